@@ -1,0 +1,47 @@
+"""Business days of a price source: the days on which it has a price."""
+
+from datetime import date, timedelta
+
+_DAY = timedelta(days=1)
+_ECB_YEARLY = {(1, 1), (5, 1), (12, 25), (12, 26)}  # month, day
+_ECB_CLOSED = {date(1999, 12, 31), date(2001, 12, 31)}  # change of the millennium, euro cash changeover
+_ECB_OPEN = {date(1999, 4, 2), date(1999, 4, 5)}  # TARGET's first Easter was open
+
+
+def is_business_day(day: date, source: str) -> bool:
+    """Whether `source` has a price on `day`: "ecb" on TARGET days, any other source Monday to Friday.
+
+    TARGET closes at weekends, 1 January, Good Friday, Easter Monday, 1 May, 25 and 26 December (long-term calendar
+    of the European Central Bank, press release of 14 December 2000); before 2002 a few days differed.
+    """
+    if day.weekday() >= 5:
+        return False
+    if source != "ecb" or day in _ECB_OPEN:
+        return True
+    sunday = easter(day.year)
+    at_easter = day in (sunday - 2 * _DAY, sunday + _DAY)
+    return not (at_easter or day in _ECB_CLOSED or (day.month, day.day) in _ECB_YEARLY)
+
+
+def next_business_days(day: date, n: int, source: str) -> list[date]:
+    """The first `n` business days after `day`, ascending."""
+    found: list[date] = []
+    while len(found) < n:
+        day += _DAY
+        if is_business_day(day, source):
+            found.append(day)
+    return found
+
+
+def easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar: Meeus, Astronomical Algorithms, 2nd edition 1998, page 67."""
+    a = year % 19
+    b, c = divmod(year, 100)
+    d, e = divmod(b, 4)
+    g = (b - (b + 8) // 25 + 1) // 3
+    h = (19 * a + b - d - g + 15) % 30
+    i, k = divmod(c, 4)
+    m = (32 + 2 * e + 2 * i - h - k) % 7
+    n = (a + 11 * h + 22 * m) // 451
+    month, day = divmod(h + m - 7 * n + 114, 31)
+    return date(year, month, day + 1)

@@ -1,0 +1,204 @@
+"""The champion: prices in, forecast distribution out, whatever is inside its ONNX file."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from lambda_fn import contract
+from lambda_fn.contract import Active, ContractError, Metadata
+from lambda_fn.last_known_good import LastKnownGood
+from lambda_fn.onnx_file import check_allowed
+from lambda_fn.settings import Settings
+from lambda_fn.store import Store
+
+DATE, TARGET_DATE = "date", "target_date"
+# onnxruntime has no common base for its errors; the built-in two come from its Python layer.
+_RUN_ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    RuntimeError,
+    ValueError,
+)
+
+
+class ForecastError(Exception):
+    """The champion gave no forecast for these inputs; the message says which and why."""
+
+
+class Forecast(NamedTuple):
+    """Prices, float64: quantiles [batch, horizon, levels], non-decreasing over levels; mean [batch, horizon]."""
+
+    quantiles: NDArray[np.float64]
+    mean: NDArray[np.float64]
+
+
+class Champion:
+    """One loaded champion file. `columns` are the price columns that it wants, `close` first."""
+
+    def __init__(self, session: ort.InferenceSession, metadata: Metadata, sha256: str) -> None:
+        names = [node.name for node in session.get_inputs()]
+        self.metadata = metadata
+        self.sha256 = sha256
+        self.columns = ("close", *(name for name in names if name not in ("close", DATE, TARGET_DATE)))
+        self.wants_date = DATE in names
+        self.wants_target_date = TARGET_DATE in names
+        self._session = session
+
+    @classmethod
+    def load(cls, data: bytes) -> "Champion":
+        """Checks the file, makes a session of one thread and runs it once on made-up prices.
+
+        Raises ContractError for anything that the contract does not allow.
+        """
+        check_allowed(data)
+        try:
+            session = ort.InferenceSession(
+                data, _session_options(), providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            props = session.get_modelmeta().custom_metadata_map
+            inputs = {node.name: (node.type, node.shape) for node in session.get_inputs()}
+            outputs = {node.name for node in session.get_outputs()}
+        except _RUN_ERRORS as error:
+            raise ContractError(f"champion: onnxruntime cannot load it: {_first_line(error)}") from error
+        metadata = Metadata.parse(props)
+        _check_signature(inputs, outputs, metadata)
+        champion = cls(session, metadata, hashlib.sha256(data).hexdigest())
+        champion._try_out()
+        return champion
+
+    def forecast(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
+        """Of a batch: each price column float64 [batch, window], oldest first, and `date` int64 [batch, window]
+        and `target_date` int64 [batch, horizon] in days since 1970-01-01 where the champion wants them.
+
+        Raises ForecastError when an input is missing or misshapen, or the forecast is not finite.
+        """
+        forecast = self._run(inputs)
+        if not (np.isfinite(forecast.quantiles).all() and np.isfinite(forecast.mean).all()):
+            raise ForecastError("the champion's forecast for these prices is not finite; check the prices")
+        return forecast
+
+    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
+        try:
+            quantiles, mean = self._session.run(["quantiles", "mean"], dict(inputs))
+        except _RUN_ERRORS as error:
+            raise ForecastError(f"the champion cannot run on these inputs: {_first_line(error)}") from error
+        return Forecast(np.asarray(quantiles), np.asarray(mean))
+
+    def _try_out(self) -> None:
+        """Two windows at once: declared output shapes are not to be trusted, a batch of one could hide a fixed one."""
+        batch, window, horizon = 2, self.metadata.window, self.metadata.horizon
+        prices = np.tile(1 + 0.01 * np.sin(np.arange(float(window))), (batch, 1))
+        inputs: dict[str, NDArray[Any]] = {name: prices for name in self.columns}
+        if self.wants_date:
+            inputs[DATE] = np.tile(np.arange(window, dtype=np.int64), (batch, 1))
+        if self.wants_target_date:
+            inputs[TARGET_DATE] = np.tile(np.arange(window, window + horizon, dtype=np.int64), (batch, 1))
+        try:
+            forecast = self._run(inputs)
+        except ForecastError as error:
+            raise ContractError(f"champion: {error}") from error
+        _check_output("quantiles", forecast.quantiles, (batch, horizon, len(self.metadata.levels)))
+        _check_output("mean", forecast.mean, (batch, horizon))
+
+
+class Serving(NamedTuple):
+    """What answers requests: `checked_at` (UTC) is when the store was last seen, `stale` when it failed since."""
+
+    champion: Champion
+    active: Active
+    checked_at: datetime
+    stale: bool
+
+
+class _Loaded(NamedTuple):
+    champion: Champion
+    active: Active
+    etag: str
+
+
+class ChampionCache:
+    """Keeps the active champion in memory, looks for a newer one when its copy is older than CHAMPION_MAX_AGE_S,
+    and keeps the old one when the newer cannot be fetched or is not what the pointer says."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._key = contract.active_key(settings.pair)
+        self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock)
+
+    def current(self) -> Serving:
+        """Raises NothingToServe with the seconds after which to ask again."""
+        loaded, checked_at, stale = self._known.current()
+        return Serving(loaded.champion, loaded.active, datetime.fromtimestamp(checked_at, UTC), stale)
+
+    def _fetch(self, held: _Loaded | None) -> _Loaded:
+        blob = self._store.read(self._key, held.etag) if held else self._store.read(self._key)
+        if held and blob is None:
+            return held
+        assert blob is not None
+        active = Active.parse(blob.data)
+        if held and held.champion.sha256 == active.champion.sha256:
+            return _Loaded(held.champion, active, blob.etag)
+        return _Loaded(fetch_champion(self._store, active.serving_key, active.champion.sha256), active, blob.etag)
+
+
+def fetch_champion(store: Store, key: str, sha256: str) -> Champion:
+    """Reads and loads a champion file; raises Missing, Unavailable, or ContractError when it is another file."""
+    data = fetch_file(store, key, sha256)
+    return Champion.load(data)
+
+
+def fetch_file(store: Store, key: str, sha256: str) -> bytes:
+    """The bytes under `key`; raises ContractError when their digest is another."""
+    blob = store.read(key)
+    found = hashlib.sha256(blob.data).hexdigest()
+    if found != sha256:
+        raise ContractError(f"{key}: its sha256 is {found}, the pointer says {sha256}; publish it again")
+    return blob.data
+
+
+def _session_options() -> ort.SessionOptions:
+    """One thread that does not spin: a forecast takes 0.1 ms, and a process serves one request at a time."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    return options
+
+
+def _check_signature(inputs: Mapping[str, tuple[str, list[Any]]], outputs: set[str], metadata: Metadata) -> None:
+    if "close" not in inputs:
+        raise ContractError(f"champion: its inputs are {', '.join(inputs) or 'none'}; one must be close")
+    for name, (kind, shape) in inputs.items():
+        wanted = "tensor(int64)" if name in (DATE, TARGET_DATE) else "tensor(double)"
+        length = metadata.horizon if name == TARGET_DATE else metadata.window
+        if kind != wanted:
+            raise ContractError(f"champion: input {name} is {kind}; it must be {wanted}")
+        if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != length):
+            raise ContractError(f"champion: input {name} has shape {shape}; it must be [batch, {length}]")
+    missing = {"quantiles", "mean"} - outputs
+    if missing:
+        raise ContractError(f"champion: it has no output {' and '.join(sorted(missing))}; export it with both")
+
+
+def _check_output(name: str, found: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if found.dtype != np.float64 or found.shape != shape:
+        raise ContractError(
+            f"champion: output {name} is {found.dtype} {list(found.shape)} for a batch of {shape[0]}; "
+            f"it must be float64 {list(shape)}"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

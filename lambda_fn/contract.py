@@ -1,0 +1,262 @@
+"""What training publishes and serving reads: the keys, the champion file's metadata, and the pointer.
+
+The contract, version 1:
+- The pointer is UTF-8 JSON, one object. It MUST hold model_type, model_name, model_version and model_uri; run_id,
+  model_alias, metrics and baseline_metrics MAY be absent.
+- With a `champion` it MUST hold contract_version, pair, trained_through (ISO date), created_at (UTC, ends in Z) and at
+  least one golden forecast; `generation`, a whole number from 1, MUST grow with every promotion and MAY be absent.
+- Without a `champion` it is the old form: it parses, and refresh has to resolve its model_uri.
+- champion.key MUST be the key of an ONNX file that never changes, sha256 its digest, size its bytes (at most 32 MiB).
+- The file's metadata_props MUST hold contract_version, pair, family, prices, window, horizon, levels, features,
+  trained_through, prices_sha256 and code_version, all strings, lists as JSON; more of them MAY follow.
+- levels MUST ascend within (0, 1) and hold 0.025, 0.5 and 0.975: the checks before activation read them.
+- Inputs MUST be `close` and MAY be more price columns, float64 [batch, window], oldest first; `date` int64
+  [batch, window] and `target_date` int64 [batch, horizon], days since 1970-01-01, MAY be declared too.
+- Outputs MUST be `quantiles` float64 [batch, horizon, levels], prices, non-decreasing over levels, and `mean` float64
+  [batch, horizon], a price.
+- NaN and infinity MUST NOT occur. Unknown keys MUST be kept in a pointer and ignored in metadata: a writer MAY add
+  some without a new version. A reader MUST refuse a version that it does not know.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from lambda_fn import fields
+from lambda_fn.fields import ContractError as ContractError
+from lambda_fn.settings import DEFAULT_PAIR
+
+CONTRACT_VERSION = "1"
+MAX_MODEL_BYTES = 32 * 2**20
+MAX_WINDOW = 10_000
+MAX_HORIZON = 60
+NEEDED_LEVELS = (0.025, 0.5, 0.975)
+ACTIVE_KEY = "serving/active.json"
+
+
+def _folder(top: str, pair: str) -> str:
+    return top if pair == DEFAULT_PAIR else f"{top}/{pair}"
+
+
+def history_key(generation: int, pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('models', pair)}/history/{generation:08d}.json"
+
+
+def champion_key(sha256: str, pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('models', pair)}/champions/{sha256}.onnx"
+
+
+def active_key(pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('serving', pair)}/active.json"
+
+
+def serving_key(sha256: str, pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('serving', pair)}/champions/{sha256}.onnx"
+
+
+def refused_key(pointer_sha256: str, pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('serving', pair)}/refused/{pointer_sha256}.json"
+
+
+def price_key(pair: str, source: str) -> str:
+    return f"prices/{pair}-{source}.csv"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The champion file's metadata_props; `window` in rows, `horizon` in business days, `prices` the source."""
+
+    contract_version: str
+    pair: str
+    family: str
+    prices: str
+    window: int
+    horizon: int
+    levels: tuple[float, ...]
+    features: tuple[str, ...]
+    trained_through: date
+    prices_sha256: str
+    code_version: str
+
+    @classmethod
+    def parse(cls, props: Mapping[str, str]) -> "Metadata":
+        """Raises ContractError naming the property and the cure."""
+        read = fields.Reader(props, "metadata")
+        return cls(
+            contract_version=read.version("contract_version", CONTRACT_VERSION),
+            pair=read.matching("pair", fields.PAIR),
+            family=read.text("family"),
+            prices=read.matching("prices", fields.SOURCE),
+            window=read.decoded("window").whole("window", 2, MAX_WINDOW),
+            horizon=read.decoded("horizon").whole("horizon", 1, MAX_HORIZON),
+            levels=read.decoded("levels").levels("levels", NEEDED_LEVELS),
+            features=read.decoded("features").texts("features"),
+            trained_through=read.day("trained_through"),
+            prices_sha256=read.matching("prices_sha256", fields.SHA256),
+            code_version=read.text("code_version"),
+        )
+
+    def to_props(self) -> dict[str, str]:
+        """The metadata_props; `parse` gives the same object back."""
+        return {
+            "contract_version": self.contract_version,
+            "pair": self.pair,
+            "family": self.family,
+            "prices": self.prices,
+            "window": json.dumps(self.window),
+            "horizon": json.dumps(self.horizon),
+            "levels": json.dumps(self.levels),
+            "features": json.dumps(self.features),
+            "trained_through": self.trained_through.isoformat(),
+            "prices_sha256": self.prices_sha256,
+            "code_version": self.code_version,
+        }
+
+
+@dataclass(frozen=True)
+class ChampionFile:
+    """Where the champion's bytes are; size in bytes."""
+
+    key: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One window by input name and the forecast that the exported file gave for it, in prices:
+    quantiles [horizon][levels], mean [horizon]."""
+
+    inputs: dict[str, list[float]]
+    quantiles: list[list[float]]
+    mean: list[float]
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """best_model_info.json. In the old form what follows `baseline_metrics` is None or empty.
+
+    `scores` are the rows of the run's score table; `extra` holds the keys that this version does not know.
+    """
+
+    model_type: str
+    model_name: str
+    model_version: str
+    model_uri: str
+    run_id: str | None = None
+    model_alias: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    baseline_metrics: dict[str, float] = field(default_factory=dict)
+    contract_version: str | None = None
+    generation: int | None = None
+    pair: str | None = None
+    champion: ChampionFile | None = None
+    trained_through: date | None = None
+    created_at: datetime | None = None
+    scores: tuple[dict[str, Any], ...] = ()
+    golden: tuple[Golden, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Pointer":
+        """Raises ContractError naming the field and the cure."""
+        return cls.from_object(fields.json_object(data, "pointer"))
+
+    @classmethod
+    def from_object(cls, found: Mapping[str, Any]) -> "Pointer":
+        """Of the parsed JSON; raises ContractError as `parse` does."""
+        read = fields.Reader(found, "pointer")
+        version = read.optional("contract_version", read.text)
+        if version is not None:  # first: another version may have other fields
+            read.version("contract_version", CONTRACT_VERSION)
+        champion = read.optional("champion", read.object)
+        need = read.required if champion else read.optional
+        return cls(
+            model_type=read.text("model_type"),
+            model_name=read.text("model_name"),
+            model_version=read.label("model_version"),
+            model_uri=read.text("model_uri"),
+            run_id=read.optional("run_id", read.text),
+            model_alias=read.optional("model_alias", read.text),
+            metrics=read.optional("metrics", read.numbers_by_name) or {},
+            baseline_metrics=read.optional("baseline_metrics", read.numbers_by_name) or {},
+            contract_version=need("contract_version", read.text),
+            generation=read.optional("generation", lambda name: read.whole(name, 1, 99_999_999)),
+            pair=need("pair", lambda name: read.matching(name, fields.PAIR)),
+            champion=_champion_file(champion) if champion else None,
+            trained_through=need("trained_through", read.day),
+            created_at=need("created_at", read.moment),
+            scores=tuple(dict(row.found) for row in read.optional("scores", read.objects) or ()),
+            golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
+            extra={name: value for name, value in found.items() if name not in _POINTER_KEYS},
+        )
+
+    def to_object(self) -> dict[str, Any]:
+        """As JSON types, keys in the order of the fields; what is None or empty is left out."""
+        known = {
+            **vars(self),
+            "champion": vars(self.champion) if self.champion else None,
+            "trained_through": self.trained_through.isoformat() if self.trained_through else None,
+            "created_at": fields.utc_text(self.created_at) if self.created_at else None,
+            "scores": list(self.scores),
+            "golden": [vars(golden) for golden in self.golden],
+        }
+        extra = known.pop("extra")
+        kept = {name: value for name, value in known.items() if value not in (None, {}, [])}
+        return {**kept, **extra}
+
+    def to_json(self) -> bytes:
+        """UTF-8, stable order, indented by 2, with a newline at the end; `parse` gives the same object back."""
+        return fields.json_bytes(self.to_object())
+
+
+@dataclass(frozen=True)
+class Active:
+    """serving/active.json: the pointer as published, when refresh activated it, and where its bytes are now."""
+
+    pointer: Pointer
+    champion: ChampionFile
+    generation: int
+    activated_at: datetime
+    serving_key: str
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Active":
+        """Raises ContractError naming the field and the cure."""
+        found = fields.json_object(data, "active")
+        read = fields.Reader(found, "active")
+        pointer = Pointer.from_object(
+            {name: value for name, value in found.items() if name not in ("activated_at", "serving_key")}
+        )
+        if pointer.champion is None or pointer.generation is None:
+            raise ContractError("active: champion and generation are missing; run python -m lambda_fn.refresh")
+        return cls(pointer, pointer.champion, pointer.generation, read.moment("activated_at"), read.text("serving_key"))
+
+    def to_json(self) -> bytes:
+        """As a pointer's, with `activated_at` and `serving_key`."""
+        added = {"activated_at": fields.utc_text(self.activated_at), "serving_key": self.serving_key}
+        return fields.json_bytes(self.pointer.to_object() | added)
+
+
+_POINTER_KEYS = frozenset(Pointer.__dataclass_fields__) - {"extra"}
+
+
+def _champion_file(read: fields.Reader) -> ChampionFile:
+    return ChampionFile(
+        key=read.text("key"),
+        sha256=read.matching("sha256", fields.SHA256),
+        size=read.whole("size", 1, MAX_MODEL_BYTES),
+    )
+
+
+def _golden(read: fields.Reader) -> Golden:
+    inputs = read.object("inputs")
+    quantiles = read.rows("quantiles")
+    mean = read.numbers("mean")
+    if len(quantiles) != len(mean):
+        raise ContractError(
+            f"{read.where}.mean: {len(mean)} values for {len(quantiles)} rows of quantiles; give one a row"
+        )
+    return Golden({name: inputs.numbers(name) for name in inputs.found}, quantiles, mean)

@@ -1,0 +1,62 @@
+"""The examples of the OpenAPI document. Serving never imports this."""
+
+from typing import Any
+
+SENT_EXAMPLES: dict[str, Any] = {
+    "one": {
+        "summary": "One series (shortened: a champion with a window of 513 needs 513 closes)",
+        "value": {"close": [1.1012, 1.1034, 1.0998, 1.1021], "as_of": "2026-10-30"},
+    },
+    "several": {
+        "summary": "Several series (shortened)",
+        "value": {"series": [{"close": [1.1012, 1.1034]}, {"close": [1.2712, 1.2698], "as_of": "2026-10-30"}]},
+    },
+}
+
+ANSWER_EXAMPLE: dict[str, Any] = {
+    "pair": "EURUSD",
+    "as_of": "2026-10-30",
+    "last_close": 1.1021,
+    "forecast": [
+        {
+            "date": "2026-11-02",
+            "horizon": 1,
+            "mean": 1.1021,
+            "median": 1.1021,
+            "quantiles": {"0.1": 1.097042, "0.5": 1.1021, "0.9": 1.107182},
+            "intervals": {"80": {"lower": 1.097042, "upper": 1.107182}},
+            "returns": {
+                "mean": 0.0,
+                "median": 0.0,
+                "quantiles": {"0.1": -0.00458942, "0.5": 0.0, "0.9": 0.0046112},
+                "intervals": {"80": {"lower": -0.00458942, "upper": 0.0046112}},
+            },
+        }
+    ],
+    "champion": {
+        "name": "EURUSD_LSTM",
+        "type": "LSTM",
+        "version": "3",
+        "generation": 3,
+        "sha256": "0123456789abcdef" * 4,
+        "family": "lstm",
+        "trained_through": "2026-10-30",
+        "features": ["Return", "MA_5"],
+        "scores": [{"horizon": 1, "pinball": 0.0807, "skill_constant": 0.053, "skill_ewma": 0.005, "skill_garch": 0.0}],
+        "run_id": "0123456789abcdef0123456789abcdef",
+        "activated_at": "2026-10-30T16:10:00Z",
+    },
+    "prices": "ecb",
+    "checked_at": "2026-10-30T16:11:00Z",
+    "stale": False,
+    "stale_reason": None,
+}
+
+PROBLEM_EXAMPLE: dict[str, Any] = {
+    "error": {
+        "code": "bad_body",
+        "message": "series[2].close[17] is null, not a number",
+        "field": "series[2].close[17]",
+        "cure": "send a price",
+    }
+}

@@ -1,0 +1,132 @@
+"""The environment's variables as one frozen object, read at the entry point and passed down."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+
+class SettingsError(ValueError):
+    """A variable of the environment is missing or cannot be read; the message names it and the cure."""
+
+
+class Variable(NamedTuple):
+    """One variable of the environment; an empty value counts as unset."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable("USE_S3", "false", "true: the store is the bucket S3_BUCKET; false: it is the folder STORE_DIR"),
+    Variable("S3_BUCKET", "", "name of the bucket, required with USE_S3=true"),
+    Variable(
+        "S3_MODEL_INFO_KEY",
+        "models/best_model_info.json",
+        "key of the pointer that training publishes; models/GBPUSD/best_model_info.json for another pair",
+    ),
+    Variable("AWS_REGION", "us-east-1", "region of the bucket; Lambda sets it itself"),
+    Variable(
+        "MLFLOW_TRACKING_URI",
+        "sqlite:///mlflow.db",
+        "where training records runs and models; serving leaves it unset",
+    ),
+    Variable("STORE_DIR", ".", "the folder that is the store with USE_S3=false"),
+    Variable("AWS_ENDPOINT_URL_S3", "", "address of another S3 server; empty means AWS"),
+    Variable("CHAMPION_MAX_AGE_S", "60", "seconds after which serving looks for a newer champion"),
+    Variable("PRICES_MAX_AGE_S", "300", "seconds after which serving looks for newer prices"),
+    Variable(
+        "ECB_URL",
+        "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip",
+        "where the European Central Bank publishes the history of its reference rates",
+    ),
+    Variable("MLFLOW_SECRET_ARN", "", "secret with the MLflow server's user name and password; empty means none"),
+)
+DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
+DEFAULT_PAIR = "EURUSD"
+_PAIR = re.compile("[A-Z]{6}")
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says; ages in seconds. `mlflow_tracking_uri` is None when the variable is unset."""
+
+    use_s3: bool
+    s3_bucket: str | None
+    model_info_key: str
+    aws_region: str
+    mlflow_tracking_uri: str | None
+    store_dir: Path
+    s3_endpoint: str | None
+    champion_max_age_s: float
+    prices_max_age_s: float
+    ecb_url: str
+    mlflow_secret_arn: str | None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Reads the variables of `VARIABLES`; raises SettingsError naming the variable and the cure."""
+        given = {name: environ.get(name, "").strip() for name in DEFAULTS}
+        value = {name: given[name] or default for name, default in DEFAULTS.items()}
+        use_s3 = _boolean("USE_S3", value["USE_S3"])
+        if use_s3 and not value["S3_BUCKET"]:
+            raise SettingsError("S3_BUCKET: required with USE_S3=true; set it to the name of the bucket")
+        return cls(
+            use_s3=use_s3,
+            s3_bucket=value["S3_BUCKET"] or None,
+            model_info_key=_key("S3_MODEL_INFO_KEY", value["S3_MODEL_INFO_KEY"]),
+            aws_region=value["AWS_REGION"],
+            mlflow_tracking_uri=given["MLFLOW_TRACKING_URI"] or None,
+            store_dir=Path(value["STORE_DIR"]),
+            s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"]),
+            champion_max_age_s=_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
+            prices_max_age_s=_seconds("PRICES_MAX_AGE_S", value["PRICES_MAX_AGE_S"]),
+            ecb_url=_url("ECB_URL", value["ECB_URL"]) or DEFAULTS["ECB_URL"],
+            mlflow_secret_arn=value["MLFLOW_SECRET_ARN"] or None,
+        )
+
+    @property
+    def pair(self) -> str:
+        """The currency pair: the pointer's folder when that is six capitals (GBPUSD), otherwise EURUSD."""
+        folder = Path(self.model_info_key).parent.name
+        return folder if _PAIR.fullmatch(folder) else DEFAULT_PAIR
+
+
+def read_dotenv(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` over the variables of the file at `path`, which may be absent; the real environment wins."""
+    from dotenv import dotenv_values  # Lambda reads no .env, so only a command pays for this import
+
+    in_file = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    return {**in_file, **environ}
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise SettingsError(f"{name}: {text!r} is neither true nor false; set it to true or false")
+    return _BOOLEANS[text.lower()]
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {text!r} is not a number; set it to seconds, such as 60") from error
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise SettingsError(f"{name}: {text!r} is no age; set it to zero or more seconds, such as 60")
+    return seconds
+
+
+def _key(name: str, text: str) -> str:
+    if text.startswith("/") or text.endswith("/") or {"", ".", ".."} & set(text.split("/")):
+        raise SettingsError(f"{name}: {text!r} is not a key; set it to a path such as {DEFAULTS[name]}")
+    return text
+
+
+def _url(name: str, text: str) -> str | None:
+    if text and not re.match("https?://[^/]", text):
+        raise SettingsError(f"{name}: {text!r} is not an address; start it with https:// or http://")
+    return text.rstrip("/") or None

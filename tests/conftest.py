@@ -1,0 +1,49 @@
+"""Stores for every test: a folder and, where its server is installed, a bucket of a real S3 server."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from lambda_fn.settings import Settings
+from lambda_fn.store import Store, open_store
+from tests import seaweedfs
+
+KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweedfs.S3Server]:
+    """One server for all tests of the session; each test finds the bucket empty."""
+    with seaweedfs.running(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket_environ(s3_server: seaweedfs.S3Server) -> Iterator[dict[str, str]]:
+    """The variables of a bucket, emptied, set in this process too."""
+    environ = s3_server.environ()
+    with seaweedfs.variables(environ):
+        store = open_store(Settings.from_env(environ))
+        for key in store.list(""):
+            store.delete(key)
+        yield environ
+
+
+@pytest.fixture(params=KINDS)
+def store_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, str]:
+    """The variables of an empty store: a test that uses this, `settings` or `store` runs once for each kind."""
+    if request.param == "folder":
+        return {"STORE_DIR": str(tmp_path / "store")}
+    environ: dict[str, str] = request.getfixturevalue("bucket_environ")
+    return environ
+
+
+@pytest.fixture
+def settings(store_environ: Mapping[str, str]) -> Settings:
+    return Settings.from_env(store_environ)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    return open_store(settings)

@@ -1,0 +1,72 @@
+"""The serving half never imports the heavy half: executed in a fresh process, and read from the sources."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "lambda_fn").glob("**/*.py"))
+HEAVY = (
+    "boto3",
+    "botocore",
+    "joblib",
+    "keras",
+    "mlflow",
+    "onnx",
+    "pandas",
+    "pydantic",
+    "sklearn",
+    "statsmodels",
+    "tensorflow",
+    "training",
+)
+FORBIDDEN = {*HEAVY, "pickle", "tests"}  # numpy imports pickle itself, so that only the sources can show it
+MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES]
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that the file imports, anywhere in it, full names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_importing_all_of_serving_loads_nothing_heavy() -> None:
+    code = f"""
+import importlib, sys
+sys.modules["botocore"] = None  # as where it is not installed: Powertools looks for it, to name itself to it
+for name in {MODULES!r}:
+    importlib.import_module(name)
+print(*sorted(name for name in {HEAVY!r} if sys.modules.get(name)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_source_imports_the_heavy_half(path: Path) -> None:
+    assert {name.partition(".")[0] for name in imported(path)} & FORBIDDEN == set()
+
+
+def test_imports_make_no_cycle() -> None:
+    """Takes away, again and again, the modules that import none of the rest; a cycle is what stays."""
+    arrows = {name: (imported(path) & set(MODULES)) - {name} for name, path in zip(MODULES, SOURCES, strict=True)}
+    while free := {name for name, others in arrows.items() if not others & arrows.keys()}:
+        arrows = {name: others for name, others in arrows.items() if name not in free}
+    assert arrows == {}
+
+
+def test_the_contract_stands_alone() -> None:
+    """champion builds on contract, and contract on nothing that serves."""
+    [contract] = [path for path in SOURCES if path.name == "contract.py"]
+    inside = {name for name in imported(contract) if name in MODULES}
+    assert inside <= {"lambda_fn", "lambda_fn.fields", "lambda_fn.settings"}

@@ -1,0 +1,244 @@
+"""The contract: golden files, laws of round trips, and errors that name the field and the cure."""
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambda_fn import contract
+from lambda_fn.contract import Active, ChampionFile, ContractError, Golden, Metadata, Pointer
+from tests.serving import foreign
+
+GOLDEN = Path(__file__).with_name("best_model_info.json").read_bytes()
+OLD = Path(__file__).with_name("best_model_info_old.json").read_bytes()
+SHA = "a" * 64
+
+texts = st.text(min_size=1, max_size=12)
+sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
+pairs = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=6, max_size=6)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+rows = st.lists(numbers, min_size=1, max_size=4)
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 st adds zone
+scalars = st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=8)
+extras = st.dictionaries(texts.map("x_{}".format), st.recursive(scalars, st.lists, max_leaves=5), max_size=3)
+goldens = st.builds(
+    Golden,
+    inputs=st.dictionaries(texts, rows, min_size=1, max_size=3),
+    quantiles=st.lists(st.tuples(numbers, numbers).map(list), min_size=3, max_size=3),
+    mean=st.lists(numbers, min_size=3, max_size=3),
+)
+old_fields: dict[str, st.SearchStrategy[Any]] = {
+    "model_type": texts,
+    "model_name": texts,
+    "model_version": texts,
+    "model_uri": texts,
+    "run_id": st.none() | texts,
+    "model_alias": st.none() | texts,
+    "metrics": st.dictionaries(texts, numbers, max_size=3),
+    "baseline_metrics": st.dictionaries(texts, numbers, max_size=3),
+    "extra": extras,
+}
+champions = st.builds(ChampionFile, key=texts, sha256=sha256s, size=st.integers(1, contract.MAX_MODEL_BYTES))
+new_fields = old_fields | {
+    "contract_version": st.just("1"),
+    "generation": st.none() | st.integers(1, 99_999_999),
+    "pair": pairs,
+    "champion": champions,
+    "trained_through": st.dates(),
+    "created_at": moments,
+    "scores": st.lists(st.dictionaries(texts, numbers | texts, min_size=1), max_size=3).map(tuple),
+    "golden": st.lists(goldens, min_size=1, max_size=2).map(tuple),
+}
+old_pointers = st.builds(Pointer, **old_fields)
+new_pointers = st.builds(Pointer, **new_fields)
+
+
+def changed(data: bytes, path: str, value: Any) -> bytes:
+    """The file with the field at the dotted path set to `value`, or removed when that is ..."""
+    found = json.loads(data)
+    *above, last = path.split(".")
+    parent = found
+    for name in above:
+        parent = parent[int(name) if name.isdigit() else name]
+    if value is ...:
+        del parent[last]
+    else:
+        parent[last] = value
+    return json.dumps(found).encode()
+
+
+def test_the_golden_file_is_read_whole_and_written_back_byte_by_byte() -> None:
+    pointer = Pointer.parse(GOLDEN)
+    assert pointer.generation == 7
+    assert pointer.champion is not None
+    assert pointer.champion.size == 1482
+    assert pointer.trained_through == date(2026, 10, 30)
+    assert pointer.created_at == datetime(2026, 10, 30, 16, 5, tzinfo=UTC)
+    assert list(pointer.golden[0].inputs) == ["close", "eurjpy", "date", "target_date"]
+    assert pointer.extra == {"note": "an unknown key is kept"}
+    assert pointer.to_json() == GOLDEN
+
+
+def test_the_old_form_parses() -> None:
+    pointer = Pointer.parse(OLD)
+    assert pointer.model_uri == "models:/EURUSD_LSTM@champion"
+    assert pointer.model_version == "3"
+    assert pointer.baseline_metrics == {"rmse": 0.00521, "directional_accuracy": 0.503}
+    assert pointer.champion is None
+    assert pointer.generation is None
+
+
+@given(old_pointers | new_pointers)
+def test_a_pointer_round_trips(pointer: Pointer) -> None:
+    data = pointer.to_json()
+    assert Pointer.parse(data) == pointer
+    assert Pointer.parse(data).to_json() == data
+
+
+@given(new_pointers.filter(lambda pointer: pointer.generation is not None), moments, texts)
+def test_the_active_file_round_trips(pointer: Pointer, moment: datetime, key: str) -> None:
+    assert pointer.champion is not None
+    assert pointer.generation is not None
+    active = Active(pointer, pointer.champion, pointer.generation, moment, key)
+    assert Active.parse(active.to_json()) == active
+    assert Active.parse(active.to_json()).pointer.to_json() == pointer.to_json()
+
+
+@given(
+    window=st.integers(2, 10_000),
+    horizon=st.integers(1, 60),
+    more=st.sets(st.floats(0, 1, exclude_min=True, exclude_max=True), max_size=9),
+    features=st.lists(st.text(max_size=9), max_size=5),
+)
+def test_metadata_round_trips(window: int, horizon: int, more: set[float], features: list[str]) -> None:
+    levels = tuple(sorted(more | {0.025, 0.5, 0.975}))
+    metadata = foreign.metadata(window=window, horizon=horizon, levels=levels, features=tuple(features))
+    props = metadata.to_props()
+    assert all(isinstance(value, str) for value in props.values())
+    assert Metadata.parse(props | {"ndonnx_schema": "ignored"}) == metadata
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "cure"),
+    [
+        ("model_uri", ..., "pointer.model_uri: missing"),
+        ("model_name", 7, "pointer.model_name: is '7'; it must be a text"),
+        ("contract_version", "2", "knows version 1, not 2; deploy newer code first"),
+        ("contract_version", ..., "pointer.contract_version: missing"),
+        ("generation", 0, "pointer.generation: is '0'; it must be a whole number from 1"),
+        ("generation", "7", "pointer.generation: .* a whole number"),
+        ("generation", True, "pointer.generation: .* a whole number"),
+        ("pair", "EUR/USD", "six capitals such as EURUSD"),
+        ("champion.sha256", "A" * 64, "pointer.champion.sha256: .* 64 hexadecimal digits in lower case"),
+        ("champion.sha256", ..., "pointer.champion.sha256: missing"),
+        ("champion.size", 2**26, "pointer.champion.size: .* from 1 to 33554432"),
+        ("champion", "somewhere", "pointer.champion: .* an object with fields"),
+        ("trained_through", "30.10.2026", "an ISO date such as 2026-10-30"),
+        ("created_at", "2026-10-30T16:05:00", "a time in UTC such as"),
+        ("created_at", "2026-10-30T16:05:00+02:00", "a time in UTC such as"),
+        ("golden", ..., "pointer.golden: missing"),
+        ("golden", [], "pointer.golden: .* a list that is not empty"),
+        ("golden.0.mean", [1.0], r"pointer.golden\[0\].mean: 1 values for 2 rows"),
+        ("golden.0.quantiles", [[1.0], [1.0, 2.0]], r"pointer.golden\[0\].quantiles: .* rows of one length"),
+        ("golden.0.inputs.close", [1.1, "1.2"], r"pointer.golden\[0\].inputs.close: has '1.2'; .* finite number"),
+        ("metrics.rmse", None, "pointer.metrics.rmse: has 'None'; it must be a finite number"),
+        ("metrics", [1], "pointer.metrics: .* an object of numbers"),
+        ("scores", [1], "pointer.scores: .* a list of objects"),
+    ],
+)
+def test_a_wrong_field_is_named_with_the_cure(path: str, value: Any, cure: str) -> None:
+    with pytest.raises(ContractError, match=cure):
+        Pointer.parse(changed(GOLDEN, path, value))
+
+
+@pytest.mark.parametrize(
+    ("data", "cure"),
+    [
+        (b"", "pointer: not UTF-8 JSON"),
+        (b"\xff{}", "pointer: not UTF-8 JSON"),
+        (b"[]", "not a JSON object but a list"),
+        (b'{"metrics": {"rmse": NaN}}', "NaN is not JSON; publish finite numbers only"),
+        (b'{"metrics": {"rmse": -Infinity}}', "-Infinity is not JSON"),
+        (OLD.replace(b"0.00512", b"1e999"), "1e999 is not finite"),
+        (OLD.replace(b"0.00512", b"9" * 400), "metrics.rmse: has '9+'; it must be a finite number"),
+        (OLD.replace(b"0.00512", b"9" * 5000), "pointer: not UTF-8 JSON"),
+        (b"[" * 100_000, "pointer: not UTF-8 JSON"),
+    ],
+)
+def test_what_is_no_json_object_is_said(data: bytes, cure: str) -> None:
+    with pytest.raises(ContractError, match=cure):
+        Pointer.parse(data)
+
+
+def test_nan_is_never_written() -> None:
+    with pytest.raises(ContractError, match="publish finite numbers only"):
+        foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 1, metrics={"rmse": float("nan")}).to_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cure"),
+    [
+        ("contract_version", "2", "metadata.contract_version: .* not 2; deploy newer code first"),
+        ("window", None, "metadata.window: missing"),
+        ("window", "many", "metadata.window: not UTF-8 JSON"),
+        ("window", "1", "metadata.window: .* a whole number from 2 to 10000"),
+        ("horizon", "2.5", "metadata.horizon: .* a whole number from 1 to 60"),
+        ("levels", "[0.025, 0.5]", "metadata.levels: .* with 0.025, 0.5, 0.975 among them"),
+        ("levels", "[0.025, 0.975, 0.5]", "metadata.levels: .* ascending"),
+        ("levels", "[0.0, 0.025, 0.5, 0.975]", r"metadata.levels: .* within \(0, 1\)"),
+        ("levels", "[0.025, NaN, 0.5, 0.975]", "metadata.levels: NaN is not JSON"),
+        ("features", '"one"', "metadata.features: .* a list of texts"),
+        ("prices", "../secret", "metadata.prices: .* lower-case letters"),
+        ("prices_sha256", "abc", "metadata.prices_sha256: .* a sha256"),
+        ("trained_through", "yesterday", "metadata.trained_through: .* an ISO date"),
+        ("family", "", "metadata.family: .* a text"),
+    ],
+)
+def test_a_wrong_property_is_named_with_the_cure(name: str, value: str | None, cure: str) -> None:
+    props = foreign.metadata().to_props() | ({name: value} if value is not None else {})
+    if value is None:
+        del props[name]
+    with pytest.raises(ContractError, match=cure):
+        Metadata.parse(props)
+
+
+def test_an_active_file_needs_what_refresh_adds() -> None:
+    for missing in ("activated_at", "serving_key"):
+        found = json.loads(GOLDEN) | {"activated_at": "2026-10-30T16:06:00Z", "serving_key": "serving/x"}
+        del found[missing]
+        with pytest.raises(ContractError, match=f"active.{missing}: missing"):
+            Active.parse(json.dumps(found).encode())
+    with pytest.raises(ContractError, match="champion and generation are missing"):
+        Active.parse(OLD)
+
+
+def test_moments_are_written_in_utc() -> None:
+    pointer = Pointer.parse(GOLDEN)
+    assert pointer.champion is not None
+    berlin = datetime(2026, 10, 30, 18, 6, tzinfo=timezone(timedelta(hours=2)))
+    active = Active(pointer, pointer.champion, 7, berlin, "serving/x")
+    assert json.loads(active.to_json())["activated_at"] == "2026-10-30T16:06:00Z"
+    with pytest.raises(ValueError, match="has no time zone"):
+        Active(pointer, pointer.champion, 7, berlin.replace(tzinfo=None), "serving/x").to_json()
+
+
+def test_keys() -> None:
+    assert contract.history_key(7) == "models/history/00000007.json"
+    assert contract.champion_key(SHA) == f"models/champions/{SHA}.onnx"
+    assert contract.active_key() == contract.ACTIVE_KEY == "serving/active.json"
+    assert contract.serving_key(SHA) == f"serving/champions/{SHA}.onnx"
+    assert contract.refused_key(SHA) == f"serving/refused/{SHA}.json"
+    assert contract.price_key("EURUSD", "ecb") == "prices/EURUSD-ecb.csv"
+
+
+def test_another_pair_has_its_own_keys() -> None:
+    assert contract.history_key(7, "GBPUSD") == "models/GBPUSD/history/00000007.json"
+    assert contract.champion_key(SHA, "GBPUSD") == f"models/GBPUSD/champions/{SHA}.onnx"
+    assert contract.active_key("GBPUSD") == "serving/GBPUSD/active.json"
+    assert contract.serving_key(SHA, "GBPUSD") == f"serving/GBPUSD/champions/{SHA}.onnx"
+    assert contract.refused_key(SHA, "GBPUSD") == f"serving/GBPUSD/refused/{SHA}.json"
+    assert contract.price_key("GBPUSD", "csv") == "prices/GBPUSD-csv.csv"

@@ -1,0 +1,98 @@
+"""The environment's variables: defaults, errors that name the variable and the cure, and .env.example."""
+
+from pathlib import Path
+
+import pytest
+
+from lambda_fn.settings import VARIABLES, Settings, SettingsError, read_dotenv
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def test_defaults() -> None:
+    settings = Settings.from_env({})
+    assert settings == Settings(
+        use_s3=False,
+        s3_bucket=None,
+        model_info_key="models/best_model_info.json",
+        aws_region="us-east-1",
+        mlflow_tracking_uri=None,
+        store_dir=Path(),
+        s3_endpoint=None,
+        champion_max_age_s=60.0,
+        prices_max_age_s=300.0,
+        ecb_url="https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip",
+        mlflow_secret_arn=None,
+    )
+    assert settings.pair == "EURUSD"
+
+
+def test_an_empty_value_is_the_default() -> None:
+    assert Settings.from_env({variable.name: "" for variable in VARIABLES}) == Settings.from_env({})
+
+
+def test_every_variable_is_read() -> None:
+    given = {
+        "USE_S3": "True",
+        "S3_BUCKET": "prices-and-champions",
+        "S3_MODEL_INFO_KEY": "models/GBPUSD/best_model_info.json",
+        "AWS_REGION": "eu-central-1",
+        "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+        "STORE_DIR": "/data",
+        "AWS_ENDPOINT_URL_S3": "http://s3:8333/",
+        "CHAMPION_MAX_AGE_S": "0",
+        "PRICES_MAX_AGE_S": "1.5",
+        "ECB_URL": "http://127.0.0.1/rates.zip",
+        "MLFLOW_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:m",
+    }
+    assert set(given) == {variable.name for variable in VARIABLES}
+    settings, defaults = Settings.from_env(given), Settings.from_env({})
+    assert all(getattr(settings, name) != getattr(defaults, name) for name in Settings.__dataclass_fields__)
+    assert settings.s3_endpoint == "http://s3:8333"
+    assert settings.pair == "GBPUSD"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cure"),
+    [
+        ("USE_S3", "maybe", "set it to true or false"),
+        ("USE_S3", "true", "S3_BUCKET: required"),
+        ("CHAMPION_MAX_AGE_S", "a minute", "set it to seconds, such as 60"),
+        ("PRICES_MAX_AGE_S", "-1", "zero or more seconds"),
+        ("PRICES_MAX_AGE_S", "nan", "zero or more seconds"),
+        ("S3_MODEL_INFO_KEY", "/models/best_model_info.json", "a path such as models/best_model_info.json"),
+        ("S3_MODEL_INFO_KEY", "models/../secret.json", "a path such as"),
+        ("AWS_ENDPOINT_URL_S3", "s3.example", "start it with https://"),
+        ("ECB_URL", "ftp://rates", "start it with https://"),
+    ],
+)
+def test_an_error_names_the_variable_and_the_cure(name: str, value: str, cure: str) -> None:
+    with pytest.raises(SettingsError, match=cure) as caught:
+        Settings.from_env({name: value})
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "pair"),
+    [("models/JPYUSD/best_model_info.json", "JPYUSD"), ("models/eurusd/x.json", "EURUSD"), ("info.json", "EURUSD")],
+)
+def test_the_pair_is_the_pointers_folder(key: str, pair: str) -> None:
+    assert Settings.from_env({"S3_MODEL_INFO_KEY": key}).pair == pair
+
+
+def test_the_real_environment_wins_over_dotenv(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("STORE_DIR=from-file\nAWS_REGION=eu-west-1\nNO_VALUE\n")
+    found = read_dotenv(path, {"STORE_DIR": "from-environment"})
+    assert found == {"STORE_DIR": "from-environment", "AWS_REGION": "eu-west-1"}
+    assert read_dotenv(tmp_path / "absent", {"A": "1"}) == {"A": "1"}
+
+
+def test_the_example_lists_every_variable_with_its_default_and_meaning() -> None:
+    written = [block.splitlines() for block in EXAMPLE.read_text().strip().split("\n\n")[1:]]
+    assert written == [[f"# {each.meaning}", f"{each.name}={each.default}"] for each in VARIABLES]
+
+
+def test_the_example_is_the_defaults() -> None:
+    found = Settings.from_env(read_dotenv(EXAMPLE, {}))
+    assert found == Settings.from_env({"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"})

@@ -1,0 +1,96 @@
+"""Champion files of the contract: the same forecast as the model, the same bytes every time, nothing else allowed."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+
+from lambda_fn.champion import Champion
+from lambda_fn.onnx_file import check_allowed
+from training.export import CHECKED, ExportError, build, check, describe, export
+from training.family import Fitted, Model, fit
+from training.models import FAMILIES
+from training.windows import LEVELS, complete_origins, windows
+
+NAMES = sorted(FAMILIES)
+
+
+def exported(model: Model) -> bytes:
+    described = describe(
+        model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2026, 10, 30), code="test"
+    )
+    return build(model, described)
+
+
+@pytest.fixture(scope="module")
+def models(prices: pd.DataFrame) -> dict[str, Model]:
+    return {name: fit(FAMILIES[name], prices) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def files(models: dict[str, Model]) -> dict[str, bytes]:
+    return {name: exported(model) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exported_bytes_forecast_what_the_model_forecasts(
+    name: str, models: dict[str, Model], files: dict[str, bytes], prices: pd.DataFrame
+) -> None:
+    assert CHECKED >= 250
+    parity = check(files[name], models[name], prices)
+    assert parity.graph <= (1e-6 if name == "lstm" else 1e-9)
+    assert parity.batching <= (1e-8 if name == "lstm" else 1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_champion_file_keeps_the_contract(name: str, files: dict[str, bytes]) -> None:
+    check_allowed(files[name])
+    champion = Champion.load(files[name])
+    assert champion.columns == ("close",)
+    assert champion.metadata.levels == LEVELS
+    assert champion.metadata.features == FAMILIES[name].features
+    graph = onnx.load_from_string(files[name])
+    assert graph.ir_version <= 10
+    assert {entry.domain for entry in graph.opset_import} <= {"", "ai.onnx.ml"}
+    assert len(files[name]) < 200_000
+
+
+def test_the_same_prices_and_seed_give_the_same_bytes_in_any_order_of_fitting(
+    files: dict[str, bytes], prices: pd.DataFrame
+) -> None:
+    again = {name: exported(fit(FAMILIES[name], prices)) for name in reversed(NAMES)}
+    assert again == files
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quantiles_never_cross(name: str, files: dict[str, bytes], prices: pd.DataFrame) -> None:
+    window = windows(prices, ["close"], complete_origins(prices)[::7])
+    forecast = Champion.load(files[name]).forecast(window)
+    assert (np.diff(forecast.quantiles, axis=2) >= 0).all()
+    assert np.isfinite(forecast.mean).all()
+
+
+def test_a_graph_that_computes_something_else_is_refused(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    """The check compares with the model: a file of another fit does not pass."""
+    other = fit(FAMILIES["linear_regression"], prices.iloc[:3000])
+    with pytest.raises(ExportError, match=r"linear_regression: the graph differs by .* allowed 1e-09"):
+        check(exported(other), models["linear_regression"], prices)
+
+
+def test_a_mean_that_is_not_a_number_is_refused(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    walk = models["random_walk"]
+    broken = replace(walk, fitted=Fitted(lambda window, sd: sd * float("nan"), {}))
+    with pytest.raises(ExportError, match=r"random_walk: its file cannot be served: .* not finite"):
+        check(exported(broken), broken, prices)
+
+
+def test_export_reports_nothing_and_returns_the_file(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    model = models["random_walk"]
+    described = describe(
+        model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2026, 10, 30), code="test"
+    )
+    assert export(model, prices, described) == build(model, described)
+    assert check(build(model, described), model, prices).graph < 1e-12

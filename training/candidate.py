@@ -1,0 +1,42 @@
+"""What training hands on: a family's exported model, and the version that the registry made of it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from lambda_fn.contract import Metadata
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One family's final refit: `model` holds the bytes of the exported ONNX file, `metadata` what it declares."""
+
+    family: str  # "lstm"
+    model_type: str  # "LSTM"
+    model: bytes
+    metadata: Metadata
+    params: Mapping[str, float | str]
+
+    @property
+    def name(self) -> str:
+        """The registered model: EURUSD_LSTM."""
+        return f"{self.metadata.pair}_{self.model_type}"
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.model).hexdigest()
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One version of a registered model, and the digest of the ONNX file that it holds."""
+
+    name: str
+    version: int
+    run_id: str
+    sha256: str
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"

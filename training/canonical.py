@@ -1,0 +1,87 @@
+"""One spelling for one graph: converters number names through a whole process and list constants in any order.
+
+Two exports of the same model compute the same, but their bytes would differ; then a champion's sha256 would say
+nothing. Here nodes take the order in which the outputs need them, and inner names are numbered in that order.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import onnx
+
+
+def canonicalise(model: onnx.ModelProto) -> None:
+    """Reorder and rename in place; inputs, outputs and what is computed stay as they are."""
+    kept = {value.name for value in (*model.graph.input, *model.graph.output)}
+    _canonical_graph(model.graph, {"": ""} | {name: name for name in kept})
+    model.graph.name = "champion"
+
+
+def _canonical_graph(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """`names` maps old to new and is shared with subgraphs, which may use names of the graph around them."""
+    _order(graph)
+
+    def new(name: str) -> str:
+        return names.setdefault(name, f"t{len(names)}")
+
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = new(value.name)
+    for value in (*graph.input, *graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param and dim.dim_param != "batch":
+                dim.dim_param = new(dim.dim_param)
+    for i, node in enumerate(graph.node):
+        node.name, node.doc_string = f"n{i}", ""
+        node.input[:] = [new(name) for name in node.input]
+        node.output[:] = [new(name) for name in node.output]
+        for attribute in node.attribute:
+            for tensor in (attribute.t, *attribute.tensors):
+                if tensor.name:
+                    tensor.name = ""
+        for subgraph in _subgraphs(node):
+            _canonical_graph(subgraph, names)
+            subgraph.name = "body"
+
+
+def _order(graph: onnx.GraphProto) -> None:
+    """Nodes as a depth-first walk from the outputs needs them, initialisers by first use."""
+    producer = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+    used = [list(_used(node)) for node in graph.node]
+    order: dict[int, None] = {}
+    pending = [producer[value.name] for value in reversed(graph.output) if value.name in producer]
+    while pending:
+        needed = [producer[name] for name in used[pending[-1]] if name in producer]
+        missing = [i for i in needed if i not in order]
+        if missing:
+            pending.extend(reversed(missing))
+        else:
+            order[pending.pop()] = None
+    nodes = [graph.node[i] for i in order]
+    first_use = {name: n for n, name in reversed(list(enumerate(name for i in order for name in used[i])))}
+    initializers = sorted(graph.initializer, key=lambda tensor: first_use.get(tensor.name, len(first_use)))
+    _replace(graph.node, nodes)
+    _replace(graph.initializer, initializers)
+
+
+def _replace(repeated: Any, items: list[Any]) -> None:
+    """Set a repeated protobuf field; the items may be its own, so they are copied first."""
+    copies = [type(item).FromString(item.SerializeToString()) for item in items]
+    del repeated[:]
+    repeated.extend(copies)
+
+
+def _used(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that a node reads, its subgraphs' included."""
+    yield from (name for name in node.input if name)
+    for subgraph in _subgraphs(node):
+        yield from (value.name for value in subgraph.output)
+        for inner in subgraph.node:
+            yield from _used(inner)
+
+
+def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs

@@ -1,0 +1,58 @@
+"""ARIMA(p, 1, q) of the log close: an ARMA of the log returns, its order chosen by an information criterion.
+
+The forecast from a window is the best linear predictor of its returns, gamma' Gamma^-1 (Brockwell & Davis, Time
+Series: Theory and Methods, section 5.1): the same numbers as statsmodels' Kalman filter on the same closes, as one
+constant matrix.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_toeplitz
+from statsmodels.tsa.arima.model import ARIMA
+from statsmodels.tsa.arima_process import ArmaProcess
+
+from training.family import Family, Fitted, Sample
+from training.features import Array, Window, log_return
+from training.windows import HORIZON, WINDOW
+
+# Daily returns are close to white noise: more lags fit noise, and (0, 1, 0) is the random walk, a family of its own.
+ORDERS = ((1, 0), (0, 1), (1, 1), (2, 0), (0, 2))
+PERCENT = 100.0  # returns near one keep the optimiser away from the limits of its tolerances
+
+
+def fit(sample: Sample) -> Fitted:
+    """Fit each order to the returns up to the cutoff by exact maximum likelihood and keep the lowest BIC."""
+    returns = PERCENT * np.diff(np.log(sample.prices["close"].to_numpy(np.float64)))
+    results = {order: fit_order(returns, order) for order in ORDERS}
+    order = min(ORDERS, key=lambda candidate: results[candidate].bic)
+    ar, ma = np.asarray(results[order].arparams), np.asarray(results[order].maparams)
+    weights = predictor(ar, ma)
+
+    def mean(window: Window, sd: Array) -> Array:
+        returns = log_return(window["close"])
+        xp = returns.__array_namespace__()
+        return xp.matmul(returns, xp.asarray(weights))
+
+    params: dict[str, float | str] = {"order": f"({order[0]}, 1, {order[1]})"}
+    params |= {f"ar_{i}": float(value) for i, value in enumerate(ar, 1)}
+    params |= {f"ma_{i}": float(value) for i, value in enumerate(ma, 1)}
+    return Fitted(mean, params)
+
+
+def fit_order(returns: NDArray[np.float64], order: tuple[int, int]) -> Any:
+    """statsmodels' result of an ARMA(p, q) without a constant: a drift of daily EUR/USD is noise too."""
+    p, q = order
+    return ARIMA(returns, order=(p, 0, q), trend="n").fit(method="innovations_mle")
+
+
+def predictor(ar: NDArray[np.float64], ma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the window's returns in the cumulative forecast, [window - 1, horizon], oldest return first."""
+    n = WINDOW - 1
+    covariance = ArmaProcess(np.r_[1.0, -ar], np.r_[1.0, ma]).acovf(n + HORIZON)
+    ahead = np.stack([covariance[h : h + n] for h in range(1, HORIZON + 1)], axis=1)  # newest return first
+    return np.asarray(solve_toeplitz(covariance[:n], ahead).cumsum(axis=1)[::-1])
+
+
+FAMILY = Family(name="arima", model_type="ARIMA", features=(), fit=fit)

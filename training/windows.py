@@ -1,0 +1,46 @@
+"""Windows of the price table and the returns that follow them: what every family is fitted and scored on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+WINDOW = 513  # closes: 512 returns, two years of business days, so every filter of the window has died out
+HORIZON = 5  # business days
+LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
+
+
+def complete_origins(prices: pd.DataFrame, window: int = WINDOW) -> pd.DatetimeIndex:
+    """The dates at which a whole window of prices is known, ascending."""
+    return pd.DatetimeIndex(prices.index[window - 1 :])
+
+
+def windows(
+    prices: pd.DataFrame, columns: Sequence[str], origins: pd.DatetimeIndex, window: int = WINDOW
+) -> dict[str, NDArray[np.float64]]:
+    """For each column the `window` prices up to and with each origin, [n, window], oldest first.
+
+    Raises ValueError where an origin has fewer rows before it.
+    """
+    last = positions(prices, origins)
+    if len(last) and last.min() < window - 1:
+        raise ValueError(f"{origins[0].date()}: a window needs {window} rows up to its date")
+    rows = last[:, None] + np.arange(1 - window, 1)
+    return {column: prices[column].to_numpy(np.float64)[rows] for column in columns}
+
+
+def targets(prices: pd.DataFrame, origins: pd.DatetimeIndex, horizon: int = HORIZON) -> NDArray[np.float64]:
+    """Log return of the close from each origin to 1 .. horizon rows later, [n, horizon]; NaN where unknown."""
+    log_close = np.log(prices["close"].to_numpy(np.float64))
+    padded = np.concatenate([log_close, np.full(horizon, np.nan)])
+    last = positions(prices, origins)
+    return np.asarray(padded[last[:, None] + np.arange(1, horizon + 1)] - log_close[last][:, None])
+
+
+def positions(prices: pd.DataFrame, origins: pd.DatetimeIndex) -> NDArray[np.intp]:
+    """Row numbers of the origins; raises ValueError naming the first date that is no row of the table."""
+    found = pd.DatetimeIndex(prices.index).get_indexer(origins)
+    if (found < 0).any():
+        raise ValueError(f"{origins[int(np.argmin(found))].date()} is not a date of the price table")
+    return np.asarray(found)

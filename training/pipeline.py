@@ -6,7 +6,7 @@ Nothing here writes to a store or a registry: what it returns is what `training.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pandas as pd
@@ -33,6 +33,7 @@ class Job:
     families: tuple[str, ...] = tuple(FAMILIES)
     first_year: int = FIRST_YEAR
     seed: int = 0
+    code: str = field(default_factory=code_version)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
         source=job.table.source,
         prices_sha256=job.table.sha256,
         trained_through=prices.index[-1].date(),
-        code=code_version(),
+        code=job.code,
     )
     params = {f"head_{key}": value for key, value in model.head.params.items()} | dict(model.fitted.params)
     return Candidate(

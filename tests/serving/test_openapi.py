@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # of openapi-spec-validator; ships no types
+import jsonschema
 import pytest
 from openapi_spec_validator import validate
 

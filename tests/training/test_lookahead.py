@@ -17,7 +17,7 @@ ROWS = 1000  # the first cutoffs of a short history: fits are quick there
 
 
 def job(frame: pd.DataFrame) -> Job:
-    return Job(PriceTable(frame, "csv", "0" * 64, "test"), first_year=2001)
+    return Job(PriceTable(frame, "csv", "0" * 64, "test"), first_year=2001, code="test")
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))

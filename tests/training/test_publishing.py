@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -209,21 +209,34 @@ def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_
         shutil.copytree(folder, tmp_path / str(kill))
     subprocess.run([sys.executable, "-m", "tests.training.dying", str(tmp_path)], check=True, cwd=ROOT)
 
-    served = []
+    served, refreshed = [], []
     for kill in range(1, 20):
         there = Settings.from_env({"STORE_DIR": str(tmp_path / str(kill))})
         killed = open_store(there)
         served.append(serving(killed, there))
+        refresh.activate(killed, there, NOW)  # as the timer does; it raises when the pointer names what is not there
+        refreshed.append(serving(killed, there))
         again = publish(killed, there, "lstm", 3)
-        pointer = Pointer.parse(killed.read(POINTER_KEY).data)
-        assert pointer == again.pointer
+        assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
         assert serving(killed, there) == (again.generation, new)
         assert again.generation in promotion.history(killed, "EURUSD")
-    writes = served.index((2, new)) + 1
-    # champion, history, aliases, pointer, the serving copy: until active.json, the sixth, the old one is served.
-    assert served[: writes - 1] == [(1, old)] * 5
-    assert served[writes - 1 : writes + 1] == [(2, new)] * 2  # killed after the last write, and not killed
-    assert served[writes + 1 :] == [(1, old)] * (20 - 1 - 7)  # no publisher ran there
+    # Champion, history, aliases, pointer, serving copy, active; the seventh publisher lives, and no more are started.
+    before, after, untouched = (1, old), (2, new), [(1, old)] * 12
+    assert served == [before] * 5 + [after] * 2 + untouched
+    assert refreshed == [before] * 3 + [after] * 4 + untouched
+
+
+def test_aliases_that_cannot_be_moved_stop_before_the_pointer(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+
+    def unreachable(pointer: Pointer) -> None:
+        raise RegistryError("no MLflow server answers")
+
+    with pytest.raises(RegistryError):
+        publish(store, settings, "lstm", move=unreachable)
+    refresh.activate(store, settings, NOW)
+    assert serving(store, settings) == (1, tracked.candidate("arima").sha256)
+    assert publish(store, settings, "lstm").generation == 3
 
 
 def test_another_publisher_that_is_faster_wins_and_keeps_the_alias(
@@ -266,17 +279,16 @@ def test_publishers_at_once_get_their_own_generations_and_the_highest_is_served(
     assert serving(store, settings) == (6, tracked.candidate(done[6]).sha256)
 
 
-def test_a_bucket_is_published_to_and_left_to_refresh(bucket_environ: dict[str, str]) -> None:
-    settings = Settings.from_env(bucket_environ)
+def test_a_bucket_is_published_to_like_a_folder_and_left_to_refresh(store_environ: Mapping[str, str]) -> None:
+    settings = Settings.from_env(store_environ)
     store = open_store(settings)
     tracked.put_prices(store)
-    first, second = publish(store, settings, "arima"), publish(store, settings, "lstm")
-    assert first.activation is None and second.generation == 2
-    assert "serving/active.json" not in store.list("")
-    assert refresh.activate(store, settings, NOW).outcome == "activated"
+    publish(store, settings, "arima")
+    second = publish(store, settings, "lstm")
+    assert (second.activation is None) == ("serving/active.json" not in store.list("")) == settings.use_s3
+    refresh.activate(store, settings, NOW)
     assert serving(store, settings) == (2, tracked.candidate("lstm").sha256)
-    back = rollback(store, settings, 1, NOW)
-    assert back.generation == 3
+    assert rollback(store, settings, 1, NOW).generation == 3
     refresh.activate(store, settings, NOW)
     assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
 

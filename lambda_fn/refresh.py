@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
 from lambda_fn import contract, fields
 from lambda_fn.acceptance import check_champion
 from lambda_fn.champion import fetch_file
@@ -134,20 +137,21 @@ def _refuse(
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """AWS Lambda's entry: on the S3 event and on a timer. The event's content does not matter: events repeat, arrive
     out of order and get lost. A first refusal is raised, so that the event ends in the dead-letter queue."""
-    from aws_lambda_powertools import Logger, single_metric
-    from aws_lambda_powertools.metrics import MetricUnit
-
-    logger = Logger(service="refresh")
     settings = Settings.from_env(os.environ)
     try:
         result = activate(open_store(settings), settings, datetime.now(UTC))
     except Refused:
-        with single_metric("ChampionRefused", MetricUnit.Count, 1, namespace=NAMESPACE):
-            raise
+        _count("ChampionRefused")
+        raise
     if result.outcome == "activated":
-        with single_metric("ChampionActivated", MetricUnit.Count, 1, namespace=NAMESPACE):
-            logger.info(result.reason, extra={"generation": result.generation})
+        _count("ChampionActivated")
+    Logger(service="refresh").info(result.reason, extra={"outcome": result.outcome, "generation": result.generation})
     return result._asdict()
+
+
+def _count(name: str) -> None:
+    with single_metric(name, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
+        metric.add_dimension("service", "refresh")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,7 +43,7 @@ def log_run(
     scores: pd.DataFrame,
     selection: Selection,
     plots: Mapping[str, "Figure"],
-    tags: Mapping[str, str],
+    tags: dict[str, str],
     progress: Progress = lambda step: None,
 ) -> dict[str, Registered]:
     """Logs and registers every candidate; gives its version by family. Aliases are left as they are.
@@ -53,30 +53,21 @@ def log_run(
     """
     first = candidates[0].metadata
     experiment = _experiment(registry, first.pair)
-    facts = {"prices_sha256": first.prices_sha256, "trained_through": first.trained_through.isoformat()}
+    through = first.trained_through.isoformat()
+    tags = {**tags, "pair": first.pair, "prices_sha256": first.prices_sha256, "trained_through": through}
+    outcome = {"champion": selection.champion, "tie": str(selection.tie)}
     baselines = scores[~scores["family"].isin([candidate.family for candidate in candidates])]
     registered = {}
-    with (
-        _quiet(),
-        mlflow.start_run(
-            experiment_id=experiment,
-            run_name=f"training through {facts['trained_through']}",
-            tags={**tags, **facts, "pair": first.pair, "champion": selection.champion, "tie": str(selection.tie)},
-        ) as parent,
-    ):
+    with _quiet(), mlflow.start_run(None, experiment, f"training through {through}", tags=tags | outcome) as parent:
         relative = {f"relative_pinball/{family}": value for family, value in selection.relative.items()}
         registry.client.log_batch(parent.info.run_id, metrics=_metrics(relative))
         for candidate in candidates:
+            family = candidate.family
             progress(f"registering {candidate.name}")
-            rank = selection.ranking.index(candidate.family) + 1
-            with mlflow.start_run(
-                experiment_id=experiment,
-                run_name=candidate.family,
-                nested=True,
-                tags={**tags, **facts, "family": candidate.family, "rank": str(rank)},
-            ) as run:
-                registered[candidate.family] = _log_candidate(
-                    registry, run.info.run_id, candidate, scores, baselines, plots.get(candidate.family)
+            of_family = {"family": family, "rank": str(selection.ranking.index(family) + 1)}
+            with mlflow.start_run(None, experiment, family, nested=True, tags=tags | of_family) as run:
+                registered[family] = _log_candidate(
+                    registry, run.info.run_id, candidate, scores, baselines, plots.get(family)
                 )
     return registered
 

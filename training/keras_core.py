@@ -133,6 +133,7 @@ class Core:
 def import_keras() -> Any:
     """Keras on TensorFlow, quiet, in one thread and with deterministic kernels: scores must not depend on timing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its sums depend on the processor
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import keras
     import tensorflow as tf

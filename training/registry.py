@@ -190,5 +190,5 @@ def server_note(uri: str) -> str | None:
             f"upgrade it to {OLDEST} or newer (pip install 'mlflow>=3', then `mlflow db upgrade <its database>`)"
         )
     if server != Version(mlflow.__version__):
-        return f"the MLflow server is {server}, this client {mlflow.__version__}; both are 3.x, which works"
+        return f"the MLflow server is {server}, this client {mlflow.__version__}; servers from {OLDEST} on should work"
     return None

@@ -18,7 +18,7 @@ from lambda_fn.contract import Active, ContractError
 from lambda_fn.last_known_good import NothingToServe
 from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
-from lambda_fn.store import Blob, FolderStore, Store, Unavailable, open_store
+from lambda_fn.store import FolderStore, Store, Unavailable, open_store
 from tests.serving import foreign
 
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
@@ -51,7 +51,7 @@ def test_single_equals_batch() -> None:
     together = champion.forecast({"close": closes})
     for i in range(50):
         alone = champion.forecast({"close": closes[i : i + 1]})
-        np.testing.assert_array_equal(alone.quantiles[0], together.quantiles[i])
+        np.testing.assert_allclose(alone.quantiles[0], together.quantiles[i], rtol=1e-12)
 
 
 @pytest.mark.parametrize(("window", "horizon"), [(2, 1), (513, 5), (40, 12)])
@@ -125,9 +125,18 @@ DOUBLE, FLOAT = TensorProto.DOUBLE, TensorProto.FLOAT
 @pytest.mark.parametrize(
     ("data", "cure"),
     [
-        (lambda: identity_champion([("price", DOUBLE, ["n", 20])], rows="price"), "inputs are price; one must be close"),
-        (lambda: identity_champion([("close", FLOAT, ["n", 20])]), r"close is tensor\(float\); it must be tensor\(double"),
-        (lambda: identity_champion([("close", DOUBLE, ["n", 20]), ("date", DOUBLE, ["n", 20])]), "date is tensor.double"),
+        (
+            lambda: identity_champion([("price", DOUBLE, ["n", 20])], rows="price"),
+            "inputs are price; one must be close",
+        ),
+        (
+            lambda: identity_champion([("close", FLOAT, ["n", 20])]),
+            r"close is tensor\(float\); it must be tensor\(double",
+        ),
+        (
+            lambda: identity_champion([("close", DOUBLE, ["n", 20]), ("date", DOUBLE, ["n", 20])]),
+            "date is tensor.double",
+        ),
         (lambda: identity_champion([("close", DOUBLE, ["n", 20]), ("high", DOUBLE, ["n", 20, 1])]), "high has shape"),
         (lambda: identity_champion([("close", DOUBLE, ["n", 20])], ("q", "mean")), "it has no output quantiles"),
     ],
@@ -258,9 +267,6 @@ class HangingStore(FolderStore):
             raise Unavailable("hung")
         return super().read(key)
 
-    def tail(self, key: str, size: int) -> Blob:
-        return super().tail(key, size)
-
 
 def test_a_slow_store_holds_up_one_thread_only(tmp_path: Path) -> None:
     settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
@@ -287,21 +293,20 @@ def test_swaps_under_load_give_no_error_and_no_mixture(tmp_path: Path) -> None:
 
     def ask() -> set[int]:
         seen = set()
-        while True:
-            last_round = done.is_set()
+        while not done.is_set():
             serving = cache.current()
             generation = serving.active.generation
             assert serving.champion.sha256 == serving.active.champion.sha256
             mean = serving.champion.forecast({"close": closes}).mean[0, 0]
             assert mean / closes[0, -1] - 1 == pytest.approx(generation / 10_000)
             seen.add(generation)
-            if last_round:
-                return seen
+        return seen
 
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(ask) for _ in range(4)]
         for generation in range(2, 9):
             publish_and_activate(store, settings, foreign.champion_bytes(drift=generation / 10_000), generation)
         done.set()
-        seen = [each.result() for each in asking]
-    assert all(8 in generations for generations in seen)
+        seen = set().union(*(each.result() for each in asking))
+    assert cache.current().active.generation == 8
+    assert len(seen) > 1, "no swap happened while they asked"

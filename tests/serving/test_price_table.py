@@ -68,9 +68,7 @@ def test_the_tail_is_the_end_of_the_table(table: Table, rows: int) -> None:
 def test_the_format() -> None:
     columns = {"eurjpy": [175.68, NAN], "close": [1.1172, 1.0], "eurchf": [0.1 + 0.2, 2.0]}
     data = serialise([date(2026, 10, 29), date(2026, 10, 30)], columns)
-    assert data == (
-        b"date,close,eurchf,eurjpy\n2026-10-29,1.1172,0.30000000000000004,175.68\n2026-10-30,1.0,2.0,\n"
-    )
+    assert data == (b"date,close,eurchf,eurjpy\n2026-10-29,1.1172,0.30000000000000004,175.68\n2026-10-30,1.0,2.0,\n")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,370 @@
+"""Refresh: only newer and sound champions become active, whatever is published, repeated, mixed up or concurrent."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from lambda_fn import contract, refresh
+from lambda_fn.acceptance import check_live
+from lambda_fn.champion import Champion
+from lambda_fn.contract import Active, ContractError, Pointer
+from lambda_fn.price_table import Table
+from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.settings import Settings
+from lambda_fn.store import Store, open_store
+from tests.serving import foreign
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
+POINTER = "models/best_model_info.json"
+OLD = Path(__file__).with_name("best_model_info_old.json").read_bytes()
+OTHER = foreign.champion_bytes(spread=0.006)
+
+
+def folder(path: Path, **more: str) -> tuple[Store, Settings]:
+    settings = Settings.from_env({"STORE_DIR": str(path)} | more)
+    return open_store(settings), settings
+
+
+def active(store: Store) -> Active:
+    return Active.parse(store.read(contract.ACTIVE_KEY).data)
+
+
+def refusal(store: Store, settings: Settings, cure: str) -> None:
+    """The first time raised, then only returned, always recorded; what was active still is."""
+    before = store.read(contract.ACTIVE_KEY) if contract.ACTIVE_KEY in store.list("serving") else None
+    with pytest.raises(Refused, match=cure):
+        activate(store, settings, NOW)
+    again = activate(store, settings, NOW)
+    assert again.outcome == "refused"
+    assert again.generation == (Active.parse(before.data).generation if before else None)
+    records = [json.loads(store.read(key).data) for key in store.list("serving/refused")]
+    assert again.reason in [record["reason"] for record in records]
+    assert (store.read(contract.ACTIVE_KEY) if before else None) == before
+
+
+def test_a_sound_champion_is_activated(store: Store, settings: Settings) -> None:
+    pointer = foreign.publish_to(store, generation=3, extra={"note": "kept"})
+    assert activate(store, settings, NOW) == Activation("activated", 3, "EURUSD_Foreign version 3")
+    found = active(store)
+    assert found.pointer == pointer
+    assert found.activated_at == NOW
+    assert pointer.champion is not None
+    assert found.serving_key == contract.serving_key(pointer.champion.sha256)
+    assert store.read(found.serving_key).data == store.read(pointer.champion.key).data
+
+
+def test_activating_again_changes_nothing(store: Store, settings: Settings) -> None:
+    foreign.publish_to(store, generation=3)
+    activate(store, settings, NOW)
+    before = {key: store.read(key) for key in store.list("")}
+    assert activate(store, settings, NOW) == Activation("unchanged", 3, "generation 3 is active")
+    assert {key: store.read(key) for key in store.list("")} == before
+
+
+def test_nothing_published_is_no_error(store: Store, settings: Settings) -> None:
+    result = activate(store, settings, NOW)
+    assert result == Activation("unchanged", None, "nothing is published yet; run python -m training run")
+
+
+def test_a_lower_generation_is_refused_naming_both(store: Store, settings: Settings) -> None:
+    foreign.publish_to(store, generation=5)
+    activate(store, settings, NOW)
+    foreign.publish_to(store, OTHER, 4)
+    refusal(store, settings, "pointer.generation: 4 is lower than the active generation 5")
+
+
+def test_a_pointer_without_a_generation_is_the_next(tmp_path: Path) -> None:
+    store, settings = folder(tmp_path)
+    foreign.publish_to(store, generation=None)
+    assert activate(store, settings, NOW)[:2] == ("activated", 1)
+    assert activate(store, settings, NOW)[:2] == ("unchanged", 1)
+    foreign.publish_to(store, OTHER, 7)
+    assert activate(store, settings, NOW)[:2] == ("activated", 7)
+    foreign.publish_to(store, generation=None)
+    assert activate(store, settings, NOW)[:2] == ("activated", 8)
+    assert activate(store, settings, NOW)[:2] == ("unchanged", 8)
+    assert active(store).pointer.generation == 8
+
+
+def test_another_pair_has_its_own_champion(tmp_path: Path) -> None:
+    key = "models/GBPUSD/best_model_info.json"
+    store, settings = folder(tmp_path, S3_MODEL_INFO_KEY=key)
+    foreign.publish_to(store, foreign.champion_bytes(pair="GBPUSD"), 2, key=key)
+    assert activate(store, settings, NOW).outcome == "activated"
+    assert store.list("serving") == [contract.active_key("GBPUSD"), *store.list("serving/GBPUSD/champions")]
+
+
+def test_the_old_form_is_refused_with_the_cure(store: Store, settings: Settings) -> None:
+    foreign.put(store, POINTER, OLD)
+    refusal(store, settings, "publish it with: python -m training publish models:/EURUSD_LSTM@champion")
+
+
+def nudged(pointer: Pointer, by: float) -> Pointer:
+    [golden] = pointer.golden
+    mean = [golden.mean[0] * (1 + by), *golden.mean[1:]]
+    return replace(pointer, golden=(replace(golden, mean=mean),))
+
+
+def published(store: Store, data: bytes | None = None, **changes: Any) -> None:
+    foreign.publish_to(store, data, 2, **changes)
+
+
+def republish(store: Store, change: Any) -> None:
+    foreign.put(store, POINTER, change(foreign.publish_to(store, OTHER, 2)).to_json())
+
+
+def champion_replaced(store: Store, data: bytes | None) -> None:
+    pointer = foreign.publish_to(store, OTHER, 2)
+    assert pointer.champion is not None
+    if data is None:
+        store.delete(pointer.champion.key)
+    else:
+        foreign.put(store, pointer.champion.key, data)
+
+
+def alien(store: Store) -> None:
+    """A file that training would never write: the digest is right, the contents are not allowed."""
+    pointer = foreign.publish_to(store, OTHER, 2)
+    assert pointer.champion is not None
+    import hashlib
+
+    data = OTHER + b"\x42\x0f\x0a\x0bcom.example\x10\x01"  # one more opset_import
+    sha256 = hashlib.sha256(data).hexdigest()
+    store.create(contract.champion_key(sha256), data)
+    file = replace(pointer.champion, key=contract.champion_key(sha256), sha256=sha256, size=len(data))
+    foreign.put(store, POINTER, replace(pointer, champion=file).to_json())
+
+
+NAN, INF = float("nan"), float("inf")
+UNSOUND = {
+    "pointer broken": (lambda store: foreign.put(store, POINTER, b'{"model_type"'), "pointer: not UTF-8 JSON"),
+    "pointer of version 2": (
+        lambda s: republish(s, lambda p: replace(p, contract_version="2")),
+        "deploy newer code first",
+    ),
+    "other bytes": (lambda store: champion_replaced(store, OTHER[:-1] + b"?"), "its sha256 is .*, the pointer says"),
+    "no bytes": (lambda store: champion_replaced(store, None), "has no models/champions/.*onnx"),
+    "alien operators": (alien, "operators of 'com.example'"),
+    "wrong size": (
+        lambda s: republish(s, lambda p: replace(p, champion=replace(p.champion, size=5))),
+        "pointer.champion.size: 5, the file has",
+    ),
+    "another pair": (
+        lambda s: published(s, foreign.champion_bytes(pair="GBPUSD")),
+        "pointer.pair: is GBPUSD, it must be EURUSD",
+    ),
+    "another date": (
+        lambda s: republish(s, lambda p: replace(p, trained_through=date(2020, 1, 2))),
+        "pointer.trained_through: is 2020-01-02, it must be 2026-10-30",
+    ),
+    "golden apart": (
+        lambda s: republish(s, lambda p: nudged(p, 2e-6)),
+        r"golden\[0\].mean: the champion differs by 2.0e-06 of the price, at most 1e-06",
+    ),
+    "no prices": (
+        lambda s: (
+            published(s, foreign.champion_bytes(prices="csv"), prices=foreign.price_file(60))
+            or s.delete("prices/EURUSD-csv.csv")
+        ),
+        "has no prices/EURUSD-csv.csv; put the csv prices there first",
+    ),
+    "column missing": (
+        lambda s: published(s, foreign.champion_bytes(["eurjpy"]), prices=foreign.price_file(60, ["eurjpy"])),
+        "prices/EURUSD-ecb.csv: no column eurjpy; it has close",
+    ),
+    "window too long": (
+        lambda s: published(s, foreign.champion_bytes(window=61), prices=foreign.price_file(61)),
+        "60 rows, the champion needs 61; add older prices",
+    ),
+    "median away": (
+        lambda s: published(s, foreign.champion_bytes(drift=0.021)),
+        "the median is 2.1% from the last close",
+    ),
+    "too narrow": (lambda s: published(s, foreign.champion_bytes(spread=0.001)), "is 0.10% wide, 0.1 % to 10 %"),
+    "too wide": (lambda s: published(s, foreign.champion_bytes(spread=0.11)), "is 10.45% wide, 0.1 % to 10 %"),
+    "descending": (
+        lambda s: published(s, foreign.champion_bytes(spread=-0.005)),
+        "quantiles fall from one level to the next",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSOUND)
+def test_an_unsound_champion_never_replaces_a_sound_one(case: str, tmp_path: Path) -> None:
+    store, settings = folder(tmp_path)
+    foreign.publish_to(store, generation=1)
+    activate(store, settings, NOW)
+    unsound, cure = UNSOUND[case]
+    unsound(store)
+    refusal(store, settings, cure)
+    foreign.publish_to(store, foreign.champion_bytes(spread=0.007), 3)
+    assert activate(store, settings, NOW)[:2] == ("activated", 3)
+
+
+def test_a_champion_that_is_not_finite_on_the_live_window_is_refused(tmp_path: Path) -> None:
+    """Sound on the golden window: only today's prices bring it out."""
+    champion = Champion.load(foreign.champion_bytes(spread=0.005))
+    overflowing = Table(foreign.price_rows(20), {"close": np.full(20, 1.7e308)})
+    champion_wide = Champion.load(foreign.champion_bytes(spread=0.9))
+    with pytest.raises(ContractError, match="live window: .* not finite"):
+        check_live(champion_wide, overflowing)
+    check_live(champion, Table(foreign.price_rows(20), {"close": foreign.closes(20)}))
+
+
+def test_a_slow_champion_is_refused() -> None:
+    table = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
+    champion = Champion.load(foreign.champion_bytes())
+    check_live(champion, table, clock=iter([0.0, 0.99]).__next__)
+    with pytest.raises(ContractError, match=r"the first forecast took 1\.1 s, at most 1 s is allowed"):
+        check_live(champion, table, clock=iter([0.0, 1.1]).__next__)
+
+
+def test_a_refusal_heals_when_its_cause_is_gone(tmp_path: Path) -> None:
+    store, settings = folder(tmp_path)
+    pointer = foreign.publish_to(store, generation=1)
+    assert pointer.champion is not None
+    prices = store.read("prices/EURUSD-ecb.csv").data
+    store.delete("prices/EURUSD-ecb.csv")
+    refusal(store, settings, "put the ecb prices there first")
+    foreign.put(store, "prices/EURUSD-ecb.csv", prices)
+    assert activate(store, settings, NOW)[:2] == ("activated", 1)
+
+
+def test_an_unreadable_active_file_heals(store: Store, settings: Settings) -> None:
+    foreign.publish_to(store, generation=4)
+    activate(store, settings, NOW)
+    foreign.put(store, contract.ACTIVE_KEY, b"{broken")
+    assert activate(store, settings, NOW)[:2] == ("activated", 4)
+
+
+def test_a_damaged_copy_is_not_activated(tmp_path: Path) -> None:
+    store, settings = folder(tmp_path)
+    pointer = foreign.publish_to(store, generation=1)
+    assert pointer.champion is not None
+    foreign.put(store, contract.serving_key(pointer.champion.sha256), b"damaged")
+    refusal(store, settings, "serving/champions/.*: its sha256 is")
+
+
+@hypothesis_settings(deadline=None, max_examples=40)
+@given(generations=st.lists(st.none() | st.integers(1, 5), min_size=1, max_size=8), repeats=st.integers(1, 2))
+def test_the_active_generation_never_falls(
+    tmp_path_factory: pytest.TempPathFactory, generations: list[int | None], repeats: int
+) -> None:
+    """Pointers in any order, repeated and refused: the law of generations."""
+    store, settings = folder(tmp_path_factory.mktemp("law"))
+    data = [foreign.champion_bytes(spread=0.004 + 0.001 * i) for i in range(6)]
+    highest = 0
+    for generation in generations:
+        foreign.publish_to(store, data[generation or 0], generation)
+        for _ in range(repeats):
+            before = store.read(contract.ACTIVE_KEY) if highest else None
+            try:
+                result = activate(store, settings, NOW)
+            except Refused as error:
+                result = Activation("refused", error.generation, str(error))
+            lower = generation is not None and generation < highest
+            assert (result.outcome == "refused") == lower
+            assert (result.outcome == "activated") == (active(store).generation > highest)
+            assert result.outcome == "activated" or store.read(contract.ACTIVE_KEY) == before
+            assert active(store).generation == result.generation
+            assert active(store).generation >= max(highest, generation or 1)
+            highest = active(store).generation
+
+
+def test_of_concurrent_activations_one_wins(store: Store, settings: Settings) -> None:
+    workers = 2 if settings.use_s3 else 6
+    foreign.publish_to(store, generation=1)
+    activate(store, settings, NOW)
+    foreign.publish_to(store, OTHER, 2)
+    together = threading.Barrier(workers)
+
+    def run(_: int) -> Activation:
+        mine = open_store(settings)
+        together.wait()
+        return activate(mine, settings, NOW)
+
+    with ThreadPoolExecutor(workers) as pool:
+        outcomes = sorted(result.outcome for result in pool.map(run, range(workers)))
+    assert outcomes == ["activated", *["unchanged"] * (workers - 1)]
+    assert active(store).generation == 2
+
+
+def test_a_newer_pointer_meanwhile_is_not_overtaken(tmp_path: Path) -> None:
+    """An activation that read generation 2 loses to generation 3, which came in between, and says so."""
+    store, settings = folder(tmp_path)
+    foreign.publish_to(store, generation=1)
+    activate(store, settings, NOW)
+    foreign.publish_to(store, OTHER, 2)
+    overtaken = store.replace
+
+    def replace_later(key: str, data: bytes, etag: str | None) -> bool:
+        store.replace = overtaken  # type: ignore[method-assign]
+        foreign.publish_to(store, foreign.champion_bytes(spread=0.007), 3)
+        assert activate(open_store(settings), settings, NOW)[:2] == ("activated", 3)
+        return overtaken(key, data, etag)
+
+    store.replace = replace_later  # type: ignore[method-assign]
+    assert activate(store, settings, NOW)[:2] == ("unchanged", 3)
+    assert active(store).generation == 3
+
+
+def command(store_dir: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environ = {**os.environ, "STORE_DIR": str(store_dir), "USE_S3": "false"}
+    call = [sys.executable, "-m", "lambda_fn.refresh", *arguments]
+    return subprocess.run(call, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    store, _ = folder(tmp_path)
+    foreign.publish_to(store, generation=1)
+    done = command(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "activated: EURUSD_Foreign version 1\n", "")
+    done = command(tmp_path, "--json")
+    assert json.loads(done.stdout) == {"outcome": "unchanged", "generation": 1, "reason": "generation 1 is active"}
+    foreign.put(store, POINTER, OLD)
+    for _ in range(2):
+        done = command(tmp_path)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert "refused: pointer.champion: missing" in done.stderr
+        assert "Traceback" not in done.stderr
+    done = command(tmp_path, "--json")
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (1, "refused")
+
+
+def test_the_command_says_wrong_settings_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("USE_S3", "perhaps")
+    assert refresh.main([]) == 1
+    assert capsys.readouterr().err == "USE_S3: 'perhaps' is neither true nor false; set it to true or false\n"
+
+
+def test_the_lambda_handler(
+    store_environ: dict[str, str], store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the event says; a first refusal is raised and counted, so that it ends in the dead-letter queue."""
+    for name, value in store_environ.items():
+        monkeypatch.setenv(name, value)
+    foreign.publish_to(store, generation=1)
+    assert refresh.handler({"Records": "nonsense"}, None)["outcome"] == "activated"
+    assert '"ChampionActivated":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    assert refresh.handler({}, None) == {"outcome": "unchanged", "generation": 1, "reason": "generation 1 is active"}
+    foreign.publish_to(store, foreign.champion_bytes(drift=0.5), 2)
+    with pytest.raises(Refused, match="the median is 50.0% from the last close"):
+        refresh.handler({}, None)
+    assert '"ChampionRefused":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    assert refresh.handler({}, None)["outcome"] == "refused"

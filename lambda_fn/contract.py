@@ -232,7 +232,13 @@ class Active:
         )
         if pointer.champion is None or pointer.generation is None:
             raise ContractError("active: champion and generation are missing; run python -m lambda_fn.refresh")
-        return cls(pointer, pointer.champion, pointer.generation, read.moment("activated_at"), read.text("serving_key"))
+        return cls(
+            pointer,
+            pointer.champion,
+            pointer.generation,
+            read.moment("activated_at"),
+            read.matching("serving_key", fields.KEY),
+        )
 
     def to_json(self) -> bytes:
         """As a pointer's, with `activated_at` and `serving_key`."""
@@ -245,7 +251,7 @@ _POINTER_KEYS = frozenset(Pointer.__dataclass_fields__) - {"extra"}
 
 def _champion_file(read: fields.Reader) -> ChampionFile:
     return ChampionFile(
-        key=read.text("key"),
+        key=read.matching("key", fields.KEY),
         sha256=read.matching("sha256", fields.SHA256),
         size=read.whole("size", 1, MAX_MODEL_BYTES),
     )

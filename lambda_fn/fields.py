@@ -13,6 +13,7 @@ T = TypeVar("T")
 _MAX = sys.float_info.max  # JSON's whole numbers can be beyond it
 PAIR = re.compile("[A-Z]{6}"), "six capitals such as EURUSD"
 SOURCE = re.compile("[a-z][a-z0-9_]*"), "lower-case letters, such as ecb or csv"
+KEY = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII), "a key such as models/champions/x.onnx"
 SHA256 = re.compile("[0-9a-f]{64}"), "a sha256: 64 hexadecimal digits in lower case"
 
 

@@ -1,7 +1,8 @@
 """Price files of the store: `prices/<PAIR>-<source>.csv`, written whole, read from their end."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -47,7 +48,8 @@ def serialise(dates: Sequence[date], columns: Mapping[str, Sequence[float]]) -> 
     for name in names:
         if len(columns[name]) != len(dates):
             raise ContractError(f"prices: {len(columns[name])} values of {name} for {len(dates)} dates")
-    _check_ascending(dates)
+    with _naming("prices"):
+        _check_ascending(dates)
     lines = [",".join(["date", *names])]
     for day, *values in zip(dates, *(columns[name] for name in names), strict=True):
         lines.append(",".join([day.isoformat(), *(_decimal(value) for value in values)]))
@@ -57,14 +59,15 @@ def serialise(dates: Sequence[date], columns: Mapping[str, Sequence[float]]) -> 
 def parse(data: bytes) -> Table:
     """A whole price file; raises ContractError naming the row."""
     header, _, body = data.partition(b"\n")
-    return parse_tail(body, len(body), parse_header(header))
+    with _naming("prices"):
+        return parse_tail(body, len(body), parse_header(header))
 
 
 def parse_header(line: bytes) -> list[str]:
     """The names after `date`; raises ContractError unless the first is `close`."""
     names = line.decode("utf-8", "replace").rstrip("\r").split(",")
     if names[:2] != ["date", "close"]:
-        raise ContractError(f"prices: the header is {','.join(names)[:60]!r}; it must begin with date,close")
+        raise ContractError(f"the header is {','.join(names)[:60]!r}; it must begin with date,close")
     return names[1:]
 
 
@@ -92,13 +95,14 @@ def read_table(store: Store, pair: str, source: str, rows: int, columns: Sequenc
     """
     key = price_key(pair, source)
     header, tail = _header_and_tail(store, key, rows, set(columns) - {"close"} != set())
-    names = parse_header(header) if header is not None else ["close"]
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise ContractError(f"{key}: no column {', '.join(missing)}; it has {', '.join(names)}")
-    table = parse_tail(tail, rows, names, columns)
-    if len(table.dates) < rows:
-        raise ContractError(f"{key}: {len(table.dates)} rows, the champion needs {rows}; add older prices")
+    with _naming(key):
+        names = parse_header(header) if header is not None else ["close"]
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise ContractError(f"no column {', '.join(missing)}; it has {', '.join(names)}")
+        table = parse_tail(tail, rows, names, columns)
+        if len(table.dates) < rows:
+            raise ContractError(f"{len(table.dates)} rows, the champion needs {rows}; add older prices")
     return table
 
 
@@ -174,6 +178,15 @@ def _tail(store: Store, key: str, rows: int) -> Blob:
         size *= 4
 
 
+@contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Puts the file's name before the errors about its contents."""
+    try:
+        yield
+    except ContractError as error:
+        raise ContractError(f"{file}: {error}") from error
+
+
 def _decimal(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))
 
@@ -182,20 +195,20 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise ContractError(f"prices: {text[:20]!r} is no date; write it as 2026-10-30") from error
+        raise ContractError(f"{text[:20]!r} is no date; write it as 2026-10-30") from error
 
 
 def _price(row: Sequence[str], at: int, name: str) -> float:
     try:
         return float(row[at] or "nan")
     except (ValueError, IndexError) as error:
-        raise ContractError(f"prices: {row[0]} has no number as {name}; correct or leave it empty") from error
+        raise ContractError(f"{row[0]} has no number as {name}; correct or leave it empty") from error
 
 
 def _check_ascending(dates: Sequence[date]) -> None:
     for before, after in pairwise(dates):
         if before >= after:
-            raise ContractError(f"prices: {after} follows {before}; sort the rows and keep one a date")
+            raise ContractError(f"{after} follows {before}; sort the rows and keep one a date")
 
 
 def _clean(name: str, dates: Sequence[date], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -176,7 +176,8 @@ def open_store(settings: Settings) -> Store:
     objects = S3Store(
         settings.s3_bucket,
         region=settings.aws_region,
-        endpoint=endpoint or f"https://s3.{settings.aws_region}.amazonaws.com",
+        # Said also for AWS: obstore reads this variable itself, and panics when it is set but empty.
+        aws_endpoint_url_s3=endpoint or f"https://s3.{settings.aws_region}.amazonaws.com",
         virtual_hosted_style_request=False,
         client_options={
             "allow_http": endpoint is not None,

@@ -69,8 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     # Linear algebra of this size is slower on two threads than on one, and its sums differ with their number.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
     from lambda_fn.settings import Settings, SettingsError, read_dotenv
-    from training.commands import ERRORS, Context, run_command
+    from training.commands import ERRORS, run_command
+    from training.context import Context
 
     try:
         os.environ.update(read_dotenv(Path(".env"), os.environ))

@@ -168,7 +168,7 @@ def test_nothing_to_serve_says_when_to_ask_again(store: Store, settings: Setting
     now = [START]
     cache = ChampionCache(store, settings, lambda: now[0])
     for wait in (10, 7):
-        with pytest.raises(NothingToServe, match="has no serving/active.json") as caught:
+        with pytest.raises(NothingToServe, match=r"has no serving/active\.json") as caught:
             cache.current()
         assert caught.value.retry_after_s == wait
         now[0] += 3

@@ -42,7 +42,8 @@ old_fields: dict[str, st.SearchStrategy[Any]] = {
     "baseline_metrics": st.dictionaries(texts, numbers, max_size=3),
     "extra": extras,
 }
-champions = st.builds(ChampionFile, key=texts, sha256=sha256s, size=st.integers(1, contract.MAX_MODEL_BYTES))
+keys = st.from_regex("[a-z0-9_-]{1,8}(/[a-z0-9_.-]{3,8}x){0,3}", fullmatch=True)
+champions = st.builds(ChampionFile, key=keys, sha256=sha256s, size=st.integers(1, contract.MAX_MODEL_BYTES))
 new_fields = old_fields | {
     "contract_version": st.just("1"),
     "generation": st.none() | st.integers(1, 99_999_999),
@@ -99,7 +100,7 @@ def test_a_pointer_round_trips(pointer: Pointer) -> None:
     assert Pointer.parse(data).to_json() == data
 
 
-@given(new_pointers.filter(lambda pointer: pointer.generation is not None), moments, texts)
+@given(new_pointers.filter(lambda pointer: pointer.generation is not None), moments, keys)
 def test_the_active_file_round_trips(pointer: Pointer, moment: datetime, key: str) -> None:
     assert pointer.champion is not None
     assert pointer.generation is not None
@@ -135,6 +136,11 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
         ("pair", "EUR/USD", "six capitals such as EURUSD"),
         ("champion.sha256", "A" * 64, "pointer.champion.sha256: .* 64 hexadecimal digits in lower case"),
         ("champion.sha256", ..., "pointer.champion.sha256: missing"),
+        ("champion.key", "../secret.onnx", "pointer.champion.key: .* a key such as"),
+        ("champion.key", "models/./x.onnx", "pointer.champion.key: .* a key such as"),
+        ("champion.key", "models/..", "pointer.champion.key: .* a key such as"),
+        ("champion.key", "/etc/passwd", "pointer.champion.key: .* a key such as"),
+        ("champion.key", "models//x.onnx", "pointer.champion.key: .* a key such as"),
         ("champion.size", 2**26, "pointer.champion.size: .* from 1 to 33554432"),
         ("champion", "somewhere", "pointer.champion: .* an object with fields"),
         ("trained_through", "30.10.2026", "an ISO date such as 2026-10-30"),

@@ -211,7 +211,7 @@ def test_days_are_those_of_numpy(day: date) -> None:
 def test_the_cache_reads_again_when_its_age_is_over(settings: Settings, store: Store) -> None:
     now = [1_000_000.0]
     cache = PriceCache(store, settings, lambda: now[0])
-    with pytest.raises(NothingToServe, match="has no prices/EURUSD-ecb.csv") as caught:
+    with pytest.raises(NothingToServe, match=r"has no prices/EURUSD-ecb\.csv") as caught:
         cache.current("EURUSD", "ecb", 5)
     assert caught.value.retry_after_s == 10
     foreign.put(store, KEY, foreign.price_file(40, as_of=date(2026, 10, 29)))

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from obstore.store import S3Store
 
 from lambda_fn.settings import Settings
 from lambda_fn.store import FolderStore, Missing, Store, Unavailable, open_store
@@ -147,6 +148,21 @@ def test_no_update_is_lost_between_processes_and_threads(tmp_path: Path) -> None
     assert int(FolderStore(tmp_path).read(KEY).data) == 2 * workers * times
 
 
+def test_a_version_never_comes_back(tmp_path: Path) -> None:
+    """An ETag of a folder is inode, time and size: with inodes used again, only a time that always grows tells two
+    versions apart, also within a tick of the clock and after the clock was set back."""
+    store, seen = FolderStore(tmp_path), []
+    store.create(KEY, b"0")
+    future = (tmp_path / KEY).stat().st_mtime_ns + 3_600 * 10**9
+    os.utime(tmp_path / KEY, ns=(future, future))
+    for number in range(9):
+        etag = store.read(KEY).etag
+        assert store.replace(KEY, b"%d" % number, etag)
+        seen.append((tmp_path / KEY).stat().st_mtime_ns // 1_000)
+    assert seen == sorted(set(seen))
+    assert seen[0] > future // 1_000
+
+
 def test_a_killed_writer_leaves_the_old_bytes_and_no_lock(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.create(KEY, b"old")
@@ -185,6 +201,19 @@ def test_a_bucket_that_does_not_answer_is_unavailable() -> None:
             store = open_store(Settings.from_env(environ))
             with pytest.raises(Unavailable, match=r"test-bucket: serving/active.json"):
                 store.read(KEY)
+
+
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [("", "https://s3.eu-central-1.amazonaws.com"), ("http://127.0.0.1:8333/", "http://127.0.0.1:8333")],
+)
+def test_an_empty_endpoint_is_aws(given: str, endpoint: str) -> None:
+    """obstore itself panics on the empty variable."""
+    environ = {"USE_S3": "true", "S3_BUCKET": "b", "AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_S3": given}
+    with seaweedfs.variables(environ):
+        objects = open_store(Settings.from_env(environ))._objects
+    assert isinstance(objects, S3Store)
+    assert dict(objects.config)["endpoint_url_s3"] == endpoint
 
 
 def test_a_path_out_of_the_store_is_refused(tmp_path: Path) -> None:

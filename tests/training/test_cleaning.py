@@ -15,7 +15,6 @@ from training.candidate import Registered
 from training.cleaning import Plan, execute, plan
 from training.registry import Registry
 
-pytestmark = [*tracked.WARNINGS]
 EMPTY = Plan((), (), (), None, ())
 
 

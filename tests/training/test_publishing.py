@@ -29,7 +29,6 @@ from training.promotion import PublishError
 from training.publishing import golden_windows, move_aliases, publish_version, rollback
 from training.registry import Registry, RegistryError
 
-pytestmark = [*tracked.WARNINGS]
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[2]
 Found = tuple[Registry, dict[str, Registered]]

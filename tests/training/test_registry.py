@@ -33,7 +33,6 @@ from training.candidate import Candidate, Registered
 from training.registry import Registry, RegistryError
 from training.selection import Selection
 
-pytestmark = [*tracked.WARNINGS]
 START_S = 180.0
 Found = tuple[Registry, dict[str, Registered]]
 

@@ -21,7 +21,6 @@ from training.publishing import move_aliases
 from training.registry import Registry, RegistryError
 from training.status import status
 
-pytestmark = [*tracked.WARNINGS]
 POINTER_KEY = "models/best_model_info.json"
 
 

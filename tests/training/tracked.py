@@ -12,7 +12,6 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-import pytest
 
 from lambda_fn.champion import Champion
 from lambda_fn.contract import price_key
@@ -27,11 +26,6 @@ from training.publishing import golden_windows, keep_aliases
 from training.registry import Registry, connect, set_aliases
 from training.selection import Selection
 
-# MLflow's own models: the `noload` strategy that SQLAlchemy 2.1 deprecates, and type hints of its agents.
-WARNINGS = (
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*inferred as AnyType:UserWarning"),
-)
 MODEL_TYPES = {"arima": "ARIMA", "lstm": "LSTM", "random_walk": "RandomWalk"}
 RANKING = ("lstm", "arima", "random_walk")
 NOW = datetime(2026, 10, 31, 9, 0, tzinfo=UTC)  # a Saturday, the day after the last price

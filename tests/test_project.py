@@ -1,0 +1,120 @@
+"""The files around the code: make, the locks, what git and Docker ignore, and what must not be in any of them."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOCKS = ("serving", "training", "dev")
+TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
+PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)", re.MULTILINE)
+
+
+def lock(group: str) -> str:
+    return (ROOT / f"requirements-{group}.txt").read_text()
+
+
+def tracked() -> list[Path]:
+    """The files of the project; all but the git-ignored ones."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_make_alone_lists_every_target() -> None:
+    listed = set(re.findall(r"make ([a-z]+)", make().stdout))
+    assert listed == TARGETS | {"help"}
+
+
+def test_make_says_which_python_to_install_where_none_works(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements-training.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    done = make("setup", "PYTHON=", folder=tmp_path)
+    assert done.returncode != 0
+    assert "install python3.13, 3.12 or 3.11" in done.stderr
+
+
+def test_make_reads_env_and_the_real_environment_wins(tmp_path: Path) -> None:
+    """The command that the recipes run under, as make puts it together."""
+    import os
+    import sys
+
+    (tmp_path / "Makefile").write_text(
+        (ROOT / "Makefile").read_text() + "\nshow:\n\t@$(RUN) -c "
+        "\"import os; print(os.environ['STORE_DIR'], os.environ['USE_S3'])\"\n"
+    )
+    (tmp_path / ".env").write_text("STORE_DIR=of-the-file\nUSE_S3=false\n")
+    environ = {**os.environ, "USE_S3": "of-the-environment"}
+    environ.pop("STORE_DIR", None)
+    bin_folder = Path(sys.executable).parent
+    done = subprocess.run(
+        ["make", "show", f"BIN={bin_folder}"], cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["of-the-file", "of-the-environment"], done.stderr
+
+
+@pytest.mark.parametrize("group", LOCKS)
+def test_a_lock_has_hashes_and_no_address_of_an_index(group: str) -> None:
+    text = lock(group)
+    assert "--hash=sha256:" in text
+    assert "index-url" not in text
+    assert "://" not in text
+    assert PIN.findall(text)
+
+
+def test_the_locks_agree() -> None:
+    """What serves is what was trained with and tested."""
+    serving, training, dev = (set(PIN.findall(lock(group))) for group in LOCKS)
+    assert serving <= training <= dev
+
+
+def test_every_named_requirement_is_locked() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    for group in LOCKS:
+        locked = {name for name, _ in PIN.findall(lock(group))}
+        named = {re.split(r"[<>=;\[ ]", item)[0] for item in groups[group] if isinstance(item, str)}
+        assert {name.lower() for name in named} <= locked, group
+
+
+def test_serving_installs_nothing_heavy() -> None:
+    locked = {name for name, _ in PIN.findall(lock("serving"))}
+    heavy = {"mlflow", "tensorflow", "tensorflow-cpu", "pandas", "scikit-learn", "statsmodels", "boto3", "pydantic"}
+    assert not locked & heavy
+
+
+def test_the_top_level_is_the_one_that_was_agreed() -> None:
+    allowed = {"lambda_fn", "training", "infra", "tests", "template.yaml", "Dockerfile.lambda", "samconfig.toml"}
+    allowed |= {"README.md", "pyproject.toml", "Makefile", ".ci", "LICENSE", ".gitignore", ".dockerignore"}
+    allowed |= {".env.example", *(f"requirements-{group}.txt" for group in LOCKS)}
+    assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= allowed
+
+
+def test_what_a_run_leaves_is_ignored_by_git() -> None:
+    left = ["models/x", "serving/x", "prices/x", "runs/x", "mlflow.db", "mlruns/x", ".env", ".venv/x", ".locks/x"]
+    done = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == left
+    kept = subprocess.run(["git", "check-ignore", "training/models/x.py", "tests/serving/x.py"], cwd=ROOT)
+    assert kept.returncode == 1
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    home = str(Path.home())
+    for path in tracked():
+        text = path.read_bytes()
+        assert str(ROOT.parent).encode() + b"/" not in text, path
+        assert len(home) < 4 or home.encode() + b"/." not in text, path
+
+
+def test_modules_are_short() -> None:
+    """A room each: none of the code's modules goes far beyond two hundred lines."""
+    for path in tracked():
+        if path.suffix == ".py" and path.parts[len(ROOT.parts)] in ("lambda_fn", "training"):
+            assert len(path.read_text().splitlines()) <= 300, path

@@ -19,6 +19,7 @@ def canonicalise(model: onnx.ModelProto) -> None:
 
 def _canonical_graph(graph: onnx.GraphProto, names: dict[str, str]) -> None:
     """`names` maps old to new and is shared with subgraphs, which may use names of the graph around them."""
+    _settle_identities(graph)
     _order(graph)
 
     def new(name: str) -> str:
@@ -32,7 +33,10 @@ def _canonical_graph(graph: onnx.GraphProto, names: dict[str, str]) -> None:
             if dim.dim_param and dim.dim_param != "batch":
                 dim.dim_param = new(dim.dim_param)
     for i, node in enumerate(graph.node):
-        node.name, node.doc_string = f"n{i}", ""
+        node.name = f"n{i}"
+        node.ClearField("doc_string")
+        if not node.domain:
+            node.ClearField("domain")  # absent and empty mean the same
         node.input[:] = [new(name) for name in node.input]
         node.output[:] = [new(name) for name in node.output]
         for attribute in node.attribute:
@@ -42,6 +46,30 @@ def _canonical_graph(graph: onnx.GraphProto, names: dict[str, str]) -> None:
         for subgraph in _subgraphs(node):
             _canonical_graph(subgraph, names)
             subgraph.name = "body"
+
+
+def _settle_identities(graph: onnx.GraphProto) -> None:
+    """Read through Identity nodes, which then go, but for those that give one value to two outputs of the graph:
+    converters choose by chance which of the two is the copy, here it is the later one."""
+    position = {value.name: i for i, value in enumerate(graph.output)}
+    producer = {name: node for node in graph.node for name in node.output}
+    for node in [node for node in graph.node if node.op_type == "Identity"]:
+        value, copy = node.input[0], node.output[0]
+        if value in producer and copy in position and position[copy] < position.get(value, len(position)):
+            source = producer[value]
+            source.output[:] = [copy if name == value else name for name in source.output]
+            _read_instead(graph, value, copy)
+            node.input[:], node.output[:] = [copy], [value]
+        else:
+            _read_instead(graph, copy, value)
+
+
+def _read_instead(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Every node, in subgraphs too, reads `new` where it read `old`; outputs keep their names."""
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        for subgraph in _subgraphs(node):
+            _read_instead(subgraph, old, new)
 
 
 def _order(graph: onnx.GraphProto) -> None:

@@ -18,6 +18,7 @@ from lambda_fn.champion import Champion, ForecastError
 from lambda_fn.contract import CONTRACT_VERSION, ContractError, Metadata
 from training.canonical import canonicalise
 from training.family import Model
+from training.volatility import truncation
 from training.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
 IR_VERSION = 10  # what the contract allows; newer writers put their own newest
@@ -35,13 +36,13 @@ class Parity:
 
     graph: float  # exported bytes in onnxruntime against the model in numpy and its libraries
     batching: float  # windows one by one against all at once
+    truncation: float  # the window against the whole history, which is no fault of the export: reported only
 
 
-def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> bytes:
+def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[bytes, Parity]:
     """The champion file of a model fitted on `prices`; raises ExportError where the file does not match the model."""
     data = build(model, metadata)
-    check(data, model, prices)
-    return data
+    return data, check(data, model, prices)
 
 
 def build(model: Model, metadata: Metadata) -> bytes:
@@ -72,6 +73,7 @@ def check(data: bytes, model: Model, prices: pd.DataFrame) -> Parity:
     parity = Parity(
         graph=max(difference(served.quantiles, quantiles), difference(served.mean, mean)),
         batching=max(difference(one.quantiles[0], served.quantiles[i]) for i, one in enumerate(singles)),
+        truncation=truncation(model.head, prices["close"].to_numpy(np.float64), CHECKED),
     )
     family = model.family
     if not parity.graph <= family.parity:

@@ -17,6 +17,7 @@ from training.models import FAMILIES
 from training.pipeline import Evaluation, Job
 from training.prices import PriceTable, load, store_prices
 from training.promotion import Published, read_active
+from training.registry import Registry
 from training.selection import honesty
 
 FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by more than a tie
@@ -30,22 +31,27 @@ def run(asked: argparse.Namespace, context: Context) -> int:
         stored = store_prices(context.store, job.pair, job.table, append=not context.settings.use_s3)
     report.print_notes(context.progress, [job.table.origin, *job.table.notes, stored])
     with stages.stage("registry: connect"):
-        assert context.tracking  # now, as a registry that cannot be used must be known before the training too
+        tracking = context.tracking  # now, as a registry that cannot be used must be known before the training too
     found = pipeline.evaluate(job, _incumbent(context), stages)
     candidates = pipeline.candidates(job, stages)
-    published = _register_and_publish(job, found, candidates, context, stages)
+    published = _register_and_publish(job, found, candidates, tracking, context, stages)
     context.progress.print(f"in all {stages.total():.1f} s", highlight=False)
     _print_evaluation(asked, context, found)
     return announce(published, context, quiet=asked.json)
 
 
 def _register_and_publish(
-    job: Job, found: Evaluation, candidates: Mapping[str, Candidate], context: Context, stages: Stages
+    job: Job,
+    found: Evaluation,
+    candidates: Mapping[str, Candidate],
+    tracking: Registry,
+    context: Context,
+    stages: Stages,
 ) -> Published:
     ranking = found.selection.ranking
     with stages.stage("registry: runs and models", len(candidates)) as step:
         registered = log_run(
-            context.tracking,
+            tracking,
             [candidates[name] for name in ranking],
             found.scores,
             found.selection,
@@ -63,7 +69,7 @@ def _register_and_publish(
             found.scores,
             publishing.golden_windows(context.store, Champion.load(champion.model)),
             context.now,
-            publishing.move_aliases(context.tracking, [registered[name] for name in ranking]),
+            publishing.move_aliases(tracking, [registered[name] for name in ranking]),
         )
 
 

@@ -6,7 +6,7 @@ Nothing here writes to a store or a registry: what it returns is what `training.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import pandas as pd
@@ -16,7 +16,7 @@ from training.baselines import evaluate_baselines
 from training.candidate import Candidate
 from training.console import Stages
 from training.evaluation import FIRST_YEAR, Forecasts, walk, walk_forward
-from training.export import describe, export
+from training.export import Parity, describe, export
 from training.family import Family, fit
 from training.models import FAMILIES
 from training.prices import PriceTable
@@ -88,13 +88,14 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
         trained_through=prices.index[-1].date(),
         code=job.code,
     )
+    data, parity = export(model, prices, metadata)
     params = {f"head_{key}": value for key, value in model.head.params.items()} | dict(model.fitted.params)
     return Candidate(
         family=family.name,
         model_type=family.model_type,
-        model=export(model, prices, metadata),
+        model=data,
         metadata=metadata,
-        params={"head": model.head.name, "seed": str(job.seed), **params},
+        params={"head": model.head.name, "seed": str(job.seed), **params, **_parity(parity)},
     )
 
 
@@ -103,3 +104,8 @@ def champion_file(job: Job, family: Family, train: pd.DataFrame) -> bytes:
     rows = replace(job.table, frame=train)
     known = replace(rows, sha256=hashlib.sha256(rows.serialised()).hexdigest())
     return candidate(replace(job, table=known), family, train).model
+
+
+def _parity(parity: Parity) -> dict[str, str]:
+    """To one digit: how far the served numbers are from the model's, as a share of the price."""
+    return {f"parity_{name}": f"{value:.0e}" for name, value in asdict(parity).items()}

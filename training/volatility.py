@@ -45,9 +45,9 @@ class Head:
 def fit_head(returns: NDArray[np.float64], head: str = HEAD) -> Head:
     """Fit the head named on log returns up to the cutoff, [n]; raises ValueError for an unknown name."""
     if head == "ewma":
-        return ewma_head()
+        return ewma_head(DECAY)
     if head == "garch":
-        return garch_head(**fit_garch(returns))
+        return garch_head(fit_garch(returns))
     raise ValueError(f"volatility head {head!r} is unknown; choose garch or ewma")
 
 
@@ -61,16 +61,20 @@ def fit_garch(returns: NDArray[np.float64]) -> dict[str, float]:
     return {"omega": omega / PERCENT**2, "alpha": alpha, "beta": beta, "nu": nu}
 
 
-def garch_head(omega: float, alpha: float, beta: float, nu: float) -> Head:
-    """sigma^2[n] = omega * sum beta^k + alpha * sum beta^k r^2[n-1-k] + beta^n (alpha + beta) backcast."""
-    n = WINDOW - 1
+def garch_head(params: Mapping[str, float], window: int = WINDOW) -> Head:
+    """sigma^2[n] = omega * sum beta^k + alpha * sum beta^k r^2[n-1-k] + beta^n (alpha + beta) backcast.
+
+    `params` are omega, alpha, beta and nu; the recursion starts as arch starts it.
+    """
+    omega, alpha, beta, nu = (params[name] for name in ("omega", "alpha", "beta", "nu"))
+    n = window - 1
     kernel = alpha * beta ** np.arange(n - 1, -1, -1.0)
     weights = DECAY ** np.arange(min(BACKCAST, n))
     kernel[: len(weights)] += beta**n * (alpha + beta) * weights / weights.sum()
     persistence = (alpha + beta) ** np.arange(HORIZON)
     return Head(
         name="garch",
-        params={"omega": omega, "alpha": alpha, "beta": beta, "nu": nu},
+        params=params,
         kernel=kernel,
         constant=float(omega * (beta ** np.arange(n + 1.0)).sum()),
         slope=persistence.cumsum(),
@@ -79,9 +83,9 @@ def garch_head(omega: float, alpha: float, beta: float, nu: float) -> Head:
     )
 
 
-def ewma_head(decay: float = DECAY) -> Head:
+def ewma_head(decay: float = DECAY, window: int = WINDOW) -> Head:
     """Weights that sum to one over the window, a variance that grows with the horizon, Gaussian tails."""
-    kernel = decay ** np.arange(WINDOW - 2, -1, -1.0)
+    kernel = decay ** np.arange(window - 2, -1, -1.0)
     return Head(
         name="ewma",
         params={"decay": decay},
@@ -91,3 +95,15 @@ def ewma_head(decay: float = DECAY) -> Head:
         level=np.zeros(HORIZON),
         z=np.asarray(stats.norm.ppf(LEVELS)),
     )
+
+
+def truncation(head: Head, close: NDArray[np.float64], origins: int) -> float:
+    """What the window forgets: the largest relative difference of a quantile's price, over the last `origins` rows,
+    between the head on its window and the same head on the whole history, [n]."""
+    apart = []
+    for end in range(len(close) - min(origins, len(close) - WINDOW), len(close) + 1):
+        longer = ewma_head(head.params["decay"], end) if head.name == "ewma" else garch_head(head.params, end)
+        whole = longer.sd(close[None, :end])
+        windowed = head.sd(close[None, end - WINDOW : end])
+        apart.append(np.abs(np.expm1(np.abs(head.z).max() * (whole - windowed))).max())
+    return float(max(apart))

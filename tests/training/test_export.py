@@ -1,7 +1,13 @@
 """Champion files of the contract: the same forecast as the model, the same bytes every time, nothing else allowed."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,7 +18,9 @@ from lambda_fn.champion import Champion
 from lambda_fn.onnx_file import check_allowed
 from training.export import CHECKED, ExportError, build, check, describe, export
 from training.family import Fitted, Model, fit
+from training.keras_core import fit_network
 from training.models import FAMILIES
+from training.models.lstm import NETWORK
 from training.windows import LEVELS, complete_origins, windows
 
 NAMES = sorted(FAMILIES)
@@ -87,10 +95,51 @@ def test_a_mean_that_is_not_a_number_is_refused(models: dict[str, Model], prices
         check(exported(broken), broken, prices)
 
 
-def test_export_reports_nothing_and_returns_the_file(models: dict[str, Model], prices: pd.DataFrame) -> None:
+def test_export_gives_the_file_and_its_parity(models: dict[str, Model], prices: pd.DataFrame) -> None:
     model = models["random_walk"]
     described = describe(
         model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2026, 10, 30), code="test"
     )
-    assert export(model, prices, described) == build(model, described)
-    assert check(build(model, described), model, prices).graph < 1e-12
+    data, parity = export(model, prices, described)
+    assert data == build(model, described)
+    assert parity.graph < 1e-12
+    assert 0 < parity.truncation < 1e-6
+
+
+PROCESS = """
+import hashlib, sys
+from datetime import date
+from training.keras_core import fit_network
+from training.models import FAMILIES
+from training.models.lstm import NETWORK
+from training.prices import load
+from tests.training.test_export import exported
+from training.family import fit
+prices = load("ecb", today=date(2026, 11, 1)).frame[["close"]]
+for name in sys.argv[1:]:
+    print(name, hashlib.sha256(exported(fit(FAMILIES[name], prices))).hexdigest())
+"""
+
+
+def test_another_process_exports_the_same_bytes(files: dict[str, bytes]) -> None:
+    """Hash seeds and the counters of converters differ from process to process."""
+    order = ("random_walk", "lstm", "arima", "linear_regression")
+    environ = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", PROCESS, *order], capture_output=True, text=True, check=True, env=environ
+    )
+    assert dict(line.split() for line in done.stdout.splitlines()) == {
+        name: hashlib.sha256(data).hexdigest() for name, data in files.items()
+    }
+
+
+def test_a_graph_with_a_loop_has_one_spelling_too(prices: pd.DataFrame) -> None:
+    """Keras' GRU becomes a Loop, whose body is a graph of its own that uses names of the graph around it."""
+    network = replace(NETWORK, layer="GRU", epochs=1)
+    gru = replace(FAMILIES["lstm"], name="gru", fit=partial(fit_network, network, ("Return",)))
+    train = prices.iloc[-1200:]
+    first, second = (fit(gru, train) for _ in range(2))
+    data = exported(first)
+    assert "Loop" in {node.op_type for node in onnx.load_from_string(data).graph.node}
+    assert exported(second) == data
+    assert check(data, first, train).graph < 1e-6

@@ -6,7 +6,7 @@ import pytest
 from arch.univariate import GARCH, StudentsT, ZeroMean
 from scipy import stats
 
-from training.volatility import DECAY, PERCENT, ewma_head, fit_garch, fit_head
+from training.volatility import DECAY, PERCENT, ewma_head, fit_garch, fit_head, truncation
 from training.windows import HORIZON, LEVELS, complete_origins, windows
 
 
@@ -27,16 +27,23 @@ def test_garch_is_the_forecast_of_arch_on_the_same_closes(prices: pd.DataFrame) 
         np.testing.assert_allclose(sd, np.sqrt(variance.cumsum()) / PERCENT, rtol=1e-12)
 
 
-def test_garch_on_a_window_is_close_to_garch_on_the_whole_history(prices: pd.DataFrame) -> None:
-    """What the window forgets is beta^512 of the variance: reported here, and far below what a fit can know."""
+@pytest.mark.parametrize("name", ["garch", "ewma"])
+def test_what_the_window_forgets_is_far_below_what_a_fit_can_know(name: str, prices: pd.DataFrame) -> None:
+    """The whole history by a plain loop, apart from the truncation that every export reports."""
     returns = log_returns(prices)
-    head = fit_head(returns, "garch")
+    head = fit_head(returns, name)
     p = head.params
-    variance = np.var(returns[:75])
-    for value in returns:
-        variance = p["omega"] + p["alpha"] * value**2 + p["beta"] * variance
-    served = head.sd(prices["close"].to_numpy()[None, -513:])[0, 0]
-    assert abs(served / np.sqrt(variance) - 1) < 1e-6
+    if name == "garch":
+        variance = np.var(returns[:75])
+        for value in returns:
+            variance = p["omega"] + p["alpha"] * value**2 + p["beta"] * variance
+    else:
+        variance = np.var(returns[:75])
+        for value in returns:
+            variance = p["decay"] * variance + (1 - p["decay"]) * value**2
+    close = prices["close"].to_numpy()
+    assert abs(head.sd(close[None, -513:])[0, 0] / np.sqrt(variance) - 1) < 1e-6
+    assert truncation(head, close, 250) < 1e-6
 
 
 def test_ewma_is_the_plain_recursion(prices: pd.DataFrame) -> None:

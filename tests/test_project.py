@@ -56,7 +56,11 @@ def test_make_reads_env_and_the_real_environment_wins(tmp_path: Path) -> None:
     environ.pop("STORE_DIR", None)
     bin_folder = Path(sys.executable).parent
     done = subprocess.run(
-        ["make", "show", f"BIN={bin_folder}"], cwd=tmp_path, env=environ, capture_output=True, text=True
+        ["make", "--no-print-directory", "show", f"BIN={bin_folder}"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.split() == ["of-the-file", "of-the-environment"], done.stderr
 

@@ -14,6 +14,7 @@ from arch.univariate import GARCH, StudentsT, ZeroMean
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.stats import norm, t
+from threadpoolctl import threadpool_limits
 
 from training.evaluation import FIRST_YEAR, Forecasts, Split, concatenate, walk_forward
 from training.windows import HORIZON, LEVELS, positions
@@ -56,9 +57,10 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType({"constant": constant, "ewm
 
 
 def evaluate_baselines(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> dict[str, Forecasts]:
-    """Walk the baselines forward over the splits that the families are evaluated on."""
+    """Walk the baselines forward over the splits that the families are evaluated on, in one thread as they are."""
     splits = list(walk_forward(prices, first_year))
-    return {name: concatenate([baseline(prices, split) for split in splits]) for name, baseline in BASELINES.items()}
+    with threadpool_limits(1):
+        return {name: concatenate([of(prices, split) for split in splits]) for name, of in BASELINES.items()}
 
 
 def log_returns(prices: pd.DataFrame) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from training.features import Array, Window
 from training.volatility import HEAD, Head, fit_head
@@ -76,6 +77,11 @@ def fit(family: Family, prices: pd.DataFrame, pair: str = "EURUSD", seed: int = 
     origins = complete_origins(prices)[:-HORIZON]
     if len(origins) == 0:
         raise ValueError(f"{len(prices)} rows up to the cutoff; a fit needs at least {WINDOW + HORIZON}")
+    with threadpool_limits(1):  # sums on two threads round differently, and an optimiser makes much of it
+        return _fit(family, prices, origins, pair, seed, head)
+
+
+def _fit(family: Family, prices: pd.DataFrame, origins: pd.DatetimeIndex, pair: str, seed: int, head: str) -> Model:
     window = windows(prices, family.columns, origins)
     fitted_head = fit_head(np.diff(np.log(prices["close"].to_numpy(np.float64))), head)
     cutoff = pd.Timestamp(prices.index[-1]).date().isoformat()

@@ -1,7 +1,8 @@
 """The routes, called by API Gateway events."""
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -401,14 +402,17 @@ Lambda = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @pytest.fixture
-def in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lambda:
+def in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
     """The handler as Lambda calls it, on a folder with generation 1."""
     monkeypatch.setattr(api_module, "_function", None)
     monkeypatch.setenv("STORE_DIR", str(tmp_path))
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "forecast-api")
     monkeypatch.delenv("USE_S3", raising=False)
     local_api(tmp_path).promote(foreign.champion_bytes(), 1)
-    return lambda found: api_module.handler(found, LambdaContext(aws_request_id="r-1"))
+    yield lambda found: api_module.handler(found, LambdaContext(aws_request_id="r-1"))
+    package = logging.getLogger("lambda_fn")  # Powertools' handler writes to this test's standard output
+    package.handlers.clear()
+    package.__dict__.pop("init", None)
 
 
 def test_the_handler_measures_each_invocation_in_lambda(in_lambda: Lambda, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,10 +121,16 @@ for name in sys.argv[1:]:
 """
 
 
-def test_another_process_exports_the_same_bytes(files: dict[str, bytes]) -> None:
-    """Hash seeds and the counters of converters differ from process to process."""
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_another_process_exports_the_same_bytes(threads: str, files: dict[str, bytes]) -> None:
+    """Hash seeds, the counters of converters and the threads of linear algebra differ from process to process."""
     order = ("random_walk", "lstm", "arima", "linear_regression")
-    environ = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environ = {
+        **os.environ,
+        "PYTHONHASHSEED": threads,
+        "OMP_NUM_THREADS": threads,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     done = subprocess.run(
         [sys.executable, "-c", PROCESS, *order], capture_output=True, text=True, check=True, env=environ
     )

@@ -100,7 +100,8 @@ def forecast(asked: argparse.Namespace, context: Context) -> int:
     answer = to_answer(handler(to_event(request, context.now, invocation.aws_request_id), invocation))
     body = json.loads(answer.body)
     if answer.status != 200:
-        raise UsageError(f"GET /api/predict answered {answer.status}: {body['error']['message']}")
+        error = body["error"]
+        raise UsageError(f"GET /api/predict answered {answer.status}: {error['message']}; {error['cure']}")
     if asked.json:
         print_json(body)
     else:

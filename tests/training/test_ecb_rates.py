@@ -1,15 +1,17 @@
-"""The ECB's rates: pairs out of the table, and fetching the current file from a real server, good and bad."""
+"""The ECB's rates as training reads them: pairs out of the table, fresh ones or with a reason the embedded ones."""
 
-import io
-import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
+from lambda_fn import ecb as ecb_file
+from lambda_fn.price_update import offered_table, update
+from tests.serving import ecb_server
+from tests.serving.ecb_server import Answer, Bank, zipped
 from training import ecb_rates
 from training.price_checks import PriceError
 from training.prices import PriceTable, load
@@ -23,74 +25,16 @@ def embedded_text() -> str:
         return archive.read(archive.namelist()[0]).decode()
 
 
-def zipped(*texts: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for i, text in enumerate(texts):
-            archive.writestr(f"{i}.csv", text)
-    return buffer.getvalue()
-
-
 def with_a_new_row(text: str) -> str:
     header, newest, rest = text.split("\n", 2)
     return "\n".join([header, NEWEST.isoformat() + newest[10:], newest, rest])
 
 
-class Bank(ThreadingHTTPServer):
-    """A real HTTP server with one answer a path; /slow sends nothing and /drip a byte now and then, until closed."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files: dict[str, bytes] = {}
-        self.redirect = ""
-        self.closing = threading.Event()
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{path}"
-
-
-class Answer(BaseHTTPRequestHandler):
-    server: Bank
-
-    def do_GET(self) -> None:
-        path = self.path.lstrip("/")
-        if path == "slow":
-            self.server.closing.wait()
-        elif path == "drip":
-            self._head(200, 10_000)
-            while not self.server.closing.wait(0.05):
-                self.wfile.write(b"P")
-        elif path == "elsewhere":
-            self.send_response(302)
-            self.send_header("Location", self.server.redirect)
-            self.end_headers()
-        elif path in self.server.files:
-            self._head(200, len(self.server.files[path]))
-            self.wfile.write(self.server.files[path])
-        else:
-            self._head(500, 0)
-
-    def _head(self, status: int, size: int) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(size))
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests read what the client says, not the server's log."""
-
-
 @pytest.fixture
 def bank(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with Bank() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with ecb_server.running() as server:
         yield server
-        server.closing.set()
-        server.shutdown()
-        thread.join()
 
 
 def test_fresh_rates_are_used(bank: Bank) -> None:
@@ -102,12 +46,6 @@ def test_fresh_rates_are_used(bank: Bank) -> None:
     assert len(fresh.frame) == len(embedded.frame) + 1
     assert fresh.frame.iloc[:-1].equals(embedded.frame)
     assert fresh.serialised().startswith(embedded.serialised())
-
-
-def test_redirect_within_the_rules_is_followed(bank: Bank) -> None:
-    bank.files["hist.zip"] = zipped(embedded_text())
-    bank.redirect = bank.url("hist.zip")
-    assert ecb_rates.fetch(bank.url("elsewhere")).days == ecb_rates.embedded().days
 
 
 def shrunk(text: str) -> str:
@@ -131,8 +69,8 @@ def with_a_zero(text: str) -> str:
         (zipped(embedded_text())[:-1000], "no zip of the ECB's history"),
         (zipped(embedded_text()).replace(b"\x00", b"\x01"), "no zip of the ECB's history"),
         (zipped("a", "b"), "not one file of at most"),
-        (zipped("0" * (ecb_rates.MAX_BYTES + 1)), "not one file of at most"),
-        (b"0" * (ecb_rates.MAX_BYTES + 1), "over the limit of"),
+        (zipped("0" * (ecb_file.MAX_BYTES + 1)), "not one file of at most"),
+        (b"0" * (ecb_file.MAX_BYTES + 1), "over the limit of"),
         (zipped(""), "the file is empty"),
         (zipped(shrunk(embedded_text())), "fewer than the embedded"),
         (zipped(without_yen(embedded_text())), "lacks jpy, which the embedded history has"),
@@ -166,22 +104,9 @@ def test_slow_server_is_given_up(bank: Bank, path: str) -> None:
         ecb_rates.fetch(bank.url(path), timeout_s=0.3)
 
 
-@pytest.mark.parametrize("url", ["http://example.com/x.zip", "http:///x", "ftp://127.0.0.1/x", "file:///x.zip", ""])
-def test_only_https_or_this_machine_is_asked(url: str) -> None:
+def test_plain_http_elsewhere_is_a_price_error() -> None:
     with pytest.raises(PriceError, match="rates are fetched over https only"):
-        ecb_rates.fetch(url)
-
-
-def test_redirect_to_plain_http_elsewhere_is_not_followed(bank: Bank) -> None:
-    bank.redirect = "http://example.com/x.zip"
-    with pytest.raises(PriceError, match="rates are fetched over https only"):
-        ecb_rates.fetch(bank.url("elsewhere"))
-
-
-@pytest.mark.parametrize("url", ["http://[::1", "https://", "http://127.0.0.1:x/", "http://127.0.0.1/a b"])
-def test_malformed_address_is_a_price_error(url: str) -> None:
-    with pytest.raises(PriceError, match="cannot be fetched"):
-        ecb_rates.fetch(url)
+        ecb_rates.fetch("http://example.com/x.zip")
 
 
 # Pairs
@@ -213,3 +138,19 @@ def test_pair_with_gaps_is_refused() -> None:
 def test_unknown_pair_is_named_with_the_known(pair: str) -> None:
     with pytest.raises(PriceError, match=rf"{pair}: no pair of two of AUD, .*EUR.*USD.*; choose another or use a CSV"):
         load("ecb", today=TODAY, pair=pair)
+
+
+# The price file: ingest writes the same
+
+
+@pytest.mark.parametrize("pair", ["EURUSD", "GBPUSD", "EURCNY"])
+def test_ingest_makes_the_same_price_file_byte_by_byte(pair: str) -> None:
+    ours = load("ecb", today=TODAY, pair=pair).serialised()
+    offered = offered_table(ecb_rates.EMBEDDED.read_bytes(), "hist.zip", pair)
+    created = update(None, offered, [], TODAY)
+    assert created.outcome == "created"
+    assert created.data == ours
+    header, *lines = ours.splitlines(keepends=True)
+    appended = update(b"".join([header, *lines[:-100]]), offered, ["eurjpy"], TODAY)
+    assert (appended.outcome, appended.rows, appended.data) == ("appended", 100, ours)
+    assert update(ours, offered, ["eurjpy"], TODAY).outcome == "unchanged"

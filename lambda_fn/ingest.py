@@ -1,0 +1,194 @@
+"""Ingest: adds the ECB's new rates to the store's price file, and keeps a file that cannot be right aside."""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from lambda_fn import contract, ecb, fields
+from lambda_fn.business_days import is_business_day
+from lambda_fn.champion import DATE, TARGET_DATE
+from lambda_fn.contract import Active, ContractError
+from lambda_fn.ecb import EcbError
+from lambda_fn.price_table import parse_tail
+from lambda_fn.price_update import SOURCE, offered_table, update
+from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store import Missing, Store, Unavailable, open_store
+
+NAMESPACE = "EurUsdForecast"
+ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the price file
+LAST_BYTES = 4096  # of a price file: more than its last row
+
+
+class Ingested(NamedTuple):
+    """What became of the ECB's file: `rows` were written, `last_date` is the price file's, None when there is none."""
+
+    outcome: Literal["created", "appended", "replaced", "unchanged", "refused"]
+    rows: int
+    last_date: date | None
+    reason: str
+
+    def to_object(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {**self._asdict(), "last_date": self.last_date.isoformat() if self.last_date else None}
+
+
+class Refused(Exception):
+    """The ECB's file was refused, for the first time; the price file stays as it was."""
+
+    def __init__(self, result: Ingested) -> None:
+        super().__init__(result.reason)
+        self.result = result
+
+
+def ingest(
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    fetch: Callable[[str], bytes] = ecb.download,
+    replace: bool = False,
+    request_id: str = "",
+) -> Ingested:
+    """Fetches the ECB's history and adds the rows that the pair's price file has not yet; makes the file when there
+    is none. With `replace` a history that differs takes its place, and the reason says where it does.
+
+    Safe to repeat and to run at the same time as others. Raises EcbError when the file cannot be fetched, Unavailable
+    when the store does not answer, and Refused the first time that this file is refused; the next times it only
+    returns so. `request_id` is Lambda's, the same when it tries an event again: all tries of the first time raise.
+    """
+    data = fetch(settings.ecb_url)
+    key = contract.price_key(settings.pair, SOURCE)
+    # Days are UTC's: a day's rates are published about 16:00 in Frankfurt, hours before UTC's day ends.
+    today = now.astimezone(UTC).date()
+    for _ in range(ATTEMPTS):
+        try:
+            stored, etag = store.read(key)
+        except Missing:
+            stored, etag = None, None
+        try:
+            offered = offered_table(data, settings.ecb_url, settings.pair)
+            found = update(stored, offered, declared_columns(store, settings.pair), today, replace)
+        except (EcbError, ContractError) as error:
+            return _refuse(store, settings, data, str(error), now, request_id)
+        if found.data is None or store.replace(key, found.data, etag):
+            return Ingested(found.outcome, found.rows, found.last_date, f"{key}: {found.reason}")
+    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; ingest again")
+
+
+def declared_columns(store: Store, pair: str) -> list[str]:
+    """The price columns that the active champion takes: those of its golden inputs."""
+    active = read_active(store, pair)
+    names = {name for golden in active.pointer.golden for name in golden.inputs} if active else set()
+    return sorted(names - {DATE, TARGET_DATE})
+
+
+def read_active(store: Store, pair: str) -> Active | None:
+    """What is active; None also when that cannot be read, which is refresh's to report."""
+    try:
+        return Active.parse(store.read(contract.active_key(pair)).data)
+    except (Missing, ContractError):
+        return None
+
+
+def last_date(store: Store, pair: str) -> date | None:
+    """Of the pair's price file; None when there is none or its end cannot be read."""
+    try:
+        tail = store.tail(contract.price_key(pair, SOURCE), LAST_BYTES)
+        return parse_tail(tail.data, 1, ["close"], []).dates[-1]
+    except (Missing, ContractError, IndexError):
+        return None
+
+
+def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: datetime, request_id: str) -> Ingested:
+    """Keeps the file and the reason aside; raises Refused unless this file was refused before."""
+    result = Ingested("refused", 0, last_date(store, settings.pair), reason)
+    key = f"prices/refused/{settings.pair}-{hashlib.sha256(data).hexdigest()}"
+    record = {
+        "reason": reason,
+        "refused_at": fields.utc_text(now),
+        "url": settings.ecb_url,
+        "size": len(data),
+        "request_id": request_id,
+    }
+    store.create(f"{key}.zip", data)
+    first = store.create(f"{key}.json", fields.json_bytes(record))
+    if first or (request_id and json.loads(store.read(f"{key}.json").data)["request_id"] == request_id):
+        raise Refused(result)
+    return result
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """AWS Lambda's entry, on a timer; the event's content does not matter. What cannot be fetched and a first refusal
+    are raised, at every try, so that they end in the dead-letter queue; the ages are measured all the same."""
+    settings = Settings.from_env(os.environ)
+    store, now = open_store(settings), datetime.now(UTC)
+    try:
+        result = ingest(store, settings, now, request_id=context.aws_request_id)
+    except (EcbError, Refused) as error:
+        _measure(store, settings.pair, now, rows=0, refused=isinstance(error, Refused))
+        raise
+    _measure(store, settings.pair, now, result.rows, refused=result.outcome == "refused")
+    answer = result.to_object()
+    logger = Logger(service="ingest")
+    logger.append_keys(request_id=context.aws_request_id)
+    log = logger.warning if result.outcome == "refused" else logger.info
+    log(result.reason, extra={name: value for name, value in answer.items() if name != "reason"})
+    return answer
+
+
+def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool) -> None:
+    """One record for CloudWatch. PriceAgeDays are the ECB's business days that have begun since the last row's, 0
+    when today's is there. ChampionAgeDays are days since the champion's activation: they grow when training no longer
+    publishes or refresh no longer activates, whatever the reason. An age that is not known is left out."""
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service="")  # not even the environment's: pair alone is to count
+    metrics.add_dimension("pair", pair)
+    metrics.add_metric("RowsAppended", MetricUnit.Count, rows)
+    metrics.add_metric("PricesRefused", MetricUnit.Count, int(refused))
+    last, active = last_date(store, pair), read_active(store, pair)
+    if last is not None:
+        metrics.add_metric("PriceAgeDays", MetricUnit.NoUnit, business_days_since(last, now.astimezone(UTC).date()))
+    if active is not None:
+        age = (now - active.activated_at).total_seconds() / 86_400
+        metrics.add_metric("ChampionAgeDays", MetricUnit.NoUnit, round(age, 3))
+    metrics.flush_metrics()
+
+
+def business_days_since(last: date, today: date) -> int:
+    """The ECB's business days after `last` up to and with `today`."""
+    days = (date.fromordinal(day) for day in range(last.toordinal() + 1, today.toordinal() + 1))
+    return sum(is_business_day(day, SOURCE) for day in days)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m lambda_fn.ingest`; returns 1 after one sentence on standard error when the file was not taken."""
+    parser = argparse.ArgumentParser("python -m lambda_fn.ingest", description="Add the ECB's new rates to the store.")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--replace", action="store_true", help="take the ECB's history where it differs, saying where")
+    asked = parser.parse_args(arguments)
+    try:
+        settings = Settings.from_env(read_dotenv(Path(".env"), os.environ))
+        result = ingest(open_store(settings), settings, datetime.now(UTC), replace=asked.replace)
+    except Refused as error:
+        result = error.result
+    except (SettingsError, EcbError, Unavailable) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    words = f"{result.outcome}: {result.reason}"
+    refused = result.outcome == "refused"
+    if refused and not asked.json:
+        sys.stderr.write(f"{words}\n")
+    else:
+        sys.stdout.write((json.dumps(result.to_object()) if asked.json else words) + "\n")
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_fn import contract, fields
 from lambda_fn.acceptance import check_champion
-from lambda_fn.champion import fetch_file
-from lambda_fn.contract import Active, ChampionFile, ContractError, Pointer
+from lambda_fn.champion import Champion, fetch_file
+from lambda_fn.contract import Active, ContractError, Golden, Pointer
+from lambda_fn.old_form import complete
+from lambda_fn.price_table import read_table, window_inputs
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
-from lambda_fn.store import Blob, Missing, Store, Unavailable, open_store
+from lambda_fn.store import Missing, Store, Unavailable, open_store
+from lambda_fn.triggers import recognise
 
 NAMESPACE = "EurUsdForecast"
 ATTEMPTS = 5  # an attempt is lost only when another activation won
@@ -43,55 +46,64 @@ class Activation(NamedTuple):
     reason: str
 
 
-def activate(store: Store, settings: Settings, now: datetime) -> Activation:
+def activate(
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    environ: Mapping[str, str] = os.environ,
+    request_id: str = "",
+) -> Activation:
     """Reads the pointer and the active champion, and activates the pointer's when it is newer and passes every check.
 
-    Safe to repeat and to run at the same time as others. Raises Unavailable when the store does not answer, and
-    Refused the first time that this pointer is refused; the next times it only returns so.
+    Safe to repeat and to run at the same time as others. Raises Unavailable when the store does not answer (for a
+    pointer of the old form: or the MLflow server, whose login `environ` leads to), and Refused the first time that
+    this champion is refused; the next times it only returns so. `request_id` is Lambda's, the same when it tries an
+    event again: all tries of the first time raise, or the event would never be a dead letter.
     """
     for _ in range(ATTEMPTS):
         try:
-            published = store.read(settings.model_info_key)
+            published = store.read(settings.model_info_key).data
         except Missing:
             published = None
         active, etag = _read_active(store, contract.active_key(settings.pair))
         generation = active.generation if active else None
         if published is None:
             return Activation("unchanged", generation, "nothing is published yet; run python -m training run")
+        refused = published  # what a refusal is recorded under
         try:
-            result = _promote(store, settings, published, active, etag, now)
+            found = resolve(Pointer.parse(published), settings, environ, now)
+            if found.data is not None:
+                refused = found.pointer.to_json()  # an alias moves: each champion that the pointer means counts
+            result = _promote(store, settings, found, active, etag, now)
         except (ContractError, Missing) as error:
-            return _refuse(store, settings, published, generation, str(error), now)
+            return _refuse(store, settings, refused, generation, str(error), now, request_id)
         if result is not None:
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")
 
 
-def resolve(pointer: Pointer, active: Active | None) -> tuple[ChampionFile, int]:
-    """The champion file that the pointer means and its generation; without one it is the active one when the bytes
-    are the same, otherwise the next.
+class Resolved(NamedTuple):
+    """A pointer that names its champion file; `data` are the file's bytes when the store does not have them."""
 
-    The one place that knows how a pointer finds its champion. Raises ContractError with the cure when it does not.
-    """
-    file = pointer.champion
-    if file is None:
-        raise ContractError(
-            f"pointer.champion: missing, {pointer.model_uri} names no champion file; "
-            f"publish it with: python -m training publish {pointer.model_uri}"
-        )
-    if pointer.generation is not None:
-        return file, pointer.generation
-    if active is None:
-        return file, 1
-    return file, active.generation + (file.sha256 != active.champion.sha256)
+    pointer: Pointer
+    data: bytes | None
+
+
+def resolve(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> Resolved:
+    """The champion that the pointer means, the one place that knows how to find it: the file that it names or, in the
+    old form, what MLflow has at its model_uri. Raises ContractError with the cure, and Unavailable."""
+    if pointer.champion is not None:
+        return Resolved(pointer, None)
+    return Resolved(*complete(pointer, settings, environ, now))
 
 
 def _promote(
-    store: Store, settings: Settings, published: Blob, active: Active | None, etag: str | None, now: datetime
+    store: Store, settings: Settings, found: Resolved, active: Active | None, etag: str | None, now: datetime
 ) -> Activation | None:
     """None when another activation came first."""
-    pointer = Pointer.parse(published.data)
-    file, generation = resolve(pointer, active)
+    pointer, file = found.pointer, found.pointer.champion
+    assert file is not None
+    generation = pointer.generation or _next(file.sha256, active)
     if active and generation == active.generation:
         return Activation("unchanged", generation, f"generation {generation} is active")
     if active and generation < active.generation:
@@ -99,15 +111,36 @@ def _promote(
             f"pointer.generation: {generation} is lower than the active generation {active.generation}; "
             "to go back, publish the old champion as a new generation: python -m training rollback"
         )
-    data = fetch_file(store, file.key, file.sha256)
-    check_champion(data, pointer, settings.pair, store)
+    data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
+    champion = check_champion(data, pointer, settings.pair, store)
     key = contract.serving_key(file.sha256, settings.pair)
     if not store.create(key, data):
         fetch_file(store, key, file.sha256)  # copied before: still what the pointer says?
-    newer = Active(replace(pointer, generation=generation), file, generation, now, key)
+    golden = pointer.golden or (_first_forecast(champion, store),)
+    newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
     if not store.replace(contract.active_key(settings.pair), newer.to_json(), etag):
         return None
     return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
+
+
+def _next(sha256: str, active: Active | None) -> int:
+    """The generation of a pointer without one: the active one's when the bytes are the same, otherwise the next."""
+    if active is None:
+        return 1
+    return active.generation + (sha256 != active.champion.sha256)
+
+
+def _first_forecast(champion: Champion, store: Store) -> Golden:
+    """For a pointer of the old form, which brings no golden forecasts: what the file forecasts as it is activated."""
+    metadata = champion.metadata
+    table = read_table(store, metadata.pair, metadata.prices, metadata.window, champion.columns)
+    inputs = window_inputs(champion, table)
+    forecast = champion.forecast(inputs)
+    return Golden(
+        {name: values[0].tolist() for name, values in inputs.items()},
+        forecast.quantiles[0].tolist(),
+        forecast.mean[0].tolist(),
+    )
 
 
 def _read_active(store: Store, key: str) -> tuple[Active | None, str | None]:
@@ -123,35 +156,58 @@ def _read_active(store: Store, key: str) -> tuple[Active | None, str | None]:
 
 
 def _refuse(
-    store: Store, settings: Settings, published: Blob, generation: int | None, reason: str, now: datetime
+    store: Store,
+    settings: Settings,
+    pointer: bytes,
+    generation: int | None,
+    reason: str,
+    now: datetime,
+    request_id: str,
 ) -> Activation:
     """Records the refusal; raises Refused unless this pointer was refused before."""
-    key = contract.refused_key(hashlib.sha256(published.data).hexdigest(), settings.pair)
-    record = {"reason": reason, "refused_at": fields.utc_text(now), "pointer": settings.model_info_key}
-    if store.create(key, fields.json_bytes(record)):
+    key = contract.refused_key(hashlib.sha256(pointer).hexdigest(), settings.pair)
+    record = {
+        "reason": reason,
+        "refused_at": fields.utc_text(now),
+        "pointer": settings.model_info_key,
+        "request_id": request_id,
+    }
+    first = store.create(key, fields.json_bytes(record))
+    if first or (request_id and json.loads(store.read(key).data).get("request_id") == request_id):
         raise Refused(reason, generation)
     _log.warning("refused again: %s", reason)
     return Activation("refused", generation, reason)
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """AWS Lambda's entry: on the S3 event and on a timer. The event's content does not matter: events repeat, arrive
-    out of order and get lost. A first refusal is raised, so that the event ends in the dead-letter queue."""
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """AWS Lambda's entry: on the S3 event, on a timer, or by hand with {}, which refreshes at once.
+
+    The event says when and never what: the pointer is read anew. A first refusal is raised, so that the event ends in
+    the dead-letter queue.
+    """
     settings = Settings.from_env(os.environ)
+    logger = Logger(service="refresh")
+    trigger = recognise(event, settings.model_info_key)
+    request_id = context.aws_request_id
+    logger.append_keys(trigger=trigger.name, request_id=request_id)
+    if not trigger.wanted:
+        result = {"outcome": "ignored", "generation": None, "reason": f"not of the pointer: {trigger.name}"}
+        logger.info(result["reason"], extra={"outcome": "ignored"})
+        return result
     try:
-        result = activate(open_store(settings), settings, datetime.now(UTC))
+        activation = activate(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
     except Refused:
-        _count("ChampionRefused")
-        raise
-    if result.outcome == "activated":
-        _count("ChampionActivated")
-    Logger(service="refresh").info(result.reason, extra={"outcome": result.outcome, "generation": result.generation})
-    return result._asdict()
+        _count("ChampionRefused", settings.pair)
+        raise  # Lambda logs it
+    if activation.outcome == "activated":
+        _count("ChampionActivated", settings.pair)
+    logger.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
+    return activation._asdict()
 
 
-def _count(name: str) -> None:
+def _count(name: str, pair: str) -> None:
     with single_metric(name, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
-        metric.add_dimension("service", "refresh")
+        metric.add_dimension("pair", pair)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -160,8 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     asked = parser.parse_args(arguments)
     try:
-        settings = Settings.from_env(read_dotenv(Path(".env"), os.environ))
-        result = activate(open_store(settings), settings, datetime.now(UTC))
+        environ = read_dotenv(Path(".env"), os.environ)
+        settings = Settings.from_env(environ)
+        result = activate(open_store(settings), settings, datetime.now(UTC), environ)
     except Refused as error:
         result = Activation("refused", error.generation, str(error))
     except (SettingsError, Unavailable) as error:

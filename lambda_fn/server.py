@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ _log = logging.getLogger("lambda_fn.server")  # also when this module is __main_
 class Refresher(threading.Thread):
     """Activates what was published, every `every` seconds until `stop`; a failure is logged and tried again."""
 
-    def __init__(self, store: Store, settings: Settings, every: float) -> None:
+    def __init__(self, store: Store, settings: Settings, every: float, environ: Mapping[str, str]) -> None:
         super().__init__(name="refresh", daemon=True)
-        self._store, self._settings, self._every = store, settings, every
+        self._store, self._settings, self._every, self._environ = store, settings, every, environ
         self._said = ""
         self._stopped = threading.Event()
 
@@ -42,7 +42,7 @@ class Refresher(threading.Thread):
     def refresh(self) -> None:
         """Once, now."""
         try:
-            result = activate(self._store, self._settings, datetime.now(UTC))
+            result = activate(self._store, self._settings, datetime.now(UTC), self._environ)
             words = f"{result.outcome}, {result.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:
             words = str(error)
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # with a bucket another function refreshes, which alone may write there
     default_every = 0.0 if settings.use_s3 else max(settings.champion_max_age_s, 1.0)
     every = default_every if asked.refresh_every is None else asked.refresh_every
-    refresher = Refresher(open_store(settings), settings, every)
+    refresher = Refresher(open_store(settings), settings, every, environ)
     if every:
         refresher.refresh()
         refresher.start()

@@ -83,9 +83,16 @@ def _published(store: Store, settings: Settings, active: Active | None) -> Publi
         return Published(None, "unreadable" if etag else "missing")
     if reason := refusal(store, settings.pair, pointer):
         return Published(pointer, "refused", reason)
-    if active is not None and pointer.champion == active.champion and pointer.generation in (None, active.generation):
+    if active is not None and _is_active(pointer, active):
         return Published(pointer, "active")
     return Published(pointer, "pending")
+
+
+def _is_active(pointer: Pointer, active: Active) -> bool:
+    """A pointer of the old form names no file: what its model_uri means is looked up when it is refreshed."""
+    if pointer.champion is None:
+        return pointer.model_uri == active.pointer.model_uri
+    return pointer.champion == active.champion and pointer.generation in (None, active.generation)
 
 
 def _prices(store: Store, pair: str, today: date) -> tuple[tuple[PriceAge, ...], tuple[str, ...]]:

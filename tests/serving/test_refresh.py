@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -358,6 +359,11 @@ def test_the_command_says_wrong_settings_in_one_sentence(
     assert capsys.readouterr().err == "USE_S3: 'perhaps' is neither true nor false; set it to true or false\n"
 
 
+def invocation(request_id: str = "request") -> SimpleNamespace:
+    """Lambda's context, as far as the handler reads it."""
+    return SimpleNamespace(aws_request_id=request_id)
+
+
 def test_the_lambda_handler(
     store_environ: dict[str, str], store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -365,11 +371,64 @@ def test_the_lambda_handler(
     for name, value in store_environ.items():
         monkeypatch.setenv(name, value)
     foreign.publish_to(store, generation=1)
-    assert refresh.handler({"Records": "nonsense"}, None)["outcome"] == "activated"
+    assert refresh.handler({"Records": "nonsense"}, invocation())["outcome"] == "activated"
     assert '"ChampionActivated":[1.0]' in capsys.readouterr().out.replace(" ", "")
-    assert refresh.handler({}, None) == {"outcome": "unchanged", "generation": 1, "reason": "generation 1 is active"}
+    assert refresh.handler({}, invocation()) == {
+        "outcome": "unchanged",
+        "generation": 1,
+        "reason": "generation 1 is active",
+    }
     foreign.publish_to(store, foreign.champion_bytes(drift=0.5), 2)
     with pytest.raises(Refused, match=r"the median is 50\.0% from the last close"):
-        refresh.handler({}, None)
+        refresh.handler({}, invocation("of-the-event"))
     assert '"ChampionRefused":[1.0]' in capsys.readouterr().out.replace(" ", "")
-    assert refresh.handler({}, None)["outcome"] == "refused"
+    assert refresh.handler({}, invocation("of-the-timer"))["outcome"] == "refused"
+    with pytest.raises(Refused):  # Lambda tries the event again, and only events whose tries all fail become letters
+        refresh.handler({}, invocation("of-the-event"))
+
+
+OF_OTHERS = {"Records": [{"eventVersion": "2.6", "eventName": "Put", "s3": {"object": {"key": key}}} for key in "ab"]}
+
+
+@pytest.mark.parametrize("event", [{}, {"force": True}, None, [1], "text", {"Records": [{"s3": 7}]}])
+def test_the_lambda_handler_activates_on_any_event(
+    event: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORE_DIR", str(tmp_path))
+    store, _ = folder(tmp_path)
+    foreign.publish_to(store, generation=1)
+    capsys.readouterr()
+    assert refresh.handler(event, invocation())["outcome"] == "activated"
+    [metric] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert metric["ChampionActivated"] == [1.0] and metric["pair"] == "EURUSD"
+    [described] = metric["_aws"]["CloudWatchMetrics"]
+    assert described["Namespace"] == "EurUsdForecast" and described["Dimensions"] == [["pair"]]
+
+
+def test_the_lambda_handler_ignores_what_is_of_other_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE_DIR", str(tmp_path))
+    store, _ = folder(tmp_path)
+    foreign.publish_to(store, generation=1)
+    reason = "not of the pointer: S3 event 2.6 Put of a, S3 event 2.6 Put of b"
+    assert refresh.handler(OF_OTHERS, invocation()) == {"outcome": "ignored", "generation": None, "reason": reason}
+    assert store.list("serving") == []
+
+
+def test_the_log_names_the_event_and_the_request(tmp_path: Path) -> None:
+    """In a process of its own: the logger writes to the standard output that it found first."""
+    code = f"""
+from types import SimpleNamespace
+from lambda_fn import refresh
+for number, event in enumerate([{{"source": "aws.scheduler"}}, {OF_OTHERS!r}, {{}}]):
+    refresh.handler(event, SimpleNamespace(aws_request_id=f"request-{{number}}"))
+"""
+    environ = {**os.environ, "STORE_DIR": str(tmp_path), "USE_S3": "false"}
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    of_others = "S3 event 2.6 Put of a, S3 event 2.6 Put of b"
+    assert [(line["request_id"], line["trigger"], line["outcome"]) for line in lines] == [
+        ("request-0", "schedule", "unchanged"),
+        ("request-1", of_others, "ignored"),
+        ("request-2", "manual invocation", "unchanged"),
+    ]

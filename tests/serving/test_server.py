@@ -143,7 +143,7 @@ def test_a_refresh_that_fails_is_logged_once_and_never_fatal(tmp_path: Path, cap
     environ = _folder_with_champion(tmp_path, activated=False)
     found = Settings.from_env(environ)
     store = open_store(found)
-    refresher = Refresher(store, found, every=60)
+    refresher = Refresher(store, found, every=60, environ=environ)
     foreign.put(store, found.model_info_key, b"{")
     with caplog.at_level(logging.INFO, "lambda_fn.server"):
         for _ in range(4):

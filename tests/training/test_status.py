@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from lambda_fn.contract import active_key
+from lambda_fn.contract import Pointer, active_key
 from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import Store, open_store
@@ -177,3 +177,15 @@ def test_a_server_that_dies_meanwhile_is_part_of_the_answer(
     dead = replace(tracking, client=Dead())  # type: ignore[arg-type]
     found = status(store, settings, NOW, lambda: dead).tracking
     assert not found.reachable and found.note == "connection reset"
+
+
+def test_a_pointer_of_the_old_form_is_active_once_what_it_means_is(
+    store: Store, settings: Settings, tracking: Registry, registered: dict[str, Registered]
+) -> None:
+    """It names no file to compare; what its model_uri means was looked up when it was activated."""
+    publish(store, settings, "lstm", 1, move_aliases(tracking, [registered["lstm"]]))
+    pointer = Pointer.parse(store.read(POINTER_KEY).data)
+    for uri, state in ((pointer.model_uri, "active"), ("models:/EURUSD_ARIMA@champion", "pending")):
+        old = Pointer(pointer.model_type, pointer.model_name, pointer.model_version, uri)
+        foreign.put(store, POINTER_KEY, old.to_json())
+        assert status(store, settings, NOW, lambda: tracking).published.state == state

@@ -1,0 +1,66 @@
+"""The benchmark runs and reports; no time that it measures is asserted."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import environment, report
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.measure import percentile
+from tests.serving import foreign
+from tests.serving.local_api import local_api
+
+
+def test_one_round_gives_every_metric_as_a_ratio(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api = local_api(tmp_path / "store")
+    api.promote(foreign.champion_bytes(), 1)
+    written = tmp_path / "bench.json"
+    few = ["--rounds", "1", "--warm", "3", "--requests", "32", "--folder-only"]
+    here = ["--python", sys.executable, "--store", str(api.folder), "--json", str(written)]
+    assert main([*few, *here]) == 0
+
+    found = json.loads(written.read_text())
+    assert list(found["places"]) == ["process"]
+    assert list(found["places"]["process"]) == [metric.name for metric in report.METRICS]
+    for of in found["places"]["process"].values():
+        assert of["constant"]["ratio"] == 1
+        assert of["folder"]["median"] == of["folder"]["rounds"][0] > 0
+        assert of["folder"]["ratio"] == of["folder"]["median"] / of["constant"]["median"]
+    shown = capsys.readouterr().out
+    assert all(metric.title in shown for metric in report.METRICS)
+
+
+def test_a_function_that_fails_ends_the_run(tmp_path: Path) -> None:
+    api = local_api(tmp_path / "store")
+    for name in ("serving", "prices"):
+        (api.folder / name).mkdir()
+    (api.folder / "serving" / "active.json").write_text("{}")
+    few = ["--rounds", "1", "--warm", "1", "--folder-only", "--python", sys.executable, "--store", str(api.folder)]
+    with pytest.raises(RuntimeError, match="nothing_to_serve"):
+        main(few)
+
+
+def test_the_environment_is_what_the_image_has() -> None:
+    lock = environment.requirements()
+    names = {line.partition("==")[0] for line in lock.splitlines() if line[:1].isalpha()}
+    assert {*environment.BASE_IMAGE, "aws-lambda-powertools", "numpy", "obstore", "onnxruntime"} <= names
+    assert not {"pandas", "pytest", "onnx"} & names
+    assert lock.count("--hash=") > len(names)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.51, 3.0), (0.99, 4.0), (1.0, 4.0)])
+def test_percentile_is_one_of_the_values(share: float, value: float) -> None:
+    assert percentile([4.0, 1.0, 3.0, 2.0], share) == value
+
+
+def test_targets_are_judged_on_every_subject() -> None:
+    rounds = [{metric.name: 10.0 for metric in report.METRICS}]
+    slow = [{metric.name: 100.0 for metric in report.METRICS}]
+    about = {"rounds": 1, "connections": 16}
+    of = report.result({"process": {"constant": rounds, "folder": rounds, "bucket": slow}}, about)
+    cells = [list(column.cells) for column in report.tables(of)[0].columns]
+    assert cells[-1] == ["<= 8 x, missed", "", "", "<= 90, missed", ""]
+    met = report.result({"process": {"constant": rounds, "folder": rounds}}, about)
+    assert list(report.tables(met)[0].columns[-1].cells) == ["<= 8 x, met", "", "", "<= 90, met", ""]

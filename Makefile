@@ -9,14 +9,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
 SERVE ?= yes
+STAGE ?= default
+AWS_TOOLS := $(VENV)/aws/bin
 
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test check train serve lock clean
+.PHONY: help setup demo test e2e bench check train serve image local local-stop deploy lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/training ## make .venv and install the locked requirements
 
@@ -27,8 +29,25 @@ ifneq ($(SERVE),no)
 	$(RUN) -m lambda_fn.server --port $(PORT)
 endif
 
-test: $(VENV)/dev ## install what the tests need and run them
+test: $(VENV)/dev $(VENV)/aws/installed ## install what the tests need and run them
 	$(BIN)/python -m pytest $(ARGS)
+
+# On a machine without a Docker engine, but with this set-up beside the clone, that is started, and stopped afterwards.
+ENGINE := ../shared/lambda-base/setup.sh
+
+e2e: $(VENV)/dev $(VENV)/aws/installed ## run everything together in Docker, with a real S3 and a real MLflow server
+	@set -e; \
+	if ! docker version >/dev/null 2>&1; then \
+		test -x $(ENGINE) || { echo "make e2e needs a Docker engine: install or start Docker" >&2; exit 1; }; \
+		eval "$$($(ENGINE) env)"; \
+		docker version >/dev/null 2>&1 || trap '$(ENGINE) down' EXIT; \
+		$(ENGINE); \
+	fi; \
+	PATH="$(CURDIR)/$(AWS_TOOLS):$$PATH"; export PATH SAM_CLI_TELEMETRY=0; \
+	set -x; $(BIN)/python -m pytest tests/e2e $(ARGS)
+
+bench: $(VENV)/dev ## measure cold start, latency, memory and throughput against a constant handler and server
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 check: $(VENV)/dev ## ruff and mypy, strict
 	$(BIN)/ruff check .
@@ -41,17 +60,30 @@ train: $(VENV)/training ## run the pipeline: prices, evaluation, selection, publ
 serve: $(VENV)/training ## serve what is active in the store on http://127.0.0.1:PORT
 	$(RUN) -m lambda_fn.server --port $(PORT) $(ARGS)
 
-lock: $(VENV)/dev ## renew the three locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
+image: $(VENV)/training ## build the image of Lambda and of the fallback server, and print its size
+	$(BIN)/python -m infra.image
+
+local: $(VENV)/dev ## start the store that `sam local` serves, with a copy of models/, serving/ and prices/
+	$(BIN)/python -m infra.local up
+
+local-stop: $(VENV)/dev ## stop that store
+	$(BIN)/python -m infra.local down
+
+deploy: $(VENV)/training $(VENV)/aws/installed ## sam build and sam deploy (STAGE=staging, ARGS="AlarmEmail=me@example.com")
+	PATH="$(CURDIR)/$(AWS_TOOLS):$$PATH" $(BIN)/python -m infra.deploy --config-env $(STAGE) $(ARGS)
+
+lock: $(VENV)/dev ## renew the four locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
 	$(LOCK) --group dev --output-file requirements-dev.txt $(ARGS)
 	$(LOCK) --group training --constraint requirements-dev.txt --output-file requirements-training.txt
 	$(LOCK) --group serving --constraint requirements-dev.txt --output-file requirements-serving.txt
+	$(LOCK) --group aws --output-file requirements-aws.txt $(ARGS)
 
 LOCK = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 clean: ## remove the environment and the caches, never models, prices or MLflow's database
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find lambda_fn training tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find lambda_fn training infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an environment is renewed when its lock is newer. dev holds all of training, training all of serving.
 $(VENV)/bin/python:
@@ -66,3 +98,9 @@ $(VENV)/training: requirements-training.txt | $(VENV)/bin/python
 $(VENV)/dev: requirements-dev.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-dev.txt
 	touch $@ $(VENV)/training
+
+# Without --no-deps pip looks for pins of boto3-stubs with its extras, which uv leaves out; the lock is complete.
+$(VENV)/aws/installed: requirements-aws.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(VENV)/aws
+	$(AWS_TOOLS)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements-aws.txt
+	touch $@

@@ -10,6 +10,7 @@ from typing import Any
 from lambda_fn.api import handler
 from lambda_fn.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
 from lambda_fn.problem import MAX_BODY, Problem, too_large
+from lambda_fn.routes import NO_STORE
 from lambda_fn.settings import read_dotenv
 
 Scope = MutableMapping[str, Any]
@@ -19,6 +20,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 # A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
 # client before it sees the answer.
 MAX_READ = 16 * MAX_BODY
+_LIKE_THE_HANDLER = [(name.lower(), value) for name, value in NO_STORE.items()]
 
 
 class Gateway:
@@ -34,7 +36,7 @@ class Gateway:
         except ConnectionResetError:
             return
         except Problem as problem:
-            headers = [("content-type", "application/json"), ("connection", "close")]
+            headers = [("content-type", "application/json"), *_LIKE_THE_HANDLER, ("connection", "close")]
             await _send(HttpAnswer(problem.status, headers, problem.body().encode()), send)
             return
         context = LambdaContext(aws_request_id=str(uuid.uuid4()))

@@ -127,6 +127,6 @@ def _key(name: str, text: str) -> str:
 
 
 def _url(name: str, text: str) -> str | None:
-    if text and not re.match("https?://[^/]", text):
+    if text and not re.match("https?://[^/:]", text):
         raise SettingsError(f"{name}: {text!r} is not an address; start it with https:// or http://")
     return text.rstrip("/") or None

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LOCKS = ("serving", "training", "dev")
 TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
+TARGETS |= {"image", "local", "local-stop", "deploy", "e2e", "bench"}
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -30,7 +31,7 @@ def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[st
 
 
 def test_make_alone_lists_every_target() -> None:
-    listed = set(re.findall(r"make ([a-z]+)", make().stdout))
+    listed = set(re.findall(r"^  make ([a-z0-9-]+)", make().stdout, re.MULTILINE))
     assert listed == TARGETS | {"help"}
 
 
@@ -65,7 +66,7 @@ def test_make_reads_env_and_the_real_environment_wins(tmp_path: Path) -> None:
     assert done.stdout.split() == ["of-the-file", "of-the-environment"], done.stderr
 
 
-@pytest.mark.parametrize("group", LOCKS)
+@pytest.mark.parametrize("group", (*LOCKS, "aws"))
 def test_a_lock_has_hashes_and_no_address_of_an_index(group: str) -> None:
     text = lock(group)
     assert "--hash=sha256:" in text
@@ -82,7 +83,7 @@ def test_the_locks_agree() -> None:
 
 def test_every_named_requirement_is_locked() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    for group in LOCKS:
+    for group in (*LOCKS, "aws"):
         locked = {name for name, _ in PIN.findall(lock(group))}
         named = {re.split(r"[<>=;\[ ]", item)[0] for item in groups[group] if isinstance(item, str)}
         assert {name.lower() for name in named} <= locked, group
@@ -97,12 +98,13 @@ def test_serving_installs_nothing_heavy() -> None:
 def test_the_top_level_is_the_one_that_was_agreed() -> None:
     allowed = {"lambda_fn", "training", "infra", "tests", "template.yaml", "Dockerfile.lambda", "samconfig.toml"}
     allowed |= {"README.md", "pyproject.toml", "Makefile", ".ci", "LICENSE", ".gitignore", ".dockerignore"}
-    allowed |= {".env.example", *(f"requirements-{group}.txt" for group in LOCKS)}
+    allowed |= {".env.example", *(f"requirements-{group}.txt" for group in (*LOCKS, "aws"))}
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= allowed
 
 
 def test_what_a_run_leaves_is_ignored_by_git() -> None:
     left = ["models/x", "serving/x", "prices/x", "runs/x", "mlflow.db", "mlruns/x", ".env", ".venv/x", ".locks/x"]
+    left += [".local/x", "local-env.json", ".aws-sam/x"]
     done = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == left
     kept = subprocess.run(["git", "check-ignore", "training/models/x.py", "tests/serving/x.py"], cwd=ROOT)

@@ -55,7 +55,8 @@ def test_the_readme_opens_with_a_sentence_a_request_and_its_answer() -> None:
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:
-    rows = re.findall(r"^\| `([A-Z_0-9]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$", README, flags=re.MULTILINE)
+    table = README.partition("| variable | default | meaning |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `([A-Z_0-9]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$", table, flags=re.MULTILINE)
     assert rows == [(variable.name, variable.default, variable.meaning) for variable in VARIABLES]
 
 

@@ -5,13 +5,13 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
+from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
@@ -145,6 +145,10 @@ def download(registry: Registry, version: Registered) -> bytes:
     """
     try:
         folder = registry.client.get_model_version_download_uri(version.name, str(version.version))
+        # Listed first: an older server answers 500 for a file that is not there, and the client retries for minutes.
+        there = list_artifacts(artifact_uri=folder, tracking_uri=registry.tracking_uri)
+        if MODEL_FILE not in {PurePosixPath(file.path).name for file in there}:
+            raise FileNotFoundError(MODEL_FILE)
         with TemporaryDirectory() as temporary:
             path = download_artifacts(
                 artifact_uri=f"{folder}/{MODEL_FILE}", dst_path=temporary, tracking_uri=registry.tracking_uri

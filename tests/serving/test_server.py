@@ -73,6 +73,7 @@ def test_a_huge_body_is_413_with_and_without_its_length(tmp_path: Path) -> None:
             connection.request("POST", "/api/predict", body)
             response = connection.getresponse()
             assert response.status == 413
+            assert response.getheader("cache-control") == "no-store"
             assert json.loads(response.read())["error"]["field"] == "body"
         connection.close()
         assert server.ask("GET", "/health").status == 200

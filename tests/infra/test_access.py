@@ -1,0 +1,135 @@
+"""Who may read and write what: the policies of the functions, decided as IAM decides them."""
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from lambda_fn import contract
+from tests.infra.aws_tools import stack
+
+BUCKET = "arn:aws:s3:::eurusd-forecast-dev-123456789012"
+POINTER = "models/best_model_info.json"
+CHAMPION = contract.champion_key("0" * 64)
+ACTIVE = contract.active_key("EURUSD")
+SERVED = contract.serving_key("0" * 64, "EURUSD")
+REFUSED = contract.refused_key("0" * 64, "EURUSD")
+PRICES = contract.price_key("EURUSD", "ecb")
+KEYS = (
+    POINTER,
+    contract.history_key(1),
+    CHAMPION,
+    ACTIVE,
+    SERVED,
+    REFUSED,
+    PRICES,
+    "prices/refused/x.zip",
+    "runs/1/x",
+    "x",
+)
+READS = {
+    "ApiRole": {ACTIVE, SERVED, REFUSED, PRICES, "prices/refused/x.zip"},
+    "RefreshRole": set(KEYS) - {"runs/1/x", "x"},
+    "IngestRole": {ACTIVE, PRICES, "prices/refused/x.zip"},
+}
+WRITES = {
+    "ApiRole": set[str](),
+    "RefreshRole": {ACTIVE, SERVED, REFUSED},
+    "IngestRole": {PRICES, "prices/refused/x.zip"},
+}
+
+
+def as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(statements: list[dict[str, Any]], action: str, resource: str) -> bool:
+    """Whether a statement allows it; the conditions in use narrow what is listed and nothing else."""
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
+    return any(
+        any(fnmatchcase(action, pattern) for pattern in as_list(statement["Action"]))
+        and any(fnmatchcase(resource, pattern) for pattern in as_list(statement["Resource"]))
+        for statement in statements
+    )
+
+
+def policy(role: str, **parameters: str) -> list[dict[str, Any]]:
+    properties = stack(**parameters)[role]["Properties"]
+    assert "ManagedPolicyArns" not in properties
+    return [found for each in properties["Policies"] for found in each["PolicyDocument"]["Statement"]]
+
+
+@pytest.mark.parametrize("role", READS)
+def test_reads_and_writes(role: str) -> None:
+    found = policy(role)
+    assert {key for key in KEYS if allowed(found, "s3:GetObject", f"{BUCKET}/{key}")} == READS[role]
+    assert {key for key in KEYS if allowed(found, "s3:PutObject", f"{BUCKET}/{key}")} == WRITES[role]
+
+
+@pytest.mark.parametrize("role", READS)
+def test_nothing_is_deleted_and_no_other_bucket_is_touched(role: str) -> None:
+    found = policy(role)
+    for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutObjectAcl"):
+        assert not any(allowed(found, action, resource) for resource in (BUCKET, f"{BUCKET}/{ACTIVE}"))
+    other = "arn:aws:s3:::another-bucket"
+    for action in ("s3:GetObject", "s3:PutObject", "s3:ListBucket"):
+        assert not any(allowed(found, action, resource) for resource in (other, f"{other}/{ACTIVE}"))
+
+
+@pytest.mark.parametrize("role", READS)
+def test_a_missing_object_is_told_from_a_forbidden_one(role: str) -> None:
+    """Without the right to list, S3 answers 403 where nothing is, and a first activation would never come."""
+    (listing,) = [each for each in policy(role) if each["Action"] == "s3:ListBucket"]
+    assert listing["Resource"] == [BUCKET]
+    prefixes = listing["Condition"]["StringLikeIfExists"]["s3:prefix"]
+    readable = {key for key in KEYS if any(fnmatchcase(key, prefix) for prefix in prefixes)}
+    assert readable == READS[role]
+
+
+@pytest.mark.parametrize("role", READS)
+def test_only_what_a_parameter_asks_for_is_allowed_everywhere(role: str) -> None:
+    everywhere = [each for each in policy(role) if "*" in as_list(each["Resource"])]
+    assert everywhere == []
+    traced = [each["Action"] for each in policy(role, Tracing="Active") if "*" in as_list(each["Resource"])]
+    assert traced == [["xray:PutTraceSegments", "xray:PutTelemetryRecords"]]
+
+
+def test_the_secret_and_the_artifacts_are_the_refreshs() -> None:
+    secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf"
+    given = {"MlflowSecretArn": secret, "MlflowArtifactsArn": "arn:aws:s3:::artifacts/*"}
+    asked = (("secretsmanager:GetSecretValue", secret), ("s3:GetObject", "arn:aws:s3:::artifacts/1/model.onnx"))
+    for role in READS:
+        found = policy(role, **given)
+        assert [allowed(found, *each) for each in asked] == [role == "RefreshRole"] * 2
+    assert not any(allowed(policy("RefreshRole"), *each) for each in asked)
+
+
+def test_an_existing_bucket_is_the_one_that_roles_name() -> None:
+    found = policy("RefreshRole", CreateBucket="false", BucketName="mine")
+    assert allowed(found, "s3:GetObject", f"arn:aws:s3:::mine/{POINTER}")
+    assert not allowed(found, "s3:GetObject", f"{BUCKET}/{POINTER}")
+
+
+def test_each_function_has_its_own_role_and_log() -> None:
+    resources = stack()
+    for name in ("Api", "Refresh", "Ingest"):
+        assert resources[f"{name}Function"]["Properties"]["Role"] == f"<{name}Role.Arn>"
+        logs = {f"<{each}Logs.Arn>" for each in ("Api", "Refresh", "Ingest")}
+        written = {each for each in logs if allowed(policy(f"{name}Role"), "logs:PutLogEvents", each)}
+        assert written == {f"<{name}Logs.Arn>"}
+        dead = allowed(policy(f"{name}Role"), "sqs:SendMessage", "<DeadLetters.Arn>")
+        assert dead == (name != "Api")
+
+
+def test_schedules_invoke_two_functions() -> None:
+    found = policy("SchedulerRole")
+    functions = ("ApiFunction", "RefreshFunction", "IngestFunction")
+    invoked = {name for name in functions if allowed(found, "lambda:InvokeFunction", f"<{name}.Arn>")}
+    assert invoked == {"RefreshFunction", "IngestFunction"}
+
+
+def test_the_bucket_speaks_tls_only() -> None:
+    (statement,) = stack()["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Resource"] == [BUCKET, f"{BUCKET}/*"]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -1,0 +1,112 @@
+"""The alarms watch metrics that the functions really emit, under the same names and dimensions."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambda_fn import api, ingest, refresh
+from lambda_fn.contract import Active, Pointer, serving_key
+from lambda_fn.ecb import EcbError
+from lambda_fn.gateway import LambdaContext
+from tests.infra.aws_tools import ROOT, stack
+
+OURS = "EurUsdForecast"
+
+
+def alarms() -> dict[str, Any]:
+    return {name: each["Properties"] for name, each in stack().items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+
+
+def watched() -> set[tuple[str, frozenset[tuple[str, str]]]]:
+    """Name and dimensions of each of our own metrics that an alarm reads."""
+    single = [each for each in alarms().values() if each.get("Namespace") == OURS]
+    single += [
+        metric["MetricStat"]["Metric"]
+        for each in alarms().values()
+        for metric in each.get("Metrics", [])
+        if "MetricStat" in metric
+    ]
+    return {
+        (each["MetricName"], frozenset((pair["Name"], pair["Value"]) for pair in each["Dimensions"])) for each in single
+    }
+
+
+def emitted(output: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
+    """Of the lines in CloudWatch's embedded metric format."""
+    found = set()
+    for line in output.splitlines():
+        record = json.loads(line) if line.startswith("{") else {}
+        for directive in record.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == OURS
+            (names,) = directive["Dimensions"]
+            dimensions = frozenset((name, record[name]) for name in names)
+            found |= {(metric["Name"], dimensions) for metric in directive["Metrics"]}
+    return found
+
+
+@pytest.fixture
+def in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as the store of functions that believe to be in Lambda."""
+    for name, value in {
+        "STORE_DIR": str(tmp_path),
+        "USE_S3": "false",
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "ECB_URL": "http://127.0.0.1:9/none",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(api, "_function", None)
+    return tmp_path
+
+
+def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refused pointer, prices that cannot be fetched, and an answer of 503 emit all that is watched."""
+    (in_lambda / "models").mkdir()
+    (in_lambda / "models/best_model_info.json").write_text("{}")
+    (in_lambda / "prices").mkdir()
+    day = (datetime.now(UTC) - timedelta(days=3)).date()
+    (in_lambda / "prices/EURUSD-ecb.csv").write_text(f"date,close\n{day},1.1\n")
+    context = LambdaContext(aws_request_id="1")
+    with pytest.raises(refresh.Refused):
+        refresh.handler({}, context)
+    (in_lambda / "serving/active.json").write_bytes(active_champion())
+    with pytest.raises(EcbError):
+        ingest.handler({}, context)
+    api.handler(json.loads((ROOT / "tests/events/health.json").read_text()), context)
+    assert watched() <= emitted(capsys.readouterr().out)
+    assert {name for name, _ in watched()} == {"ServerErrors", "ChampionRefused", "PriceAgeDays", "ChampionAgeDays"}
+
+
+def active_champion() -> bytes:
+    """As refresh writes it."""
+    pointer = Pointer.parse((ROOT / "tests/serving/best_model_info.json").read_bytes())
+    assert pointer.champion
+    key = serving_key(pointer.champion.sha256)
+    return Active(replace(pointer, generation=1), pointer.champion, 1, datetime.now(UTC), key).to_json()
+
+
+def test_every_alarm_reaches_the_topic() -> None:
+    assert all(each["AlarmActions"] == ["<Alarms>"] for each in alarms().values())
+
+
+def test_ages_that_are_not_measured_ring_after_four_days() -> None:
+    unknown = alarms()["AgesUnknown"]
+    assert unknown["TreatMissingData"] == "breaching"
+    periods = {metric["MetricStat"]["Period"] for metric in unknown["Metrics"] if "MetricStat" in metric}
+    assert periods == {86_400}
+    assert unknown["EvaluationPeriods"] == 4
+    assert alarms()["ChampionOld"]["TreatMissingData"] == alarms()["PricesOld"]["TreatMissingData"] == "ignore"
+
+
+def test_what_can_go_wrong_has_an_alarm() -> None:
+    kinds = {(each["Namespace"], each["MetricName"]) for each in alarms().values() if "Namespace" in each}
+    assert kinds >= {
+        ("AWS/Lambda", "Errors"),
+        ("AWS/Lambda", "Throttles"),
+        ("AWS/Lambda", "Duration"),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    }
+    assert alarms()["ApiSlow"]["ExtendedStatistic"] == "p99"

@@ -1,0 +1,105 @@
+"""samconfig.toml and `make deploy`: no command needs a flag, and Release follows image, template and parameters."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import deploy, image, local
+from lambda_fn.api import create_app
+from lambda_fn.gateway import LambdaContext
+from lambda_fn.settings import DEFAULTS, Settings
+from lambda_fn.store import open_store
+from lambda_fn.triggers import recognise
+from tests.infra.aws_tools import ROOT, translated
+
+CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
+STAGES = ("default", "staging", "production")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_sam_needs_no_flag(stage: str) -> None:
+    given = CONFIG[stage]["deploy"]["parameters"]
+    assert given["capabilities"] == "CAPABILITY_IAM"
+    assert given["resolve_image_repos"]
+    assert given["resolve_s3"]
+    assert CONFIG[stage]["global"]["parameters"]["stack_name"].startswith("eurusd-forecast")
+
+
+def test_stacks_have_names_of_their_own() -> None:
+    assert len({CONFIG[stage]["global"]["parameters"]["stack_name"] for stage in STAGES}) == len(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_parameters_are_the_templates(stage: str) -> None:
+    parameters = json.loads(translated())["Parameters"]
+    for name, value in deploy.configured(stage).items():
+        allowed = parameters[name].get("AllowedValues", [value])
+        assert value in [str(each) for each in allowed], name
+    assert "Release" not in deploy.configured(stage)
+
+
+def test_sam_local_reads_the_file_that_make_local_writes() -> None:
+    for command in ("local_invoke", "local_start_api"):
+        assert CONFIG["default"][command]["parameters"]["env_vars"] == local.ENV_FILE.name
+
+
+def test_a_release_follows_image_template_and_parameters() -> None:
+    releases = {
+        deploy.digest("sha256:1", b"template", {"Memory": "512"}),
+        deploy.digest("sha256:2", b"template", {"Memory": "512"}),
+        deploy.digest("sha256:1", b"changed", {"Memory": "512"}),
+        deploy.digest("sha256:1", b"template", {"Memory": "513"}),
+        deploy.digest("sha256:1", b"template", {}),
+    }
+    # SAM looks at the first ten characters only
+    assert len({release[:10] for release in releases}) == 5
+    same = deploy.digest("x", b"", {"a": "1", "b": "2"})
+    assert same == deploy.digest("x", b"", {"b": "2", "a": "1"})
+    assert len(same) == 64
+
+
+def test_the_command_gives_all_parameters() -> None:
+    """Those on the command line take the place of samconfig.toml's."""
+    command = deploy.deployment(
+        "staging", deploy.configured("staging") | {"Release": "0", "AlarmEmail": "me@x.example"}
+    )
+    assert command[:5] == ["sam", "deploy", "--config-env", "staging", "--parameter-overrides"]
+    assert set(command[5:]) == {
+        "Deployment=Canary10Percent5Minutes",
+        "LogRetentionDays=30",
+        "Release=0",
+        "AlarmEmail=me@x.example",
+    }
+
+
+def test_a_parameter_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        deploy.main(["Memory"])
+    assert "write it as Name=Value" in capsys.readouterr().err
+
+
+def test_the_share_that_is_ours() -> None:
+    said = image.report(400_000_000, 200_000_000, 1_000_000)
+    assert "400.0 MB, of which the base image 200.0 MB" in said
+    assert "ours: 200.0 MB (50%): requirements 199.0 MB, lambda_fn 1.0 MB" in said
+    assert image.base() == "public.ecr.aws/lambda/python:3.12"
+
+
+@pytest.mark.parametrize(("event", "name"), [("s3_put", "S3"), ("schedule", "schedule")])
+def test_the_events_of_the_refresh_are_known_to_it(event: str, name: str) -> None:
+    content = json.loads((ROOT / f"tests/events/{event}.json").read_text())
+    trigger = recognise(content, DEFAULTS["S3_MODEL_INFO_KEY"])
+    assert trigger.wanted
+    assert name in trigger.name
+
+
+@pytest.mark.parametrize("event", ["predict", "health", "predict_post"])
+def test_the_events_of_the_api_reach_a_route(event: str, tmp_path: Path) -> None:
+    settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
+    content = json.loads((ROOT / f"tests/events/{event}.json").read_text())
+    context: Any = LambdaContext(aws_request_id="1")
+    answer = create_app(open_store(settings), settings).resolve(content, context)
+    assert answer["statusCode"] == 503  # nothing is published: but it is a route, and the method is its

@@ -1,0 +1,259 @@
+"""The template: AWS's linters have nothing to say, and what is deployed is what the README promises."""
+
+import importlib
+import json
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambda_fn import contract
+from lambda_fn.settings import DEFAULTS
+from tests.infra.aws_tools import run, stack, translated
+
+JWT = {"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example", "JwtAudience": "one,two"}
+DEPLOYMENTS: dict[str, dict[str, str]] = {
+    "as it is": {},
+    "JWT": JWT,
+    "public": {"ApiAuth": "NONE", "CorsOrigin": "https://example.com"},
+    "existing bucket": {"CreateBucket": "false", "BucketName": "my-bucket"},
+    "everything": {
+        **JWT,
+        "BucketName": "my-bucket",
+        "MlflowTrackingUri": "https://mlflow.example",
+        "MlflowSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf",
+        "MlflowArtifactsArn": "arn:aws:s3:::mlflow-artifacts/*",
+        "RefreshSubnetIds": "subnet-1,subnet-2",
+        "RefreshSecurityGroupIds": "sg-1",
+        "AlarmEmail": "me@example.com",
+        "Tracing": "Active",
+        "Release": "0123456789abcdef",
+    },
+}
+FUNCTIONS = ("ApiFunction", "RefreshFunction", "IngestFunction")
+
+
+def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {name: each["Properties"] for name, each in resources.items() if each["Type"] == kind}
+
+
+def test_sam_validate_finds_nothing() -> None:
+    done = run("sam", "validate", "--lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_cfn_lint_finds_nothing_in_the_translated_template(name: str, tmp_path: Path) -> None:
+    """The source alone would hide a cycle between function, bucket and notification."""
+    file = tmp_path / "template.json"
+    file.write_text(translated(**DEPLOYMENTS[name]))
+    done = run("cfn-lint", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_cfn_lint_does_see_a_cycle_there(tmp_path: Path) -> None:
+    """The test above can fail."""
+    template = json.loads(translated())
+    template["Resources"]["RefreshFunction"]["Properties"]["Environment"]["Variables"]["S3_BUCKET"] = {"Ref": "Bucket"}
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(template))
+    assert "E3004" in run("cfn-lint", str(file)).stdout
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_every_reference_resolves(name: str) -> None:
+    """Also those to resources that a deployment does not make."""
+    assert set(FUNCTIONS) <= stack(**DEPLOYMENTS[name]).keys()
+
+
+@pytest.mark.parametrize(("name", "security"), [("as it is", [{"IAM": []}]), ("JWT", [{"JWT": []}]), ("public", [])])
+def test_who_may_call_is_the_parameters_choice(name: str, security: list[object]) -> None:
+    body = stack(**DEPLOYMENTS[name])["Api"]["Properties"]["Body"]
+    assert body["paths"]["/$default"]["x-amazon-apigateway-any-method"]["security"] == security
+    schemes = body["components"]["securitySchemes"]
+    assert schemes["IAM"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert ("JWT" in schemes) == (name == "JWT")
+    if name == "JWT":
+        token = schemes["JWT"]["x-amazon-apigateway-authorizer"]["jwtConfiguration"]
+        assert token == {"issuer": "https://issuer.example", "audience": ["one", "two"]}
+
+
+def test_browsers_of_other_origins_are_let_in_by_a_parameter_only() -> None:
+    closed, opened = (stack(**given)["Api"]["Properties"]["Body"] for given in ({}, DEPLOYMENTS["public"]))
+    assert "x-amazon-apigateway-cors" not in closed
+    assert closed["paths"].keys() == {"/$default"}
+    assert opened["x-amazon-apigateway-cors"]["allowOrigins"] == ["https://example.com"]
+    assert opened["paths"]["/{proxy+}"]["options"]["security"] == []
+
+
+def test_only_a_parameter_makes_anything_public() -> None:
+    """Who may do what is written in policies: the public stands in one, which denies."""
+    resources = stack()
+    for name, resource in resources.items():
+        for statement in statements(resource):
+            if statement.get("Principal") in ("*", {"AWS": "*"}):
+                assert statement["Effect"] == "Deny", name
+    assert not of_type(resources, "AWS::Lambda::Url")
+    for permission in of_type(resources, "AWS::Lambda::Permission").values():
+        assert permission["Principal"] in ("apigateway.amazonaws.com", "s3.amazonaws.com")
+        assert permission["SourceArn"]
+    assert all(resources["Bucket"]["Properties"]["PublicAccessBlockConfiguration"].values())
+
+
+def statements(node: object) -> list[dict[str, Any]]:
+    """Every policy statement below this node."""
+    if isinstance(node, dict):
+        own = [node] if "Effect" in node else []
+        return own + [found for each in node.values() for found in statements(each)]
+    return [found for each in node for found in statements(each)] if isinstance(node, list) else []
+
+
+def test_the_api_invokes_the_live_alias_and_nothing_else() -> None:
+    resources = stack()
+    route = resources["Api"]["Properties"]["Body"]["paths"]["/$default"]["x-amazon-apigateway-any-method"]
+    integration = route["x-amazon-apigateway-integration"]
+    assert "functions/<ApiFunction.Arn>:live/invocations" in integration["uri"]
+    assert integration["payloadFormatVersion"] == "2.0"
+    permission = resources["ApiMayInvoke"]["Properties"]
+    assert permission["FunctionName"] == "<ApiFunctionAliaslive>"
+    assert permission["SourceArn"] == "arn:aws:execute-api:eu-central-1:123456789012:<Api>/*"
+
+
+def test_a_release_publishes_a_version() -> None:
+    def version(release: str) -> str:
+        return next(iter(of_type(stack(Release=release), "AWS::Lambda::Version")))
+
+    assert version("0123456789abcdef") != version("1123456789abcdef")
+    assert version("0123456789abcdef") == version("0123456789abcdef")
+    assert version("")
+
+
+def test_a_deployment_rolls_back_on_alarms() -> None:
+    resources = stack(Deployment="Canary10Percent10Minutes")
+    group = resources["ApiFunctionDeploymentGroup"]["Properties"]
+    assert group["AutoRollbackConfiguration"]["Enabled"]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent10Minutes"
+    watched = {alarm["Name"].strip("<>") for alarm in group["AlarmConfiguration"]["Alarms"]}
+    assert watched == {"ApiErrors", "ApiServerErrors", "ApiSlow"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_handlers_exist(function: str) -> None:
+    (handler,) = stack()[function]["Properties"]["ImageConfig"]["Command"]
+    module, _, name = handler.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_settings_read_every_variable(function: str) -> None:
+    variables = stack()[function]["Properties"]["Environment"]["Variables"]
+    assert variables.keys() <= DEFAULTS.keys()
+    assert variables["USE_S3"] == "true"
+    assert variables["S3_BUCKET"] == "eurusd-forecast-dev-123456789012"
+    assert stack(BucketName="mine")[function]["Properties"]["Environment"]["Variables"]["S3_BUCKET"] == "mine"
+
+
+def test_the_notification_is_of_the_pointer_only() -> None:
+    resources = stack()
+    (notified,) = resources["Bucket"]["Properties"]["NotificationConfiguration"]["LambdaConfigurations"]
+    assert notified["Function"] == "<RefreshFunction.Arn>"
+    assert notified["Event"] == "s3:ObjectCreated:*"
+    rules = {rule["Name"]: rule["Value"] for rule in notified["Filter"]["S3Key"]["Rules"]}
+    pattern = f"{rules['prefix']}*{rules['suffix']}"
+    pointer = resources["RefreshFunction"]["Properties"]["Environment"]["Variables"]["S3_MODEL_INFO_KEY"]
+    assert pointer == DEFAULTS["S3_MODEL_INFO_KEY"]
+    assert fnmatchcase(pointer, pattern)
+    others = [contract.history_key(1), contract.champion_key("0" * 64), contract.active_key("EURUSD")]
+    others += [contract.serving_key("0" * 64, "EURUSD"), contract.refused_key("0" * 64, "EURUSD")]
+    assert not [key for key in others if fnmatchcase(key, pattern)]
+    assert resources["BucketMayInvoke"]["Properties"]["SourceArn"] == "arn:aws:s3:::eurusd-forecast-dev-123456789012"
+
+
+def test_the_bucket_keeps_what_it_holds() -> None:
+    bucket = stack()["Bucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket["Properties"]["BucketEncryption"]
+    (rule,) = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert rule["NoncurrentVersionExpiration"]
+    assert "ExpirationInDays" not in rule
+    assert not {"Bucket", "BucketPolicy"} & stack(**DEPLOYMENTS["existing bucket"]).keys()
+
+
+def test_schedules() -> None:
+    schedules = of_type(stack(), "AWS::Scheduler::Schedule")
+    when = {(each["Target"]["Arn"].split(".")[0].strip("<"), each["ScheduleExpression"]) for each in schedules.values()}
+    assert when == {
+        ("RefreshFunction", "rate(1 hour)"),
+        ("IngestFunction", "cron(30 16 ? * MON-FRI *)"),
+        ("IngestFunction", "cron(0 18 ? * MON-FRI *)"),
+        ("IngestFunction", "cron(30 20 ? * MON-FRI *)"),
+    }
+    zones = {
+        each.get("ScheduleExpressionTimezone") for each in schedules.values() if "cron" in each["ScheduleExpression"]
+    }
+    assert zones == {"Europe/Berlin"}
+    assert not [name for name, each in schedules.items() if "Name" in each], "two stacks of one account would collide"
+
+
+def test_failed_events_become_dead_letters() -> None:
+    resources = stack()
+    for function in ("RefreshFunction", "IngestFunction"):
+        assert resources[function]["Properties"]["DeadLetterConfig"] == {"TargetArn": "<DeadLetters.Arn>"}
+
+
+def test_only_the_refresh_joins_the_subnets() -> None:
+    resources = stack(**DEPLOYMENTS["everything"])
+    joined = {name for name in FUNCTIONS if "VpcConfig" in resources[name]["Properties"]}
+    assert joined == {"RefreshFunction"}
+    assert "VpcConfig" not in stack()["RefreshFunction"]["Properties"]
+
+
+def test_tracing_and_mail_are_off_by_default() -> None:
+    quiet, loud = stack(), stack(**DEPLOYMENTS["everything"])
+    assert quiet["ApiFunction"]["Properties"]["TracingConfig"] == {"Mode": "PassThrough"}
+    assert loud["ApiFunction"]["Properties"]["TracingConfig"] == {"Mode": "Active"}
+    assert not of_type(quiet, "AWS::SNS::Subscription")
+    (mail,) = of_type(loud, "AWS::SNS::Subscription").values()
+    assert mail["Endpoint"] == "me@example.com"
+
+
+def test_logs_are_kept_for_as_long_as_the_parameter_says() -> None:
+    resources = stack(LogRetentionDays="365")
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    assert {str(group["RetentionInDays"]) for group in groups.values()} == {"365"}
+    used = {resources[name]["Properties"]["LoggingConfig"]["LogGroup"].strip("<>") for name in FUNCTIONS}
+    stage = resources["ApiApiGatewayDefaultStage"]["Properties"]
+    used.add(stage["AccessLogSettings"]["DestinationArn"].split(".")[0].strip("<"))
+    assert used == groups.keys()
+    shown = json.loads(re.sub(r"\$context\.[A-Za-z.]+", "x", stage["AccessLogSettings"]["Format"]))
+    assert {"request_id", "status", "path"} <= shown.keys()
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "20", "ThrottlingBurstLimit": "40"}
+
+
+def test_the_image_is_for_the_processor_that_it_is_built_for() -> None:
+    for name in FUNCTIONS:
+        properties = stack()[name]["Properties"]
+        assert properties["PackageType"] == "Image"
+        assert properties["Architectures"] == ["x86_64"]
+
+
+@pytest.mark.parametrize("where", ["template.yaml", "Dockerfile.lambda"])
+def test_checkov_finds_nothing_that_is_not_explained(where: str) -> None:
+    done = run("checkov", "--skip-download", "--compact", "--output", "json", "--file", where)
+    found = json.loads(done.stdout)
+    found = found if isinstance(found, dict) else next(each for each in found if each["results"]["passed_checks"])
+    assert done.returncode == 0, [(each["check_id"], each["resource"]) for each in found["results"]["failed_checks"]]
+    assert found["summary"]["passed"] > 40
+    for skipped in found["results"]["skipped_checks"]:
+        assert len(skipped["check_result"]["suppress_comment"]) > 20, skipped["check_id"]
+
+
+def test_checkov_finds_nothing_in_what_is_deployed(tmp_path: Path) -> None:
+    file = tmp_path / "template.json"
+    file.write_text(translated())
+    done = run("checkov", "--skip-download", "--compact", "--quiet", "--file", str(file))
+    assert done.returncode == 0, done.stdout

@@ -1,7 +1,9 @@
 """The files around the code: make, the locks, what git and Docker ignore, and what must not be in any of them."""
 
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -43,11 +45,23 @@ def test_make_says_which_python_to_install_where_none_works(tmp_path: Path) -> N
     assert "install python3.13, 3.12 or 3.11" in done.stderr
 
 
+@pytest.mark.parametrize(("working", "chosen"), [((13, 12, 11), 13), ((12, 11), 12), ((11,), 11)])
+def test_make_takes_the_newest_python_that_can_make_environments(
+    working: tuple[int, ...], chosen: int, tmp_path: Path
+) -> None:
+    """One that is there but fails, such as Debian's without its venv module, is passed over."""
+    for minor in (11, 12, 13):
+        stub = tmp_path / f"python3.{minor}"
+        stub.write_text(f"#!/bin/sh\nexit {int(minor not in working)}\n")
+        stub.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = ["make", "-n", "setup", "VENV=nowhere"]
+    planned = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True).stdout
+    assert f"\npython3.{chosen} -m venv nowhere" in planned
+
+
 def test_make_reads_env_and_the_real_environment_wins(tmp_path: Path) -> None:
     """The command that the recipes run under, as make puts it together."""
-    import os
-    import sys
-
     (tmp_path / "Makefile").write_text(
         (ROOT / "Makefile").read_text() + "\nshow:\n\t@$(RUN) -c "
         "\"import os; print(os.environ['STORE_DIR'], os.environ['USE_S3'])\"\n"

@@ -1,0 +1,144 @@
+"""The whole loop: training publishes, the bucket notifies, refresh activates, and everything that runs serves it."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from lambda_fn.settings import Settings
+from lambda_fn.store import Store
+from tests.e2e import front
+from tests.e2e.bridge import Bridge
+from tests.e2e.command import training
+from tests.e2e.conftest import MAX_AGE_S
+from tests.e2e.deployment import Deployment, checked_since, deployed
+from tests.e2e.front import PREDICT, Ask, Fallback, generation
+from tests.e2e.mlflow_server import MlflowServer
+from tests.e2e.steps import Steps, until
+
+PAUSE_S = 0.05  # between the requests of a client: training needs the processors too
+SMALL = ("run", "--families", "random_walk,linear_regression", "--first-year", "2025")
+
+MODELS = {"EURUSD_LinearRegression", "EURUSD_RandomWalk"}
+
+
+class Seen(NamedTuple):
+    """One request of a client: when it was sent, seconds since 1970, and the generation that answered."""
+
+    sent: float
+    generation: int
+
+
+class Client(threading.Thread):
+    """Asks for the forecast until stopped; ends at the first answer that is not a fresh 200."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__(daemon=True)
+        self._ask, self._stop_asking = ask, threading.Event()
+        self.seen: list[Seen] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._stop_asking.wait(PAUSE_S):
+                sent = time.time()
+                answer = self._ask(PREDICT)
+                self.seen.append(Seen(sent, generation(answer)))
+                assert not answer.json["stale"], answer.json["stale_reason"]
+        except (AssertionError, OSError, ValueError) as error:
+            self.failure = error
+
+    def until_asked_after(self, moment: float) -> None:
+        until(lambda: self.failure is not None or self.seen[-1].sent > moment, "a later request")
+
+    def stop(self) -> None:
+        self._stop_asking.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+
+
+@contextmanager
+def asking(*fronts: Ask) -> Iterator[list[Client]]:
+    """A client each, from their first answer on; raises what went wrong for one of them."""
+    clients = [Client(ask) for ask in fronts]
+    for client in clients:
+        client.start()
+    try:
+        until(lambda: all(client.seen or client.failure for client in clients), "first answers")
+        yield clients
+    finally:
+        for client in clients:
+            client.stop()
+
+
+@pytest.fixture
+def fallback(image: str, store_environ: Mapping[str, str]) -> Iterator[Fallback]:
+    with front.fallback(image, store_environ) as found:
+        yield found
+
+
+@pytest.fixture
+def deployment(
+    image: str, bridge: Bridge, store: Store, settings: Settings, store_environ: Mapping[str, str]
+) -> Iterator[Deployment]:
+    with deployed(image, bridge, store, settings, store_environ) as found:
+        yield found
+
+
+def test_what_training_publishes_is_served_everywhere_without_a_restart(
+    step: Steps,
+    mlflow: MlflowServer,
+    deployment: Deployment,
+    fallback: Fallback,
+    store_environ: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    environ = {**store_environ, "MLFLOW_TRACKING_URI": mlflow.uri}
+
+    def command(*arguments: str) -> None:
+        with step(f"python -m training {' '.join(arguments)}"):
+            done = training(tmp_path, environ, *arguments)
+        assert done.returncode == 0, done.stderr
+
+    for unserved in (deployment.api.ask(PREDICT), fallback.ask(PREDICT)):
+        assert (unserved.status, unserved.json["error"]["code"]) == (503, "nothing_to_serve")
+    command(*SMALL)
+    assert_activated(deployment, 1)
+    until(lambda: fallback.ask(PREDICT).status == 200 and deployment.api.ask(PREDICT).status == 200, "first answers")
+    first = deployment.active()
+    (other,) = MODELS - {first.pointer.model_name}
+    with asking(deployment.api.ask, fallback.ask) as clients:
+        command("publish", f"models:/{other}@challenger")
+        assert_activated(deployment, 2)
+        with step("every client sees generation 2"):
+            assert_live(clients, 2, time.time())
+        command("rollback")
+        assert_activated(deployment, 3)
+        with step("every client sees generation 3"):
+            assert_live(clients, 3, time.time())
+    assert [sorted({seen.generation for seen in client.seen}) for client in clients] == [[1, 2, 3]] * 2
+    for ask in (deployment.api.ask, fallback.ask):
+        answer = checked_since(ask, datetime.now(UTC))
+        assert answer.json["champion"]["name"] == first.pointer.model_name
+        assert answer.json["champion"]["sha256"] == first.champion.sha256
+
+
+def assert_activated(deployment: Deployment, number: int) -> None:
+    """By the bucket's notification of this very publication."""
+    delivery = deployment.delivered(number)
+    assert delivery.invocation.payload["outcome"] == "activated", delivery
+    assert deployment.active().generation == number
+
+
+def assert_live(clients: list[Client], number: int, activated: float) -> None:
+    """No request that was sent later than CHAMPION_MAX_AGE_S after the activation got the champion before."""
+    for client in clients:
+        client.until_asked_after(activated + MAX_AGE_S)
+        late = [seen.generation for seen in client.seen if seen.sent > activated + MAX_AGE_S]
+        assert set(late) <= {number}, client.failure

@@ -1,0 +1,191 @@
+"""Champions that come out of an MLflow registry: pointers of the old form, aliases moved by hand, models of others."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlflow as mlflow_client
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from lambda_fn.settings import Settings
+from lambda_fn.store import Store
+from tests.e2e import front, mlflow_server
+from tests.e2e.bridge import Bridge
+from tests.e2e.command import training
+from tests.e2e.deployment import SCHEDULE, Deployment, deployed
+from tests.e2e.front import PREDICT, generation
+from tests.e2e.mlflow_server import OLD, MlflowServer
+from tests.e2e.steps import Steps
+from tests.seaweedfs import S3Server
+from tests.training import tracked
+from training.candidate import Registered
+from training.registry import Registry, connect
+
+CURE = "publish a version that `python -m training run` made"
+
+
+@pytest.fixture(scope="module")
+def old_mlflow(step: Steps, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """An old server, from an environment of its own."""
+    with ExitStack() as stack:
+        with step(f"MLflow {OLD}: its environment"):
+            command = mlflow_server.old_command()
+        with step(f"MLflow {OLD}: the server starts"):
+            folder = tmp_path_factory.mktemp("old-mlflow")
+            server = stack.enter_context(mlflow_server.running(folder, s3_server.environ(), command))
+        yield server
+
+
+@pytest.fixture(params=["mlflow", "old_mlflow"])
+def server(request: pytest.FixtureRequest) -> MlflowServer:
+    """Of the client's version, and of an old one."""
+    found: MlflowServer = request.getfixturevalue(request.param)
+    wanted = {"mlflow": mlflow_client.__version__, "old_mlflow": OLD}
+    assert found.version == wanted[request.param]
+    return found
+
+
+@pytest.fixture
+def registry(server: MlflowServer, store: Store) -> Iterator[Registry]:
+    """The server's, and in the store the prices that made-up champions are checked on."""
+    tracked.put_prices(store)
+    with tracked.tracking_address():
+        yield connect(server.uri)
+
+
+@pytest.fixture
+def environ(server: MlflowServer, store_environ: Mapping[str, str]) -> Mapping[str, str]:
+    return {**store_environ, "MLFLOW_TRACKING_URI": server.uri}
+
+
+@pytest.fixture
+def deployment(
+    image: str, bridge: Bridge, store: Store, settings: Settings, environ: Mapping[str, str]
+) -> Iterator[Deployment]:
+    """With a refresh container that knows the server."""
+    with deployed(image, bridge, store, settings, environ) as found:
+        yield found
+
+
+def old_form(version: Registered) -> bytes:
+    """The pointer as it was written before champions were files: it names an alias and nothing of the contract."""
+    pointer = {
+        "run_id": version.run_id,
+        "model_type": version.name.removeprefix("EURUSD_"),
+        "model_name": version.name,
+        "model_version": version.version,
+        "model_alias": "champion",
+        "model_uri": f"models:/{version.name}@champion",
+        "metrics": {"rmse": 0.00512},
+        "baseline_metrics": {"rmse": 0.00521, "directional_accuracy": 0.503},
+    }
+    return json.dumps(pointer).encode()
+
+
+def assert_serves(deployment: Deployment, number: int, version: Registered) -> None:
+    answer = deployment.checked_since(datetime.now(UTC))
+    assert generation(answer) == number
+    champion = answer.json["champion"]
+    assert (champion["name"], champion["version"]) == (version.name, str(version.version))
+    assert champion["sha256"] == version.sha256
+
+
+def test_a_pointer_of_the_old_form_follows_its_alias(
+    step: Steps,
+    registry: Registry,
+    server: MlflowServer,
+    deployment: Deployment,
+    image: str,
+    environ: Mapping[str, str],
+) -> None:
+    with step(f"MLflow {server.version}: three made-up families are registered"):
+        champion = tracked.log(registry)["lstm"]
+    with step(f"MLflow {server.version}: a pointer of the old form goes live"):
+        delivery = deployment.put(old_form(champion))
+        assert delivery.invocation.payload["outcome"] == "activated", delivery
+        assert_serves(deployment, 1, champion)
+    with step(f"MLflow {server.version}: its alias moves to a newer version, the hourly refresh follows"):
+        newer = tracked.log(registry, spread=0.0071)["lstm"]
+        assert newer.version > champion.version
+        assert deployment.refresh.invoke(SCHEDULE).payload["outcome"] == "activated"
+        assert deployment.refresh.invoke(SCHEDULE).payload["outcome"] == "unchanged"
+        assert_serves(deployment, 2, newer)
+        with front.emulator(image, environ) as cold:
+            assert generation(cold.ask(PREDICT)) == 2
+
+
+def test_an_alias_moved_by_hand_is_published_by_a_command(
+    step: Steps,
+    registry: Registry,
+    server: MlflowServer,
+    deployment: Deployment,
+    environ: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    chosen = tracked.log(registry)["arima"]
+    registry.client.set_registered_model_alias(chosen.name, "champion", str(chosen.version))
+    with step(f"MLflow {server.version}: python -m training publish models:/{chosen.name}@champion"):
+        done = training(tmp_path, environ, "publish", f"models:/{chosen.name}@champion")
+        assert done.returncode == 0, done.stderr
+        delivery = deployment.delivered(1)
+        assert delivery.invocation.payload["outcome"] == "activated", delivery
+    assert_serves(deployment, 1, chosen)
+    assert "champion" not in registry.client.get_registered_model("EURUSD_LSTM").aliases
+
+
+def without_contract() -> onnx.ModelProto:
+    """An ONNX model like many, which knows nothing of this contract."""
+    value = helper.make_tensor_value_info
+    x, y = (value(name, TensorProto.FLOAT, ["batch", 1]) for name in ("x", "y"))
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "plain", [x], [y])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def register_strangers(registry: Registry) -> dict[str, Registered]:
+    """A model that is ONNX but no champion, and one that is no ONNX at all."""
+    client = registry.client
+    experiment = client.get_experiment_by_name("strangers")
+    number = experiment.experiment_id if experiment else client.create_experiment("strangers")
+    with mlflow_client.start_run(experiment_id=number) as run:
+        run_id = run.info.run_id
+        client.log_text(run_id, "an LSTM, in the form of another library", "keras/model.keras")
+        logged = mlflow_client.onnx.log_model(
+            without_contract(), name="plain", save_as_external_data=False, pip_requirements=["onnx"]
+        )
+    sources = {"EURUSD_Plain": (f"models:/{logged.model_id}", logged.model_id)}
+    sources["EURUSD_Keras"] = (f"{run.info.artifact_uri}/keras", None)
+    found = {}
+    for name, (source, model_id) in sources.items():
+        client.create_registered_model(name)
+        version = client.create_model_version(name, source, run_id=run_id, model_id=model_id)
+        client.set_registered_model_alias(name, "champion", version.version)
+        found[name] = Registered(name, int(version.version), run_id, "")
+    return found
+
+
+def test_a_registered_model_that_is_no_champion_is_refused_with_the_cure(
+    step: Steps,
+    registry: Registry,
+    server: MlflowServer,
+    deployment: Deployment,
+    environ: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    strangers = register_strangers(registry)
+    for name, version in strangers.items():
+        with step(f"MLflow {server.version}: {name} is refused"):
+            invocation = deployment.put(old_form(version)).invocation
+            assert invocation.error == "Refused", invocation
+            message = invocation.payload["errorMessage"]
+            assert f"models:/{name}/{version.version} holds no model.onnx" in message
+            assert CURE in message
+            assert message in [record["reason"] for record in deployment.refused()]
+            done = training(tmp_path, environ, "publish", f"models:/{name}@champion")
+            assert done.returncode == 2
+            assert "python -m training run" in done.stderr
+    assert deployment.refresh.counted("ChampionRefused") == len(strangers)
+    assert deployment.api.ask(PREDICT).status == 503

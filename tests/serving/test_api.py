@@ -401,18 +401,24 @@ def test_an_unexpected_error_is_logged_and_is_500_without_its_text(
 Lambda = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+def without_logger() -> None:
+    """Powertools keeps a handler for the whole process, writing to the standard output of the test that made it."""
+    package = logging.getLogger("lambda_fn")
+    package.handlers.clear()
+    package.__dict__.pop("init", None)
+
+
 @pytest.fixture
 def in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
     """The handler as Lambda calls it, on a folder with generation 1."""
+    without_logger()
     monkeypatch.setattr(api_module, "_function", None)
     monkeypatch.setenv("STORE_DIR", str(tmp_path))
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "forecast-api")
     monkeypatch.delenv("USE_S3", raising=False)
     local_api(tmp_path).promote(foreign.champion_bytes(), 1)
     yield lambda found: api_module.handler(found, LambdaContext(aws_request_id="r-1"))
-    package = logging.getLogger("lambda_fn")  # Powertools' handler writes to this test's standard output
-    package.handlers.clear()
-    package.__dict__.pop("init", None)
+    without_logger()
 
 
 def test_the_handler_measures_each_invocation_in_lambda(in_lambda: Lambda, capsys: pytest.CaptureFixture[str]) -> None:

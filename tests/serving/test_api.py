@@ -19,6 +19,7 @@ from lambda_fn.contract import active_key, price_key
 from lambda_fn.gateway import LambdaContext
 from lambda_fn.problem import MAX_BODY
 from lambda_fn.series import MAX_SERIES
+from lambda_fn.service import Service
 from tests.serving import foreign
 from tests.serving.events import event
 from tests.serving.local_api import LocalApi, local_api
@@ -405,7 +406,8 @@ def without_logger() -> None:
     """Powertools keeps a handler for the whole process, writing to the standard output of the test that made it."""
     package = logging.getLogger("lambda_fn")
     package.handlers.clear()
-    package.__dict__.pop("init", None)
+    for mark in ("init", "powertools_handler"):
+        package.__dict__.pop(mark, None)
 
 
 @pytest.fixture
@@ -432,6 +434,26 @@ def test_the_handler_measures_each_invocation_in_lambda(in_lambda: Lambda, capsy
     logged = [line for line in lines if "message" in line]
     assert [line["message"] for line in logged] == ["serving generation 1, EURUSD_Foreign"]
     assert logged[0]["request_id"] == "r-1"
+
+
+def test_logs_name_request_and_trace_and_hold_no_payload(
+    in_lambda: Lambda, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a request that succeeds, one that fails, and one that nothing was prepared for."""
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+    monkeypatch.setattr(Service, "champion", lambda *_: 1 / 0)
+    closes = [1.234567 + i / 1000 for i in range(foreign.WINDOW)]
+    for body in ({"close": closes}, {"close": [*closes, "x-1.765432"]}):
+        in_lambda(event("POST", "/api/predict", body=json.dumps(body)))
+    in_lambda(event("GET", "/api/champion", {"secret-of-the-query": "1"}))
+    out = capsys.readouterr().out
+    logged = [line for line in map(json.loads, out.splitlines()) if "message" in line]
+    assert [line["level"] for line in logged] == ["INFO", "ERROR"]
+    assert {(line["request_id"], line["xray_trace_id"]) for line in logged} == {
+        ("r-1", "1-5759e988-bd862e3fe1be46a994272793")
+    }
+    assert all(words not in out for words in ("1.234567", "1.765432", "a-secret", "secret-of-the-query"))
 
 
 def test_the_handler_outside_lambda_prints_nothing(

@@ -40,7 +40,7 @@ e2e: $(VENV)/dev $(VENV)/aws/installed ## run everything together in Docker, wit
 	if ! docker version >/dev/null 2>&1; then \
 		test -x $(ENGINE) || { echo "make e2e needs a Docker engine: install or start Docker" >&2; exit 1; }; \
 		eval "$$($(ENGINE) env)"; \
-		docker version >/dev/null 2>&1 || trap '$(ENGINE) down' EXIT; \
+		docker version >/dev/null 2>&1 || trap '{ set +x; } 2>/dev/null; $(ENGINE) down' EXIT; \
 		$(ENGINE); \
 	fi; \
 	PATH="$(CURDIR)/$(AWS_TOOLS):$$PATH"; export PATH SAM_CLI_TELEMETRY=0; \

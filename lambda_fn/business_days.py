@@ -45,3 +45,9 @@ def easter(year: int) -> date:
     n = (a + 11 * h + 22 * m) // 451
     month, day = divmod(h + m - 7 * n + 114, 31)
     return date(year, month, day + 1)
+
+
+def business_days_since(last: date, today: date, source: str) -> int:
+    """The business days after `last` up to and with `today`."""
+    days = (date.fromordinal(day) for day in range(last.toordinal() + 1, today.toordinal() + 1))
+    return sum(is_business_day(day, source) for day in days)

@@ -14,10 +14,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from lambda_fn import contract, ecb, fields
-from lambda_fn.business_days import is_business_day
+from lambda_fn.business_days import business_days_since
 from lambda_fn.champion import DATE, TARGET_DATE
 from lambda_fn.contract import Active, ContractError
 from lambda_fn.ecb import EcbError
+from lambda_fn.outcome import tell
 from lambda_fn.price_table import parse_tail
 from lambda_fn.price_update import SOURCE, offered_table, update
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
@@ -154,17 +155,12 @@ def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool) -
     metrics.add_metric("PricesRefused", MetricUnit.Count, int(refused))
     last, active = last_date(store, pair), read_active(store, pair)
     if last is not None:
-        metrics.add_metric("PriceAgeDays", MetricUnit.NoUnit, business_days_since(last, now.astimezone(UTC).date()))
+        age_days = business_days_since(last, now.astimezone(UTC).date(), SOURCE)
+        metrics.add_metric("PriceAgeDays", MetricUnit.NoUnit, age_days)
     if active is not None:
         age = (now - active.activated_at).total_seconds() / 86_400
         metrics.add_metric("ChampionAgeDays", MetricUnit.NoUnit, round(age, 3))
     metrics.flush_metrics()
-
-
-def business_days_since(last: date, today: date) -> int:
-    """The ECB's business days after `last` up to and with `today`."""
-    days = (date.fromordinal(day) for day in range(last.toordinal() + 1, today.toordinal() + 1))
-    return sum(is_business_day(day, SOURCE) for day in days)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -181,13 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, EcbError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    words = f"{result.outcome}: {result.reason}"
-    refused = result.outcome == "refused"
-    if refused and not asked.json:
-        sys.stderr.write(f"{words}\n")
-    else:
-        sys.stdout.write((json.dumps(result.to_object()) if asked.json else words) + "\n")
-    return 1 if refused else 0
+    return tell(result.to_object(), asked.json)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from lambda_fn.acceptance import check_champion
 from lambda_fn.champion import Champion, fetch_file
 from lambda_fn.contract import Active, ContractError, Golden, Pointer
 from lambda_fn.old_form import complete
+from lambda_fn.outcome import tell
 from lambda_fn.price_table import read_table, window_inputs
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import Missing, Store, Unavailable, open_store
@@ -224,13 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    words = f"{result.outcome}: {result.reason}"
-    refused = result.outcome == "refused"
-    if refused and not asked.json:
-        sys.stderr.write(f"{words}\n")
-    else:
-        sys.stdout.write((json.dumps(result._asdict()) if asked.json else words) + "\n")
-    return 1 if refused else 0
+    return tell(result._asdict(), asked.json)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from lambda_fn.champion import Champion
@@ -109,21 +108,21 @@ def prices(asked: argparse.Namespace, context: Context) -> int:
 def announce(published: Published, context: Context, *, as_json: bool = False, quiet: bool = False) -> int:
     """Say what became of it; 1 when it was refused."""
     pointer, activation = published.pointer, published.activation
+    model = f"{pointer.model_name}/{pointer.model_version}"
     report.print_notes(context.progress, published.notes)
     if as_json:
         print_json(
             {
                 "generation": published.generation,
-                "model": f"{pointer.model_name}/{pointer.model_version}",
+                "model": model,
                 "sha256": pointer.champion.sha256 if pointer.champion else None,
                 "superseded_by": published.superseded_by,
                 "activation": activation._asdict() if activation else None,
             }
         )
     elif not quiet:
-        name = PurePosixPath(f"{pointer.model_name}/{pointer.model_version}")
         outcome = f"{activation.outcome}: {activation.reason}" if activation else "the refresh function activates it"
-        context.out.print(f"published {name} as generation {published.generation}; {outcome}", highlight=False)
+        context.out.print(f"published {model} as generation {published.generation}; {outcome}", highlight=False)
     return 1 if activation and activation.outcome == "refused" else 0
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from mlflow.exceptions import MlflowException
 
 from lambda_fn import contract
-from lambda_fn.business_days import is_business_day
+from lambda_fn.business_days import business_days_since
 from lambda_fn.contract import Active, ContractError, Pointer
 from lambda_fn.price_table import parse_tail
 from lambda_fn.settings import Settings
@@ -112,8 +112,7 @@ def _price_age(store: Store, key: str, source: str, today: date) -> PriceAge:
     dates = parse_tail(store.tail(key, LAST_BYTES).data, 1, ["close"], []).dates
     if not dates:
         raise ContractError("it is empty; delete it and run python -m training run")
-    days = (date.fromordinal(day) for day in range(dates[0].toordinal() + 1, today.toordinal() + 1))
-    return PriceAge(key, source, dates[0], sum(is_business_day(day, source) for day in days))
+    return PriceAge(key, source, dates[0], business_days_since(dates[0], today, source))
 
 
 def _tracking(pair: str, connect: Callable[[], Registry]) -> Tracking:

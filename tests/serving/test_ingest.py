@@ -17,9 +17,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract, ecb, ingest
+from lambda_fn.business_days import business_days_since
 from lambda_fn.ecb import EcbError
 from lambda_fn.gateway import LambdaContext
-from lambda_fn.ingest import Ingested, Refused, business_days_since, declared_columns
+from lambda_fn.ingest import Ingested, Refused, declared_columns
 from lambda_fn.price_table import parse
 from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
@@ -441,7 +442,7 @@ def test_races_without_end_are_given_up(tmp_path: Path) -> None:
     ],
 )
 def test_age_counts_the_banks_days(last: date, today: date, days: int) -> None:
-    assert business_days_since(last, today) == days
+    assert business_days_since(last, today, "ecb") == days
 
 
 def measured(out: str) -> dict[str, float | str]:
@@ -484,7 +485,7 @@ def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
         "reason": f"{KEY}: 4 rows, through 1999-01-07",
     }
     json.dumps(answer)
-    age = business_days_since(DAYS[3], datetime.now(UTC).date())
+    age = business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb")
     assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, "PriceAgeDays": age}
     bank.files["hist.zip"] = history(3)
     for _ in range(3):  # Lambda tries an event up to three times before the queue gets it

@@ -57,7 +57,7 @@ def test_it_prints_the_forecast_day_by_day(demo: Demo) -> None:
 
 def test_it_tells_the_time_of_each_stage_and_what_the_champion_is_not(demo: Demo) -> None:
     stages = re.findall(r"^done (.+?) +[\d.]+ s$", demo.progress, flags=re.MULTILINE)
-    assert {"prices", "walk forward: lstm", "baselines and scores", "publish"} <= set(stages)
+    assert {"prices", "fit, export and forecast", "baselines and scores", "publish"} <= set(stages)
     assert "GARCH-t by construction" in demo.output
     assert "Point forecasts" in demo.output
 

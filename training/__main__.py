@@ -11,6 +11,7 @@ EXAMPLES = """\
 examples:
   python -m training run                          train, select and publish on the ECB's embedded prices
   python -m training run --csv eurusd.csv         the same on prices of your own
+  python -m training run --workers 4 --seeds 5    on four processes; each random family averages five seeds
   python -m training publish models:/EURUSD_ARIMA@challenger
   python -m training status                       what is served, and why the registry may say something else
 """
@@ -36,10 +37,22 @@ def parser() -> argparse.ArgumentParser:
         ("evaluate", "walk the families forward and print the score table; write nothing"),
     ):
         command = add(name, words)
-        _prices(command)
-        command.add_argument("--families", help="comma-separated, such as random_walk,lstm; all unless told")
-        command.add_argument("--first-year", type=int, default=2010, help="first year that is forecast (2010)")
-        command.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
+        _job(command)
+        command.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the tasks (1)")
+    command = add("tasks", "list the tasks of a run; with --freeze keep its prices, so that others can run them")
+    _job(command)
+    command.add_argument("--run", metavar="NAME", help="a frozen run; with --freeze: the name of the new one")
+    command.add_argument("--freeze", action="store_true", help="write prices and plan under runs/ of the store")
+    command = add("task", "run one task of a frozen run; one that is done already is left as it is")
+    command.add_argument("--run", metavar="NAME", required=True, help="the frozen run")
+    command.add_argument("--index", type=int, help="which task; AWS_BATCH_JOB_ARRAY_INDEX unless told")
+    command = add("select", "gather a frozen run's tasks, name what is missing, choose the champion and publish it")
+    command.add_argument("--run", metavar="NAME", required=True, help="the frozen run")
+    command = add("submit", "freeze a run, and submit its tasks and its selection to AWS Batch")
+    _job(command)
+    command.add_argument("--stack", required=True, metavar="NAME", help="the stack of infra/training.yaml")
+    command.add_argument("--run", metavar="NAME", help="the name of the run")
+    command.add_argument("--no-wait", action="store_true", help="do not follow the jobs to their end")
     command = add("prices", "check the prices and say what they are")
     _prices(command)
     command.add_argument("--save", action="store_true", help="write them to the store; new rows are appended")
@@ -58,10 +71,20 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _job(command: argparse.ArgumentParser) -> None:
+    _prices(command)
+    command.add_argument("--families", help="comma-separated, such as random_walk,lstm; all unless told")
+    command.add_argument("--first-year", type=int, default=2010, help="first year that is forecast (2010)")
+    command.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
+    command.add_argument("--seeds", type=int, default=1, metavar="N", help="average N seeds of each random family (1)")
+    command.add_argument("--span", type=int, default=6, metavar="N", help="refits a task; no result depends on it (6)")
+
+
 def _prices(command: argparse.ArgumentParser) -> None:
     source = command.add_mutually_exclusive_group()
     source.add_argument("--csv", type=Path, metavar="FILE", help="prices of your own: Date and Close, more if you like")
     source.add_argument("--fresh", action="store_true", help="fetch the ECB's current rates instead of the embedded")
+    source.add_argument("--stored", action="store_true", help="the ECB's rates as the store has them")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -112,10 +112,8 @@ def _keys(store: Store, pair: str) -> list[str]:
 
 
 def _belongs(key: str, pair: str) -> bool:
-    """Prices carry the pair in their name, other pairs than EURUSD have folders of their own, runs are shared."""
+    """Prices and runs carry the pair in their name, other pairs than EURUSD have folders of their own."""
     folder, name = key.split("/")[:2]
-    if folder == "runs":
-        return True
-    if folder == "prices":
+    if folder in ("prices", "runs"):
         return name.startswith(f"{pair}-")
     return (name if _PAIR.fullmatch(name) else DEFAULT_PAIR) == pair

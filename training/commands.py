@@ -11,15 +11,23 @@ from rich.prompt import Confirm
 from lambda_fn.contract import ContractError
 from lambda_fn.store import Missing, Unavailable
 from training import cleaning, publishing, report
+from training.batch import BatchError
 from training.context import Context, UsageError, print_json
 from training.export import ExportError
-from training.jobs import announce, evaluate, prices, run
+from training.fanout import select, submit, task, tasks
+from training.finish import announce
+from training.jobs import evaluate, prices, run
+from training.pipeline import IncompleteError
 from training.price_checks import PriceError
 from training.promotion import PublishError
 from training.registry import RegistryError
+from training.runs import RunError
 from training.status import status as status_of
 
-ERRORS = (UsageError, PriceError, RegistryError, PublishError, ExportError, ContractError, Unavailable, Missing)
+ERRORS = (
+    *(UsageError, PriceError, RunError, IncompleteError, BatchError, RegistryError, PublishError, ExportError),
+    *(ContractError, Unavailable, Missing),
+)
 
 
 def run_command(asked: argparse.Namespace, context: Context) -> int:
@@ -27,6 +35,10 @@ def run_command(asked: argparse.Namespace, context: Context) -> int:
     commands: dict[str, Callable[[argparse.Namespace, Context], int]] = {
         "run": run,
         "evaluate": evaluate,
+        "tasks": tasks,
+        "task": task,
+        "select": select,
+        "submit": submit,
         "prices": prices,
         "publish": publish,
         "rollback": rollback,

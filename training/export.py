@@ -49,7 +49,11 @@ def build(model: Model, metadata: Metadata) -> bytes:
     """Trace the forecast and write the graph with its metadata; the same model gives the same bytes."""
     window = {column: ndonnx.argument(shape=("batch", WINDOW), dtype=ndonnx.float64) for column in model.family.columns}
     quantiles, mean = model.forecast(window)
-    graph = ndonnx.build(window, {"quantiles": quantiles, "mean": mean})
+    return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata)
+
+
+def seal(graph: onnx.ModelProto, metadata: Metadata) -> bytes:
+    """The bytes of a champion file: one spelling of the graph, with its metadata."""
     graph.ir_version = min(graph.ir_version, IR_VERSION)
     canonicalise(graph)
     del graph.metadata_props[:]

@@ -46,6 +46,7 @@ class Family:
     features: tuple[str, ...]
     fit: Callable[[Sample], Fitted]
     columns: tuple[str, ...] = ("close",)
+    random: bool = False  # its fit draws from the seed, so several seeds are worth averaging
     parity: float = 1e-9
     batching: float = 1e-12
 

@@ -1,92 +1,67 @@
 """The commands that work on prices: check them, evaluate families on them, and the whole job."""
 
 import argparse
-import sys
-from collections.abc import Mapping
 from typing import Any
 
-from lambda_fn.champion import Champion
-from training import pipeline, publishing, report
-from training.candidate import Candidate
+from training import pipeline, report
 from training.console import Stages
 from training.context import Context, UsageError, print_json
 from training.evaluation import walk_forward
-from training.experiment import log_run
+from training.finish import finish, incumbent, print_evaluation
+from training.local import run_here, run_workers
 from training.models import FAMILIES
-from training.pipeline import Evaluation, Job
-from training.prices import PriceTable, load, store_prices
-from training.promotion import Published, read_active
-from training.registry import Registry
-from training.selection import honesty
-
-FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by more than a tie
+from training.plan import Job, columns, tasks
+from training.prices import PriceTable, load, store_prices, stored
+from training.work import Result
 
 
 def run(asked: argparse.Namespace, context: Context) -> int:
     """The whole job. The prices are stored first, as a price file that differs must be known before the training."""
     stages = Stages(context.progress)
     with stages.stage("prices"):
-        job = _job(asked, context)
-        stored = store_prices(context.store, job.pair, job.table, append=not context.settings.use_s3)
-    report.print_notes(context.progress, [job.table.origin, *job.table.notes, stored])
+        job = ask_job(asked, context)
+        kept = store_prices(context.store, job.pair, job.table, append=not context.settings.use_s3)
+    report.print_notes(context.progress, [job.table.origin, *job.table.notes, kept])
     with stages.stage("registry: connect"):
         tracking = context.tracking  # now, as a registry that cannot be used must be known before the training too
-    found = pipeline.evaluate(job, _incumbent(context), stages)
-    candidates = pipeline.candidates(job, stages)
-    published = _register_and_publish(job, found, candidates, tracking, context, stages)
-    context.progress.print(f"in all {stages.total():.1f} s", highlight=False)
-    _print_evaluation(asked, context, found)
-    return announce(published, context, quiet=asked.json)
-
-
-def _register_and_publish(
-    job: Job,
-    found: Evaluation,
-    candidates: Mapping[str, Candidate],
-    tracking: Registry,
-    context: Context,
-    stages: Stages,
-) -> Published:
-    ranking = found.selection.ranking
-    with stages.stage("registry: runs and models", len(candidates)) as step:
-        registered = log_run(
-            tracking,
-            [candidates[name] for name in ranking],
-            found.scores,
-            found.selection,
-            {name: report.plot_skill(found.skill, name) for name in candidates},
-            {"prices_table_sha256": job.table.sha256, "seed": str(job.seed), "source": job.table.source},
-            progress=step,
-        )
-    with stages.stage("publish"):
-        champion = candidates[found.selection.champion]
-        return publishing.publish(
-            context.store,
-            context.settings,
-            champion,
-            registered[champion.family],
-            found.scores,
-            publishing.golden_windows(context.store, Champion.load(champion.model)),
-            context.now,
-            publishing.move_aliases(tracking, [registered[name] for name in ranking]),
-        )
+    return finish(job, _results(asked, job, stages), tracking, context, stages, as_json=asked.json)[0]
 
 
 def evaluate(asked: argparse.Namespace, context: Context) -> int:
     """The score table, and nothing is written."""
     stages = Stages(context.progress)
     with stages.stage("prices"):
-        job = _job(asked, context)
+        job = ask_job(asked, context)
     report.print_notes(context.progress, [job.table.origin, *job.table.notes])
-    _print_evaluation(asked, context, pipeline.evaluate(job, _incumbent(context), stages))
+    members, missing = pipeline.gather(job, _results(asked, job, stages))
+    report.print_notes(context.progress, pipeline.losses(job, members, missing))
+    print_evaluation(pipeline.evaluate(job, members, incumbent(context), stages), context, as_json=asked.json)
     return 0
+
+
+def _results(asked: argparse.Namespace, job: Job, stages: Stages) -> list[Result]:
+    """Every task of the job, here or by workers, a step a refit."""
+    todo = tasks(job)
+    with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
+        if asked.workers == 1:
+            return run_here(job, todo, step)
+
+        def done(result: Result) -> None:
+            for refit in result.refits:
+                step(f"{result.task.family} {refit.cutoff:%Y}")
+
+        def killed(left: int) -> None:
+            report.print_notes(context_progress, [f"warning: a worker was killed; {left} tasks are tried again"])
+
+        context_progress = stages.console
+        return run_workers(job, todo, asked.workers, done, killed)
 
 
 def prices(asked: argparse.Namespace, context: Context) -> int:
     """Check the prices; with --save put them into the store."""
     if asked.replace and not asked.save:
         raise UsageError("--replace goes with --save; it replaces the price file in the store")
-    table, pair = _table(asked, context, pipeline.columns(tuple(FAMILIES))), context.settings.pair
+    table, pair = _table(asked, context, columns(tuple(FAMILIES))), context.settings.pair
     facts: dict[str, Any] = {
         "pair": pair,
         "source": table.source,
@@ -105,69 +80,39 @@ def prices(asked: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def announce(published: Published, context: Context, *, as_json: bool = False, quiet: bool = False) -> int:
-    """Say what became of it; 1 when it was refused."""
-    pointer, activation = published.pointer, published.activation
-    model = f"{pointer.model_name}/{pointer.model_version}"
-    report.print_notes(context.progress, published.notes)
-    if as_json:
-        print_json(
-            {
-                "generation": published.generation,
-                "model": model,
-                "sha256": pointer.champion.sha256 if pointer.champion else None,
-                "superseded_by": published.superseded_by,
-                "activation": activation._asdict() if activation else None,
-            }
-        )
-    elif not quiet:
-        outcome = f"{activation.outcome}: {activation.reason}" if activation else "the refresh function activates it"
-        context.out.print(f"published {model} as generation {published.generation}; {outcome}", highlight=False)
-    return 1 if activation and activation.outcome == "refused" else 0
-
-
-def _job(asked: argparse.Namespace, context: Context) -> Job:
+def ask_job(asked: argparse.Namespace, context: Context) -> Job:
+    """The job that the options describe; raises UsageError naming the option."""
     names = tuple(FAMILIES) if asked.families is None else tuple(dict.fromkeys(asked.families.split(",")))
     if unknown := [name for name in names if name not in FAMILIES]:
         raise UsageError(f"--families: {unknown[0]!r} is no family; choose among {', '.join(FAMILIES)}")
-    if not 0 <= asked.seed < 2**32:
-        raise UsageError(f"--seed: {asked.seed} is out of range; choose 0 to {2**32 - 1}")
-    table = _table(asked, context, pipeline.columns(names))
+    for option, least in (("seeds", 1), ("span", 1), ("workers", 1)):
+        if (number := getattr(asked, option, least)) < least:
+            raise UsageError(f"--{option}: {number} is too small; choose {least} or more")
+    if not 0 <= asked.seed <= 2**32 - asked.seeds:
+        raise UsageError(f"--seed: {asked.seed} is out of range; choose 0 to {2**32 - asked.seeds}")
+    table = _table(asked, context, columns(names))
     try:
         splits = list(walk_forward(table.frame, asked.first_year))
     except ValueError as error:
         raise UsageError(f"--first-year: {error}") from error
     if not splits:
         raise UsageError(f"--first-year: no day is left to forecast from {asked.first_year} on; choose an earlier one")
-    return Job(table, context.settings.pair, names, asked.first_year, asked.seed)
+    return Job(table, context.settings.pair, names, asked.first_year, asked.seed, asked.seeds, asked.span)
 
 
 def _table(asked: argparse.Namespace, context: Context, columns: list[str]) -> PriceTable:
+    today, pair = context.now.date(), context.settings.pair
+    if asked.stored:
+        return stored(context.store, pair, "ecb", today=today, columns=columns)
     return load(
         "csv" if asked.csv else "ecb",
-        today=context.now.date(),
+        today=today,
         path=asked.csv,
-        pair=context.settings.pair,
+        pair=pair,
         fresh=asked.fresh,
         columns=columns,
         ecb_url=context.settings.ecb_url,
     )
-
-
-def _incumbent(context: Context) -> str:
-    """The family that is active: it keeps its place in a tie."""
-    active = read_active(context.store, context.settings.pair)
-    types = {family.model_type: name for name, family in FAMILIES.items()}
-    return types.get(active.pointer.model_type, FIRST_INCUMBENT) if active else FIRST_INCUMBENT
-
-
-def _print_evaluation(asked: argparse.Namespace, context: Context, found: Evaluation) -> None:
-    if asked.json:
-        sys.stdout.write(report.scores_json(found.scores, found.selection) + "\n")
-        return
-    report.print_scores(context.out, found.scores, found.selection)
-    for sentence in honesty(found.scores, found.selection):
-        context.out.print(f"- {sentence}", highlight=False)
 
 
 def _print_facts(asked: argparse.Namespace, context: Context, facts: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from lambda_fn.settings import DEFAULT_PAIR, DEFAULTS
 from lambda_fn.store import Missing, Store
 from training import ecb_rates
 from training.price_checks import PriceError, Rows, check
-from training.price_file import read_file
+from training.price_file import read_file, read_rows
 from training.windows import WINDOW
 
 Source = Literal["ecb", "csv"]
@@ -87,6 +87,18 @@ def load(
     elif (age := (today - last).days) > OLD_AFTER:
         notes = [f"the embedded rates end {last}, {age} days ago; --fresh fetches newer ones"]
     return table(ecb_rates.quote(known, pair), "European Central Bank, embedded", notes)
+
+
+def stored(store: Store, pair: str, source: Source, *, today: date, columns: Sequence[str] = ()) -> PriceTable:
+    """The price file that the store holds, which the ingest function keeps up to date; raises PriceError like load."""
+    key = price_key(pair, source)
+    try:
+        data = store.read(key).data
+    except Missing as error:
+        raise PriceError([f"{error}; write it with `python -m training prices --save`"]) from error
+    rows = read_rows(data, key)
+    check(rows, columns, today, WINDOW, "one window of the models")
+    return _table(rows, source, f"{key} of the {store.describe()}", rows.notes)
 
 
 def store_prices(store: Store, pair: str, table: PriceTable, append: bool = False, replace: bool = False) -> str:

@@ -21,10 +21,23 @@ SHOWN_HORIZONS = (1, 5)  # days: the table on the screen; --json has them all
 SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")
 
 
-def scores_json(scores: pd.DataFrame, selection: Selection) -> str:
-    """The score table as `--json` prints it; a number that is undefined is null."""
-    rows = json.loads(scores.to_json(orient="records", double_precision=15))
-    return json.dumps({"champion": selection.champion, "scores": rows}, indent=2)
+def scores_json(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> str:
+    """The score table as `--json` prints it, and how far a family's seeds lie apart; undefined numbers are null."""
+    rows, seeds = (json.loads(table.to_json(orient="records", double_precision=15)) for table in (scores, spread))
+    return json.dumps({"champion": selection.champion, "scores": rows, "seeds": seeds}, indent=2)
+
+
+def spread_sentences(spread: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """For each family of several seeds, at one day: how far the single seeds lie apart, and what their average does."""
+    return [
+        f"{row['family']}: {row['seeds']} seeds alone have a pinball loss of {row['low']:.5f} to {row['high']:.5f} "
+        f"(standard deviation {row['sd']:.1g}), their average {_pinball(scores, row['family']):.5f}."
+        for row in spread[spread["horizon"] == 1].to_dict("records")
+    ]
+
+
+def _pinball(scores: pd.DataFrame, family: str) -> float:
+    return float(scores.loc[(scores["family"] == family) & (scores["horizon"] == 1), "pinball"].iloc[0])
 
 
 def print_scores(console: Console, scores: pd.DataFrame, selection: Selection) -> None:

@@ -33,7 +33,13 @@ def test_it_copies_the_requirements_and_the_package_and_nothing_else() -> None:
     assert copied == ["requirements-serving.txt", "lambda_fn/"]
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in ignored if line and not line.startswith("#")]
-    assert rules == ["*", "!requirements-serving.txt", "!lambda_fn", "**/__pycache__"]
+    assert rules == [
+        "*",
+        *(f"!requirements-{half}.txt" for half in ("serving", "training")),
+        "!lambda_fn",
+        "!training",
+        "**/__pycache__",
+    ]
 
 
 def test_what_it_installs_is_locked() -> None:

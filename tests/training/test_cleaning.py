@@ -95,8 +95,9 @@ def test_the_store_is_not_touched_without_being_told(tracking: Registry, store: 
 
 
 def test_the_store_goes_from_what_is_served_to_what_that_names(tracking: Registry, store: Store) -> None:
-    put(store, "runs/2026-10-31/prices.csv", b"date,close\n")
-    others = ["models/GBPUSD/best_model_info.json", "prices/GBPUSD-ecb.csv", "serving/GBPUSD/active.json"]
+    put(store, "runs/EURUSD-2026-10-31/prices.csv", b"date,close\n")
+    others = ["models/GBPUSD/best_model_info.json", "prices/GBPUSD-ecb.csv", "runs/GBPUSD-1/plan.json"]
+    others.append("serving/GBPUSD/active.json")
     for key in [*others, "README.md"]:
         put(store, key, b"{}")
     found = plan(tracking, "EURUSD", store)

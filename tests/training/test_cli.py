@@ -200,4 +200,5 @@ def test_every_command_has_a_help_of_its_own() -> None:
     assert commands.choices is not None
     assert set(commands.choices) == {
         *("run", "prices", "evaluate", "publish", "rollback", "status", "clean", "forecast"),
+        *("tasks", "task", "select", "submit"),
     }

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from training.evaluation import walk_forward
 from training.models import FAMILIES
-from training.pipeline import Job, champion_file, columns
+from training.plan import Job, columns
 from training.prices import PriceTable
+from training.work import at_cutoff
 
 ROWS = 1000  # the first cutoffs of a short history: fits are quick there
 
@@ -34,8 +35,8 @@ def test_the_champion_of_a_cutoff_does_not_know_what_follows(
     changed.iloc[row:] *= factor
     other = list(walk_forward(changed, 2001))[-1]
     assert other.cutoff == split.cutoff < known.index[row]
-    before = champion_file(job(known), FAMILIES[name], split.train)
-    assert champion_file(job(changed), FAMILIES[name], other.train) == before
+    before = at_cutoff(job(known), FAMILIES[name], split.train).model
+    assert at_cutoff(job(changed), FAMILIES[name], other.train).model == before
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
@@ -46,15 +47,15 @@ def test_the_champion_of_a_cutoff_knows_the_cutoff(name: str, prices: pd.DataFra
     split = list(walk_forward(known, 2001))[-1]
     changed.loc[split.cutoff] *= 1.01
     other = list(walk_forward(changed, 2001))[-1]
-    before = champion_file(job(known), FAMILIES[name], split.train)
-    assert champion_file(job(changed), FAMILIES[name], other.train) != before
+    before = at_cutoff(job(known), FAMILIES[name], split.train).model
+    assert at_cutoff(job(changed), FAMILIES[name], other.train).model != before
 
 
 def test_a_refit_names_only_the_rows_that_it_knew(prices: pd.DataFrame) -> None:
     from lambda_fn.champion import Champion
 
     split = next(walk_forward(prices.iloc[:ROWS], 2001))
-    metadata = Champion.load(champion_file(job(prices), FAMILIES["random_walk"], split.train)).metadata
+    metadata = Champion.load(at_cutoff(job(prices), FAMILIES["random_walk"], split.train).model).metadata
     assert metadata.trained_through == split.cutoff.date() < date(2002, 1, 1)
     assert metadata.prices_sha256 != "0" * 64
 

@@ -23,6 +23,7 @@ FAMILY = Family(
     model_type="LSTM",
     features=FEATURES,
     fit=partial(fit_network, NETWORK, FEATURES),
+    random=True,
     parity=1e-6,  # the core computes in float32
     batching=1e-8,
 )

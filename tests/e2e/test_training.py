@@ -1,0 +1,124 @@
+"""Training in containers, one a task, as AWS Batch runs an array: frozen, fanned out, selected, published, served."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambda_fn.settings import Settings
+from lambda_fn.store import Store
+from tests.e2e import training_container
+from tests.e2e.bridge import Bridge
+from tests.e2e.command import training
+from tests.e2e.containers import docker
+from tests.e2e.deployment import Deployment, deployed
+from tests.e2e.front import generation
+from tests.e2e.mlflow_server import MlflowServer
+from tests.e2e.steps import Steps
+
+IMAGE = "eurusd-training:test"
+RUN = "EURUSD-e2e"
+JOB = ("--families", "random_walk,lstm", "--first-year", "2025", "--seeds", "2", "--span", "2")
+ORDER = (5, 0, 3, 1, 4, 2)  # of the tasks; the first of them is killed, and tried again at the end
+INTO_WORK_S = 4.0
+
+
+@pytest.fixture(scope="module")
+def training_image(step: Steps) -> str:
+    with step("docker build: the training image"):
+        docker("build", "--quiet", "--file=infra/training.Dockerfile", f"--tag={IMAGE}", ".")
+    return IMAGE
+
+
+@pytest.fixture
+def job_environ(mlflow: MlflowServer, store_environ: Mapping[str, str]) -> dict[str, str]:
+    return {**store_environ, "MLFLOW_TRACKING_URI": mlflow.uri}
+
+
+@pytest.fixture
+def deployment(
+    step: Steps, image: str, bridge: Bridge, store: Store, settings: Settings, store_environ: Mapping[str, str]
+) -> Iterator[Deployment]:
+    with ExitStack() as stack:
+        with step("the API's and the refresh function's containers start"):
+            found = stack.enter_context(deployed(image, bridge, store, settings, store_environ))
+        yield found
+
+
+def test_an_array_of_containers_gives_what_one_machine_gives(
+    step: Steps,
+    training_image: str,
+    deployment: Deployment,
+    store: Store,
+    job_environ: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    def contain(*arguments: str, **more: str) -> Any:
+        done = training_container.run(training_image, {**job_environ, **more}, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    with step("training container: freeze"):
+        frozen = contain("tasks", *JOB, "--freeze", "--run", RUN)
+        assert sorted(task["index"] for task in frozen["tasks"]) == sorted(ORDER)
+    lost = str(ORDER[0])
+    with step("training container: a task is killed"):
+        child = {**job_environ, "AWS_BATCH_JOB_ARRAY_INDEX": lost}
+        with training_container.started(training_image, child, "task", "--run", RUN) as container:
+            time.sleep(INTO_WORK_S)
+            docker("kill", container.id)
+            assert docker("wait", container.id).strip() == "137"
+        assert store.list(f"runs/{RUN}/tasks") == []
+    for index in (*ORDER[1:], ORDER[0]):
+        with step(f"training container: task {index}"):
+            done = contain("task", "--run", RUN, AWS_BATCH_JOB_ARRAY_INDEX=str(index))
+            assert (done["index"], done["already"]) == (index, False)
+    assert {key.split("/")[0] for key in store.list("")} - {"ready"} == {"runs", "prices"}
+
+    with step("training container: select and publish"):
+        selected = contain("select", "--run", RUN)
+        assert deployment.delivered(1).invocation.payload["outcome"] == "activated"
+    answer = deployment.checked_since(datetime.now(UTC))
+    assert generation(answer) == 1
+    sha256 = deployment.active().pointer.champion
+    assert sha256 is not None
+    assert answer.json["champion"]["sha256"] == sha256.sha256
+
+    with step("training container: the same job by two workers of one container"):
+        assert contain("run", *JOB, "--workers", "2") == selected
+        assert deployment.delivered(2).invocation.payload["generation"] == 2
+    workers = deployment.active().pointer.champion
+    assert workers is not None
+    assert workers.sha256 == sha256.sha256
+
+    # Another Python, whose libraries were compiled apart: the last bits of a fit may differ, and so its bytes.
+    with step("the same job outside of the image"):
+        done = training(tmp_path, {"STORE_DIR": str(tmp_path / "store")}, "evaluate", *JOB, "--json")
+        assert done.returncode == 0, done.stderr
+    outside = json.loads(done.stdout)
+    assert outside["champion"] == selected["champion"]
+    for ours, theirs in zip(outside["scores"], selected["scores"], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-6)
+
+    with step("training container: a task that is lost for good"):
+        other = copy_without(store, task=int(lost))
+        done = training_container.run(training_image, job_environ, "select", "--run", other)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"no result: task {lost} (lstm, seed 1, cutoffs" in said
+    assert "the average is of 1 of 2 seeds" in said
+    assert deployment.delivered(3).invocation.payload["generation"] == 3
+
+
+def copy_without(store: Store, task: int) -> str:
+    """The run once more, as it would be had this task never ended."""
+    name = f"{RUN}-lost"
+    for key in store.list(f"runs/{RUN}"):
+        if not key.endswith((f"tasks/{task:04d}.json", "published.json")):
+            assert store.create(key.replace(f"runs/{RUN}/", f"runs/{name}/"), store.read(key).data)
+    return name

@@ -1,0 +1,166 @@
+"""A run shared out by its commands: frozen, its tasks run one by one in any order, selected, on a folder and on S3."""
+
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from lambda_fn.settings import DEFAULTS
+from lambda_fn.store import Store
+from training.__main__ import main
+
+SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025", "--span", "2")
+RUN = "EURUSD-nightly-1"
+
+
+@pytest.fixture
+def place(store_environ: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory whose settings name an empty store and a registry."""
+    for name in DEFAULTS:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in {**store_environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_BATCH_JOB_ARRAY_INDEX", raising=False)
+    monkeypatch.chdir(tmp_path)
+    before = mlflow.get_tracking_uri()
+    yield tmp_path
+    mlflow.set_tracking_uri(before)
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    capsys.readouterr()
+    code = main([*arguments, "--json"])
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    return json.loads(output.out)
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(arguments) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    return output.err
+
+
+def test_from_freezing_to_publishing(
+    place: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    assert frozen["run"] == RUN
+    indices = [task["index"] for task in frozen["tasks"]]
+    assert indices == [0, 1, 2, 3]
+    random.Random(0).shuffle(indices)
+    for index in indices:  # as a child of an array job is told which one it is
+        monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", str(index))
+        assert command(capsys, "task", "--run", RUN)["already"] is False
+    assert command(capsys, "task", "--run", RUN)["already"] is True
+    assert all(task["done"] for task in command(capsys, "tasks", "--run", RUN)["tasks"])
+    # Tasks write below their run and nowhere else; freezing wrote the price file.
+    assert {key.split("/")[0] for key in store.list("")} - {"ready"} == {"runs", "prices"}
+    assert not (place / "mlflow.db").exists()
+
+    evaluated = command(capsys, "evaluate", *SMALL)
+    assert command(capsys, "select", "--run", RUN) == evaluated
+    pointer = json.loads(store.read("models/best_model_info.json").data)
+    assert pointer["generation"] == 1
+    again = command(capsys, "select", "--run", RUN)
+    assert (again["already"], again["generation"]) == (True, 1)
+
+    command(capsys, "run", *SMALL, "--workers", "2")
+    by_workers = json.loads(store.read("models/best_model_info.json").data)
+    assert by_workers["generation"] == 2
+    assert by_workers["champion"]["sha256"] == pointer["champion"]["sha256"]
+
+
+def test_a_lost_task_is_named_and_its_family_left_out(
+    place: Path, capsys: pytest.CaptureFixture[str], store: Store
+) -> None:
+    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    assert "no family is complete" in fails(capsys, "select", "--run", RUN)
+    for index in ("0", "1", "2"):
+        command(capsys, "task", "--run", RUN, "--index", index)
+    assert main(["select", "--run", RUN]) == 0
+    output = capsys.readouterr()
+    said = " ".join(output.err.split())
+    assert "no result: task 3 (linear_regression, seed 0, cutoffs" in said
+    assert "linear_regression is left out" in said
+    assert "random_walk is the champion: it is the only family." in output.out
+
+
+def test_the_prices_that_the_store_keeps(place: Path, capsys: pytest.CaptureFixture[str], store: Store) -> None:
+    assert "prices --save" in fails(capsys, "evaluate", *SMALL, "--stored")
+    command(capsys, "prices", "--save")
+    assert command(capsys, "evaluate", *SMALL, "--stored") == command(capsys, "evaluate", *SMALL)
+
+
+def test_frozen_prices_cannot_change(place: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    key = f"runs/{RUN}/prices.csv"
+    blob = store.read(key)
+    assert store.replace(key, blob.data.replace(b"2020-03-", b"2020-04-", 1), blob.etag)
+    assert "its prices have the sha256" in fails(capsys, "task", "--run", RUN, "--index", "0")
+
+
+def test_a_run_of_other_code_is_refused(place: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    key = f"runs/{RUN}/plan.json"
+    blob = store.read(key)
+    plan = json.loads(blob.data)
+    assert store.replace(key, json.dumps({**plan, "code": "0.0.1+old"}).encode(), blob.etag)
+    assert "frozen by training 0.0.1+old" in fails(capsys, "task", "--run", RUN, "--index", "0")
+
+
+def test_a_champion_that_was_changed_is_refused(place: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    command(capsys, "task", "--run", RUN, "--index", "0")
+    key = store.list(f"runs/{RUN}/champions")[0]
+    blob = store.read(key)
+    assert store.replace(key, blob.data + b"\0", blob.etag)
+    assert "is not what its name says" in fails(capsys, "select", "--run", RUN)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("task", "--run", "EURUSD-never", "--index", "0"), "freeze one with `python -m training tasks --freeze`"),
+        (("task", "--run", "a/b", "--index", "0"), "--run: 'a/b' is no name of a run"),
+        (("select", "--run", "EURUSD-never"), "freeze one with"),
+        (("tasks", "--run", "EURUSD-never"), "freeze one with"),
+        (("tasks", "--freeze", "--run", "GBPUSD-1"), "begin with EURUSD-"),
+        (("tasks", "--seeds", "0"), "--seeds: 0 is too small"),
+        (("tasks", "--span", "0"), "--span: 0 is too small"),
+        (("evaluate", "--workers", "0"), "--workers: 0 is too small"),
+        (("tasks", "--seed", str(2**32 - 1), "--seeds", "2"), "--seed: 4294967295 is out of range"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_with_the_cure(
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    assert words in fails(capsys, *arguments)
+
+
+def test_an_index_is_needed_and_must_be_of_the_run(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    assert "AWS_BATCH_JOB_ARRAY_INDEX" in fails(capsys, "task", "--run", RUN)
+    assert "has the tasks 0 to 3, 4 is none" in fails(capsys, "task", "--run", RUN, "--index", "4")
+    assert f"{RUN} exists" in fails(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    assert os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX") is None
+
+
+def test_the_list_says_what_it_would_be(place: Path, capsys: pytest.CaptureFixture[str], store: Store) -> None:
+    listed = command(capsys, "tasks", "--families", "lstm,arima", "--first-year", "2025", "--seeds", "3", "--span", "3")
+    assert (listed["run"], listed["frozen"]) == (None, False)
+    assert [(task["family"], task["seed"]) for task in listed["tasks"]] == [
+        *(("lstm", seed) for seed in range(3)),
+        ("arima", 0),
+    ]
+    assert [key for key in store.list("") if not key.startswith("ready/")] == []

@@ -1,0 +1,169 @@
+"""A frozen run on AWS Batch: its tasks as one array job, the selection as a job that depends on it, and their end.
+
+`infra/training.yaml` makes the queue and the job definitions: `<stack>`, `<stack>-task` and `<stack>-select`.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+MAX_CHILDREN = 10_000  # of an array job: docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
+POLL_S = 10.0
+ENDED = ("SUCCEEDED", "FAILED")
+
+
+class BatchError(RuntimeError):
+    """AWS Batch cannot be used; the message names what and the cure."""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Ids of the submitted jobs, and what they are of."""
+
+    run: str
+    tasks: str
+    select: str
+    size: int
+
+
+class Counts(NamedTuple):
+    """Children of the array job by what became of them, as far as is known."""
+
+    succeeded: int
+    failed: int
+    running: int
+    size: int
+
+    @property
+    def ended(self) -> int:
+        return self.succeeded + self.failed
+
+    def __str__(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.running} running{failed}"
+
+
+class Outcome(NamedTuple):
+    """How the run ended, and what there is to say of it."""
+
+    succeeded: bool
+    notes: tuple[str, ...]
+
+
+def connect(region: str) -> "BatchClient":
+    """A client that waits and tries again when it is throttled; raises BatchError without credentials."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(region_name=region)
+    if session.get_credentials() is None:
+        raise BatchError("submit: no AWS credentials; set AWS_PROFILE or sign in with `aws sso login`")
+    client: BatchClient = session.client("batch", config=Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
+    return client
+
+
+def submit(client: "BatchClient", stack: str, run: str, size: int, pair: str) -> Jobs:
+    """Submit the tasks 0 to size - 1 of a frozen run, and its selection after them; raises BatchError."""
+    if not 1 <= size <= MAX_CHILDREN:
+        raise BatchError(f"submit: {size} tasks; an array job takes 1 to {MAX_CHILDREN:,}: choose a larger --span")
+    common: dict[str, Any] = {
+        "jobQueue": stack,
+        "parameters": {"run": run},
+        "tags": {"run": run, "pair": pair},
+        "propagateTags": True,
+    }
+    # An array has at least two children; a single task is a plain job that is told its index.
+    alone = {"containerOverrides": {"environment": [{"name": "AWS_BATCH_JOB_ARRAY_INDEX", "value": "0"}]}}
+    shape = {"arrayProperties": {"size": size}} if size > 1 else alone
+    tasks = _submit(client, jobName=f"{run}-task", jobDefinition=f"{stack}-task", **shape, **common)
+    after = {"dependsOn": [{"jobId": tasks}]}
+    select = _submit(client, jobName=f"{run}-select", jobDefinition=f"{stack}-select", **after, **common)
+    return Jobs(run, tasks, select, size)
+
+
+def follow(
+    client: "BatchClient",
+    jobs: Jobs,
+    show: Callable[[Counts], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Wait until the selection has ended, showing the children's counts; raises BatchError when a job is gone."""
+    while True:
+        found = _describe(client, jobs)
+        tasks, select = found[jobs.tasks], found[jobs.select]
+        show(_counts(tasks, jobs.size))
+        if select["status"] in ENDED:
+            break
+        sleep(POLL_S)
+    if select["status"] == "SUCCEEDED":
+        return Outcome(True, (f"run {jobs.run} was selected and published",))
+    if tasks["status"] != "FAILED":
+        why = select.get("statusReason", "for no reason that Batch tells")
+        return Outcome(False, (f"error: the selection of run {jobs.run} failed: {why}{_log(select)}",))
+    return Outcome(False, (*_failures(client, jobs, tasks), _cure(jobs.run)))
+
+
+def _cure(run: str) -> str:
+    return (
+        f"run a task again with `python -m training task --run {run} --index N`, then `python -m training select "
+        f"--run {run}`, which leaves out what has no result"
+    )
+
+
+def _failures(client: "BatchClient", jobs: Jobs, tasks: Mapping[str, Any]) -> list[str]:
+    """A sentence for each child that failed."""
+    if jobs.size == 1:
+        return [f"error: task 0 failed: {tasks.get('statusReason', 'no reason told')}{_log(tasks)}"]
+    pages = client.get_paginator("list_jobs").paginate(arrayJobId=jobs.tasks, jobStatus="FAILED")
+    children = [child for page in pages for child in page["jobSummaryList"]]
+    reasons = {int(child["jobId"].rpartition(":")[2]): child.get("statusReason") for child in children}
+    return [f"error: task {index} failed: {reason or 'no reason told'}" for index, reason in sorted(reasons.items())]
+
+
+def _log(job: Mapping[str, Any]) -> str:
+    stream = job.get("container", {}).get("logStreamName")
+    return f" (log stream {stream})" if stream else ""
+
+
+def _counts(tasks: Mapping[str, Any], size: int) -> Counts:
+    if size == 1:
+        summary = Counter([tasks["status"]])
+    else:
+        summary = Counter(tasks.get("arrayProperties", {}).get("statusSummary", {}))
+    return Counts(summary["SUCCEEDED"], summary["FAILED"], summary["RUNNING"], size)
+
+
+def _describe(client: "BatchClient", jobs: Jobs) -> dict[str, Any]:
+    with _named("DescribeJobs"):
+        answer = client.describe_jobs(jobs=[jobs.tasks, jobs.select])
+    found: dict[str, Any] = {job["jobId"]: job for job in answer["jobs"]}
+    if missing := {jobs.tasks, jobs.select} - set(found):
+        raise BatchError(f"run {jobs.run}: Batch does not know the job {sorted(missing)[0]}; was it deleted?")
+    return found
+
+
+def _submit(client: "BatchClient", **request: Any) -> str:
+    with _named(f"SubmitJob {request['jobName']}"):
+        return str(client.submit_job(**request)["jobId"])
+
+
+class _named:
+    """Turns botocore's errors into one that names the call and the cure."""
+
+    def __init__(self, call: str) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, (BotoCoreError, ClientError)):
+            cure = "deploy infra/training.yaml, name its stack with --stack, and use credentials that may submit jobs"
+            raise BatchError(f"{self._call}: {error}; {cure}") from error

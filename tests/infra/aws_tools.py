@@ -39,6 +39,22 @@ def stack(**parameters: str) -> dict[str, Any]:
     return cloudformation.resources(template, {**DEFAULTS, **parameters})
 
 
+@functools.cache
+def template(name: str) -> str:
+    """A template of infra/ as JSON, its functions in their long form."""
+    script = (
+        "import json, sys; from samcli.yamlhelper import yaml_parse; print(json.dumps(yaml_parse(sys.stdin.read())))"
+    )
+    done = run("python", "-c", script, given=(ROOT / "infra" / name).read_text())
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def resources_of(name: str, **parameters: str) -> dict[str, Any]:
+    """The resources that a deployment of infra/`name` makes, as of `stack`."""
+    return cloudformation.resources(json.loads(template(name)), {**DEFAULTS, **parameters})
+
+
 def yaml_as_json(path: Path) -> Any:
     """A YAML file without tags."""
     read = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"

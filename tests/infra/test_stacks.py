@@ -1,0 +1,62 @@
+"""What holds for every stack of infra/: the linters find nothing, parameters are checked, nothing is public."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.aws_tools import ROOT, run, template
+
+STACKS = sorted(path.name for path in (ROOT / "infra").glob("*.yaml"))
+CHECKED_TYPES = ("AWS::", "List<AWS::")  # whose values CloudFormation checks itself
+ANYBODY = {"0.0.0.0/0", "::/0"}
+
+
+def parsed(name: str) -> Any:
+    return json.loads(template(name))
+
+
+def of_type(name: str, kind: str) -> list[Any]:
+    return [each["Properties"] for each in parsed(name)["Resources"].values() if each["Type"] == kind]
+
+
+def test_there_is_a_stack() -> None:
+    assert "training.yaml" in STACKS
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_cfn_lint_finds_nothing(name: str) -> None:
+    done = run("cfn-lint", f"infra/{name}")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_checkov_finds_nothing_that_is_not_explained(name: str) -> None:
+    done = run("checkov", "--skip-download", "--compact", "--output", "json", "--file", f"infra/{name}")
+    found = json.loads(done.stdout)
+    found = found if isinstance(found, dict) else next(each for each in found if each["results"]["passed_checks"])
+    assert done.returncode == 0, [(each["check_id"], each["resource"]) for each in found["results"]["failed_checks"]]
+    assert found["summary"]["passed"] > 20
+    for skipped in found["results"]["skipped_checks"]:
+        assert len(skipped["check_result"]["suppress_comment"]) > 20, skipped["check_id"]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_parameters_are_checked_and_say_the_cure(name: str) -> None:
+    for parameter, facts in parsed(name)["Parameters"].items():
+        assert facts["Description"].endswith("."), parameter
+        if facts["Type"] == "Number":
+            assert {"MinValue", "MaxValue"} <= facts.keys(), parameter
+        elif not facts["Type"].startswith(CHECKED_TYPES) and "AllowedValues" not in facts:
+            assert {"AllowedPattern", "ConstraintDescription"} <= facts.keys(), parameter
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_nothing_lets_anybody_in(name: str) -> None:
+    rules = of_type(name, "AWS::EC2::SecurityGroupIngress")
+    for group in of_type(name, "AWS::EC2::SecurityGroup"):
+        rules += group.get("SecurityGroupIngress", [])
+    assert not any({rule.get("CidrIp"), rule.get("CidrIpv6")} & ANYBODY for rule in rules)
+    for data in (each["LaunchTemplateData"] for each in of_type(name, "AWS::EC2::LaunchTemplate")):
+        assert data["MetadataOptions"]["HttpTokens"] == "required"
+        assert not any(each.get("AssociatePublicIpAddress") for each in data.get("NetworkInterfaces", []))

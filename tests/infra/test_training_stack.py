@@ -1,0 +1,150 @@
+"""Training on AWS Batch: what the stack makes, who may do what, and that `submit` names what it names."""
+
+from typing import Any
+
+import pytest
+
+from lambda_fn import contract
+from tests.infra.aws_tools import resources_of
+from tests.infra.test_access import allowed
+from training.__main__ import parser
+from training.batch import MAX_CHILDREN
+
+STACK = "eurusd-training"
+BUCKET = "eurusd-forecast-123456789012"
+GIVEN = {
+    "AWS::StackName": STACK,
+    "Bucket": BUCKET,
+    "VpcId": "vpc-1",
+    "SubnetIds": "subnet-1",
+    "MlflowTrackingUri": "http://10.0.1.10:5000",
+}
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf"
+RUN, POINTER = "runs/EURUSD-1/plan.json", "models/best_model_info.json"
+ACTIVE, PRICES = contract.active_key("EURUSD"), contract.price_key("EURUSD", "ecb")
+KEYS = (RUN, POINTER, contract.history_key(1), contract.champion_key("0" * 64), ACTIVE, PRICES, "x")
+MODELS = {POINTER, contract.history_key(1), contract.champion_key("0" * 64)}
+JOBS = {"TaskJob": "task", "SelectJob": "select", "SubmitJob": "submit"}
+
+
+def stack(**parameters: str) -> dict[str, Any]:
+    return resources_of("training.yaml", **{**GIVEN, **parameters})
+
+
+def policy(role: str, **parameters: str) -> list[dict[str, Any]]:
+    policies = stack(**parameters)[role]["Properties"]["Policies"]
+    return [found for each in policies for found in each["PolicyDocument"]["Statement"]]
+
+
+@pytest.mark.parametrize(
+    ("role", "reads", "writes"),
+    [
+        ("TaskRole", {RUN}, {RUN}),
+        ("SelectRole", {RUN, ACTIVE, PRICES} | MODELS, {RUN} | MODELS),
+        ("SubmitRole", {RUN, PRICES}, {RUN}),
+        ("ExecutionRole", set(), set()),
+        ("ScheduleRole", set(), set()),
+    ],
+)
+def test_reads_and_writes(role: str, reads: set[str], writes: set[str]) -> None:
+    """Training has no write on what is served."""
+    found = policy(role)
+    arn = f"arn:aws:s3:::{BUCKET}"
+    assert {key for key in KEYS if allowed(found, "s3:GetObject", f"{arn}/{key}")} == reads
+    assert {key for key in KEYS if allowed(found, "s3:PutObject", f"{arn}/{key}")} == writes
+    assert not any(allowed(found, "s3:DeleteObject", f"{arn}/{key}") for key in KEYS)
+    assert not allowed(found, "s3:GetObject", f"arn:aws:s3:::another/{RUN}")
+
+
+def test_only_the_planner_and_the_schedule_submit() -> None:
+    definition = f"arn:aws:batch:eu-central-1:123456789012:job-definition/{STACK}"
+    submitted = {
+        role: {name for name in JOBS.values() if allowed(policy(role), "batch:SubmitJob", f"{definition}-{name}:1")}
+        for role in ("TaskRole", "SelectRole", "SubmitRole", "ScheduleRole", "ExecutionRole")
+    }
+    expected = {"TaskRole": set(), "SelectRole": set(), "ExecutionRole": set(), "ScheduleRole": {"submit"}}
+    assert submitted == {**expected, "SubmitRole": {"task", "select"}}
+
+
+def test_jobs_are_named_as_submit_names_them() -> None:
+    resources = stack()
+    assert resources["Queue"]["Properties"]["JobQueueName"] == STACK
+    names = {resources[job]["Properties"]["JobDefinitionName"]: word for job, word in JOBS.items()}
+    assert names == {f"{STACK}-task": "task", f"{STACK}-select": "select", f"{STACK}-submit": "submit"}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_the_command_of_each_job_is_one_of_training(job: str) -> None:
+    container = stack()[job]["Properties"]["ContainerProperties"]
+    command = ["EURUSD-1" if word == "Ref::run" else word for word in container["Command"]]
+    assert parser().parse_args(command).command == JOBS[job]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_jobs_are_shut_off(job: str) -> None:
+    container = stack()[job]["Properties"]["ContainerProperties"]
+    assert (container["User"], container["ReadonlyRootFilesystem"]) == ("1000:1000", True)
+    assert "Privileged" not in container
+    assert [each["ContainerPath"] for each in container["LinuxParameters"]["Tmpfs"]] == ["/tmp"]
+    assert container["JobRoleArn"] == f"<{job.removesuffix('Job')}Role.Arn>"
+    assert {"Type": "VCPU", "Value": "1"} in container["ResourceRequirements"]
+    assert stack()[job]["Properties"]["Timeout"]["AttemptDurationSeconds"] > 0
+
+
+def test_a_machine_that_is_taken_away_is_tried_again_and_a_named_error_is_not() -> None:
+    for job in ("TaskJob", "SelectJob"):
+        strategy = stack()[job]["Properties"]["RetryStrategy"]
+        assert strategy["Attempts"] > 1
+        first, second, last = strategy["EvaluateOnExit"]
+        assert first == {"OnStatusReason": "Host EC2*", "Action": "RETRY"}
+        assert second == {"OnExitCode": "2", "Action": "EXIT"}
+        assert last == {"OnReason": "*", "Action": "RETRY"}
+    assert stack()["SubmitJob"]["Properties"]["RetryStrategy"] == {"Attempts": 1}
+
+
+def test_only_the_selection_knows_mlflow_and_its_secret() -> None:
+    resources = stack(MlflowSecretArn=SECRET)
+    for job in JOBS:
+        container = resources[job]["Properties"]["ContainerProperties"]
+        names = {each["Name"] for each in container["Environment"]}
+        assert {"USE_S3", "S3_BUCKET", "AWS_REGION"} <= names
+        assert ("MLFLOW_TRACKING_URI" in names) == (job == "SelectJob")
+        assert ("Secrets" in container) == (job == "SelectJob")
+    assert "Secrets" not in stack()["SelectJob"]["Properties"]["ContainerProperties"]
+    reads = [
+        allowed(policy("ExecutionRole", MlflowSecretArn=arn), "secretsmanager:GetSecretValue", SECRET)
+        for arn in (SECRET, "")
+    ]
+    assert reads == [True, False]
+
+
+def test_spot_is_a_choice() -> None:
+    types = {spot: stack(Spot=spot)["Machines"]["Properties"]["ComputeResources"]["Type"] for spot in ("true", "false")}
+    assert types == {"true": "SPOT", "false": "EC2"}
+    assert stack()["Machines"]["Properties"]["ComputeResources"]["MinvCpus"] == 0
+
+
+def test_it_trains_by_itself_only_when_told() -> None:
+    assert stack()["Schedule"]["Properties"]["State"] == "DISABLED"
+    assert stack(ScheduleState="ENABLED")["Schedule"]["Properties"]["State"] == "ENABLED"
+
+
+def test_nothing_comes_in_and_the_machines_keep_their_rights() -> None:
+    resources = stack()
+    assert "SecurityGroupIngress" not in resources["MachineSecurityGroup"]["Properties"]
+    data = resources["MachineTemplate"]["Properties"]["LaunchTemplateData"]
+    assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+    assert all(each["Ebs"]["Encrypted"] for each in data["BlockDeviceMappings"])
+
+
+def test_a_failed_job_is_told() -> None:
+    resources = stack(AlarmEmail="me@example.com")
+    rule = resources["JobFailed"]["Properties"]
+    assert rule["EventPattern"]["detail"] == {"jobQueue": ["<Queue>"], "status": ["FAILED"]}
+    assert rule["Targets"][0]["Arn"] == "<Failures>"
+    assert resources["FailuresByEmail"]["Properties"]["Endpoint"] == "me@example.com"
+    assert "FailuresByEmail" not in stack()
+
+
+def test_an_array_may_be_as_large_as_batch_takes() -> None:
+    assert MAX_CHILDREN == 10_000

@@ -54,6 +54,8 @@ class _Evaluation:
                 return self._of_resource(*parts)
             case "Fn::Sub":
                 return self._substituted(argument)
+            case "Fn::Base64":
+                return self.value(argument)  # read by people here
             case "Fn::If":
                 return self.value(argument[1] if self.holds(argument[0]) else argument[2])
             case "Fn::Equals":

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LOCKS = ".locks"  # of a folder: one lock file a key, and the new bytes before they are renamed
 CONNECT_TIMEOUT = timedelta(seconds=0.5)
 TIMEOUT = timedelta(seconds=2)
+PATIENT_TIMEOUT = timedelta(seconds=60)  # of a job that nobody waits for
+PATIENT_RETRIES = 5
 _CODE = re.compile("<Code>(.*?)</Code>")  # in the answer of an S3 server
 
 
@@ -167,12 +169,16 @@ class FolderStore(Store):
             yield locks / f"{name}.new"
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, patient: bool = False) -> Store:
     """The bucket or the folder that the settings name. A bucket gets one attempt, 0.5 s to connect, 2 s in all:
-    obstore's ten attempts would block a request for minutes, and what is in memory can be served meanwhile."""
+    obstore's ten attempts would block a request for minutes, and what is in memory can be served meanwhile.
+
+    A `patient` one tries again. Then `create` may say False of an object that this very call made, when only the answer
+    was lost: for keys that are named by their content, or of which any writer's will do.
+    """
     if not settings.use_s3 or settings.s3_bucket is None:
         return FolderStore(settings.store_dir)
-    endpoint = settings.s3_endpoint
+    endpoint, timeout = settings.s3_endpoint, PATIENT_TIMEOUT if patient else TIMEOUT
     objects = S3Store(
         settings.s3_bucket,
         region=settings.aws_region,
@@ -181,10 +187,10 @@ def open_store(settings: Settings) -> Store:
         virtual_hosted_style_request=False,
         client_options={
             "allow_http": endpoint is not None,
-            "connect_timeout": CONNECT_TIMEOUT,
-            "timeout": TIMEOUT,
+            "connect_timeout": TIMEOUT if patient else CONNECT_TIMEOUT,
+            "timeout": timeout,
         },
-        retry_config={"max_retries": 0, "retry_timeout": TIMEOUT},
+        retry_config={"max_retries": PATIENT_RETRIES if patient else 0, "retry_timeout": timeout},
     )
     return Store(objects, f"bucket {settings.s3_bucket}")
 

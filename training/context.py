@@ -31,6 +31,11 @@ class Context:
         return open_store(self.settings)
 
     @cached_property
+    def patient_store(self) -> Store:
+        """The same store for a job's own files: a slow answer is waited for, and a failed request tried again."""
+        return open_store(self.settings, patient=True)
+
+    @cached_property
     def tracking(self) -> Registry:
         """The registry; raises RegistryError when it cannot be used."""
         connected = registry.connect(self.settings.mlflow_tracking_uri or DEFAULTS["MLFLOW_TRACKING_URI"])

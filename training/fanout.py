@@ -58,7 +58,7 @@ def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Job]:
 
 def task(asked: argparse.Namespace, context: Context) -> int:
     """Run one task and write its result; one that has a result is left as it is."""
-    run, index = Run(context.store, asked.run), _index(asked)
+    run, index = Run(context.patient_store, asked.run), _index(asked)
     job = run.job()
     listed = tasks_of(job)
     if not 0 <= index < len(listed):
@@ -77,7 +77,7 @@ def task(asked: argparse.Namespace, context: Context) -> int:
 
 def select(asked: argparse.Namespace, context: Context) -> int:
     """Gather, choose, log and publish; a run that has published is not published twice."""
-    run = Run(context.store, asked.run)
+    run = Run(context.patient_store, asked.run)
     if before := run.published():
         told = f"run {run.name} was published before, as generation {before['generation']}; nothing is done"
         print_json({"run": run.name, "already": True, **before}) if asked.json else context.out.print(told)

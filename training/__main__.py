@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 EXAMPLES = """\
 examples:
   python -m training run                          train, select and publish on the ECB's embedded prices
@@ -88,13 +89,14 @@ def _prices(command: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it did what it says, 1 when the champion was refused, 2 for an error it names."""
+    """Run one command; 0 when it did what it says, 1 when the champion was refused, 2 for an error it names, and 75
+    when that is a store or a registry that does not answer: a job is then worth another try."""
     asked = parser().parse_args(arguments)
     # Linear algebra of this size is slower on two threads than on one, and its sums differ with their number.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
     from lambda_fn.settings import Settings, SettingsError, read_dotenv
-    from training.commands import ERRORS, run_command
+    from training.commands import ERRORS, TEMPORARY, run_command
     from training.context import Context
 
     try:
@@ -103,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_command(asked, Context(settings, datetime.now(UTC)))
     except (*ERRORS, SettingsError) as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2
+        return TRY_AGAIN if isinstance(error, TEMPORARY) else 2
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was served before is still served\n")
         return 130

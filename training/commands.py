@@ -20,7 +20,7 @@ from training.jobs import evaluate, prices, run
 from training.pipeline import IncompleteError
 from training.price_checks import PriceError
 from training.promotion import PublishError
-from training.registry import RegistryError
+from training.registry import RegistryError, RegistryUnreachable
 from training.runs import RunError
 from training.status import status as status_of
 
@@ -28,6 +28,7 @@ ERRORS = (
     *(UsageError, PriceError, RunError, IncompleteError, BatchError, RegistryError, PublishError, ExportError),
     *(ContractError, Unavailable, Missing),
 )
+TEMPORARY = (Unavailable, RegistryUnreachable)  # of these, those that a later try may not meet
 
 
 def run_command(asked: argparse.Namespace, context: Context) -> int:

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -32,6 +33,10 @@ class RegistryError(Exception):
     """The registry cannot do what was asked; the message says why and what to do."""
 
 
+class RegistryUnreachable(RegistryError):
+    """No registry answers; a later try may find it."""
+
+
 @dataclass(frozen=True)
 class Registry:
     """A tracking server or database that answers; `note` says what is worth knowing about it."""
@@ -57,6 +62,8 @@ def connect(tracking_uri: str) -> Registry:
         client = MlflowClient(tracking_uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        _check_admission(tracking_uri, status, error)  # MLflow tells its version to anybody
         raise RegistryError(f"MLFLOW_TRACKING_URI: {tracking_uri} cannot be used: {error}") from error
     return Registry(client, tracking_uri, note)
 
@@ -169,21 +176,17 @@ def download(registry: Registry, version: Registered) -> bytes:
 
 
 def server_note(uri: str) -> str | None:
-    """A note when the server's version is not the client's; raises RegistryError when it is too old to be used."""
+    """A note when the server's version is not the client's; raises RegistryError when it is not to be used."""
     try:
         credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
         answer = http_request(  # type: ignore[no-untyped-call]
             credentials, "/version", "GET", max_retries=1, timeout=10
         )
     except MlflowException as error:
-        raise RegistryError(
+        raise RegistryUnreachable(
             f"MLFLOW_TRACKING_URI: no MLflow server answers at {uri}; start it or correct the address"
         ) from error
-    if answer.status_code in (401, 403):
-        raise RegistryError(
-            f"MLFLOW_TRACKING_URI: {uri} answers {answer.status_code}; set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
-        )
+    _check_admission(uri, answer.status_code)
     try:
         server = Version(answer.text.strip())
     except InvalidVersion as error:
@@ -196,3 +199,12 @@ def server_note(uri: str) -> str | None:
     if server != Version(mlflow.__version__):
         return f"the MLflow server is {server}, this client {mlflow.__version__}; servers from {OLDEST} on should work"
     return None
+
+
+def _check_admission(uri: str, status: int, cause: Exception | None = None) -> None:
+    """Raises RegistryError when this status says that the server, or a proxy before it, does not let us in."""
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI: {uri} answers {status:d}; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
+        ) from cause

@@ -1,6 +1,8 @@
 """The shape of the calls to AWS Batch, against moto, which runs no container: states are set by the test."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -8,7 +10,9 @@ import pytest
 from moto import mock_aws
 from moto.batch.models import batch_backends
 
+from lambda_fn.settings import DEFAULTS
 from training import batch
+from training.__main__ import main
 from training.batch import BatchError, Counts, Jobs
 
 if TYPE_CHECKING:
@@ -147,6 +151,40 @@ def test_a_job_that_is_gone_is_an_error(client: "BatchClient", submitted: Jobs) 
     gone = Jobs(RUN, submitted.tasks, "0" * 36, 3)
     with pytest.raises(BatchError, match="Batch does not know the job 000"):
         batch.follow(client, gone, lambda counts: None, lambda seconds: None)
+
+
+@pytest.mark.parametrize(("failed", "code"), [((), 0), ((1,), 1)])
+def test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does(
+    client: "BatchClient",
+    failed: tuple[int, ...],
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in DEFAULTS:
+        monkeypatch.setenv(name, "")
+    for name, value in {"STORE_DIR": str(tmp_path), "AWS_REGION": REGION}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+    def submitted() -> list[str]:
+        return [job for job in batch_backends["123456789012"][REGION]._jobs if ":" not in job]  # not the children
+
+    def end(**_: Any) -> None:
+        if len(submitted()) == 2:
+            tasks, select = submitted()
+            _end(Jobs(RUN, tasks, select, 3), failed)
+
+    client.meta.events.register("after-call.batch.SubmitJob", end)
+    monkeypatch.setattr(batch, "connect", lambda region: client)
+    small = ("--families", "random_walk", "--first-year", "2010", "--run", RUN)
+    assert main(["submit", "--stack", STACK, *small, "--json"]) == code
+    output = capsys.readouterr()
+    told = json.loads(output.out)
+    assert (told["run"], told["tasks"], told["task_job"], told["select_job"]) == (RUN, 3, *submitted())
+    assert (tmp_path / f"runs/{RUN}/plan.json").is_file()
+    assert ("task 1 failed" in output.err) == bool(failed)
 
 
 def _put(jobs: Jobs, status: str) -> None:

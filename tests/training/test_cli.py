@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.__main__ import main, parser
+from training.__main__ import TRY_AGAIN, main, parser
 from training.windows import complete_origins, windows
 
 SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025")
@@ -50,10 +50,10 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(output.out)
 
 
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
     """The one error that the command names."""
     capsys.readouterr()
-    assert main(arguments) == 2
+    assert main(arguments) == code
     output = capsys.readouterr()
     assert output.out == ""
     assert "Traceback" not in output.err
@@ -171,6 +171,21 @@ def test_the_environment_wins_over_the_file(
     command(capsys, "prices", "--save")
     assert (place / "elsewhere/prices/EURUSD-ecb.csv").is_file()
     assert not (place / "store/prices").exists()
+
+
+def test_what_may_be_better_later_ends_in_a_code_of_its_own(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By which AWS Batch tells what is worth another try from what is not."""
+    nobody = "http://127.0.0.1:9"
+    with monkeypatch.context() as changed:
+        changed.setenv("MLFLOW_TRACKING_URI", nobody)
+        assert "no MLflow server answers" in fails(capsys, "clean", code=TRY_AGAIN)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    for name, value in {"USE_S3": "true", "S3_BUCKET": "none", "AWS_ENDPOINT_URL_S3": nobody}.items():
+        monkeypatch.setenv(name, value)
+    assert "bucket none" in fails(capsys, "rollback", code=TRY_AGAIN)
 
 
 def test_clean_asks_and_deletes_nothing_where_nobody_answers(

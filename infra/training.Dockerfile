@@ -1,5 +1,7 @@
 # The training half: `docker run IMAGE run --help`, any command of `python -m training`, as AWS Batch's jobs run it.
-# It keeps nothing: state is in the store and in MLflow. It runs with a read-only root, and writes nothing but /tmp.
+# With another entry point it is the MLflow server of the same version: `python -m infra.mlflow_server serve`.
+# It keeps nothing: state is in the store and in MLflow. It runs with a read-only root, and writes nothing but /tmp; the
+# server keeps its databases in /data, which a volume there takes its owner from.
 # On the serving image's base, so that one pull serves both. Lines that the classic builder and BuildKit both take.
 FROM public.ecr.aws/lambda/python:3.12
 
@@ -12,7 +14,9 @@ RUN python -m venv /opt/training \
 
 COPY lambda_fn/ /app/lambda_fn/
 COPY training/ /app/training/
-RUN chmod -R a+rX /app && /opt/training/bin/python -m compileall -q --invalidation-mode unchecked-hash /app
+COPY infra/__init__.py infra/mlflow_backup.py infra/mlflow_server.py /app/infra/
+RUN chmod -R a+rX /app && /opt/training/bin/python -m compileall -q --invalidation-mode unchecked-hash /app \
+    && install -d -o 1000 -g 1000 /data
 
 # One thread a task: sums on two threads round differently, and tasks share a machine. Whatever wants a cache finds /tmp.
 ENV PATH=/opt/training/bin:$PATH \

@@ -17,6 +17,7 @@ from tests.e2e.steps import Steps
 from tests.seaweedfs import S3Server
 
 IMAGE = "eurusd-forecast:test"
+TRAINING_IMAGE = "eurusd-training:test"
 # Seconds: so short that a test sees a swap, and so long that a test can tell memory from store.
 MAX_AGE_S = 2.0
 
@@ -63,6 +64,14 @@ def image(step: Steps) -> str:
     with step("docker build: the image"):
         docker("build", "--quiet", "--file=Dockerfile.lambda", f"--tag={IMAGE}", ".")
     return IMAGE
+
+
+@pytest.fixture(scope="session")
+def training_image(step: Steps) -> str:
+    """The image of training and of the MLflow server, of the clone as it is."""
+    with step("docker build: the training image"):
+        docker("build", "--quiet", "--file=infra/training.Dockerfile", f"--tag={TRAINING_IMAGE}", ".")
+    return TRAINING_IMAGE
 
 
 @pytest.fixture(scope="session")

@@ -21,18 +21,10 @@ from tests.e2e.front import generation
 from tests.e2e.mlflow_server import MlflowServer
 from tests.e2e.steps import Steps
 
-IMAGE = "eurusd-training:test"
 RUN = "EURUSD-e2e"
 JOB = ("--families", "random_walk,lstm", "--first-year", "2025", "--seeds", "2", "--span", "2")
 ORDER = (5, 0, 3, 1, 4, 2)  # of the tasks; the first of them is killed, and tried again at the end
 INTO_WORK_S = 4.0
-
-
-@pytest.fixture(scope="module")
-def training_image(step: Steps) -> str:
-    with step("docker build: the training image"):
-        docker("build", "--quiet", "--file=infra/training.Dockerfile", f"--tag={IMAGE}", ".")
-    return IMAGE
 
 
 @pytest.fixture

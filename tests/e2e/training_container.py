@@ -1,7 +1,7 @@
 """Commands of training in containers of its image: one a command, as AWS Batch runs them, removed by their ids."""
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tests.e2e.containers import Container, docker
@@ -11,10 +11,12 @@ LIMITS = ("--memory=2g", "--cpus=1", "--read-only", "--tmpfs=/tmp", "--cap-drop=
 
 
 @contextmanager
-def started(image: str, environ: Mapping[str, str], *arguments: str) -> Iterator[Container]:
-    """A container that runs the command; removed at the end whatever happened."""
+def started(
+    image: str, environ: Mapping[str, str], *arguments: str, options: Sequence[str] = ()
+) -> Iterator[Container]:
+    """A container that runs the command, with more `options` of docker; removed at the end whatever happened."""
     variables = [f"--env={name}={value}" for name, value in environ.items()]
-    container = Container(docker("create", *LIMITS, *variables, image, *arguments).strip())
+    container = Container(docker("create", *LIMITS, *options, *variables, image, *arguments).strip())
     try:
         docker("start", container.id)
         yield container

@@ -35,9 +35,11 @@ def test_it_copies_the_requirements_and_the_package_and_nothing_else() -> None:
     rules = [line for line in ignored if line and not line.startswith("#")]
     assert rules == [
         "*",
-        *(f"!requirements-{half}.txt" for half in ("serving", "training")),
+        *(f"!requirements-{group}.txt" for group in ("serving", "training", "dev")),
         "!lambda_fn",
         "!training",
+        "!infra/__init__.py",
+        "!infra/mlflow_*.py",
         "**/__pycache__",
     ]
 
@@ -62,7 +64,8 @@ def test_the_fallback_is_the_same_image_shut_off() -> None:
     assert "exec python -m lambda_fn.server --host 0.0.0.0 --port 8080" in " ".join(api["entrypoint"])
     assert api["ports"] == ["127.0.0.1:${PORT:-8080}:8080"]
     assert (api["read_only"], api["tmpfs"], api["user"]) == (True, "/tmp", "1000:1000")
-    assert (file.parent / api["env_file"]).resolve() == ROOT / ".env"
+    (default,) = re.findall(r"^\$\{ENV_FILE:-(.*)\}$", api["env_file"])
+    assert (file.parent / default).resolve() == ROOT / ".env"
     assert [volume.split(":")[2] for volume in api["volumes"]] == ["ro"]
 
 

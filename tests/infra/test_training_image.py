@@ -25,7 +25,7 @@ def test_the_classic_builder_understands_it() -> None:
 
 def test_the_locked_requirements_are_a_layer_before_the_code() -> None:
     copied = re.findall(r"^(?:COPY|ADD) (\S+)", INSTRUCTIONS, re.MULTILINE)
-    assert copied == ["requirements-training.txt", "lambda_fn/", "training/"]
+    assert copied == ["requirements-training.txt", "lambda_fn/", "training/", "infra/__init__.py"]
     assert INSTRUCTIONS.index("pip install") < INSTRUCTIONS.index("COPY training/")
     (install,) = re.findall(r"pip install (.*?)&&", INSTRUCTIONS)
     assert {"--require-hashes", "--only-binary"} <= set(install.split())

@@ -1,0 +1,178 @@
+"""Backups of MLflow's databases: whole while they are written, never put over anything, and refused when damaged."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra import mlflow_backup
+from infra.mlflow_backup import BackupError
+from lambda_fn.store import FolderStore, Store
+
+NOW = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
+LATER = datetime(2026, 11, 25, 2, 15, tzinfo=UTC)
+NAME = "20261124T021500Z"
+VERSION = "3.17.2"
+
+
+def write(folder: Path, value: int, names: tuple[str, ...] = mlflow_backup.DATABASES) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        with closing(sqlite3.connect(folder / name)) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS facts (value INTEGER)")
+            database.execute("INSERT INTO facts VALUES (?)", (value,))
+
+
+def values(folder: Path, name: str = "mlflow.db") -> list[int]:
+    with closing(sqlite3.connect(folder / name)) as database:
+        return [row[0] for row in database.execute("SELECT value FROM facts ORDER BY value")]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return FolderStore(tmp_path / "store")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    write(folder, 1)
+    return folder
+
+
+def test_a_backup_goes_into_an_empty_folder(data: Path, store: Store, tmp_path: Path) -> None:
+    taken = mlflow_backup.take(data, store, VERSION, NOW)
+    assert (taken.name, taken.version, list(taken.sha256)) == (NAME, VERSION, list(mlflow_backup.DATABASES))
+    assert mlflow_backup.names(store) == [NAME]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert mlflow_backup.restore(empty, store, VERSION, LATER) == taken
+    assert [values(empty, name) for name in mlflow_backup.DATABASES] == [[1], [1]]
+    assert sorted(path.name for path in empty.iterdir()) == [".lock", *sorted(mlflow_backup.DATABASES)]
+
+
+def test_what_was_there_is_kept_aside_with_its_journals(data: Path, store: Store) -> None:
+    mlflow_backup.take(data, store, VERSION, NOW)
+    write(data, 2)
+    (data / "mlflow.db-wal").write_bytes(b"a journal")
+    mlflow_backup.restore(data, store, VERSION, LATER)
+    assert values(data) == [1]
+    assert not (data / "mlflow.db-wal").exists()
+    aside = data / "replaced-20261125T021500Z"
+    assert (aside / "mlflow.db-wal").read_bytes() == b"a journal"
+    (aside / "mlflow.db-wal").unlink()
+    assert values(aside) == [1, 2]
+
+
+def test_the_newest_is_restored_unless_one_is_named(data: Path, store: Store) -> None:
+    mlflow_backup.take(data, store, VERSION, NOW)
+    write(data, 2)
+    mlflow_backup.take(data, store, VERSION, LATER)
+    mlflow_backup.restore(data, store, VERSION, datetime(2026, 11, 26, tzinfo=UTC))
+    assert values(data) == [1, 2]
+    mlflow_backup.restore(data, store, VERSION, datetime(2026, 11, 27, tzinfo=UTC), NAME)
+    assert values(data) == [1]
+
+
+def test_a_copy_is_whole_while_a_server_writes(data: Path, store: Store, tmp_path: Path) -> None:
+    """Each transaction writes a pair of equal rows; a copy of the file's bytes could hold half of one."""
+    stop = threading.Event()
+    with closing(sqlite3.connect(data / "mlflow.db")) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+
+    def work() -> None:
+        with closing(sqlite3.connect(data / "mlflow.db", timeout=30)) as database:
+            number = 1
+            while not stop.is_set():
+                number += 1
+                with database:
+                    database.executemany("INSERT INTO facts VALUES (?)", [(number,)] * 2)
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        for second in range(5):
+            mlflow_backup.take(data, store, VERSION, NOW.replace(second=second))
+    finally:
+        stop.set()
+        writer.join()
+    for name in mlflow_backup.names(store):
+        empty = tmp_path / name
+        empty.mkdir()
+        mlflow_backup.restore(empty, store, VERSION, LATER, name)
+        found = values(empty)[1:]
+        assert found[::2] == found[1::2]
+
+
+def test_nothing_is_restored_under_a_server(data: Path, store: Store) -> None:
+    mlflow_backup.take(data, store, VERSION, NOW)
+    with mlflow_backup.held(data), pytest.raises(BackupError, match=r"an MLflow server runs .* stop it first"):
+        mlflow_backup.restore(data, store, VERSION, LATER)
+    mlflow_backup.restore(data, store, VERSION, LATER)
+
+
+@pytest.mark.parametrize(("version", "restored"), [("3.17.2", True), ("3.18.0", True), ("3.9.0", False)])
+def test_a_newer_mlflows_databases_are_refused(version: str, restored: bool, data: Path, store: Store) -> None:
+    mlflow_backup.take(data, store, VERSION, NOW)
+    write(data, 2)
+    if restored:
+        mlflow_backup.restore(data, store, version, LATER)
+    else:
+        with pytest.raises(BackupError, match=r"of MLflow 3\.17\.2, and this is 3\.9\.0; restore it with an image"):
+            mlflow_backup.restore(data, store, version, LATER)
+    assert values(data) == ([1] if restored else [1, 2])
+
+
+def test_errors_name_what_and_the_cure(data: Path, store: Store, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match=r"no mlflow\.db to back up; say where it is with --data"):
+        mlflow_backup.take(tmp_path, store, VERSION, NOW)
+    with pytest.raises(BackupError, match="no backup under backups/; check S3_BUCKET"):
+        mlflow_backup.restore(data, store, VERSION, LATER)
+    mlflow_backup.take(data, store, VERSION, NOW)
+    with pytest.raises(BackupError, match="--name: no backup yesterday; `backups` lists"):
+        mlflow_backup.restore(data, store, VERSION, LATER, "yesterday")
+    with pytest.raises(BackupError, match="taken already in this second"):
+        write(data, 2)
+        mlflow_backup.take(data, store, VERSION, NOW)
+
+
+def test_a_damaged_database_is_not_backed_up(data: Path, store: Store) -> None:
+    (data / "mlflow.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(BackupError, match=r"mlflow\.db: no whole database: .*; take an older backup"):
+        mlflow_backup.take(data, store, VERSION, NOW)
+    assert mlflow_backup.names(store) == []
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
+    folder = tmp_path_factory.mktemp("archive")
+    write(folder, 1)
+    taken = FolderStore(folder / "store")
+    mlflow_backup.take(folder, taken, VERSION, NOW)
+    yield taken.read(f"backups/{NAME}.tar.gz").data
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@given(where=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255), cut=st.booleans())
+def test_a_damaged_archive_restores_what_was_backed_up_or_nothing(
+    where: float, change: int, cut: bool, archive: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    at = int(where * len(archive))
+    damaged = archive[:at] if cut else archive[:at] + bytes([archive[at] ^ change]) + archive[at + 1 :]
+    folder = tmp_path_factory.mktemp("damaged")
+    write(folder / "data", 7)
+    kept = FolderStore(folder / "store")
+    kept.create(f"backups/{NAME}.tar.gz", damaged)
+    try:
+        mlflow_backup.restore(folder / "data", kept, VERSION, LATER)
+    except BackupError as error:
+        assert "take an older backup" in str(error)
+        assert values(folder / "data") == [7]
+    else:
+        assert values(folder / "data") == [1]

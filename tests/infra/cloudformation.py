@@ -10,7 +10,7 @@ NO_VALUE = object()
 
 def resources(template: Mapping[str, Json], given: Mapping[str, str]) -> dict[str, Json]:
     """The resources whose condition holds. A reference to one becomes its name in angle brackets, an attribute of one
-    `<Name.Attribute>`; `given` are parameters and pseudo parameters."""
+    `<Name.Attribute>`; `given` are parameters, pseudo parameters, and what to take for a reference to a resource."""
     evaluation = _Evaluation(template, given)
     return {
         name: evaluation.value(resource)
@@ -27,7 +27,8 @@ class _Evaluation:
         for name, parameter in template["Parameters"].items():
             text = str(given.get(name, parameter.get("Default")))
             self._values[name] = text.split(",") if parameter["Type"] == "CommaDelimitedList" else text
-        self._values |= {name: value for name, value in given.items() if name.startswith("AWS::")}
+        known = {name: value for name, value in given.items() if name.startswith("AWS::") or name in self._resources}
+        self._values |= known
         self._values["AWS::NoValue"] = NO_VALUE
 
     def holds(self, condition: str | None) -> bool:
@@ -65,13 +66,15 @@ class _Evaluation:
                 return not self.value(argument[0])
             case "Fn::Join":
                 return argument[0].join(self.value(argument[1]))
+            case "Fn::Split":
+                return str(self.value(argument[1])).split(argument[0])
         raise AssertionError(f"{name} is no function that the template was known to use")
 
     def _of_resource(self, name: str, attribute: str = "") -> str:
         resource = self._resources[name]
         assert self.holds(resource.get("Condition")), f"a reference to {name}, which is not made"
         if resource["Type"] == "AWS::S3::Bucket":
-            bucket = self.value(resource["Properties"]["BucketName"])
+            bucket = self._values.get(name) or self.value(resource["Properties"]["BucketName"])
             return f"arn:{self._values['AWS::Partition']}:s3:::{bucket}" if attribute == "Arn" else str(bucket)
         return f"<{name}.{attribute}>" if attribute else f"<{name}>"
 

@@ -1,11 +1,6 @@
-"""The fallback on EC2: shut to everybody unless told, with the rights of the API's function, and its user data."""
+"""The fallback on EC2: shut to everybody unless told, with the rights of the API's function."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from lambda_fn.settings import Settings
 from tests.infra import user_data
@@ -13,7 +8,6 @@ from tests.infra.aws_tools import ROOT, resources_of, yaml_as_json
 from tests.infra.test_access import ACTIVE, KEYS, READS, allowed
 
 BUCKET = f"arn:aws:s3:::{user_data.FALLBACK['Bucket']}"
-SHELLCHECK = Path(sys.executable).parent / "shellcheck"
 
 
 def stack(**parameters: str) -> dict[str, Any]:
@@ -61,18 +55,3 @@ def test_the_container_is_as_shut_off_as_the_one_of_compose() -> None:
         assert option in run
     assert f"--security-opt {api['security_opt'][0]}" in run
     assert api["entrypoint"][2].replace("$$", "$") in run
-
-
-@pytest.mark.parametrize("name", user_data.STACKS)
-def test_shellcheck_finds_nothing(name: str, tmp_path: Path) -> None:
-    """In the user data, and in the scripts that it writes."""
-    for machine, script in user_data.scripts(name).items():
-        assert script.startswith("#!/bin/bash\n")
-        assert "\nset -euo pipefail\n" in script
-        scripts = {"user-data": script, **user_data.written(script)}
-        for path, text in scripts.items():
-            if text.startswith("#!"):
-                file = tmp_path / f"{machine}-{path.rpartition('/')[2]}"
-                file.write_text(text)
-                done = subprocess.run([SHELLCHECK, file], capture_output=True, text=True)
-                assert done.returncode == 0, done.stdout

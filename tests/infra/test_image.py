@@ -7,46 +7,22 @@ from importlib.metadata import distribution
 
 import pytest
 
+from tests.infra import dockerfiles
 from tests.infra.aws_tools import ROOT, yaml_as_json
 from tests.test_project import PIN, lock
 
-DOCKERFILE = (ROOT / "Dockerfile.lambda").read_text()
-INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+NAME = "Dockerfile.lambda"
+INSTRUCTIONS = dockerfiles.instructions(NAME)
 LAMBDA_GLIBC = 34
 
 
-def test_the_base_image_is_awss_and_needs_no_argument() -> None:
-    assert re.findall(r"^FROM (.*)", INSTRUCTIONS, re.MULTILINE) == ["public.ecr.aws/lambda/python:3.12"]
-    assert not re.findall(r"^ARG", INSTRUCTIONS, re.MULTILINE)
-
-
-def test_the_classic_builder_understands_it() -> None:
-    assert not re.search(r"^#\s*syntax\s*=|--mount|--link|--chmod|--chown|<<", DOCKERFILE, re.MULTILINE)
-
-
-def test_it_needs_no_package_manager_of_a_distribution() -> None:
-    assert not re.search(r"\b(dnf|microdnf|yum|apt|apt-get|apk)\b", INSTRUCTIONS)
-
-
 def test_it_copies_the_requirements_and_the_package_and_nothing_else() -> None:
-    copied = re.findall(r"^(?:COPY|ADD) (\S+)", INSTRUCTIONS, re.MULTILINE)
-    assert copied == ["requirements-serving.txt", "lambda_fn/"]
-    ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    rules = [line for line in ignored if line and not line.startswith("#")]
-    assert rules == [
-        "*",
-        *(f"!requirements-{group}.txt" for group in ("serving", "training", "dev")),
-        "!lambda_fn",
-        "!training",
-        "!infra/__init__.py",
-        "!infra/mlflow_*.py",
-        "**/__pycache__",
-    ]
+    assert dockerfiles.copied(NAME) == ["requirements-serving.txt", "lambda_fn/"]
 
 
-def test_what_it_installs_is_locked() -> None:
+def test_requirements_go_to_the_task_root() -> None:
     (install,) = re.findall(r"pip install (.*?)&&", INSTRUCTIONS)
-    assert {"--require-hashes", "--only-binary", "--target"} <= set(install.split())
+    assert '--target "${LAMBDA_TASK_ROOT}"' in install
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tags of Linux's wheels are read from the installed ones")

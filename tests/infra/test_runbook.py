@@ -25,7 +25,7 @@ OF_THE_CLI = {
     ("s3", "sync"): set[str](),
     ("logs", "tail"): {"--since"},
 }
-EVERYWHERE = {"--query", "--output", "--region", "--cli-binary-format"}
+EVERYWHERE = {"--query", "--output", "--region", "--cli-binary-format", "--max-items"}
 
 
 def commands() -> list[str]:

@@ -6,29 +6,17 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 
-from tests.infra.aws_tools import ROOT
+from tests.infra import dockerfiles
 from tests.infra.test_image import LAMBDA_GLIBC
 from tests.test_project import PIN, lock
 
-DOCKERFILE = (ROOT / "infra/training.Dockerfile").read_text()
-INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
-
-
-def test_it_starts_from_the_serving_images_base() -> None:
-    assert re.findall(r"^FROM (.*)", INSTRUCTIONS, re.MULTILINE) == ["public.ecr.aws/lambda/python:3.12"]
-    assert not re.findall(r"^ARG", INSTRUCTIONS, re.MULTILINE)
-
-
-def test_the_classic_builder_understands_it() -> None:
-    assert not re.search(r"^#\s*syntax\s*=|--mount|--link|--chmod|--chown|<<", DOCKERFILE, re.MULTILINE)
+NAME = "infra/training.Dockerfile"
+INSTRUCTIONS = dockerfiles.instructions(NAME)
 
 
 def test_the_locked_requirements_are_a_layer_before_the_code() -> None:
-    copied = re.findall(r"^(?:COPY|ADD) (\S+)", INSTRUCTIONS, re.MULTILINE)
-    assert copied == ["requirements-training.txt", "lambda_fn/", "training/", "infra/__init__.py"]
+    assert dockerfiles.copied(NAME) == ["requirements-training.txt", "lambda_fn/", "training/", "infra/__init__.py"]
     assert INSTRUCTIONS.index("pip install") < INSTRUCTIONS.index("COPY training/")
-    (install,) = re.findall(r"pip install (.*?)&&", INSTRUCTIONS)
-    assert {"--require-hashes", "--only-binary"} <= set(install.split())
 
 
 def test_it_runs_any_command_of_training_and_not_as_root() -> None:

@@ -1,11 +1,14 @@
 """The serving half never imports the heavy half: executed in a fresh process, and read from the sources."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.serving.foreign import champion_bytes
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "lambda_fn").glob("**/*.py"))
@@ -70,3 +73,21 @@ def test_the_contract_stands_alone() -> None:
     [contract] = [path for path in SOURCES if path.name == "contract.py"]
     inside = {name for name in imported(contract) if name in MODULES}
     assert inside <= {"lambda_fn", "lambda_fn.fields", "lambda_fn.settings"}
+
+
+def test_nothing_is_told_to_anybody_else(tmp_path: Path) -> None:
+    """onnxruntime's telemetry leaves an identifier and a database in the home folder, unless it is switched off."""
+    model = tmp_path / "model.onnx"
+    model.write_bytes(champion_bytes())
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "import sys; from pathlib import Path; from lambda_fn.champion import Champion\n"
+    code += "Champion.load(Path(sys.argv[1]).read_bytes())"
+    # where it believes to be tested it keeps silent by itself
+    silencing = {"CI", "GITHUB_ACTIONS", "TF_BUILD", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"}
+    environ = {name: value for name, value in os.environ.items() if name not in silencing}
+    command = [sys.executable, "-c", code, str(model)]
+    done = subprocess.run(command, cwd=ROOT, env={**environ, "HOME": str(home)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "elemetry" not in done.stderr
+    assert list(home.rglob("*")) == []

@@ -49,6 +49,7 @@ def held(folder: Path) -> Iterator[IO[str]]:
 
     The file may be inherited by another program, which then holds them.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

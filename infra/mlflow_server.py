@@ -79,7 +79,6 @@ def environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str
 def serve(folder: Path, settings: Settings, hosts: Sequence[str], port: int, environ: Mapping[str, str]) -> None:
     """Becomes the server; the databases are its own until it ends. Raises ServerError and BackupError."""
     words, variables = command(folder, settings, hosts, port), environment(settings, environ)
-    folder.mkdir(parents=True, exist_ok=True)
     runs, users = (folder / name for name in mlflow_backup.DATABASES)
     with mlflow_backup.held(folder) as lock:
         _check_schema(runs)

@@ -50,8 +50,7 @@ def test_a_backup_goes_into_an_empty_folder(data: Path, store: Store, tmp_path: 
     taken = mlflow_backup.take(data, store, VERSION, NOW)
     assert (taken.name, taken.version, list(taken.sha256)) == (NAME, VERSION, list(mlflow_backup.DATABASES))
     assert mlflow_backup.names(store) == [NAME]
-    empty = tmp_path / "empty"
-    empty.mkdir()
+    empty = tmp_path / "not" / "there"
     assert mlflow_backup.restore(empty, store, VERSION, LATER) == taken
     assert [values(empty, name) for name in mlflow_backup.DATABASES] == [[1], [1]]
     assert sorted(path.name for path in empty.iterdir()) == [".lock", *sorted(mlflow_backup.DATABASES)]

@@ -14,13 +14,11 @@ import sqlite3
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, NamedTuple
-
-from packaging.version import Version
 
 from lambda_fn.store import Missing, Store
 
@@ -36,10 +34,14 @@ class BackupError(RuntimeError):
 
 
 class Backup(NamedTuple):
-    """What an archive holds: its name, the version of the MLflow that wrote it, and the digests of its databases."""
+    """What an archive holds: its name, the MLflow that took it, the schema of its runs, the digests of its databases.
+
+    The schema may be older than that MLflow's own: such a backup is taken before an upgrade.
+    """
 
     name: str
     version: str
+    schema: str
     sha256: Mapping[str, str]
 
 
@@ -61,17 +63,30 @@ def held(folder: Path) -> Iterator[IO[str]]:
 def take(folder: Path, store: Store, version: str, now: datetime) -> Backup:
     """Copies the databases of `folder`, checks the copies and stores them; raises BackupError."""
     found = [name for name in DATABASES if (folder / name).exists()]
-    if not found:
+    if DATABASES[0] not in found:
         raise BackupError(f"{folder}: no {DATABASES[0]} to back up; say where it is with --data")
     with tempfile.TemporaryDirectory(prefix="mlflow-backup-") as scratch:
         copies = {name: _copy(folder / name, Path(scratch) / name) for name in found}
+        schema = schema_of(Path(scratch) / DATABASES[0])
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in copies.items()}
-    backup = Backup(f"{now:{_TIME}}", version, digests)
+    backup = Backup(f"{now:{_TIME}}", version, schema, digests)
     data = _packed(backup, copies)
     # a store that tries again may find what it wrote itself
     if not store.create(_key(backup.name), data) and store.read(_key(backup.name)).data != data:
         raise BackupError(f"{_key(backup.name)}: taken already in this second; try again")
     return backup
+
+
+def schema_of(database: Path) -> str:
+    """The revision of the schema of MLflow's runs; raises BackupError when the file is none of MLflow's."""
+    try:
+        with closing(sqlite3.connect(database)) as opened:
+            ((revision,),) = opened.execute("SELECT version_num FROM alembic_version").fetchall()
+    except (sqlite3.DatabaseError, ValueError) as error:
+        raise BackupError(
+            f"{database.name}: no database of MLflow's runs: {error}; say where it is with --data"
+        ) from error
+    return str(revision)
 
 
 def names(store: Store) -> list[str]:
@@ -80,21 +95,21 @@ def names(store: Store) -> list[str]:
     return sorted(stem for stem in stems if _NAME.fullmatch(stem))
 
 
-def restore(folder: Path, store: Store, version: str, now: datetime, name: str | None = None) -> Backup:
+def restore(folder: Path, store: Store, schemas: Collection[str], now: datetime, name: str | None = None) -> Backup:
     """Puts the databases of a backup, by default the newest, into `folder`; what is there goes to `replaced-<now>/`.
 
     Every byte is checked before anything moves. Raises BackupError: a server runs, there is no such backup, it is
-    damaged, or of a newer MLflow than `version`.
+    damaged, or of a schema that is not among `schemas`, those that the MLflow here knows.
     """
     known = names(store)
     if not known:
         raise BackupError(f"{store.describe()}: no backup under {PREFIX}/; check S3_BUCKET")
     with held(folder):
         backup, copies = _unpacked(name or known[-1], store)
-        if Version(backup.version) > Version(version):
+        if backup.schema not in schemas:
             raise BackupError(
-                f"{_key(backup.name)} is of MLflow {backup.version}, and this is {version}; restore it with an image "
-                f"that has MLflow {backup.version} or newer"
+                f"{_key(backup.name)} is of a schema that the MLflow here does not know; restore it with an image that "
+                f"has MLflow {backup.version} or newer"
             )
         fresh = {file: folder / f"{file}.restoring" for file in copies}
         for file, path in fresh.items():
@@ -134,7 +149,7 @@ def _damage_named(what: str) -> Iterator[None]:
 
 def _packed(backup: Backup, copies: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    about = json.dumps({"mlflow": backup.version, "sha256": backup.sha256}, indent=1).encode()
+    about = json.dumps({"mlflow": backup.version, "schema": backup.schema, "sha256": backup.sha256}, indent=1).encode()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, data in {_ABOUT: about, **copies}.items():
             entry = tarfile.TarInfo(name)
@@ -153,7 +168,7 @@ def _unpacked(name: str, store: Store) -> tuple[Backup, dict[str, bytes]]:
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
             files = {entry.name: found.read() for entry in archive if (found := archive.extractfile(entry))}
         about = json.loads(files.pop(_ABOUT))
-        backup = Backup(name, str(about["mlflow"]), dict(about["sha256"]))
+        backup = Backup(name, str(about["mlflow"]), str(about["schema"]), dict(about["sha256"]))
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise BackupError(f"{_key(name)}: no whole archive: {error}; take an older backup") from error
     digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}

@@ -10,11 +10,9 @@ import argparse
 import os
 import re
 import secrets
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,12 +117,18 @@ def _check_schema(database: Path) -> None:
         return
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    with closing(sqlite3.connect(database)) as opened:
-        found = [row[0] for row in opened.execute("SELECT version_num FROM alembic_version")]
-    if found != [_get_latest_schema_revision()]:  # type: ignore[no-untyped-call]
-        raise ServerError(
-            f"{database}: of another version than MLflow {installed()}; `upgrade` it, or use the former image"
-        )
+    if mlflow_backup.schema_of(database) != _get_latest_schema_revision():  # type: ignore[no-untyped-call]
+        cure = "`upgrade` it, or use the former image"
+        raise ServerError(f"{database}: of another version than MLflow {installed()}; {cure}")
+
+
+def _schemas() -> frozenset[str]:
+    """All that this MLflow knows: its own, and those that it can upgrade."""
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+
+    scripts = ScriptDirectory.from_config(_get_alembic_config(""))  # type: ignore[no-untyped-call]
+    return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _set_password(database: Path, username: str, password: str) -> None:
@@ -177,8 +181,8 @@ def _run(asked: argparse.Namespace, settings: Settings, environ: Mapping[str, st
             return f"backup {done.name} of {', '.join(done.sha256)}"
         case "restore":
             store = open_store(settings, patient=True)
-            done = mlflow_backup.restore(asked.data, store, installed(), now, asked.name)
-            return f"restored {done.name}, of MLflow {done.version}; the server may start"
+            done = mlflow_backup.restore(asked.data, store, _schemas(), now, asked.name)
+            return f"restored {done.name}, taken with MLflow {done.version}; the server may start"
     return ""
 
 
@@ -187,7 +191,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     asked = _parser().parse_args(arguments)
     try:
         said = _run(asked, Settings.from_env(environ), environ, datetime.now(UTC))
-    except (BackupError, ServerError, SettingsError, Unavailable, OSError, sqlite3.Error) as error:
+    except (BackupError, ServerError, SettingsError, Unavailable, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     sys.stdout.write(f"{said}\n")

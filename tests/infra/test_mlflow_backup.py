@@ -19,6 +19,8 @@ NOW = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
 LATER = datetime(2026, 11, 25, 2, 15, tzinfo=UTC)
 NAME = "20261124T021500Z"
 VERSION = "3.17.2"
+OLD, NEW = "of-3.17", "of-3.18"  # revisions of the schema
+SCHEMAS = {OLD}
 
 
 def write(folder: Path, value: int, names: tuple[str, ...] = mlflow_backup.DATABASES) -> None:
@@ -27,6 +29,13 @@ def write(folder: Path, value: int, names: tuple[str, ...] = mlflow_backup.DATAB
         with closing(sqlite3.connect(folder / name)) as database, database:
             database.execute("CREATE TABLE IF NOT EXISTS facts (value INTEGER)")
             database.execute("INSERT INTO facts VALUES (?)", (value,))
+            database.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT PRIMARY KEY)")
+            database.execute("INSERT OR IGNORE INTO alembic_version VALUES (?)", (OLD,))
+
+
+def migrate(folder: Path, schema: str) -> None:
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (schema,))
 
 
 def values(folder: Path, name: str = "mlflow.db") -> list[int]:
@@ -48,10 +57,11 @@ def data(tmp_path: Path) -> Path:
 
 def test_a_backup_goes_into_an_empty_folder(data: Path, store: Store, tmp_path: Path) -> None:
     taken = mlflow_backup.take(data, store, VERSION, NOW)
-    assert (taken.name, taken.version, list(taken.sha256)) == (NAME, VERSION, list(mlflow_backup.DATABASES))
+    assert (taken.name, taken.version, taken.schema) == (NAME, VERSION, OLD)
+    assert list(taken.sha256) == list(mlflow_backup.DATABASES)
     assert mlflow_backup.names(store) == [NAME]
     empty = tmp_path / "not" / "there"
-    assert mlflow_backup.restore(empty, store, VERSION, LATER) == taken
+    assert mlflow_backup.restore(empty, store, SCHEMAS, LATER) == taken
     assert [values(empty, name) for name in mlflow_backup.DATABASES] == [[1], [1]]
     assert sorted(path.name for path in empty.iterdir()) == [".lock", *sorted(mlflow_backup.DATABASES)]
 
@@ -60,7 +70,7 @@ def test_what_was_there_is_kept_aside_with_its_journals(data: Path, store: Store
     mlflow_backup.take(data, store, VERSION, NOW)
     write(data, 2)
     (data / "mlflow.db-wal").write_bytes(b"a journal")
-    mlflow_backup.restore(data, store, VERSION, LATER)
+    mlflow_backup.restore(data, store, SCHEMAS, LATER)
     assert values(data) == [1]
     assert not (data / "mlflow.db-wal").exists()
     aside = data / "replaced-20261125T021500Z"
@@ -73,9 +83,9 @@ def test_the_newest_is_restored_unless_one_is_named(data: Path, store: Store) ->
     mlflow_backup.take(data, store, VERSION, NOW)
     write(data, 2)
     mlflow_backup.take(data, store, VERSION, LATER)
-    mlflow_backup.restore(data, store, VERSION, datetime(2026, 11, 26, tzinfo=UTC))
+    mlflow_backup.restore(data, store, SCHEMAS, datetime(2026, 11, 26, tzinfo=UTC))
     assert values(data) == [1, 2]
-    mlflow_backup.restore(data, store, VERSION, datetime(2026, 11, 27, tzinfo=UTC), NAME)
+    mlflow_backup.restore(data, store, SCHEMAS, datetime(2026, 11, 27, tzinfo=UTC), NAME)
     assert values(data) == [1]
 
 
@@ -104,7 +114,7 @@ def test_a_copy_is_whole_while_a_server_writes(data: Path, store: Store, tmp_pat
     for name in mlflow_backup.names(store):
         empty = tmp_path / name
         empty.mkdir()
-        mlflow_backup.restore(empty, store, VERSION, LATER, name)
+        mlflow_backup.restore(empty, store, SCHEMAS, LATER, name)
         found = values(empty)[1:]
         assert found[::2] == found[1::2]
 
@@ -112,30 +122,48 @@ def test_a_copy_is_whole_while_a_server_writes(data: Path, store: Store, tmp_pat
 def test_nothing_is_restored_under_a_server(data: Path, store: Store) -> None:
     mlflow_backup.take(data, store, VERSION, NOW)
     with mlflow_backup.held(data), pytest.raises(BackupError, match=r"an MLflow server runs .* stop it first"):
-        mlflow_backup.restore(data, store, VERSION, LATER)
-    mlflow_backup.restore(data, store, VERSION, LATER)
+        mlflow_backup.restore(data, store, SCHEMAS, LATER)
+    mlflow_backup.restore(data, store, SCHEMAS, LATER)
 
 
-@pytest.mark.parametrize(("version", "restored"), [("3.17.2", True), ("3.18.0", True), ("3.9.0", False)])
-def test_a_newer_mlflows_databases_are_refused(version: str, restored: bool, data: Path, store: Store) -> None:
-    mlflow_backup.take(data, store, VERSION, NOW)
+@pytest.mark.parametrize(("schemas", "restored"), [({OLD, NEW}, True), ({NEW}, True), ({OLD}, False)])
+def test_a_newer_mlflows_databases_are_refused(schemas: set[str], restored: bool, data: Path, store: Store) -> None:
+    migrate(data, NEW)
+    mlflow_backup.take(data, store, "3.18.0", NOW)
     write(data, 2)
     if restored:
-        mlflow_backup.restore(data, store, version, LATER)
+        mlflow_backup.restore(data, store, schemas, LATER)
     else:
-        with pytest.raises(BackupError, match=r"of MLflow 3\.17\.2, and this is 3\.9\.0; restore it with an image"):
-            mlflow_backup.restore(data, store, version, LATER)
+        with pytest.raises(BackupError, match=r"does not know; restore it with an image that has MLflow 3\.18\.0"):
+            mlflow_backup.restore(data, store, schemas, LATER)
     assert values(data) == ([1] if restored else [1, 2])
+
+
+def test_what_was_backed_up_before_an_upgrade_goes_back_with_the_former_mlflow(data: Path, store: Store) -> None:
+    """It is the new MLflow that takes that backup, and the old one that must take it back."""
+    mlflow_backup.take(data, store, "3.18.0", NOW)
+    migrate(data, NEW)
+    write(data, 2)
+    assert mlflow_backup.restore(data, store, {OLD}, LATER).schema == OLD
+    assert values(data) == [1]
+
+
+def test_a_database_of_others_is_not_backed_up(tmp_path: Path, store: Store) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
+        database.execute("CREATE TABLE facts (value INTEGER)")
+    with pytest.raises(BackupError, match=r"mlflow\.db: no database of MLflow's runs: .*; say where it is with --data"):
+        mlflow_backup.take(tmp_path, store, VERSION, NOW)
+    assert mlflow_backup.names(store) == []
 
 
 def test_errors_name_what_and_the_cure(data: Path, store: Store, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match=r"no mlflow\.db to back up; say where it is with --data"):
         mlflow_backup.take(tmp_path, store, VERSION, NOW)
     with pytest.raises(BackupError, match="no backup under backups/; check S3_BUCKET"):
-        mlflow_backup.restore(data, store, VERSION, LATER)
+        mlflow_backup.restore(data, store, SCHEMAS, LATER)
     mlflow_backup.take(data, store, VERSION, NOW)
     with pytest.raises(BackupError, match="--name: no backup yesterday; `backups` lists"):
-        mlflow_backup.restore(data, store, VERSION, LATER, "yesterday")
+        mlflow_backup.restore(data, store, SCHEMAS, LATER, "yesterday")
     with pytest.raises(BackupError, match="taken already in this second"):
         write(data, 2)
         mlflow_backup.take(data, store, VERSION, NOW)
@@ -169,7 +197,7 @@ def test_a_damaged_archive_restores_what_was_backed_up_or_nothing(
     kept = FolderStore(folder / "store")
     kept.create(f"backups/{NAME}.tar.gz", damaged)
     try:
-        mlflow_backup.restore(folder / "data", kept, VERSION, LATER)
+        mlflow_backup.restore(folder / "data", kept, SCHEMAS, LATER)
     except BackupError as error:
         assert "take an older backup" in str(error)
         assert values(folder / "data") == [7]

@@ -12,7 +12,16 @@ from infra.mlflow_server import ServerError
 from lambda_fn.settings import Settings
 
 ADMIN = {"MLFLOW_AUTH_ADMIN_USERNAME": "admin", "MLFLOW_AUTH_ADMIN_PASSWORD": "twelve-or-more"}
+INITIAL = "451aebb31d03"  # the first revision of MLflow's schema
 BUCKET = {"USE_S3": "true", "S3_BUCKET": "eurusd-mlflow-1", "AWS_REGION": "eu-central-1"}
+
+
+def put_database(folder: Path, schema: str) -> None:
+    """A database of MLflow's runs of this revision, without runs."""
+    folder.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        database.execute("INSERT INTO alembic_version VALUES (?)", (schema,))
 
 
 def options(*hosts: str, **variables: str) -> dict[str, str]:
@@ -90,15 +99,13 @@ def test_the_shortest_password_is_mlflows() -> None:
 def test_the_commands_of_backups_say_what_they_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environ = {"STORE_DIR": str(tmp_path / "store")}
     data = tmp_path / "data"
-    data.mkdir()
-    with closing(sqlite3.connect(data / "mlflow.db")) as database, database:
-        database.execute("CREATE TABLE facts (value INTEGER)")
+    put_database(data, INITIAL)
     assert mlflow_server.main(["backup", "--data", str(data)], environ) == 0
     name = capsys.readouterr().out.split()[1]
     assert mlflow_server.main(["backups"], environ) == 0
     assert capsys.readouterr().out.split() == [name]
     assert mlflow_server.main(["restore", "--data", str(data), "--name", name], environ) == 0
-    assert f"restored {name}, of MLflow {mlflow_server.installed()}" in capsys.readouterr().out
+    assert f"restored {name}, taken with MLflow {mlflow_server.installed()}" in capsys.readouterr().out
     with mlflow_backup.held(data):
         assert mlflow_server.main(["restore", "--data", str(data)], environ) == 1
     assert "stop it first" in capsys.readouterr().err
@@ -107,9 +114,7 @@ def test_the_commands_of_backups_say_what_they_did(tmp_path: Path, capsys: pytes
 def test_an_old_database_is_not_served_before_it_is_upgraded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
-        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        database.execute("INSERT INTO alembic_version VALUES ('451aebb31d03')")
+    put_database(tmp_path, INITIAL)
     assert mlflow_server.main(["serve", "--data", str(tmp_path)], ADMIN) == 1
     assert "of another version than MLflow" in capsys.readouterr().err
     assert not (tmp_path / "basic_auth.db").exists()
@@ -117,9 +122,7 @@ def test_an_old_database_is_not_served_before_it_is_upgraded(
 
 def test_an_upgrade_that_fails_says_how_to_go_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A database that is none of MLflow's, of a revision that nobody knows."""
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
-        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        database.execute("INSERT INTO alembic_version VALUES ('of-the-future')")
+    put_database(tmp_path, "of-the-future")
     environ = {"STORE_DIR": str(tmp_path / "store")}
     assert mlflow_server.main(["upgrade", "--data", str(tmp_path)], environ) == 1
     said = capfd.readouterr()
@@ -131,8 +134,7 @@ def test_backups_are_json_and_sqlite_and_nothing_else(tmp_path: Path) -> None:
     """Readable with tar and sqlite3 alone, should there be nothing else."""
     import tarfile
 
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
-        database.execute("CREATE TABLE facts (value INTEGER)")
+    put_database(tmp_path, INITIAL)
     assert mlflow_server.main(["backup", "--data", str(tmp_path)], {"STORE_DIR": str(tmp_path / "store")}) == 0
     (path,) = (tmp_path / "store/backups").iterdir()
     with tarfile.open(path) as archive:

@@ -1,17 +1,19 @@
 """A real MLflow server, its database in a temporary folder and its artifacts in a bucket."""
 
 import http.client
+import json
 import os
 import signal
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.containers import ROOT, free_ports
-from tests.e2e.steps import until
+from tests.e2e.steps import PATIENCE_S, Steps, until
 
 ARTIFACTS = "mlflow-artifacts"  # a bucket of its own, so that tests can empty theirs
 OLD = "3.7.0"
@@ -54,7 +56,38 @@ def running(folder: Path, environ: Mapping[str, str], command: Path = _BIN / "ml
         process.wait()
 
 
-def old_command() -> Path:
+@contextmanager
+def running_old(folder: Path, environ: Mapping[str, str], step: Steps) -> Iterator[MlflowServer]:
+    """A server of version OLD, as `running`."""
+    with ExitStack() as stack:
+        with step(f"MLflow {OLD}: its environment"):
+            command = _old_command()
+        with step(f"MLflow {OLD}: the server starts"):
+            server = stack.enter_context(running(folder, environ, command))
+        yield server
+
+
+def ask(
+    port: int, path: str, login: str = "", headers: Mapping[str, str] | None = None, body: object = None
+) -> tuple[int, str]:
+    """Status and text of the answer to a GET or, with a `body`, to a POST of it; 0 where nobody answers.
+
+    `login` is NAME:PASSWORD.
+    """
+    sent = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
+    sent |= {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body), sent)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def _old_command() -> Path:
     """The `mlflow` of version OLD in an environment of its own, which is made the first time and kept."""
     folder = ROOT / ".venv" / f"mlflow-{OLD}"
     if not (folder / "made").exists():
@@ -78,12 +111,5 @@ def _variables(environ: Mapping[str, str], command: Path) -> dict[str, str]:
 
 
 def _version(port: int) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/version")
-        answer = connection.getresponse()
-        return answer.read().decode() if answer.status == 200 else ""
-    except OSError:
-        return ""
-    finally:
-        connection.close()
+    status, text = ask(port, "/version")
+    return text if status == 200 else ""

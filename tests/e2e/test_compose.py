@@ -1,18 +1,16 @@
 """The whole in containers: S3, MLflow, refresh, the fallback and a job of training, from the compose file."""
 
-import http.client
 import uuid
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e import compose
+from tests.e2e import compose, mlflow_server
 from tests.e2e.compose import FILE, Compose, OneByOne, Stack
 from tests.e2e.containers import docker, free_ports
 from tests.e2e.front import PREDICT, HttpFront, generation
-from tests.e2e.steps import PATIENCE_S, Steps, until
+from tests.e2e.steps import Steps, until
 from tests.serving.server_process import HttpReply
 
 JOB = ("run", "--families", "random_walk,linear_regression", "--first-year", "2026")
@@ -98,11 +96,4 @@ def health(stack: Stack, service: str) -> str:
 
 def models(ports: Mapping[str, str], login: str) -> tuple[int, str]:
     """MLflow's answer when it is asked for its registered models."""
-    headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
-    connection = http.client.HTTPConnection("127.0.0.1", int(ports["MLFLOW_PORT"]), timeout=PATIENCE_S)
-    try:
-        connection.request("GET", MODELS, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
+    return mlflow_server.ask(int(ports["MLFLOW_PORT"]), MODELS, login)

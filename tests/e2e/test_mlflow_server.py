@@ -1,8 +1,7 @@
 """The MLflow server of the stack in a container: who may ask, and its backups, restored after its volume was lost."""
 
-import base64
-import http.client
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from tests.e2e import mlflow_server, training_container
 from tests.e2e.command import training
 from tests.e2e.containers import Container, docker, free_ports
-from tests.e2e.mlflow_server import ARTIFACTS, OLD
+from tests.e2e.mlflow_server import ARTIFACTS
 from tests.e2e.steps import Steps, until
 from tests.seaweedfs import S3Server
 
@@ -47,22 +46,11 @@ class Server:
             docker("stop", "--time=30", container.id)
 
     def ask(self, password: str | None, host: str = "", origin: str = "", body: object = None) -> tuple[int, str]:
-        """Status and text of a search for models, said to be for `host`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        """Status and text of a search for models or, with a `body`, for runs, said to be for `host`."""
         headers = {"Host": host or f"{NAME}:{self.port}", **({"Origin": origin} if origin else {})}
-        if password:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()
-        try:
-            if body is None:
-                connection.request("GET", "/api/2.0/mlflow/registered-models/search?max_results=5", headers=headers)
-            else:
-                text = json.dumps(body)
-                headers["Content-Type"] = "application/json"
-                connection.request("POST", "/api/2.0/mlflow/runs/search", text, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        path = "registered-models/search?max_results=5" if body is None else "runs/search"
+        login = f"admin:{password}" if password else ""
+        return mlflow_server.ask(self.port, f"/api/2.0/mlflow/{path}", login, headers, body)
 
     def environ(self, password: str) -> dict[str, str]:
         """With which training reaches it."""
@@ -77,14 +65,7 @@ class Server:
             yield container
 
     def _healthy(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        return mlflow_server.ask(self.port, "/health")[0] == 200
 
 
 @pytest.fixture
@@ -140,11 +121,7 @@ def test_an_old_servers_databases_are_upgraded_after_a_backup(
     step: Steps, training_image: str, s3_server: S3Server, server_environ: dict[str, str], tmp_path: Path
 ) -> None:
     server = Server(training_image, server_environ, tmp_path / "data")
-    with ExitStack() as stack:
-        with step(f"MLflow {OLD}: its environment"):
-            command = mlflow_server.old_command()
-        with step(f"MLflow {OLD}: the server starts"):
-            old = stack.enter_context(mlflow_server.running(server.data, s3_server.environ(), command))
+    with mlflow_server.running_old(server.data, s3_server.environ(), step) as old:
         client = mlflow_client.MlflowClient(old.uri)
         run = client.create_run(client.create_experiment("kept")).info.run_id
         client.log_metric(run, "pinball", 0.08)
@@ -155,7 +132,7 @@ def test_an_old_servers_databases_are_upgraded_after_a_backup(
     with step("the databases are upgraded"):
         code, said = server.tool("upgrade")
         assert code == 0, said
-    assert "backup " in said
+    (backup,) = re.findall(r"backup (\w+)", said)
     with ExitStack() as stack:
         with step("MLflow in a container: the server starts on them"):
             stack.enter_context(server.running(FIRST))
@@ -164,3 +141,11 @@ def test_an_old_servers_databases_are_upgraded_after_a_backup(
         (found,) = json.loads(text)["runs"]
         assert found["info"]["run_id"] == run
         assert [metric["value"] for metric in found["data"]["metrics"]] == [0.08]
+
+    with step("the way back: the backup of before the upgrade"):
+        code, said = server.tool("restore", "--name", backup)
+        assert code == 0, said
+    code, said = server.tool("serve")
+    assert (code, "of another version than MLflow" in said) == (1, True), said
+    with mlflow_server.running_old(server.data, s3_server.environ(), step) as old:
+        assert mlflow_client.MlflowClient(old.uri).get_run(run).data.metrics == {"pinball": 0.08}

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,12 +30,7 @@ CURE = "publish a version that `python -m training run` made"
 @pytest.fixture(scope="module")
 def old_mlflow(step: Steps, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """An old server, from an environment of its own."""
-    with ExitStack() as stack:
-        with step(f"MLflow {OLD}: its environment"):
-            command = mlflow_server.old_command()
-        with step(f"MLflow {OLD}: the server starts"):
-            folder = tmp_path_factory.mktemp("old-mlflow")
-            server = stack.enter_context(mlflow_server.running(folder, s3_server.environ(), command))
+    with mlflow_server.running_old(tmp_path_factory.mktemp("old-mlflow"), s3_server.environ(), step) as server:
         yield server
 
 

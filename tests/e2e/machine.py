@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from infra import image
 from tests.e2e.containers import docker
 
-BASE = "public.ecr.aws/lambda/python:3.12"
 # Each appends what it was called with, and fails while a file of its name is in /recorded/fails.
 _RECORDER = """#!/bin/bash
 echo "$(basename "$0") $*" >> /recorded/calls
@@ -77,7 +77,7 @@ class Machine:
 @contextmanager
 def machine(script: str) -> Iterator[Machine]:
     """A machine that has not booted yet, with `script` as its user data; removed at the end."""
-    container = docker("create", "--network=none", "--entrypoint=sleep", BASE, "600").strip()
+    container = docker("create", "--network=none", "--entrypoint=sleep", image.base(), "600").strip()
     try:
         docker("start", container)
         found = Machine(container)

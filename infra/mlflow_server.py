@@ -19,7 +19,8 @@ from pathlib import Path
 from infra import mlflow_backup
 from infra.mlflow_backup import BackupError
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store import Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Unavailable
 
 PORT = 5000
 ADMIN = ("MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD")

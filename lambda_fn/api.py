@@ -12,16 +12,17 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.metrics import MetricUnit
 
-from lambda_fn.champion import ForecastError
+from lambda_fn.champion.model import ForecastError
 from lambda_fn.fields import ContractError
-from lambda_fn.forecast import JsonObject
-from lambda_fn.gateway import body_of
-from lambda_fn.last_known_good import NothingToServe
-from lambda_fn.problem import Problem
-from lambda_fn.routes import NO_STORE, ROUTES, index, methods_of
-from lambda_fn.service import Request, Service
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.last_known_good import NothingToServe
+from lambda_fn.store.objects import Store
+from lambda_fn.web.event import body_of
+from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.problem import Problem
+from lambda_fn.web.routes import NO_STORE, ROUTES, index, methods_of
+from lambda_fn.web.service import Request, Service
 
 NAMESPACE = "EurUsdForecast"
 RETRY_AFTER_S = 60  # for what only new prices or a new champion cure

@@ -25,7 +25,7 @@ from datetime import date, datetime
 from typing import Any
 
 from lambda_fn import fields
-from lambda_fn.fields import ContractError as ContractError
+from lambda_fn.fields import ContractError
 from lambda_fn.settings import DEFAULT_PAIR
 
 CONTRACT_VERSION = "1"
@@ -34,6 +34,7 @@ MAX_WINDOW = 10_000
 MAX_HORIZON = 60
 NEEDED_LEVELS = (0.025, 0.5, 0.975)
 ACTIVE_KEY = "serving/active.json"
+DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
 
 
 def _folder(top: str, pair: str) -> str:

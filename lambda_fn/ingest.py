@@ -13,16 +13,18 @@ from typing import Any, Literal, NamedTuple
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from lambda_fn import contract, ecb, fields
-from lambda_fn.business_days import business_days_since
-from lambda_fn.champion import DATE, TARGET_DATE
-from lambda_fn.contract import Active, ContractError
-from lambda_fn.ecb import EcbError
+from lambda_fn import contract, fields
+from lambda_fn.contract import DATE, TARGET_DATE, Active
+from lambda_fn.fields import ContractError
 from lambda_fn.outcome import tell
-from lambda_fn.price_table import parse_tail
-from lambda_fn.price_update import SOURCE, offered_table, update
+from lambda_fn.prices import ecb
+from lambda_fn.prices.business_days import business_days_since
+from lambda_fn.prices.ecb import EcbError
+from lambda_fn.prices.table import parse_tail
+from lambda_fn.prices.update import SOURCE, offered_table, update
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
-from lambda_fn.store import Missing, Store, Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Missing, Store, Unavailable
 
 NAMESPACE = "EurUsdForecast"
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the price file

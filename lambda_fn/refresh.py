@@ -16,14 +16,18 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_fn import contract, fields
-from lambda_fn.acceptance import check_champion
-from lambda_fn.champion import Champion, fetch_file
-from lambda_fn.contract import Active, ContractError, Golden, Pointer
-from lambda_fn.old_form import complete
+from lambda_fn.champion.acceptance import check_champion
+from lambda_fn.champion.cache import fetch_file
+from lambda_fn.champion.inputs import window_inputs
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import Active, Golden, Pointer
+from lambda_fn.fields import ContractError
 from lambda_fn.outcome import tell
-from lambda_fn.price_table import read_table, window_inputs
+from lambda_fn.prices.table import read_table
+from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
-from lambda_fn.store import Missing, Store, Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Missing, Store, Unavailable
 from lambda_fn.triggers import recognise
 
 NAMESPACE = "EurUsdForecast"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
 from tests import seaweedfs
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)

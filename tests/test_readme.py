@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lambda_fn.routes import ROUTES
 from lambda_fn.settings import VARIABLES
+from lambda_fn.web.routes import ROUTES
 from training.__main__ import parser
 
 ROOT = Path(__file__).parents[1]

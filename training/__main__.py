@@ -96,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
     from lambda_fn.settings import Settings, SettingsError, read_dotenv
-    from training.commands import ERRORS, TEMPORARY, run_command
-    from training.context import Context
+    from training.commands.commands import ERRORS, TEMPORARY, run_command
+    from training.commands.context import Context
 
     try:
         os.environ.update(read_dotenv(Path(".env"), os.environ))

@@ -2,7 +2,8 @@
 
 import sys
 
-from lambda_fn import asgi, server
+from lambda_fn.server import __main__ as server
+from lambda_fn.server import asgi
 from tests.benchmarks import constant
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lambda_fn.settings import DEFAULTS, Settings
-from lambda_fn.store import open_store
+from lambda_fn.store.connect import open_store
 from tests import seaweedfs
 from tests.benchmarks.environment import ROOT
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lambda_fn.contract import Active, active_key
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
 from tests.e2e import front, lambda_container
 from tests.e2e.bridge import Bridge, Delivery, wait_for
 from tests.e2e.front import PREDICT, Ask, EmulatorFront

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from lambda_fn.gateway import HttpAnswer, HttpRequest, to_answer, to_event
+from lambda_fn.server.gateway import HttpAnswer, HttpRequest, to_answer, to_event
 from tests.e2e import containers, lambda_container
 from tests.e2e.containers import ROOT, Container
 from tests.e2e.lambda_container import API, LambdaContainer

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.gateway import HttpRequest
-from lambda_fn.problem import MAX_BODY
 from lambda_fn.refresh import activate
+from lambda_fn.server.gateway import HttpRequest
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
+from lambda_fn.web.problem import MAX_BODY
 from tests.e2e import front, sam
 from tests.e2e.front import Ask, HttpFront, get, post
 from tests.e2e.steps import Steps

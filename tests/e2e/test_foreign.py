@@ -9,10 +9,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lambda_fn.champion import Champion
-from lambda_fn.price_table import parse, window_inputs
+from lambda_fn.champion.inputs import window_inputs
+from lambda_fn.champion.model import Champion
+from lambda_fn.prices.table import parse
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
 from tests.e2e import front
 from tests.e2e.bridge import Bridge
 from tests.e2e.deployment import checked_since, deployed

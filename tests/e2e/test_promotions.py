@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
-from lambda_fn.champion import ForecastError
-from lambda_fn.contract import ChampionFile, ContractError, Pointer, active_key, champion_key, history_key
+from lambda_fn.champion.model import ForecastError
+from lambda_fn.contract import ChampionFile, Pointer, active_key, champion_key, history_key
+from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
 from tests.e2e import front, lambda_container
 from tests.e2e.bridge import Bridge, Delivery
 from tests.e2e.command import training

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
 from tests.e2e import front, mlflow_server
 from tests.e2e.bridge import Bridge
 from tests.e2e.command import training
@@ -21,8 +21,8 @@ from tests.e2e.mlflow_server import OLD, MlflowServer
 from tests.e2e.steps import Steps
 from tests.seaweedfs import S3Server
 from tests.training import tracked
-from training.candidate import Registered
-from training.registry import Registry, connect
+from training.export.candidate import Registered
+from training.publishing.registry import Registry, connect
 
 CURE = "publish a version that `python -m training run` made"
 

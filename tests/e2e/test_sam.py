@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.contract import price_key
-from lambda_fn.gateway import to_answer
-from lambda_fn.price_table import parse
-from lambda_fn.store import Store
+from lambda_fn.prices.table import parse
+from lambda_fn.server.gateway import to_answer
+from lambda_fn.store.objects import Store
 from tests.e2e import sam
 from tests.e2e.front import PREDICT, HttpFront, generation, get, post, reply
 from tests.e2e.lambda_container import Invocation

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
 from tests.e2e import training_container
 from tests.e2e.bridge import Bridge
 from tests.e2e.command import training

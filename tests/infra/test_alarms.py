@@ -10,8 +10,8 @@ import pytest
 
 from lambda_fn import api, ingest, refresh
 from lambda_fn.contract import Active, Pointer, serving_key
-from lambda_fn.ecb import EcbError
-from lambda_fn.gateway import LambdaContext
+from lambda_fn.prices.ecb import EcbError
+from lambda_fn.server.gateway import LambdaContext
 from tests.infra.aws_tools import ROOT, stack
 
 OURS = "EurUsdForecast"

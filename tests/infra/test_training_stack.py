@@ -8,7 +8,7 @@ from lambda_fn import contract
 from tests.infra.aws_tools import resources_of
 from tests.infra.test_access import allowed
 from training.__main__ import TRY_AGAIN, parser
-from training.batch import MAX_CHILDREN
+from training.runs.batch import MAX_CHILDREN
 
 STACK = "eurusd-training"
 BUCKET = "eurusd-forecast-123456789012"

@@ -11,7 +11,8 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from lambda_fn.api import create_app
 from lambda_fn.refresh import Activation, activate
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
 from tests.serving import foreign
 from tests.serving.events import event
 

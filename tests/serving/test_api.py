@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from lambda_fn import api as api_module
 from lambda_fn.api import create_app
-from lambda_fn.closes import HIGHEST, LOWEST
 from lambda_fn.contract import active_key, price_key
-from lambda_fn.gateway import LambdaContext
-from lambda_fn.problem import MAX_BODY
-from lambda_fn.series import MAX_SERIES
-from lambda_fn.service import Service
+from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.server.gateway import LambdaContext
+from lambda_fn.web.problem import MAX_BODY
+from lambda_fn.web.series import MAX_SERIES
+from lambda_fn.web.service import Service
 from tests.serving import foreign
 from tests.serving.events import event
 from tests.serving.local_api import LocalApi, local_api

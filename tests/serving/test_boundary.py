@@ -81,7 +81,7 @@ def test_nothing_is_told_to_anybody_else(tmp_path: Path) -> None:
     model.write_bytes(champion_bytes())
     home = tmp_path / "home"
     home.mkdir()
-    code = "import sys; from pathlib import Path; from lambda_fn.champion import Champion\n"
+    code = "import sys; from pathlib import Path; from lambda_fn.champion.model import Champion\n"
     code += "Champion.load(Path(sys.argv[1]).read_bytes())"
     # where it believes to be tested it keeps silent by itself
     silencing = {"CI", "GITHUB_ACTIONS", "TF_BUILD", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"}

@@ -8,8 +8,8 @@ from urllib.request import Request
 
 import pytest
 
-from lambda_fn.bounded_http import Answer, ask
-from lambda_fn.store import Unavailable
+from lambda_fn.registry.bounded_http import Answer, ask
+from lambda_fn.store.objects import Unavailable
 from tests.serving.recorder import Reply, recording
 
 

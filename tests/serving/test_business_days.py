@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.business_days import easter, is_business_day, next_business_days
+from lambda_fn.prices.business_days import easter, is_business_day, next_business_days
 
 DAYS = st.dates(date(1999, 1, 4), date(2100, 12, 31))
 SOURCES = st.sampled_from(["ecb", "csv"])

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from lambda_fn import contract
-from lambda_fn.champion import Champion, ChampionCache, ForecastError
-from lambda_fn.contract import Active, ContractError
-from lambda_fn.last_known_good import NothingToServe
+from lambda_fn.champion.cache import ChampionCache
+from lambda_fn.champion.model import Champion, ForecastError
+from lambda_fn.contract import Active
+from lambda_fn.fields import ContractError
 from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
-from lambda_fn.store import FolderStore, Store, Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.last_known_good import NothingToServe
+from lambda_fn.store.objects import Store, Unavailable
 from tests.serving import foreign
 
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn import contract
-from lambda_fn.contract import Active, ChampionFile, ContractError, Golden, Metadata, Pointer
+from lambda_fn.contract import Active, ChampionFile, Golden, Metadata, Pointer
+from lambda_fn.fields import ContractError
 from tests.serving import foreign
 
 GOLDEN = Path(__file__).with_name("best_model_info.json").read_bytes()

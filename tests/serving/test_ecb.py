@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn import ecb
-from lambda_fn.ecb import EcbError, Rates
+from lambda_fn.prices import ecb
+from lambda_fn.prices.ecb import EcbError, Rates
 from tests.serving import ecb_server
 from tests.serving.ecb_server import Bank, zipped
 

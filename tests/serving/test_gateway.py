@@ -8,7 +8,8 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.gateway import Event, HttpRequest, body_of, to_answer, to_event
+from lambda_fn.server.gateway import Event, HttpRequest, to_answer, to_event
+from lambda_fn.web.event import body_of
 from tests.serving import events
 from tests.serving.local_api import START
 

@@ -16,15 +16,18 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lambda_fn import contract, ecb, ingest
-from lambda_fn.business_days import business_days_since
-from lambda_fn.ecb import EcbError
-from lambda_fn.gateway import LambdaContext
+from lambda_fn import contract, ingest
 from lambda_fn.ingest import Ingested, Refused, declared_columns
-from lambda_fn.price_table import parse
+from lambda_fn.prices import ecb
+from lambda_fn.prices.business_days import business_days_since
+from lambda_fn.prices.ecb import EcbError
+from lambda_fn.prices.table import parse
 from lambda_fn.refresh import activate
+from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.settings import Settings
-from lambda_fn.store import FolderStore, Store, Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.objects import Store, Unavailable
 from tests.serving import ecb_server, foreign
 from tests.serving.ecb_server import DAYS, Bank, history, rates, zipped
 

@@ -19,22 +19,24 @@ from onnx import TensorProto, helper
 from sklearn.dummy import DummyRegressor
 
 from lambda_fn import contract
-from lambda_fn.champion import Champion
-from lambda_fn.contract import Active, ContractError, Golden, Pointer
-from lambda_fn.mlflow_rest import MlflowServer
-from lambda_fn.old_form import complete
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import Active, Golden, Pointer
+from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.registry.mlflow_rest import MlflowServer
+from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store, Unavailable
 from tests import seaweedfs
 from tests.serving import foreign, mlflow_process
 from tests.serving.recorder import Asked, Recorder, Reply, recording
 from tests.training import tracked
-from training import registry
-from training.candidate import Registered
-from training.experiment import log_run
-from training.registry import Registry
-from training.selection import Selection
+from training.evaluation.selection import Selection
+from training.export.candidate import Registered
+from training.publishing import registry
+from training.publishing.experiment import log_run
+from training.publishing.registry import Registry
 
 OLD = Path(__file__).with_name("best_model_info_old.json").read_bytes()
 POINTER = "models/best_model_info.json"

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from lambda_fn.champion import Champion
-from lambda_fn.contract import MAX_MODEL_BYTES, ContractError
-from lambda_fn.onnx_file import check_allowed
+from lambda_fn.champion.model import Champion
+from lambda_fn.champion.onnx_file import check_allowed
+from lambda_fn.contract import MAX_MODEL_BYTES
+from lambda_fn.fields import ContractError
 from tests.serving import foreign
 
 GOOD = foreign.champion_bytes(extra=["eurjpy"], dated=True)

@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
-from lambda_fn import openapi
-from lambda_fn.routes import ROUTES
-from lambda_fn.service import DOCUMENT
+from lambda_fn.web import openapi
+from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.service import DOCUMENT
 from tests.serving import foreign
 from tests.serving.events import event
 from tests.serving.local_api import LocalApi, local_api
@@ -48,7 +48,9 @@ def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_the_committed_file_is_the_current_one_and_is_served(api: LocalApi) -> None:
-    assert Path(DOCUMENT).read_text() == openapi.text(), "run python -m lambda_fn.openapi > lambda_fn/openapi.json"
+    assert Path(DOCUMENT).read_text() == openapi.text(), (
+        "run python -m lambda_fn.web.openapi > lambda_fn/web/openapi.json"
+    )
     assert api.get("/openapi.json").json == openapi.document()
 
 

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store import Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Unavailable
 
 BUSY = 2  # answers of 503 before the object comes
 

@@ -9,21 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.champion import Champion
-from lambda_fn.contract import ContractError, price_key
-from lambda_fn.last_known_good import NothingToServe
-from lambda_fn.price_table import (
-    PriceCache,
-    Table,
-    days_since_1970,
-    parse,
-    parse_tail,
-    read_table,
-    serialise,
-    window_inputs,
-)
+from lambda_fn.champion.inputs import days_since_1970, window_inputs
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import price_key
+from lambda_fn.fields import ContractError
+from lambda_fn.prices.cache import PriceCache
+from lambda_fn.prices.table import Table, parse, parse_tail, read_table, serialise
 from lambda_fn.settings import Settings
-from lambda_fn.store import Blob, FolderStore, Store
+from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.last_known_good import NothingToServe
+from lambda_fn.store.objects import Blob, Store
 from tests.serving import foreign
 
 KEY = price_key("EURUSD", "ecb")

@@ -21,13 +21,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract, refresh
-from lambda_fn.acceptance import check_live
-from lambda_fn.champion import Champion
-from lambda_fn.contract import Active, ContractError, Pointer
-from lambda_fn.price_table import Table
+from lambda_fn.champion.acceptance import check_live
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import Active, Pointer
+from lambda_fn.fields import ContractError
+from lambda_fn.prices.table import Table
 from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
 from tests.serving import foreign
 
 ROOT = Path(__file__).parents[2]

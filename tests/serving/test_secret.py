@@ -12,9 +12,9 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn import secret
-from lambda_fn.secret import Keys, Login, login, sign
-from lambda_fn.store import Unavailable
+from lambda_fn.registry import secret
+from lambda_fn.registry.secret import Keys, Login, login, sign
+from lambda_fn.store.objects import Unavailable
 from tests.serving.recorder import Asked, Recorder, Reply, recording
 
 NOW = datetime(2026, 10, 30, 17, 0, 5, tzinfo=UTC)

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambda_fn.asgi import MAX_READ, Gateway
-from lambda_fn.gateway import body_of
-from lambda_fn.problem import MAX_BODY
 from lambda_fn.refresh import activate
-from lambda_fn.server import Refresher
+from lambda_fn.server.asgi import MAX_READ, Gateway
+from lambda_fn.server.refresher import Refresher
 from lambda_fn.settings import Settings
-from lambda_fn.store import open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.web.event import body_of
+from lambda_fn.web.problem import MAX_BODY
 from tests.serving import foreign
 from tests.serving.local_api import START
 from tests.serving.server_process import command, running, until, variables

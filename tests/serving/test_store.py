@@ -12,7 +12,9 @@ import pytest
 from obstore.store import S3Store
 
 from lambda_fn.settings import Settings
-from lambda_fn.store import FolderStore, Missing, Store, Unavailable, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.objects import Missing, Store, Unavailable
 from tests import seaweedfs
 
 KEY = "serving/active.json"

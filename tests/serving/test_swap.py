@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
-from lambda_fn.champion import Champion
+from lambda_fn.champion.inputs import window_inputs
+from lambda_fn.champion.model import Champion
 from lambda_fn.contract import ChampionFile, champion_key
-from lambda_fn.price_table import Table, parse, window_inputs
-from lambda_fn.question import intervals_of
-from lambda_fn.store import Store
+from lambda_fn.prices.table import Table, parse
+from lambda_fn.store.objects import Store
+from lambda_fn.web.question import intervals_of
 from tests.serving import foreign
 from tests.serving.server_process import Server, ask, running, until
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lambda_fn.champion import Champion
+from lambda_fn.champion.model import Champion
 from lambda_fn.contract import price_key
-from lambda_fn.price_table import parse
+from lambda_fn.prices.table import parse
 from lambda_fn.settings import Settings
-from lambda_fn.store import open_store
+from lambda_fn.store.connect import open_store
 from tests.serving import foreign, unknown_models
 from tests.serving.server_process import Server, running, until
 

@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from training.prices import PriceTable, load
+from training.prices.table import PriceTable, load
 
 
 @pytest.fixture(scope="session")

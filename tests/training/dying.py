@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
-from lambda_fn.store import FolderStore
+from lambda_fn.store.folder import FolderStore
 from tests.training import tracked
 
 KILLED = 9

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from training.baselines import BASELINES, constant, evaluate_baselines, ewma, garch, log_returns
-from training.evaluation import Forecasts, Split, walk_forward
-from training.scores import score
-from training.windows import HORIZON, LEVELS
+from training.evaluation.baselines import BASELINES, constant, evaluate_baselines, ewma, garch, log_returns
+from training.evaluation.scores import score
+from training.evaluation.walk_forward import Forecasts, Split, walk_forward
+from training.prices.windows import HORIZON, LEVELS
 
 # No shrinking: an example takes a fifth of a second, and the first that fails says enough.
 law = settings(deadline=None, max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])

@@ -11,9 +11,9 @@ from moto import mock_aws
 from moto.batch.models import batch_backends
 
 from lambda_fn.settings import DEFAULTS
-from training import batch
 from training.__main__ import main
-from training.batch import BatchError, Counts, Jobs
+from training.runs import batch
+from training.runs.batch import BatchError, Counts, Jobs
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
 from tests.serving.foreign import put
 from tests.training import tracked
-from training import registry
-from training.candidate import Registered
-from training.cleaning import Plan, execute, plan
-from training.registry import Registry
+from training.export.candidate import Registered
+from training.publishing import registry
+from training.publishing.cleaning import Plan, execute, plan
+from training.publishing.registry import Registry
 
 EMPTY = Plan((), (), (), None, ())
 

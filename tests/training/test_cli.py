@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from training.__main__ import TRY_AGAIN, main, parser
-from training.windows import complete_origins, windows
+from training.prices.windows import complete_origins, windows
 
 SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025")
 BASELINES = {"constant", "ewma", "garch"}

@@ -8,13 +8,13 @@ from http.server import ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from lambda_fn import ecb as ecb_file
-from lambda_fn.price_update import offered_table, update
+from lambda_fn.prices import ecb as ecb_file
+from lambda_fn.prices.update import offered_table, update
 from tests.serving import ecb_server
 from tests.serving.ecb_server import Answer, Bank, zipped
-from training import ecb_rates
-from training.price_checks import PriceError
-from training.prices import PriceTable, load
+from training.prices import ecb as ecb_rates
+from training.prices.checks import PriceError
+from training.prices.table import PriceTable, load
 
 TODAY = date(2050, 1, 3)
 NEWEST = date(2049, 12, 31)  # a Friday after everything that a package will embed for a while

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from scipy import stats
 
-from lambda_fn.business_days import next_business_days
 from lambda_fn.contract import CONTRACT_VERSION, Metadata
-from training import metrics
-from training.baselines import evaluate_baselines, log_returns
-from training.evaluation import (
+from lambda_fn.prices.business_days import next_business_days
+from training.evaluation import metrics
+from training.evaluation.baselines import evaluate_baselines, log_returns
+from training.evaluation.scores import score, skill_by_year
+from training.evaluation.walk_forward import (
     MINIMUM_TRAIN,
     Forecasts,
     Split,
@@ -26,8 +27,7 @@ from training.evaluation import (
     walk,
     walk_forward,
 )
-from training.scores import score, skill_by_year
-from training.windows import HORIZON, LEVELS, WINDOW, targets
+from training.prices.windows import HORIZON, LEVELS, WINDOW, targets
 
 Array = NDArray[np.float64]
 

@@ -14,14 +14,14 @@ import onnx
 import pandas as pd
 import pytest
 
-from lambda_fn.champion import Champion
-from lambda_fn.onnx_file import check_allowed
-from training.export import CHECKED, ExportError, build, check, describe, export
-from training.family import Fitted, Model, fit
-from training.keras_core import fit_network
-from training.models import FAMILIES
+from lambda_fn.champion.model import Champion
+from lambda_fn.champion.onnx_file import check_allowed
+from training.export.graph import CHECKED, ExportError, build, check, describe, export
+from training.models.families import FAMILIES
+from training.models.family import Fitted, Model, fit
+from training.models.keras_core import fit_network
 from training.models.lstm import NETWORK
-from training.windows import LEVELS, complete_origins, windows
+from training.prices.windows import LEVELS, complete_origins, windows
 
 NAMES = sorted(FAMILIES)
 

@@ -11,7 +11,7 @@ import mlflow
 import pytest
 
 from lambda_fn.settings import DEFAULTS
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
 from training.__main__ import main
 
 SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025", "--span", "2")

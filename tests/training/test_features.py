@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.features import FEATURES, feature, stack
-from training.windows import WINDOW, complete_origins, windows
+from training.models.features import FEATURES, feature, stack
+from training.prices.windows import WINDOW, complete_origins, windows
 
 REFERENCE = {
     "Return": lambda close: close.pct_change(),

@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from tests.training.workers import dies_always, dies_at_first
-from training import pipeline
 from training.console import Stages
-from training.ensemble import average
-from training.local import run_here, run_workers
-from training.plan import Job, Task, cutoffs, tasks
-from training.prices import PriceTable
-from training.work import Result
+from training.export.ensemble import average
+from training.prices.table import PriceTable
+from training.runs import pipeline
+from training.runs.local import run_here, run_workers
+from training.runs.plan import Job, Task, cutoffs, tasks
+from training.runs.work import Result
 
 FAMILIES = ("random_walk", "linear_regression", "lstm")
 
@@ -161,7 +161,7 @@ def test_a_task_describes_itself() -> None:
 
 
 def test_members_of_two_kinds_are_not_averaged(here: Sequence[Result]) -> None:
-    from training.export import ExportError
+    from training.export.graph import ExportError
 
     with pytest.raises(ExportError, match="members differ in their metadata"):
         average([here[0].refits[0].model, here[-1].refits[0].model])

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.evaluation import walk_forward
-from training.models import FAMILIES
-from training.plan import Job, columns
-from training.prices import PriceTable
-from training.work import at_cutoff
+from training.evaluation.walk_forward import walk_forward
+from training.models.families import FAMILIES
+from training.prices.table import PriceTable
+from training.runs.plan import Job, columns
+from training.runs.work import at_cutoff
 
 ROWS = 1000  # the first cutoffs of a short history: fits are quick there
 
@@ -52,7 +52,7 @@ def test_the_champion_of_a_cutoff_knows_the_cutoff(name: str, prices: pd.DataFra
 
 
 def test_a_refit_names_only_the_rows_that_it_knew(prices: pd.DataFrame) -> None:
-    from lambda_fn.champion import Champion
+    from lambda_fn.champion.model import Champion
 
     split = next(walk_forward(prices.iloc[:ROWS], 2001))
     metadata = Champion.load(at_cutoff(job(prices), FAMILIES["random_walk"], split.train).model).metadata

@@ -12,9 +12,9 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.tsa.stattools import diebold_mariano_test
 
-from training import metrics
-from training.metrics import Array
-from training.windows import HORIZON, LEVELS
+from training.evaluation import metrics
+from training.evaluation.metrics import Array
+from training.prices.windows import HORIZON, LEVELS
 
 law = settings(deadline=None, max_examples=60)
 

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from statsmodels.tsa.arima.model import ARIMA
 
-from training.family import Model, derive_seed, fit
-from training.features import stack
-from training.keras_core import import_keras, train
-from training.models import FAMILIES
 from training.models.arima import PERCENT, predictor
+from training.models.families import FAMILIES
+from training.models.family import Model, derive_seed, fit
+from training.models.features import stack
+from training.models.keras_core import import_keras, train
 from training.models.linear_regression import FEATURES
 from training.models.lstm import NETWORK
-from training.windows import HORIZON, WINDOW, complete_origins, targets, windows
+from training.prices.windows import HORIZON, WINDOW, complete_origins, targets, windows
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.price_checks import PriceError, check
-from training.price_file import read_rows
+from training.prices.checks import PriceError, check
+from training.prices.file import read_rows
 
 TODAY = date(2024, 6, 28)
 Cells = list[list[str]]  # [date, close] by row, oldest first; row 0 is line 2 of the file

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.price_table import serialise
+from lambda_fn.prices.table import serialise
 from lambda_fn.settings import Settings
-from lambda_fn.store import FolderStore, Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.objects import Store
 from tests.training.test_price_checks import TODAY, Cells, clean
-from training.price_checks import PriceError
-from training.prices import PriceTable, load, store_prices
+from training.prices.checks import PriceError
+from training.prices.table import PriceTable, load, store_prices
 
 FORMS = ["%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d 00:00:00"]
 SMALL = "Date,Close\n2024-06-25,1.07\n2024-06-26,1.08\n2024-06-27,1.09\n"

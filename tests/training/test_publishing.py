@@ -16,18 +16,21 @@ import numpy as np
 import pytest
 
 from lambda_fn import contract, refresh
-from lambda_fn.champion import Champion, ChampionCache
+from lambda_fn.champion.cache import ChampionCache
+from lambda_fn.champion.model import Champion
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
 from tests.serving import foreign
 from tests.training import tracked
 from tests.training.tracked import NOW, publish
-from training import promotion, publishing, registry
-from training.candidate import Registered
-from training.promotion import PublishError
-from training.publishing import golden_windows, move_aliases, publish_version, rollback
-from training.registry import Registry, RegistryError
+from training.export.candidate import Registered
+from training.publishing import promotion, registry
+from training.publishing import publish as publishing
+from training.publishing.promotion import PublishError
+from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
+from training.publishing.registry import Registry, RegistryError
 
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[2]

@@ -24,14 +24,15 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lambda_fn.champion import Champion
-from lambda_fn.price_table import parse, window_inputs
+from lambda_fn.champion.inputs import window_inputs
+from lambda_fn.champion.model import Champion
+from lambda_fn.prices.table import parse
 from tests.serving import foreign
 from tests.training import tracked
-from training import experiment, registry
-from training.candidate import Candidate, Registered
-from training.registry import Registry, RegistryError
-from training.selection import Selection
+from training.evaluation.selection import Selection
+from training.export.candidate import Candidate, Registered
+from training.publishing import experiment, registry
+from training.publishing.registry import Registry, RegistryError
 
 START_S = 180.0
 Found = tuple[Registry, dict[str, Registered]]

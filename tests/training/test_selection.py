@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.baselines import BASELINES
-from training.selection import TIE, honesty, relative_pinball, select
-from training.windows import HORIZON
+from training.evaluation.baselines import BASELINES
+from training.evaluation.selection import TIE, honesty, relative_pinball, select
+from training.prices.windows import HORIZON
 
 law = settings(deadline=None, max_examples=100)
 

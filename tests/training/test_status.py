@@ -11,15 +11,16 @@ from mlflow.exceptions import MlflowException
 from lambda_fn.contract import Pointer, active_key
 from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store, open_store
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
 from tests.serving import foreign
 from tests.training import tracked
 from tests.training.tracked import NOW, publish
-from training import registry
-from training.candidate import Registered
-from training.publishing import move_aliases
-from training.registry import Registry, RegistryError
-from training.status import status
+from training.export.candidate import Registered
+from training.publishing import registry
+from training.publishing.publish import move_aliases
+from training.publishing.registry import Registry, RegistryError
+from training.publishing.status import status
 
 POINTER_KEY = "models/best_model_info.json"
 

@@ -6,8 +6,8 @@ import pytest
 from arch.univariate import GARCH, StudentsT, ZeroMean
 from scipy import stats
 
-from training.volatility import DECAY, PERCENT, ewma_head, fit_garch, fit_head, truncation
-from training.windows import HORIZON, LEVELS, complete_origins, windows
+from training.models.volatility import DECAY, PERCENT, ewma_head, fit_garch, fit_head, truncation
+from training.prices.windows import HORIZON, LEVELS, complete_origins, windows
 
 
 def log_returns(prices: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

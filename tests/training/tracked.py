@@ -13,18 +13,18 @@ from typing import Any
 import mlflow
 import pandas as pd
 
-from lambda_fn.champion import Champion
+from lambda_fn.champion.model import Champion
 from lambda_fn.contract import price_key
 from lambda_fn.settings import Settings
-from lambda_fn.store import Store
+from lambda_fn.store.objects import Store
 from tests.serving import foreign
-from training import publishing
-from training.candidate import Candidate, Registered
-from training.experiment import log_run
-from training.promotion import MoveAliases, Published
-from training.publishing import golden_windows, keep_aliases
-from training.registry import Registry, connect, set_aliases
-from training.selection import Selection
+from training.evaluation.selection import Selection
+from training.export.candidate import Candidate, Registered
+from training.publishing import publish as publishing
+from training.publishing.experiment import log_run
+from training.publishing.promotion import MoveAliases, Published
+from training.publishing.publish import golden_windows, keep_aliases
+from training.publishing.registry import Registry, connect, set_aliases
 
 MODEL_TYPES = {"arima": "ARIMA", "lstm": "LSTM", "random_walk": "RandomWalk"}
 RANKING = ("lstm", "arima", "random_walk")

@@ -4,8 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from training.plan import Job, Task
-from training.work import Result, work
+from training.runs.plan import Job, Task
+from training.runs.work import Result, work
 
 
 def dies_at_first(folder: Path, job: Job, task: Task) -> Result:

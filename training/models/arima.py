@@ -13,9 +13,9 @@ from scipy.linalg import solve_toeplitz
 from statsmodels.tsa.arima.model import ARIMA
 from statsmodels.tsa.arima_process import ArmaProcess
 
-from training.family import Family, Fitted, Sample
-from training.features import Array, Window, log_return
-from training.windows import HORIZON, WINDOW
+from training.models.family import Family, Fitted, Sample
+from training.models.features import Array, Window, log_return
+from training.prices.windows import HORIZON, WINDOW
 
 # Daily returns are close to white noise: more lags fit noise, and (0, 1, 0) is the random walk, a family of its own.
 ORDERS = ((1, 0), (0, 1), (1, 1), (2, 0), (0, 2))

@@ -4,8 +4,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from training.family import Family, Fitted, Sample
-from training.features import Array, Window, stack
+from training.models.family import Family, Fitted, Sample
+from training.models.features import Array, Window, stack
 
 FEATURES = ("Return", "MA_5", "Lag_1", "Lag_2", "Lag_3", "Lag_5")
 

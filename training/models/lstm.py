@@ -5,8 +5,8 @@ Long short-term memory: Hochreiter & Schmidhuber (1997), doi:10.1162/neco.1997.9
 
 from functools import partial
 
-from training.family import Family
-from training.keras_core import Network, fit_network
+from training.models.family import Family
+from training.models.keras_core import Network, fit_network
 
 FEATURES = ("Return",)
 NETWORK = Network(

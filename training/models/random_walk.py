@@ -1,7 +1,7 @@
 """The random walk: no change is expected. What every other family has to beat."""
 
-from training.family import Family, Fitted, Sample
-from training.features import Array, Window
+from training.models.family import Family, Fitted, Sample
+from training.models.features import Array, Window
 
 
 def fit(sample: Sample) -> Fitted:

@@ -1,0 +1,69 @@
+"""The active champion in memory: fetched, checked again when it is old, swapped when there is a newer one."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from lambda_fn import contract
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import Active
+from lambda_fn.fields import ContractError
+from lambda_fn.settings import Settings
+from lambda_fn.store.last_known_good import LastKnownGood
+from lambda_fn.store.objects import Store
+
+
+class Serving(NamedTuple):
+    """What answers requests: `checked_at` (UTC) is when the store was last seen, `stale` when it failed since."""
+
+    champion: Champion
+    active: Active
+    checked_at: datetime
+    stale: bool
+
+
+class _Loaded(NamedTuple):
+    champion: Champion
+    active: Active
+    etag: str
+
+
+class ChampionCache:
+    """Keeps the active champion in memory, looks for a newer one when its copy is older than CHAMPION_MAX_AGE_S,
+    and keeps the old one when the newer cannot be fetched or is not what the pointer says."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._key = contract.active_key(settings.pair)
+        self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock)
+
+    def current(self) -> Serving:
+        """Raises NothingToServe with the seconds after which to ask again."""
+        loaded, checked_at, stale = self._known.current()
+        return Serving(loaded.champion, loaded.active, datetime.fromtimestamp(checked_at, UTC), stale)
+
+    def _fetch(self, held: _Loaded | None) -> _Loaded:
+        blob = self._store.read(self._key, held.etag) if held else self._store.read(self._key)
+        if held and blob is None:
+            return held
+        assert blob is not None
+        active = Active.parse(blob.data)
+        if held and held.champion.sha256 == active.champion.sha256:
+            return _Loaded(held.champion, active, blob.etag)
+        return _Loaded(fetch_champion(self._store, active.serving_key, active.champion.sha256), active, blob.etag)
+
+
+def fetch_champion(store: Store, key: str, sha256: str) -> Champion:
+    """Reads and loads a champion file; raises Missing, Unavailable, or ContractError when it is another file."""
+    data = fetch_file(store, key, sha256)
+    return Champion.load(data)
+
+
+def fetch_file(store: Store, key: str, sha256: str) -> bytes:
+    """The bytes under `key`; raises ContractError when their digest is another."""
+    blob = store.read(key)
+    found = hashlib.sha256(blob.data).hexdigest()
+    if found != sha256:
+        raise ContractError(f"{key}: its sha256 is {found}, the pointer says {sha256}; publish it again")
+    return blob.data

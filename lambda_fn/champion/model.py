@@ -1,0 +1,144 @@
+"""The champion: prices in, forecast distribution out, whatever is inside its ONNX file."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from lambda_fn.champion.onnx_file import check_allowed
+from lambda_fn.contract import DATE, TARGET_DATE, Metadata
+from lambda_fn.fields import ContractError
+
+# onnxruntime has no common base for its errors; the built-in two come from its Python layer.
+_RUN_ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    RuntimeError,
+    ValueError,
+)
+
+
+class ForecastError(Exception):
+    """The champion gave no forecast for these inputs; the message says which and why."""
+
+
+class Forecast(NamedTuple):
+    """Prices, float64: quantiles [batch, horizon, levels], non-decreasing over levels; mean [batch, horizon]."""
+
+    quantiles: NDArray[np.float64]
+    mean: NDArray[np.float64]
+
+
+class Champion:
+    """One loaded champion file. `columns` are the price columns that it wants, `close` first."""
+
+    def __init__(self, session: ort.InferenceSession, metadata: Metadata, sha256: str) -> None:
+        names = [node.name for node in session.get_inputs()]
+        self.metadata = metadata
+        self.sha256 = sha256
+        self.columns = ("close", *(name for name in names if name not in ("close", DATE, TARGET_DATE)))
+        self.wants_date = DATE in names
+        self.wants_target_date = TARGET_DATE in names
+        self._session = session
+
+    @classmethod
+    def load(cls, data: bytes) -> "Champion":
+        """Checks the file, makes a session of one thread and runs it once on made-up prices.
+
+        Raises ContractError for anything that the contract does not allow.
+        """
+        check_allowed(data)
+        try:
+            session = ort.InferenceSession(
+                data, _session_options(), providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            props = session.get_modelmeta().custom_metadata_map
+            inputs = {node.name: (node.type, node.shape) for node in session.get_inputs()}
+            outputs = {node.name for node in session.get_outputs()}
+        except _RUN_ERRORS as error:
+            raise ContractError(f"champion: onnxruntime cannot load it: {_first_line(error)}") from error
+        metadata = Metadata.parse(props)
+        _check_signature(inputs, outputs, metadata)
+        champion = cls(session, metadata, hashlib.sha256(data).hexdigest())
+        champion._try_out()
+        return champion
+
+    def forecast(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
+        """Of a batch: each price column float64 [batch, window], oldest first, and `date` int64 [batch, window]
+        and `target_date` int64 [batch, horizon] in days since 1970-01-01 where the champion wants them.
+
+        Raises ForecastError when an input is missing or misshapen, or the forecast is not finite.
+        """
+        forecast = self._run(inputs)
+        if not (np.isfinite(forecast.quantiles).all() and np.isfinite(forecast.mean).all()):
+            raise ForecastError("the champion's forecast for these prices is not finite; check the prices")
+        return forecast
+
+    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
+        try:
+            quantiles, mean = self._session.run(["quantiles", "mean"], dict(inputs))
+        except _RUN_ERRORS as error:
+            raise ForecastError(f"the champion cannot run on these inputs: {_first_line(error)}") from error
+        return Forecast(np.asarray(quantiles), np.asarray(mean))
+
+    def _try_out(self) -> None:
+        """Two windows at once: declared output shapes are not to be trusted, a batch of one could hide a fixed one."""
+        batch, window, horizon = 2, self.metadata.window, self.metadata.horizon
+        prices = np.tile(1 + 0.01 * np.sin(np.arange(float(window))), (batch, 1))
+        inputs: dict[str, NDArray[Any]] = {name: prices for name in self.columns}
+        if self.wants_date:
+            inputs[DATE] = np.tile(np.arange(window, dtype=np.int64), (batch, 1))
+        if self.wants_target_date:
+            inputs[TARGET_DATE] = np.tile(np.arange(window, window + horizon, dtype=np.int64), (batch, 1))
+        try:
+            forecast = self._run(inputs)
+        except ForecastError as error:
+            raise ContractError(f"champion: {error}") from error
+        _check_output("quantiles", forecast.quantiles, (batch, horizon, len(self.metadata.levels)))
+        _check_output("mean", forecast.mean, (batch, horizon))
+
+
+def _session_options() -> ort.SessionOptions:
+    """One thread that does not spin: a forecast takes 0.1 ms, and a process serves one request at a time."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    return options
+
+
+def _check_signature(inputs: Mapping[str, tuple[str, list[Any]]], outputs: set[str], metadata: Metadata) -> None:
+    if "close" not in inputs:
+        raise ContractError(f"champion: its inputs are {', '.join(inputs) or 'none'}; one must be close")
+    for name, (kind, shape) in inputs.items():
+        wanted = "tensor(int64)" if name in (DATE, TARGET_DATE) else "tensor(double)"
+        length = metadata.horizon if name == TARGET_DATE else metadata.window
+        if kind != wanted:
+            raise ContractError(f"champion: input {name} is {kind}; it must be {wanted}")
+        if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != length):
+            raise ContractError(f"champion: input {name} has shape {shape}; it must be [batch, {length}]")
+    missing = {"quantiles", "mean"} - outputs
+    if missing:
+        raise ContractError(f"champion: it has no output {' and '.join(sorted(missing))}; export it with both")
+
+
+def _check_output(name: str, found: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if found.dtype != np.float64 or found.shape != shape:
+        raise ContractError(
+            f"champion: output {name} is {found.dtype} {list(found.shape)} for a batch of {shape[0]}; "
+            f"it must be float64 {list(shape)}"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

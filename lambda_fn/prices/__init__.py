@@ -1,0 +1,1 @@
+"""Price files of the store, the European Central Bank's rates, and the days on which there are prices."""

@@ -1,0 +1,148 @@
+"""Price files of the store: `prices/<PAIR>-<source>.csv`, written whole, read from their end."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_fn.contract import price_key
+from lambda_fn.fields import ContractError
+from lambda_fn.store.objects import Blob, Store, Unavailable
+
+BYTES_A_ROW = 400  # the ECB's widest table, of 41 currencies, has 350
+HEADER_BYTES = 4096
+
+
+class Table(NamedTuple):
+    """Rows of a price file: dates ascending, each column float64 [rows], NaN where the file has no price."""
+
+    dates: list[date]
+    columns: dict[str, NDArray[np.float64]]
+
+
+def serialise(dates: Sequence[date], columns: Mapping[str, Sequence[float]]) -> bytes:
+    """The price file: UTF-8, LF, header `date,close` and the other columns sorted, shortest decimals that give the
+    same float64 back, an empty cell for NaN. Raises ContractError unless dates ascend and columns fit them."""
+    if "close" not in columns:
+        raise ContractError("prices: no column close; add it")
+    names = ["close", *sorted(name for name in columns if name != "close")]
+    for name in names:
+        if len(columns[name]) != len(dates):
+            raise ContractError(f"prices: {len(columns[name])} values of {name} for {len(dates)} dates")
+    with _naming("prices"):
+        _check_ascending(dates)
+    lines = [",".join(["date", *names])]
+    for day, *values in zip(dates, *(columns[name] for name in names), strict=True):
+        lines.append(",".join([day.isoformat(), *(_decimal(value) for value in values)]))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def parse(data: bytes) -> Table:
+    """A whole price file; raises ContractError naming the row."""
+    header, _, body = data.partition(b"\n")
+    with _naming("prices"):
+        return parse_tail(body, len(body), parse_header(header))
+
+
+def parse_header(line: bytes) -> list[str]:
+    """The names after `date`; raises ContractError unless the first is `close`."""
+    names = line.decode("utf-8", "replace").rstrip("\r").split(",")
+    if names[:2] != ["date", "close"]:
+        raise ContractError(f"the header is {','.join(names)[:60]!r}; it must begin with date,close")
+    return names[1:]
+
+
+def parse_tail(tail: bytes, rows: int, names: Sequence[str], wanted: Sequence[str] | None = None) -> Table:
+    """The last `rows` whole rows of `tail` (fewer when it has fewer), whose columns after the date are `names` and
+    perhaps more; only the columns `wanted` are read (None: all). Raises ContractError naming the row's date."""
+    lines = tail.decode("utf-8", "replace").split("\n")
+    lines = [line for line in lines if line][-rows:] if rows else []
+    cells = [line.rstrip("\r").split(",") for line in lines]
+    dates = [_date(row[0]) for row in cells]
+    _check_ascending(dates)
+    columns = {
+        name: np.array([_price(row, i + 1, name) for row in cells], dtype=np.float64)
+        for i, name in enumerate(names)
+        if wanted is None or name in wanted
+    }
+    return Table(dates, columns)
+
+
+def read_table(store: Store, pair: str, source: str, rows: int, columns: Sequence[str] = ("close",)) -> Table:
+    """The last `rows` rows of the pair's price file from `source`, the columns asked for.
+
+    Reads the end of the file only. Raises Missing, Unavailable, and ContractError when the file is wrong, has too few
+    rows or has no such column.
+    """
+    key = price_key(pair, source)
+    header, tail = _header_and_tail(store, key, rows, set(columns) - {"close"} != set())
+    with _naming(key):
+        names = parse_header(header) if header is not None else ["close"]
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise ContractError(f"no column {', '.join(missing)}; it has {', '.join(names)}")
+        table = parse_tail(tail, rows, names, columns)
+        if len(table.dates) < rows:
+            raise ContractError(f"{len(table.dates)} rows, the champion needs {rows}; add older prices")
+    return table
+
+
+def _header_and_tail(store: Store, key: str, rows: int, with_header: bool) -> tuple[bytes | None, bytes]:
+    """The header's line (None when not asked for) and at least `rows` whole rows where the file has them."""
+    for _ in range(2):
+        head = store.head(key, HEADER_BYTES) if with_header else None
+        tail = _tail(store, key, rows)
+        if head is None:
+            return None, tail.data
+        if head.etag == tail.etag:
+            return head.data.partition(b"\n")[0], tail.data
+    raise Unavailable(f"{store.describe()}: {key} changed while it was read, twice")
+
+
+def _tail(store: Store, key: str, rows: int) -> Blob:
+    """The end of the file without a row that is cut off, and without the header."""
+    size = (rows + 1) * BYTES_A_ROW
+    while True:
+        blob = store.tail(key, size)
+        whole = len(blob.data) < size
+        if whole or blob.data.count(b"\n") > rows:
+            return Blob(blob.data.partition(b"\n")[2], blob.etag)
+        size *= 4
+
+
+@contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Puts the file's name before the errors about its contents."""
+    try:
+        yield
+    except ContractError as error:
+        raise ContractError(f"{file}: {error}") from error
+
+
+def _decimal(value: float) -> str:
+    return "" if math.isnan(value) else repr(float(value))
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ContractError(f"{text[:20]!r} is no date; write it as 2026-10-30") from error
+
+
+def _price(row: Sequence[str], at: int, name: str) -> float:
+    try:
+        return float(row[at] or "nan")
+    except (ValueError, IndexError) as error:
+        raise ContractError(f"{row[0]} has no number as {name}; correct or leave it empty") from error
+
+
+def _check_ascending(dates: Sequence[date]) -> None:
+    for before, after in pairwise(dates):
+        if before >= after:
+            raise ContractError(f"{after} follows {before}; sort the rows and keep one a date")

@@ -1,0 +1,57 @@
+"""One HTTP request within limits of time and size, to the address that was asked and to no other."""
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+from typing import Any, NamedTuple
+
+from lambda_fn.store.objects import Unavailable
+
+_CHUNK = 2**16
+
+
+class Answer(NamedTuple):
+    """Any status, and the body, cut off at the limit that was asked for."""
+
+    status: int
+    body: bytes
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer: following it would send the credentials to wherever it points."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def ask(request: urllib.request.Request, timeout_s: float, max_bytes: int) -> Answer:
+    """`timeout_s` is for each wait and for all of the body. Raises Unavailable when there is no whole answer."""
+    deadline = time.monotonic() + timeout_s
+    opener = urllib.request.build_opener(_NoRedirects)
+    try:
+        try:
+            response = opener.open(request, timeout=timeout_s)
+        except urllib.error.HTTPError as error:  # an answer, too
+            response = error
+        with response:
+            return Answer(response.status, _body(response, deadline, max_bytes))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise Unavailable(f"{_address(request)} does not answer ({reason or type(error).__name__})") from error
+
+
+def _body(response: Any, deadline: float, max_bytes: int) -> bytes:
+    body = bytearray()
+    # read1 returns after one receive, so that a server that drips cannot outlast the deadline
+    while len(body) < max_bytes and (chunk := response.read1(min(_CHUNK, max_bytes - len(body)))):
+        body += chunk
+        if time.monotonic() > deadline:
+            raise TimeoutError("not complete in time")
+    if len(body) < max_bytes and getattr(response, "length", None):  # read1 does not tell an early end
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    return bytes(body)
+
+
+def _address(request: urllib.request.Request) -> str:
+    return f"{request.type}://{request.host}"

@@ -1,0 +1,76 @@
+"""A pointer of the old form: it names a registered model by its address, and MLflow has the champion."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from lambda_fn import contract
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import ChampionFile, Pointer
+from lambda_fn.fields import ContractError
+from lambda_fn.registry.mlflow_rest import CURE, MlflowServer, NoModel, split
+from lambda_fn.registry.secret import login
+from lambda_fn.settings import Settings
+
+
+class Completed(NamedTuple):
+    """A pointer with what is known of its champion, and the champion's bytes."""
+
+    pointer: Pointer
+    data: bytes
+
+
+def complete(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> Completed:
+    """The champion that the pointer's model_uri means now. Its scores stay empty and it has no golden forecasts.
+
+    Raises ContractError with the cure when there is no such version or it holds no ONNX of this contract, and
+    Unavailable when the MLflow server, the bucket or the secret cannot be read.
+    """
+    server = _server(pointer, settings, environ, now)
+    if not pointer.model_uri.startswith((f"models:/{pointer.model_name}@", f"models:/{pointer.model_name}/")):
+        raise ContractError(f"pointer.model_uri: {pointer.model_uri} is not of {pointer.model_name}; {CURE}")
+    version = server.version(pointer.model_uri)
+    data = server.model(version, settings)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if version.sha256 not in (None, sha256):
+        raise NoModel(version, f"its sha256 is {sha256}, its tag says {version.sha256}: the file was changed")
+    try:
+        metadata = Champion.load(data).metadata
+    except ContractError as error:
+        raise NoModel(version, str(error)) from error
+    same = pointer.model_version == version.number  # an alias may have moved since the pointer was written
+    completed = replace(
+        pointer,
+        model_version=version.number,
+        run_id=version.run_id or (pointer.run_id if same else None),
+        metrics=pointer.metrics if same else {},
+        baseline_metrics=pointer.baseline_metrics if same else {},
+        contract_version=metadata.contract_version,
+        pair=metadata.pair,
+        champion=ChampionFile(contract.serving_key(sha256, settings.pair), sha256, len(data)),
+        trained_through=metadata.trained_through,
+        created_at=version.created_at,
+    )
+    return Completed(completed, data)
+
+
+def _server(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> MlflowServer:
+    """Its login is the secret's; without one, that of MLflow's own client: in the address or the environment."""
+    parts = split(settings.mlflow_tracking_uri or "")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ContractError(
+            f"pointer.champion: missing, {pointer.model_uri} names no champion file and MLFLOW_TRACKING_URI no MLflow "
+            f"server; publish it with: python -m training publish {pointer.model_uri}"
+        )
+    username = unquote(parts.username or "") or environ.get("MLFLOW_TRACKING_USERNAME", "")
+    password = unquote(parts.password or "") or environ.get("MLFLOW_TRACKING_PASSWORD", "")
+    if settings.mlflow_secret_arn:
+        username, password = login(settings.mlflow_secret_arn, settings.aws_region, environ, now)
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+    if not username:
+        return MlflowServer(address, None)
+    return MlflowServer(address, f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}")

@@ -1,0 +1,84 @@
+"""HTTP as Lambda events: the ASGI application around Lambda's own handler."""
+
+import os
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lambda_fn.api import handler
+from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
+from lambda_fn.settings import read_dotenv
+from lambda_fn.web.problem import MAX_BODY, Problem, too_large
+from lambda_fn.web.routes import NO_STORE
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+# A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
+# client before it sees the answer.
+MAX_READ = 16 * MAX_BODY
+_LIKE_THE_HANDLER = [(name.lower(), value) for name, value in NO_STORE.items()]
+
+
+class Gateway:
+    """The ASGI application: one HTTP request, one event, one call of the handler, which runs on the event loop so that
+    a process handles one invocation at a time."""
+
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await _read(scope, receive)
+        except ConnectionResetError:
+            return
+        except Problem as problem:
+            headers = [("content-type", "application/json"), *_LIKE_THE_HANDLER, ("connection", "close")]
+            await _send(HttpAnswer(problem.status, headers, problem.body().encode()), send)
+            return
+        context = LambdaContext(aws_request_id=str(uuid.uuid4()))
+        event = to_event(_request(scope, body), datetime.now(UTC), context.aws_request_id)
+        await _send(to_answer(self._handle(event, context)), send)
+
+
+def application() -> Gateway:
+    """What each server process runs: Lambda's own handler on the environment, completed by `.env`."""
+    os.environ.update(read_dotenv(Path(".env"), os.environ))
+    return Gateway(handler)
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """The body; raises Problem (413) when it is too large, and ConnectionResetError when the client left."""
+    announced = max((int(value) for name, value in scope["headers"] if name == b"content-length"), default=0)
+    size, body, more = 0, bytearray(), True
+    while more:
+        if max(announced, size) > MAX_READ:
+            raise too_large()
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= MAX_BODY:
+            body += chunk
+        more = message.get("more_body", False)
+    if size > MAX_BODY:
+        raise too_large()
+    return bytes(body)
+
+
+def _request(scope: Scope, body: bytes) -> HttpRequest:
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    client = (scope.get("client") or ("",))[0]
+    query = scope["query_string"].decode("latin-1")
+    return HttpRequest(scope["method"], scope["path"], query, headers, body, client)
+
+
+async def _send(answer: HttpAnswer, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

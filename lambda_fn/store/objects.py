@@ -1,0 +1,124 @@
+"""The store: bytes under keys, the same for a folder and a bucket, with compare-and-set."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotModifiedError, PreconditionError
+from obstore.store import ObjectStore
+
+if TYPE_CHECKING:
+    from obstore import GetOptions  # exists for type checkers only
+
+LOCKS = ".locks"  # of a folder: one lock file a key, and the new bytes before they are renamed
+_CODE = re.compile("<Code>(.*?)</Code>")  # in the answer of an S3 server
+
+
+class Missing(Exception):
+    """The store has nothing under this key."""
+
+    def __init__(self, key: str, where: str) -> None:
+        super().__init__(f"{where} has no {key}")
+        self.key = key
+
+
+class Unavailable(Exception):
+    """The store did not answer in time or refused; what is in memory should go on serving."""
+
+
+class Blob(NamedTuple):
+    """Bytes and the ETag of the whole object that they come from."""
+
+    data: bytes
+    etag: str
+
+
+class Store:
+    """A bucket. Every method raises Unavailable; those that read raise Missing."""
+
+    def __init__(self, objects: ObjectStore, name: str) -> None:
+        self._objects = objects
+        self._name = name
+
+    def describe(self) -> str:
+        """The store in words, for messages."""
+        return self._name
+
+    @overload
+    def read(self, key: str) -> Blob: ...
+    @overload
+    def read(self, key: str, unless_etag: str | None) -> Blob | None: ...
+    def read(self, key: str, unless_etag: str | None = None) -> Blob | None:
+        """The object, or None when its ETag is still `unless_etag`."""
+        try:
+            return self._get(key, {"if_none_match": unless_etag} if unless_etag else {})
+        except NotModifiedError:
+            return None
+
+    def head(self, key: str, size: int) -> Blob:
+        """The first `size` bytes, fewer when the object is shorter; `size` is at least 1."""
+        return self._get(key, {"range": (0, size)})
+
+    def tail(self, key: str, size: int) -> Blob:
+        """The last `size` bytes, fewer when the object is shorter; `size` is at least 1."""
+        return self._get(key, {"range": {"suffix": size}})
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Writes a new object; False, and nothing is changed, when the key exists."""
+        with self._errors(key):
+            try:
+                obstore.put(self._objects, key, data, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def replace(self, key: str, data: bytes, etag: str | None) -> bool:
+        """Compare-and-set: writes when the key's ETag is `etag` (None: must not exist), otherwise False."""
+        if etag is None:
+            return self.create(key, data)
+        with self._errors(key):
+            try:
+                obstore.put(self._objects, key, data, mode={"e_tag": etag}, use_multipart=False)
+            except (PreconditionError, FileNotFoundError):
+                return False
+        return True
+
+    def list(self, prefix: str) -> list[str]:
+        """The keys below the folder `prefix`, sorted; "" lists everything."""
+        with self._errors(prefix):
+            found = [item["path"] for page in obstore.list(self._objects, prefix or None) for item in page]
+        return sorted(key for key in found if not key.startswith(f"{LOCKS}/"))
+
+    def delete(self, key: str) -> None:
+        """Removes the object; a missing one is no error."""
+        with self._errors(key):
+            try:
+                obstore.delete(self._objects, key)
+            except FileNotFoundError:
+                return
+
+    def _get(self, key: str, options: "GetOptions") -> Blob:
+        with self._errors(key):
+            try:
+                result = obstore.get(self._objects, key, options=options)
+            except GenericError as error:
+                if "InvalidRange" not in str(error):
+                    raise
+                result = obstore.get(self._objects, key)  # nothing has no first byte: an empty object
+            return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """Turns obstore's errors into the two that callers know."""
+        try:
+            yield
+        except NotModifiedError:
+            raise
+        except (BaseError, OSError) as error:
+            code = _CODE.search(str(error))
+            if isinstance(error, FileNotFoundError) and not (code and code[1] == "NoSuchBucket"):
+                raise Missing(key, self._name) from error
+            first_line = str(error).partition("\n")[0].partition(": <?xml")[0]
+            raise Unavailable(f"{self._name}: {key}: {code[1] + ': ' if code else ''}{first_line}") from error

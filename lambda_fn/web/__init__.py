@@ -1,0 +1,1 @@
+"""What a caller sees: routes, questions, answers, and errors."""

@@ -1,0 +1,75 @@
+"""The OpenAPI document of the routes: `python -m lambda_fn.web.openapi > lambda_fn/web/openapi.json`."""
+
+import json
+import sys
+from typing import Any
+
+from lambda_fn.web.openapi_examples import ANSWER_EXAMPLE, PROBLEM_EXAMPLE, SENT_EXAMPLES
+from lambda_fn.web.openapi_schemas import PARAMETERS, SCHEMAS, JsonSchema
+from lambda_fn.web.routes import ROUTES, Route
+
+VERSION = "1"  # of the API; a change that breaks a caller makes a new one
+
+
+def document() -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Exchange rate forecasts",
+            "version": VERSION,
+            "description": "The distribution of the next business days' closes, from the active champion.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": SCHEMAS, "parameters": PARAMETERS},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": route.operation,
+        "summary": route.summary,
+        "description": route.description,
+        "responses": {"200": _answer(route)} | {str(status): _problem(why, status) for status, why in route.problems},
+    }
+    if route.parameters:
+        found["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in route.parameters]
+    if route.body:
+        content = {"schema": _ref(route.body), "examples": SENT_EXAMPLES}
+        found["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return found
+
+
+def _answer(route: Route) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": _ref(route.answer)}
+    if route.answer.startswith("Prediction"):
+        content["example"] = ANSWER_EXAMPLE
+    return {"description": route.summary, "content": {"application/json": content}}
+
+
+def _problem(why: str, status: int) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": _ref("Problem")}
+    if status == 400:
+        content["example"] = PROBLEM_EXAMPLE
+    found: dict[str, Any] = {"description": why, "content": {"application/json": content}}
+    if status == 503:
+        found["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}}
+    return found
+
+
+def _ref(name: str) -> JsonSchema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def text() -> str:
+    """The document as it is committed."""
+    return json.dumps(document(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

@@ -1,0 +1,83 @@
+"""What a forecast request asks for: how many days, and which central intervals."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lambda_fn.web.problem import bad_query, shown, shown_name
+
+KNOWN = ("horizon", "level")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to give: the days 1..horizon, the levels at these positions (ascending), and these central intervals
+    (coverage in percent, as `intervals_of` names it, to the positions of its two levels)."""
+
+    horizon: int
+    positions: tuple[int, ...]
+    intervals: dict[str, tuple[int, int]]
+
+
+def intervals_of(levels: Sequence[float]) -> dict[str, tuple[int, int]]:
+    """The central intervals that the levels hold, narrowest first.
+
+    Returns:
+        The coverage in percent ("80") to the positions of its lower and upper level (0.1 and 0.9).
+    """
+    found = {}
+    for lower in reversed(range(len(levels))):
+        for upper in range(lower + 1, len(levels)):
+            if abs(levels[lower] + levels[upper] - 1) < 1e-9:
+                found[f"{round(100 * (levels[upper] - levels[lower]), 6):g}"] = (lower, upper)
+    return found
+
+
+def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float]) -> Question:
+    """What the query parameters ask of a champion with this horizon and these levels; everything when empty.
+
+    A narrower `level` gives those intervals, the quantiles that bound them and the median.
+
+    Raises:
+        Problem: 400 naming the parameter and what is available.
+    """
+    for name in query:
+        if name not in KNOWN:
+            field = shown_name(name)
+            raise bad_query(field, f"unknown query parameter {field}", f"known are {' and '.join(KNOWN)}")
+    days = _horizon(query.get("horizon"), horizon)
+    available = intervals_of(levels)
+    if "level" not in query:
+        return Question(days, tuple(range(len(levels))), available)
+    intervals = _intervals(query["level"], available)
+    bounds = {position for both in intervals.values() for position in both}
+    return Question(days, tuple(sorted(bounds | {levels.index(0.5)})), intervals)
+
+
+def _horizon(text: str | None, longest: int) -> int:
+    if text is None:
+        return longest
+    # [0-9], not \d or int(): both also take other scripts' digits, and int() takes "1_0" and " 1"
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= longest:
+        raise bad_query(
+            "horizon",
+            f"horizon={shown(text)} is not a number of business days that the champion forecasts",
+            f"give a whole number from 1 to {longest}, or leave it out for all {longest}",
+        )
+    return int(text)
+
+
+def _intervals(text: str, available: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    asked = {_coverage(part.strip(), available) for part in text.split(",")}
+    return {coverage: bounds for coverage, bounds in available.items() if coverage in asked}
+
+
+def _coverage(text: str, available: Mapping[str, tuple[int, int]]) -> str:
+    coverage = f"{float(text):g}" if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?", text) else ""
+    if coverage not in available:
+        raise bad_query(
+            "level",
+            f"level={shown(text)} is not a central interval, in percent, that the champion forecasts",
+            f"available are {', '.join(available)}, as level=80 or level=80,95; leave it out for all",
+        )
+    return coverage

@@ -1,0 +1,191 @@
+"""The series of closes that a POST brings: parsed, checked value by value, and turned into a champion's inputs."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_fn.champion.inputs import days_since_1970
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import DATE, TARGET_DATE
+from lambda_fn.prices.business_days import is_business_day, next_business_days
+from lambda_fn.web.closes import parse_prices
+from lambda_fn.web.problem import MAX_BODY, bad_body, shown, shown_name, too_large
+
+MAX_SERIES = 100
+EARLIEST, LATEST = date(1990, 1, 1), date(2199, 12, 31)  # far enough from the ends of the calendar to count days
+_COLUMN = re.compile("[a-z][a-z0-9_]{0,39}")
+_FORMS = 'send {"close": [...]}, or several as {"series": [{"close": [...]}, ...]}'
+
+
+@dataclass(frozen=True)
+class Series:
+    """Prices of one series, oldest first: each champion column [window], and the date of the last row if given."""
+
+    columns: dict[str, NDArray[np.float64]]
+    as_of: date | None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The series of one request; `several` when they came as {"series": [...]}."""
+
+    series: tuple[Series, ...]
+    several: bool
+
+
+def parse_body(data: bytes, champion: Champion) -> Sent:
+    """The series in a body, each cut to the champion's window.
+
+    Columns that the champion does not use are checked and then ignored, so that a caller can send for the champion
+    of today and the next one at once.
+
+    Raises:
+        Problem: 400 naming the place, such as `series[2].close[17]`, and the cure; 413 over MAX_BODY.
+    """
+    if len(data) > MAX_BODY:
+        raise too_large()
+    body = _object("body", _json(data))
+    if "series" not in body:
+        return Sent((_series("", body, champion),), several=False)
+    for name in body:
+        if name != "series":
+            field = shown_name(name)
+            raise bad_body(field, f"{field} is beside series", f"put {field} inside each of the series")
+    entries = body["series"]
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_SERIES:
+        raise bad_body("series", f"series is {shown(entries)}", f"send a list of 1 to {MAX_SERIES} objects")
+    parsed = (_series(f"series[{i}].", entry, champion) for i, entry in enumerate(entries))
+    return Sent(tuple(parsed), several=True)
+
+
+def champion_inputs(batch: Sequence[Series], champion: Champion) -> dict[str, NDArray[Any]]:
+    """The champion's inputs by name: columns float64 [batch, window] and, where it declares them, `date` int64
+    [batch, window] and `target_date` int64 [batch, horizon] in days since 1970-01-01."""
+    horizon, window, source = champion.metadata.horizon, champion.metadata.window, champion.metadata.prices
+    inputs: dict[str, NDArray[Any]] = {
+        name: np.stack([series.columns[name] for series in batch]) for name in champion.columns
+    }
+    days = [series.as_of for series in batch if series.as_of is not None]
+    if champion.wants_date:
+        rows = {day: days_since_1970(_business_days_until(day, window, source)) for day in set(days)}
+        inputs[DATE] = np.stack([rows[day] for day in days])
+    if champion.wants_target_date:
+        targets = {day: days_since_1970(next_business_days(day, horizon, source)) for day in set(days)}
+        inputs[TARGET_DATE] = np.stack([targets[day] for day in days])
+    return inputs
+
+
+def _json(data: bytes) -> object:
+    try:
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
+    except UnicodeDecodeError as error:
+        raise bad_body("body", f"the body is not UTF-8: {error.reason}", "send JSON in UTF-8") from error
+    except RecursionError as error:
+        raise bad_body("body", "the body is nested too deeply", _FORMS) from error
+    except ValueError as error:
+        raise bad_body("body", f"the body is not JSON: {error}", _FORMS) from error
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise bad_body(shown_name(twice), f"{shown_name(twice)} is given twice", "give each name once")
+    return found
+
+
+def _object(place: str, value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise bad_body(place, f"{place} is {shown(value)}, not an object", _FORMS)
+    return value
+
+
+def _series(prefix: str, value: object, champion: Champion) -> Series:
+    entry = _object(prefix.rstrip(".") or "body", value)
+    if "close" not in entry:
+        raise bad_body(f"{prefix}close", f"{prefix}close is missing", _FORMS)
+    as_of = _as_of(f"{prefix}as_of", entry, champion)
+    columns = dict(_columns(prefix, entry, champion.columns))
+    _check_lengths(prefix, columns, champion.metadata.window)
+    for name in champion.columns:
+        if name not in columns:
+            raise bad_body(
+                f"{prefix}{name}",
+                f"{prefix}{name} is missing: the champion uses {', '.join(champion.columns)}",
+                f"add {name}, a list as long as close",
+            )
+    window = champion.metadata.window
+    return Series({name: columns[name][-window:] for name in champion.columns}, as_of)
+
+
+def _as_of(place: str, entry: Mapping[str, object], champion: Champion) -> date | None:
+    if "as_of" not in entry:
+        if champion.wants_date or champion.wants_target_date:
+            raise bad_body(
+                place,
+                f"{place} is missing: the champion uses the dates of the prices",
+                'add the date of the last close, such as "as_of": "2026-10-30"',
+            )
+        return None
+    text = entry["as_of"]
+    cure = f"send the date of the last close as YYYY-MM-DD, from {EARLIEST} to {LATEST}, or leave it out"
+    if not isinstance(text, str) or not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise bad_body(place, f"{place} is {shown(text)}, not a date", cure)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise bad_body(place, f"{place} is {text}: {error}", cure) from error
+    if not EARLIEST <= day <= LATEST:
+        raise bad_body(place, f"{place} is {text}, too far away", cure)
+    source = champion.metadata.prices
+    if not is_business_day(day, source):
+        raise bad_body(place, f"{place} is {text}, {day:%A}, a day without a price ({source})", cure)
+    return day
+
+
+def _columns(
+    prefix: str, entry: Mapping[str, object], wanted: Collection[str]
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    for name, value in entry.items():
+        if name == "as_of":
+            continue
+        if name in wanted or (isinstance(value, list) and _COLUMN.fullmatch(name)):
+            yield name, parse_prices(f"{prefix}{name}", value)
+        else:
+            known = ", ".join((*wanted, "as_of"))
+            place = f"{prefix}{shown_name(name)}"
+            raise bad_body(place, f"unknown name {place}", f"known are {known} and further price columns")
+
+
+def _check_lengths(prefix: str, columns: Mapping[str, NDArray[np.float64]], window: int) -> None:
+    rows = len(columns["close"])
+    if rows < window:
+        raise bad_body(
+            f"{prefix}close",
+            f"{prefix}close has {rows} values, the champion needs {window}",
+            f"send at least {window} daily closes, oldest first, the last one today's",
+        )
+    for name, prices in columns.items():
+        if len(prices) != rows:
+            raise bad_body(
+                f"{prefix}{name}",
+                f"{prefix}{name} has {len(prices)} values, close has {rows}",
+                "send one value of each column a day",
+            )
+
+
+def _business_days_until(day: date, count: int, source: str) -> list[date]:
+    """The last `count` business days up to `day` itself, ascending."""
+    found: list[date] = []
+    while len(found) < count:
+        if is_business_day(day, source):
+            found.append(day)
+        day -= timedelta(days=1)
+    return found[::-1]

@@ -1,0 +1,1 @@
+"""What forecasts are worth: walk-forward, baselines, metrics, scores, selection."""

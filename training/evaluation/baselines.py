@@ -1,0 +1,81 @@
+"""The forecasts that every family has to beat, computed apart from the families.
+
+They work on the whole series of returns, with no window, no export and none of the families' code; only the cutoffs
+are the same. All forecast no change of the price, so they differ in the spread alone.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from arch.univariate import GARCH, StudentsT, ZeroMean
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+from scipy.stats import norm, t
+from threadpoolctl import threadpool_limits
+
+from training.evaluation.walk_forward import FIRST_YEAR, Forecasts, Split, concatenate, walk_forward
+from training.prices.windows import HORIZON, LEVELS, positions
+
+Baseline: TypeAlias = Callable[[pd.DataFrame, Split], Forecasts]
+
+DECAY = 0.94  # RiskMetrics' decay for daily data
+PERCENT = 100.0  # arch's optimiser wants returns of about this scale
+
+
+def constant(prices: pd.DataFrame, split: Split) -> Forecasts:
+    """Gaussian random walk, its variance that of the training returns about zero."""
+    variance = float((log_returns(split.train) ** 2).mean())
+    return _gaussian(split.test, np.full(len(split.test), variance))
+
+
+def ewma(prices: pd.DataFrame, split: Split) -> Forecasts:
+    """EWMA(0.94) with Gaussian tails (RiskMetrics Technical Document 1996, section 5.2): nothing is fitted."""
+    squared = log_returns(prices) ** 2
+    variance, _ = lfilter([1 - DECAY], [1, -DECAY], squared, zi=[DECAY * squared[0]])
+    return _gaussian(split.test, variance[positions(prices, split.test) - 1])
+
+
+def garch(prices: pd.DataFrame, split: Split) -> Forecasts:
+    """Zero-mean GARCH(1,1) with standardised Student-t innovations (Bollerslev 1987, doi:10.2307/1925546).
+
+    Fitted by arch on the training returns; the parameters then stay while the variance is filtered through the test
+    year. The variance of h days is the sum of the analytic forecasts of the days, with the tails of one day.
+    """
+    parameters = _model(split.train).fit(disp="off").params
+    rows = positions(prices, split.test)
+    known = _model(prices.iloc[: rows[-1] + 1])
+    ahead = known.forecast(parameters, horizon=HORIZON, start=int(rows[0]) - 1, method="analytic")
+    sd = np.sqrt(ahead.variance.to_numpy().cumsum(axis=1)) / PERCENT
+    nu = float(parameters["nu"])
+    return _walk(split.test, sd, t.ppf(LEVELS, nu) * np.sqrt((nu - 2) / nu))
+
+
+BASELINES: Mapping[str, Baseline] = MappingProxyType({"constant": constant, "ewma": ewma, "garch": garch})
+
+
+def evaluate_baselines(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> dict[str, Forecasts]:
+    """Walk the baselines forward over the splits that the families are evaluated on, in one thread as they are."""
+    splits = list(walk_forward(prices, first_year))
+    with threadpool_limits(1):
+        return {name: concatenate([of(prices, split) for split in splits]) for name, of in BASELINES.items()}
+
+
+def log_returns(prices: pd.DataFrame) -> NDArray[np.float64]:
+    """Log return of every row's close against the row before, [rows - 1]."""
+    return np.diff(np.log(prices["close"].to_numpy(np.float64)))
+
+
+def _model(prices: pd.DataFrame) -> ZeroMean:
+    return ZeroMean(PERCENT * log_returns(prices), volatility=GARCH(), distribution=StudentsT(), rescale=False)
+
+
+def _gaussian(origins: pd.DatetimeIndex, variance: NDArray[np.float64]) -> Forecasts:
+    days = np.arange(1, HORIZON + 1)
+    return _walk(origins, np.sqrt(variance[:, None] * days), np.asarray(norm.ppf(LEVELS)))
+
+
+def _walk(origins: pd.DatetimeIndex, sd: NDArray[np.float64], z: NDArray[np.float64]) -> Forecasts:
+    return Forecasts(origins, sd[:, :, None] * z, np.zeros_like(sd))

@@ -1,0 +1,139 @@
+"""Walk-forward evaluation: every refit is exported, and its bytes forecast only the year that follows.
+
+A unit of work is one family at one cutoff: units share nothing, so they may run in any order or at the same time
+(`training.plan` deals them out), and `walk` puts a family's years together.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lambda_fn.champion.model import Champion
+from lambda_fn.prices.business_days import next_business_days
+from training.prices.windows import HORIZON, LEVELS, WINDOW, positions, windows
+
+FIRST_YEAR = 2010
+MINIMUM_TRAIN = WINDOW + 250  # rows before the first cutoff: a whole window, and a year of targets to fit on
+
+Fit: TypeAlias = Callable[[pd.DataFrame], bytes]  # rows up to the cutoff -> the exported champion
+Progress: TypeAlias = Callable[[pd.Timestamp], None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One refit: `train` holds every row up to the cutoff, `test` the origins it forecasts, the cutoff the first."""
+
+    cutoff: pd.Timestamp
+    train: pd.DataFrame
+    test: pd.DatetimeIndex
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of log returns since each origin's close; raises ValueError when the shapes disagree."""
+
+    origins: pd.DatetimeIndex  # [n], ascending
+    quantiles: NDArray[np.float64]  # [n, horizon, levels]
+    mean: NDArray[np.float64]  # [n, horizon]
+
+    def __post_init__(self) -> None:
+        expected = (len(self.origins), HORIZON, len(LEVELS))
+        if self.quantiles.shape != expected or self.mean.shape != expected[:2]:
+            raise ValueError(
+                f"forecasts: quantiles {self.quantiles.shape} and mean {self.mean.shape} are not {expected} "
+                f"and {expected[:2]} (origins, horizon, levels)"
+            )
+
+    def at(self, origins: pd.DatetimeIndex) -> "Forecasts":
+        """The forecasts of these origins only; raises ValueError when one is absent."""
+        rows = self.origins.get_indexer(origins)
+        if (rows < 0).any():
+            raise ValueError(f"no forecast was made on {origins[int(np.argmin(rows))].date()}")
+        return Forecasts(origins, self.quantiles[rows], self.mean[rows])
+
+
+def walk_forward(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> Iterator[Split]:
+    """Yearly refits on an expanding window, the cutoff being the last row before 1 January.
+
+    An origin is tested once, by the newest refit it could have used: from the cutoff's row up to the row before the
+    next cutoff, as far as the next close is known. Years with fewer than `MINIMUM_TRAIN` rows before them are left
+    out; raises ValueError when none is left.
+    """
+    dates = pd.DatetimeIndex(prices.index)
+    years = range(first_year, dates[-1].year + 1) if len(dates) else range(0)
+    cutoffs = [int(dates.searchsorted(pd.Timestamp(year, 1, 1))) - 1 for year in years]
+    cutoffs = [row for row in cutoffs if row + 1 >= MINIMUM_TRAIN]
+    if not cutoffs:
+        raise ValueError(
+            f"prices: {len(dates)} rows are too few to test a year from {first_year} on; a year needs at least "
+            f"{MINIMUM_TRAIN} rows before its 1 January: give earlier prices or a later first year"
+        )
+    for row, end in zip(cutoffs, [*cutoffs[1:], len(dates) - 1], strict=True):
+        if row < end:
+            yield Split(dates[row], prices.iloc[: row + 1], dates[row:end])
+
+
+def forecast_year(fit: Fit, prices: pd.DataFrame, split: Split) -> Forecasts:
+    """Fit on the split's rows up to the cutoff, then let the exported bytes forecast its test origins."""
+    return forecast_origins(Champion.load(fit(split.train)), prices, split.test)
+
+
+def forecast_origins(champion: Champion, prices: pd.DataFrame, origins: pd.DatetimeIndex) -> Forecasts:
+    """Forecasts of a champion as it would have served them, in one batch.
+
+    Raises ValueError when it forecasts other horizons or levels than those scored here.
+    """
+    metadata = champion.metadata
+    if metadata.horizon != HORIZON or tuple(metadata.levels) != LEVELS:
+        raise ValueError(
+            f"{metadata.family} forecasts {metadata.horizon} days at the levels {tuple(metadata.levels)}; "
+            f"only {HORIZON} days at the levels {LEVELS} can be compared: export it with these"
+        )
+    forecast = champion.forecast(champion_inputs(champion, prices, origins))
+    close = prices["close"].to_numpy(np.float64)[positions(prices, origins)]
+    return Forecasts(
+        origins,
+        np.log(forecast.quantiles / close[:, None, None]),
+        np.log(forecast.mean / close[:, None]),
+    )
+
+
+def champion_inputs(
+    champion: Champion, prices: pd.DataFrame, origins: pd.DatetimeIndex
+) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+    """The inputs that a champion declares, by name, for a batch of origins: prices, and days since 1970-01-01."""
+    window, source = champion.metadata.window, champion.metadata.prices
+    inputs: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
+    inputs.update(windows(prices, champion.columns, origins, window))
+    if champion.wants_date:
+        rows = positions(prices, origins)[:, None] + np.arange(1 - window, 1)
+        inputs["date"] = prices.index.to_numpy().astype("datetime64[D]").astype(np.int64)[rows]
+    if champion.wants_target_date:
+        days = [next_business_days(origin.date(), champion.metadata.horizon, source) for origin in origins]
+        inputs["target_date"] = np.array(days, dtype="datetime64[D]").astype(np.int64)
+    return inputs
+
+
+def concatenate(parts: Sequence[Forecasts]) -> Forecasts:
+    """A family's years as one, in the order of their origins."""
+    ordered = sorted(parts, key=lambda part: part.origins[0])
+    return Forecasts(
+        pd.DatetimeIndex(np.concatenate([part.origins.to_numpy() for part in ordered])),
+        np.concatenate([part.quantiles for part in ordered]),
+        np.concatenate([part.mean for part in ordered]),
+    )
+
+
+def walk(
+    fit: Fit, prices: pd.DataFrame, first_year: int = FIRST_YEAR, on_year: Progress = lambda cutoff: None
+) -> Forecasts:
+    """Walk one family forward through all years; `on_year` is called with each cutoff when its year is forecast."""
+    parts = []
+    for split in walk_forward(prices, first_year):
+        parts.append(forecast_year(fit, prices, split))
+        on_year(split.cutoff)
+    return concatenate(parts)

@@ -1,0 +1,1 @@
+"""The registry, and the way of a candidate from there to the store."""

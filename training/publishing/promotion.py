@@ -1,0 +1,147 @@
+"""The writes that promote a champion, in the one order that a kill at any point cannot turn into an outage.
+
+Champion bytes under their digest, then a history file (create-only: it reserves the generation), then the aliases, then
+the pointer (compare-and-set). Until the pointer is written serving knows nothing of the new champion. Promoting again
+takes the next generation; all that a kill leaves behind is an unused history file.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from lambda_fn import contract
+from lambda_fn.champion.cache import fetch_file
+from lambda_fn.contract import Active, ChampionFile, Pointer
+from lambda_fn.fields import ContractError
+from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.settings import Settings
+from lambda_fn.store.objects import Missing, Store
+
+ATTEMPTS = 50  # each is lost only to another publisher that won
+_T = TypeVar("_T")
+
+MoveAliases = Callable[[Pointer], None]
+
+
+class PublishError(Exception):
+    """This cannot be published; the message says why and what to do. What was served before still is."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """`pointer` is in history under `generation`. `superseded_by` is the generation of another publisher that was
+    faster; `activation` is None for a bucket, where the refresh function activates."""
+
+    generation: int
+    pointer: Pointer
+    superseded_by: int | None
+    activation: Activation | None
+    notes: tuple[str, ...] = ()
+
+
+def promote(
+    store: Store,
+    settings: Settings,
+    pointer: Pointer,
+    file: ChampionFile,
+    model: bytes,
+    now: datetime,
+    move_aliases: MoveAliases,
+) -> Published:
+    """Promotes checked bytes under a new generation. Raises PublishError, and Unavailable when the store fails.
+
+    `move_aliases` gets the pointer before it is written, and the winner's when another publisher was faster.
+    """
+    _write_champion(store, file, model)
+    generation, pointer = _reserve(store, settings, pointer)
+    move_aliases(pointer)
+    winner = _write_pointer(store, settings.model_info_key, pointer, generation)
+    if winner is not None:
+        move_aliases(winner)
+    activation = None if settings.use_s3 else _activate(store, settings, now)
+    return Published(generation, pointer, winner.generation if winner else None, activation)
+
+
+def history(store: Store, pair: str) -> list[int]:
+    """The generations that were ever reserved, ascending."""
+    folder = contract.history_key(0, pair).rpartition("/")[0]
+    names = [PurePosixPath(key) for key in store.list(folder)]
+    return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
+
+
+def read_pointer(store: Store, key: str) -> tuple[Pointer | None, str | None]:
+    """The pointer and its ETag, (None, None) when there is none, and no pointer when it cannot be read."""
+    return _read(store, key, Pointer.parse)
+
+
+def read_active(store: Store, pair: str) -> Active | None:
+    """What serving serves; None when that is nothing that can be read."""
+    return _read(store, contract.active_key(pair), Active.parse)[0]
+
+
+def refusal(store: Store, pair: str, pointer: Pointer) -> str | None:
+    """Why refresh refused this pointer; None when it did not."""
+    sha256 = hashlib.sha256(pointer.to_json()).hexdigest()
+    try:
+        blob = store.read(contract.refused_key(sha256, pair))
+    except Missing:
+        return None
+    return str(json.loads(blob.data).get("reason", "no reason is recorded"))
+
+
+def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | None, str | None]:
+    try:
+        blob = store.read(key)
+    except Missing:
+        return None, None
+    try:
+        return parse(blob.data), blob.etag
+    except ContractError:
+        return None, blob.etag  # a broken file is replaced, not obeyed
+
+
+def _write_champion(store: Store, file: ChampionFile, model: bytes) -> None:
+    if store.create(file.key, model):
+        return
+    try:
+        fetch_file(store, file.key, file.sha256)
+    except (ContractError, Missing) as error:
+        raise PublishError(f"{error}; delete {file.key} in {store.describe()} first, its bytes are wrong") from error
+
+
+def _reserve(store: Store, settings: Settings, pointer: Pointer) -> tuple[int, Pointer]:
+    """Takes the generation after all that the store knows; a collision means that another publisher took it."""
+    known, _ = read_pointer(store, settings.model_info_key)
+    active = read_active(store, settings.pair)
+    taken = [
+        *history(store, settings.pair),
+        (known.generation or 0) if known else 0,
+        active.generation if active else 0,
+    ]
+    for generation in range(max(taken) + 1, max(taken) + 1 + ATTEMPTS):
+        pointer = replace(pointer, generation=generation)
+        if store.create(contract.history_key(generation, settings.pair), pointer.to_json()):
+            return generation, pointer
+    raise PublishError(f"{store.describe()}: {ATTEMPTS} generations were taken meanwhile; publish again")
+
+
+def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int) -> Pointer | None:
+    """None when written; the pointer that is there when its generation is higher."""
+    for _ in range(ATTEMPTS):
+        known, etag = read_pointer(store, key)
+        if known is not None and (known.generation or 0) > generation:
+            return known
+        if store.replace(key, pointer.to_json(), etag):
+            return None
+    raise PublishError(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; publish again")
+
+
+def _activate(store: Store, settings: Settings, now: datetime) -> Activation:
+    try:
+        return activate(store, settings, now)
+    except Refused as error:
+        return Activation("refused", error.generation, str(error))

@@ -1,0 +1,210 @@
+"""The MLflow registry: versions of a pair's models, the aliases that rank them and the ONNX bytes that they hold."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts, list_artifacts
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+from packaging.version import InvalidVersion, Version
+
+from training.export.candidate import Registered
+
+ALIASES = ("champion", "challenger", "candidate")  # by rank
+MODEL_FILE = "model.onnx"  # where mlflow.onnx puts the model among a version's files
+SHA256_TAG = "sha256"
+OLDEST = Version("3.0")
+_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+_CHATTY = ("alembic", "mlflow.store.db.utils")  # a line for each of some sixty migrations of a new database
+
+
+class RegistryError(Exception):
+    """The registry cannot do what was asked; the message says why and what to do."""
+
+
+class RegistryUnreachable(RegistryError):
+    """No registry answers; a later try may find it."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A tracking server or database that answers; `note` says what is worth knowing about it."""
+
+    client: MlflowClient
+    tracking_uri: str
+    note: str | None = None
+
+
+def connect(tracking_uri: str) -> Registry:
+    """Opens the registry, creating a SQLite database on first use; raises RegistryError with the cure.
+
+    MLflow keeps one tracking address for the process (`models:/` addresses go there), and this sets it.
+    """
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    is_server = urlsplit(tracking_uri).scheme in ("http", "https")
+    note = server_note(tracking_uri) if is_server else None
+    if database := sqlite_file(tracking_uri):
+        database.parent.mkdir(parents=True, exist_ok=True)  # MLflow would retry for minutes
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        client = MlflowClient(tracking_uri)
+        client.search_experiments(max_results=1)
+    except MlflowException as error:
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        _check_admission(tracking_uri, status, error)  # MLflow tells its version to anybody
+        raise RegistryError(f"MLFLOW_TRACKING_URI: {tracking_uri} cannot be used: {error}") from error
+    return Registry(client, tracking_uri, note)
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The database file of a sqlite:/// address, otherwise None."""
+    prefix = "sqlite:///"
+    return Path(tracking_uri.removeprefix(prefix)) if tracking_uri.startswith(prefix) else None
+
+
+def models(registry: Registry, pair: str) -> list[RegisteredModel]:
+    """The registered models of a pair."""
+    found: list[RegisteredModel] = []
+    token: str | None = ""
+    while token is not None:
+        page = registry.client.search_registered_models(
+            f"name LIKE '{pair}%'", max_results=100, page_token=token or None
+        )
+        found += [model for model in page if model.name.startswith(f"{pair}_")]
+        token = page.token or None
+    return found
+
+
+def versions(registry: Registry, name: str) -> Iterator[ModelVersion]:
+    """Every version of one registered model, newest first."""
+    token: str | None = ""
+    while token is not None:
+        page = registry.client.search_model_versions(
+            f"name = '{name}'",
+            max_results=100,
+            order_by=["version_number DESC"],
+            page_token=token or None,
+        )
+        yield from page
+        token = page.token or None
+
+
+def set_aliases(registry: Registry, ranking: Sequence[Registered]) -> None:
+    """Gives champion, challenger and candidate to the first three, each alias on one model of the pair only.
+
+    An alias is first set and then taken from the pair's other models: killed in between, two models hold it but never
+    none, and setting it again takes the surplus away.
+    """
+    for alias, version in zip(ALIASES, ranking, strict=False):
+        set_alias(registry, alias, version)
+
+
+def set_alias(registry: Registry, alias: str, version: Registered) -> None:
+    """Moves one alias to this version, in the order that `set_aliases` explains."""
+    registry.client.set_registered_model_alias(version.name, alias, str(version.version))
+    for model in models(registry, version.name.partition("_")[0]):
+        if alias in model.aliases and model.name != version.name:
+            registry.client.delete_registered_model_alias(model.name, alias)
+
+
+def holder(registry: Registry, pair: str, alias: str) -> tuple[str, int] | None:
+    """Name and version that hold an alias of the pair; the first by name when a kill left two, None when none."""
+    held = sorted((model.name, int(model.aliases[alias])) for model in models(registry, pair) if alias in model.aliases)
+    return held[0] if held else None
+
+
+def find(registry: Registry, uri: str) -> Registered:
+    """The version that models:/NAME/3 or models:/NAME@champion names; raises RegistryError when there is none."""
+    named = _URI.fullmatch(uri)
+    if named is None:
+        raise RegistryError(f"{uri}: not a model's address; write models:/NAME/3 or models:/NAME@challenger")
+    name, alias, version = named["name"], named["alias"], named["version"]
+    try:
+        found = (
+            registry.client.get_model_version_by_alias(name, alias)
+            if alias
+            else registry.client.get_model_version(name, version)
+        )
+    except MlflowException as error:
+        raise RegistryError(
+            f"{uri}: {registry.tracking_uri} has no such version; `python -m training status` lists what there is"
+        ) from error
+    return Registered(name, int(found.version), found.run_id or "", found.tags.get(SHA256_TAG, ""))
+
+
+def download(registry: Registry, version: Registered) -> bytes:
+    """The ONNX file of a version, exactly the bytes that were exported; raises RegistryError when it has none.
+
+    MLflow reads the exported bytes and writes them anew. That gives the same bytes (`experiment.log_run` checks it),
+    so the registered model is the exported file, and the version's tag `sha256` lets any reader check.
+    """
+    try:
+        folder = registry.client.get_model_version_download_uri(version.name, str(version.version))
+        # Listed first: an older server answers 500 for a file that is not there, and the client retries for minutes.
+        there = list_artifacts(artifact_uri=folder, tracking_uri=registry.tracking_uri)
+        if MODEL_FILE not in {PurePosixPath(file.path).name for file in there}:
+            raise FileNotFoundError(MODEL_FILE)
+        with TemporaryDirectory() as temporary:
+            path = download_artifacts(
+                artifact_uri=f"{folder}/{MODEL_FILE}", dst_path=temporary, tracking_uri=registry.tracking_uri
+            )
+            data = Path(path).read_bytes()
+    except (MlflowException, OSError) as error:
+        raise RegistryError(
+            f"{version.uri} holds no {MODEL_FILE}: it is no champion of this project (or its files are gone); "
+            "train it again with `python -m training run`"
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if version.sha256 and found != version.sha256:
+        raise RegistryError(
+            f"{version.uri}: its {MODEL_FILE} has sha256 {found}, its tag says {version.sha256}; "
+            "the file was changed: train again and publish the new version"
+        )
+    return data
+
+
+def server_note(uri: str) -> str | None:
+    """A note when the server's version is not the client's; raises RegistryError when it is not to be used."""
+    try:
+        credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+        answer = http_request(  # type: ignore[no-untyped-call]
+            credentials, "/version", "GET", max_retries=1, timeout=10
+        )
+    except MlflowException as error:
+        raise RegistryUnreachable(
+            f"MLFLOW_TRACKING_URI: no MLflow server answers at {uri}; start it or correct the address"
+        ) from error
+    _check_admission(uri, answer.status_code)
+    try:
+        server = Version(answer.text.strip())
+    except InvalidVersion as error:
+        raise RegistryError(f"MLFLOW_TRACKING_URI: {uri}/version is not MLflow's; correct the address") from error
+    if server < OLDEST:
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI: the server at {uri} is MLflow {server}, which knows no logged models; "
+            f"upgrade it to {OLDEST} or newer (pip install 'mlflow>=3', then `mlflow db upgrade <its database>`)"
+        )
+    if server != Version(mlflow.__version__):
+        return f"the MLflow server is {server}, this client {mlflow.__version__}; servers from {OLDEST} on should work"
+    return None
+
+
+def _check_admission(uri: str, status: int, cause: Exception | None = None) -> None:
+    """Raises RegistryError when this status says that the server, or a proxy before it, does not let us in."""
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI: {uri} answers {status:d}; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
+        ) from cause

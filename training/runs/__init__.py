@@ -1,0 +1,1 @@
+"""A training run: its tasks, where they run, and what their results come to."""

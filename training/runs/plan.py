@@ -1,0 +1,78 @@
+"""A training run as a list of tasks: each fits one family with one seed at a span of cutoffs.
+
+Tasks share nothing, so they may run in any order, on any machine and more than once. A set of hyper-parameters is a
+family of its own (`training.models`), so it is fanned out like one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
+from training.models.families import FAMILIES
+from training.prices.table import PriceTable
+from training.runs.code_version import code_version
+
+SPAN = 6  # refits a task: enough to pay for the start of a process with TensorFlow, few enough to share out
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training run is of: the same job on the same machine gives the same scores and champion bytes."""
+
+    table: PriceTable
+    pair: str = "EURUSD"
+    families: tuple[str, ...] = tuple(FAMILIES)
+    first_year: int = FIRST_YEAR
+    seed: int = 0
+    seeds: int = 1  # of each family whose fit is random: seed, seed + 1, ...
+    span: int = SPAN  # no result depends on it
+    code: str = field(default_factory=code_version)
+
+    @property
+    def prices(self) -> pd.DataFrame:
+        """The columns that the families read."""
+        return self.table.frame[columns(self.families)]
+
+    def members(self, family: str) -> range:
+        """The seeds with which a family is fitted; their average is what it forecasts."""
+        return range(self.seed, self.seed + (self.seeds if FAMILIES[family].random else 1))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One family with one seed at consecutive cutoffs; that of the last row is the champion to be, never scored."""
+
+    index: int
+    family: str
+    seed: int
+    cutoffs: tuple[pd.Timestamp, ...]
+
+    def describe(self) -> str:
+        first, last = (f"{cutoff:%Y-%m-%d}" for cutoff in (self.cutoffs[0], self.cutoffs[-1]))
+        return f"task {self.index} ({self.family}, seed {self.seed}, cutoffs {first} to {last})"
+
+
+def columns(families: Sequence[str]) -> list[str]:
+    """The price columns that these families read, `close` first."""
+    return ["close", *sorted({name for family in families for name in FAMILIES[family].columns} - {"close"})]
+
+
+def cutoffs(job: Job) -> list[pd.Timestamp]:
+    """Of every refit: those of the years that are forecast, and the last row, ascending."""
+    prices = job.prices
+    return [*(split.cutoff for split in walk_forward(prices, job.first_year)), pd.Timestamp(prices.index[-1])]
+
+
+def splits(job: Job) -> dict[pd.Timestamp, Split]:
+    """The scored refits by their cutoff."""
+    return {split.cutoff: split for split in walk_forward(job.prices, job.first_year)}
+
+
+def tasks(job: Job) -> list[Task]:
+    """All tasks of a job, by family, seed and cutoff; `index` is the position."""
+    refits = cutoffs(job)
+    spans = [tuple(refits[start : start + job.span]) for start in range(0, len(refits), job.span)]
+    units = [(name, seed, span) for name in job.families for seed in job.members(name) for span in spans]
+    return [Task(index, *unit) for index, unit in enumerate(units)]

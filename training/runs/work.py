@@ -1,0 +1,97 @@
+"""One task: fit, export and forecast at each of its cutoffs. Nothing here writes anything."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lambda_fn.champion.model import Champion
+from training.evaluation import metrics
+from training.evaluation.walk_forward import Split, forecast_origins
+from training.export.candidate import Candidate
+from training.export.graph import Parity, describe, export
+from training.models.families import FAMILIES
+from training.models.family import Family, fit
+from training.prices.windows import targets
+from training.runs.plan import Job, Task, splits
+
+
+@dataclass(frozen=True)
+class Refit:
+    """One exported fit. `days` and `pinball` are of its own year, a number a horizon; empty where it is not scored."""
+
+    cutoff: pd.Timestamp
+    model: bytes  # the champion file
+    params: Mapping[str, float | str]
+    days: tuple[int, ...] = ()
+    pinball: tuple[float, ...] = ()  # percent of log return
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a task leaves."""
+
+    task: Task
+    refits: tuple[Refit, ...]
+    seconds: float
+
+
+def work(job: Job, task: Task, on_refit: Callable[[str], None] = lambda words: None) -> Result:
+    """Run a task; the same job and task give the same bytes, whatever ran before. Raises ExportError."""
+    started = time.perf_counter()
+    scored, done = splits(job), []
+    for cutoff in task.cutoffs:
+        done.append(refit(job, task.family, task.seed, cutoff, scored.get(cutoff)))
+        on_refit(f"{task.family} {cutoff:%Y}")
+    return Result(task, tuple(done), time.perf_counter() - started)
+
+
+def refit(job: Job, family: str, seed: int, cutoff: pd.Timestamp, split: Split | None) -> Refit:
+    """Fit a family on the rows up to the cutoff and score the year that its bytes forecast; without one, only fit."""
+    seeded = replace(job, seed=seed)
+    if split is None:
+        made = candidate(seeded, FAMILIES[family], job.prices.loc[:cutoff])
+        return Refit(cutoff, made.model, made.params)
+    made = at_cutoff(seeded, FAMILIES[family], split.train)
+    forecasts = forecast_origins(Champion.load(made.model), job.prices, split.test)
+    losses = metrics.pinball_losses(targets(job.prices, split.test), forecasts.quantiles)
+    days = (~np.isnan(losses)).sum(axis=0)
+    pinball = np.nansum(losses, axis=0) / np.maximum(days, 1)  # a year that has just begun has no day at five days yet
+    return Refit(cutoff, made.model, made.params, tuple(days.tolist()), tuple(pinball.tolist()))
+
+
+def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
+    """One family fitted on these prices and exported, with what MLflow should tell of it."""
+    model = fit(family, prices, job.pair, job.seed)
+    metadata = describe(
+        model,
+        pair=job.pair,
+        source=job.table.source,
+        prices_sha256=job.table.sha256,
+        trained_through=prices.index[-1].date(),
+        code=job.code,
+    )
+    data, parity = export(model, prices, metadata)
+    params = {f"head_{key}": value for key, value in model.head.params.items()} | dict(model.fitted.params)
+    return Candidate(
+        family=family.name,
+        model_type=family.model_type,
+        model=data,
+        metadata=metadata,
+        params={"head": model.head.name, "seed": str(job.seed), **params, **_parity(parity)},
+    )
+
+
+def at_cutoff(job: Job, family: Family, train: pd.DataFrame) -> Candidate:
+    """What would have been published at the cutoff: it knows, and names, only the rows up to it."""
+    rows = replace(job.table, frame=train)
+    known = replace(rows, sha256=hashlib.sha256(rows.serialised()).hexdigest())
+    return candidate(replace(job, table=known), family, train)
+
+
+def _parity(parity: Parity) -> dict[str, str]:
+    """To one digit: how far the served numbers are from the model's, as a share of the price."""
+    return {f"parity_{name}": f"{value:.0e}" for name, value in asdict(parity).items()}

@@ -68,7 +68,7 @@ def test_stack_aligns_series_of_different_lengths_at_the_last_day(prices: pd.Dat
 
 def test_an_unknown_feature_is_named_with_the_known_ones(prices: pd.DataFrame) -> None:
     window = windows(prices, ["close"], complete_origins(prices)[-1:])
-    with pytest.raises(KeyError, match=r"RSI_14.*training/features.py.*Return, MA_5"):
+    with pytest.raises(KeyError, match=r"RSI_14.*training/models/features.py.*Return, MA_5"):
         stack(["RSI_14"], window, steps=1)
 
 

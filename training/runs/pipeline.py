@@ -1,7 +1,7 @@
 """From the results of a job's tasks to its score table, its champion and the files that may be published.
 
-Nothing here writes to a store or a registry: what it returns is what `training.experiment` logs and
-`training.publishing` publishes.
+Nothing here writes to a store or a registry: what it returns is what `training.publishing.experiment` logs and
+`training.publishing.publish` publishes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

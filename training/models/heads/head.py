@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.models.features import Array, Window, log_return
-from training.prices.windows import WINDOW, complete_origins, windows
+from training.prices.windows import WINDOW, windows
 
 
 class Head(Protocol):
@@ -72,9 +72,8 @@ def truncation(head: Head, prices: pd.DataFrame, columns: tuple[str, ...], origi
     """What the window forgets: the largest relative difference of a quantile's price, over the last `origins` rows,
     between the head on its window and the same head on the whole history."""
     apart = []
-    for origin in complete_origins(prices)[-origins:]:
-        end = pd.DatetimeIndex([origin])
-        rows = int(prices.index.get_loc(origin)) + 1
+    for rows in range(max(WINDOW, len(prices) - origins + 1), len(prices) + 1):
+        end = pd.DatetimeIndex(prices.index[rows - 1 : rows])
         whole = head.of_window(rows).sd(windows(prices, columns, end, rows))
         windowed = head.sd(windows(prices, columns, end, WINDOW))
         apart.append(np.abs(np.expm1(np.abs(head.z).max() * (whole - windowed))).max())

@@ -109,12 +109,10 @@ def test_export_gives_the_file_and_its_parity(models: dict[str, Model], prices: 
 PROCESS = """
 import hashlib, sys
 from datetime import date
-from training.keras_core import fit_network
-from training.models import FAMILIES
-from training.models.lstm import NETWORK
-from training.prices import load
+from training.models.families import FAMILIES
+from training.prices.table import load
 from tests.training.export.test_graph import exported
-from training.family import fit
+from training.models.family import fit
 prices = load("ecb", today=date(2026, 11, 1)).frame[["close"]]
 for name in sys.argv[1:]:
     print(name, hashlib.sha256(exported(fit(FAMILIES[name], prices))).hexdigest())

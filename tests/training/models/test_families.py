@@ -30,7 +30,7 @@ def test_linear_regression_is_ordinary_least_squares(models: dict[str, Model], p
     design = np.column_stack([np.ones(len(rows)), (rows - rows.mean(axis=0)) / rows.std(axis=0)])
     solution, *_ = np.linalg.lstsq(design, targets(prices, origins), rcond=None)
     model = models["linear_regression"]
-    np.testing.assert_allclose(model.fitted.mean(window, model.head.sd(window["close"])), design @ solution, atol=1e-12)
+    np.testing.assert_allclose(model.fitted.mean(window, model.head.sd(window)), design @ solution, atol=1e-12)
 
 
 def test_arima_is_the_forecast_of_statsmodels_on_the_same_closes(

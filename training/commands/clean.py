@@ -19,10 +19,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """List what would go and, when told, delete it; 1 when the answer was no."""
-    from training.publishing import cleaning
-
     if asked.store:
         context.check_store()
+
+    from training.publishing import cleaning
+
     store = context.store if asked.store else None
     plan = cleaning.plan(context.tracking, context.settings.pair, store, keep_experiment=not asked.experiment)
     if asked.json:

@@ -7,7 +7,7 @@ from typing import Any
 
 from training.commands.context import Command, Context, UsageError, print_json
 
-SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")
+SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # those of them that the champion has
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -39,13 +39,14 @@ def _print(context: Context, answer: Mapping[str, Any]) -> None:
     """An answer of /api/predict, day by day."""
     from rich.table import Table
 
-    champion = answer["champion"]
+    champion, days = answer["champion"], answer["forecast"]
+    levels = [level for level in SHOWN_LEVELS if level in days[0]["quantiles"]]
     table = Table(title=f"{answer['pair']} after {answer['last_close']} on {answer['as_of']}")
     table.add_column("day")
-    for level in SHOWN_LEVELS:
+    for level in levels:
         table.add_column("median" if level == "0.5" else f"{float(level):.0%}", justify="right")
-    for day in answer["forecast"]:
-        table.add_row(day["date"], *(f"{day['quantiles'][level]:.4f}" for level in SHOWN_LEVELS))
+    for day in days:
+        table.add_row(day["date"], *(f"{day['quantiles'][level]:.4f}" for level in levels))
     table.caption = f"{champion['name']}, generation {champion['generation']}, trained through " + (
         f"{champion['trained_through']}"
     )

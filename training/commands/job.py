@@ -69,7 +69,6 @@ def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stage
 
 def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Job]:
     """Freeze the job that the options describe; the price file is stored too where there is none."""
-    context.check_store()
     job = ask(asked, context)
     run = Run(context.store, asked.run or f"{job.pair}-{context.now:%Y%m%dT%H%M%SZ}")
     notes = [job.table.origin, *job.table.notes]

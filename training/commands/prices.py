@@ -15,14 +15,15 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """Check the prices; with --save put them into the store."""
-    from training.commands.job import ask_table
-    from training.models.families import FAMILIES
-    from training.prices.table import store_prices
-
     if asked.replace and not asked.save:
         raise UsageError("--replace goes with --save; it replaces the price file in the store")
     if asked.save:
         context.check_store()
+
+    from training.commands.job import ask_table
+    from training.models.families import FAMILIES
+    from training.prices.table import store_prices
+
     table, pair = ask_table(asked, context, tuple(FAMILIES)), context.settings.pair
     facts: dict[str, Any] = {
         "pair": pair,

@@ -11,9 +11,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
+    context.check_store()
+
     from training.publishing.publish import publish_version
 
-    context.check_store()
     chosen = publish_version(context.tracking, context.store, context.settings, asked.model, context.now)
     return announce(chosen, context, as_json=asked.json)
 

@@ -12,10 +12,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """Publish it as a new generation. It must work while MLflow is down: the alias can wait."""
+    context.check_store()
+
     from training.publishing.address import RegistryError
     from training.publishing.publish import rollback
 
-    context.check_store()
     try:
         tracking = context.tracking
     except RegistryError as error:

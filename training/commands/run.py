@@ -14,12 +14,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def work(asked: argparse.Namespace, context: Context) -> int:
     """What would stop it at the end is known before the training: a folder that cannot be written, a price file that
     differs from the stored one, a registry that cannot be used."""
+    context.check_store()
+
     from training.commands import job as jobs
     from training.commands.ending import finish
     from training.console import Stages
     from training.prices.table import store_prices
 
-    context.check_store()
     stages = Stages(context.progress)
     with stages.stage("prices"):
         job = jobs.ask(asked, context)

@@ -8,12 +8,13 @@ from training.commands.context import Command, Context, print_json
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """Gather, choose, log and publish; a run that has published is not published twice."""
+    context.check_store()
+
     from training.commands.ending import finish
     from training.console import Stages
     from training.runs.frozen import Run
     from training.runs.plan import tasks
 
-    context.check_store()
     run = Run(context.patient_store, asked.run)
     if before := run.published():
         told = f"run {run.name} was published before, as generation {before['generation']}; nothing is done"

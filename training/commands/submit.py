@@ -21,6 +21,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """Freeze, submit, and follow to the end; 1 when the run failed."""
+    context.check_store()
+
     from training.commands import job as jobs
     from training.runs import batch
     from training.runs.plan import tasks

@@ -16,13 +16,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """Run it and write its result; one that has a result is left as it is."""
+    context.check_store()
+
     from training.commands import job as jobs
     from training.console import Stages
     from training.runs.frozen import Run
     from training.runs.plan import tasks
     from training.runs.work import work
 
-    context.check_store()
     run, index = Run(context.patient_store, asked.run), _index(asked)
     job = run.job()
     planned = tasks(job)

@@ -15,6 +15,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
+    if asked.freeze:
+        context.check_store()
+
     from training.commands import job as jobs
     from training.runs.frozen import Run
     from training.runs.plan import tasks

@@ -31,10 +31,11 @@ ALIASES = ("champion", "challenger", "candidate")  # by rank
 TIMEOUT_S = 10.0
 MAX_BYTES = 2**23  # of a page of models, each with the tags of its newest versions
 PAGE = 100
-# Ways to log in that only MLflow's client knows; a file of its own is one more.
-CLIENT_ONLY = (
-    *("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_TRACKING_INSECURE_TLS"),
-    *("MLFLOW_TRACKING_CLIENT_CERT_PATH", "MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "MLFLOW_WORKSPACE"),
+# What only MLflow's client knows: other ways to log in (a file in the home folder is one more), and other trust.
+CLIENT_LOGINS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE")
+CLIENT_TRUST = (
+    *("MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_CLIENT_CERT_PATH", "MLFLOW_TRACKING_SERVER_CERT_PATH"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
 CREDENTIALS_FILE = Path(".mlflow/credentials")  # in the home folder
 
@@ -60,15 +61,16 @@ def read(tracking_uri: str, pair: str, environ: Mapping[str, str]) -> Held | Non
     """
     if path := sqlite_file(tracking_uri):
         return _of_database(path, pair)
-    if is_server(tracking_uri) and not _needs_client(environ):
+    if is_server(tracking_uri) and not _needs_client(tracking_uri, environ):
         server = _Server.at(tracking_uri, environ)
         note = server_note(server.address, *server.version())
         return Held(by_alias(server.aliases(pair), pair), note)
     return None
 
 
-def _needs_client(environ: Mapping[str, str]) -> bool:
-    return any(environ.get(name) for name in CLIENT_ONLY) or (Path.home() / CREDENTIALS_FILE).exists()
+def _needs_client(uri: str, environ: Mapping[str, str]) -> bool:
+    names = (*CLIENT_LOGINS, *CLIENT_TRUST) if urlsplit(uri).scheme == "https" else CLIENT_LOGINS
+    return any(environ.get(name) for name in names) or (Path.home() / CREDENTIALS_FILE).exists()
 
 
 def _of_database(path: Path, pair: str) -> Held:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from lambda_fn.champion.model import Champion
 from training.console import Stages
+from training.errors import NamedError
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.scores import score, skill_by_year
 from training.evaluation.selection import Selection, select
@@ -29,7 +30,7 @@ Members: TypeAlias = Mapping[str, Mapping[int, Mapping[pd.Timestamp, Refit]]]
 """Family -> seed -> cutoff -> refit: only members of which every refit is there."""
 
 
-class IncompleteError(ValueError):
+class IncompleteError(NamedError, ValueError):
     """So much of a run is missing that there is nothing to choose from."""
 
 

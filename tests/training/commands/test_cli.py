@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.__main__ import TRY_AGAIN, main, parser
+import training.commands
+from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
 from training.prices.windows import complete_origins, windows
 
 SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025")
@@ -217,3 +218,6 @@ def test_every_command_has_a_help_of_its_own() -> None:
         *("run", "prices", "evaluate", "publish", "rollback", "status", "clean", "forecast"),
         *("tasks", "task", "select", "submit"),
     }
+    assert set(COMMANDS) == set(commands.choices)
+    for name in COMMANDS:
+        assert Path(training.commands.__path__[0], f"{name}.py").is_file()

@@ -27,9 +27,10 @@ from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.publishing import promotion, registry
 from training.publishing import publish as publishing
+from training.publishing.address import RegistryError
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
-from training.publishing.registry import Registry, RegistryError
+from training.publishing.registry import Registry
 
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[3]

@@ -1,9 +1,11 @@
 """The registry against a real SQLite database, a real MLflow server and servers of other versions."""
 
+import base64
 import http.server
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,8 +32,10 @@ from lambda_fn.prices.table import parse
 from tests.support import foreign, tracked
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
-from training.publishing import experiment, registry
-from training.publishing.registry import Registry, RegistryError
+from training.publishing import aliases, experiment, registry
+from training.publishing.address import RegistryError, RegistryUnreachable, check_database
+from training.publishing.aliases import Held
+from training.publishing.registry import Registry
 
 START_S = 180.0
 Found = tuple[Registry, dict[str, Registered]]
@@ -278,11 +282,94 @@ def answering(status: int, text: str) -> Iterator[str]:
 def test_a_server_that_cannot_be_used_is_refused(status: int, text: str, message: str) -> None:
     with tracked.tracking_address(), answering(status, text) as uri, pytest.raises(RegistryError, match=message):
         registry.connect(uri)
+    with answering(status, text) as uri, pytest.raises(RegistryError, match=message):
+        aliases.read(uri, "EURUSD", {})
 
 
 def test_no_server_is_an_error() -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
     with tracked.tracking_address(), pytest.raises(RegistryError, match="no MLflow server answers"):
-        registry.connect(f"http://127.0.0.1:{free_port()}")
+        registry.connect(nobody)
+    with pytest.raises(RegistryError, match="no MLflow server answers"):
+        aliases.read(nobody, "EURUSD", {})
+
+
+@pytest.mark.parametrize("variable", [*aliases.CLIENT_LOGINS, *aliases.CLIENT_TRUST])
+def test_a_login_that_only_mlflows_client_knows_is_left_to_it(variable: str) -> None:
+    assert aliases.read("https://127.0.0.1:9", "EURUSD", {variable: "any"}) is None
+
+
+@pytest.mark.parametrize("uri", ["postgresql://one@two/three", "sqlite:///:memory:", "sqlite:///file:a?uri=true"])
+def test_an_address_that_only_mlflows_client_knows_is_left_to_it(uri: str) -> None:
+    assert aliases.read(uri, "EURUSD", {}) is None
+
+
+def test_the_login_goes_to_the_server_and_into_no_message() -> None:
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["Authorization"])
+            self.send_error(401)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keeps the test's output clean."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        at = f"127.0.0.1:{server.server_address[1]}"
+        for uri, environ in (
+            (f"http://ann:secret%21@{at}", {}),
+            (f"http://{at}", {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "secret!"}),
+        ):
+            with pytest.raises(RegistryError, match="answers 401") as refused:
+                aliases.read(uri, "EURUSD", environ)
+            assert "secret" not in str(refused.value)
+        server.shutdown()
+    assert asked == ["Basic " + base64.b64encode(b"ann:secret!").decode()] * 2
+
+
+@pytest.fixture(params=["text", "folder", "header", "pages"])
+def no_database(request: pytest.FixtureRequest, found: Found, tmp_path: Path) -> Path:
+    """What somebody's sqlite:/// address may name: no database, or one that is damaged."""
+    path = tmp_path / "broken" / "mlflow.db"
+    path.parent.mkdir()
+    whole = bytearray((tmp_path / "mlflow.db").read_bytes())
+    if request.param == "folder":
+        path.mkdir()
+    elif request.param == "text":
+        path.write_text("runs and models\n" * 1000)
+    else:
+        start = 0 if request.param == "header" else 4096
+        whole[start : start + 4096 * 16] = b"\xff" * 4096 * 16
+        path.write_bytes(whole)
+    return path
+
+
+def test_what_is_no_database_is_refused_at_once_and_left_as_it_is(no_database: Path) -> None:
+    before = no_database.read_bytes() if no_database.is_file() else None
+    with tracked.tracking_address(), pytest.raises(RegistryError, match=r"mlflow\.db is no MLflow database") as refused:
+        registry.connect(f"sqlite:///{no_database}")
+    assert "\n" not in str(refused.value)
+    assert before == (no_database.read_bytes() if no_database.is_file() else None)
+
+
+def test_reading_aliases_makes_and_changes_no_database(found: Found, tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    before = path.read_bytes()
+    held = aliases.read(f"sqlite:///{path}", "EURUSD", {})
+    assert held is not None and held.aliases["champion"] == ("EURUSD_LSTM", 1)
+    assert path.read_bytes() == before
+    missing = aliases.read(f"sqlite:///{tmp_path}/none/mlflow.db", "EURUSD", {})
+    assert missing is not None and missing.aliases == {} and "there is no database" in str(missing.note)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_database_that_another_process_writes_is_no_broken_one(found: Found, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RegistryUnreachable, match="another process holds"):
+            check_database(tmp_path / "mlflow.db")
 
 
 def test_another_version_of_the_server_is_reported() -> None:
@@ -340,6 +427,7 @@ def test_a_remote_server_does_all_that_a_database_does(server: str, capfd: pytes
         registered = tracked.log(tracking)
         version = registry.find(tracking, "models:/EURUSD_LSTM@champion")
         assert tracking.note is None
+        assert aliases.read(server, "EURUSD", {}) == Held(registry.held(tracking, "EURUSD"), None)
         assert version == registered["lstm"]
         assert registry.download(tracking, version) == tracked.candidate("lstm").model
         assert len(experiment.read_scores(tracking, version.run_id)) == 4 * foreign.HORIZON

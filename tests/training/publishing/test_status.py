@@ -1,6 +1,6 @@
 """Status: what is active, how old the prices are, and sentences that say why things differ and what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,9 +16,11 @@ from lambda_fn.store.objects import Store
 from tests.support import foreign, tracked
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
-from training.publishing import registry
+from training.publishing import aliases, registry
+from training.publishing.address import RegistryError
+from training.publishing.aliases import Held
 from training.publishing.publish import move_aliases
-from training.publishing.registry import Registry, RegistryError
+from training.publishing.registry import Registry
 from training.publishing.status import status
 
 POINTER_KEY = "models/best_model_info.json"
@@ -52,7 +54,18 @@ def store(settings: Settings) -> Store:
     return opened
 
 
-def unreachable() -> Registry:
+def reading(tracking: Registry) -> Callable[[], Held]:
+    """As the command does: without MLflow's client."""
+
+    def read() -> Held:
+        held = aliases.read(tracking.tracking_uri, "EURUSD", {})
+        assert held == Held(registry.held(tracking, "EURUSD"), None)
+        return held
+
+    return read
+
+
+def unreachable() -> Held:
     raise RegistryError("no MLflow server answers")
 
 
@@ -68,7 +81,7 @@ def test_when_all_agrees_there_is_no_difference(
 ) -> None:
     ranking = [registered[family] for family in tracked.RANKING]
     publish(store, settings, "lstm", 1, move_aliases(tracking, ranking))
-    found = status(store, settings, NOW, lambda: tracking)
+    found = status(store, settings, NOW, reading(tracking))
     assert found.active is not None
     assert (found.active.generation, found.active.pointer.model_name) == (1, "EURUSD_LSTM")
     assert found.active.activated_at == NOW and found.scores[0]["pinball"] == 0.091
@@ -86,7 +99,7 @@ def test_an_alias_moved_by_hand_is_explained(
 ) -> None:
     publish(store, settings, "lstm", 1)
     registry.set_alias(tracking, "champion", registered["arima"])
-    (difference,) = status(store, settings, NOW, lambda: tracking).differences
+    (difference,) = status(store, settings, NOW, reading(tracking)).differences
     assert "alias champion is at EURUSD_ARIMA version 1, EURUSD_LSTM version 1 is active" in difference
     assert difference.endswith("python -m training publish models:/EURUSD_ARIMA@champion")
 
@@ -94,7 +107,7 @@ def test_an_alias_moved_by_hand_is_explained(
 def test_an_alias_that_was_removed_is_explained(store: Store, settings: Settings, tracking: Registry) -> None:
     publish(store, settings, "lstm", 1)
     tracking.client.delete_registered_model_alias("EURUSD_LSTM", "champion")
-    (difference,) = status(store, settings, NOW, lambda: tracking).differences
+    (difference,) = status(store, settings, NOW, reading(tracking)).differences
     assert difference.endswith("python -m training publish models:/EURUSD_LSTM/1")
 
 
@@ -175,7 +188,7 @@ def test_a_server_that_dies_meanwhile_is_part_of_the_answer(
             raise MlflowException("connection reset")
 
     dead = replace(tracking, client=Dead())  # type: ignore[arg-type]
-    found = status(store, settings, NOW, lambda: dead).tracking
+    found = status(store, settings, NOW, lambda: Held(registry.held(dead, "EURUSD"), None)).tracking
     assert not found.reachable and found.note == "connection reset"
 
 
@@ -188,4 +201,4 @@ def test_a_pointer_of_the_old_form_is_active_once_what_it_means_is(
     for uri, state in ((pointer.model_uri, "active"), ("models:/EURUSD_ARIMA@champion", "pending")):
         old = Pointer(pointer.model_type, pointer.model_name, pointer.model_version, uri)
         foreign.put(store, POINTER_KEY, old.to_json())
-        assert status(store, settings, NOW, lambda: tracking).published.state == state
+        assert status(store, settings, NOW, reading(tracking)).published.state == state

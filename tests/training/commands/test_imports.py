@@ -9,7 +9,7 @@ import pytest
 
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
-from tests.training import tracked
+from tests.support import tracked
 
 # Each costs a command that needs none of it from a tenth of a second to several.
 HEAVY = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract
@@ -26,7 +26,9 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 rows = st.lists(numbers, min_size=1, max_size=4)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 st adds zone
 scalars = st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=8)
-values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=5)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2), max_leaves=3
+)
 extras = st.dictionaries(texts.map("x_{}".format), values, max_size=3)
 DAYS = dict.fromkeys(["date", "target_date"], st.lists(st.integers(-700_000, 2_900_000), min_size=1, max_size=4))
 goldens = st.builds(
@@ -101,6 +103,10 @@ def test_the_old_form_parses() -> None:
     assert pointer.generation is None
 
 
+made_slowly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a pointer has twenty parts
+
+
+@made_slowly
 @given(old_pointers | new_pointers)
 def test_a_pointer_round_trips(pointer: Pointer) -> None:
     data = pointer.to_json()
@@ -108,6 +114,7 @@ def test_a_pointer_round_trips(pointer: Pointer) -> None:
     assert Pointer.parse(data).to_json() == data
 
 
+@made_slowly
 @given(new_pointers.filter(lambda pointer: pointer.generation is not None), moments, keys)
 def test_the_active_file_round_trips(pointer: Pointer, moment: datetime, key: str) -> None:
     assert pointer.champion is not None
@@ -128,7 +135,7 @@ HOSTILE = st.sampled_from([*NO_TEXTS, "", "\ud800", "\x00", "a\x7f", "a" * 300, 
 OF_OTHERS = st.sampled_from(["activated_at", "serving_key", "extra"])
 
 
-@settings(max_examples=300)
+@settings(made_slowly, max_examples=300)
 @given(st.data())
 def test_what_is_parsed_can_be_written_and_is_read_back_as_the_same(data: st.DataObject) -> None:
     """Whatever somebody else wrote: what refresh takes in, it can write, and serving can read."""

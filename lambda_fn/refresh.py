@@ -17,14 +17,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from lambda_fn import contract
 from lambda_fn.champion.acceptance import check_champion
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.model import Champion
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
-from lambda_fn.contract import Active, Golden, Pointer
+from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.outcome import tell
-from lambda_fn.prices.table import read_table
 from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
@@ -115,8 +112,8 @@ def _promote(store: Store, settings: Settings, found: Resolved, standing: Standi
         _, healed = heal(store, settings.pair, standing, found.data)
         return _unchanged(generation, f"generation {generation} is active", healed)
     data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
-    champion = check_champion(data, pointer, settings.pair, store)
-    golden = pointer.golden or (_first_forecast(champion, store),)
+    first = check_champion(data, pointer, settings.pair, store)
+    golden = pointer.golden or (first,)  # a pointer of the old form brings none
     key = contract.serving_key(file.sha256, settings.pair)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
     record = newer.to_json()  # before the first write: what could not be read back is refused
@@ -163,19 +160,6 @@ def _next(sha256: str, last: Active | None) -> int:
     if last is None:
         return 1
     return last.generation + (sha256 != last.champion.sha256)
-
-
-def _first_forecast(champion: Champion, store: Store) -> Golden:
-    """For a pointer of the old form, which brings no golden forecasts: what the file forecasts as it is activated."""
-    metadata = champion.metadata
-    table = read_table(store, metadata.pair, metadata.prices, metadata.window, champion.columns)
-    inputs = window_inputs(champion, table)
-    forecast = champion.forecast(inputs)
-    return Golden(
-        {name: values[0].tolist() for name, values in inputs.items()},
-        forecast.quantiles[0].tolist(),
-        forecast.mean[0].tolist(),
-    )
 
 
 def _refuse(

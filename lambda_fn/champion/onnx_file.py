@@ -8,6 +8,7 @@ long as it was: so the runtime gets the bytes as they are. (Protocol Buffers, En
 onnx package's parser.)
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from lambda_fn.champion.onnx_schema import BYTES, FIXED32, MESSAGES, VARINT, WIRE, Field
@@ -25,8 +26,10 @@ RANDOM = frozenset(
     ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
 )
 _EXTERNAL_DATA = ("Tensor", 13)
+_GRAPH, _METADATA, _INPUT = 7, 14, 11
 _OUTSIDE = "champion: a tensor is in another file; export it with all data inside"
 _INT32_END, _UINT64_END = 2**31, 2**64
+_ENUM_END = 15  # one more than the largest of AttributeType
 _DROPOUT_INPUTS = 2  # the third says that it is in training, when it draws numbers
 
 
@@ -46,6 +49,43 @@ def check_allowed(data: bytes) -> None:
     if len(data) > MAX_MODEL_BYTES:
         raise ContractError(f"champion: {len(data)} bytes, at most {MAX_MODEL_BYTES} are allowed; make it smaller")
     _Check(data).run()
+
+
+class Description(NamedTuple):
+    """What a file that is allowed says of itself, read without a runtime: its metadata_props and its inputs' names."""
+
+    props: dict[str, str]
+    inputs: tuple[str, ...]
+
+
+def describe(data: bytes) -> Description:
+    """Of bytes of any origin; raises ContractError as `check_allowed`."""
+    check_allowed(data)
+    props, inputs = {}, []
+    for number, start, end in _parts(data, 0, len(data)):
+        if number == _METADATA:
+            entry = {part: data[at:to].decode() for part, at, to in _parts(data, start, end)}
+            props[entry.get(1, "")] = entry.get(2, "")
+        if number == _GRAPH:
+            for part, here, there in _parts(data, start, end):
+                if part == _INPUT:
+                    inputs += [data[at:to].decode() for name, at, to in _parts(data, here, there) if name == 1]
+    return Description(props, tuple(inputs))
+
+
+def _parts(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, begin and end of each field that is written as bytes, of a message that was checked."""
+    check = _Check(data)
+    while at < end:
+        tag, at = check.varint(at, end, 5)
+        if tag & 7 == VARINT:
+            _, at = check.varint(at, end, 10)
+        elif tag & 7 == FIXED32:
+            at += 4
+        else:
+            size, at = check.varint(at, end, 5)
+            yield tag >> 3, at, at + size
+            at += size
 
 
 class _Check:
@@ -74,7 +114,7 @@ class _Check:
         chosen: set[str] = set()
         while at < message.end:
             self._count_field()
-            tag, at = self._varint(at, message.end, 5)
+            tag, at = self.varint(at, message.end, 5)
             number, wire = tag >> 3, tag & 7
             field = known.get(number)
             if (message.kind, number) == _EXTERNAL_DATA:
@@ -99,12 +139,12 @@ class _Check:
     def _value(self, message: _Message, field: Field, where: str, at: int) -> int:
         """Checks the value that begins at `at`; gives where it ends."""
         if WIRE.get(field.kind) == VARINT:
-            value, at = self._varint(at, message.end, 10)
+            value, at = self.varint(at, message.end, 10)
             self._check_number(field, where, value)
             return at
         if WIRE.get(field.kind) == FIXED32:
             return self._within(at, 4, message.end)
-        size, at = self._varint(at, message.end, 5)
+        size, at = self.varint(at, message.end, 5)
         end = self._within(at, size, message.end)
         if field.kind in MESSAGES:
             self._count_node(field)
@@ -116,7 +156,7 @@ class _Check:
         return end
 
     def _check_number(self, field: Field, where: str, value: int) -> None:
-        if field.kind != "int64" and value >= _INT32_END:
+        if value >= {"int64": _UINT64_END, "int32": _INT32_END, "enum": _ENUM_END}[field.kind]:
             raise _broken(f"{where} is out of range")
         if where == "Tensor.data_location" and value:
             raise ContractError(_OUTSIDE)
@@ -143,7 +183,7 @@ class _Check:
         if width is None and end - at > MAX_PACKED:
             raise ContractError(f"champion: {where} has {end - at} bytes; export large tensors as raw_data")
         while width is None and at < end:
-            _, at = self._varint(at, end, 10)
+            _, at = self.varint(at, end, 10)
 
     def _count_field(self) -> None:
         self._fields += 1
@@ -160,7 +200,7 @@ class _Check:
             raise _broken("it is cut off")
         return at + size
 
-    def _varint(self, at: int, end: int, longest: int) -> tuple[int, int]:
+    def varint(self, at: int, end: int, longest: int) -> tuple[int, int]:
         """A number in as few bytes as it needs, at most `longest`, below 2^64, and where that ends."""
         value = shift = 0
         while at < end and shift < 7 * longest:

@@ -21,8 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract, refresh
-from lambda_fn.champion.acceptance import check_live
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.judging import judge
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table
@@ -210,7 +209,7 @@ UNSOUND: dict[str, Unsound] = {
     "too wide": (lambda s: published(s, foreign.champion_bytes(spread=0.11)), "is 10.45% wide, 0.1 % to 10 %"),
     "descending": (
         lambda s: published(s, foreign.champion_bytes(spread=-0.005)),
-        "quantiles fall from one level to the next",
+        "quantiles that fall from one level to the next",
     ),
 }
 
@@ -229,20 +228,18 @@ def test_an_unsound_champion_never_replaces_a_sound_one(case: str, tmp_path: Pat
 
 def test_a_champion_that_is_not_finite_on_the_live_window_is_refused(tmp_path: Path) -> None:
     """Sound on the golden window: only today's prices bring it out."""
-    champion = Champion.load(foreign.champion_bytes(spread=0.005))
     overflowing = Table(foreign.price_rows(20), {"close": np.full(20, 1.7e308)})
-    champion_wide = Champion.load(foreign.champion_bytes(spread=0.9))
     with pytest.raises(ContractError, match=r"live window: .* not finite"):
-        check_live(champion_wide, overflowing)
-    check_live(champion, Table(foreign.price_rows(20), {"close": foreign.closes(20)}))
+        judge(foreign.champion_bytes(spread=0.9), (), overflowing, lambda: 0.0)
+    judge(foreign.champion_bytes(), (), Table(foreign.price_rows(20), {"close": foreign.closes(20)}), lambda: 0.0)
 
 
 def test_a_slow_champion_is_refused() -> None:
     table = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
-    champion = Champion.load(foreign.champion_bytes())
-    check_live(champion, table, clock=iter([0.0, 0.99]).__next__)
-    with pytest.raises(ContractError, match=r"the forecast took 1\.1 s, at most 1 s is allowed"):
-        check_live(champion, table, clock=iter([0.0, 1.1]).__next__)
+    data = foreign.champion_bytes()
+    judge(data, (), table, iter([0.0, 0.5, 0.7, 1.19]).__next__)
+    with pytest.raises(ContractError, match=r"took 1\.1 s of processor time, at most 1 s is allowed"):
+        judge(data, (), table, iter([0.0, 0.5, 0.7, 1.3]).__next__)
 
 
 def test_a_refusal_heals_when_its_cause_is_gone(tmp_path: Path) -> None:

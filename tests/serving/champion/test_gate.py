@@ -132,6 +132,9 @@ def malformed() -> Iterator[tuple[str, bytes]]:
     yield "a group", GOOD + tag(7, 3) + tag(7, 4)
     yield "a fixed width in place of a varint", GOOD + tag(5, 1) + b"\x00" * 8
     yield "a field that is not known", GOOD + tag(99, 0) + b"\x01"
+    graph = onnx.load_from_string(GOOD).graph.SerializeToString()
+    kind = message(1, message(4, b"Any") + message(5, message(1, b"kind") + tag(20, 0) + varint(15)))
+    yield "a kind of attribute that is none", rebuilt(graph + kind)
     yield "training information", GOOD + message(20, b"")
     yield "text that is not UTF-8", GOOD + message(6, b"\xff")
 

@@ -1,6 +1,7 @@
 """The champion: prices in, forecast distribution out, whatever is inside its ONNX file."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -113,6 +114,9 @@ def _session_options() -> ort.SessionOptions:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never the runtime's own format
+    # where data outside of the file would be looked for: a folder in which nothing can be
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4
     return options
 

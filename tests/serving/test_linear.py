@@ -21,7 +21,7 @@ from lambda_fn.triggers import recognise
 from lambda_fn.web.problem import MAX_BODY, Problem
 from lambda_fn.web.question import intervals_of, parse_query
 from lambda_fn.web.series import MAX_COLUMNS, MAX_SERIES, parse_body
-from tests.serving import foreign
+from tests.support import foreign
 
 RUNS = 5
 WIDEST = 3.2

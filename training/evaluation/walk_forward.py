@@ -1,19 +1,19 @@
 """Walk-forward evaluation: every refit is exported, and its bytes forecast only the year that follows.
 
 A unit of work is one family at one cutoff: units share nothing, so they may run in any order or at the same time
-(`training.plan` deals them out), and `walk` puts a family's years together.
+(`training.runs.plan` deals them out), and `walk` puts a family's years together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn.champion.model import Champion
-from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.contract import DATE, TARGET_DATE
 from training.prices.windows import HORIZON, LEVELS, WINDOW, positions, windows
 
 FIRST_YEAR = 2010
@@ -102,20 +102,14 @@ def forecast_origins(champion: Champion, prices: pd.DataFrame, origins: pd.Datet
     )
 
 
-def champion_inputs(
-    champion: Champion, prices: pd.DataFrame, origins: pd.DatetimeIndex
-) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+def champion_inputs(champion: Champion, prices: pd.DataFrame, origins: pd.DatetimeIndex) -> dict[str, NDArray[Any]]:
     """The inputs that a champion declares, by name, for a batch of origins: prices, and days since 1970-01-01."""
-    window, source = champion.metadata.window, champion.metadata.prices
-    inputs: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
-    inputs.update(windows(prices, champion.columns, origins, window))
-    if champion.wants_date:
-        rows = positions(prices, origins)[:, None] + np.arange(1 - window, 1)
-        inputs["date"] = prices.index.to_numpy().astype("datetime64[D]").astype(np.int64)[rows]
-    if champion.wants_target_date:
-        days = [next_business_days(origin.date(), champion.metadata.horizon, source) for origin in origins]
-        inputs["target_date"] = np.array(days, dtype="datetime64[D]").astype(np.int64)
-    return inputs
+    metadata = champion.metadata
+    dates = [
+        name for name, wanted in ((DATE, champion.wants_date), (TARGET_DATE, champion.wants_target_date)) if wanted
+    ]
+    names = [*champion.columns, *dates]
+    return windows(prices, names, origins, metadata.window, metadata.prices, metadata.horizon)
 
 
 def concatenate(parts: Sequence[Forecasts]) -> Forecasts:

@@ -15,11 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn.champion.model import Champion, ForecastError
-from lambda_fn.contract import CONTRACT_VERSION, Metadata
+from lambda_fn.contract import CONTRACT_VERSION, DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
+from training.errors import NamedError
 from training.export.canonical import canonicalise
 from training.models.family import Model
-from training.models.volatility import truncation
+from training.models.heads.head import truncation
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
 IR_VERSION = 10  # what the contract allows; newer writers put their own newest
@@ -27,7 +28,7 @@ CHECKED = 250  # windows on which every export is compared with the model it cam
 SINGLES = 8  # of these, forecast one by one as well: a session costs the same for one as for many
 
 
-class ExportError(RuntimeError):
+class ExportError(NamedError, RuntimeError):
     """An exported graph does not compute what its model computes."""
 
 
@@ -48,7 +49,7 @@ def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[byte
 
 def build(model: Model, metadata: Metadata) -> bytes:
     """Trace the forecast and write the graph with its metadata; the same model gives the same bytes."""
-    window = {column: ndonnx.argument(shape=("batch", WINDOW), dtype=ndonnx.float64) for column in model.family.columns}
+    window = {column: _argument(column) for column in model.family.inputs}
     quantiles, mean = model.forecast(window)
     return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata)
 
@@ -67,7 +68,7 @@ def seal(graph: onnx.ModelProto, metadata: Metadata) -> bytes:
 
 def check(data: bytes, model: Model, prices: pd.DataFrame) -> Parity:
     """Compare the file with its model on the last CHECKED windows of `prices`; raises ExportError where it differs."""
-    window = windows(prices, model.family.columns, complete_origins(prices)[-CHECKED:])
+    window = windows(prices, model.family.inputs, complete_origins(prices)[-CHECKED:])
     try:
         champion = Champion.load(data)
         served = champion.forecast(window)
@@ -78,7 +79,7 @@ def check(data: bytes, model: Model, prices: pd.DataFrame) -> Parity:
     parity = Parity(
         graph=max(difference(served.quantiles, quantiles), difference(served.mean, mean)),
         batching=max(difference(one.quantiles[0], served.quantiles[i]) for i, one in enumerate(singles)),
-        truncation=truncation(model.head, prices["close"].to_numpy(np.float64), CHECKED),
+        truncation=truncation(model.head, prices, model.family.inputs, CHECKED),
     )
     family = model.family
     if not parity.graph <= family.parity:
@@ -90,6 +91,13 @@ def check(data: bytes, model: Model, prices: pd.DataFrame) -> Parity:
     if (np.diff(served.quantiles, axis=2) < 0).any():
         raise ExportError(f"{family.name}: its quantiles cross")
     return parity
+
+
+def _argument(column: str) -> ndonnx.Array:
+    """An input of the graph: prices and dates of the window, or the days forecast."""
+    rows = HORIZON if column == TARGET_DATE else WINDOW
+    dtype = ndonnx.int64 if column in (DATE, TARGET_DATE) else ndonnx.float64
+    return ndonnx.argument(shape=("batch", rows), dtype=dtype)
 
 
 def difference(got: NDArray[np.float64], expected: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""What a model family is: a fit of the conditional mean, joined with the shared volatility head."""
+"""What a model family is: a fit of the conditional mean, joined with a volatility head."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from training.models.features import Array, Window
-from training.models.volatility import HEAD, Head, fit_head
+from training.models.heads.head import Head
+from training.models.heads.heads import find_head
 from training.prices.windows import HORIZON, WINDOW, complete_origins, targets, windows
 
 Mean: TypeAlias = Callable[[Window, Array], Array]
@@ -45,10 +46,16 @@ class Family:
     model_type: str  # "LinearRegression", registered as EURUSD_LinearRegression
     features: tuple[str, ...]
     fit: Callable[[Sample], Fitted]
-    columns: tuple[str, ...] = ("close",)
+    head: str = "garch"  # a name in HEADS
+    columns: tuple[str, ...] = ("close",)  # that its mean reads; dates may be among them
     random: bool = False  # its fit draws from the seed, so several seeds are worth averaging
     parity: float = 1e-9
     batching: float = 1e-12
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The whole window: what the mean reads, then what only the head reads."""
+        return tuple(dict.fromkeys((*self.columns, *find_head(self.head).columns)))
 
 
 @dataclass(frozen=True)
@@ -66,34 +73,34 @@ class Model:
         """
         close = window["close"]
         xp = close.__array_namespace__()
-        sd = self.head.sd(close)
+        sd = self.head.sd(window)
         mean = self.fitted.mean(window, sd)
         last = close[:, -1]
         log_quantiles = mean[:, :, None] + sd[:, :, None] * xp.asarray(self.head.z)[None, None, :]
         return last[:, None, None] * xp.exp(log_quantiles), last[:, None] * xp.exp(mean)
 
 
-def fit(family: Family, prices: pd.DataFrame, pair: str = "EURUSD", seed: int = 0, head: str = HEAD) -> Model:
+def fit(family: Family, prices: pd.DataFrame, pair: str = "EURUSD", seed: int = 0) -> Model:
     """Fit a family and its head on all rows of `prices`; raises ValueError when there are too few."""
     origins = complete_origins(prices)[:-HORIZON]
     if len(origins) == 0:
         raise ValueError(f"{len(prices)} rows up to the cutoff; a fit needs at least {WINDOW + HORIZON}")
     with threadpool_limits(1):  # sums on two threads round differently, and an optimiser makes much of it
-        return _fit(family, prices, origins, pair, seed, head)
+        return _fit(family, prices, origins, pair, seed)
 
 
-def _fit(family: Family, prices: pd.DataFrame, origins: pd.DatetimeIndex, pair: str, seed: int, head: str) -> Model:
-    window = windows(prices, family.columns, origins)
-    fitted_head = fit_head(np.diff(np.log(prices["close"].to_numpy(np.float64))), head)
+def _fit(family: Family, prices: pd.DataFrame, origins: pd.DatetimeIndex, pair: str, seed: int) -> Model:
+    window = windows(prices, family.inputs, origins)
+    head = find_head(family.head).fit(prices)
     cutoff = pd.Timestamp(prices.index[-1]).date().isoformat()
     sample = Sample(
         prices=prices,
         window=window,
         target=targets(prices, origins),
-        sd=fitted_head.sd(window["close"]),
+        sd=head.sd(window),
         seed=derive_seed(seed, pair, family.name, cutoff),
     )
-    return Model(family, family.fit(sample), fitted_head)
+    return Model(family, family.fit(sample), head)
 
 
 def derive_seed(*parts: int | str) -> int:

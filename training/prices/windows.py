@@ -1,10 +1,16 @@
 """Windows of the price table and the returns that follow them: what every family is fitted and scored on."""
 
 from collections.abc import Sequence
+from datetime import date
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from lambda_fn.contract import DATE, TARGET_DATE
+from lambda_fn.prices.business_days import is_business_day
 
 WINDOW = 513  # closes: 512 returns, two years of business days, so every filter of the window has died out
 HORIZON = 5  # business days
@@ -17,17 +23,51 @@ def complete_origins(prices: pd.DataFrame, window: int = WINDOW) -> pd.DatetimeI
 
 
 def windows(
-    prices: pd.DataFrame, columns: Sequence[str], origins: pd.DatetimeIndex, window: int = WINDOW
-) -> dict[str, NDArray[np.float64]]:
+    prices: pd.DataFrame,
+    columns: Sequence[str],
+    origins: pd.DatetimeIndex,
+    window: int = WINDOW,
+    source: str = "ecb",
+    horizon: int = HORIZON,
+) -> dict[str, NDArray[Any]]:
     """For each column the `window` prices up to and with each origin, [n, window], oldest first.
 
-    Raises ValueError where an origin has fewer rows before it.
+    `date` are the days of these rows and `target_date` the business days of the `source` that follow the origin,
+    [n, horizon], both int64 in days since 1970-01-01. Raises ValueError where an origin has fewer rows before it.
     """
     last = positions(prices, origins)
     if len(last) and last.min() < window - 1:
         raise ValueError(f"{origins[0].date()}: a window needs {window} rows up to its date")
     rows = last[:, None] + np.arange(1 - window, 1)
-    return {column: prices[column].to_numpy(np.float64)[rows] for column in columns}
+    found: dict[str, NDArray[Any]] = {}
+    for column in columns:
+        if column == DATE:
+            found[column] = day_numbers(pd.DatetimeIndex(prices.index))[rows]
+        elif column == TARGET_DATE:
+            found[column] = following_days(origins, source, horizon)
+        else:
+            found[column] = prices[column].to_numpy(np.float64)[rows]
+    return found
+
+
+def day_numbers(dates: pd.DatetimeIndex) -> NDArray[np.int64]:
+    """Days since 1970-01-01."""
+    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def following_days(origins: pd.DatetimeIndex, source: str, horizon: int = HORIZON) -> NDArray[np.int64]:
+    """The first `horizon` business days of the source after each origin, [n, horizon], days since 1970-01-01."""
+    known = business_days(source)
+    first = np.searchsorted(known, day_numbers(origins), side="right")
+    return np.asarray(known[first[:, None] + np.arange(horizon)])
+
+
+@cache
+def business_days(source: str) -> NDArray[np.int64]:
+    """Every business day of a source from 1970 to 2069, days since 1970-01-01: asked for once, not for every origin."""
+    epoch = date(1970, 1, 1).toordinal()
+    days = range(epoch, date(2070, 1, 1).toordinal())
+    return np.array([day - epoch for day in days if is_business_day(date.fromordinal(day), source)], np.int64)
 
 
 def targets(prices: pd.DataFrame, origins: pd.DatetimeIndex, horizon: int = HORIZON) -> NDArray[np.float64]:

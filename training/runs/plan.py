@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lambda_fn.contract import DATE, TARGET_DATE
 from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
 from training.models.families import FAMILIES
 from training.prices.table import PriceTable
@@ -56,7 +57,10 @@ class Task:
 
 def columns(families: Sequence[str]) -> list[str]:
     """The price columns that these families read, `close` first."""
-    return ["close", *sorted({name for family in families for name in FAMILIES[family].columns} - {"close"})]
+    return [
+        "close",
+        *sorted({name for family in families for name in FAMILIES[family].inputs} - {"close", DATE, TARGET_DATE}),
+    ]
 
 
 def cutoffs(job: Job) -> list[pd.Timestamp]:

@@ -81,7 +81,7 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
         model_type=family.model_type,
         model=data,
         metadata=metadata,
-        params={"head": model.head.name, "seed": str(job.seed), **params, **_parity(parity)},
+        params={"head": family.head, "seed": str(job.seed), **params, **_parity(parity)},
     )
 
 

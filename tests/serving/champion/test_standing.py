@@ -19,7 +19,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store
-from tests.serving import foreign
+from tests.support import foreign
 
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

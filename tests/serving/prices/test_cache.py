@@ -9,7 +9,7 @@ from lambda_fn.prices.cache import MOST, PriceCache
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.last_known_good import NothingToServe
-from tests.serving import foreign
+from tests.support import foreign
 
 
 def test_the_windows_of_former_champions_are_forgotten(tmp_path: Path) -> None:

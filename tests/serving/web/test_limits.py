@@ -16,8 +16,8 @@ from lambda_fn.web.closes import MAX_VALUES
 from lambda_fn.web.forecast import forecast_days
 from lambda_fn.web.question import Question, intervals_of, parse_query
 from lambda_fn.web.series import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_SERIES
-from tests.serving import foreign
-from tests.serving.local_api import LocalApi, local_api
+from tests.support import foreign
+from tests.support.local_api import LocalApi, local_api
 
 CLOSES: list[float] = foreign.closes(foreign.WINDOW).tolist()
 MOST = 5_000_000  # bytes of an answer

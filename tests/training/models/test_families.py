@@ -1,0 +1,118 @@
+"""Each family's mean against the library it comes from, on the same closes."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.tsa.arima.model import ARIMA
+
+from training.models.arima import PERCENT, predictor
+from training.models.families import FAMILIES
+from training.models.family import Model, derive_seed, fit
+from training.models.features import stack
+from training.models.keras_core import import_keras, train
+from training.models.linear_regression import FEATURES
+from training.models.lstm import NETWORK
+from training.prices.windows import HORIZON, WINDOW, complete_origins, targets, windows
+
+
+@pytest.fixture(scope="session")
+def models(prices: pd.DataFrame) -> dict[str, Model]:
+    """Every family, fitted on the whole history."""
+    return {name: fit(family, prices) for name, family in FAMILIES.items()}
+
+
+def test_linear_regression_is_ordinary_least_squares(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    origins = complete_origins(prices)[:-HORIZON]
+    window = windows(prices, ["close"], origins)
+    rows = stack(FEATURES, window, 1)[:, 0, :]
+    design = np.column_stack([np.ones(len(rows)), (rows - rows.mean(axis=0)) / rows.std(axis=0)])
+    solution, *_ = np.linalg.lstsq(design, targets(prices, origins), rcond=None)
+    model = models["linear_regression"]
+    np.testing.assert_allclose(model.fitted.mean(window, model.head.sd(window)), design @ solution, atol=1e-12)
+
+
+def test_arima_is_the_forecast_of_statsmodels_on_the_same_closes(
+    models: dict[str, Model], prices: pd.DataFrame
+) -> None:
+    model = models["arima"]
+    params = model.fitted.params
+    ar = [params[key] for key in sorted(params) if key.startswith("ar_")]
+    ma = [params[key] for key in sorted(params) if key.startswith("ma_")]
+    window = windows(prices, ["close"], complete_origins(prices)[-3000::12])
+    assert len(window["close"]) >= 250
+    _, means = model.forecast(window)
+    for close, mean in zip(window["close"], means, strict=True):
+        arma = ARIMA(PERCENT * np.diff(np.log(close)), order=(len(ar), 0, len(ma)), trend="n")
+        ahead = arma.filter([*ar, *ma, 0.3]).forecast(HORIZON)
+        np.testing.assert_allclose(mean, close[-1] * np.exp(np.cumsum(ahead) / PERCENT), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("ar", "ma"), [([0.5], []), ([], [0.4]), ([0.9], [-0.8]), ([0.4, 0.2], [])])
+def test_the_arima_predictor_is_statsmodels_forecast_for_any_order(ar: list[float], ma: list[float]) -> None:
+    returns = np.random.default_rng(0).standard_normal(WINDOW - 1)
+    expected = ARIMA(returns, order=(len(ar), 0, len(ma)), trend="n").filter([*ar, *ma, 1.0]).forecast(HORIZON)
+    np.testing.assert_allclose(returns @ predictor(np.array(ar), np.array(ma)), np.cumsum(expected), rtol=1e-7)
+
+
+def test_the_random_walk_expects_no_change(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    window = windows(prices, ["close"], complete_origins(prices)[-50:])
+    quantiles, mean = models["random_walk"].forecast(window)
+    np.testing.assert_array_equal(mean, np.repeat(window["close"][:, -1:], HORIZON, axis=1))
+    np.testing.assert_array_equal(quantiles[:, :, 5], mean)
+
+
+def test_the_network_learns_what_is_there_to_learn() -> None:
+    """A series that repeats its last return must be found, so that finding nothing in real returns means something."""
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((4000, NETWORK.steps, 1)).astype(np.float32)
+    outputs = np.repeat(inputs[:, -1], HORIZON, axis=1)
+    weights = train(NETWORK, inputs, outputs, seed=1)
+    keras = import_keras()
+    layers = [keras.Input((NETWORK.steps, 1)), keras.layers.LSTM(NETWORK.units), keras.layers.Dense(HORIZON)]
+    network = keras.Sequential(layers)
+    network.set_weights(weights)
+    error = np.mean((network.predict(inputs, verbose=0) - outputs) ** 2)
+    assert error < 0.1 * np.mean(outputs**2)
+
+
+def test_a_fit_does_not_depend_on_the_fits_before_it(prices: pd.DataFrame) -> None:
+    window = windows(prices, ["close"], complete_origins(prices)[-5:])
+    family, early, late = FAMILIES["lstm"], prices.iloc[:2500], prices.iloc[:2800]
+    first = fit(family, early).forecast(window)[0]
+    fit(family, late)
+    np.testing.assert_array_equal(fit(family, early).forecast(window)[0], first)
+    assert (fit(family, early, seed=1).forecast(window)[0] != first).any()
+
+
+def test_two_models_of_one_network_keep_their_own_weights(prices: pd.DataFrame) -> None:
+    window = windows(prices, ["close"], complete_origins(prices)[-5:])
+    one = fit(FAMILIES["lstm"], prices.iloc[:2500])
+    before = one.forecast(window)[0]
+    fit(FAMILIES["lstm"], prices.iloc[:2600]).forecast(window)
+    np.testing.assert_array_equal(one.forecast(window)[0], before)
+
+
+def test_a_seed_is_of_what_is_fitted() -> None:
+    seeds = {
+        derive_seed(seed, pair, family, cutoff)
+        for seed in (0, 1)
+        for pair in ("EURUSD", "GBPUSD")
+        for family in FAMILIES
+        for cutoff in ("2020-12-31", "2021-12-31")
+    }
+    assert len(seeds) == 2 * 2 * len(FAMILIES) * 2
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_too_few_rows_are_refused_with_the_number_needed(prices: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="500 rows up to the cutoff; a fit needs at least 518"):
+        fit(FAMILIES["random_walk"], prices.iloc[:500])
+
+
+def test_the_sample_ends_at_the_cutoff(prices: pd.DataFrame) -> None:
+    """Every target of the fit lies in the rows it was given."""
+    train_rows = prices.loc[: pd.Timestamp(date(2010, 12, 31))]
+    known = targets(train_rows, complete_origins(train_rows)[:-HORIZON])
+    assert np.isfinite(known).all()

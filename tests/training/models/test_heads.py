@@ -1,0 +1,79 @@
+"""The volatility heads: arch's own forecast on the same closes, and a plain loop for EWMA."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from arch.univariate import GARCH, StudentsT, ZeroMean
+from scipy import stats
+
+from training.models.heads.ewma import DECAY, ewma_head
+from training.models.heads.garch import PERCENT, fit_garch
+from training.models.heads.head import truncation
+from training.models.heads.heads import find_head
+from training.prices.windows import HORIZON, LEVELS, complete_origins, windows
+
+
+def log_returns(prices: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.diff(np.log(prices["close"].to_numpy()))
+
+
+def test_garch_is_the_forecast_of_arch_on_the_same_closes(prices: pd.DataFrame) -> None:
+    head = find_head("garch").fit(prices)
+    p = head.params
+    window = windows(prices, ["close"], complete_origins(prices)[-3000::12])
+    assert len(window["close"]) >= 250
+    served = head.sd(window)
+    for close, sd in zip(window["close"], served, strict=True):
+        model = ZeroMean(PERCENT * np.diff(np.log(close)), volatility=GARCH(), distribution=StudentsT(), rescale=False)
+        fixed = model.fix([p["omega"] * PERCENT**2, p["alpha"], p["beta"], p["nu"]])
+        variance = fixed.forecast(horizon=HORIZON).variance.to_numpy()[-1]
+        np.testing.assert_allclose(sd, np.sqrt(variance.cumsum()) / PERCENT, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["garch", "ewma"])
+def test_what_the_window_forgets_is_far_below_what_a_fit_can_know(name: str, prices: pd.DataFrame) -> None:
+    """The whole history by a plain loop, apart from the truncation that every export reports."""
+    returns = log_returns(prices)
+    head = find_head(name).fit(prices)
+    p = head.params
+    if name == "garch":
+        variance = np.var(returns[:75])
+        for value in returns:
+            variance = p["omega"] + p["alpha"] * value**2 + p["beta"] * variance
+    else:
+        variance = np.var(returns[:75])
+        for value in returns:
+            variance = p["decay"] * variance + (1 - p["decay"]) * value**2
+    window = windows(prices, ["close"], complete_origins(prices)[-1:])
+    assert abs(head.sd(window)[0, 0] / np.sqrt(variance) - 1) < 1e-6
+    assert truncation(head, prices, ("close",), 250) < 1e-6
+
+
+def test_ewma_is_the_plain_recursion(prices: pd.DataFrame) -> None:
+    head = ewma_head()
+    variance, weight = 0.0, 0.0
+    for value in log_returns(prices)[-512:]:
+        variance = DECAY * variance + (1 - DECAY) * value**2
+        weight = DECAY * weight + (1 - DECAY)
+    served = head.sd(windows(prices, ["close"], complete_origins(prices)[-1:]))[0]
+    np.testing.assert_allclose(served, np.sqrt(variance / weight * np.arange(1, HORIZON + 1)), rtol=1e-12)
+    np.testing.assert_allclose(head.z, stats.norm.ppf(LEVELS))
+
+
+def test_tails_are_standardised(prices: pd.DataFrame) -> None:
+    head = find_head("garch").fit(prices)
+    nu = head.params["nu"]
+    draws = stats.t(nu).rvs(400_000, random_state=0) * np.sqrt((nu - 2) / nu)
+    assert draws.std() == pytest.approx(1.0, abs=0.01)
+    np.testing.assert_allclose(np.quantile(draws, LEVELS), head.z, atol=0.02)
+    assert (np.diff(head.z) > 0).all()
+
+
+def test_an_unknown_head_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'stochastic' is unknown; choose garch or ewma"):
+        find_head("stochastic")
+
+
+def test_returns_without_movement_are_refused_or_fitted_but_never_silently_nan() -> None:
+    returns = np.random.default_rng(0).standard_t(6, 600) * 0.004
+    assert all(np.isfinite(value) for value in fit_garch(returns).values())

@@ -1,0 +1,1 @@
+"""Volatility heads: the standard deviation of the cumulative log return and its tails, a file a head."""

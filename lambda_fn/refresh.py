@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from lambda_fn import contract
+from lambda_fn import contract, fields
 from lambda_fn.champion.acceptance import check_champion
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
@@ -72,7 +72,8 @@ def activate(
             found = resolve(Pointer.parse(published), settings, environ, now)
             data = found.data
             if data is not None:
-                refused = found.pointer.to_json()  # an alias moves: each champion that the pointer means counts
+                # an alias moves: each champion that the pointer means counts
+                refused = fields.json_bytes(found.pointer.to_object())
             result = _promote(store, settings, found, standing, now)
         except Unavailable:
             raise

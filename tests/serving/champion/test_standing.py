@@ -294,7 +294,7 @@ def nested(depth: int) -> bytes:
 
 
 HOSTILE: dict[str, Callable[[bytes], bytes]] = {
-    "nested": lambda data: data.replace(b"{", b'{"unknown": ' + nested(980) + b",", 1),
+    "nested": lambda data: data.replace(b"{", b'{"unknown": ' + nested(500) + b",", 1),
     "long name": lambda data: data.replace(b'"EURUSD_Foreign"', b'"' + b"x" * 101 + b'"'),
     "large": lambda data: data.replace(b"{", b'{"unknown": "' + b"x" * 2**20 + b'",', 1),
     "half a character": lambda data: data.replace(b"{", b'{"unknown": "\\ud800",', 1),

@@ -48,7 +48,7 @@ def live_fault(
         moves = np.abs(values / last - 1)
         if (moves > MAX_MOVE * roots).any():
             day = int((moves / roots).argmax())
-            return f"the {name} of day {day + 1} is {moves[day]:.1%} from the last close, at most 2 % a day is allowed"
+            return f"the {name} is {moves[day]:.1%} from the last close on day {day + 1}, at most 2 % a day is allowed"
     widths = (high - low) / last
     least = min(WIDTH_95[0], float(np.diff(np.log(close)).std()))
     if not max(least, SLACK) <= widths[0] <= WIDTH_95[1]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
-from lambda_fn.web.series import MAX_SERIES
+from lambda_fn.web.problem import MAX_SERIES
 
 JsonSchema = dict[str, Any]
 

@@ -15,9 +15,8 @@ from lambda_fn.champion.model import Champion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import is_business_day, next_business_days
 from lambda_fn.web.closes import parse_prices
-from lambda_fn.web.problem import MAX_BODY, bad_body, shown, shown_name, too_large
+from lambda_fn.web.problem import MAX_BODY, MAX_SERIES, bad_body, shown, shown_name, too_large
 
-MAX_SERIES = 100
 EARLIEST, LATEST = date(1990, 1, 1), date(2199, 12, 31)  # far enough from the ends of the calendar to count days
 _COLUMN = re.compile("[a-z][a-z0-9_]{0,39}")
 _FORMS = 'send {"close": [...]}, or several as {"series": [{"close": [...]}, ...]}'

@@ -9,10 +9,10 @@ import pytest
 
 from infra import deploy, image, local
 from lambda_fn.api import create_app
+from lambda_fn.invocation.triggers import recognise
 from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.connect import open_store
-from lambda_fn.triggers import recognise
 from tests.infra.aws_tools import ROOT, translated
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())

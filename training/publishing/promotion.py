@@ -17,7 +17,7 @@ from lambda_fn import contract
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.refresh import Activation, Refused, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Missing, Store
 
@@ -142,6 +142,6 @@ def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int) ->
 
 def _activate(store: Store, settings: Settings, now: datetime) -> Activation:
     try:
-        return activate(store, settings, now)
+        return refresh(store, settings, now).activation
     except Refused as error:
         return Activation("refused", error.generation, str(error))

@@ -42,10 +42,9 @@ class App:
             route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
             if route is None:
                 raise _no_route(path, method)
-            answer = self._answer(route, event)
+            return self._answer(route, event).to_gateway(validator_of(event), self._clock())
         except Exception as error:  # noqa: BLE001  # the one place where errors become HTTP
-            answer = Answer.of_problem(_problem(error, path, method))
-        return answer.to_gateway(validator_of(event), self._clock())
+            return Answer.of_problem(_problem(error, path, method)).to_gateway(None, 0)
 
     def _answer(self, route: Route, event: Event) -> Answer:
         request = Request(query_of(event), lambda: body_of(event))

@@ -1,7 +1,7 @@
 """What a record says, and how sure that is: coverage, skill and reliability by horizon, from scored forecasts.
 
 Forecasts of several days overlap, so their results come in runs: every interval allows for that by the variance of
-Newey & West (1987), doi:10.2307/1913610, with as many lags as days overlap, and by Student's t with the number of
+Hansen & Hodrick (1980), doi:10.1086/260910, with as many lags as days overlap, and by Student's t with the number of
 spans that do not overlap. Ten good days do not look like proof.
 """
 
@@ -125,8 +125,8 @@ def _moments(values: Sequence[float], horizon: int) -> tuple[float, float, float
     plain = long_run = math.fsum(value * value for value in centred) / n
     for lag in range(1, min(horizon, n)):
         together = math.fsum(a * b for a, b in zip(centred[lag:], centred, strict=False)) / n
-        long_run += 2 * (1 - lag / horizon) * together
-    return mean, plain, long_run
+        long_run += 2 * together
+    return mean, plain, max(long_run, plain)
 
 
 def _student(freedom: int) -> float:

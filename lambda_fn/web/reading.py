@@ -149,7 +149,7 @@ def history(records: Records, query: Mapping[str, str]) -> JsonObject:
 
 
 def _newest(found: JsonObject, days: int, kind: str | None = None) -> list[JsonObject]:
-    rows: list[JsonObject] = [row for row in found["newest"] if kind is None or row["kind"] == kind]
+    rows: list[JsonObject] = [row for row in found.get("newest") or () if kind is None or row["kind"] == kind]
     return rows[-days:]
 
 
@@ -191,5 +191,6 @@ def _record(data: bytes) -> JsonObject:
     read.version("contract_version", contract.CONTRACT_VERSION)
     read.matching("pair", fields.PAIR)
     read.object("live")
-    read.optional("newest", read.objects)
+    if read.found.get("newest"):  # none while nothing is scored
+        read.objects("newest")
     return dict(read.found)

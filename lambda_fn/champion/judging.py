@@ -56,6 +56,11 @@ def judge(data: bytes, golden: Sequence[Golden], table: Table, cpu: Callable[[],
     )
 
 
+def load(data: bytes) -> None:
+    """Loads it and lets it forecast once; raises ContractError when it cannot."""
+    Champion.load(data)
+
+
 def processor_time() -> float:
     """Seconds that this process has used."""
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -17,10 +17,12 @@ from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.card import champion_summary, model_card
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion, ForecastError
+from lambda_fn.champion.plausible import live_fault
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.table import Table, parse
+from lambda_fn.prices.window import check_window
 from lambda_fn.record import benchmarks, ledger
 from lambda_fn.record.official import Official, closes_of
 from lambda_fn.store.objects import Missing, Store, Unavailable
@@ -31,7 +33,7 @@ ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
 class Made(NamedTuple):
     """What became of the official forecast: `official` is the newest that can be served, None when there is none."""
 
-    outcome: Literal["made", "unchanged", "refused"]
+    outcome: Literal["made", "unchanged", "refused", "nothing"]
     official: Official | None
     reason: str
 
@@ -48,6 +50,8 @@ def make(store: Store, pair: str, now: datetime) -> Made:
         try:
             new = forecast(store, pair, now)
         except (ContractError, ForecastError, Missing) as error:
+            if isinstance(error, Missing) and error.key == contract.active_key(pair):
+                return Made("nothing", None, "nothing is active yet; run python -m training run")
             return Made("refused", before, str(error))
         if before is not None and not _replaces(new, before):
             ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
@@ -81,9 +85,15 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
     meta = champion.metadata
     table = parse(store.read(contract.price_key(pair, meta.prices)).data)
     inputs = window_inputs(champion, table)
+    newest = Table(
+        table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
+    )
+    check_window(newest, champion.columns, meta.prices, now.date())
     found = champion.forecast(inputs)
     close = table.columns["close"]
-    rows, notes = _benchmarks(store, active, champion, table)
+    if fault := live_fault(found.quantiles[0], found.mean[0], meta.levels, inputs["close"][0]):
+        raise ContractError(f"live window: {fault}")
+    compared, notes = _benchmarks(store, active, champion, table)
     return Official(
         pair=pair,
         source=meta.prices,
@@ -94,7 +104,7 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
         levels=meta.levels,
         quantiles=found.quantiles[0].tolist(),
         mean=found.mean[0].tolist(),
-        benchmarks={name: prices.tolist() for name, prices in rows.items()},
+        benchmarks={name: prices.tolist() for name, prices in compared.items()},
         closes=closes_of(table.dates, close.tolist()),
         inputs_sha256=_digest(inputs),
         champion=champion_summary(active, champion),

@@ -12,6 +12,8 @@ import pandas as pd
 from lambda_fn.contract import DATE, TARGET_DATE
 from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
 from training.models.families import FAMILIES
+from training.models.heads.heads import find_head
+from training.prices.majors import COLUMNS
 from training.prices.table import PriceTable
 from training.runs.code_version import code_version
 
@@ -33,8 +35,11 @@ class Job:
 
     @property
     def prices(self) -> pd.DataFrame:
-        """The columns that the families read."""
-        return self.table.frame[columns(self.families)]
+        """The columns that the families read, and of the ECB's table those that a fit shares parameters with."""
+        frame = self.table.frame
+        shared = any(find_head(FAMILIES[name].head).shares for name in self.families)
+        majors = [name for name in COLUMNS if name in frame.columns] if shared and self.table.source == "ecb" else []
+        return frame[list(dict.fromkeys((*columns(self.families), *majors)))]
 
     def members(self, family: str) -> range:
         """The seeds with which a family is fitted; their average is what it forecasts."""

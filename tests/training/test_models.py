@@ -180,4 +180,4 @@ def test_the_newer_examples_begin_where_the_rows_of_the_older_sample_end(prices:
     assert newer[0, -1] == older.prices["close"].iloc[-1]
     last_target = older.window["close"][-1, -1] * np.exp(older.target[-1, -1])
     assert last_target == pytest.approx(older.prices["close"].iloc[-1], rel=1e-12)
-    assert len(older.target) + HORIZON + len(newer) == len(whole.target)
+    assert len(older.target) + HORIZON - 1 + len(newer) == len(whole.target)

@@ -64,10 +64,10 @@ class Sample:
         """An older sample, and the newer examples that begin where its rows end; None where there are too few."""
         n = len(self.target)
         newer = round(n * (1 - HELD_OUT))
-        older = newer - HORIZON  # whose futures end before the newer ones begin
+        older = newer - HORIZON + 1  # whose futures end where the newer windows do
         if older < WINDOW // 2:
             return None
-        rows = len(self.prices) - HORIZON - n + newer
+        rows = len(self.prices) - HORIZON - n + newer + 1
         known = self.examples
         sample = Sample(self.prices.iloc[:rows], lambda: known.part(slice(0, older)), self.seed)
         return sample, known.part(slice(newer, n))

@@ -49,9 +49,10 @@ e2e: $(VENV)/dev $(VENV)/aws/installed ## run everything together in Docker, wit
 bench: $(VENV)/dev ## measure cold start, latency, memory and throughput against a constant handler and server
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-check: $(VENV)/dev ## ruff and mypy, strict
+check: $(VENV)/dev ## ruff, the arrows between the rooms, and mypy, strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 train: $(VENV)/training ## run the pipeline: prices, evaluation, selection, publishing (ARGS: see `python -m training run --help`)

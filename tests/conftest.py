@@ -8,7 +8,7 @@ import pytest
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
-from tests import seaweedfs
+from tests.support import seaweedfs
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
 

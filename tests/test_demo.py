@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from lambda_fn.settings import DEFAULTS
-from tests.serving.server_process import running
-from tests.test_project import tracked
+from tests.support.project import tracked
+from tests.support.server_process import running
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -69,7 +69,7 @@ def test_it_leaves_what_the_readme_says(demo: Demo) -> None:
 
 def test_the_pointer_keeps_the_keys_that_users_have(demo: Demo) -> None:
     pointer = json.loads((demo.folder / "models/best_model_info.json").read_text())
-    old = json.loads((ROOT / "tests/serving/best_model_info_old.json").read_text())
+    old = json.loads((ROOT / "tests/support/best_model_info_old.json").read_text())
     assert set(old) <= set(pointer)
     for key in ("metrics", "baseline_metrics"):
         assert set(old[key]) <= set(pointer[key])

@@ -9,23 +9,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-LOCKS = ("serving", "training", "dev")
+from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
+
 TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
 TARGETS |= {"image", "local", "local-stop", "deploy", "e2e", "bench"}
-PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)", re.MULTILINE)
-
-
-def lock(group: str) -> str:
-    return (ROOT / f"requirements-{group}.txt").read_text()
-
-
-def tracked() -> list[Path]:
-    """The files of the project; all but the git-ignored ones."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
-    )
-    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -114,6 +101,15 @@ def test_the_top_level_is_the_one_that_was_agreed() -> None:
     allowed |= {"README.md", "pyproject.toml", "Makefile", ".ci", "LICENSE", ".gitignore", ".dockerignore"}
     allowed |= {".env.example", *(f"requirements-{group}.txt" for group in (*LOCKS, "aws"))}
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= allowed
+
+
+def test_what_a_user_leaves_in_a_clone_is_not_judged(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    (tmp_path / "kept.txt").write_text("kept")
+    for arguments in (["init", "--quiet"], ["add", "kept.txt"], ["commit", "--quiet", "-m", "one"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    (tmp_path / "evaluate.json").write_text("{}")
+    assert tracked(tmp_path) == [tmp_path / "kept.txt"]
 
 
 def test_what_a_run_leaves_is_ignored_by_git() -> None:

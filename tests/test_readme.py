@@ -97,7 +97,7 @@ def extended(path: Path, text: str) -> str:
     old = path.read_text()
     if constant := re.match(r"FEATURES = .*\n", text):
         return re.sub(r"FEATURES = .*\n", constant[0], old, count=1)
-    if path.name == "__init__.py":
+    if path.name == "families.py":
         module = text.strip().partition(".")[0]
         return old.replace("import arima,", f"import arima, {module},").replace("        random_walk.FAMILY,\n", text)
     return f"{old}\n\n{text}"

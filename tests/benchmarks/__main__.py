@@ -17,11 +17,11 @@ from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.contract import ACTIVE_KEY, Active
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
-from tests import seaweedfs
 from tests.benchmarks import environment, report, stores
 from tests.benchmarks.function import Container, Place, Process
 from tests.benchmarks.measure import CONNECTIONS, Subject, invocations, serving, throughput
-from tests.serving.events import event
+from tests.support import seaweedfs
+from tests.support.events import event
 
 SERVER = "lambda_fn.server"
 HANDLER = "lambda_fn.api.handler"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.connect import open_store
-from tests import seaweedfs
 from tests.benchmarks.environment import ROOT
+from tests.support import seaweedfs
 
 SERVED = ("serving", "prices")
 # Small settings: every part is real, one family and two years of walking forward make it quick.

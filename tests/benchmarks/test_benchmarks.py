@@ -9,8 +9,8 @@ import pytest
 from tests.benchmarks import environment, report
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.measure import percentile
-from tests.serving import foreign
-from tests.serving.local_api import local_api
+from tests.support import foreign
+from tests.support.local_api import local_api
 
 
 def test_one_round_gives_every_metric_as_a_ratio(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import seaweedfs
-from tests.e2e import mlflow_server, sam
-from tests.e2e.bridge import Bridge
-from tests.e2e.containers import docker
-from tests.e2e.mlflow_server import MlflowServer
-from tests.e2e.steps import Steps
-from tests.seaweedfs import S3Server
+from tests.support import seaweedfs
+from tests.support.e2e import mlflow_server, sam
+from tests.support.e2e.bridge import Bridge
+from tests.support.e2e.containers import docker
+from tests.support.e2e.mlflow_server import MlflowServer
+from tests.support.e2e.steps import Steps
+from tests.support.seaweedfs import S3Server
 
 IMAGE = "eurusd-forecast:test"
 TRAINING_IMAGE = "eurusd-training:test"

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e import compose, mlflow_server
-from tests.e2e.compose import FILE, Compose, OneByOne, Stack
-from tests.e2e.containers import docker, free_ports
-from tests.e2e.front import PREDICT, HttpFront, generation
-from tests.e2e.steps import Steps, until
-from tests.serving.server_process import HttpReply
+from tests.support.e2e import compose, mlflow_server
+from tests.support.e2e.compose import FILE, Compose, OneByOne, Stack
+from tests.support.e2e.containers import docker, free_ports
+from tests.support.e2e.front import PREDICT, HttpFront, generation
+from tests.support.e2e.steps import Steps, until
+from tests.support.server_process import HttpReply
 
 JOB = ("run", "--families", "random_walk,linear_regression", "--first-year", "2026")
 LOCAL = {name: value or "" for name, value in dotenv_values(FILE.parent / "local.env").items()}

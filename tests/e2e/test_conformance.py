@@ -13,11 +13,11 @@ from lambda_fn.server.gateway import HttpRequest
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
 from lambda_fn.web.problem import MAX_BODY
-from tests.e2e import front, sam
-from tests.e2e.front import Ask, HttpFront, get, post
-from tests.e2e.steps import Steps
-from tests.serving import foreign
-from tests.serving.server_process import HttpReply
+from tests.support import foreign
+from tests.support.e2e import front, sam
+from tests.support.e2e.front import Ask, HttpFront, get, post
+from tests.support.e2e.steps import Steps
+from tests.support.server_process import HttpReply
 
 Fronts = Mapping[str, Ask]
 HEADERS = ("content-type", "cache-control", "retry-after", "allow")

@@ -14,13 +14,13 @@ from lambda_fn.champion.model import Champion
 from lambda_fn.prices.table import parse
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
-from tests.e2e import front
-from tests.e2e.bridge import Bridge
-from tests.e2e.deployment import checked_since, deployed
-from tests.e2e.front import PREDICT, generation, get, post
-from tests.e2e.steps import Steps
-from tests.serving import foreign
-from tests.serving.server_process import HttpReply
+from tests.support import foreign
+from tests.support.e2e import front
+from tests.support.e2e.bridge import Bridge
+from tests.support.e2e.deployment import checked_since, deployed
+from tests.support.e2e.front import PREDICT, generation, get, post
+from tests.support.e2e.steps import Steps
+from tests.support.server_process import HttpReply
 
 WINDOW, HORIZON, UNITS, RECENT = 30, 5, 6, 10
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)

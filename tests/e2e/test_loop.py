@@ -12,14 +12,14 @@ import pytest
 
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
-from tests.e2e import front
-from tests.e2e.bridge import Bridge
-from tests.e2e.command import training
 from tests.e2e.conftest import MAX_AGE_S
-from tests.e2e.deployment import Deployment, checked_since, deployed
-from tests.e2e.front import PREDICT, Ask, Fallback, generation
-from tests.e2e.mlflow_server import MlflowServer
-from tests.e2e.steps import Steps, until
+from tests.support.e2e import front
+from tests.support.e2e.bridge import Bridge
+from tests.support.e2e.command import training
+from tests.support.e2e.deployment import Deployment, checked_since, deployed
+from tests.support.e2e.front import PREDICT, Ask, Fallback, generation
+from tests.support.e2e.mlflow_server import MlflowServer
+from tests.support.e2e.steps import Steps, until
 
 PAUSE_S = 0.05  # between the requests of a client: training needs the processors too
 SMALL = ("run", "--families", "random_walk,linear_regression", "--first-year", "2025")

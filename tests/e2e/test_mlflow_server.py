@@ -9,12 +9,12 @@ from pathlib import Path
 import mlflow as mlflow_client
 import pytest
 
-from tests.e2e import mlflow_server, training_container
-from tests.e2e.command import training
-from tests.e2e.containers import Container, docker, free_ports
-from tests.e2e.mlflow_server import ARTIFACTS
-from tests.e2e.steps import Steps, until
-from tests.seaweedfs import S3Server
+from tests.support.e2e import mlflow_server, training_container
+from tests.support.e2e.command import training
+from tests.support.e2e.containers import Container, docker, free_ports
+from tests.support.e2e.mlflow_server import ARTIFACTS
+from tests.support.e2e.steps import Steps, until
+from tests.support.seaweedfs import S3Server
 
 NAME = "mlflow.eurusd.internal"
 FIRST, SECOND = "the-first-password", "the-second-password"

@@ -17,15 +17,15 @@ from lambda_fn.contract import ChampionFile, Pointer, active_key, champion_key, 
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
-from tests.e2e import front, lambda_container
-from tests.e2e.bridge import Bridge, Delivery
-from tests.e2e.command import training
-from tests.e2e.deployment import SCHEDULE, Deployment, deployed
-from tests.e2e.front import PREDICT, generation
-from tests.e2e.lambda_container import REFRESH
-from tests.e2e.link import link
-from tests.e2e.steps import Steps, until
-from tests.serving import foreign
+from tests.support import foreign
+from tests.support.e2e import front, lambda_container
+from tests.support.e2e.bridge import Bridge, Delivery
+from tests.support.e2e.command import training
+from tests.support.e2e.deployment import SCHEDULE, Deployment, deployed
+from tests.support.e2e.front import PREDICT, generation
+from tests.support.e2e.lambda_container import REFRESH
+from tests.support.e2e.link import link
+from tests.support.e2e.steps import Steps, until
 
 GOOD, NEWER = foreign.champion_bytes(), foreign.champion_bytes(spread=0.006)
 FIRST = 5  # the generation of GOOD

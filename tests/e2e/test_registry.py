@@ -12,15 +12,15 @@ from onnx import TensorProto, helper
 
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
-from tests.e2e import front, mlflow_server
-from tests.e2e.bridge import Bridge
-from tests.e2e.command import training
-from tests.e2e.deployment import SCHEDULE, Deployment, deployed
-from tests.e2e.front import PREDICT, generation
-from tests.e2e.mlflow_server import OLD, MlflowServer
-from tests.e2e.steps import Steps
-from tests.seaweedfs import S3Server
-from tests.training import tracked
+from tests.support import tracked
+from tests.support.e2e import front, mlflow_server
+from tests.support.e2e.bridge import Bridge
+from tests.support.e2e.command import training
+from tests.support.e2e.deployment import SCHEDULE, Deployment, deployed
+from tests.support.e2e.front import PREDICT, generation
+from tests.support.e2e.mlflow_server import OLD, MlflowServer
+from tests.support.e2e.steps import Steps
+from tests.support.seaweedfs import S3Server
 from training.export.candidate import Registered
 from training.publishing.registry import Registry, connect
 

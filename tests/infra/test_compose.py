@@ -10,8 +10,8 @@ from dotenv import dotenv_values
 
 from infra import mlflow_server
 from lambda_fn.settings import VARIABLES, Settings
-from tests.e2e import compose
-from tests.infra.aws_tools import ROOT, yaml_as_json
+from tests.support.e2e import compose
+from tests.support.infra.aws_tools import ROOT, yaml_as_json
 from tests.test_readme import commands
 
 DATA = yaml_as_json(ROOT / "infra/docker-compose.yml")

@@ -13,7 +13,7 @@ from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.triggers import recognise
-from tests.infra.aws_tools import ROOT, translated
+from tests.support.infra.aws_tools import ROOT, translated
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 STAGES = ("default", "staging", "production")

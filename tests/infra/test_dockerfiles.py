@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.infra import dockerfiles
-from tests.infra.aws_tools import ROOT
+from tests.support.infra import dockerfiles
+from tests.support.infra.aws_tools import ROOT
 
 
 @pytest.mark.parametrize("name", dockerfiles.FILES)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from lambda_fn.settings import Settings
-from tests.infra import user_data
-from tests.infra.aws_tools import ROOT, resources_of, yaml_as_json
 from tests.infra.test_access import ACTIVE, KEYS, READS, allowed
+from tests.support.infra import user_data
+from tests.support.infra.aws_tools import ROOT, resources_of, yaml_as_json
 
 BUCKET = f"arn:aws:s3:::{user_data.FALLBACK['Bucket']}"
 

@@ -7,9 +7,9 @@ from importlib.metadata import distribution
 
 import pytest
 
-from tests.infra import dockerfiles
-from tests.infra.aws_tools import ROOT, yaml_as_json
-from tests.test_project import PIN, lock
+from tests.support.infra import dockerfiles
+from tests.support.infra.aws_tools import ROOT, yaml_as_json
+from tests.support.project import PIN, lock
 
 NAME = "Dockerfile.lambda"
 INSTRUCTIONS = dockerfiles.instructions(NAME)

@@ -7,9 +7,9 @@ from typing import Any
 from infra import mlflow_server
 from lambda_fn.registry.secret import Login
 from lambda_fn.settings import Settings
-from tests.infra import user_data
-from tests.infra.aws_tools import resources_of, template
 from tests.infra.test_access import allowed
+from tests.support.infra import user_data
+from tests.support.infra.aws_tools import resources_of, template
 
 BUCKET = "arn:aws:s3:::eurusd-mlflow-bucket-1a2b3c"
 SCRIPT = user_data.scripts("mlflow.yaml")["MachineTemplate"]

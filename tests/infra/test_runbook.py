@@ -13,8 +13,8 @@ from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 
 from infra import mlflow_server
-from tests.infra import user_data
-from tests.infra.aws_tools import ROOT, template
+from tests.support.infra import user_data
+from tests.support.infra.aws_tools import ROOT, template
 from training.__main__ import TRY_AGAIN, parser
 
 RUNBOOK = (ROOT / "infra/README.md").read_text()

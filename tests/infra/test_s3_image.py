@@ -3,9 +3,9 @@
 import re
 import subprocess
 
-from tests.infra import dockerfiles
-from tests.infra.aws_tools import ROOT
-from tests.test_project import PIN, lock
+from tests.support.infra import dockerfiles
+from tests.support.infra.aws_tools import ROOT
+from tests.support.project import PIN, lock
 
 NAME = "infra/s3.Dockerfile"
 INSTRUCTIONS = dockerfiles.instructions(NAME)

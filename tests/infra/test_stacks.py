@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.aws_tools import ROOT, run, template
+from tests.support.infra.aws_tools import ROOT, run, template
 
 STACKS = sorted(path.name for path in (ROOT / "infra").glob("*.yaml"))
 CHECKED_TYPES = ("AWS::", "List<AWS::")  # whose values CloudFormation checks itself

@@ -11,7 +11,7 @@ import pytest
 
 from lambda_fn import contract
 from lambda_fn.settings import DEFAULTS
-from tests.infra.aws_tools import run, stack, translated
+from tests.support.infra.aws_tools import run, stack, translated
 
 JWT = {"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example", "JwtAudience": "one,two"}
 DEPLOYMENTS: dict[str, dict[str, str]] = {

@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 
-from tests.infra import dockerfiles
 from tests.infra.test_image import LAMBDA_GLIBC
-from tests.test_project import PIN, lock
+from tests.support.infra import dockerfiles
+from tests.support.project import PIN, lock
 
 NAME = "infra/training.Dockerfile"
 INSTRUCTIONS = dockerfiles.instructions(NAME)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from lambda_fn import contract
-from tests.infra.aws_tools import resources_of
 from tests.infra.test_access import allowed
+from tests.support.infra.aws_tools import resources_of
 from training.__main__ import TRY_AGAIN, parser
 from training.runs.batch import MAX_CHILDREN
 

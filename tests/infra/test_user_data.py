@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra import user_data
+from tests.support.infra import user_data
 
 SHELLCHECK = Path(sys.executable).parent / "shellcheck"
 LARGEST = 16_384  # bytes: docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html

@@ -20,9 +20,9 @@ from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.web.problem import MAX_BODY
 from lambda_fn.web.series import MAX_SERIES
 from lambda_fn.web.service import Service
-from tests.serving import foreign
-from tests.serving.events import event
-from tests.serving.local_api import LocalApi, local_api
+from tests.support import foreign
+from tests.support.events import event
+from tests.support.local_api import LocalApi, local_api
 
 CLOSES: list[float] = foreign.closes(foreign.WINDOW).tolist()
 DATED = foreign.champion_bytes(extra=("eurjpy",), dated=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.foreign import champion_bytes
+from tests.support.foreign import champion_bytes
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "lambda_fn").glob("**/*.py"))

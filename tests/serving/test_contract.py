@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lambda_fn import contract
 from lambda_fn.contract import Active, ChampionFile, Golden, Metadata, Pointer
 from lambda_fn.fields import ContractError
-from tests.serving import foreign
+from tests.support import foreign
 
-GOLDEN = Path(__file__).with_name("best_model_info.json").read_bytes()
-OLD = Path(__file__).with_name("best_model_info_old.json").read_bytes()
+GOLDEN = Path(__file__).parents[1].joinpath("support/best_model_info.json").read_bytes()
+OLD = Path(__file__).parents[1].joinpath("support/best_model_info_old.json").read_bytes()
 SHA = "a" * 64
 
 texts = st.text(min_size=1, max_size=12)

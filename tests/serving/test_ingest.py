@@ -28,8 +28,8 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store, Unavailable
-from tests.serving import ecb_server, foreign
-from tests.serving.ecb_server import DAYS, Bank, history, rates, zipped
+from tests.support import ecb_server, foreign
+from tests.support.ecb_server import DAYS, Bank, history, rates, zipped
 
 Call = Callable[[str], tuple[object, dict[str, float | str]]]
 ROOT = Path(__file__).parents[2]

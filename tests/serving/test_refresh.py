@@ -30,12 +30,12 @@ from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
-from tests.serving import foreign
+from tests.support import foreign
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 POINTER = "models/best_model_info.json"
-OLD = Path(__file__).with_name("best_model_info_old.json").read_bytes()
+OLD = Path(__file__).parents[1].joinpath("support/best_model_info_old.json").read_bytes()
 OTHER = foreign.champion_bytes(spread=0.006)
 
 

@@ -20,8 +20,8 @@ from lambda_fn.contract import ChampionFile, champion_key
 from lambda_fn.prices.table import Table, parse
 from lambda_fn.store.objects import Store
 from lambda_fn.web.question import intervals_of
-from tests.serving import foreign
-from tests.serving.server_process import Server, ask, running, until
+from tests.support import foreign
+from tests.support.server_process import Server, ask, running, until
 
 CLIENTS = 6
 PRICES = foreign.price_file(60, ["eurjpy"])

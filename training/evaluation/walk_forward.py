@@ -1,7 +1,7 @@
 """Walk-forward evaluation: every refit is exported, and its bytes forecast only the year that follows.
 
 A unit of work is one family at one cutoff: units share nothing, so they may run in any order or at the same time
-(`training.plan` deals them out), and `walk` puts a family's years together.
+(`training.runs.plan` deals them out), and `walk` puts a family's years together.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lambda_fn.champion.model import Champion, ForecastError
 from lambda_fn.contract import CONTRACT_VERSION, DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
+from training.errors import NamedError
 from training.export.canonical import canonicalise
 from training.models.family import Model
 from training.models.heads.head import Known, truncation
@@ -27,7 +28,7 @@ CHECKED = 250  # windows on which every export is compared with the model it cam
 SINGLES = 8  # of these, forecast one by one as well: a session costs the same for one as for many
 
 
-class ExportError(RuntimeError):
+class ExportError(NamedError, RuntimeError):
     """An exported graph does not compute what its model computes."""
 
 

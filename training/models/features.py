@@ -89,6 +89,6 @@ def stack(names: Sequence[str], window: Window, steps: int) -> Array:
     """
     unknown = [name for name in names if name not in FEATURES]
     if unknown:
-        raise KeyError(f"no feature {unknown[0]!r} in training/features.py; known: {', '.join(FEATURES)}")
+        raise KeyError(f"no feature {unknown[0]!r} in training/models/features.py; known: {', '.join(FEATURES)}")
     xp = window["close"].__array_namespace__()
     return xp.stack([FEATURES[name](window)[:, -steps:] for name in names], axis=-1)

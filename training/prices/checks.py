@@ -9,11 +9,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from training.errors import NamedError
+
 MAX_JUMP = 0.2  # of the price before: no major currency moved so far in a day since 1999, mistyped prices do
 SHOWN = 3  # of each fault
 
 
-class PriceError(ValueError):
+class PriceError(NamedError, ValueError):
     """The prices cannot be used; the message lists every fault, one a line, with the cure."""
 
     def __init__(self, faults: Sequence[str]) -> None:

@@ -21,7 +21,8 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from lambda_fn.contract import Metadata
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
-from training.publishing.registry import SHA256_TAG, Registry, RegistryError, sqlite_file
+from training.publishing.address import RegistryError, sqlite_file
+from training.publishing.registry import SHA256_TAG, Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -20,6 +20,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Missing, Store
+from training.errors import NamedError
 
 ATTEMPTS = 50  # each is lost only to another publisher that won
 _T = TypeVar("_T")
@@ -27,7 +28,7 @@ _T = TypeVar("_T")
 MoveAliases = Callable[[Pointer], None]
 
 
-class PublishError(Exception):
+class PublishError(NamedError):
     """This cannot be published; the message says why and what to do. What was served before still is."""
 
 

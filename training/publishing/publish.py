@@ -24,6 +24,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Missing, Store
 from training.export.candidate import Candidate, Registered
 from training.publishing import registry
+from training.publishing.address import RegistryError
 from training.publishing.experiment import read_scores
 from training.publishing.promotion import (
     MoveAliases,
@@ -35,7 +36,7 @@ from training.publishing.promotion import (
     read_pointer,
     refusal,
 )
-from training.publishing.registry import Registry, RegistryError
+from training.publishing.registry import Registry
 
 COIN = 0.5
 GOLDEN_COUNT = 3

@@ -5,10 +5,8 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -17,24 +15,17 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
-from packaging.version import InvalidVersion, Version
+from sqlalchemy.exc import SQLAlchemyError
 
 from training.export.candidate import Registered
+from training.publishing import address
+from training.publishing.address import RegistryError
+from training.publishing.aliases import ALIASES, by_alias
 
-ALIASES = ("champion", "challenger", "candidate")  # by rank
 MODEL_FILE = "model.onnx"  # where mlflow.onnx puts the model among a version's files
 SHA256_TAG = "sha256"
-OLDEST = Version("3.0")
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 _CHATTY = ("alembic", "mlflow.store.db.utils")  # a line for each of some sixty migrations of a new database
-
-
-class RegistryError(Exception):
-    """The registry cannot do what was asked; the message says why and what to do."""
-
-
-class RegistryUnreachable(RegistryError):
-    """No registry answers; a later try may find it."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +44,25 @@ def connect(tracking_uri: str) -> Registry:
     """
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    is_server = urlsplit(tracking_uri).scheme in ("http", "https")
-    note = server_note(tracking_uri) if is_server else None
-    if database := sqlite_file(tracking_uri):
-        database.parent.mkdir(parents=True, exist_ok=True)  # MLflow would retry for minutes
+    note = server_note(tracking_uri) if address.is_server(tracking_uri) else None
+    if database := address.sqlite_file(tracking_uri):
+        address.check_database(database)
     mlflow.set_tracking_uri(tracking_uri)
     try:
         client = MlflowClient(tracking_uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
         status = error.get_http_status_code()  # type: ignore[no-untyped-call]
-        _check_admission(tracking_uri, status, error)  # MLflow tells its version to anybody
-        raise RegistryError(f"MLFLOW_TRACKING_URI: {tracking_uri} cannot be used: {error}") from error
+        address.check_admission(tracking_uri, status, error)  # MLflow tells its version to anybody
+        raise _unusable(tracking_uri, error) from error
+    except (SQLAlchemyError, ImportError) as error:  # such as a database that refuses us, or without its driver here
+        raise _unusable(tracking_uri, error) from error
     return Registry(client, tracking_uri, note)
 
 
-def sqlite_file(tracking_uri: str) -> Path | None:
-    """The database file of a sqlite:/// address, otherwise None."""
-    prefix = "sqlite:///"
-    return Path(tracking_uri.removeprefix(prefix)) if tracking_uri.startswith(prefix) else None
+def _unusable(tracking_uri: str, error: Exception) -> RegistryError:
+    reason = str(error).partition("\n")[0]
+    return RegistryError(f"MLFLOW_TRACKING_URI: {tracking_uri} cannot be used: {reason}")
 
 
 def models(registry: Registry, pair: str) -> list[RegisteredModel]:
@@ -119,10 +110,20 @@ def set_alias(registry: Registry, alias: str, version: Registered) -> None:
             registry.client.delete_registered_model_alias(model.name, alias)
 
 
+def held(registry: Registry, pair: str) -> dict[str, tuple[str, int]]:
+    """Name and version that hold each alias of the pair; raises RegistryError when the registry does not answer."""
+    try:
+        found = models(registry, pair)
+    except MlflowException as error:
+        raise RegistryError(str(error)) from error
+    return by_alias(
+        ((model.name, alias, int(model.aliases[alias])) for model in found for alias in model.aliases), pair
+    )
+
+
 def holder(registry: Registry, pair: str, alias: str) -> tuple[str, int] | None:
     """Name and version that hold an alias of the pair; the first by name when a kill left two, None when none."""
-    held = sorted((model.name, int(model.aliases[alias])) for model in models(registry, pair) if alias in model.aliases)
-    return held[0] if held else None
+    return held(registry, pair).get(alias)
 
 
 def find(registry: Registry, uri: str) -> Registered:
@@ -183,28 +184,5 @@ def server_note(uri: str) -> str | None:
             credentials, "/version", "GET", max_retries=1, timeout=10
         )
     except MlflowException as error:
-        raise RegistryUnreachable(
-            f"MLFLOW_TRACKING_URI: no MLflow server answers at {uri}; start it or correct the address"
-        ) from error
-    _check_admission(uri, answer.status_code)
-    try:
-        server = Version(answer.text.strip())
-    except InvalidVersion as error:
-        raise RegistryError(f"MLFLOW_TRACKING_URI: {uri}/version is not MLflow's; correct the address") from error
-    if server < OLDEST:
-        raise RegistryError(
-            f"MLFLOW_TRACKING_URI: the server at {uri} is MLflow {server}, which knows no logged models; "
-            f"upgrade it to {OLDEST} or newer (pip install 'mlflow>=3', then `mlflow db upgrade <its database>`)"
-        )
-    if server != Version(mlflow.__version__):
-        return f"the MLflow server is {server}, this client {mlflow.__version__}; servers from {OLDEST} on should work"
-    return None
-
-
-def _check_admission(uri: str, status: int, cause: Exception | None = None) -> None:
-    """Raises RegistryError when this status says that the server, or a proxy before it, does not let us in."""
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise RegistryError(
-            f"MLFLOW_TRACKING_URI: {uri} answers {status:d}; set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
-        ) from cause
+        raise address.no_answer(uri) from error
+    return address.server_note(uri, answer.status_code, answer.text)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from mlflow.exceptions import MlflowException
-
 from lambda_fn import contract
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
@@ -14,9 +12,9 @@ from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.table import parse_tail
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
-from training.publishing import registry
+from training.publishing.address import RegistryError
+from training.publishing.aliases import Held
 from training.publishing.promotion import read_active, read_pointer, refusal
-from training.publishing.registry import Registry, RegistryError
 
 LAST_BYTES = 4096  # of a price file: more than its last row
 
@@ -65,14 +63,14 @@ class Status:
         return self.active.pointer.scores if self.active else ()
 
 
-def status(store: Store, settings: Settings, now: datetime, connect: Callable[[], Registry]) -> Status:
-    """Reads the store and the registry that `connect` opens; a registry that cannot be reached is part of the answer.
+def status(store: Store, settings: Settings, now: datetime, read_aliases: Callable[[], Held]) -> Status:
+    """Reads the store and, by `read_aliases`, the registry; one that cannot be reached is part of the answer.
 
     Raises Unavailable when the store does not answer.
     """
     active = read_active(store, settings.pair)
     published = _published(store, settings, active)
-    tracking = _tracking(settings.pair, connect)
+    tracking = _tracking(read_aliases)
     prices, faults = _prices(store, settings.pair, now.date())
     differences = (*_differences(active, published, tracking), *faults)
     return Status(active, published, prices, tracking, differences)
@@ -116,13 +114,12 @@ def _price_age(store: Store, key: str, source: str, today: date) -> PriceAge:
     return PriceAge(key, source, dates[0], business_days_since(dates[0], today, source))
 
 
-def _tracking(pair: str, connect: Callable[[], Registry]) -> Tracking:
+def _tracking(read_aliases: Callable[[], Held]) -> Tracking:
     try:
-        tracking = connect()
-        held = {alias: registry.holder(tracking, pair, alias) for alias in registry.ALIASES}
-    except (RegistryError, MlflowException) as error:
+        held = read_aliases()
+    except (RegistryError, ContractError) as error:
         return Tracking(False, str(error), {})
-    return Tracking(True, tracking.note, {alias: version for alias, version in held.items() if version})
+    return Tracking(True, held.note, held.aliases)
 
 
 def _differences(active: Active | None, published: Published, tracking: Tracking) -> Iterator[str]:

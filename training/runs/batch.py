@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from training.errors import NamedError
+
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
@@ -17,7 +19,7 @@ POLL_S = 10.0
 ENDED = ("SUCCEEDED", "FAILED")
 
 
-class BatchError(RuntimeError):
+class BatchError(NamedError, RuntimeError):
     """AWS Batch cannot be used; the message names what and the cure."""
 
 

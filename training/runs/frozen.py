@@ -21,6 +21,7 @@ import pandas as pd
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import parse
 from lambda_fn.store.objects import Missing, Store
+from training.errors import NamedError
 from training.models.families import FAMILIES
 from training.prices.table import PriceTable, Source
 from training.runs.code_version import code_version
@@ -31,7 +32,7 @@ _NAME = re.compile(r"[A-Z]{6}-[A-Za-z0-9_-]{1,93}")  # the pair first; what AWS 
 _FIELDS = ("pair", "families", "first_year", "seed", "seeds", "span", "code")
 
 
-class RunError(ValueError):
+class RunError(NamedError, ValueError):
     """A run that cannot be used; the message names it and the cure."""
 
 

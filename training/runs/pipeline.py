@@ -1,7 +1,7 @@
 """From the results of a job's tasks to its score table, its champion and the files that may be published.
 
-Nothing here writes to a store or a registry: what it returns is what `training.experiment` logs and
-`training.publishing` publishes.
+Nothing here writes to a store or a registry: what it returns is what `training.publishing.experiment` logs and
+`training.publishing.publish` publishes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lambda_fn.champion.model import Champion
 from training.console import Stages
+from training.errors import NamedError
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.breakdown import breakdown, reliability
 from training.evaluation.scores import judge, score, skill_by_year
@@ -33,7 +34,7 @@ Members: TypeAlias = Mapping[str, Mapping[int, Mapping[pd.Timestamp, Refit]]]
 """Family -> seed -> cutoff -> refit: only members of which every refit is there."""
 
 
-class IncompleteError(ValueError):
+class IncompleteError(NamedError, ValueError):
     """So much of a run is missing that there is nothing to choose from."""
 
 

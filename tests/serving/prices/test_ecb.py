@@ -1,0 +1,154 @@
+"""The ECB's file: read in its own form and in no other, and downloaded from a real server, good and bad."""
+
+import math
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambda_fn.prices import ecb
+from lambda_fn.prices.ecb import EcbError, Rates
+from tests.support import ecb_server
+from tests.support.ecb_server import Bank, zipped
+
+SMALL = "Date,USD,JPY,BGN,\n2026-10-30,1.1172,175.68,N/A,\n2026-10-29,1.12,,1.9558,\n"
+
+
+@pytest.fixture
+def bank(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ecb_server.running() as server:
+        yield server
+
+
+def test_rows_are_read_oldest_first_with_gaps_and_line_numbers() -> None:
+    rates = ecb.read(zipped(SMALL), "hist.zip")
+    assert rates.lines == [3, 2]
+    assert rates.dates == [date(2026, 10, 29), date(2026, 10, 30)]
+    assert list(rates.columns) == ["usd", "jpy", "bgn"]
+    assert rates.columns["usd"] == [1.12, 1.1172]
+    assert math.isnan(rates.columns["jpy"][0])
+    assert math.isnan(rates.columns["bgn"][1])
+
+
+def test_line_ends_byte_order_mark_and_blank_lines_do_not_matter() -> None:
+    other = "\ufeff" + SMALL.replace("\n", "\r\n") + "\r\n\r\n"
+    assert repr(ecb.read(zipped(other), "x")) == repr(ecb.read(zipped(SMALL), "x"))
+
+
+def test_what_is_no_finite_number_is_a_gap() -> None:
+    rates = ecb.read(zipped("Date,USD,JPY,\n2026-10-30,inf,-,\n"), "hist.zip")
+    assert all(math.isnan(values[0]) for values in rates.columns.values())
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "hist.zip: no zip of the ECB's history"),
+        (b"<html>maintenance</html>", "no zip of the ECB's history"),
+        (zipped(SMALL)[:-30], "no zip of the ECB's history"),
+        (zipped("a", "b"), "not one file of at most"),
+        (zipped("0" * (ecb.MAX_BYTES + 1)), "not one file of at most"),
+        (zipped(""), "the file is empty; it needs a header such as Date,USD"),
+        (zipped(SMALL.replace("Date", "Day")), "its header is 'Day,USD,JPY,BGN,'; it must begin with Date"),
+        (zipped(SMALL.replace("JPY", "USD")), "repeat no name"),
+        (zipped(SMALL.replace(",,", ",")), "row 3 has 4 cells, the header has 5"),
+        (zipped(SMALL.replace("2026-10-30", "30 Oct")), "row 2 begins with '30 Oct', not with a date"),
+    ],
+)
+def test_other_files_are_refused_by_what_is_wrong(data: bytes, why: str) -> None:
+    with pytest.raises(EcbError) as caught:
+        ecb.read(data, "hist.zip")
+    assert str(caught.value).startswith("hist.zip: ")
+    assert why in str(caught.value)
+
+
+@given(
+    st.binary(max_size=200) | st.text(max_size=200).map(zipped) | st.text(",\n2026-13.DateUSD", max_size=80).map(zipped)
+)
+def test_nothing_but_ecb_errors_escapes(data: bytes) -> None:
+    try:
+        rates = ecb.read(data, "hist.zip")
+    except EcbError:
+        return
+    assert {len(values) for values in rates.columns.values()} <= {len(rates.dates)}
+
+
+# Pairs
+
+DAYS = [date(2026, 10, 28), date(2026, 10, 29), date(2026, 10, 30)]
+QUOTED = Rates([4, 3, 2], DAYS, {"usd": [1.1, 1.2, 1.25], "gbp": [math.nan, 0.8, 0.5]})
+
+
+def test_a_pair_against_the_euro() -> None:
+    quoted = ecb.quote(QUOTED, "EURUSD")
+    assert list(quoted.columns) == ["close", "eurgbp"]
+    assert quoted.columns["close"] == [1.1, 1.2, 1.25]
+    assert ecb.quote(QUOTED, "USDEUR").columns["close"] == [1 / 1.1, 1 / 1.2, 0.8]
+
+
+def test_a_cross_begins_when_both_are_quoted() -> None:
+    quoted = ecb.quote(QUOTED, "GBPUSD")
+    assert quoted == Rates([3, 2], DAYS[1:], {"close": [1.2 / 0.8, 2.5], "eurusd": [1.2, 1.25], "eurgbp": [0.8, 0.5]})
+
+
+def test_a_rate_of_zero_gives_no_price() -> None:
+    zero = Rates([2], DAYS[:1], {"usd": [1.1], "gbp": [0.0]})
+    assert math.isnan(ecb.quote(zero, "GBPUSD").columns["close"][0])
+
+
+@pytest.mark.parametrize("pair", ["EURXXX", "USDUSD", "EUR", "eurusd", "EUR/USD"])
+def test_an_unknown_pair_is_named_with_the_known(pair: str) -> None:
+    with pytest.raises(EcbError, match=f"{pair}: no pair of two of EUR, GBP, USD; choose another or use a CSV"):
+        ecb.quote(QUOTED, pair)
+
+
+# Download
+
+
+def test_a_file_is_downloaded_also_by_a_redirect(bank: Bank) -> None:
+    bank.files["hist.zip"] = zipped(SMALL)
+    bank.redirect = bank.url("hist.zip")
+    assert ecb.download(bank.url("hist.zip")) == ecb.download(bank.url("elsewhere")) == zipped(SMALL)
+
+
+@pytest.mark.parametrize("path", ["slow", "drip"])
+def test_a_slow_server_is_given_up(bank: Bank, path: str) -> None:
+    with pytest.raises(EcbError, match=r"cannot be fetched .*(timed out|not complete within 0.3 s)"):
+        ecb.download(bank.url(path), timeout_s=0.3)
+
+
+def test_a_connection_that_ends_early_is_no_file(bank: Bank) -> None:
+    with pytest.raises(EcbError, match=r"cannot be fetched .*2 bytes read, 9998 more expected"):
+        ecb.download(bank.url("cut"))
+
+
+def test_a_file_that_does_not_end_is_given_up(bank: Bank) -> None:
+    bank.files["hist.zip"] = b"0" * (ecb.MAX_BYTES + 1)
+    with pytest.raises(EcbError, match=f"over the limit of {ecb.MAX_BYTES} bytes"):
+        ecb.download(bank.url("hist.zip"))
+
+
+def test_an_error_of_the_server_says_what_to_do(bank: Bank) -> None:
+    with pytest.raises(EcbError, match=r"HTTP Error 500: .*try again later or check ECB_URL"):
+        ecb.download(bank.url("missing"))
+
+
+@pytest.mark.parametrize("url", ["http://example.com/x.zip", "http:///x", "ftp://127.0.0.1/x", "file:///x.zip", ""])
+def test_only_https_or_this_machine_is_asked(url: str) -> None:
+    with pytest.raises(EcbError, match="rates are fetched over https only"):
+        ecb.download(url)
+
+
+def test_a_redirect_to_plain_http_elsewhere_is_not_followed(bank: Bank) -> None:
+    bank.redirect = "http://example.com/x.zip"
+    with pytest.raises(EcbError, match="rates are fetched over https only"):
+        ecb.download(bank.url("elsewhere"))
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https://", "http://127.0.0.1:x/", "http://127.0.0.1/a b"])
+def test_a_malformed_address_is_named(url: str) -> None:
+    with pytest.raises(EcbError, match="cannot be fetched"):
+        ecb.download(url)

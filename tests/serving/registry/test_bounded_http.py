@@ -1,0 +1,96 @@
+"""A request ends within its limits, goes where it was sent and nowhere else, and fails in one way."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.request import Request
+
+import pytest
+
+from lambda_fn.registry.bounded_http import Answer, ask
+from lambda_fn.store.objects import Unavailable
+from tests.support.recorder import Reply, recording
+
+
+@pytest.mark.parametrize("status", [200, 404, 500, 503])
+def test_any_status_is_an_answer(status: int) -> None:
+    with recording(lambda _: Reply(status, b"body")) as server:
+        assert ask(Request(server.address), 5, 100) == Answer(status, b"body")
+
+
+def test_a_body_is_cut_at_the_limit() -> None:
+    with recording(lambda _: Reply(200, b"x" * 300_000)) as server:
+        assert ask(Request(server.address), 5, 200_000).body == b"x" * 200_000
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with (
+        recording(lambda _: Reply(200, b"elsewhere")) as elsewhere,
+        recording(lambda _: Reply(302, b"", {"Location": elsewhere.address})) as server,
+    ):
+        assert ask(Request(server.address, headers={"Authorization": "secret"}), 5, 100).status == 302
+        assert elsewhere.asked == []
+
+
+def test_a_body_that_ends_early_is_no_answer() -> None:
+    with (
+        recording(lambda _: Reply(200, b"half", {"Connection": "close"}, 8)) as server,
+        pytest.raises(Unavailable, match="IncompleteRead"),
+    ):
+        ask(Request(server.address), 5, 100)
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server that sends a byte now and then, without end."""
+    stop = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not stop.wait(0.02):
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_a_body_that_drips_ends_in_time() -> None:
+    with dripping() as address, pytest.raises(Unavailable, match=r"does not answer \(not complete in time\)"):
+        ask(Request(address), 0.3, 10_000_000)
+
+
+def test_silence_ends_in_time() -> None:
+    released = threading.Event()
+
+    def wait(_: object) -> Reply:
+        released.wait(30)
+        return Reply()
+
+    with recording(wait) as server:
+        try:
+            with pytest.raises(Unavailable, match="timed out"):
+                ask(Request(server.address), 0.2, 100)
+        finally:
+            released.set()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{free}", "127.0.0.1:99999", "a b", "127.0.0.1:port"])
+def test_no_server_names_the_address(host: str) -> None:
+    with socket.socket() as taken:  # bound and not listening: nobody answers there
+        taken.bind(("127.0.0.1", 0))
+        host = host.format(free=taken.getsockname()[1])
+        with pytest.raises(Unavailable, match=f"http://{host} does not answer"):
+            ask(Request(f"http://{host}"), 2, 100)

@@ -1,0 +1,119 @@
+"""The OpenAPI document: valid, as committed, true of the routes and of real answers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from lambda_fn.web import openapi
+from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.service import DOCUMENT
+from tests.support import foreign
+from tests.support.events import event
+from tests.support.local_api import LocalApi, local_api
+
+CLOSES: list[float] = foreign.closes(foreign.WINDOW).tolist()
+SENT: dict[str, Any] = {"close": CLOSES, "as_of": "2026-10-30"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return openapi.document()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> LocalApi:
+    found = local_api(tmp_path_factory.mktemp("openapi"))
+    scores = ({"family": "foreign", "horizon": 1, "pinball": 0.08, "skill_ewma": 0.01, "skill_garch": None},)
+    found.promote(foreign.champion_bytes(), 1, scores=scores)
+    return found
+
+
+def _check(document: dict[str, Any], schema: dict[str, Any], value: object) -> None:
+    """Against a schema of the document, whose references it resolves; formats such as dates too."""
+    whole = {**schema, "components": document["components"]}
+    jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker()).validate(value)
+
+
+def _content(operation: dict[str, Any], status: int) -> dict[str, Any]:
+    content: dict[str, Any] = operation["responses"][str(status)]["content"]["application/json"]
+    return content
+
+
+def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def test_the_committed_file_is_the_current_one_and_is_served(api: LocalApi) -> None:
+    assert Path(DOCUMENT).read_text() == openapi.text(), (
+        "run python -m lambda_fn.web.openapi > lambda_fn/web/openapi.json"
+    )
+    assert api.get("/openapi.json").json == openapi.document()
+
+
+def test_it_has_exactly_the_routes_of_the_app(document: dict[str, Any], api: LocalApi) -> None:
+    registered = {(route.method, route.path) for route in api.app._static_routes if route.method != "HEAD"}
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert registered == described == {(route.method, route.path) for route in ROUTES}
+    assert not api.app._dynamic_routes
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("GET", "/", {}, None),
+        ("GET", "/health", {}, None),
+        ("GET", "/api/predict", {}, None),
+        ("GET", "/api/predict", {"horizon": "1", "level": "50,95"}, None),
+        ("GET", "/api/champion", {}, None),
+        ("GET", "/openapi.json", {}, None),
+        ("POST", "/api/predict", {}, SENT),
+        ("POST", "/api/predict", {"level": "50"}, {"series": [SENT, {"close": CLOSES}]}),
+        ("GET", "/api/predict", {"horizon": "9"}, None),
+        ("POST", "/api/predict", {}, {"close": []}),
+        ("POST", "/api/predict", {}, {"close": CLOSES, "eurjpy": "x" * 2**20}),
+    ],
+)
+def test_real_answers_are_as_described(
+    document: dict[str, Any], api: LocalApi, method: str, path: str, query: dict[str, str], body: object
+) -> None:
+    operation = document["paths"][path][method.lower()]
+    answer = api.call(event(method, path, query, body))
+    _check(document, _content(operation, answer.status)["schema"], answer.json)
+    if body is not None and answer.status == 200:
+        _check(document, operation["requestBody"]["content"]["application/json"]["schema"], body)
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/predict", "/api/champion"])
+def test_a_503_is_as_described(document: dict[str, Any], tmp_path: Path, path: str) -> None:
+    answer = local_api(tmp_path).get(path)
+    assert answer.status == 503
+    _check(document, _content(document["paths"][path]["get"], 503)["schema"], answer.json)
+
+
+def test_its_examples_keep_its_schemas(document: dict[str, Any]) -> None:
+    checked = 0
+    for item in document["paths"].values():
+        for operation in item.values():
+            contents = [answer["content"]["application/json"] for answer in operation["responses"].values()]
+            if "requestBody" in operation:
+                contents.append(operation["requestBody"]["content"]["application/json"])
+            for content in contents:
+                examples = [example["value"] for example in content.get("examples", {}).values()]
+                for example in [*examples, *([content["example"]] if "example" in content else [])]:
+                    _check(document, content["schema"], example)
+                    checked += 1
+    assert checked >= 6
+    for parameter in document["components"]["parameters"].values():
+        _check(document, parameter["schema"], parameter["example"])
+
+
+def test_a_wrong_answer_would_be_noticed(document: dict[str, Any], api: LocalApi) -> None:
+    answer = api.get("/api/predict").json
+    schema = _content(document["paths"]["/api/predict"]["get"], 200)["schema"]
+    for wrong in ({**answer, "more": 1}, {**answer, "as_of": "30.10.2026"}, {**answer, "stale": None}):
+        with pytest.raises(jsonschema.ValidationError):
+            _check(document, schema, json.loads(json.dumps(wrong)))

@@ -1,0 +1,79 @@
+"""The API on a folder, called by events in this process, with a clock that tests set."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+from lambda_fn.api import create_app
+from lambda_fn.refresh import Activation, activate
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
+from tests.support import foreign
+from tests.support.events import event
+
+START = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Seconds since 1970, which only `ahead` moves."""
+
+    def __init__(self) -> None:
+        self.now = START.timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def ahead(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: `json` is the parsed body."""
+
+    status: int
+    headers: dict[str, str]
+    json: Any
+
+    @property
+    def error(self) -> dict[str, str]:
+        error: dict[str, str] = self.json["error"]
+        return error
+
+
+@dataclass(frozen=True)
+class LocalApi:
+    """A folder, its settings, and the API on it."""
+
+    store: Store
+    settings: Settings
+    clock: Clock
+    app: APIGatewayHttpResolver
+    folder: Path = field(compare=False)
+
+    def promote(self, data: bytes, generation: int, **changes: Any) -> Activation:
+        """Publishes and activates a champion."""
+        foreign.publish_to(self.store, data, generation, **changes)
+        return activate(self.store, self.settings, datetime.fromtimestamp(self.clock(), UTC))
+
+    def call(self, found: dict[str, Any]) -> Answer:
+        result = self.app.resolve(found, None)  # type: ignore[arg-type]  # no operation reads the context
+        return Answer(result["statusCode"], result["headers"], json.loads(result["body"]))
+
+    def get(self, path: str, **query: str) -> Answer:
+        return self.call(event("GET", path, query))
+
+    def post(self, body: object, **query: str) -> Answer:
+        return self.call(event("POST", "/api/predict", query, body))
+
+
+def local_api(folder: Path) -> LocalApi:
+    """The API on an empty folder."""
+    settings = Settings.from_env({"STORE_DIR": str(folder)})
+    store, clock = open_store(settings), Clock()
+    return LocalApi(store, settings, clock, create_app(store, settings, clock), folder)

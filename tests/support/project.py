@@ -1,0 +1,19 @@
+"""The files of the project, as git tracks them, and what its locks pin."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ("serving", "training", "dev")
+PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)", re.MULTILINE)
+
+
+def lock(group: str) -> str:
+    return (ROOT / f"requirements-{group}.txt").read_text()
+
+
+def tracked(root: Path = ROOT) -> list[Path]:
+    """What git tracks, and nothing that a user left in the folder."""
+    listed = subprocess.run(["git", "ls-files", "--cached"], cwd=root, capture_output=True, text=True, check=True)
+    return [root / name for name in listed.stdout.splitlines() if (root / name).is_file()]

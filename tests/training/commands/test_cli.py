@@ -1,0 +1,223 @@
+"""`python -m training` as a person uses it, on a folder and a database of its own: small settings, nothing replaced."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+import training.commands
+from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
+from training.prices.windows import complete_origins, windows
+
+SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025")
+BASELINES = {"constant", "ewma", "garch"}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with a `.env` that names store and registry."""
+    from lambda_fn import api
+    from lambda_fn.settings import DEFAULTS
+
+    for name in DEFAULTS:
+        monkeypatch.setenv(name, "")  # restored afterwards, also what the command adds
+        monkeypatch.delenv(name)
+    # An absolute path, as MLflow keeps one engine an address for the whole process.
+    (tmp_path / ".env").write_text(f"STORE_DIR=store\nMLFLOW_TRACKING_URI=sqlite:///{tmp_path}/mlflow.db\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(api, "_function", None)
+    before = mlflow.get_tracking_uri()
+    yield tmp_path
+    mlflow.set_tracking_uri(before)
+    for name in DEFAULTS:
+        os.environ.pop(name, None)
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """What the command prints with --json; it must succeed."""
+    capsys.readouterr()
+    code = main([*arguments, "--json"])
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    return json.loads(output.out)
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
+    """The one error that the command names."""
+    capsys.readouterr()
+    assert main(arguments) == code
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Traceback" not in output.err
+    return output.err
+
+
+def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    """One life: train, look, publish by hand, move the alias away, go back, forecast, clean, train again."""
+    result = command(capsys, "run", *SMALL)
+    assert result["champion"] in ("random_walk", "linear_regression")
+    rows = result["scores"]
+    assert {row["family"] for row in rows} == {"random_walk", "linear_regression"} | BASELINES
+    assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5}
+    assert all(row["pinball"] > 0 for row in rows)
+    assert (place / "store/models/best_model_info.json").is_file()
+
+    status = command(capsys, "status")
+    assert status["active"]["generation"] == 1
+    assert status["differences"] == []
+    assert status["prices"][0]["last_date"] == "2026-10-30"
+
+    chosen = command(capsys, "publish", "models:/EURUSD_LinearRegression/1")
+    assert chosen["generation"] == 2
+    assert chosen["activation"]["outcome"] == "activated"
+    loaded = mlflow.pyfunc.load_model("models:/EURUSD_LinearRegression@champion")
+    window = windows(prices, ["close"], complete_origins(prices)[-3:])
+    answer = command(capsys, "forecast", "--horizon", "2")
+    assert answer["champion"]["generation"] == 2
+    assert [day["horizon"] for day in answer["forecast"]] == [1, 2]
+    expected = np.asarray(loaded.predict(window)["quantiles"])[-1, 0]
+    assert list(answer["forecast"][0]["quantiles"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+
+    mlflow.MlflowClient().set_registered_model_alias("EURUSD_RandomWalk", "champion", "1")
+    mlflow.MlflowClient().delete_registered_model_alias("EURUSD_LinearRegression", "champion")
+    [difference] = command(capsys, "status")["differences"]
+    assert "python -m training publish models:/EURUSD_RandomWalk@champion" in difference
+
+    assert command(capsys, "rollback", "--to", "1")["generation"] == 3
+    assert command(capsys, "status")["active"]["pointer"]["model_name"] == "EURUSD_RandomWalk" or (
+        result["champion"] == "linear_regression"
+    )
+
+    planned = command(capsys, "clean", "--yes")
+    assert {name for name, _ in planned["models"]} == {"EURUSD_RandomWalk", "EURUSD_LinearRegression"}
+    assert planned["keys"] == []
+    assert command(capsys, "clean", "--yes")["models"] == []
+    assert command(capsys, "run", *SMALL)["champion"] == result["champion"]
+    assert command(capsys, "status")["active"]["generation"] == 4
+
+
+def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluated = command(capsys, "evaluate", *SMALL)
+    assert not list(place.glob("store/*/*"))
+    assert not (place / "mlflow.db").exists()
+    assert command(capsys, "evaluate", *SMALL) == evaluated
+    assert command(capsys, "run", *SMALL) == evaluated
+
+
+def test_prices_of_ones_own(place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    path = place / "mine.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Date", "Open", "CLOSE"])
+        writer.writerows([f"{day:%d.%m.%Y}", close, close] for day, close in prices["close"].iloc[-1500:].items())
+    facts = command(capsys, "prices", "--csv", str(path))
+    assert (facts["source"], facts["rows"], facts["last"]) == ("csv", 1500, "2026-10-30")
+    result = command(capsys, "run", "--csv", str(path), "--families", "random_walk", "--first-year", "2025")
+    assert result["champion"] == "random_walk"
+    assert command(capsys, "forecast")["prices"] == "csv"
+    assert (place / "store/prices/EURUSD-csv.csv").read_text().startswith("date,close,open\n")
+
+
+def test_prices_are_saved_and_never_rewritten_unasked(
+    place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place / "mine.csv"
+    frame = prices.iloc[-700:].copy()
+    frame.to_csv(path)
+    assert "created" in command(capsys, "prices", "--csv", str(path), "--save")["stored"]
+    frame.iloc[100] *= 1.01
+    frame.to_csv(path)
+    assert "history differs from" in fails(capsys, "prices", "--csv", str(path), "--save")
+    assert "replaced" in command(capsys, "prices", "--csv", str(path), "--save", "--replace")["stored"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--families", "prophet"), "--families: 'prophet' is no family; choose among linear_regression"),
+        (("evaluate", "--first-year", "2031"), "--first-year"),
+        (("evaluate", "--seed", "-1"), "--seed: -1 is out of range"),
+        (("run", "--csv", "nowhere.csv"), "nowhere.csv"),
+        (("prices", "--replace"), "--replace goes with --save"),
+        (("publish", "EURUSD_ARIMA"), "models:/NAME"),
+        (("publish", "models:/EURUSD_ARIMA@challenger"), "no such version"),
+        (("rollback",), "nothing is active"),
+        (("forecast",), "GET /api/predict answered 503"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_with_the_cure(
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    assert words in fails(capsys, *arguments)
+
+
+def test_a_setting_that_cannot_be_read_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / ".env").write_text("CHAMPION_MAX_AGE_S=soon\n")
+    assert "CHAMPION_MAX_AGE_S: 'soon' is not a number" in fails(capsys, "status")
+
+
+def test_the_environment_wins_over_the_file(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_DIR", "elsewhere")
+    command(capsys, "prices", "--save")
+    assert (place / "elsewhere/prices/EURUSD-ecb.csv").is_file()
+    assert not (place / "store/prices").exists()
+
+
+def test_what_may_be_better_later_ends_in_a_code_of_its_own(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By which AWS Batch tells what is worth another try from what is not."""
+    nobody = "http://127.0.0.1:9"
+    with monkeypatch.context() as changed:
+        changed.setenv("MLFLOW_TRACKING_URI", nobody)
+        assert "no MLflow server answers" in fails(capsys, "clean", code=TRY_AGAIN)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    for name, value in {"USE_S3": "true", "S3_BUCKET": "none", "AWS_ENDPOINT_URL_S3": nobody}.items():
+        monkeypatch.setenv(name, value)
+    assert "bucket none" in fails(capsys, "rollback", code=TRY_AGAIN)
+
+
+def test_clean_asks_and_deletes_nothing_where_nobody_answers(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(capsys, "run", "--families", "random_walk", "--first-year", "2026")
+    with (place / ".env").open() as no_terminal:
+        monkeypatch.setattr(sys, "stdin", no_terminal)
+        assert main(["clean"]) == 2
+    assert "say --yes" in capsys.readouterr().err
+    assert command(capsys, "status")["tracking"]["aliases"]["champion"] == ["EURUSD_RandomWalk", 1]
+
+
+def test_help_costs_no_heavy_import() -> None:
+    code = (
+        "import sys\nfrom training.__main__ import main\n"
+        "try: main(['run', '--help'])\nexcept SystemExit: pass\n"
+        "print([name for name in ('mlflow', 'tensorflow', 'pandas', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--first-year" in done.stdout
+    assert done.stdout.endswith("[]\n")
+
+
+def test_every_command_has_a_help_of_its_own() -> None:
+    commands = next(action for action in parser()._actions if action.dest == "command")
+    assert commands.choices is not None
+    assert set(commands.choices) == {
+        *("run", "prices", "evaluate", "publish", "rollback", "status", "clean", "forecast"),
+        *("tasks", "task", "select", "submit"),
+    }
+    assert set(COMMANDS) == set(commands.choices)
+    for name in COMMANDS:
+        assert Path(training.commands.__path__[0], f"{name}.py").is_file()

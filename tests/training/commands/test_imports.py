@@ -1,0 +1,72 @@
+"""A command imports what it needs: executed in fresh processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
+from tests.support import tracked
+
+# Each costs a command that needs none of it from a tenth of a second to several.
+HEAVY = {
+    "arch": "volatility is fitted in training alone",
+    "joblib": "workers are those of run and evaluate",
+    "keras": "networks are trained, and never served",
+    "matplotlib": "only a command that registers draws",
+    "mlflow": "two seconds and more, even of mlflow.exceptions alone",
+    "ndonnx": "graphs are exported after a fit",
+    "onnx": "what is exported is served by onnxruntime",
+    "pandas": "serving works on numpy, and status on the last row of a file",
+    "scipy": "statistics are of the evaluation",
+    "sklearn": "models are fitted in training alone",
+    "sqlalchemy": "aliases are read by the standard library",
+    "statsmodels": "models are fitted in training alone",
+    "tensorflow": "networks are trained, and never served",
+}
+HELP_TOO = {"numpy": "options hold no numbers", "onnxruntime": "options hold no model", "rich": "help is plain text"}
+
+
+def loaded(folder: Path, *arguments: str, code: int = 0, **variables: str) -> set[str]:
+    """The modules that a command imports, in a process of its own that works in `folder`."""
+    program = (
+        "import sys\nfrom training.__main__ import main\ntry: code = main(sys.argv[1:])\n"
+        "except SystemExit as end: code = end.code\nprint('\\n', *sys.modules)\nsys.exit(code)"
+    )
+    root = Path(__file__).parents[3]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environ |= {"PYTHONPATH": str(root), "HOME": str(folder), **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=folder, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    return set(done.stdout.rpartition("\n ")[2].split())
+
+
+def test_status_and_forecast_import_nothing_of_training_that_is_heavy(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
+    store = open_store(settings)
+    with tracked.database(tmp_path, tmp_path_factory.getbasetemp()):
+        tracked.put_prices(store)
+        tracked.publish(store, settings, "lstm", 1)
+    for command in ("status", "forecast"):
+        assert loaded(tmp_path, command) & HEAVY.keys() == set(), command
+
+
+def test_the_status_of_a_server_imports_no_mlflow(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "status", MLFLOW_TRACKING_URI="http://127.0.0.1:9") & HEAVY.keys() == set()
+
+
+def test_help_imports_neither_training_nor_serving(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "--help") & (HEAVY.keys() | HELP_TOO.keys()) == set()
+
+
+def test_evaluate_trains_no_network_and_registers_nothing(tmp_path: Path) -> None:
+    modules = loaded(tmp_path, "evaluate", "--families", "random_walk", "--first-year", "2026")
+    assert "pandas" in modules  # so the names are those of what is imported
+    assert modules & {"mlflow", "sqlalchemy", "keras", "tensorflow"} == set()

@@ -1,0 +1,150 @@
+"""Champion files of the contract: the same forecast as the model, the same bytes every time, nothing else allowed."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+
+from lambda_fn.champion.model import Champion
+from lambda_fn.champion.onnx_file import check_allowed
+from training.export.graph import CHECKED, ExportError, build, check, describe, export
+from training.models.families import FAMILIES
+from training.models.family import Fitted, Model, fit
+from training.models.heads.head import Known
+from training.models.keras_core import fit_network
+from training.models.lstm import NETWORK
+from training.prices.windows import LEVELS, complete_origins, windows
+
+NAMES = sorted(FAMILIES)
+
+
+def exported(model: Model) -> bytes:
+    described = describe(
+        model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2026, 10, 30), code="test"
+    )
+    return build(model, described)
+
+
+@pytest.fixture(scope="module")
+def models(prices: pd.DataFrame) -> dict[str, Model]:
+    return {name: fit(FAMILIES[name], prices) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def files(models: dict[str, Model]) -> dict[str, bytes]:
+    return {name: exported(model) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exported_bytes_forecast_what_the_model_forecasts(
+    name: str, models: dict[str, Model], files: dict[str, bytes], prices: pd.DataFrame
+) -> None:
+    assert CHECKED >= 250
+    parity = check(files[name], models[name], Known(prices))
+    assert parity.graph <= (1e-6 if name == "lstm" else 1e-9)
+    assert parity.batching <= (1e-8 if name == "lstm" else 1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_champion_file_keeps_the_contract(name: str, files: dict[str, bytes]) -> None:
+    check_allowed(files[name])
+    champion = Champion.load(files[name])
+    assert champion.columns == ("close",)
+    assert champion.metadata.levels == LEVELS
+    assert champion.metadata.features == FAMILIES[name].features
+    graph = onnx.load_from_string(files[name])
+    assert graph.ir_version <= 10
+    assert {entry.domain for entry in graph.opset_import} <= {"", "ai.onnx.ml"}
+    assert len(files[name]) < 300_000  # a month ahead, and the calendar of half a century
+
+
+def test_the_same_prices_and_seed_give_the_same_bytes_in_any_order_of_fitting(
+    files: dict[str, bytes], prices: pd.DataFrame
+) -> None:
+    again = {name: exported(fit(FAMILIES[name], prices)) for name in reversed(NAMES)}
+    assert again == files
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quantiles_never_cross(name: str, files: dict[str, bytes], prices: pd.DataFrame) -> None:
+    window = windows(prices, FAMILIES[name].inputs, complete_origins(prices)[::7])
+    forecast = Champion.load(files[name]).forecast(window)
+    assert (np.diff(forecast.quantiles, axis=2) >= 0).all()
+    assert np.isfinite(forecast.mean).all()
+
+
+def test_a_graph_that_computes_something_else_is_refused(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    """The check compares with the model: a file of another fit does not pass."""
+    other = fit(FAMILIES["linear_regression"], prices.iloc[:3000])
+    with pytest.raises(ExportError, match=r"linear_regression: the graph differs by .* allowed 1e-09"):
+        check(exported(other), models["linear_regression"], Known(prices))
+
+
+def test_a_mean_that_is_not_a_number_is_refused(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    walk = models["random_walk"]
+    broken = replace(walk, fitted=Fitted(lambda window, sd: sd * float("nan"), {}))
+    with pytest.raises(ExportError, match=r"random_walk: its file cannot be served: .* not finite"):
+        check(exported(broken), broken, Known(prices))
+
+
+def test_export_gives_the_file_and_its_parity(models: dict[str, Model], prices: pd.DataFrame) -> None:
+    model = models["random_walk"]
+    described = describe(
+        model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2026, 10, 30), code="test"
+    )
+    data, parity = export(model, prices, described)
+    assert data == build(model, described)
+    assert parity.graph < 1e-12
+    assert 0 < parity.truncation < 1e-6
+
+
+PROCESS = """
+import hashlib, sys
+from datetime import date
+from training.models.families import FAMILIES
+from training.prices.table import load
+from tests.training.export.test_graph import exported
+from training.models.family import fit
+prices = load("ecb", today=date(2026, 11, 1)).frame[["close"]]
+for name in sys.argv[1:]:
+    print(name, hashlib.sha256(exported(fit(FAMILIES[name], prices))).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_another_process_exports_the_same_bytes(threads: str, files: dict[str, bytes]) -> None:
+    """Hash seeds, the counters of converters and the threads of linear algebra differ from process to process."""
+    order = ("random_walk", "lstm", "calendar", "arima", "linear_regression")
+    environ = {
+        **os.environ,
+        "PYTHONHASHSEED": threads,
+        "OMP_NUM_THREADS": threads,
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROCESS, *order], capture_output=True, text=True, check=True, env=environ
+    )
+    assert dict(line.split() for line in done.stdout.splitlines()) == {
+        name: hashlib.sha256(data).hexdigest() for name, data in files.items()
+    }
+
+
+def test_a_graph_with_a_loop_has_one_spelling_too(prices: pd.DataFrame) -> None:
+    """Keras' GRU becomes a Loop, whose body is a graph of its own that uses names of the graph around it."""
+    network = replace(NETWORK, layer="GRU", epochs=1)
+    gru = replace(FAMILIES["lstm"], name="gru", fit=partial(fit_network, network, ("Return",)))
+    train = prices.iloc[-1200:]
+    first, second = (fit(gru, train) for _ in range(2))
+    data = exported(first)
+    assert "Loop" in {node.op_type for node in onnx.load_from_string(data).graph.node}
+    assert exported(second) == data
+    assert check(data, first, Known(train)).graph < 1e-6

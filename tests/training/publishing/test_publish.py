@@ -1,0 +1,381 @@
+"""Publishing: what is written in which order, what a kill leaves, two publishers at once, and going back."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lambda_fn import contract, refresh
+from lambda_fn.champion.cache import ChampionCache
+from lambda_fn.champion.model import Champion
+from lambda_fn.contract import Pointer
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
+from tests.support import foreign, tracked
+from tests.support.tracked import NOW, publish
+from training.export.candidate import Registered
+from training.publishing import promotion, registry
+from training.publishing import publish as publishing
+from training.publishing.address import RegistryError
+from training.publishing.promotion import PublishError
+from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
+from training.publishing.registry import Registry
+
+POINTER_KEY = "models/best_model_info.json"
+ROOT = Path(__file__).parents[3]
+Found = tuple[Registry, dict[str, Registered]]
+
+
+@pytest.fixture
+def found(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+    with tracked.database(tmp_path, tmp_path_factory.getbasetemp()) as tracking:
+        yield tracking
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def settings(folder: Path) -> Settings:
+    return Settings.from_env({"STORE_DIR": str(folder)})
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    opened = open_store(settings)
+    tracked.put_prices(opened)
+    return opened
+
+
+def serving(store: Store, settings: Settings) -> tuple[int, str]:
+    """Generation and digest of what a serving process that starts now serves."""
+    current = ChampionCache(store, settings, lambda: NOW.timestamp()).current()
+    assert current.champion.sha256 == current.active.champion.sha256
+    return current.active.generation, current.champion.sha256
+
+
+def test_publish_writes_every_key_and_activates(store: Store, settings: Settings) -> None:
+    published = publish(store, settings)
+    sha256 = tracked.candidate().sha256
+    assert published.activation is not None and published.activation.outcome == "activated"
+    assert published.superseded_by is None
+    assert store.list("") == [
+        "models/best_model_info.json",
+        f"models/champions/{sha256}.onnx",
+        "models/history/00000001.json",
+        "prices/EURUSD-ecb.csv",
+        "serving/active.json",
+        f"serving/champions/{sha256}.onnx",
+    ]
+    assert store.read(f"models/champions/{sha256}.onnx").data == tracked.candidate().model
+    assert store.read("models/history/00000001.json").data == store.read(POINTER_KEY).data
+    assert serving(store, settings) == (1, sha256)
+
+
+def test_the_pointer_has_every_key(store: Store, settings: Settings) -> None:
+    publish(store, settings, version=7)
+    found = json.loads(store.read(POINTER_KEY).data)
+    assert found.pop("golden") and found.pop("scores")
+    made = tracked.candidate()
+    assert found == {
+        "model_type": "LSTM",
+        "model_name": "EURUSD_LSTM",
+        "model_version": "7",
+        "model_uri": "models:/EURUSD_LSTM@champion",
+        "run_id": "f" * 32,
+        "model_alias": "champion",
+        "metrics": {"rmse": 0.51, "mae": 0.41, "directional_accuracy": 0.501, "pinball": 0.091},
+        "baseline_metrics": {"rmse": 0.53, "mae": 0.43, "directional_accuracy": 0.5, "pinball": 0.093},
+        "contract_version": "1",
+        "generation": 1,
+        "pair": "EURUSD",
+        "champion": {
+            "key": f"models/champions/{made.sha256}.onnx",
+            "sha256": made.sha256,
+            "size": len(made.model),
+        },
+        "trained_through": "2026-10-30",
+        "created_at": "2026-10-31T09:00:00Z",
+    }
+
+
+def test_the_pointer_carries_the_scores_of_the_family_and_the_baselines(store: Store, settings: Settings) -> None:
+    rows = publish(store, settings).pointer.scores
+    assert [(row["family"], row["horizon"]) for row in rows] == [
+        (family, horizon) for family in ("lstm", "constant", "ewma", "garch") for horizon in (1, 2, 3)
+    ]
+    assert rows[0] == {
+        "family": "lstm", "horizon": 1, "n": 4310, "pinball": 0.091,
+        "skill_ewma": 0.01, "rmse": 0.51, "mae": 0.41, "direction": 0.501,
+    }  # fmt: skip
+    assert "skill_ewma" not in next(row for row in rows if row["family"] == "ewma")  # NaN is no JSON
+
+
+def test_golden_windows_end_a_quarter_apart_and_hold_dates(store: Store) -> None:
+    champion = Champion.load(foreign.champion_bytes(dated=True))
+    windows = golden_windows(store, champion)
+    days = foreign.price_rows(200)
+    ends = [(np.datetime64(int(last), "D")) for last in windows["date"][:, -1]]
+    assert [str(end) for end in ends] == [str(days[-1]), str(days[-64]), str(days[-127])]
+    assert windows["close"].shape == (3, foreign.WINDOW) and windows["target_date"].shape == (3, foreign.HORIZON)
+
+
+def test_short_price_files_give_fewer_golden_windows(settings: Settings) -> None:
+    store = open_store(settings)
+    store.create("prices/EURUSD-ecb.csv", foreign.price_file(foreign.WINDOW + 63))
+    champion = Champion.load(foreign.champion_bytes())
+    assert golden_windows(store, champion)["close"].shape == (2, foreign.WINDOW)
+
+
+def test_the_generation_follows_pointer_history_and_active(store: Store, settings: Settings) -> None:
+    publish(store, settings)
+    store.create(contract.history_key(41), b"reserved by a publisher that was killed")
+    assert publish(store, settings, "arima").generation == 42
+    assert serving(store, settings) == (42, tracked.candidate("arima").sha256)
+
+
+def test_a_pointer_of_the_old_form_is_replaced(store: Store, settings: Settings) -> None:
+    old = Pointer("LSTM", "EURUSD_LSTM", "1", "models:/EURUSD_LSTM@champion")
+    store.create(POINTER_KEY, old.to_json())
+    assert publish(store, settings).generation == 1
+    assert serving(store, settings)[0] == 1
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]"])
+def test_a_broken_pointer_is_replaced(store: Store, settings: Settings, broken: bytes) -> None:
+    store.create(POINTER_KEY, broken)
+    publish(store, settings)
+    assert serving(store, settings)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("of_champion", "message"),
+    [({"drift": 0.5}, "from the last close"), ({"drift": float("nan")}, "finite"), ({"spread": -0.005}, "ascending")],
+)
+def test_what_serving_would_refuse_is_not_published(
+    store: Store, settings: Settings, of_champion: dict[str, Any], message: str
+) -> None:
+    before = store.list("")
+    with pytest.raises(PublishError, match=message):
+        publish(store, settings, **of_champion)
+    assert store.list("") == before
+
+
+def test_a_champion_of_another_pair_is_not_published(store: Store, settings: Settings) -> None:
+    other = replace(settings, model_info_key="models/GBPUSD/best_model_info.json")
+    tracked.put_prices(store, "GBPUSD")
+    made = tracked.candidate()
+    registered = Registered(made.name, 1, "", made.sha256)
+    windows = golden_windows(store, Champion.load(made.model))
+    with pytest.raises(PublishError, match="GBPUSD"):
+        publishing.publish(store, other, made, registered, tracked.score_table(), windows, NOW)
+
+
+def test_another_pair_has_its_own_keys(store: Store, folder: Path) -> None:
+    publish(store, Settings.from_env({"STORE_DIR": str(folder)}))
+    settings = Settings.from_env({"STORE_DIR": str(folder), "S3_MODEL_INFO_KEY": "models/GBPUSD/best_model_info.json"})
+    tracked.put_prices(store, "GBPUSD")
+    published = publish(store, settings, "arima")
+    assert published.generation == 1
+    assert published.pointer.model_uri == "models:/GBPUSD_ARIMA@champion"
+    assert {"models/GBPUSD/history/00000001.json", "serving/GBPUSD/active.json"} <= set(store.list(""))
+
+
+def test_wrong_bytes_under_the_champions_key_are_named(store: Store, settings: Settings) -> None:
+    key = contract.champion_key(tracked.candidate().sha256)
+    store.create(key, b"half of it")
+    with pytest.raises(PublishError, match=f"delete {key}"):
+        publish(store, settings)
+    assert POINTER_KEY not in store.list("")
+
+
+def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_heals(
+    store: Store, settings: Settings, folder: Path, tmp_path: Path
+) -> None:
+    publish(store, settings, "arima")
+    old, new = tracked.candidate("arima").sha256, tracked.candidate("lstm").sha256
+    for kill in range(1, 20):
+        shutil.copytree(folder, tmp_path / str(kill))
+    subprocess.run([sys.executable, "-m", "tests.support.dying", str(tmp_path)], check=True, cwd=ROOT)
+
+    served, refreshed = [], []
+    for kill in range(1, 20):
+        there = Settings.from_env({"STORE_DIR": str(tmp_path / str(kill))})
+        killed = open_store(there)
+        served.append(serving(killed, there))
+        refresh.activate(killed, there, NOW)  # as the timer does; it raises when the pointer names what is not there
+        refreshed.append(serving(killed, there))
+        again = publish(killed, there, "lstm", 3)
+        assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
+        assert serving(killed, there) == (again.generation, new)
+        assert again.generation in promotion.history(killed, "EURUSD")
+    # Champion, history, aliases, pointer, serving copy, active; the seventh publisher lives, and no more are started.
+    before, after, untouched = (1, old), (2, new), [(1, old)] * 12
+    assert served == [before] * 5 + [after] * 2 + untouched
+    assert refreshed == [before] * 3 + [after] * 4 + untouched
+
+
+def test_aliases_that_cannot_be_moved_stop_before_the_pointer(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+
+    def unreachable(pointer: Pointer) -> None:
+        raise RegistryError("no MLflow server answers")
+
+    with pytest.raises(RegistryError):
+        publish(store, settings, "lstm", move=unreachable)
+    refresh.activate(store, settings, NOW)
+    assert serving(store, settings) == (1, tracked.candidate("arima").sha256)
+    assert publish(store, settings, "lstm").generation == 3
+
+
+def test_another_publisher_that_is_faster_wins_and_keeps_the_alias(
+    found: Found, store: Store, settings: Settings
+) -> None:
+    tracking, registered = found
+    arima = move_aliases(tracking, [registered["arima"], registered["lstm"]])
+    lstm = move_aliases(tracking, [registered["lstm"], registered["arima"]])
+
+    def interrupted(pointer: Pointer) -> None:
+        if pointer.generation == 1:
+            assert publish(store, settings, "arima", move=arima).generation == 2
+        lstm(pointer)
+
+    published = publish(store, settings, "lstm", move=interrupted)
+    assert published.generation == 1 and published.superseded_by == 2
+    assert serving(store, settings) == (2, tracked.candidate("arima").sha256)
+    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
+
+
+def test_publishers_at_once_get_their_own_generations_and_the_highest_is_served(
+    store: Store, settings: Settings
+) -> None:
+    families = [*tracked.MODEL_TYPES] * 2
+    start = threading.Barrier(len(families))
+    done: dict[int, str] = {}
+
+    def run(family: str) -> None:
+        start.wait()
+        done[publish(open_store(settings), settings, family).generation] = family
+
+    threads = [threading.Thread(target=run, args=(family,)) for family in families]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == [1, 2, 3, 4, 5, 6]
+    assert Pointer.parse(store.read(POINTER_KEY).data).generation == 6
+    refresh.activate(store, settings, NOW)
+    assert serving(store, settings) == (6, tracked.candidate(done[6]).sha256)
+
+
+def test_a_bucket_is_published_to_like_a_folder_and_left_to_refresh(store_environ: Mapping[str, str]) -> None:
+    settings = Settings.from_env(store_environ)
+    store = open_store(settings)
+    tracked.put_prices(store)
+    publish(store, settings, "arima")
+    second = publish(store, settings, "lstm")
+    assert (second.activation is None) == ("serving/active.json" not in store.list("")) == settings.use_s3
+    refresh.activate(store, settings, NOW)
+    assert serving(store, settings) == (2, tracked.candidate("lstm").sha256)
+    assert rollback(store, settings, 1, NOW).generation == 3
+    refresh.activate(store, settings, NOW)
+    assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
+
+
+@pytest.mark.parametrize("uri", ["models:/EURUSD_ARIMA@challenger", "models:/EURUSD_ARIMA/1"])
+def test_a_version_chosen_by_hand_is_published_with_its_alias(
+    found: Found, store: Store, settings: Settings, uri: str
+) -> None:
+    tracking, registered = found
+    publish(store, settings, "lstm")
+    pointer = publish_version(tracking, store, settings, uri, NOW).pointer
+    assert serving(store, settings) == (2, tracked.candidate("arima").sha256)
+    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
+    assert (pointer.model_type, pointer.model_version, pointer.run_id) == ("ARIMA", "1", registered["arima"].run_id)
+    assert pointer.metrics["pinball"] == 0.09 and pointer.baseline_metrics["pinball"] == 0.093
+    assert {row["family"] for row in pointer.scores} == {"arima", "constant", "ewma", "garch"}
+
+
+def test_a_version_that_holds_no_champion_is_refused_with_the_cure(
+    found: Found, store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    tracking, _ = found
+    before = store.list("")
+    (tmp_path / "other").mkdir()
+    tracking.client.create_model_version("EURUSD_LSTM", (tmp_path / "other").as_uri())
+    with pytest.raises(RegistryError, match=r"holds no model\.onnx.*training run"):
+        publish_version(tracking, store, settings, "models:/EURUSD_LSTM/2", NOW)
+    (tmp_path / "other" / "model.onnx").write_bytes(foreign.champion_bytes(props={"contract_version": "9"}))
+    with pytest.raises(PublishError, match=r"under contract 1.*training run"):
+        publish_version(tracking, store, settings, "models:/EURUSD_LSTM/2", NOW)
+    assert store.list("") == before
+    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
+
+
+def test_going_back_publishes_the_old_champion_as_a_new_generation(
+    found: Found, store: Store, settings: Settings
+) -> None:
+    tracking, registered = found
+    publish(store, settings, "arima", now=NOW - timedelta(days=1))
+    publish(store, settings, "lstm", move=move_aliases(tracking, [registered["lstm"]]))
+    back = rollback(store, settings, None, NOW, tracking)
+    assert back.generation == 3 and back.notes == ()
+    assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
+    assert back.pointer.created_at == NOW
+    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
+    assert rollback(store, settings, 2, NOW).generation == 4
+    assert serving(store, settings) == (4, tracked.candidate("lstm").sha256)
+
+
+def test_going_back_says_when_the_version_is_gone(found: Found, store: Store, settings: Settings) -> None:
+    tracking, _ = found
+    publish(store, settings, "arima")
+    publish(store, settings, "lstm")
+    tracking.client.delete_registered_model("EURUSD_ARIMA")
+    back = rollback(store, settings, 1, NOW, tracking)
+    assert "the alias champion stays where it is" in back.notes[0]
+    assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
+    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
+
+
+def test_going_back_passes_over_what_was_refused_and_what_is_the_same(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+    refused = replace(publish(store, settings, "random_walk").pointer, generation=3)
+    store.create(contract.history_key(3), refused.to_json())
+    store.create(contract.refused_key(hashlib.sha256(refused.to_json()).hexdigest()), b'{"reason": "odd"}')
+    store.delete(contract.history_key(2))
+    publish(store, settings, "lstm")
+    publish(store, settings, "lstm")
+    assert rollback(store, settings, None, NOW).pointer.model_name == "EURUSD_ARIMA"
+
+
+def test_there_may_be_nothing_to_go_back_to(store: Store, settings: Settings) -> None:
+    with pytest.raises(PublishError, match="nothing is active"):
+        rollback(store, settings, None, NOW)
+    publish(store, settings)
+    with pytest.raises(PublishError, match="no other champion before generation 1"):
+        rollback(store, settings, None, NOW)
+    with pytest.raises(PublishError, match=r"generation 9 is not in history; .* has 1"):
+        rollback(store, settings, 9, NOW)
+
+
+def test_a_champion_whose_file_is_gone_cannot_come_back(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+    publish(store, settings, "lstm")
+    store.delete(contract.champion_key(tracked.candidate("arima").sha256))
+    with pytest.raises(PublishError, match="generation 1 cannot be served again"):
+        rollback(store, settings, 1, NOW)
+    assert serving(store, settings) == (2, tracked.candidate("lstm").sha256)

@@ -1,0 +1,204 @@
+"""Status: what is active, how old the prices are, and sentences that say why things differ and what to do."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from lambda_fn.contract import Pointer, active_key
+from lambda_fn.refresh import Refused, activate
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
+from tests.support import foreign, tracked
+from tests.support.tracked import NOW, publish
+from training.export.candidate import Registered
+from training.publishing import aliases, registry
+from training.publishing.address import RegistryError
+from training.publishing.aliases import Held
+from training.publishing.publish import move_aliases
+from training.publishing.registry import Registry
+from training.publishing.status import status
+
+POINTER_KEY = "models/best_model_info.json"
+
+
+@pytest.fixture
+def found(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Registry, dict[str, Registered]]]:
+    with tracked.database(tmp_path, tmp_path_factory.getbasetemp()) as tracking:
+        yield tracking
+
+
+@pytest.fixture
+def tracking(found: tuple[Registry, dict[str, Registered]]) -> Registry:
+    return found[0]
+
+
+@pytest.fixture
+def registered(found: tuple[Registry, dict[str, Registered]]) -> dict[str, Registered]:
+    return found[1]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.from_env({"STORE_DIR": str(tmp_path / "store")})
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    opened = open_store(settings)
+    tracked.put_prices(opened)
+    return opened
+
+
+def reading(tracking: Registry) -> Callable[[], Held]:
+    """As the command does: without MLflow's client."""
+
+    def read() -> Held:
+        held = aliases.read(tracking.tracking_uri, "EURUSD", {})
+        assert held == Held(registry.held(tracking, "EURUSD"), None)
+        return held
+
+    return read
+
+
+def unreachable() -> Held:
+    raise RegistryError("no MLflow server answers")
+
+
+def test_nothing_is_published_yet(store: Store, settings: Settings) -> None:
+    found = status(store, settings, NOW, unreachable)
+    assert found.active is None and found.published.state == "missing" and found.scores == ()
+    assert found.differences == ("nothing is published yet; run python -m training run",)
+    assert not found.tracking.reachable and found.tracking.note == "no MLflow server answers"
+
+
+def test_when_all_agrees_there_is_no_difference(
+    store: Store, settings: Settings, tracking: Registry, registered: dict[str, Registered]
+) -> None:
+    ranking = [registered[family] for family in tracked.RANKING]
+    publish(store, settings, "lstm", 1, move_aliases(tracking, ranking))
+    found = status(store, settings, NOW, reading(tracking))
+    assert found.active is not None
+    assert (found.active.generation, found.active.pointer.model_name) == (1, "EURUSD_LSTM")
+    assert found.active.activated_at == NOW and found.scores[0]["pinball"] == 0.091
+    assert found.published.state == "active" and found.tracking.reachable
+    assert found.tracking.aliases == {
+        "champion": ("EURUSD_LSTM", 1),
+        "challenger": ("EURUSD_ARIMA", 1),
+        "candidate": ("EURUSD_RandomWalk", 1),
+    }
+    assert found.differences == ()
+
+
+def test_an_alias_moved_by_hand_is_explained(
+    store: Store, settings: Settings, tracking: Registry, registered: dict[str, Registered]
+) -> None:
+    publish(store, settings, "lstm", 1)
+    registry.set_alias(tracking, "champion", registered["arima"])
+    (difference,) = status(store, settings, NOW, reading(tracking)).differences
+    assert "alias champion is at EURUSD_ARIMA version 1, EURUSD_LSTM version 1 is active" in difference
+    assert difference.endswith("python -m training publish models:/EURUSD_ARIMA@champion")
+
+
+def test_an_alias_that_was_removed_is_explained(store: Store, settings: Settings, tracking: Registry) -> None:
+    publish(store, settings, "lstm", 1)
+    tracking.client.delete_registered_model_alias("EURUSD_LSTM", "champion")
+    (difference,) = status(store, settings, NOW, reading(tracking)).differences
+    assert difference.endswith("python -m training publish models:/EURUSD_LSTM/1")
+
+
+def test_a_pointer_that_is_not_activated_is_pending(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+    bucket = replace(settings, use_s3=True)  # there the refresh function activates
+    publish(store, bucket, "lstm")
+    found = status(store, settings, NOW, unreachable)
+    assert found.active is not None and found.active.generation == 1
+    assert found.published.state == "pending"
+    assert found.differences == ("generation 2 is published but not active yet; run python -m lambda_fn.refresh",)
+
+
+def test_a_refused_pointer_comes_with_its_reason(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+    golden = publish(store, replace(settings, use_s3=True), "lstm").pointer
+    store.delete(golden.champion.key if golden.champion else "")
+    with pytest.raises(Refused):
+        activate(store, settings, NOW)
+    found = status(store, settings, NOW, unreachable)
+    assert found.published.state == "refused" and found.published.reason
+    assert "generation 2 was refused, generation 1 goes on serving" in found.differences[0]
+
+
+@pytest.mark.parametrize("broken", [b"", b"{}", b"\xff"])
+def test_an_unreadable_pointer_is_said_to_be_so(store: Store, settings: Settings, broken: bytes) -> None:
+    publish(store, settings)
+    foreign.put(store, POINTER_KEY, broken)
+    found = status(store, settings, NOW, unreachable)
+    assert found.active is not None and found.published.state == "unreadable"
+    assert "the pointer cannot be read" in found.differences[0]
+
+
+def test_a_broken_active_file_counts_as_none(store: Store, settings: Settings) -> None:
+    publish(store, settings)
+    foreign.put(store, active_key("EURUSD"), b"{}")
+    found = status(store, settings, NOW, unreachable)
+    assert found.active is None and found.published.state == "pending"
+
+
+@pytest.mark.parametrize(
+    ("now", "days"),
+    [
+        (datetime(2026, 10, 30, 16, tzinfo=UTC), 0),
+        (datetime(2026, 11, 1, 9, tzinfo=UTC), 0),  # a Sunday
+        (datetime(2026, 11, 3, 9, tzinfo=UTC), 2),
+        (datetime(2026, 10, 29, 9, tzinfo=UTC), 0),
+    ],
+)
+def test_the_age_of_prices_is_counted_in_business_days(
+    store: Store, settings: Settings, now: datetime, days: int
+) -> None:
+    (prices,) = status(store, settings, now, unreachable).prices
+    assert prices.key == "prices/EURUSD-ecb.csv" and prices.source == "ecb"
+    assert prices.last_date == date(2026, 10, 30) and prices.business_days == days
+
+
+def test_holidays_and_other_pairs_do_not_count(store: Store, settings: Settings) -> None:
+    foreign.put(store, "prices/GBPUSD-ecb.csv", tracked.PRICE_FILE)
+    foreign.put(store, "prices/EURUSD-ecb.csv", foreign.price_file(as_of=date(2026, 12, 24)))
+    foreign.put(store, "prices/EURUSD-csv.csv", foreign.price_file(as_of=date(2026, 12, 24), source="csv"))
+    found = status(store, settings, datetime(2026, 12, 28, 9, tzinfo=UTC), unreachable).prices
+    assert [(prices.source, prices.business_days) for prices in found] == [("csv", 2), ("ecb", 1)]
+
+
+@pytest.mark.parametrize("broken", [b"date,close\n", b"date,close\n2026-13-01,1.1\n"])
+def test_a_price_file_that_cannot_be_read_is_named(store: Store, settings: Settings, broken: bytes) -> None:
+    foreign.put(store, "prices/EURUSD-ecb.csv", broken)
+    found = status(store, settings, NOW, unreachable)
+    assert found.prices == () and "prices/EURUSD-ecb.csv cannot be read" in found.differences[-1]
+
+
+def test_a_server_that_dies_meanwhile_is_part_of_the_answer(
+    store: Store, settings: Settings, tracking: Registry
+) -> None:
+    class Dead:
+        def search_registered_models(self, *args: object, **kwargs: object) -> None:
+            raise MlflowException("connection reset")
+
+    dead = replace(tracking, client=Dead())  # type: ignore[arg-type]
+    found = status(store, settings, NOW, lambda: Held(registry.held(dead, "EURUSD"), None)).tracking
+    assert not found.reachable and found.note == "connection reset"
+
+
+def test_a_pointer_of_the_old_form_is_active_once_what_it_means_is(
+    store: Store, settings: Settings, tracking: Registry, registered: dict[str, Registered]
+) -> None:
+    """It names no file to compare; what its model_uri means was looked up when it was activated."""
+    publish(store, settings, "lstm", 1, move_aliases(tracking, [registered["lstm"]]))
+    pointer = Pointer.parse(store.read(POINTER_KEY).data)
+    for uri, state in ((pointer.model_uri, "active"), ("models:/EURUSD_ARIMA@champion", "pending")):
+        old = Pointer(pointer.model_type, pointer.model_name, pointer.model_version, uri)
+        foreign.put(store, POINTER_KEY, old.to_json())
+        assert status(store, settings, NOW, reading(tracking)).published.state == state

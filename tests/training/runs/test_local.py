@@ -1,0 +1,167 @@
+"""The same job by one process and by several, in any order, with workers that are killed: the same bytes."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from rich.console import Console
+
+from tests.support.workers import dies_always, dies_at_first
+from training.console import Stages
+from training.export.ensemble import average
+from training.prices.table import PriceTable
+from training.runs import pipeline
+from training.runs.local import run_here, run_workers
+from training.runs.plan import Job, Task, cutoffs, tasks
+from training.runs.work import Result
+
+FAMILIES = ("random_walk", "linear_regression", "lstm")
+
+
+class Outcome(NamedTuple):
+    """What has to be the same: the score table, the champion, and every candidate's digest."""
+
+    scores: str
+    champion: str
+    files: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def job(ecb: PriceTable) -> Job:
+    """Three refits a family and two seeds of the network: 8 tasks."""
+    return Job(ecb, families=FAMILIES, first_year=2025, seeds=2, span=2)
+
+
+@pytest.fixture(scope="module")
+def here(job: Job) -> list[Result]:
+    return run_here(job, tasks(job), lambda words: None)
+
+
+@pytest.fixture(scope="module")
+def expected(job: Job, here: list[Result]) -> Outcome:
+    return outcome(job, here)
+
+
+def outcome(job: Job, results: Iterable[Result]) -> Outcome:
+    members, missing = pipeline.gather(job, results)
+    assert missing == []
+    return choose(job, members)
+
+
+def choose(job: Job, members: pipeline.Members) -> Outcome:
+    found = pipeline.evaluate(job, members, "random_walk", Stages(Console(stderr=True, quiet=True)))
+    made = pipeline.candidates(job, members)
+    table = found.scores.to_json(double_precision=15)
+    return Outcome(table, found.selection.champion, {name: one.sha256 for name, one in made.items()})
+
+
+def test_the_tasks_are_all_refits_of_all_members_once(job: Job) -> None:
+    listed = tasks(job)
+    assert [task.index for task in listed] == list(range(8))
+    units = [(task.family, task.seed, cutoff) for task in listed for cutoff in task.cutoffs]
+    seeds = {"random_walk": [0], "linear_regression": [0], "lstm": [0, 1]}
+    assert sorted(units) == sorted(
+        (name, seed, cutoff) for name, own in seeds.items() for seed in own for cutoff in cutoffs(job)
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_workers_give_the_same_scores_and_bytes(job: Job, expected: Outcome, workers: int) -> None:
+    assert outcome(job, run_workers(job, list(reversed(tasks(job))), workers)) == expected
+
+
+@pytest.mark.parametrize("span", [1, 100])
+def test_no_result_depends_on_how_tasks_are_cut(job: Job, expected: Outcome, span: int) -> None:
+    other = replace(job, span=span, families=("random_walk", "lstm"))
+    files = outcome(other, run_here(other, tasks(other), lambda words: None)).files
+    assert files == {name: expected.files[name] for name in other.families}
+
+
+@pytest.mark.parametrize("order", [[7, 0, 6, 1, 5, 2, 4, 3], [3, 2, 1, 0, 7, 6, 5, 4]])
+def test_the_order_of_the_results_does_not_matter(
+    job: Job, here: Sequence[Result], expected: Outcome, order: list[int]
+) -> None:
+    assert outcome(job, [here[i] for i in order]) == expected
+
+
+def test_a_task_that_runs_alone_gives_the_bytes_of_one_that_ran_after_others(job: Job, here: Sequence[Result]) -> None:
+    [alone] = run_here(job, [tasks(job)[-1]], lambda words: None)
+    assert alone.refits == here[-1].refits
+
+
+def test_a_killed_worker_costs_nothing_but_time(job: Job, expected: Outcome, tmp_path: Path) -> None:
+    killed: list[int] = []
+    work = functools.partial(dies_at_first, tmp_path)
+    results = run_workers(job, tasks(job), 2, on_killed=killed.append, work=work)
+    assert (tmp_path / "tried-1").exists()
+    assert len(killed) == 1
+    assert outcome(job, results) == expected
+
+
+def test_a_task_that_always_dies_is_named_and_its_family_left_out(job: Job, expected: Outcome) -> None:
+    results = run_workers(job, tasks(job), 2, work=dies_always)
+    members, missing = pipeline.gather(job, results)
+    assert [task.index for task in missing] == [1]
+    [words] = pipeline.losses(job, members, missing)
+    assert "task 1 (random_walk, seed 0, cutoffs" in words
+    assert words.endswith("random_walk is left out")
+    left = choose(job, members)
+    assert left.files == {name: sha for name, sha in expected.files.items() if name != "random_walk"}
+
+
+def test_a_lost_seed_leaves_the_average_of_the_others(job: Job, here: Sequence[Result]) -> None:
+    lost = next(task for task in tasks(job) if (task.family, task.seed) == ("lstm", 0))
+    members, missing = pipeline.gather(job, [result for result in here if result.task != lost])
+    [words] = pipeline.losses(job, members, missing)
+    assert words.endswith("the average is of 1 of 2 seeds")
+    assert list(members["lstm"]) == [1]
+    kept = [result for result in here if (result.task.family, result.task.seed) == ("lstm", 1)]
+    assert pipeline.candidates(job, members)["lstm"].model == kept[-1].refits[-1].model
+
+
+def test_without_any_complete_family_there_is_an_error_that_names_a_task(job: Job, here: Sequence[Result]) -> None:
+    with pytest.raises(pipeline.IncompleteError, match=r"task 0 \(random_walk.*run it"):
+        pipeline.gather(job, [here[1]])
+
+
+def test_the_spread_is_that_of_the_single_seeds(job: Job, here: Sequence[Result]) -> None:
+    members, _ = pipeline.gather(job, here)
+    spread = pipeline.spread(members)
+    assert set(spread["family"]) == {"lstm"}
+    assert (spread["low"] < spread["high"]).all()
+    alone = []
+    for seed in (0, 1):
+        single = replace(job, families=("lstm",), seed=seed, seeds=1)
+        own = {"lstm": {seed: members["lstm"][seed]}}
+        scores = pipeline.evaluate(single, own, None, Stages(Console(stderr=True, quiet=True))).scores
+        alone.append(scores.loc[scores["family"] == "lstm", "pinball"].to_numpy())
+    assert spread["low"].to_numpy() == pytest.approx(list(map(min, *alone)), rel=1e-12)
+    assert spread["high"].to_numpy() == pytest.approx(list(map(max, *alone)), rel=1e-12)
+
+
+def test_an_average_scores_no_worse_than_the_mean_of_its_seeds(job: Job, expected: Outcome, here: list[Result]) -> None:
+    """Pinball loss is convex in the forecast, so this is a law: Jensen's inequality."""
+    import pandas as pd
+
+    members, _ = pipeline.gather(job, here)
+    scores = pd.DataFrame(pipeline.evaluate(job, members, None, Stages(Console(stderr=True, quiet=True))).scores)
+    own = scores.loc[scores["family"] == "lstm", "pinball"].to_numpy()
+    spread = pipeline.spread(members)
+    assert (own <= (spread["low"] + spread["high"]).to_numpy() / 2 * (1 + 1e-6)).all()
+
+
+def test_a_task_describes_itself() -> None:
+    import pandas as pd
+
+    task = Task(3, "lstm", 1, (pd.Timestamp("2024-12-31"), pd.Timestamp("2026-10-30")))
+    assert task.describe() == "task 3 (lstm, seed 1, cutoffs 2024-12-31 to 2026-10-30)"
+
+
+def test_members_of_two_kinds_are_not_averaged(here: Sequence[Result]) -> None:
+    from training.export.graph import ExportError
+
+    with pytest.raises(ExportError, match="members differ in their metadata"):
+        average([here[0].refits[0].model, here[-1].refits[0].model])

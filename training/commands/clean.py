@@ -1,0 +1,70 @@
+"""`clean`: the clean slate, listed and, when told, made."""
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from training.commands.context import Command, Context, UsageError, print_json
+
+if TYPE_CHECKING:
+    from training.publishing.cleaning import Plan
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    command.add_argument("--store", action="store_true", help="also everything the store holds of this pair")
+    command.add_argument("--experiment", action="store_true", help="also the experiment itself")
+
+
+def work(asked: argparse.Namespace, context: Context) -> int:
+    """List what would go and, when told, delete it; 1 when the answer was no."""
+    if asked.store:
+        context.check_store()
+
+    from training.publishing import cleaning
+
+    store = context.store if asked.store else None
+    plan = cleaning.plan(context.tracking, context.settings.pair, store, keep_experiment=not asked.experiment)
+    if asked.json:
+        print_json(asdict(plan))
+    else:
+        _print(context, plan)
+    if plan.is_empty:
+        return 0
+    if not asked.yes and not _confirmed(context):
+        context.progress.print("nothing was deleted")
+        return 1
+    cleaning.execute(context.tracking, plan, store)
+    context.progress.print("deleted; `python -m training run` starts anew", highlight=False)
+    return 0
+
+
+def _confirmed(context: Context) -> bool:
+    """Ask; where nobody can answer, nothing is deleted."""
+    from rich.prompt import Confirm
+
+    if not sys.stdin.isatty():
+        raise UsageError("clean: nobody is there to ask; say --yes to delete what is listed")
+    return Confirm.ask("Delete all of this?", console=context.progress, default=False)
+
+
+def _print(context: Context, plan: "Plan") -> None:
+    """What the clean slate deletes, a line each."""
+    if plan.is_empty:
+        context.out.print("nothing to delete")
+        return
+    lines = [
+        *(f"run {run_id} {name}" for run_id, name in plan.runs),
+        *(f"registered model {name}, {count} versions" for name, count in plan.models),
+        *(f"logged model {model_id}" for model_id in plan.logged_models),
+        *([f"experiment {plan.experiment[1]}"] if plan.experiment else []),
+        *(f"{key} in {context.store.describe()}" for key in plan.keys),
+    ]
+    for line in lines:
+        context.out.print(f"delete {line}", highlight=False)
+
+
+COMMAND = Command(
+    "the clean slate: list runs and models of the registry, and delete them when you say yes", work, add_options
+)

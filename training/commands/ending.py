@@ -1,0 +1,73 @@
+"""The end of every run, wherever its tasks ran: gather, score, choose, log, publish, and say so."""
+
+from collections.abc import Iterable, Mapping
+
+from lambda_fn.champion.model import Champion
+from training.commands.announcement import announce
+from training.commands.context import Context
+from training.commands.scores import incumbent, plot_skill, print_evaluation
+from training.console import Stages
+from training.export.candidate import Candidate
+from training.publishing.experiment import log_run
+from training.publishing.promotion import Published
+from training.publishing.publish import golden_windows, move_aliases, publish
+from training.publishing.registry import Registry
+from training.runs import pipeline
+from training.runs.pipeline import Evaluation
+from training.runs.plan import Job
+from training.runs.work import Result
+
+
+def finish(
+    job: Job,
+    results: Iterable[Result],
+    tracking: Registry,
+    context: Context,
+    stages: Stages,
+    *,
+    as_json: bool,
+) -> tuple[int, Published]:
+    """Choose among what the tasks left and publish it; the exit code, and what was published.
+
+    Raises IncompleteError when no family is complete; one that lost a task is named and left out.
+    """
+    members, missing = pipeline.gather(job, results)
+    context.note(pipeline.losses(job, members, missing))
+    found = pipeline.evaluate(job, members, incumbent(context), stages)
+    published = _register_and_publish(job, found, pipeline.candidates(job, members), tracking, context, stages)
+    context.progress.print(f"in all {stages.total():.1f} s", highlight=False)
+    print_evaluation(found, context, as_json=as_json)
+    return announce(published, context, quiet=as_json), published
+
+
+def _register_and_publish(
+    job: Job,
+    found: Evaluation,
+    candidates: Mapping[str, Candidate],
+    tracking: Registry,
+    context: Context,
+    stages: Stages,
+) -> Published:
+    ranking = found.selection.ranking
+    with stages.stage("registry: runs and models", len(candidates)) as step:
+        registered = log_run(
+            tracking,
+            [candidates[name] for name in ranking],
+            found.scores,
+            found.selection,
+            {name: plot_skill(found.skill, name) for name in candidates},
+            {"prices_table_sha256": job.table.sha256, "seed": str(job.seed), "source": job.table.source},
+            progress=step,
+        )
+    with stages.stage("publish"):
+        champion = candidates[found.selection.champion]
+        return publish(
+            context.store,
+            context.settings,
+            champion,
+            registered[champion.family],
+            found.scores,
+            golden_windows(context.store, Champion.load(champion.model)),
+            context.now,
+            move_aliases(tracking, [registered[name] for name in ranking]),
+        )

@@ -1,0 +1,56 @@
+"""`forecast`: what the API answers, asked of its own handler and shown day by day."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from training.commands.context import Command, Context, UsageError, print_json
+
+SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # those of them that the champion has
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--horizon", type=int, help="business days; all unless told")
+
+
+def work(asked: argparse.Namespace, context: Context) -> int:
+    """Send the event of an HTTP request through the Lambda handler and print its answer."""
+    from lambda_fn.api import handler
+    from lambda_fn.server.gateway import HttpRequest, LambdaContext, to_answer, to_event
+
+    _ = context.store  # which the handler opens too, without a word for a person
+    query = "" if asked.horizon is None else f"horizon={asked.horizon}"
+    request = HttpRequest("GET", "/api/predict", query, [("host", "localhost")])
+    invocation = LambdaContext()
+    answer = to_answer(handler(to_event(request, context.now, invocation.aws_request_id), invocation))
+    body = json.loads(answer.body)
+    if answer.status != 200:
+        error = body["error"]
+        raise UsageError(f"GET /api/predict answered {answer.status}: {error['message']}; {error['cure']}")
+    if asked.json:
+        print_json(body)
+    else:
+        _print(context, body)
+    return 0
+
+
+def _print(context: Context, answer: Mapping[str, Any]) -> None:
+    """An answer of /api/predict, day by day."""
+    from rich.table import Table
+
+    champion, days = answer["champion"], answer["forecast"]
+    levels = [level for level in SHOWN_LEVELS if level in days[0]["quantiles"]]
+    table = Table(title=f"{answer['pair']} after {answer['last_close']} on {answer['as_of']}")
+    table.add_column("day")
+    for level in levels:
+        table.add_column("median" if level == "0.5" else f"{float(level):.0%}", justify="right")
+    for day in days:
+        table.add_row(day["date"], *(f"{day['quantiles'][level]:.4f}" for level in levels))
+    table.caption = f"{champion['name']}, generation {champion['generation']}, trained through " + (
+        f"{champion['trained_through']}"
+    )
+    context.out.print(table)
+
+
+COMMAND = Command("ask the Lambda handler for the forecast, as API Gateway would, and print it", work, add_options)

@@ -1,0 +1,86 @@
+"""The job that a command's options describe: made, frozen in the store, listed and worked on."""
+
+import argparse
+from typing import Any
+
+from training.commands.context import Context, UsageError
+from training.console import Stages
+from training.evaluation.walk_forward import walk_forward
+from training.models.families import FAMILIES
+from training.prices.table import PriceTable, load, store_prices, stored
+from training.runs.frozen import Run
+from training.runs.local import run_here, run_workers
+from training.runs.plan import Job, Task, columns, tasks
+from training.runs.work import Result
+
+
+def ask(asked: argparse.Namespace, context: Context) -> Job:
+    """The job that the options describe; raises UsageError naming the option."""
+    names = tuple(FAMILIES) if asked.families is None else tuple(dict.fromkeys(asked.families.split(",")))
+    if unknown := [name for name in names if name not in FAMILIES]:
+        raise UsageError(f"--families: {unknown[0]!r} is no family; choose among {', '.join(FAMILIES)}")
+    for option, least in (("seeds", 1), ("span", 1), ("workers", 1)):
+        if (number := getattr(asked, option, least)) < least:
+            raise UsageError(f"--{option}: {number} is too small; choose {least} or more")
+    if not 0 <= asked.seed <= 2**32 - asked.seeds:
+        raise UsageError(f"--seed: {asked.seed} is out of range; choose 0 to {2**32 - asked.seeds}")
+    table = ask_table(asked, context, names)
+    try:
+        splits = list(walk_forward(table.frame, asked.first_year))
+    except ValueError as error:
+        raise UsageError(f"--first-year: {error}") from error
+    if not splits:
+        raise UsageError(f"--first-year: no day is left to forecast from {asked.first_year} on; choose an earlier one")
+    return Job(table, context.settings.pair, names, asked.first_year, asked.seed, asked.seeds, asked.span)
+
+
+def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, ...]) -> PriceTable:
+    """The prices that the options name, clean in the columns that these families use."""
+    today, pair, wanted = context.now.date(), context.settings.pair, columns(families)
+    if asked.stored:
+        return stored(context.store, pair, "ecb", today=today, columns=wanted)
+    return load(
+        "csv" if asked.csv else "ecb",
+        today=today,
+        path=asked.csv,
+        pair=pair,
+        fresh=asked.fresh,
+        columns=wanted,
+        ecb_url=context.settings.ecb_url,
+    )
+
+
+def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stages) -> list[Result]:
+    """Every task of the job, here or by workers, a step a refit."""
+    todo = tasks(job)
+    with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
+        if asked.workers == 1:
+            return run_here(job, todo, step)
+
+        def done(result: Result) -> None:
+            for refit in result.refits:
+                step(f"{result.task.family} {refit.cutoff:%Y}")
+
+        def killed(left: int) -> None:
+            context.note([f"warning: a worker was killed; {left} tasks are tried again"])
+
+        return run_workers(job, todo, asked.workers, done, killed)
+
+
+def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Job]:
+    """Freeze the job that the options describe; the price file is stored too where there is none."""
+    job = ask(asked, context)
+    run = Run(context.store, asked.run or f"{job.pair}-{context.now:%Y%m%dT%H%M%SZ}")
+    notes = [job.table.origin, *job.table.notes]
+    if not asked.stored:
+        notes.append(store_prices(context.store, job.pair, job.table, append=not context.settings.use_s3))
+    run.freeze(job)
+    context.note([*notes, f"frozen as run {run.name} in the {context.store.describe()}"])
+    return run, job
+
+
+def listed(task: Task, done: set[int]) -> dict[str, Any]:
+    """A task as it is shown; `done` are the indexes of those with a result."""
+    first, last = (f"{cutoff:%Y-%m-%d}" for cutoff in (task.cutoffs[0], task.cutoffs[-1]))
+    own = {"index": task.index, "family": task.family, "seed": task.seed, "first": first, "last": last}
+    return {**own, "refits": len(task.cutoffs), "done": task.index in done}

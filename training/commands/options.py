@@ -1,0 +1,32 @@
+"""The options that several commands have: which prices, which job, which frozen run."""
+
+import argparse
+from pathlib import Path
+
+
+def prices(command: argparse.ArgumentParser) -> None:
+    """Where the prices are from; the default is the ECB's embedded rates."""
+    source = command.add_mutually_exclusive_group()
+    source.add_argument("--csv", type=Path, metavar="FILE", help="prices of your own: Date and Close, more if you like")
+    source.add_argument("--fresh", action="store_true", help="fetch the ECB's current rates instead of the embedded")
+    source.add_argument("--stored", action="store_true", help="the ECB's rates as the store has them")
+
+
+def job(command: argparse.ArgumentParser) -> None:
+    """What is trained on which prices; `training.commands.job.ask` reads them."""
+    prices(command)
+    command.add_argument("--families", help="comma-separated, such as random_walk,lstm; all unless told")
+    command.add_argument("--first-year", type=int, default=2010, help="first year that is forecast (2010)")
+    command.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
+    command.add_argument("--seeds", type=int, default=1, metavar="N", help="average N seeds of each random family (1)")
+    command.add_argument("--span", type=int, default=6, metavar="N", help="refits a task; no result depends on it (6)")
+
+
+def workers(command: argparse.ArgumentParser) -> None:
+    """How many processes of this machine work on the job."""
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the tasks (1)")
+
+
+def frozen_run(command: argparse.ArgumentParser) -> None:
+    """Which run of the store."""
+    command.add_argument("--run", metavar="NAME", required=True, help="the frozen run")

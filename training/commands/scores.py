@@ -1,0 +1,105 @@
+"""What an evaluation shows: the score table, what can honestly be said of it, and skill by year as a picture."""
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from training.commands.context import Context
+from training.evaluation.baselines import BASELINES
+from training.evaluation.selection import Selection, honesty
+from training.models.families import FAMILIES
+from training.publishing.promotion import read_active
+from training.runs.pipeline import Evaluation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN_HORIZONS = (1, 5)  # days: the table on the screen; --json has them all
+FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by more than a tie
+
+
+def incumbent(context: Context) -> str:
+    """The family that is active: it keeps its place in a tie."""
+    active = read_active(context.store, context.settings.pair)
+    types = {family.model_type: name for name, family in FAMILIES.items()}
+    return types.get(active.pointer.model_type, FIRST_INCUMBENT) if active else FIRST_INCUMBENT
+
+
+def print_evaluation(found: Evaluation, context: Context, *, as_json: bool) -> None:
+    """The score table, and what can honestly be said of it."""
+    if as_json:
+        sys.stdout.write(scores_json(found.scores, found.selection, found.spread) + "\n")
+        return
+    print_scores(context.out, found.scores, found.selection)
+    for sentence in (*honesty(found.scores, found.selection), *spread_sentences(found.spread, found.scores)):
+        context.out.print(f"- {sentence}", highlight=False)
+
+
+def scores_json(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> str:
+    """The score table as `--json` prints it, and how far a family's seeds lie apart; undefined numbers are null."""
+    rows, seeds = (json.loads(table.to_json(orient="records", double_precision=15)) for table in (scores, spread))
+    return json.dumps({"champion": selection.champion, "scores": rows, "seeds": seeds}, indent=2)
+
+
+def spread_sentences(spread: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """For each family of several seeds, at one day: how far the single seeds lie apart, and what their average does."""
+    return [
+        f"{row['family']}: {row['seeds']} seeds alone have a pinball loss of {row['low']:.5f} to {row['high']:.5f} "
+        f"(standard deviation {row['sd']:.1g}), their average {_pinball(scores, row['family']):.5f}."
+        for row in spread[spread["horizon"] == 1].to_dict("records")
+    ]
+
+
+def _pinball(scores: pd.DataFrame, family: str) -> float:
+    return float(scores.loc[(scores["family"] == family) & (scores["horizon"] == 1), "pinball"].iloc[0])
+
+
+def print_scores(console: Console, scores: pd.DataFrame, selection: Selection) -> None:
+    """Families by rank, then the baselines, at the horizons of one day and of the week."""
+    shown = {(row["family"], row["horizon"]): row for row in scores.to_dict("records")}
+    first, last = SHOWN_HORIZONS
+    table = Table(title=f"Pinball loss in percent of log return, {int(scores['n'].max()):,} days")
+    for name in ("", "family", f"{first} day", f"{last} days", "vs constant", "vs ewma", "vs garch"):
+        table.add_column(name, justify="left" if name in ("", "family") else "right")
+    for name in ("80 %", "95 %", "Theil's U"):
+        table.add_column(name, justify="right")
+    names = {family: alias for alias, family in selection.aliases.items()}
+    for family in (*selection.ranking, *BASELINES):
+        one, week = shown[family, first], shown[family, last]
+        skills = [_percent(one[f"skill_{baseline}"]) for baseline in ("constant", "ewma", "garch")]
+        covered = [f"{one[f'coverage_{level}'] * 100:.1f}" for level in (80, 95)]
+        cells = [f"{one['pinball']:.5f}", f"{week['pinball']:.5f}", *skills, *covered, f"{one['theil_u']:.4f}"]
+        style = "bold" if family == selection.champion else "dim" if family in BASELINES else ""
+        table.add_row(names.get(family, ""), family, *cells, style=style)
+    table.caption = "skill, coverage and Theil's U at one day; less loss is better, more skill is better"
+    console.print(table)
+
+
+def plot_skill(skill: pd.DataFrame, family: str) -> "Figure":
+    """Bars of one family's pinball skill against EWMA by year, GARCH-t as a line: is the skill steady or one year's?"""
+    from matplotlib.figure import Figure  # which only a command that registers needs
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots()
+    years = [str(year) for year in skill.columns]
+    values = (100 * skill.loc[family]).to_numpy(float)
+    colors = np.where(values >= 0, "#2a6f97", "#c1443c").tolist()
+    axes.bar(years, values, color=colors, label=family)
+    axes.plot(years, 100 * skill.loc["garch"], color="#333333", marker="o", markersize=3, linewidth=1, label="garch")
+    axes.axhline(0, color="#333333", linewidth=0.8)
+    axes.set_ylabel("skill vs EWMA, %")
+    axes.set_title(f"{family}: pinball skill by year, one day ahead", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="x", rotation=45)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:+.2f} %"

@@ -1,0 +1,55 @@
+"""`tasks`: the tasks that a job's options make, or those of a frozen run; with --freeze, that run is made."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from training.commands import options
+from training.commands.context import Command, Context, print_json
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    options.job(command)
+    command.add_argument("--run", metavar="NAME", help="a frozen run; with --freeze: the name of the new one")
+    command.add_argument("--freeze", action="store_true", help="write prices and plan under runs/ of the store")
+
+
+def work(asked: argparse.Namespace, context: Context) -> int:
+    if asked.freeze:
+        context.check_store()
+
+    from training.commands import job as jobs
+    from training.runs.frozen import Run
+    from training.runs.plan import tasks
+
+    done: set[int] = set()
+    frozen: Run | None = None
+    if asked.freeze:
+        frozen, job = jobs.freeze(asked, context)
+    elif asked.run:
+        frozen = Run(context.store, asked.run)
+        job, done = frozen.job(), frozen.done()
+    else:
+        job = jobs.ask(asked, context)
+    rows = [jobs.listed(task, done) for task in tasks(job)]
+    if asked.json:
+        print_json({"run": frozen.name if frozen else None, "frozen": frozen is not None, "tasks": rows})
+    else:
+        _print(context, f"run {frozen.name}" if frozen else "not frozen: --freeze writes it to the store", rows)
+    return 0
+
+
+def _print(context: Context, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title)
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name in ("index", "seed", "refits") else "left")
+    for row in rows:
+        table.add_row(*("yes" if value is True else "" if value is False else str(value) for value in row.values()))
+    context.out.print(table)
+
+
+COMMAND = Command(
+    "list the tasks of a run; with --freeze keep its prices, so that others can run them", work, add_options
+)

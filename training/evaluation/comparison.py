@@ -32,6 +32,12 @@ def better(losses: Array, others: Array, horizon: int) -> float:
     t; the long-run variance is Newey and West's (1987), doi:10.2307/1913610, over horizon - 1 lags or their rule of
     thumb, 4 (n / 100)^(2/9), where that is more. NaN where the losses are the same up to rounding, or too few.
     """
+    known = int((~np.isnan(losses - others)).sum())
+    return float(stats.t.cdf(statistic(losses, others, horizon), known - 1)) if known > 1 else float("nan")
+
+
+def statistic(losses: Array, others: Array, horizon: int) -> float:
+    """That test's statistic, negative where the first loses less."""
     difference = losses - others
     difference = difference[~np.isnan(difference)]
     n = len(difference)
@@ -43,7 +49,7 @@ def better(losses: Array, others: Array, horizon: int) -> float:
     if variance <= 0:
         return float("nan")
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
-    return float(stats.t.cdf(difference.mean() * np.sqrt(correction / variance), n - 1))
+    return float(difference.mean() * np.sqrt(correction / variance))
 
 
 def compare(losses: Mapping[str, Array], reference: str) -> pd.DataFrame:

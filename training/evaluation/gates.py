@@ -24,25 +24,27 @@ MAX_THEIL_U = 1.001
 Row = Mapping[str, float]
 
 
-def gates(scores: pd.DataFrame, comparisons: pd.DataFrame, family: str) -> tuple[str, ...]:
-    """Why a family cannot be champion, in words with its numbers; empty when it passes."""
+def gates(scores: pd.DataFrame, garch_better: tuple[float, float] | None, family: str) -> tuple[str, ...]:
+    """Why a family cannot be champion, in words with its numbers; empty when it passes.
+
+    `garch_better` are the p-values of "GARCH(1,1)-t is not better than it", at one day and over the mean of days.
+    """
     rows = scores[scores["family"] == family].drop(columns="family").to_dict("records")
     own = {int(row["horizon"]): {str(name): float(value) for name, value in row.items()} for row in rows}
-    return (*_against(own, comparisons, family), *_coverage(own), *_tails(own[1]), *_points(own))
+    return (*_against(own, garch_better), *_coverage(own), *_tails(own[1]), *_points(own))
 
 
-def _against(own: Mapping[int, Row], comparisons: pd.DataFrame, family: str) -> Iterator[str]:
+def _against(own: Mapping[int, Row], garch_better: tuple[float, float] | None) -> Iterator[str]:
     ewma, garch = (_mean_skill(own, baseline) for baseline in ("ewma", "garch"))
     if not ewma > 0:
         yield f"no better than EWMA(0.94)-Gaussian (skill {ewma:+.2%} over 1 to {JUDGED} days)"
-    pair = comparisons[(comparisons["family"] == "garch") & (comparisons["other"] == family)]
-    for row in pair.to_dict("records"):
-        for name, where, skill in (
-            ("p_1", "at 1 day", own[1]["skill_garch"]),
-            ("p_mean", f"over 1 to {JUDGED} days", garch),
-        ):
-            if row[name] < SIGNIFICANT and skill < -TIE:
-                yield f"worse than GARCH(1,1)-t {where} (skill {skill:+.2%}, p {row[name]:.2g})"
+    p_1, p_mean = garch_better or (1.0, 1.0)
+    for where, skill, p_value in (
+        ("at 1 day", own[1]["skill_garch"], p_1),
+        (f"over 1 to {JUDGED} days", garch, p_mean),
+    ):
+        if p_value < SIGNIFICANT and skill < -TIE:
+            yield f"worse than GARCH(1,1)-t {where} (skill {skill:+.2%}, p {p_value:.2g})"
 
 
 def _mean_skill(own: Mapping[int, Row], baseline: str) -> float:

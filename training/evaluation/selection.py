@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from training.errors import NamedError
 from training.evaluation.baselines import BASELINES
 from training.evaluation.comparison import JUDGED
 from training.evaluation.gates import SIGNIFICANT, TIE, gates
@@ -24,7 +25,7 @@ _MEANING = {
 }
 
 
-class NoFamilyPassesError(ValueError):
+class NoFamilyPassesError(NamedError, ValueError):
     """Every family fails a gate, so there is no champion; the message has the reasons."""
 
 
@@ -93,29 +94,31 @@ def select(
     relative = relative_pinball(scores)
     order = [*simplest_first, *sorted(set(relative) - set(simplest_first))]
     simplicity = {family: order.index(family) for family in relative}
-    reasons = {family: gates(scores, comparisons, family) for family in sorted(relative, key=simplicity.__getitem__)}
+    tests = {(row["family"], row["other"]): (row["p_1"], row["p_mean"]) for row in comparisons.to_dict("records")}
+    by_simplicity = sorted(relative, key=simplicity.__getitem__)
+    reasons = {family: gates(scores, tests.get(("garch", family)), family) for family in by_simplicity}
     failed = {family: why for family, why in reasons.items() if why}
     passed = [family for family in reasons if not reasons[family]]
     champion = first = incumbent if incumbent in passed else next(iter(passed), None)
     steps = []
     for challenger in passed:
-        if champion is not None and (step := _step(comparisons, relative, challenger, champion)):
+        if champion is not None and (step := _step(tests, relative, challenger, champion)):
             steps.append(step)
             champion = challenger
     ranking = sorted(relative, key=lambda one: (one in failed, one != champion, relative[one], simplicity[one]))
     runner = next((family for family in ranking[1:] if family not in failed), None)
-    apart = champion and runner and _step(comparisons, relative, champion, runner)
+    apart = champion and runner and _step(tests, relative, champion, runner)
     return Selection(tuple(ranking), relative, bool(runner) and not apart, failed, first, tuple(steps))
 
 
-def _step(comparisons: pd.DataFrame, relative: Mapping[str, float], family: str, other: str) -> Step | None:
-    """That `family` is better than `other`; None when it is not."""
+def _step(
+    tests: Mapping[tuple[str, str], tuple[float, float]], relative: Mapping[str, float], family: str, other: str
+) -> Step | None:
+    """That `family` is better than `other`; None when it is not, or when there is nothing to test."""
     lead = relative[other] - relative[family]
-    pair = comparisons[(comparisons["family"] == family) & (comparisons["other"] == other)]
-    for row in pair.to_dict("records"):
-        p_1, p_mean = float(row["p_1"]), float(row["p_mean"])
-        if lead > TIE and p_1 < SIGNIFICANT and p_mean < SIGNIFICANT:
-            return Step(family, other, lead, p_1, p_mean)
+    p_1, p_mean = tests.get((family, other), (math.nan, math.nan))
+    if lead > TIE and p_1 < SIGNIFICANT and p_mean < SIGNIFICANT:
+        return Step(family, other, lead, float(p_1), float(p_mean))
     return None
 
 

@@ -20,7 +20,8 @@ Mean: TypeAlias = Callable[[Window, Array], Array]
 """(window, sd [batch, horizon]) -> mean of the cumulative log return, [batch, horizon]; numpy or traced."""
 
 HELD_OUT = 0.2  # share of the training rows, the newest, on which the mean of a fit on the others is tried
-JUDGED = 5  # horizons that the factor is chosen on, as the champion is
+SURE = 1.645  # standard errors: one-sided, 5 %
+TOLD = (1, 5, 21)  # horizons whose factor is told
 
 
 @dataclass(frozen=True)
@@ -147,34 +148,37 @@ def _fit(family: Family, known: Known, origins: pd.DatetimeIndex, seed: int) -> 
 
 
 def shrink(family: Family, sample: Sample, fitted: Fitted) -> Fitted:
-    """The mean times a factor from 0, no change, to 1: what a fit on the older rows was worth on the newer ones.
+    """The mean of each horizon times a factor from 0, no change, to 1: what a fit on the older rows was worth on the
+    newer ones.
 
     The factor is the slope of the newer returns on the forecast means, both in standard deviations and through zero
-    (Mincer & Zarnowitz, 1969), less one standard error of it over blocks of HORIZON origins: of a mean that daily rates
-    hardly have, noise makes too much more often than too little.
+    (Mincer & Zarnowitz, 1969), less SURE standard errors of it over blocks of HORIZON origins: a mean that chance could
+    have made is none.
     """
-    factor = _factor(family, sample)
+    factors = _factors(family, sample)
 
     def mean(window: Window, sd: Array) -> Array:
-        return fitted.mean(window, sd) * factor
+        xp = sd.__array_namespace__()
+        return fitted.mean(window, sd) * xp.asarray(factors)[None, :]
 
-    return replace(fitted, mean=mean, params={**fitted.params, "shrunk_to": factor})
+    told = {f"shrunk_to_{horizon}": float(factors[horizon - 1]) for horizon in TOLD}
+    return replace(fitted, mean=mean, params={**fitted.params, **told})
 
 
-def _factor(family: Family, sample: Sample) -> float:
+def _factors(family: Family, sample: Sample) -> NDArray[np.float64]:
+    """By horizon; zero where the rows are too few to try."""
     if (split := sample.split()) is None:
-        return 0.0
+        return np.zeros(HORIZON)
     older, newer = split
-    forecast = family.fit(older).mean(newer.window, newer.sd)[:, :JUDGED] / newer.sd[:, :JUDGED]
-    actual = newer.target[:, :JUDGED] / newer.sd[:, :JUDGED]
-    square = float((forecast**2).sum())
-    if square == 0.0:
-        return 0.0
-    slope = float((forecast * actual).sum()) / square
-    scores = (forecast * (actual - slope * forecast)).sum(axis=1)
-    blocks = np.add.reduceat(scores, np.arange(0, len(scores), HORIZON))
-    error = float(np.sqrt((blocks**2).sum())) / square
-    return round(float(np.clip(slope - error, 0.0, 1.0)), 3)
+    forecast = family.fit(older).mean(newer.window, newer.sd) / newer.sd
+    actual = newer.target / newer.sd
+    square = (forecast**2).sum(axis=0)
+    if not (square > 0).all():  # it forecasts no change
+        return np.zeros(HORIZON)
+    slope = (forecast * actual).sum(axis=0) / square
+    blocks = np.add.reduceat(forecast * (actual - slope * forecast), np.arange(0, len(actual), HORIZON), axis=0)
+    error = np.sqrt((blocks**2).sum(axis=0)) / square
+    return np.asarray(np.round(np.clip(slope - SURE * error, 0.0, 1.0), 3))
 
 
 def derive_seed(*parts: int | str) -> int:

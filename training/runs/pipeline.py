@@ -45,6 +45,8 @@ class Evaluation:
     scores: pd.DataFrame
     skill: pd.DataFrame  # family x year, pinball skill against EWMA at horizon 1
     selection: Selection
+    forecasts: Mapping[str, Forecasts]  # of each family
+    baselines: Mapping[str, Forecasts]
     spread: pd.DataFrame  # pinball of single seeds, a row a family with several and horizon
     comparisons: pd.DataFrame  # every pair's one-sided tests
     confidence: pd.DataFrame  # by family, the model confidence set and the test of superior ability
@@ -100,7 +102,7 @@ def evaluate(job: Job, members: Members, incumbent: str | None, stages: Stages) 
     forecasts: dict[str, Forecasts] = {}
     with stages.stage("averages and forecasts", len(members)) as step:
         for family, own in members.items():
-            forecasts[family] = _forecasts(job, list(own.values()))
+            forecasts[family] = walked(job, own)
             step(family)
     with stages.stage("baselines and scores"):
         baselines = evaluate_baselines(prices, job.first_year)
@@ -112,6 +114,8 @@ def evaluate(job: Job, members: Members, incumbent: str | None, stages: Stages) 
             scores,
             skill,
             select(scores, comparisons, tuple(FAMILIES), incumbent),
+            forecasts,
+            baselines,
             spread(members),
             comparisons,
             confidence,
@@ -129,11 +133,11 @@ def news_days(prices: pd.DataFrame, source: str) -> NDArray[np.bool_]:
     return np.asarray(np.any(hits, axis=0))
 
 
-def _forecasts(job: Job, members: Sequence[Mapping[pd.Timestamp, Refit]]) -> Forecasts:
-    """What the exported bytes of every year forecast for it."""
+def walked(job: Job, seeds: Mapping[int, Mapping[pd.Timestamp, Refit]]) -> Forecasts:
+    """What a family's exported bytes, the average of its seeds, forecast for each year."""
 
     def file(train: pd.DataFrame) -> bytes:
-        return average([own[pd.Timestamp(train.index[-1])].model for own in members])
+        return average([own[pd.Timestamp(train.index[-1])].model for own in seeds.values()])
 
     return walk(file, job.prices, job.first_year)
 

@@ -142,7 +142,7 @@ def repeating(prices: pd.DataFrame, share: float) -> pd.DataFrame:
 
 def factor(prices: pd.DataFrame) -> float:
     family = Family("drifting", "Drifting", (), drifting, head="ewma", shrunk=True)
-    return float(fit(family, prices).fitted.params["shrunk_to"])
+    return float(fit(family, prices).fitted.params["shrunk_to_1"])
 
 
 def test_a_mean_is_shrunk_to_what_it_was_worth_on_rows_that_its_fit_did_not_see(prices: pd.DataFrame) -> None:
@@ -158,10 +158,11 @@ def test_the_factor_multiplies_the_mean_and_too_few_rows_give_none(prices: pd.Da
     family = Family("drifting", "Drifting", (), drifting, head="ewma", shrunk=True)
     window = windows(known, ["close"], complete_origins(known)[-50:])
     shrunk, whole = fit(family, known), fit(replace(family, shrunk=False), known)
-    share = float(shrunk.fitted.params["shrunk_to"])
+    share = float(shrunk.fitted.params["shrunk_to_1"])
     sd = whole.head.sd(window)
-    np.testing.assert_allclose(shrunk.fitted.mean(window, sd), share * whole.fitted.mean(window, sd), rtol=1e-12)
-    assert fit(family, known.iloc[:600]).fitted.params["shrunk_to"] == 0.0
+    means = shrunk.fitted.mean(window, sd)[:, 0], whole.fitted.mean(window, sd)[:, 0]
+    np.testing.assert_allclose(means[0], share * means[1], rtol=1e-12)
+    assert fit(family, known.iloc[:600]).fitted.params["shrunk_to_1"] == 0.0
 
 
 def test_the_newer_examples_begin_where_the_rows_of_the_older_sample_end(prices: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert result["champion"] in ("random_walk", "linear_regression")
     rows = result["scores"]
     assert {row["family"] for row in rows} == {"random_walk", "linear_regression"} | BASELINES
-    assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5}
+    assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5, 21}
     assert all(row["pinball"] > 0 for row in rows)
     assert (place / "store/models/best_model_info.json").is_file()
 
@@ -80,7 +81,7 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert chosen["generation"] == 2
     assert chosen["activation"]["outcome"] == "activated"
     loaded = mlflow.pyfunc.load_model("models:/EURUSD_LinearRegression@champion")
-    window = windows(prices, ["close"], complete_origins(prices)[-3:])
+    window = windows(prices, ("close", "date", "target_date"), complete_origins(prices)[-3:])
     answer = command(capsys, "forecast", "--horizon", "2")
     assert answer["champion"]["generation"] == 2
     assert [day["horizon"] for day in answer["forecast"]] == [1, 2]
@@ -111,6 +112,27 @@ def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, caps
     assert not (place / "mlflow.db").exists()
     assert command(capsys, "evaluate", *SMALL) == evaluated
     assert command(capsys, "run", *SMALL) == evaluated
+
+
+def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = ("--families", "random_walk,calendar", "--first-year", "2024")
+    champion = command(capsys, "run", *job)["champion"]
+    facts = command(capsys, "report", *job, "--out", "found.html")
+    page = (place / "found.html").read_text("utf-8")
+    assert facts["champion"] == champion
+    assert page.count("<img") == 3 and page.count("data:image/png;base64,") == 3
+    assert not re.search(r"(?:src|href)=\"(?!data:)", page), "it would fetch something"
+    for words in ("Scores", "Is it calibrated?", "What the calendar does", "news: scheduled", "regime: wild"):
+        assert words in page
+    assert re.search(r"A day with an FOMC decision is \d+ % wider \(\+\d+ to \+\d+ %\)", page)
+    client = mlflow.MlflowClient()
+    assert [file.path for file in client.list_artifacts(facts["run_id"])] == ["found.html"]
+    model = {"random_walk": "EURUSD_RandomWalk", "calendar": "EURUSD_Calendar"}[champion]
+    version = client.get_model_version_by_alias(model, "champion")
+    assert f"runs:/{facts['run_id']}/found.html" in str(version.description)
+    assert "error: --out: gone/found.html cannot be written" in fails(capsys, "report", "--out", "gone/found.html")
 
 
 def test_prices_of_ones_own(place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,8 @@ DAYS_OF = {PAYROLLS: "a US employment report", FOMC: "an FOMC decision", ECB: "a
 BLUE, RED, GREY = "#2a6f97", "#c1443c", "#666666"
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd}"
+    "table{border-collapse:collapse;margin:1rem 0}"
+    "td,th{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd}"
     "td:first-child,th:first-child{text-align:left}img{max-width:100%}caption{text-align:left;color:#555}"
 )
 
@@ -35,9 +36,9 @@ def page(
     family = found.selection.champion if found.selection.passed else found.selection.ranking[0]
     parts = [
         f"<h1>{job.pair}: what the forecast is worth</h1>",
-        f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast by exported files that knew "
-        "nothing of it. Years that were looked at while the families were made are a check, not evidence; the evidence is "
-        "the record of live forecasts.</p>",
+        f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast by exported files that "
+        "knew nothing of it. Years that were looked at while the families were made are a check, not evidence; the "
+        "evidence is the record of live forecasts.</p>",
         _list(honesty(found.scores, found.selection)),
         "<h2>Scores</h2>",
         _scores(found),

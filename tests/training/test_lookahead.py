@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from training.evaluation.walk_forward import walk_forward
-from training.models.families import FAMILIES
+from training.models.families import FAMILIES, USUAL
 from training.prices.majors import COLUMNS, panel
 from training.prices.table import PriceTable, Source
 from training.prices.windows import day_numbers
@@ -23,7 +23,7 @@ def job(frame: pd.DataFrame, source: Source = "csv") -> Job:
     return Job(PriceTable(frame, source, "0" * 64, "test"), first_year=2001, code="test")
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(USUAL))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(after=st.integers(0, 60), factor=st.floats(0.85, 1.15))
 def test_the_champion_of_a_cutoff_does_not_know_what_follows(
@@ -41,7 +41,7 @@ def test_the_champion_of_a_cutoff_does_not_know_what_follows(
     assert at_cutoff(job(changed), FAMILIES[name], other.train).model == before
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(USUAL))
 def test_the_champion_of_a_cutoff_knows_the_cutoff(name: str, prices: pd.DataFrame) -> None:
     """Otherwise the law above could hold for a fit that reads nothing."""
     known = prices.iloc[:ROWS]
@@ -103,5 +103,5 @@ def test_a_refit_names_only_the_rows_that_it_knew(prices: pd.DataFrame) -> None:
 
 
 def test_columns_are_what_the_families_read() -> None:
-    assert columns(tuple(FAMILIES)) == ["close"]
-    assert np.unique(columns(tuple(FAMILIES))).size == 1
+    assert columns(USUAL) == ["close"]
+    assert np.unique(columns(USUAL)).size == 1

@@ -3,7 +3,8 @@
 The simplest is first: it is the champion where no other is better by a test.
 """
 
-from training.models import arima, calendar, linear_regression, lstm, random_walk
+from lambda_fn.contract import DATE, TARGET_DATE
+from training.models import arima, calendar, calendar_range, linear_regression, lstm, random_walk
 from training.models.family import Family
 
 FAMILIES: dict[str, Family] = {
@@ -11,8 +12,14 @@ FAMILIES: dict[str, Family] = {
     for family in (
         random_walk.FAMILY,
         calendar.FAMILY,
+        calendar_range.FAMILY,
         linear_regression.FAMILY,
         arima.FAMILY,
         lstm.FAMILY,
     )
 }
+
+# Those that closes alone are enough for; the others are tried on files that have their columns.
+USUAL: tuple[str, ...] = tuple(
+    name for name, family in FAMILIES.items() if set(family.inputs) <= {"close", DATE, TARGET_DATE}
+)

@@ -53,6 +53,15 @@ class Ranges:
         return f"{name}: high and low are of the close's day ({found})"
 
 
+def usable(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The columns that a model may see, and a sentence of what high and low are where there are any."""
+    found = recognise(frame)
+    if found is None:
+        return frame, ()
+    refused = [column for column in OF_THE_DAY if column in frame.columns] if found.after_the_close else []
+    return frame.drop(columns=refused), (found.describe(name),)
+
+
 def recognise(prices: pd.DataFrame) -> Ranges | None:
     """What a price table's high and low are; None where it has none. Needs columns close, high and low, by date."""
     if not {"close", *RANGE_COLUMNS} <= set(prices.columns):

@@ -62,7 +62,7 @@ def _coverage(own: Mapping[int, Row]) -> Iterator[str]:
             if not low - few <= covered <= high + few:
                 allowed = f"{100 * (low - few):.1f} to {100 * min(high + few, 1):.1f} %"
                 yield (
-                    f"its {percent} % interval covers {100 * covered:.1f} % at {_days(horizon)}, allowed are {allowed}"
+                    f"its {percent} % interval covers {100 * covered:.2f} % at {_days(horizon)}, allowed are {allowed}"
                 )
 
 

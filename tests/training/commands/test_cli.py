@@ -165,7 +165,7 @@ def test_prices_are_saved_and_never_rewritten_unasked(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "--families", "prophet"), "--families: 'prophet' is no family; choose among linear_regression"),
+        (("run", "--families", "prophet"), "--families: 'prophet' is no family; choose among random_walk"),
         (("evaluate", "--first-year", "2031"), "--first-year"),
         (("evaluate", "--seed", "-1"), "--seed: -1 is out of range"),
         (("run", "--csv", "nowhere.csv"), "nowhere.csv"),
@@ -237,7 +237,7 @@ def test_every_command_has_a_help_of_its_own() -> None:
     commands = next(action for action in parser()._actions if action.dest == "command")
     assert commands.choices is not None
     assert set(commands.choices) == {
-        *("run", "prices", "evaluate", "publish", "rollback", "status", "clean", "forecast"),
+        *("run", "prices", "evaluate", "publish", "rollback", "status", "clean", "forecast", "report"),
         *("tasks", "task", "select", "submit"),
     }
     assert set(COMMANDS) == set(commands.choices)

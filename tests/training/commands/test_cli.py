@@ -135,6 +135,25 @@ def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     assert "error: --out: gone/found.html cannot be written" in fails(capsys, "report", "--out", "gone/found.html")
 
 
+def test_where_every_family_fails_a_gate_nothing_is_published(
+    place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Returns that are all of one size from 2025 on: no interval of 80 % covers 80 % of them."""
+    signs = np.where(np.random.default_rng(0).uniform(size=len(prices)) < 0.5, 0.004, -0.004)
+    years = pd.DatetimeIndex(prices.index).year
+    returns = np.where(years >= 2025, signs, np.diff(np.log(prices["close"].to_numpy()), prepend=0.0))
+    returns[0] = 0.0
+    path = place / "odd.csv"
+    pd.DataFrame({"close": 1.1 * np.exp(returns.cumsum())}, index=prices.index).to_csv(path, index_label="Date")
+    assert main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2025"]) == 2
+    output = capsys.readouterr()
+    assert "No family passes every gate" in output.out and "random_walk cannot be champion: its 80 %" in output.out
+    assert "error: nothing is published, as no family passes every gate: " in output.err
+    assert "Traceback" not in output.err
+    assert not (place / "store/models").exists() and not (place / "store/serving").exists()
+    assert not mlflow.MlflowClient().search_registered_models()
+
+
 def test_prices_of_ones_own(place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     path = place / "mine.csv"
     with path.open("w", newline="") as file:

@@ -27,9 +27,9 @@ from training.prices.windows import LEVELS, complete_origins, windows
 NAMES = sorted(USUAL)
 
 
-def exported(model: Model) -> bytes:
+def exported(model: Model, source: str = "ecb") -> bytes:
     described = describe(
-        model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2026, 10, 30), code="test"
+        model, pair="EURUSD", source=source, prices_sha256="0" * 64, trained_through=date(2026, 10, 30), code="test"
     )
     return build(model, described)
 
@@ -94,6 +94,14 @@ def test_a_mean_that_is_not_a_number_is_refused(models: dict[str, Model], prices
     broken = replace(walk, fitted=Fitted(lambda window, sd: sd * float("nan"), {}))
     with pytest.raises(ExportError, match=r"random_walk: its file cannot be served: .* not finite"):
         check(exported(broken), broken, Known(prices))
+
+
+@pytest.mark.parametrize("head", ["garch", "ewma", "winsorised", "calendar"])
+def test_every_head_is_traced_as_it_computes(head: str, prices: pd.DataFrame) -> None:
+    """A family names its head; the exported graph is the numpy function's."""
+    model = fit(replace(FAMILIES["random_walk"], head=head), prices.iloc[-2500:], source="csv")
+    parity = check(exported(model, "csv"), model, Known(prices.iloc[-2500:], source="csv"))
+    assert parity.graph < 1e-12 and parity.batching < 1e-12 and parity.truncation < 1e-6
 
 
 def test_export_gives_the_file_and_its_parity(models: dict[str, Model], prices: pd.DataFrame) -> None:

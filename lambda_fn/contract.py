@@ -10,6 +10,8 @@ The contract, version 1:
 - The file's metadata_props MUST hold contract_version, pair, family, prices, window, horizon, levels, features,
   trained_through, prices_sha256 and code_version, all strings, lists as JSON; more of them MAY follow.
 - levels MUST ascend within (0, 1) and hold 0.025, 0.5 and 0.975: the checks before activation read them.
+- At most: a pointer of 1 MiB, nested 20 deep; names, families and features of 100 characters; 101 levels; a window of
+  10,000 rows and a horizon of 60 days; keys of 200 characters.
 - Inputs MUST be `close` and MAY be more price columns, float64 [batch, window], oldest first; `date` int64
   [batch, window] and `target_date` int64 [batch, horizon], days since 1970-01-01, MAY be declared too.
 - Outputs MUST be `quantiles` float64 [batch, horizon, levels], prices, non-decreasing over levels, and `mean` float64
@@ -30,15 +32,28 @@ from lambda_fn.settings import DEFAULT_PAIR
 
 CONTRACT_VERSION = "1"
 MAX_MODEL_BYTES = 32 * 2**20
+MAX_POINTER_BYTES = 2**20
+MAX_ACTIVE_BYTES = 2 * 2**20  # a pointer written anew, one number a line, and what refresh adds
+MAX_GENERATION = 99_999_999
+MAX_JUMP = 1_000  # from the active generation to the next: one that is far off would leave none to come
+MAX_FIRST = 50_000_000  # generation, where nothing was ever active
 MAX_WINDOW = 10_000
 MAX_HORIZON = 60
+MAX_LEVELS = 101
+MAX_FEATURES = 200
 NEEDED_LEVELS = (0.025, 0.5, 0.975)
 ACTIVE_KEY = "serving/active.json"
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # the dates that there are, 0001-01-01 and 9999-12-31, since 1970-01-01
 
 
 def _folder(top: str, pair: str) -> str:
     return top if pair == DEFAULT_PAIR else f"{top}/{pair}"
+
+
+def highest_after(generation: int | None) -> int:
+    """The highest generation that may follow the active one, None when nothing was ever active."""
+    return MAX_FIRST if generation is None else generation + MAX_JUMP
 
 
 def history_key(generation: int, pair: str = DEFAULT_PAIR) -> str:
@@ -55,6 +70,10 @@ def active_key(pair: str = DEFAULT_PAIR) -> str:
 
 def serving_key(sha256: str, pair: str = DEFAULT_PAIR) -> str:
     return f"{_folder('serving', pair)}/champions/{sha256}.onnx"
+
+
+def activated_key(generation: int, pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('serving', pair)}/history/{generation:08d}.json"
 
 
 def refused_key(pointer_sha256: str, pair: str = DEFAULT_PAIR) -> str:
@@ -88,15 +107,15 @@ class Metadata:
         return cls(
             contract_version=read.version("contract_version", CONTRACT_VERSION),
             pair=read.matching("pair", fields.PAIR),
-            family=read.text("family"),
+            family=read.name("family"),
             prices=read.matching("prices", fields.SOURCE),
             window=read.decoded("window").whole("window", 2, MAX_WINDOW),
             horizon=read.decoded("horizon").whole("horizon", 1, MAX_HORIZON),
-            levels=read.decoded("levels").levels("levels", NEEDED_LEVELS),
-            features=read.decoded("features").texts("features"),
+            levels=read.decoded("levels").levels("levels", NEEDED_LEVELS, MAX_LEVELS),
+            features=read.decoded("features").names("features", MAX_FEATURES),
             trained_through=read.day("trained_through"),
             prices_sha256=read.matching("prices_sha256", fields.SHA256),
-            code_version=read.text("code_version"),
+            code_version=read.name("code_version"),
         )
 
     def to_props(self) -> dict[str, str]:
@@ -163,7 +182,7 @@ class Pointer:
     @classmethod
     def parse(cls, data: bytes) -> "Pointer":
         """Raises ContractError naming the field and the cure."""
-        return cls.from_object(fields.json_object(data, "pointer"))
+        return cls.from_object(fields.json_object(data, "pointer", MAX_POINTER_BYTES))
 
     @classmethod
     def from_object(cls, found: Mapping[str, Any]) -> "Pointer":
@@ -175,23 +194,23 @@ class Pointer:
         champion = read.optional("champion", read.object)
         need = read.required if champion else read.optional
         return cls(
-            model_type=read.text("model_type"),
-            model_name=read.text("model_name"),
+            model_type=read.name("model_type"),
+            model_name=read.name("model_name"),
             model_version=read.label("model_version"),
             model_uri=read.text("model_uri"),
-            run_id=read.optional("run_id", read.text),
-            model_alias=read.optional("model_alias", read.text),
+            run_id=read.optional("run_id", read.name),
+            model_alias=read.optional("model_alias", read.name),
             metrics=read.optional("metrics", read.numbers_by_name) or {},
             baseline_metrics=read.optional("baseline_metrics", read.numbers_by_name) or {},
             contract_version=need("contract_version", read.text),
-            generation=read.optional("generation", lambda name: read.whole(name, 1, 99_999_999)),
+            generation=read.optional("generation", lambda name: read.whole(name, 1, MAX_GENERATION)),
             pair=need("pair", lambda name: read.matching(name, fields.PAIR)),
             champion=_champion_file(champion) if champion else None,
             trained_through=need("trained_through", read.day),
             created_at=need("created_at", read.moment),
             scores=tuple(dict(row.found) for row in read.optional("scores", read.objects) or ()),
             golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
-            extra={name: value for name, value in found.items() if name not in _POINTER_KEYS},
+            extra={name: value for name, value in found.items() if name not in _KNOWN_KEYS},
         )
 
     def to_object(self) -> dict[str, Any]:
@@ -210,7 +229,7 @@ class Pointer:
 
     def to_json(self) -> bytes:
         """UTF-8, stable order, indented by 2, with a newline at the end; `parse` gives the same object back."""
-        return fields.json_bytes(self.to_object())
+        return fields.record_bytes(self, self.to_object(), Pointer.parse)
 
 
 @dataclass(frozen=True)
@@ -226,11 +245,9 @@ class Active:
     @classmethod
     def parse(cls, data: bytes) -> "Active":
         """Raises ContractError naming the field and the cure."""
-        found = fields.json_object(data, "active")
+        found = fields.json_object(data, "active", MAX_ACTIVE_BYTES)
         read = fields.Reader(found, "active")
-        pointer = Pointer.from_object(
-            {name: value for name, value in found.items() if name not in ("activated_at", "serving_key")}
-        )
+        pointer = Pointer.from_object(found)
         if pointer.champion is None or pointer.generation is None:
             raise ContractError("active: champion and generation are missing; run python -m lambda_fn.refresh")
         return cls(
@@ -244,10 +261,11 @@ class Active:
     def to_json(self) -> bytes:
         """As a pointer's, with `activated_at` and `serving_key`."""
         added = {"activated_at": fields.utc_text(self.activated_at), "serving_key": self.serving_key}
-        return fields.json_bytes(self.pointer.to_object() | added)
+        return fields.record_bytes(self, self.pointer.to_object() | added, Active.parse)
 
 
-_POINTER_KEYS = frozenset(Pointer.__dataclass_fields__) - {"extra"}
+# What refresh adds is none of a pointer's extra keys: somebody may publish a copy of active.json.
+_KNOWN_KEYS = frozenset(Pointer.__dataclass_fields__) - {"extra"} | {"activated_at", "serving_key"}
 
 
 def _champion_file(read: fields.Reader) -> ChampionFile:
@@ -266,4 +284,8 @@ def _golden(read: fields.Reader) -> Golden:
         raise ContractError(
             f"{read.where}.mean: {len(mean)} values for {len(quantiles)} rows of quantiles; give one a row"
         )
-    return Golden({name: inputs.numbers(name) for name in inputs.found}, quantiles, mean)
+    return Golden({name: _golden_input(inputs, name) for name in inputs.found}, quantiles, mean)
+
+
+def _golden_input(inputs: fields.Reader, name: str) -> list[float]:
+    return inputs.days(name, FIRST_DAY, LAST_DAY) if name in (DATE, TARGET_DATE) else inputs.numbers(name)

@@ -10,10 +10,16 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+MAX_DEPTH = 20  # of lists and objects within each other; what the contract names needs five
+MAX_NAME = 100  # characters
 _MAX = sys.float_info.max  # JSON's whole numbers can be beyond it
 PAIR = re.compile("[A-Z]{6}"), "six capitals such as EURUSD"
-SOURCE = re.compile("[a-z][a-z0-9_]*"), "lower-case letters, such as ecb or csv"
-KEY = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII), "a key such as models/champions/x.onnx"
+SOURCE = re.compile("[a-z][a-z0-9_]{0,19}"), "up to 20 lower-case letters, such as ecb or csv"
+# At most 200 characters: a folder's store makes one file name of a whole key, for its lock.
+KEY = (
+    re.compile(r"(?!.{201})(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII),
+    "a key such as models/champions/x.onnx",
+)
 SHA256 = re.compile("[0-9a-f]{64}"), "a sha256: 64 hexadecimal digits in lower case"
 
 
@@ -21,20 +27,41 @@ class ContractError(ValueError):
     """What was published does not keep the contract; the message names the field and the cure."""
 
 
-def json_object(data: bytes, where: str) -> dict[str, Any]:
-    """The JSON object in `data`; raises ContractError, also for NaN and infinity, which are no JSON."""
+def json_object(data: bytes, where: str, most: int | None = None) -> dict[str, Any]:
+    """The JSON object in `data`, at most `most` bytes; raises ContractError, also for what could not be written back:
+    NaN and infinity, which are no JSON, halves of a character, and what is nested deeper than MAX_DEPTH."""
+    if most is not None and len(data) > most:
+        raise ContractError(f"{where}: {len(data):,} bytes, at most {most:,} are allowed; publish a smaller one")
     found = _json(data, where)
     if not isinstance(found, dict):
         raise ContractError(f"{where}: not a JSON object but {_kind(found)}; publish it again")
+    _check_depth(found, where)
+    if b"\\u" in data:  # the only way to half of a pair that makes one character
+        try:
+            json_bytes(found)
+        except ContractError as error:
+            raise ContractError(f"{where}: {error}") from error
     return found
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """UTF-8, indented by 2, a newline at the end; raises ContractError for NaN and infinity."""
+    """UTF-8, indented by 2, a newline at the end; raises ContractError for what is no JSON, such as NaN."""
     try:
         return (json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ContractError(f"cannot be written: {error}; publish finite numbers only") from error
+
+
+def record_bytes(record: T, value: Mapping[str, Any], parse: Callable[[bytes], T]) -> bytes:
+    """The bytes of a record, whose JSON types are `value`: the one way to what is written to the store.
+
+    Raises ContractError unless `parse` gives the same record back, so that nothing is written that cannot be read.
+    """
+    data = json_bytes(value)
+    if parse(data) != record:
+        kind = type(record).__name__.lower()
+        raise ContractError(f"{kind}: cannot be written, as it would be read back as another; publish it again")
+    return data
 
 
 def utc_text(moment: datetime) -> str:
@@ -68,10 +95,19 @@ class Reader:
             raise self._wrong(name, "a text")
         return value
 
+    def name(self, name: str) -> str:
+        """A text of at most MAX_NAME characters: names are in every answer."""
+        value = self.text(name)
+        if len(value) > MAX_NAME:
+            raise self._wrong(name, f"a text of at most {MAX_NAME} characters")
+        return value
+
     def label(self, name: str) -> str:
-        """A text, or a whole number as a text."""
+        """A name, or a whole number as one."""
         value = self._value(name)
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else self.text(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return Reader({name: str(value)}, self.where).name(name)
+        return self.name(name)
 
     def matching(self, name: str, rule: tuple[re.Pattern[str], str]) -> str:
         pattern, words = rule
@@ -123,14 +159,25 @@ class Reader:
             raise self._wrong(name, "a list of objects")
         return [Reader(row, f"{self.where}.{name}[{i}]") for i, row in enumerate(value)]
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def names(self, name: str, most: int) -> tuple[str, ...]:
+        """Texts of at most MAX_NAME characters each."""
         value = self._value(name)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._wrong(name, "a list of texts")
+        if not isinstance(value, list) or not all(isinstance(item, str) and len(item) <= MAX_NAME for item in value):
+            raise self._wrong(name, f"a list of texts of at most {MAX_NAME} characters")
+        if len(value) > most:
+            raise self._too_many(name, len(value), most)
         return tuple(value)
 
     def numbers(self, name: str) -> list[float]:
         return [self._number(name, item) for item in self._list(name)]
+
+    def days(self, name: str, low: int, high: int) -> list[float]:
+        """Whole days since 1970-01-01, each from `low` to `high`."""
+        for value in self._list(name):
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                shown = f"{str(value)[:60]!r}"
+                raise ContractError(f"{self.where}.{name}: has {shown}; it must be days from {low} to {high}")
+        return list(self.found[name])
 
     def rows(self, name: str) -> list[list[float]]:
         """A table: rows of numbers, all of one length."""
@@ -145,9 +192,11 @@ class Reader:
             raise self._wrong(name, "an object of numbers")
         return {key: self._number(f"{name}.{key}", item) for key, item in value.items()}
 
-    def levels(self, name: str, needed: tuple[float, ...]) -> tuple[float, ...]:
+    def levels(self, name: str, needed: tuple[float, ...], most: int) -> tuple[float, ...]:
         """Probabilities within (0, 1), ascending, `needed` among them."""
         levels = tuple(self.numbers(name))
+        if len(levels) > most:
+            raise self._too_many(name, len(levels), most)
         within = all(0 < level < 1 for level in levels)
         ascending = all(low < high for low, high in pairwise(levels))
         if not (within and ascending and set(needed) <= set(levels)):
@@ -170,6 +219,9 @@ class Reader:
             raise ContractError(f"{self.where}.{name}: has {str(value)[:60]!r}; it must be a finite number")
         return value
 
+    def _too_many(self, name: str, found: int, most: int) -> ContractError:
+        return ContractError(f"{self.where}.{name}: has {found} entries, at most {most} are allowed")
+
     def _wrong(self, name: str, wanted: str) -> ContractError:
         return ContractError(f"{self.where}.{name}: is {str(self.found[name])[:60]!r}; it must be {wanted}")
 
@@ -189,6 +241,17 @@ def _json(data: bytes, where: str) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{where}: not UTF-8 JSON ({error}); publish it again") from error
+
+
+def _check_depth(found: dict[str, Any], where: str) -> None:
+    """Level by level: what is nested deeper than Python can walk must not be walked by recursion."""
+    inside: list[dict[str, Any] | list[Any]] = [found]
+    for _ in range(MAX_DEPTH):
+        members = [each.values() if isinstance(each, dict) else each for each in inside]
+        inside = [value for values in members for value in values if isinstance(value, dict | list)]
+        if not inside:
+            return
+    raise ContractError(f"{where}: nested deeper than {MAX_DEPTH} lists and objects; publish it flatter")
 
 
 def _kind(value: object) -> str:

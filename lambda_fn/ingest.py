@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from lambda_fn import contract, fields
+from lambda_fn import contract
+from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
 from lambda_fn.outcome import tell
@@ -114,16 +114,9 @@ def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: dat
     """Keeps the file and the reason aside; raises Refused unless this file was refused before."""
     result = Ingested("refused", 0, last_date(store, settings.pair), reason)
     key = f"prices/refused/{settings.pair}-{hashlib.sha256(data).hexdigest()}"
-    record = {
-        "reason": reason,
-        "refused_at": fields.utc_text(now),
-        "url": settings.ecb_url,
-        "size": len(data),
-        "request_id": request_id,
-    }
     store.create(f"{key}.zip", data)
-    first = store.create(f"{key}.json", fields.json_bytes(record))
-    if first or (request_id and json.loads(store.read(f"{key}.json").data)["request_id"] == request_id):
+    refusal = Refusal(shortened(reason), now, request_id, {"url": settings.ecb_url, "size": len(data)})
+    if is_first(store, f"{key}.json", refusal):
         raise Refused(result)
     return result
 

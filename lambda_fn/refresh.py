@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import json
 import logging
 import os
 import sys
@@ -18,12 +17,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from lambda_fn import contract, fields
 from lambda_fn.champion.acceptance import check_champion
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.model import Champion
-from lambda_fn.contract import Active, Golden, Pointer
+from lambda_fn.champion.refusal import Refusal, is_first, shortened
+from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
+from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.outcome import tell
-from lambda_fn.prices.table import read_table
 from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
@@ -66,22 +64,25 @@ def activate(
     event again: all tries of the first time raise, or the event would never be a dead letter.
     """
     for _ in range(ATTEMPTS):
+        # Before the pointer: generations grow, so a pointer that is read later is never below what was active then.
+        standing = find(store, settings.pair)
+        refused, data = settings.model_info_key.encode(), None  # what a refusal is recorded under
         try:
-            published = store.read(settings.model_info_key).data
-        except Missing:
-            published = None
-        active, etag = _read_active(store, contract.active_key(settings.pair))
-        generation = active.generation if active else None
-        if published is None:
-            return Activation("unchanged", generation, "nothing is published yet; run python -m training run")
-        refused = published  # what a refusal is recorded under
-        try:
+            refused = published = store.read(settings.model_info_key).data
             found = resolve(Pointer.parse(published), settings, environ, now)
-            if found.data is not None:
-                refused = found.pointer.to_json()  # an alias moves: each champion that the pointer means counts
-            result = _promote(store, settings, found, active, etag, now)
-        except (ContractError, Missing) as error:
-            return _refuse(store, settings, refused, generation, str(error), now, request_id)
+            data = found.data
+            if data is not None:
+                # an alias moves: each champion that the pointer means counts
+                refused = fields.json_bytes(found.pointer.to_object())
+            result = _promote(store, settings, found, standing, now)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever a champion does to its check is about that one only
+            active, healed = heal(store, settings.pair, standing, data)
+            generation = active.generation if active else None
+            if isinstance(error, Missing) and error.key == settings.model_info_key:
+                return _unchanged(generation, "nothing is published yet; run python -m training run", healed)
+            return _refuse(store, settings, refused, generation, _reason(error), now, request_id)
         if result is not None:
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")
@@ -102,62 +103,64 @@ def resolve(pointer: Pointer, settings: Settings, environ: Mapping[str, str], no
     return Resolved(*complete(pointer, settings, environ, now))
 
 
-def _promote(
-    store: Store, settings: Settings, found: Resolved, active: Active | None, etag: str | None, now: datetime
-) -> Activation | None:
+def _promote(store: Store, settings: Settings, found: Resolved, standing: Standing, now: datetime) -> Activation | None:
     """None when another activation came first."""
-    pointer, file = found.pointer, found.pointer.champion
+    pointer, file, last = found.pointer, found.pointer.champion, standing.last
     assert file is not None
-    generation = pointer.generation or _next(file.sha256, active)
-    if active and generation == active.generation:
-        return Activation("unchanged", generation, f"generation {generation} is active")
-    if active and generation < active.generation:
-        raise ContractError(
-            f"pointer.generation: {generation} is lower than the active generation {active.generation}; "
-            "to go back, publish the old champion as a new generation: python -m training rollback"
-        )
+    generation = pointer.generation or _next(file.sha256, last)
+    _check_generation(generation, file.sha256, last)
+    if standing.active and generation == standing.active.generation:
+        _, healed = heal(store, settings.pair, standing, found.data)
+        return _unchanged(generation, f"generation {generation} is active", healed)
     data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
-    champion = check_champion(data, pointer, settings.pair, store)
+    first = check_champion(data, pointer, settings.pair, store)
+    golden = pointer.golden or (first,)  # a pointer of the old form brings none
     key = contract.serving_key(file.sha256, settings.pair)
-    if not store.create(key, data):
-        fetch_file(store, key, file.sha256)  # copied before: still what the pointer says?
-    golden = pointer.golden or (_first_forecast(champion, store),)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
-    if not store.replace(contract.active_key(settings.pair), newer.to_json(), etag):
+    record = newer.to_json()  # before the first write: what could not be read back is refused
+    keep_copy(store, newer, settings.pair, data)
+    if not store.replace(contract.active_key(settings.pair), record, standing.etag):
         return None
+    keep_record(store, newer, settings.pair)
     return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
 
 
-def _next(sha256: str, active: Active | None) -> int:
+def _check_generation(generation: int, sha256: str, last: Active | None) -> None:
+    """Raises ContractError unless it may follow the last one, or is the last one itself."""
+    cure = "publish the champion as a new generation: python -m training rollback, or python -m training run"
+    if generation > contract.highest_after(last.generation if last else None):
+        known = f"{contract.MAX_JUMP:,} above the active generation {last.generation}" if last else "a first one may be"
+        raise ContractError(f"pointer.generation: {generation} is more than {known}; {cure}")
+    if last and generation < last.generation:
+        raise ContractError(
+            f"pointer.generation: {generation} is lower than the active generation {last.generation}; "
+            "to go back, publish the old champion as a new generation: python -m training rollback"
+        )
+    if last and generation == last.generation and sha256 != last.champion.sha256:
+        raise ContractError(
+            f"pointer.champion.sha256: {sha256}, but generation {generation} is active with {last.champion.sha256}; "
+            f"{cure}"
+        )
+
+
+def _unchanged(generation: int | None, reason: str, healed: Sequence[str]) -> Activation:
+    for words in healed:
+        _log.warning("healed: %s", words)
+    return Activation("unchanged", generation, "; ".join([reason, *healed]))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ContractError | Missing):
+        return str(error)
+    _log.error("unexpected error in the check of what is published", exc_info=error)
+    return f"its check ended in {type(error).__name__}: {error}"
+
+
+def _next(sha256: str, last: Active | None) -> int:
     """The generation of a pointer without one: the active one's when the bytes are the same, otherwise the next."""
-    if active is None:
+    if last is None:
         return 1
-    return active.generation + (sha256 != active.champion.sha256)
-
-
-def _first_forecast(champion: Champion, store: Store) -> Golden:
-    """For a pointer of the old form, which brings no golden forecasts: what the file forecasts as it is activated."""
-    metadata = champion.metadata
-    table = read_table(store, metadata.pair, metadata.prices, metadata.window, champion.columns)
-    inputs = window_inputs(champion, table)
-    forecast = champion.forecast(inputs)
-    return Golden(
-        {name: values[0].tolist() for name, values in inputs.items()},
-        forecast.quantiles[0].tolist(),
-        forecast.mean[0].tolist(),
-    )
-
-
-def _read_active(store: Store, key: str) -> tuple[Active | None, str | None]:
-    """The active champion and the ETag to replace it by; one that cannot be read is replaced."""
-    try:
-        blob = store.read(key)
-        return Active.parse(blob.data), blob.etag
-    except Missing:
-        return None, None
-    except ContractError as error:
-        _log.warning("%s: %s", key, error)
-        return None, blob.etag
+    return last.generation + (sha256 != last.champion.sha256)
 
 
 def _refuse(
@@ -170,15 +173,9 @@ def _refuse(
     request_id: str,
 ) -> Activation:
     """Records the refusal; raises Refused unless this pointer was refused before."""
+    reason = shortened(reason)
     key = contract.refused_key(hashlib.sha256(pointer).hexdigest(), settings.pair)
-    record = {
-        "reason": reason,
-        "refused_at": fields.utc_text(now),
-        "pointer": settings.model_info_key,
-        "request_id": request_id,
-    }
-    first = store.create(key, fields.json_bytes(record))
-    if first or (request_id and json.loads(store.read(key).data).get("request_id") == request_id):
+    if is_first(store, key, Refusal(reason, now, request_id, {"pointer": settings.model_info_key})):
         raise Refused(reason, generation)
     _log.warning("refused again: %s", reason)
     return Activation("refused", generation, reason)

@@ -1,6 +1,7 @@
 """The champion: prices in, forecast distribution out, whatever is inside its ONNX file."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,9 +11,13 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lambda_fn.champion.onnx_file import check_allowed
+from lambda_fn.champion.plausible import fault
+from lambda_fn.champion.watchdog import Watchdog
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
 
+MAX_RUN_S = 5.0  # a batch of 100 takes 15 ms; the API's callers are answered within ten seconds
+_watchdog = Watchdog()  # one thread a process, which its first run starts
 # onnxruntime has no common base for its errors; the built-in two come from its Python layer.
 _RUN_ERRORS = (
     ort_errors.EPFail,
@@ -76,17 +81,24 @@ class Champion:
         """Of a batch: each price column float64 [batch, window], oldest first, and `date` int64 [batch, window]
         and `target_date` int64 [batch, horizon] in days since 1970-01-01 where the champion wants them.
 
-        Raises ForecastError when an input is missing or misshapen, or the forecast is not finite.
+        Raises ForecastError when an input is missing or misshapen, when it takes more than MAX_RUN_S, or when the
+        forecast is none that could be (`plausible.fault`).
         """
         forecast = self._run(inputs)
-        if not (np.isfinite(forecast.quantiles).all() and np.isfinite(forecast.mean).all()):
-            raise ForecastError("the champion's forecast for these prices is not finite; check the prices")
+        if found := fault(forecast.quantiles, forecast.mean):
+            raise ForecastError(f"the champion's forecast for these prices {found}; check the prices")
         return forecast
 
     def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
+        options = ort.RunOptions()
+        # memory that a large batch took is given back, or it would stay for ever
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            quantiles, mean = self._session.run(["quantiles", "mean"], dict(inputs))
+            with _watchdog.over(options, MAX_RUN_S):
+                quantiles, mean = self._session.run(["quantiles", "mean"], dict(inputs), options)
         except _RUN_ERRORS as error:
+            if options.terminate:
+                raise ForecastError(f"the champion took more than {MAX_RUN_S:g} s; send less at once") from error
             raise ForecastError(f"the champion cannot run on these inputs: {_first_line(error)}") from error
         return Forecast(np.asarray(quantiles), np.asarray(mean))
 
@@ -113,6 +125,9 @@ def _session_options() -> ort.SessionOptions:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never the runtime's own format
+    # where data outside of the file would be looked for: a folder in which nothing can be
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4
     return options
 

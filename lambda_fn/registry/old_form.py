@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from lambda_fn import contract
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.contract import ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.registry.mlflow_rest import CURE, MlflowServer, NoModel, split
@@ -39,7 +39,7 @@ def complete(pointer: Pointer, settings: Settings, environ: Mapping[str, str], n
     if version.sha256 not in (None, sha256):
         raise NoModel(version, f"its sha256 is {sha256}, its tag says {version.sha256}: the file was changed")
     try:
-        metadata = Champion.load(data).metadata
+        metadata, _ = read_metadata(data)
     except ContractError as error:
         raise NoModel(version, str(error)) from error
     same = pointer.model_version == version.number  # an alias may have moved since the pointer was written

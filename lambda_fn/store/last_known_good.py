@@ -11,6 +11,9 @@ from lambda_fn.store.objects import Missing, Unavailable
 
 T = TypeVar("T")
 BACK_OFF_S = 10.0  # after a failure: a store that is down must not slow down every request
+# After the first, second, ... failure with nothing in memory; the last goes on. Of a store that fails now and then a
+# process must get all that it needs to begin.
+FIRST_BACK_OFFS_S = (0.0, 0.5, 1.0, 2.0, 4.0)
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +35,7 @@ class Known(NamedTuple, Generic[T]):
 
 class LastKnownGood(Generic[T]):
     """Holds at most one value. `fetch` gets the value held, so that it can return it again when nothing changed;
-    when it raises Missing, Unavailable or ContractError the value held goes on serving."""
+    whatever it raises, the value held goes on serving."""
 
     def __init__(self, fetch: Callable[[T | None], T], max_age_s: float, clock: Callable[[], float]) -> None:
         self._fetch = fetch
@@ -40,6 +43,7 @@ class LastKnownGood(Generic[T]):
         self._clock = clock
         self._known: Known[T] | None = None
         self._failure = ""
+        self._failures = 0  # in a row
         self._tried = self._due = -math.inf
         self._lock = threading.Lock()
 
@@ -66,9 +70,17 @@ class LastKnownGood(Generic[T]):
         self._tried = now
         try:
             self._known = Known(self._fetch(held.value if held else None), now, stale=False)
-            self._due = now + self._max_age_s
+            self._due, self._failures = now + self._max_age_s, 0
         except (Missing, Unavailable, ContractError) as error:
-            self._known = held._replace(stale=True) if held else None
-            self._due = now + BACK_OFF_S
-            self._failure = str(error)
-            _log.warning("%s; %s", error, "the old one goes on serving" if held else "nothing to serve")
+            self._keep(held, now, str(error))
+        except Exception as error:  # noqa: BLE001 whatever is wrong with the new one, the old one is as good as before
+            _log.error("unexpected error in fetching", exc_info=error)
+            self._keep(held, now, "an unexpected error; it has been logged")
+
+    def _keep(self, held: Known[T] | None, now: float, failure: str) -> None:
+        self._known = held._replace(stale=True) if held else None
+        step = min(self._failures, len(FIRST_BACK_OFFS_S) - 1)
+        self._due = now + (BACK_OFF_S if held else FIRST_BACK_OFFS_S[step])
+        self._failures += 1
+        self._failure = failure
+        _log.warning("%s; %s", failure, "the old one goes on serving" if held else "nothing to serve")

@@ -1,7 +1,7 @@
 """The store: bytes under keys, the same for a folder and a bucket, with compare-and-set."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, overload
 
@@ -9,10 +9,14 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotModifiedError, PreconditionError
 from obstore.store import ObjectStore
 
+from lambda_fn.fields import ContractError
+
 if TYPE_CHECKING:
     from obstore import GetOptions  # exists for type checkers only
 
 LOCKS = ".locks"  # of a folder: one lock file a key, and the new bytes before they are renamed
+MAX_BYTES = 128 * 2**20  # of an object: nothing that belongs here is larger, and all of it goes into memory
+SMALL = 2**20  # bytes of an object that comes within the time-out of a record
 _CODE = re.compile("<Code>(.*?)</Code>")  # in the answer of an S3 server
 
 
@@ -35,12 +39,22 @@ class Blob(NamedTuple):
     etag: str
 
 
-class Store:
-    """A bucket. Every method raises Unavailable; those that read raise Missing."""
+class Patience(NamedTuple):
+    """Makes the same bucket with the time-outs of large objects. One made for reading gives up when nothing comes for a
+    while, one for writing cannot tell: nothing comes back while the bytes go out. Both have a total."""
 
-    def __init__(self, objects: ObjectStore, name: str) -> None:
+    reading: Callable[[], ObjectStore]
+    writing: Callable[[], ObjectStore]
+
+
+class Store:
+    """A bucket. Every method raises Unavailable; those that read raise Missing, and ContractError over MAX_BYTES."""
+
+    def __init__(self, objects: ObjectStore, name: str, large: Patience | None = None) -> None:
+        """`large` is for objects over SMALL bytes; None: `objects` takes its time with them, too."""
         self._objects = objects
         self._name = name
+        self._large = large
 
     def describe(self) -> str:
         """The store in words, for messages."""
@@ -52,24 +66,29 @@ class Store:
     def read(self, key: str, unless_etag: str | None) -> Blob | None: ...
     def read(self, key: str, unless_etag: str | None = None) -> Blob | None:
         """The object, or None when its ETag is still `unless_etag`."""
-        try:
-            return self._get(key, {"if_none_match": unless_etag} if unless_etag else {})
-        except NotModifiedError:
-            return None
+        with self._errors(key):
+            if unless_etag is None:
+                return self._get(key, {})
+            try:
+                return self._get(key, {"if_none_match": unless_etag})
+            except NotModifiedError:
+                return None
 
     def head(self, key: str, size: int) -> Blob:
         """The first `size` bytes, fewer when the object is shorter; `size` is at least 1."""
-        return self._get(key, {"range": (0, size)})
+        with self._errors(key):
+            return self._get(key, {"range": (0, size)})
 
     def tail(self, key: str, size: int) -> Blob:
         """The last `size` bytes, fewer when the object is shorter; `size` is at least 1."""
-        return self._get(key, {"range": {"suffix": size}})
+        with self._errors(key):
+            return self._get(key, {"range": {"suffix": size}})
 
     def create(self, key: str, data: bytes) -> bool:
         """Writes a new object; False, and nothing is changed, when the key exists."""
         with self._errors(key):
             try:
-                obstore.put(self._objects, key, data, mode="create", use_multipart=False)
+                obstore.put(self._for_writing(data), key, data, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 return False
         return True
@@ -80,7 +99,7 @@ class Store:
             return self.create(key, data)
         with self._errors(key):
             try:
-                obstore.put(self._objects, key, data, mode={"e_tag": etag}, use_multipart=False)
+                obstore.put(self._for_writing(data), key, data, mode={"e_tag": etag}, use_multipart=False)
             except (PreconditionError, FileNotFoundError):
                 return False
         return True
@@ -100,22 +119,28 @@ class Store:
                 return
 
     def _get(self, key: str, options: "GetOptions") -> Blob:
-        with self._errors(key):
-            try:
-                result = obstore.get(self._objects, key, options=options)
-            except GenericError as error:
-                if "InvalidRange" not in str(error):
-                    raise
-                result = obstore.get(self._objects, key)  # nothing has no first byte: an empty object
-            return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
+        try:
+            result = obstore.get(self._objects, key, options=options)
+        except GenericError as error:
+            if "InvalidRange" not in str(error):
+                raise
+            result = obstore.get(self._objects, key)  # nothing has no first byte: an empty object
+        first, end = result.range
+        if end - first > MAX_BYTES:
+            raise ContractError(f"{key}: {end - first:,} bytes, at most {MAX_BYTES:,} are read; write a smaller one")
+        if self._large is not None and end - first > SMALL:
+            # Its head has come and its bytes are left: the client that waits for them costs 15 ms to make.
+            result = obstore.get(self._large.reading(), key, options=options)
+        return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
+
+    def _for_writing(self, data: bytes) -> ObjectStore:
+        return self._large.writing() if self._large is not None and len(data) > SMALL else self._objects
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
         """Turns obstore's errors into the two that callers know."""
         try:
             yield
-        except NotModifiedError:
-            raise
         except (BaseError, OSError) as error:
             code = _CODE.search(str(error))
             if isinstance(error, FileNotFoundError) and not (code and code[1] == "NoSuchBucket"):

@@ -8,15 +8,20 @@ from numpy.typing import NDArray
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
 from lambda_fn.web.problem import bad_body, shown
 
+MAX_VALUES = 10_000  # of a column; no champion's window is longer
+
 
 def parse_prices(place: str, values: object) -> NDArray[np.float64]:
     """The values as float64 [n].
 
     Raises:
-        Problem: 400 naming the position of the first that is no number, out of range or a jump.
+        Problem: 400 when they are too many, or naming the position of the first that is no number, out of range or a
+            jump.
     """
     if not isinstance(values, list) or not values:
         raise bad_body(place, f"{place} is {shown(values)}", "send a list of prices, oldest first")
+    if len(values) > MAX_VALUES:
+        raise bad_body(place, f"{place} is {shown(values)}", f"send the last {MAX_VALUES:,} at most")
     for i, value in enumerate(values):
         if type(value) is not float and type(value) is not int:  # a bool is an int, but no price
             raise bad_body(f"{place}[{i}]", f"{place}[{i}] is {shown(value)}, not a number", "send a price")

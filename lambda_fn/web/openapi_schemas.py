@@ -3,8 +3,9 @@
 from typing import Any
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.web.closes import MAX_VALUES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
-from lambda_fn.web.series import MAX_SERIES
+from lambda_fn.web.series import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_SERIES
 
 JsonSchema = dict[str, Any]
 
@@ -94,6 +95,7 @@ _SERIES: JsonSchema = {
     },
     "required": ["close"],
     "additionalProperties": _ref("Column"),
+    "maxProperties": MAX_COLUMNS + 1,
 }
 
 SCHEMAS: dict[str, JsonSchema] = {
@@ -170,10 +172,14 @@ SCHEMAS: dict[str, JsonSchema] = {
     "Column": _list(
         {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
         minItems=1,
+        maxItems=MAX_VALUES,
         description="prices, oldest first, the last today's; all columns of a series have the same length",
     ),
     "Series": _SERIES,
-    "SeriesList": _object({"series": _list(_ref("Series"), minItems=1, maxItems=MAX_SERIES)}),
+    "SeriesList": _object(
+        {"series": _list(_ref("Series"), minItems=1, maxItems=MAX_SERIES)},
+        description=f"Fewer where the forecasts of all would be over {MAX_FORECAST_BYTES // 10**6} MB of JSON.",
+    ),
     "Sent": {"oneOf": [_ref("Series"), _ref("SeriesList")]},
     "Problem": _object(
         {

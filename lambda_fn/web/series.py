@@ -16,8 +16,11 @@ from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import is_business_day, next_business_days
 from lambda_fn.web.closes import parse_prices
 from lambda_fn.web.problem import MAX_BODY, bad_body, shown, shown_name, too_large
+from lambda_fn.web.question import Question
 
 MAX_SERIES = 100
+MAX_COLUMNS = 64
+MAX_FORECAST_BYTES = 4_000_000  # of an answer; Lambda's answers end at 6 MB, with all that is around the forecasts
 EARLIEST, LATEST = date(1990, 1, 1), date(2199, 12, 31)  # far enough from the ends of the calendar to count days
 _COLUMN = re.compile("[a-z][a-z0-9_]{0,39}")
 _FORMS = 'send {"close": [...]}, or several as {"series": [{"close": [...]}, ...]}'
@@ -39,8 +42,8 @@ class Sent:
     several: bool
 
 
-def parse_body(data: bytes, champion: Champion) -> Sent:
-    """The series in a body, each cut to the champion's window.
+def parse_body(data: bytes, champion: Champion, question: Question) -> Sent:
+    """The series in a body, each cut to the champion's window; as many as the answer to `question` has room for.
 
     Columns that the champion does not use are checked and then ignored, so that a caller can send for the champion
     of today and the next one at once.
@@ -60,6 +63,10 @@ def parse_body(data: bytes, champion: Champion) -> Sent:
     entries = body["series"]
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_SERIES:
         raise bad_body("series", f"series is {shown(entries)}", f"send a list of 1 to {MAX_SERIES} objects")
+    room = MAX_FORECAST_BYTES // question.answer_bytes()
+    if len(entries) > room:
+        cure = f"send at most {room} at once, or ask for a shorter horizon or fewer levels"
+        raise bad_body("series", f"series is {shown(entries)}, whose answer would be too long", cure)
     parsed = (_series(f"series[{i}].", entry, champion) for i, entry in enumerate(entries))
     return Sent(tuple(parsed), several=True)
 
@@ -93,11 +100,15 @@ def _json(data: bytes) -> object:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise bad_body(shown_name(twice), f"{shown_name(twice)} is given twice", "give each name once")
+    """The object; raises Problem for a name that comes twice, and for more names than columns and as_of."""
+    if len(pairs) > MAX_COLUMNS + 1:
+        words = f"an object in the body has {len(pairs):,} names"
+        raise bad_body("body", words, f"send at most {MAX_COLUMNS} columns and as_of in one")
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise bad_body(shown_name(name), f"{shown_name(name)} is given twice", "give each name once")
+        found[name] = value
     return found
 
 

@@ -94,7 +94,7 @@ class Service:
         serving = self._serving()
         meta = serving.champion.metadata
         question = parse_query(request.query, meta.horizon, meta.levels)
-        sent = parse_body(_body(request), serving.champion)
+        sent = parse_body(_body(request), serving.champion, question)
         quantiles, mean = _forecast_sent(serving.champion, sent)
         answers = [
             _answer(question, meta, series.as_of, series.columns["close"], quantiles[i], mean[i])

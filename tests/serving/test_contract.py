@@ -1,17 +1,18 @@
 """The contract: golden files, laws of round trips, and errors that name the field and the cure."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract
 from lambda_fn.contract import Active, ChampionFile, Golden, Metadata, Pointer
-from lambda_fn.fields import ContractError
+from lambda_fn.fields import MAX_DEPTH, ContractError
 from tests.support import foreign
 
 GOLDEN = Path(__file__).parents[1].joinpath("support/best_model_info.json").read_bytes()
@@ -25,10 +26,18 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 rows = st.lists(numbers, min_size=1, max_size=4)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 st adds zone
 scalars = st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=8)
-extras = st.dictionaries(texts.map("x_{}".format), st.recursive(scalars, st.lists, max_leaves=5), max_size=3)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2), max_leaves=3
+)
+extras = st.dictionaries(texts.map("x_{}".format), values, max_size=3)
+DAYS = dict.fromkeys(["date", "target_date"], st.lists(st.integers(-700_000, 2_900_000), min_size=1, max_size=4))
 goldens = st.builds(
     Golden,
-    inputs=st.dictionaries(texts, rows, min_size=1, max_size=3),
+    inputs=st.builds(
+        lambda prices, days: prices | days,
+        st.dictionaries(texts.filter(lambda name: name not in DAYS), rows, min_size=1, max_size=3),
+        st.fixed_dictionaries({}, optional=DAYS),
+    ),
     quantiles=st.lists(st.tuples(numbers, numbers).map(list), min_size=3, max_size=3),
     mean=st.lists(numbers, min_size=3, max_size=3),
 )
@@ -94,6 +103,10 @@ def test_the_old_form_parses() -> None:
     assert pointer.generation is None
 
 
+made_slowly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a pointer has twenty parts
+
+
+@made_slowly
 @given(old_pointers | new_pointers)
 def test_a_pointer_round_trips(pointer: Pointer) -> None:
     data = pointer.to_json()
@@ -101,6 +114,7 @@ def test_a_pointer_round_trips(pointer: Pointer) -> None:
     assert Pointer.parse(data).to_json() == data
 
 
+@made_slowly
 @given(new_pointers.filter(lambda pointer: pointer.generation is not None), moments, keys)
 def test_the_active_file_round_trips(pointer: Pointer, moment: datetime, key: str) -> None:
     assert pointer.champion is not None
@@ -108,6 +122,69 @@ def test_the_active_file_round_trips(pointer: Pointer, moment: datetime, key: st
     active = Active(pointer, pointer.champion, pointer.generation, moment, key)
     assert Active.parse(active.to_json()) == active
     assert Active.parse(active.to_json()).pointer.to_json() == pointer.to_json()
+
+
+def places(found: Any) -> list[tuple[Any, Any]]:
+    """Every field and entry, as what holds it and its name or number."""
+    names = list(found) if isinstance(found, dict) else range(len(found)) if isinstance(found, list) else []
+    return [(found, name) for name in names] + [place for name in names for place in places(found[name])]
+
+
+NO_TEXTS: list[Any] = [None, [], {}, True, -0.0, 1e300, 10**300, 2**63]
+HOSTILE = st.sampled_from([*NO_TEXTS, "", "\ud800", "\x00", "a\x7f", "a" * 300, "..", "a/../b", "2026-10-30"])
+OF_OTHERS = st.sampled_from(["activated_at", "serving_key", "extra"])
+
+
+@settings(made_slowly, max_examples=300)
+@given(st.data())
+def test_what_is_parsed_can_be_written_and_is_read_back_as_the_same(data: st.DataObject) -> None:
+    """Whatever somebody else wrote: what refresh takes in, it can write, and serving can read."""
+    found = json.loads(GOLDEN)
+    for _ in range(data.draw(st.integers(1, 3))):
+        holder, name = data.draw(st.sampled_from(places(found)))
+        holder[name] = data.draw(HOSTILE | values)
+    if data.draw(st.booleans()):
+        found[data.draw(texts | st.sampled_from(["activated_at", "serving_key", "extra"]))] = data.draw(
+            HOSTILE | values
+        )
+    for kind in (Pointer.parse, Active.parse):
+        try:
+            record = kind(json.dumps(found | {"unknown": data.draw(values)}).encode())
+        except ContractError:
+            continue
+        assert kind(record.to_json()) == record
+
+
+@given(st.integers(1, 40), st.sampled_from([list, dict]))
+def test_depth_is_bounded_when_it_is_read_and_when_it_is_written(depth: int, kind: type) -> None:
+    value: Any = kind()
+    for _ in range(depth - 1):
+        value = [value] if kind is list else {"a": value}
+    data = changed(GOLDEN, "unknown", value)
+    if depth < MAX_DEPTH:
+        assert Pointer.parse(data).extra["unknown"] == value
+    else:
+        with pytest.raises(ContractError, match="pointer: nested deeper than 20"):
+            Pointer.parse(data)
+        with pytest.raises(ContractError, match="pointer: nested deeper than 20"):
+            replace(Pointer.parse(GOLDEN), extra={"unknown": value}).to_json()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"extra": {"model_type": "another"}},
+        {"extra": {"activated_at": "2026-10-30T16:05:00Z"}},
+        {"extra": {"unknown": (1, 2)}},
+        {"generation": 0},
+        {"model_name": "x" * 101},
+        {"metrics": {"rmse": True}},
+        {"extra": {"unknown": object()}},
+    ],
+)
+def test_what_would_be_read_back_as_another_is_not_written(changes: dict[str, Any]) -> None:
+    with pytest.raises(ContractError):
+        replace(Pointer.parse(GOLDEN), **changes).to_json()
 
 
 @given(
@@ -142,6 +219,16 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
         ("champion.key", "models/..", "pointer.champion.key: .* a key such as"),
         ("champion.key", "/etc/passwd", "pointer.champion.key: .* a key such as"),
         ("champion.key", "models//x.onnx", "pointer.champion.key: .* a key such as"),
+        ("champion.key", "models/" + "x" * 194, "pointer.champion.key: .* a key such as"),
+        ("champion.key", "models/x\n", "pointer.champion.key: .* a key such as"),
+        ("champion.key", "models/x\x00y", "pointer.champion.key: .* a key such as"),
+        ("champion.key", "models/x/", "pointer.champion.key: .* a key such as"),
+        ("model_name", "x" * 101, "pointer.model_name: .* a text of at most 100 characters"),
+        ("model_version", 10**100, "pointer.model_version: .* a text of at most 100 characters"),
+        ("unknown", "x" * 2**20, "pointer: 1,0[0-9,]+ bytes, at most 1,048,576 are allowed"),
+        ("unknown", "\ud800", "pointer: cannot be written: .*surrogates not allowed"),
+        ("golden.0.inputs.date", [1e300], r"pointer.golden\[0\].inputs.date: has '1e\+300'; it must be days from"),
+        ("golden.0.inputs.target_date", [2**63], r"inputs.target_date: has '9223372036854775808'; it must be days"),
         ("champion.size", 2**26, "pointer.champion.size: .* from 1 to 33554432"),
         ("champion", "somewhere", "pointer.champion: .* an object with fields"),
         ("trained_through", "30.10.2026", "an ISO date such as 2026-10-30"),
@@ -203,6 +290,14 @@ def test_nan_is_never_written() -> None:
         ("prices_sha256", "abc", "metadata.prices_sha256: .* a sha256"),
         ("trained_through", "yesterday", "metadata.trained_through: .* an ISO date"),
         ("family", "", "metadata.family: .* a text"),
+        ("family", "x" * 101, "metadata.family: .* a text of at most 100 characters"),
+        ("code_version", "x" * 101, "metadata.code_version: .* a text of at most 100 characters"),
+        ("prices", "x" * 21, "metadata.prices: .* up to 20 lower-case letters"),
+        ("features", json.dumps(["x" * 101]), "metadata.features: .* a list of texts of at most 100 characters"),
+        ("features", json.dumps(["x"] * 201), "metadata.features: has 201 entries, at most 200 are allowed"),
+        ("levels", json.dumps([i / 103 for i in range(1, 103)]), "metadata.levels: has 102 entries, at most 101"),
+        ("window", "10001", "metadata.window: .* from 2 to 10000"),
+        ("horizon", "61", "metadata.horizon: .* from 1 to 60"),
     ],
 )
 def test_a_wrong_property_is_named_with_the_cure(name: str, value: str | None, cure: str) -> None:
@@ -239,6 +334,7 @@ def test_keys() -> None:
     assert contract.active_key() == contract.ACTIVE_KEY == "serving/active.json"
     assert contract.serving_key(SHA) == f"serving/champions/{SHA}.onnx"
     assert contract.refused_key(SHA) == f"serving/refused/{SHA}.json"
+    assert contract.activated_key(7) == "serving/history/00000007.json"
     assert contract.price_key("EURUSD", "ecb") == "prices/EURUSD-ecb.csv"
 
 
@@ -248,4 +344,5 @@ def test_another_pair_has_its_own_keys() -> None:
     assert contract.active_key("GBPUSD") == "serving/GBPUSD/active.json"
     assert contract.serving_key(SHA, "GBPUSD") == f"serving/GBPUSD/champions/{SHA}.onnx"
     assert contract.refused_key(SHA, "GBPUSD") == f"serving/GBPUSD/refused/{SHA}.json"
+    assert contract.activated_key(7, "GBPUSD") == "serving/GBPUSD/history/00000007.json"
     assert contract.price_key("GBPUSD", "csv") == "prices/GBPUSD-csv.csv"

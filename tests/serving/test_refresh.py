@@ -21,8 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract, refresh
-from lambda_fn.champion.acceptance import check_live
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.judging import judge
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table
@@ -110,7 +109,11 @@ def test_another_pair_has_its_own_champion(tmp_path: Path) -> None:
     store, settings = folder(tmp_path, S3_MODEL_INFO_KEY=key)
     foreign.publish_to(store, foreign.champion_bytes(pair="GBPUSD"), 2, key=key)
     assert activate(store, settings, NOW).outcome == "activated"
-    assert store.list("serving") == [contract.active_key("GBPUSD"), *store.list("serving/GBPUSD/champions")]
+    assert store.list("serving") == [
+        contract.active_key("GBPUSD"),
+        *store.list("serving/GBPUSD/champions"),
+        contract.activated_key(2, "GBPUSD"),
+    ]
 
 
 def test_the_old_form_is_refused_with_the_cure(store: Store, settings: Settings) -> None:
@@ -162,11 +165,12 @@ def without_prices(store: Store) -> None:
     store.delete("prices/EURUSD-csv.csv")
 
 
+VERSION, VERSION_2 = b'"contract_version": "1"', b'"contract_version": "2"'
 Unsound = tuple[Callable[[Store], None], str]
 UNSOUND: dict[str, Unsound] = {
     "pointer broken": (lambda store: foreign.put(store, POINTER, b'{"model_type"'), "pointer: not UTF-8 JSON"),
     "pointer of version 2": (
-        lambda s: republish(s, lambda p: replace(p, contract_version="2")),
+        lambda s: foreign.put(s, POINTER, foreign.publish_to(s, OTHER, 2).to_json().replace(VERSION, VERSION_2)),
         "deploy newer code first",
     ),
     "other bytes": (lambda store: champion_replaced(store, OTHER[:-1] + b"?"), "its sha256 is .*, the pointer says"),
@@ -205,7 +209,7 @@ UNSOUND: dict[str, Unsound] = {
     "too wide": (lambda s: published(s, foreign.champion_bytes(spread=0.11)), "is 10.45% wide, 0.1 % to 10 %"),
     "descending": (
         lambda s: published(s, foreign.champion_bytes(spread=-0.005)),
-        "quantiles fall from one level to the next",
+        "quantiles that fall from one level to the next",
     ),
 }
 
@@ -224,20 +228,18 @@ def test_an_unsound_champion_never_replaces_a_sound_one(case: str, tmp_path: Pat
 
 def test_a_champion_that_is_not_finite_on_the_live_window_is_refused(tmp_path: Path) -> None:
     """Sound on the golden window: only today's prices bring it out."""
-    champion = Champion.load(foreign.champion_bytes(spread=0.005))
     overflowing = Table(foreign.price_rows(20), {"close": np.full(20, 1.7e308)})
-    champion_wide = Champion.load(foreign.champion_bytes(spread=0.9))
     with pytest.raises(ContractError, match=r"live window: .* not finite"):
-        check_live(champion_wide, overflowing)
-    check_live(champion, Table(foreign.price_rows(20), {"close": foreign.closes(20)}))
+        judge(foreign.champion_bytes(spread=0.9), (), overflowing, lambda: 0.0)
+    judge(foreign.champion_bytes(), (), Table(foreign.price_rows(20), {"close": foreign.closes(20)}), lambda: 0.0)
 
 
 def test_a_slow_champion_is_refused() -> None:
     table = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
-    champion = Champion.load(foreign.champion_bytes())
-    check_live(champion, table, clock=iter([0.0, 0.99]).__next__)
-    with pytest.raises(ContractError, match=r"the forecast took 1\.1 s, at most 1 s is allowed"):
-        check_live(champion, table, clock=iter([0.0, 1.1]).__next__)
+    data = foreign.champion_bytes()
+    judge(data, (), table, iter([0.0, 0.5, 0.7, 1.19]).__next__)
+    with pytest.raises(ContractError, match=r"took 1\.1 s of processor time, at most 1 s is allowed"):
+        judge(data, (), table, iter([0.0, 0.5, 0.7, 1.3]).__next__)
 
 
 def test_a_refusal_heals_when_its_cause_is_gone(tmp_path: Path) -> None:
@@ -258,12 +260,13 @@ def test_an_unreadable_active_file_heals(store: Store, settings: Settings) -> No
     assert activate(store, settings, NOW)[:2] == ("activated", 4)
 
 
-def test_a_damaged_copy_is_not_activated(tmp_path: Path) -> None:
-    store, settings = folder(tmp_path)
+def test_a_damaged_copy_is_not_activated_but_written_anew(store: Store, settings: Settings) -> None:
     pointer = foreign.publish_to(store, generation=1)
     assert pointer.champion is not None
-    foreign.put(store, contract.serving_key(pointer.champion.sha256), b"damaged")
-    refusal(store, settings, "serving/champions/.*: its sha256 is")
+    key = contract.serving_key(pointer.champion.sha256)
+    foreign.put(store, key, b"damaged")
+    assert activate(store, settings, NOW)[:2] == ("activated", 1)
+    assert store.read(key).data == store.read(pointer.champion.key).data
 
 
 @hypothesis_settings(deadline=None, max_examples=40)
@@ -274,7 +277,7 @@ def test_the_active_generation_never_falls(
     """Pointers in any order, repeated and refused: the law of generations."""
     store, settings = folder(tmp_path_factory.mktemp("law"))
     data = [foreign.champion_bytes(spread=0.004 + 0.001 * i) for i in range(6)]
-    highest = 0
+    highest, active_sha256 = 0, ""
     for generation in generations:
         foreign.publish_to(store, data[generation or 0], generation)
         for _ in range(repeats):
@@ -284,12 +287,13 @@ def test_the_active_generation_never_falls(
             except Refused as error:
                 result = Activation("refused", error.generation, str(error))
             lower = generation is not None and generation < highest
-            assert (result.outcome == "refused") == lower
+            other = generation == highest and active_sha256 != hashlib.sha256(data[generation]).hexdigest()
+            assert (result.outcome == "refused") == (lower or other)
             assert (result.outcome == "activated") == (active(store).generation > highest)
             assert result.outcome == "activated" or store.read(contract.ACTIVE_KEY) == before
             assert active(store).generation == result.generation
             assert active(store).generation >= max(highest, generation or 1)
-            highest = active(store).generation
+            highest, active_sha256 = active(store).generation, active(store).champion.sha256
 
 
 def test_of_concurrent_activations_one_wins(store: Store, settings: Settings) -> None:

@@ -6,15 +6,16 @@ takes the next generation; all that a kill leaves behind is an unused history fi
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from lambda_fn import contract
 from lambda_fn.champion.cache import fetch_file
+from lambda_fn.champion.refusal import reason_of
+from lambda_fn.champion.standing import find
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Activation, Refused, activate
@@ -58,13 +59,14 @@ def promote(
     `move_aliases` gets the pointer before it is written, and the winner's when another publisher was faster.
     """
     _write_champion(store, file, model)
-    generation, pointer = _reserve(store, settings, pointer)
+    known = _known_generations(store, settings)
+    generation, pointer = _reserve(store, settings, pointer, known)
     move_aliases(pointer)
-    winner = _write_pointer(store, settings.model_info_key, pointer, generation)
+    winner = _write_pointer(store, settings.model_info_key, pointer, generation, known.highest)
     if winner is not None:
         move_aliases(winner)
     activation = None if settings.use_s3 else _activate(store, settings, now)
-    return Published(generation, pointer, winner.generation if winner else None, activation)
+    return Published(generation, pointer, winner.generation if winner else None, activation, known.notes)
 
 
 def history(store: Store, pair: str) -> list[int]:
@@ -87,11 +89,7 @@ def read_active(store: Store, pair: str) -> Active | None:
 def refusal(store: Store, pair: str, pointer: Pointer) -> str | None:
     """Why refresh refused this pointer; None when it did not."""
     sha256 = hashlib.sha256(pointer.to_json()).hexdigest()
-    try:
-        blob = store.read(contract.refused_key(sha256, pair))
-    except Missing:
-        return None
-    return str(json.loads(blob.data).get("reason", "no reason is recorded"))
+    return reason_of(store, contract.refused_key(sha256, pair))
 
 
 def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | None, str | None]:
@@ -114,27 +112,53 @@ def _write_champion(store: Store, file: ChampionFile, model: bytes) -> None:
         raise PublishError(f"{error}; delete {file.key} in {store.describe()} first, its bytes are wrong") from error
 
 
-def _reserve(store: Store, settings: Settings, pointer: Pointer) -> tuple[int, Pointer]:
-    """Takes the generation after all that the store knows; a collision means that another publisher took it."""
+class _Known(NamedTuple):
+    """`taken` is the highest generation that the store knows, and `highest` the last that refresh would activate.
+    Higher ones are nobody's: they are passed over, the pointer's is overwritten, and `notes` name them."""
+
+    taken: int
+    highest: int
+    notes: tuple[str, ...]
+
+
+def _known_generations(store: Store, settings: Settings) -> _Known:
+    """Of pointer, history and what is active, or was activated last where that is lost."""
+    last = find(store, settings.pair).last
     known, _ = read_pointer(store, settings.model_info_key)
-    active = read_active(store, settings.pair)
-    taken = [
-        *history(store, settings.pair),
-        (known.generation or 0) if known else 0,
-        active.generation if active else 0,
+    highest = contract.highest_after(last.generation if last else None)
+    found = {
+        **{contract.history_key(number, settings.pair): number for number in history(store, settings.pair)},
+        settings.model_info_key: (known.generation or 0) if known else 0,
+    }
+    # Less than the highest, not the highest itself: there must be one after it.
+    taken = max([last.generation if last else 0, *(number for number in found.values() if number < highest)])
+    notes = [
+        f"{key}: its generation {number} is passed over, as refresh activates none above {highest}"
+        for key, number in found.items()
+        if number >= highest
     ]
-    for generation in range(max(taken) + 1, max(taken) + 1 + ATTEMPTS):
+    return _Known(taken, highest, tuple(notes))
+
+
+def _reserve(store: Store, settings: Settings, pointer: Pointer, known: _Known) -> tuple[int, Pointer]:
+    """Takes the generation after all that the store knows; a collision means that another publisher took it."""
+    if known.taken >= contract.MAX_GENERATION:
+        raise PublishError(
+            f"generation {known.taken} is the last that there is; delete {contract.active_key(settings.pair)} and "
+            f"{contract.activated_key(known.taken, settings.pair)} in {store.describe()}, then publish again"
+        )
+    for generation in range(known.taken + 1, min(known.taken + ATTEMPTS, known.highest) + 1):
         pointer = replace(pointer, generation=generation)
         if store.create(contract.history_key(generation, settings.pair), pointer.to_json()):
             return generation, pointer
     raise PublishError(f"{store.describe()}: {ATTEMPTS} generations were taken meanwhile; publish again")
 
 
-def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int) -> Pointer | None:
-    """None when written; the pointer that is there when its generation is higher."""
+def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int, highest: int) -> Pointer | None:
+    """None when written; the pointer that is there when its generation is higher and may become active."""
     for _ in range(ATTEMPTS):
         known, etag = read_pointer(store, key)
-        if known is not None and (known.generation or 0) > generation:
+        if known is not None and generation < (known.generation or 0) < highest:
             return known
         if store.replace(key, pointer.to_json(), etag):
             return None

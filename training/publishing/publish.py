@@ -118,7 +118,8 @@ def rollback(
     except (ContractError, Missing) as error:
         raise PublishError(f"generation {old.generation} cannot be served again: {error}") from error
     move, notes = _move_back(tracking, old)
-    return replace(promote(store, settings, pointer, old.champion, data, now, move), notes=notes)
+    published = promote(store, settings, pointer, old.champion, data, now, move)
+    return replace(published, notes=(*published.notes, *notes))
 
 
 def move_aliases(tracking: Registry, ranking: Sequence[Registered]) -> MoveAliases:

@@ -95,16 +95,15 @@ def external() -> onnx.TensorProto:
 
 
 def test_data_in_another_file_is_refused_where_ever_it_is() -> None:
-    of_graph, of_node, of_subgraph, of_sparse, only_named = (model() for _ in range(5))
+    of_graph, of_node, of_subgraph, only_named = (model() for _ in range(4))
     of_graph.graph.initializer.append(external())
     of_node.graph.node.append(helper.make_node("Constant", [], ["c"], value=external()))
     inner = branch()
     inner.initializer.append(external())
     of_subgraph.graph.node.append(nested(inner))
-    of_sparse.graph.sparse_initializer.append(onnx.SparseTensorProto(values=external(), dims=[1]))
     only_named.graph.initializer.append(external())
     only_named.graph.initializer[-1].ClearField("data_location")
-    for changed in (of_graph, of_node, of_subgraph, of_sparse, only_named):
+    for changed in (of_graph, of_node, of_subgraph, only_named):
         refused(changed, "a tensor is in another file; export it with all data inside")
 
 

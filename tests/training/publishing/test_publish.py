@@ -79,6 +79,7 @@ def test_publish_writes_every_key_and_activates(store: Store, settings: Settings
         "prices/EURUSD-ecb.csv",
         "serving/active.json",
         f"serving/champions/{sha256}.onnx",
+        "serving/history/00000001.json",
     ]
     assert store.read(f"models/champions/{sha256}.onnx").data == tracked.candidate().model
     assert store.read("models/history/00000001.json").data == store.read(POINTER_KEY).data
@@ -145,6 +146,72 @@ def test_the_generation_follows_pointer_history_and_active(store: Store, setting
     store.create(contract.history_key(41), b"reserved by a publisher that was killed")
     assert publish(store, settings, "arima").generation == 42
     assert serving(store, settings) == (42, tracked.candidate("arima").sha256)
+
+
+ABSURD = contract.MAX_GENERATION
+
+
+@pytest.mark.parametrize("active_first", [True, False])
+def test_an_absurd_generation_locks_nothing_and_is_named(store: Store, settings: Settings, active_first: bool) -> None:
+    if active_first:
+        publish(store, settings)
+    before = 1 if active_first else 0
+    pointer = publish(store, settings, "arima").pointer if active_first else tracked_pointer(store)
+    foreign.put(store, POINTER_KEY, replace(pointer, generation=ABSURD).to_json())
+    store.create(contract.history_key(ABSURD), replace(pointer, generation=ABSURD).to_json())
+    with pytest.raises(refresh.Refused, match=f"pointer.generation: {ABSURD} is more than"):
+        refresh.activate(store, settings, NOW)
+    for turn in range(2):
+        published = publish(store, settings, "lstm" if turn else "random_walk")
+        assert published.generation == 2 * before + 1 + turn
+        assert published.superseded_by is None
+        assert serving(store, settings)[0] == published.generation
+        assert Pointer.parse(store.read(POINTER_KEY).data) == published.pointer
+        assert [note.partition(":")[0] for note in published.notes] == [
+            contract.history_key(ABSURD), *([POINTER_KEY] if not turn else [])
+        ]  # fmt: skip
+        assert f"its generation {ABSURD} is passed over" in published.notes[0]
+    assert rollback(store, settings, None, NOW).generation == published.generation + 1
+
+
+def tracked_pointer(store: Store) -> Pointer:
+    """Of a champion that was never active."""
+    return foreign.publish_to(store, foreign.champion_bytes(), 7, foreign.price_file(200))
+
+
+def test_a_generation_at_the_end_of_the_jump_locks_nothing(store: Store, settings: Settings) -> None:
+    """What is refused just below the limit takes no room from the next, whatever was reserved meanwhile."""
+    publish(store, settings)
+    end = 1 + contract.MAX_JUMP
+    store.create(contract.history_key(end - 1), b"reserved")
+    assert publish(store, settings, "arima").generation == end
+    assert serving(store, settings)[0] == end
+    assert publish(store, settings, "lstm").generation == end + 1
+
+
+def test_what_was_active_counts_when_the_active_file_is_lost(store: Store, settings: Settings) -> None:
+    publish(store, settings)
+    publish(store, settings, "arima")
+    for key in (contract.active_key(), POINTER_KEY, contract.history_key(1), contract.history_key(2)):
+        store.delete(key)
+    assert publish(store, settings, "lstm").generation == 3
+    assert serving(store, settings)[0] == 3
+
+
+def test_the_last_generation_of_all_is_named_with_the_cure(store: Store, settings: Settings) -> None:
+    publish(store, settings)
+    active = contract.Active.parse(store.read(contract.active_key()).data)
+    last = replace(active, generation=ABSURD, pointer=replace(active.pointer, generation=ABSURD))
+    foreign.put(store, contract.active_key(), last.to_json())
+    with pytest.raises(PublishError, match=r"is the last that there is; delete serving/active\.json"):
+        publish(store, settings, "arima")
+
+
+def test_a_damaged_refusal_is_one_all_the_same(store: Store, settings: Settings) -> None:
+    pointer = publish(store, settings).pointer
+    store.create(contract.refused_key(hashlib.sha256(pointer.to_json()).hexdigest()), b"\xff{")
+    reason = promotion.refusal(store, "EURUSD", pointer)
+    assert reason is not None and "its record cannot be read" in reason
 
 
 def test_a_pointer_of_the_old_form_is_replaced(store: Store, settings: Settings) -> None:
@@ -222,10 +289,11 @@ def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_
         assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
         assert serving(killed, there) == (again.generation, new)
         assert again.generation in promotion.history(killed, "EURUSD")
-    # Champion, history, aliases, pointer, serving copy, active; the seventh publisher lives, and no more are started.
-    before, after, untouched = (1, old), (2, new), [(1, old)] * 12
-    assert served == [before] * 5 + [after] * 2 + untouched
-    assert refreshed == [before] * 3 + [after] * 4 + untouched
+    # Champion, history, aliases, pointer, serving copy, active, its record; the eighth publisher lives, and no more are
+    # started.
+    before, after, untouched = (1, old), (2, new), [(1, old)] * 11
+    assert served == [before] * 5 + [after] * 3 + untouched
+    assert refreshed == [before] * 3 + [after] * 5 + untouched
 
 
 def test_aliases_that_cannot_be_moved_stop_before_the_pointer(store: Store, settings: Settings) -> None:

@@ -1,0 +1,148 @@
+"""Large objects take longer than records, as long as their bytes come: against a server that drips, and a real one."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lambda_fn.fields import ContractError
+from lambda_fn.settings import Settings
+from lambda_fn.store import connect, objects
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Missing, Store, Unavailable
+
+MIB = 2**20
+LARGE = bytes(range(256)) * (3 * MIB // 256)
+
+
+@contextmanager
+def dripping(data: bytes, pieces: int, pause_s: float, stop_after: int | None = None) -> Iterator[str]:
+    """A server that sends `data` in pieces with pauses, and no more after the piece `stop_after`; its address."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", '"1"')
+            self.send_header("Last-Modified", "Tue, 24 Nov 2026 12:00:00 GMT")
+            self.end_headers()
+            size = -(-len(data) // pieces)
+            try:
+                for number in range(pieces):
+                    if number == stop_after:
+                        ended.wait()
+                    self.wfile.write(data[number * size : (number + 1) * size])
+                    ended.wait(pause_s)
+            except ConnectionError:
+                return  # the reader gave up, or takes the body with another client
+
+        def log_message(self, *_: object) -> None:
+            """No access log among the tests' output."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def open_at(address: str) -> Store:
+    return open_store(Settings.from_env({"USE_S3": "true", "S3_BUCKET": "slow", "AWS_ENDPOINT_URL_S3": address}))
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "store" not in request.fixturenames:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
+def test_a_large_object_that_keeps_coming_is_read_though_it_takes_longer_than_a_record_may() -> None:
+    """3 s, where a record has 2: a champion of 32 MiB at 8 MB/s takes 4."""
+    with dripping(LARGE, 30, 0.1) as address:
+        began = time.monotonic()
+        assert open_at(address).read("serving/champions/x.onnx").data == LARGE
+        assert timedelta(seconds=time.monotonic() - began) > connect.TIMEOUT
+
+
+def test_a_small_object_that_drips_is_given_up() -> None:
+    with dripping(b"x" * 1000, 30, 0.1) as address, pytest.raises(Unavailable, match=r"serving/active\.json"):
+        open_at(address).read("serving/active.json")
+
+
+@pytest.mark.parametrize(("limit", "pieces", "stop_after"), [("NO_PROGRESS", 4, 2), ("LARGE_TIMEOUT", 400, None)])
+def test_a_large_object_is_given_up_when_nothing_comes_and_after_its_total(
+    limit: str, pieces: int, stop_after: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the other limit out of reach, so that this one ends it."""
+    for name in ("NO_PROGRESS", "LARGE_TIMEOUT"):
+        monkeypatch.setattr(connect, name, timedelta(seconds=0.5 if name == limit else 3600))
+    with dripping(LARGE, pieces, 0.02, stop_after) as address, pytest.raises(Unavailable, match=r"x\.onnx"):
+        open_at(address).read("x.onnx")
+
+
+def test_a_real_store_keeps_and_gives_large_objects(store: Store) -> None:
+    data = bytes(range(256)) * (32 * MIB // 256)
+    assert store.create("x.onnx", data)
+    assert not store.create("x.onnx", data)
+    blob = store.read("x.onnx")
+    assert blob.data == data
+    assert store.read("x.onnx", blob.etag) is None
+    assert store.tail("x.onnx", 2 * MIB) == (data[-2 * MIB :], blob.etag)
+    assert not store.replace("x.onnx", data, '"other"')
+    assert store.replace("x.onnx", data[1:], blob.etag)
+    assert store.read("x.onnx").data == data[1:]
+    with pytest.raises(Missing):
+        store.read("y.onnx")
+
+
+def test_what_belongs_to_nothing_here_is_not_taken_into_memory(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "MAX_BYTES", 1000)
+    store.create("huge", b"x" * 1001)
+    with pytest.raises(ContractError, match="huge: 1,001 bytes, at most 1,000 are read"):
+        store.read("huge")
+    assert len(store.tail("huge", 1000).data) == 1000
+
+
+class NotModified(BaseHTTPRequestHandler):
+    """304 to everything, also to what did not ask for it."""
+
+    def do_GET(self) -> None:
+        self.send_response(304)
+        self.end_headers()
+
+    do_PUT = do_DELETE = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """No access log among the tests' output."""
+
+
+def test_a_plain_304_is_unavailable() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), NotModified)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        found = open_at(f"http://127.0.0.1:{server.server_port}")
+        assert found.read("key", '"known"') is None
+        for ask in (
+            lambda: found.read("key"),
+            lambda: found.head("key", 5),
+            lambda: found.tail("key", 5),
+            lambda: found.list("key"),
+        ):
+            with pytest.raises(Unavailable):
+                ask()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,110 @@
+"""When a value that cannot be fetched is asked for again, and what goes on serving meanwhile."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambda_fn.fields import ContractError
+from lambda_fn.store.last_known_good import BACK_OFF_S, LastKnownGood, NothingToServe
+from lambda_fn.store.objects import Missing, Unavailable
+
+ANY = [
+    Missing("key", "store"),
+    Unavailable("down"),
+    ContractError("bad"),
+    AssertionError("odd"),
+    OverflowError("1e300"),
+]
+
+
+class Source:
+    """A clock, and a fetch that takes what it gives or raises from `answers`; `asked` are the times."""
+
+    def __init__(self, answers: Iterator[object]) -> None:
+        self.answers, self.asked, self.now = answers, list[float](), 0.0
+
+    def fetch(self, _: object) -> object:
+        self.asked.append(self.now)
+        answer = next(self.answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def known(self, max_age_s: float = 60) -> LastKnownGood[object]:
+        return LastKnownGood(self.fetch, max_age_s, lambda: self.now)
+
+
+def failing(error: Exception) -> Iterator[object]:
+    while True:
+        yield error
+
+
+@pytest.mark.parametrize("error", ANY)
+def test_with_nothing_in_memory_it_asks_at_once_and_then_ever_less_often(error: Exception) -> None:
+    source = Source(failing(error))
+    known = source.known()
+    while source.now < 20:
+        with pytest.raises(NothingToServe) as caught:
+            known.current()
+        assert 1 <= caught.value.retry_after_s <= 4
+        source.now += 0.125
+    assert source.asked == [0, 0.125, 0.625, 1.625, 3.625, 7.625, 11.625, 15.625, 19.625]
+
+
+@pytest.mark.parametrize("error", ANY)
+def test_with_a_value_in_memory_a_failure_is_stale_and_not_repeated_for_ten_seconds(error: Exception) -> None:
+    def answers() -> Iterator[object]:
+        yield "good"
+        yield from failing(error)
+
+    source = Source(answers())
+    known = source.known(max_age_s=60)
+    assert known.current() == ("good", 0.0, False)
+    while source.now < 100:
+        source.now += 1
+        assert known.current().value == "good"
+    assert known.current() == ("good", 0.0, True)
+    assert source.asked == [0, 60, 70, 80, 90, 100]
+    assert source.asked[2] - source.asked[1] == BACK_OFF_S
+
+
+def test_a_success_forgets_the_failures_before_it() -> None:
+    source = Source(iter([Unavailable("a"), Unavailable("b"), "one", Unavailable("c"), "two"]))
+    known = source.known(max_age_s=5)
+    for _ in range(2):
+        with pytest.raises(NothingToServe):
+            known.current()
+    source.now = 1.0
+    assert known.current().value == "one"
+    source.now = 6.0
+    assert known.current() == ("one", 1.0, True)
+    source.now = 16.0
+    assert known.current() == ("two", 16.0, False)
+
+
+@given(st.lists(st.booleans(), min_size=60, max_size=60).filter(lambda fates: any(fates[:20])))
+def test_a_process_begins_within_seconds_of_the_call_that_succeeds(fates: list[bool]) -> None:
+    """Whatever fails: the first success among the tries is served, and no wait is over four seconds."""
+    source = Source("good" if fate else Unavailable("failed") for fate in fates)
+    known, served = source.known(), False
+    while not served and source.now < 200:
+        try:
+            served = known.current().value == "good"
+        except NothingToServe:
+            source.now += 0.25
+    assert len(source.asked) == fates.index(True) + 1
+    assert all(later - sooner <= 4 for sooner, later in zip(source.asked, source.asked[1:], strict=False))
+
+
+def test_what_nobody_expected_is_logged_whole_and_said_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    def fetch(_: object) -> object:
+        raise ZeroDivisionError("inner text")
+
+    broken: Callable[[], object] = LastKnownGood(fetch, 60, lambda: 0.0).current
+    with caplog.at_level(logging.ERROR), pytest.raises(NothingToServe, match="it has been logged") as caught:
+        broken()
+    assert "inner text" not in str(caught.value)
+    assert "inner text" in caplog.text

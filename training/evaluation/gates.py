@@ -17,6 +17,7 @@ BANDS = {  # horizon -> interval in percent -> share of returns that it must cov
 MANY = 2000  # days from which on the bands hold as they are; on fewer, chance alone would leave them
 MARGIN = 2.6  # standard errors that are then added to both sides
 TAILS = (1, 5)  # percent
+UNTESTED = (1.0, 1.0)
 TAIL_P = 0.01  # of Kupiec and Christoffersen
 MAX_THEIL_U = 1.001
 
@@ -24,21 +25,22 @@ MAX_THEIL_U = 1.001
 Row = Mapping[str, float]
 
 
-def gates(scores: pd.DataFrame, garch_better: tuple[float, float] | None, family: str) -> tuple[str, ...]:
-    """Why a family cannot be champion, in words with its numbers; empty when it passes.
+Tests = Mapping[tuple[str, str], tuple[float, float]]
+"""(first, second) -> p-values of "the first is not better than the second", at one day and over the mean of days."""
 
-    `garch_better` are the p-values of "GARCH(1,1)-t is not better than it", at one day and over the mean of days.
-    """
+
+def gates(scores: pd.DataFrame, tests: Tests, family: str) -> tuple[str, ...]:
+    """Why a family cannot be champion, in words with its numbers; empty when it passes."""
     rows = scores[scores["family"] == family].drop(columns="family").to_dict("records")
     own = {int(row["horizon"]): {str(name): float(value) for name, value in row.items()} for row in rows}
-    return (*_against(own, garch_better), *_coverage(own), *_tails(own[1]), *_points(own))
+    return (*_against(own, tests, family), *_coverage(own), *_tails(own[1]), *_points(own))
 
 
-def _against(own: Mapping[int, Row], garch_better: tuple[float, float] | None) -> Iterator[str]:
+def _against(own: Mapping[int, Row], tests: Tests, family: str) -> Iterator[str]:
     ewma, garch = (_mean_skill(own, baseline) for baseline in ("ewma", "garch"))
-    if not ewma > 0:
+    if not ewma > 0 and (own[1]["n"] >= MANY or min(tests.get(("ewma", family), UNTESTED)) < SIGNIFICANT):
         yield f"no better than EWMA(0.94)-Gaussian (skill {ewma:+.2%} over 1 to {JUDGED} days)"
-    p_1, p_mean = garch_better or (1.0, 1.0)
+    p_1, p_mean = tests.get(("garch", family), UNTESTED)
     for where, skill, p_value in (
         ("at 1 day", own[1]["skill_garch"], p_1),
         (f"over 1 to {JUDGED} days", garch, p_mean),

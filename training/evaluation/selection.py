@@ -12,7 +12,7 @@ import pandas as pd
 from training.errors import NamedError
 from training.evaluation.baselines import BASELINES
 from training.evaluation.comparison import JUDGED
-from training.evaluation.gates import SIGNIFICANT, TIE, gates
+from training.evaluation.gates import SIGNIFICANT, TIE, Tests, gates
 
 SAME = 1e-3  # skill within which random_walk counts as its own construction, GARCH-t
 REFERENCE = "ewma"
@@ -96,7 +96,7 @@ def select(
     simplicity = {family: order.index(family) for family in relative}
     tests = {(row["family"], row["other"]): (row["p_1"], row["p_mean"]) for row in comparisons.to_dict("records")}
     by_simplicity = sorted(relative, key=simplicity.__getitem__)
-    reasons = {family: gates(scores, tests.get(("garch", family)), family) for family in by_simplicity}
+    reasons = {family: gates(scores, tests, family) for family in by_simplicity}
     failed = {family: why for family, why in reasons.items() if why}
     passed = [family for family in reasons if not reasons[family]]
     champion = first = incumbent if incumbent in passed else next(iter(passed), None)
@@ -111,9 +111,7 @@ def select(
     return Selection(tuple(ranking), relative, bool(runner) and not apart, failed, first, tuple(steps))
 
 
-def _step(
-    tests: Mapping[tuple[str, str], tuple[float, float]], relative: Mapping[str, float], family: str, other: str
-) -> Step | None:
+def _step(tests: Tests, relative: Mapping[str, float], family: str, other: str) -> Step | None:
     """That `family` is better than `other`; None when it is not, or when there is nothing to test."""
     lead = relative[other] - relative[family]
     p_1, p_mean = tests.get((family, other), (math.nan, math.nan))

@@ -214,23 +214,30 @@ def test_a_family_that_fails_a_gate_is_no_champion_and_says_why(
 def test_what_is_worse_than_garch_by_more_than_chance_and_more_than_nothing_fails() -> None:
     scores = table({"lstm": 1.00005, "gru": 1.001})
     scores.loc[scores["family"].isin(["lstm", "gru"]), "skill_ewma"] = 0.01
-    assert gates(scores, (0.001, 0.001), "lstm") == ()
-    assert [why.split(" (")[0] for why in gates(scores, (0.001, 0.001), "gru")] == [
+    assert gates(scores, {("garch", "lstm"): (0.001, 0.001)}, "lstm") == ()
+    assert [why.split(" (")[0] for why in gates(scores, {("garch", "gru"): (0.001, 0.001)}, "gru")] == [
         "worse than GARCH(1,1)-t at 1 day",
         "worse than GARCH(1,1)-t over 1 to 5 days",
     ]
-    assert gates(scores, (0.2, 0.2), "gru") == ()
+    assert gates(scores, {("garch", "gru"): (0.2, 0.2)}, "gru") == ()
 
 
 def test_on_few_days_chance_may_leave_the_bands() -> None:
     scores = table({"lstm": 0.98})
     own = (scores["family"] == "lstm") & (scores["horizon"] == 1)
     scores.loc[own, "coverage_80"] = 0.85
-    assert gates(scores, None, "lstm")
+    assert gates(scores, {}, "lstm")
     scores["n"] = 450
-    assert gates(scores, None, "lstm") == ()
+    assert gates(scores, {}, "lstm") == ()
     scores.loc[own, "coverage_80"] = 0.90
-    assert gates(scores, None, "lstm")
+    assert gates(scores, {}, "lstm")
+
+
+def test_on_few_days_ewma_must_be_better_by_more_than_chance() -> None:
+    scores = table({"lstm": 1.002}).assign(n=400)
+    assert gates(scores, {("ewma", "lstm"): (0.3, 0.2)}, "lstm") == ()
+    assert "no better than EWMA" in gates(scores, {("ewma", "lstm"): (0.3, 0.04)}, "lstm")[0]
+    assert "no better than EWMA" in gates(scores.assign(n=4000), {("ewma", "lstm"): (0.3, 0.2)}, "lstm")[0]
 
 
 def test_where_all_fail_there_is_no_champion_and_the_reasons_are_said() -> None:

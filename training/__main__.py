@@ -27,6 +27,7 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "status",
     "clean",
     "forecast",
+    "report",
 )
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 EXAMPLES = """\

@@ -29,11 +29,15 @@ def finish(
 ) -> tuple[int, Published]:
     """Choose among what the tasks left and publish it; the exit code, and what was published.
 
-    Raises IncompleteError when no family is complete; one that lost a task is named and left out.
+    Raises IncompleteError when no family is complete, and NoFamilyPassesError when none passes every gate; a family
+    that lost a task is named and left out.
     """
     members, missing = pipeline.gather(job, results)
     context.note(pipeline.losses(job, members, missing))
     found = pipeline.evaluate(job, members, incumbent(context), stages)
+    if not found.selection.passed:
+        print_evaluation(found, context, as_json=as_json)
+        _ = found.selection.champion  # raises, naming why: nothing is registered or published
     published = _register_and_publish(job, found, pipeline.candidates(job, members), tracking, context, stages)
     context.progress.print(f"in all {stages.total():.1f} s", highlight=False)
     print_evaluation(found, context, as_json=as_json)
@@ -69,5 +73,5 @@ def _register_and_publish(
             found.scores,
             golden_windows(context.store, Champion.load(champion.model)),
             context.now,
-            move_aliases(tracking, [registered[name] for name in ranking]),
+            move_aliases(tracking, [registered[name] for name in found.selection.passed]),
         )

@@ -16,6 +16,7 @@ from training.errors import NamedError, TemporaryError
 
 COMMANDS = (  # each a file of training/commands, in the order of the help
     "run",
+    "demo",
     "evaluate",
     "tasks",
     "task",

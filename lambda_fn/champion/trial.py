@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,26 @@ ARGUMENTS = ("-s", "-B", "-m", "lambda_fn.champion.trial")
 
 def run(data: bytes, golden: Sequence[Golden], table: Table) -> Golden:
     """The forecast of the newest window, `table`, with its inputs. Raises ContractError for whatever else happens."""
-    asked = {
-        "golden": [vars(known) for known in golden],
-        "dates": [day.isoformat() for day in table.dates],
-        "columns": {name: values.tolist() for name, values in table.columns.items()},
-    }
+    found = _tried(
+        data,
+        {
+            "golden": [vars(known) for known in golden],
+            "dates": [day.isoformat() for day in table.dates],
+            "columns": {name: values.tolist() for name, values in table.columns.items()},
+        },
+    )
+    try:
+        return Golden(**found)
+    except TypeError as error:
+        raise ContractError(f"champion: its trial gave no forecast ({error}); export it again") from error
+
+
+def check_loads(data: bytes) -> None:
+    """Whether it loads and forecasts at all; raises ContractError when it does not."""
+    _tried(data, {})
+
+
+def _tried(data: bytes, asked: Mapping[str, Any]) -> dict[str, Any]:
     head = json.dumps(asked).encode()
     with tempfile.TemporaryDirectory() as empty:
         try:
@@ -58,11 +73,11 @@ def _environment() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PATH": os.defpath, **kept, **threads}
 
 
-def _verdict(done: "subprocess.CompletedProcess[bytes]") -> Golden:
+def _verdict(done: "subprocess.CompletedProcess[bytes]") -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(done.stdout)
         if done.returncode == 0 and found.keys() == {"good"}:
-            return Golden(**found["good"])
+            return dict(found["good"])
         if done.returncode == 0 and found.keys() == {"refused"}:
             raise ContractError(str(found["refused"]))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -101,14 +116,18 @@ def main() -> int:
     stream = sys.stdin.buffer
     asked = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))
     data = stream.read()
-    golden = [Golden(**known) for known in asked["golden"]]
-    columns = {name: np.array(values, dtype=np.float64) for name, values in asked["columns"].items()}
-    table = Table([date.fromisoformat(day) for day in asked["dates"]], columns)
+    golden = [Golden(**known) for known in asked.get("golden", ())]
+    columns = {name: np.array(values, dtype=np.float64) for name, values in asked.get("columns", {}).items()}
+    table = Table([date.fromisoformat(day) for day in asked.get("dates", ())], columns)
     out = os.dup(1)
     os.dup2(2, 1)  # nothing but the verdict is written there
     _limit()
     try:
-        verdict: dict[str, Any] = {"good": vars(judging.judge(data, golden, table, judging.processor_time))}
+        if table.dates:
+            verdict: dict[str, Any] = {"good": vars(judging.judge(data, golden, table, judging.processor_time))}
+        else:
+            judging.load(data)
+            verdict = {"good": {}}
     except ContractError as error:
         verdict = {"refused": str(error)}
     except MemoryError:

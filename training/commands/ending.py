@@ -8,6 +8,7 @@ from training.commands.context import Context
 from training.commands.scores import incumbent, plot_skill, print_evaluation
 from training.console import Stages
 from training.export.candidate import Candidate
+from training.publishing import backtest
 from training.publishing.experiment import log_run
 from training.publishing.promotion import Published
 from training.publishing.publish import golden_windows, move_aliases, publish
@@ -16,6 +17,8 @@ from training.runs import pipeline
 from training.runs.pipeline import Evaluation
 from training.runs.plan import Job
 from training.runs.work import Result
+
+GARCH = "random_walk"  # the family that is GARCH(1,1)-t: what official forecasts are compared with
 
 
 def finish(
@@ -74,4 +77,13 @@ def _register_and_publish(
             golden_windows(context.store, Champion.load(champion.model)),
             context.now,
             move_aliases(tracking, [registered[name] for name in found.selection.passed]),
+            {"garch": candidates[GARCH].model} if GARCH in candidates else {},
+            backtest.keep(
+                context.store,
+                job.pair,
+                champion.family,
+                found.forecasts[champion.family],
+                found.baselines,
+                job.prices,
+            ),
         )

@@ -31,11 +31,11 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     if asked.json:
         print_json(body)
     else:
-        _print(context, body)
+        print_forecast(context, body)
     return 0
 
 
-def _print(context: Context, answer: Mapping[str, Any]) -> None:
+def print_forecast(context: Context, answer: Mapping[str, Any]) -> None:
     """An answer of /api/predict, day by day."""
     from rich.table import Table
 

@@ -22,6 +22,7 @@ from training.prices.ranges import usable
 from training.prices.windows import WINDOW
 
 Source = Literal["ecb", "csv"]
+EMBEDDED = "European Central Bank, embedded"  # the origin of a table of the package's rates
 OLD_AFTER = 7  # days without a new embedded rate before the console says so; Easter and Christmas take five
 
 
@@ -51,7 +52,7 @@ def load(
     today: date,
     path: Path | None = None,
     pair: str = DEFAULT_PAIR,
-    fresh: bool = False,
+    fresh: float | None = None,
     columns: Sequence[str] = (),
     min_rows: int = WINDOW,
     reason: str = "one window of the models",
@@ -61,9 +62,9 @@ def load(
 
     `csv` is a user's file at `path`: Date,Close and whatever else it has, in any order, case and common form. `ecb`
     are the European Central Bank's reference rates from 1999, with `close` of the pair and the others as the ECB
-    quotes them (`eurjpy`, ...): the embedded ones, or with `fresh` the current ones from `ecb_url`, or the embedded
-    ones with a note why when those cannot be used. `columns` are the price columns besides close that a model uses;
-    they must be as clean as close. `min_rows` are needed for the `reason`.
+    quotes them (`eurjpy`, ...): the embedded ones, or the current ones from `ecb_url` within `fresh` seconds, or the
+    embedded ones with a note why when those cannot be used. `columns` are the price columns besides close that a model
+    uses; they must be as clean as close. `min_rows` are needed for the `reason`.
 
     Raises PriceError listing all faults at once when the prices cannot be used.
     """
@@ -80,14 +81,14 @@ def load(
     known = ecb.embedded()
     last = max(day for day in known.days if day is not None)
     notes = []
-    if fresh:
+    if fresh is not None:
         try:
-            return table(ecb.quote(ecb.fetch(ecb_url), pair), "European Central Bank, fetched")
+            return table(ecb.quote(ecb.fetch(ecb_url, fresh), pair), "European Central Bank, fetched")
         except PriceError as error:
             notes = [f"warning: using the embedded rates, which end {last}: {error}"]
     elif (age := (today - last).days) > OLD_AFTER:
         notes = [f"the embedded rates end {last}, {age} days ago; --fresh fetches newer ones"]
-    return table(ecb.quote(known, pair), "European Central Bank, embedded", notes)
+    return table(ecb.quote(known, pair), EMBEDDED, notes)
 
 
 def stored(store: Store, pair: str, source: Source, *, today: date, columns: Sequence[str] = ()) -> PriceTable:

@@ -54,9 +54,9 @@ class Ranges:
 
 
 def usable(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The columns that a model may see, and a sentence of what high and low are where there are any."""
+    """The columns that a model may see, and a sentence of what high and low are where rows enough tell."""
     found = recognise(frame)
-    if found is None:
+    if found is None or found.rows < MIN_ROWS:
         return frame, ()
     refused = [column for column in OF_THE_DAY if column in frame.columns] if found.after_the_close else []
     return frame.drop(columns=refused), (found.describe(name),)

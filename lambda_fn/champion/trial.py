@@ -20,7 +20,7 @@ from lambda_fn.prices.table import Table
 
 MEMORY = 256 * 2**20  # bytes beyond what the child has when it has imported what it needs
 CPU_S = 10  # of processor time for the whole trial; a usual one takes 0.3
-WALL_S = 60.0  # a last net: a machine may be busy, and a champion may sleep
+WALL_S = 30.0  # a last net: a machine may be busy, and a champion may sleep
 ARGUMENTS = ("-s", "-B", "-m", "lambda_fn.champion.trial")
 
 

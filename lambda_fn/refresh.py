@@ -21,12 +21,14 @@ from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.outcome import tell
+from lambda_fn.invocation.outcome import tell
+from lambda_fn.invocation.triggers import recognise
+from lambda_fn.record.keeping import after_activation
+from lambda_fn.record.making import Made
 from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
-from lambda_fn.triggers import recognise
 
 NAMESPACE = "EurUsdForecast"
 ATTEMPTS = 5  # an attempt is lost only when another activation won
@@ -86,6 +88,35 @@ def activate(
         if result is not None:
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")
+
+
+class Refreshed(NamedTuple):
+    """What became of the published champion, and of the official forecast."""
+
+    activation: Activation
+    made: Made
+
+    def to_object(self) -> dict[str, Any]:
+        """As JSON types: the activation's fields, and under `forecast` what became of that."""
+        forecast = {"outcome": self.made.outcome, "reason": self.made.reason}
+        return {**self.activation._asdict(), "forecast": forecast}
+
+
+def refresh(
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    environ: Mapping[str, str] = os.environ,
+    request_id: str = "",
+) -> Refreshed:
+    """Activates what was published, as `activate`, and makes the official forecast where it is missing, of another
+    champion or of older prices. A refusal is raised after that, as the active champion goes on."""
+    try:
+        activation = activate(store, settings, now, environ, request_id)
+    except Refused:
+        after_activation(store, settings.pair, now)
+        raise
+    return Refreshed(activation, after_activation(store, settings.pair, now))
 
 
 class Resolved(NamedTuple):
@@ -197,14 +228,18 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         logger.info(result["reason"], extra={"outcome": "ignored"})
         return result
     try:
-        activation = activate(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
+        activation, made = refresh(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
     except Refused:
         _count("ChampionRefused", settings.pair)
         raise  # Lambda logs it
     if activation.outcome == "activated":
         _count("ChampionActivated", settings.pair)
+    if made.outcome != "unchanged":
+        _count("ForecastMade" if made.outcome == "made" else "ForecastRefused", settings.pair)
     logger.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
-    return activation._asdict()
+    log = logger.warning if made.outcome == "refused" else logger.info
+    log(made.reason, extra={"forecast": made.outcome})
+    return Refreshed(activation, made).to_object()
 
 
 def _count(name: str, pair: str) -> None:
@@ -220,13 +255,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         environ = read_dotenv(Path(".env"), os.environ)
         settings = Settings.from_env(environ)
-        result = activate(open_store(settings), settings, datetime.now(UTC), environ)
+        result = refresh(open_store(settings), settings, datetime.now(UTC), environ).to_object()
     except Refused as error:
-        result = Activation("refused", error.generation, str(error))
+        result = Activation("refused", error.generation, str(error))._asdict()
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return tell(result._asdict(), asked.json)
+    return tell(result, asked.json)
 
 
 if __name__ == "__main__":

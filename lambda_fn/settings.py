@@ -37,13 +37,13 @@ VARIABLES = (
     Variable("STORE_DIR", ".", "the folder that is the store with USE_S3=false"),
     Variable("AWS_ENDPOINT_URL_S3", "", "address of another S3 server; empty means AWS"),
     Variable("CHAMPION_MAX_AGE_S", "60", "seconds after which serving looks for a newer champion"),
-    Variable("PRICES_MAX_AGE_S", "300", "seconds after which serving looks for newer prices"),
     Variable(
         "ECB_URL",
         "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip",
         "where the European Central Bank publishes the history of its reference rates",
     ),
     Variable("MLFLOW_SECRET_ARN", "", "secret with the MLflow server's user name and password; empty means none"),
+    Variable("REFUSE_EXPIRED", "false", "true: a forecast all of whose days have begun is answered with 503"),
 )
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
@@ -63,9 +63,9 @@ class Settings:
     store_dir: Path
     s3_endpoint: str | None
     champion_max_age_s: float
-    prices_max_age_s: float
     ecb_url: str
     mlflow_secret_arn: str | None
+    refuse_expired: bool
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -84,9 +84,9 @@ class Settings:
             store_dir=Path(value["STORE_DIR"]),
             s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"]),
             champion_max_age_s=_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
-            prices_max_age_s=_seconds("PRICES_MAX_AGE_S", value["PRICES_MAX_AGE_S"]),
             ecb_url=_url("ECB_URL", value["ECB_URL"]) or DEFAULTS["ECB_URL"],
             mlflow_secret_arn=value["MLFLOW_SECRET_ARN"] or None,
+            refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
         )
 
     @property

@@ -18,7 +18,7 @@ from lambda_fn.champion.refusal import reason_of
 from lambda_fn.champion.standing import find
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.refresh import Activation, Refused, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Missing, Store
 from training.errors import NamedError
@@ -167,6 +167,6 @@ def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int, hi
 
 def _activate(store: Store, settings: Settings, now: datetime) -> Activation:
     try:
-        return activate(store, settings, now)
+        return refresh(store, settings, now).activation
     except Refused as error:
         return Activation("refused", error.generation, str(error))

@@ -1,7 +1,6 @@
 """The champion: prices in, forecast distribution out, whatever is inside its ONNX file."""
 
 import hashlib
-import math
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ from lambda_fn.contract import DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
 
 MAX_RUN_S = 5.0  # a batch of 100 takes 15 ms; the API's callers are answered within ten seconds
-UNLIMITED = math.inf  # for training's own files, thousands of windows at once
 _watchdog = Watchdog()  # one thread a process, which its first run starts
 # onnxruntime has no common base for its errors; the built-in two come from its Python layer.
 _RUN_ERRORS = (

@@ -30,7 +30,7 @@ def fault(quantiles: Array, mean: Array) -> str | None:
     if not ((quantiles > 0).all() and (mean > 0).all()):
         return "has a price that is not above zero"
     if (quantiles[:, :, 1:] < quantiles[:, :, :-1]).any():
-        return "has quantiles that fall from one level to the next"
+        return "has quantiles that fall from one level to the next; export them ascending"
     slack = SLACK * mean
     if ((mean < quantiles[:, :, 0] - slack) | (mean > quantiles[:, :, -1] + slack)).any():
         return "has a mean outside of its outer quantiles"

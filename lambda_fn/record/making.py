@@ -17,7 +17,6 @@ from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.card import champion_summary, model_card
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion, ForecastError
-from lambda_fn.champion.plausible import live_fault
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -89,10 +88,8 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
     )
     check_window(newest, champion.columns, meta.prices, now.date())
-    found = champion.forecast(inputs)
+    found = champion.plausible_forecast(inputs)
     close = table.columns["close"]
-    if fault := live_fault(found.quantiles[0], found.mean[0], meta.levels, inputs["close"][0]):
-        raise ContractError(f"live window: {fault}")
     compared, notes = _benchmarks(store, active, champion, table)
     return Official(
         pair=pair,

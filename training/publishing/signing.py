@@ -91,8 +91,8 @@ def _of_kms(name: str, client: Any) -> tuple[bytes, Sign]:
         return bytes(key.public_bytes_raw()), sign
     except (BotoCoreError, ClientError, ValueError, AttributeError) as error:
         raise SigningError(
-            f"CHAMPION_SIGNING_KEY: KMS gives no Ed25519 key {name} ({error}); check its name and region, and the right "
-            "to kms:GetPublicKey and kms:Sign"
+            f"CHAMPION_SIGNING_KEY: KMS gives no Ed25519 key {name} ({error}); check its name and region, and the "
+            "right to kms:GetPublicKey and kms:Sign"
         ) from error
 
 

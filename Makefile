@@ -22,12 +22,8 @@ help: ## list the targets
 
 setup: $(VENV)/training ## make .venv and install the locked requirements
 
-demo: $(VENV)/training ## train on real prices, publish the champion, forecast, serve on PORT (SERVE=no: stop before serving)
-	$(RUN) -m training run
-	$(RUN) -m training forecast
-ifneq ($(SERVE),no)
-	$(RUN) -m lambda_fn.server --port $(PORT)
-endif
+demo: $(VENV)/training ## serve a forecast on PORT after seconds, then swap in what a whole run chooses (SERVE=no: stop after printing)
+	$(RUN) -m training demo --fresh 5 --port $(if $(filter no,$(SERVE)),0 --stop,$(PORT)) $(ARGS)
 
 test: $(VENV)/dev $(VENV)/aws/installed ## install what the tests need and run them
 	$(BIN)/python -m pytest $(ARGS)
@@ -92,16 +88,26 @@ $(VENV)/bin/python:
 		"(Debian: apt install python3-venv) or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/training: requirements-training.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-training.txt
-	touch $@
+# uv installs several times faster than pip. Its version and hashes are those of the dev lock, and pip fetches it.
+$(BIN)/uv: | $(VENV)/bin/python
+	@echo "installing uv, which installs the rest, with pip"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $(VENV)/uv.txt
 
-$(VENV)/dev: requirements-dev.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-dev.txt
-	touch $@ $(VENV)/training
+# An environment and its lock. Quiet, as uv lists every package otherwise; it still tells errors.
+install = @echo "installing the $$(grep -c '^[a-z0-9].*==' $(2)) packages locked in $(2) into $(1) with uv"; \
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(1)/bin/python --require-hashes -r $(2)
 
-# Without --no-deps pip looks for pins of boto3-stubs with its extras, which uv leaves out; the lock is complete.
-$(VENV)/aws/installed: requirements-aws.txt | $(VENV)/bin/python
+$(VENV)/training: requirements-training.txt | $(BIN)/uv
+	$(call install,$(VENV),$<)
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt | $(BIN)/uv
+	$(call install,$(VENV),$<)
+	@touch $@ $(VENV)/training
+
+# Without --no-deps it looks for pins of boto3-stubs with its extras, which the lock leaves out; the lock is complete.
+$(VENV)/aws/installed: requirements-aws.txt | $(BIN)/uv
 	$(BIN)/python -m venv $(VENV)/aws
-	$(AWS_TOOLS)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements-aws.txt
-	touch $@
+	$(call install,$(VENV)/aws,$<) --no-deps
+	@touch $@

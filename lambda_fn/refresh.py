@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_fn import contract, fields
-from lambda_fn.champion.acceptance import check_champion
+from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
@@ -32,6 +32,7 @@ from lambda_fn.store.objects import Missing, Store, Unavailable
 
 NAMESPACE = "EurUsdForecast"
 ATTEMPTS = 5  # an attempt is lost only when another activation won
+_COUNTED = {"made": "ForecastMade", "refused": "ForecastRefused"}  # metrics by what became of the forecast
 _log = logging.getLogger(__name__)
 
 
@@ -144,16 +145,31 @@ def _promote(store: Store, settings: Settings, found: Resolved, standing: Standi
         _, healed = heal(store, settings.pair, standing, found.data)
         return _unchanged(generation, f"generation {generation} is active", healed)
     data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
-    first = check_champion(data, pointer, settings.pair, store)
+    first = check_champion(data, pointer, settings.pair, store, now.date())
     golden = pointer.golden or (first,)  # a pointer of the old form brings none
     key = contract.serving_key(file.sha256, settings.pair)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
     record = newer.to_json()  # before the first write: what could not be read back is refused
+    _keep_benchmarks(store, newer, data)
     keep_copy(store, newer, settings.pair, data)
     if not store.replace(contract.active_key(settings.pair), record, standing.etag):
         return None
     keep_record(store, newer, settings.pair)
     return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
+
+
+def _keep_benchmarks(store: Store, active: Active, data: bytes) -> None:
+    """Copies what the champion's forecasts are compared with, each checked as a champion is; raises ContractError."""
+    champion, _ = read_metadata(data)
+    for name, file in active.pointer.benchmarks.items():
+        key = contract.serving_key(file.sha256, champion.pair)
+        found = fetch_file(store, file.key, file.sha256)
+        try:
+            check_benchmark(found, champion, champion.pair, store)
+        except ContractError as error:
+            raise ContractError(f"pointer.benchmarks.{name}: {error}") from error
+        if not store.create(key, found):
+            fetch_file(store, key, file.sha256)
 
 
 def _check_generation(generation: int, sha256: str, last: Active | None) -> None:
@@ -234,8 +250,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         raise  # Lambda logs it
     if activation.outcome == "activated":
         _count("ChampionActivated", settings.pair)
-    if made.outcome != "unchanged":
-        _count("ForecastMade" if made.outcome == "made" else "ForecastRefused", settings.pair)
+    if made.outcome in _COUNTED:
+        _count(_COUNTED[made.outcome], settings.pair)
     logger.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
     log = logger.warning if made.outcome == "refused" else logger.info
     log(made.reason, extra={"forecast": made.outcome})

@@ -16,6 +16,7 @@ from training.errors import NamedError, TemporaryError
 
 COMMANDS = (  # each a file of training/commands, in the order of the help
     "run",
+    "demo",
     "evaluate",
     "tasks",
     "task",
@@ -27,6 +28,7 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "status",
     "clean",
     "forecast",
+    "report",
 )
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 EXAMPLES = """\

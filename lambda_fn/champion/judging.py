@@ -64,6 +64,11 @@ def judge(
     )
 
 
+def load(data: bytes) -> None:
+    """Loads it and lets it forecast once; raises ContractError when it cannot."""
+    Champion.load(data)
+
+
 def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
     """The published forecast of the published window, to 1e-6 of the price."""
     if "close" not in golden.inputs:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from lambda_fn.store.objects import Unavailable
 MEMORY = 256 * 2**20  # bytes beyond what the child has when it has imported what it needs
 FIRST_CPU_S = 2  # of processor time to the first forecast, after which the kernel ends it: it counts whole seconds
 CPU_S = 10  # of processor time for the whole trial; a usual one takes 0.3
-WALL_S = 40.0  # a last net, for a busy machine; refresh in Lambda has a minute, in which it must record the refusal
+WALL_S = 30.0  # a last net, for a busy machine; refresh in Lambda has a minute, in which it must record the refusal
 MAX_VERDICT = 32 * 2**20  # bytes; the longest window with the most columns takes 13 MB
 ARGUMENTS = ("-s", "-B", "-m", "lambda_fn.champion.trial")
 
@@ -44,11 +44,26 @@ def run(data: bytes, golden: Sequence[Golden], table: Table) -> Golden:
 
     Raises ContractError for whatever a champion may do, and Unavailable when this machine can start no trial.
     """
-    asked = {
-        "golden": [vars(known) for known in golden],
-        "dates": [day.isoformat() for day in table.dates],
-        "columns": {name: values.tolist() for name, values in table.columns.items()},
-    }
+    found = _tried(
+        data,
+        {
+            "golden": [vars(known) for known in golden],
+            "dates": [day.isoformat() for day in table.dates],
+            "columns": {name: values.tolist() for name, values in table.columns.items()},
+        },
+    )
+    try:
+        return Golden(**found)
+    except TypeError as error:
+        raise ContractError(f"champion: its trial gave no forecast ({error}), and so no verdict") from error
+
+
+def check_loads(data: bytes) -> None:
+    """Whether it loads and forecasts at all; raises as `run`."""
+    _tried(data, {})
+
+
+def _tried(data: bytes, asked: Mapping[str, Any]) -> dict[str, Any]:
     head = json.dumps(asked).encode()
     try:
         ended = _child(len(head).to_bytes(8, "big") + head + data)
@@ -104,7 +119,7 @@ def _environment() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PATH": os.defpath, **kept, **threads}
 
 
-def _verdict(ended: _Ended) -> Golden:
+def _verdict(ended: _Ended) -> dict[str, Any]:
     if ended.late:
         raise ContractError(f"champion: its trial took more than {WALL_S:g} s; make it smaller")
     if ended.code == 1 and not ended.said:  # Python's own: once it has a champion, the child ends otherwise
@@ -112,7 +127,7 @@ def _verdict(ended: _Ended) -> Golden:
     try:
         found: dict[str, Any] = json.loads(ended.said) if ended.code == 0 else {}
         if found.keys() == {"good"}:
-            return Golden(**found["good"])
+            return dict(found["good"])
         if found.keys() == {"refused"}:
             raise ContractError(str(found["refused"]))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -154,15 +169,19 @@ def main() -> int:
     stream = sys.stdin.buffer
     asked = json.loads(stream.read(int.from_bytes(stream.read(8), "big")))
     data = stream.read()
-    golden = [Golden(**known) for known in asked["golden"]]
-    columns = {name: np.array(values, dtype=np.float64) for name, values in asked["columns"].items()}
-    table = Table([date.fromisoformat(day) for day in asked["dates"]], columns)
+    golden = [Golden(**known) for known in asked.get("golden", ())]
+    columns = {name: np.array(values, dtype=np.float64) for name, values in asked.get("columns", {}).items()}
+    table = Table([date.fromisoformat(day) for day in asked.get("dates", ())], columns)
     out = os.dup(1)
     os.dup2(2, 1)  # nothing but the verdict is written there
     allow_all = _limit()
     try:
-        found = judging.judge(data, golden, table, time.process_time, allow_all)
-        verdict: dict[str, Any] = {"good": vars(found)}
+        if table.dates:
+            good = vars(judging.judge(data, golden, table, time.process_time, allow_all))
+        else:
+            judging.load(data)
+            good = {}
+        verdict: dict[str, Any] = {"good": good}
     except ContractError as error:
         verdict = {"refused": str(error)}
     except MemoryError:

@@ -26,8 +26,10 @@ def probability_below(levels: Sequence[float], quantiles: Sequence[float], price
     if right < 0:  # every level has the same price
         return LEAST if low == 0 else 1 - LEAST
     x0, x1 = math.log(quantiles[left]), math.log(quantiles[right])
-    y0, y1 = _logit(levels[left]), _logit(levels[right])
-    return _clipped(y0 + (y1 - y0) * (math.log(price) - x0) / (x1 - x0))
+    slope = (_logit(levels[right]) - _logit(levels[left])) / (x1 - x0)
+    # beyond the levels the line goes on from the outermost, whichever levels share its price
+    start = 0 if low == 0 else len(levels) - 1 if low == len(levels) else left
+    return _clipped(_logit(levels[start]) + slope * (math.log(price) - math.log(quantiles[start])))
 
 
 def price_at(levels: Sequence[float], quantiles: Sequence[float], probability: float) -> float:

@@ -21,6 +21,7 @@ from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.table import Table, parse
+from lambda_fn.prices.window import check_window
 from lambda_fn.record import benchmarks, ledger
 from lambda_fn.record.official import Official, closes_of
 from lambda_fn.store.objects import Missing, Store, Unavailable
@@ -31,7 +32,7 @@ ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
 class Made(NamedTuple):
     """What became of the official forecast: `official` is the newest that can be served, None when there is none."""
 
-    outcome: Literal["made", "unchanged", "refused"]
+    outcome: Literal["made", "unchanged", "refused", "nothing"]
     official: Official | None
     reason: str
 
@@ -48,6 +49,8 @@ def make(store: Store, pair: str, now: datetime) -> Made:
         try:
             new = forecast(store, pair, now)
         except (ContractError, ForecastError, Missing) as error:
+            if isinstance(error, Missing) and error.key == contract.active_key(pair):
+                return Made("nothing", None, "nothing is active yet; run python -m training run")
             return Made("refused", before, str(error))
         if before is not None and not _replaces(new, before):
             ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
@@ -81,9 +84,13 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
     meta = champion.metadata
     table = parse(store.read(contract.price_key(pair, meta.prices)).data)
     inputs = window_inputs(champion, table)
-    found = champion.forecast(inputs)
+    newest = Table(
+        table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
+    )
+    check_window(newest, champion.columns, meta.prices, now.date())
+    found = champion.plausible_forecast(inputs)
     close = table.columns["close"]
-    rows, notes = _benchmarks(store, active, champion, table)
+    compared, notes = _benchmarks(store, active, champion, table)
     return Official(
         pair=pair,
         source=meta.prices,
@@ -94,7 +101,7 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
         levels=meta.levels,
         quantiles=found.quantiles[0].tolist(),
         mean=found.mean[0].tolist(),
-        benchmarks={name: prices.tolist() for name, prices in rows.items()},
+        benchmarks={name: prices.tolist() for name, prices in compared.items()},
         closes=closes_of(table.dates, close.tolist()),
         inputs_sha256=_digest(inputs),
         champion=champion_summary(active, champion),

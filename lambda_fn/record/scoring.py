@@ -108,7 +108,7 @@ def _score(entry: Entry, position: int, outcome: float, note: str) -> Score:
         pinball=round(pinball(levels, quantiles, outcome), LOSS_DIGITS),
         benchmarks=tuple(_benchmark(entry.benchmarks.get(name), position, levels, outcome) for name in BENCHMARKS),
         pit=round(probability_below(levels, quantiles, outcome), PIT_DIGITS),
-        inside=tuple(_inside(levels, quantiles, coverage, outcome) for coverage in INTERVALS),
+        inside=tuple(inside(levels, quantiles, coverage, outcome) for coverage in INTERVALS),
         note=note,
     )
 
@@ -117,7 +117,7 @@ def _benchmark(rows: Rows | None, position: int, levels: Sequence[float], outcom
     return round(pinball(levels, rows[position], outcome), LOSS_DIGITS) if rows else None
 
 
-def _inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, outcome: float) -> bool | None:
+def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, outcome: float) -> bool | None:
     """Whether the central interval held the outcome; None when the forecast has no such interval."""
     tail = (1 - coverage / 100) / 2
     at = [next((i for i, level in enumerate(levels) if abs(level - p) < 1e-9), None) for p in (tail, 1 - tail)]

@@ -292,7 +292,7 @@ PARAMETERS: dict[str, JsonSchema] = {
     "horizon": {
         "name": "horizon",
         "in": "query",
-        "description": "Business days to forecast: 1 to this one. Default: all that the champion has.",
+        "description": "Business days to forecast: 1 to this one. Default: 5, or all of a shorter champion.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
     },

@@ -11,7 +11,7 @@ SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # those of them that the
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--horizon", type=int, help="business days; all unless told")
+    command.add_argument("--horizon", type=int, help="business days; 5 unless told")
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
@@ -31,11 +31,11 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     if asked.json:
         print_json(body)
     else:
-        _print(context, body)
+        print_forecast(context, body)
     return 0
 
 
-def _print(context: Context, answer: Mapping[str, Any]) -> None:
+def print_forecast(context: Context, answer: Mapping[str, Any]) -> None:
     """An answer of /api/predict, day by day."""
     from rich.table import Table
 

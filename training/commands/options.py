@@ -1,15 +1,36 @@
 """The options that several commands have: which prices, which job, which frozen run."""
 
 import argparse
+import math
 from pathlib import Path
+
+from lambda_fn.prices.ecb import TIMEOUT_S
 
 
 def prices(command: argparse.ArgumentParser) -> None:
     """Where the prices are from; the default is the ECB's embedded rates."""
     source = command.add_mutually_exclusive_group()
     source.add_argument("--csv", type=Path, metavar="FILE", help="prices of your own: Date and Close, more if you like")
-    source.add_argument("--fresh", action="store_true", help="fetch the ECB's current rates instead of the embedded")
+    source.add_argument(
+        "--fresh",
+        type=seconds,
+        nargs="?",
+        const=TIMEOUT_S,
+        metavar="S",
+        help=f"fetch the ECB's current rates instead of the embedded, in at most S seconds ({TIMEOUT_S:g})",
+    )
     source.add_argument("--stored", action="store_true", help="the ECB's rates as the store has them")
+
+
+def seconds(text: str) -> float:
+    """A time to wait; raises ArgumentTypeError for what is none."""
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds; give one such as 5") from error
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time to wait; give seconds above 0, such as 5")
+    return number
 
 
 def job(command: argparse.ArgumentParser) -> None:

@@ -18,9 +18,11 @@ from lambda_fn.store.objects import Missing, Store
 from training.prices import ecb
 from training.prices.checks import PriceError, Rows, check
 from training.prices.file import read_file, read_rows
+from training.prices.ranges import usable
 from training.prices.windows import WINDOW
 
 Source = Literal["ecb", "csv"]
+EMBEDDED = "European Central Bank, embedded"  # the origin of a table of the package's rates
 OLD_AFTER = 7  # days without a new embedded rate before the console says so; Easter and Christmas take five
 
 
@@ -50,7 +52,7 @@ def load(
     today: date,
     path: Path | None = None,
     pair: str = DEFAULT_PAIR,
-    fresh: bool = False,
+    fresh: float | None = None,
     columns: Sequence[str] = (),
     min_rows: int = WINDOW,
     reason: str = "one window of the models",
@@ -60,9 +62,9 @@ def load(
 
     `csv` is a user's file at `path`: Date,Close and whatever else it has, in any order, case and common form. `ecb`
     are the European Central Bank's reference rates from 1999, with `close` of the pair and the others as the ECB
-    quotes them (`eurjpy`, ...): the embedded ones, or with `fresh` the current ones from `ecb_url`, or the embedded
-    ones with a note why when those cannot be used. `columns` are the price columns besides close that a model uses;
-    they must be as clean as close. `min_rows` are needed for the `reason`.
+    quotes them (`eurjpy`, ...): the embedded ones, or the current ones from `ecb_url` within `fresh` seconds, or the
+    embedded ones with a note why when those cannot be used. `columns` are the price columns besides close that a model
+    uses; they must be as clean as close. `min_rows` are needed for the `reason`.
 
     Raises PriceError listing all faults at once when the prices cannot be used.
     """
@@ -79,14 +81,14 @@ def load(
     known = ecb.embedded()
     last = max(day for day in known.days if day is not None)
     notes = []
-    if fresh:
+    if fresh is not None:
         try:
-            return table(ecb.quote(ecb.fetch(ecb_url), pair), "European Central Bank, fetched")
+            return table(ecb.quote(ecb.fetch(ecb_url, fresh), pair), "European Central Bank, fetched")
         except PriceError as error:
             notes = [f"warning: using the embedded rates, which end {last}: {error}"]
     elif (age := (today - last).days) > OLD_AFTER:
         notes = [f"the embedded rates end {last}, {age} days ago; --fresh fetches newer ones"]
-    return table(ecb.quote(known, pair), "European Central Bank, embedded", notes)
+    return table(ecb.quote(known, pair), EMBEDDED, notes)
 
 
 def stored(store: Store, pair: str, source: Source, *, today: date, columns: Sequence[str] = ()) -> PriceTable:
@@ -162,13 +164,13 @@ def _table(rows: Rows, source: Source, origin: str, notes: Sequence[str]) -> Pri
     finite = {name: np.where(np.isfinite(prices), prices, np.nan) for name, prices in rows.columns.items()}
     names = ["close", *sorted(name for name in finite if name != "close" and not np.isnan(finite[name]).all())]
     index = pd.DatetimeIndex([rows.days[i] for i in order], name="date").as_unit("us")
-    frame = pd.DataFrame({name: finite[name][order] for name in names}, index=index)
+    frame, told = usable(pd.DataFrame({name: finite[name][order] for name in names}, index=index), rows.name)
     return PriceTable(
         frame=frame,
         source=source,
         sha256=hashlib.sha256(_serialise(frame)).hexdigest(),
         origin=f"{origin} through {index[-1]:%Y-%m-%d}",
-        notes=tuple(notes),
+        notes=(*notes, *told),
     )
 
 

@@ -14,7 +14,7 @@ from tests.support import ecb_server
 from tests.support.ecb_server import Answer, Bank, zipped
 from training.prices import ecb as ecb_rates
 from training.prices.checks import PriceError
-from training.prices.table import PriceTable, load
+from training.prices.table import EMBEDDED, PriceTable, load
 
 TODAY = date(2050, 1, 3)
 NEWEST = date(2049, 12, 31)  # a Friday after everything that a package will embed for a while
@@ -40,7 +40,7 @@ def bank(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
 def test_fresh_rates_are_used(bank: Bank) -> None:
     bank.files["hist.zip"] = zipped(with_a_new_row(embedded_text()))
     embedded = load("ecb", today=TODAY)
-    fresh = load("ecb", today=TODAY, fresh=True, ecb_url=bank.url("hist.zip"))
+    fresh = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"))
     assert fresh.origin == f"European Central Bank, fetched through {NEWEST}"
     assert fresh.notes == ()
     assert len(fresh.frame) == len(embedded.frame) + 1
@@ -79,7 +79,7 @@ def with_a_zero(text: str) -> str:
 )
 def test_bad_file_falls_back_to_the_embedded_one(bank: Bank, ecb: PriceTable, content: bytes, why: str) -> None:
     bank.files["hist.zip"] = content
-    table = load("ecb", today=TODAY, fresh=True, ecb_url=bank.url("hist.zip"))
+    table = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"))
     assert table.sha256 == ecb.sha256
     (note,) = table.notes
     assert note.startswith(f"warning: using the embedded rates, which end {ecb.frame.index[-1].date()}: {bank.url('')}")
@@ -93,7 +93,7 @@ def test_server_error_and_dead_server_fall_back(bank: Bank, ecb: PriceTable) -> 
         (bank.url("missing"), "HTTP Error 500"),
         (f"http://127.0.0.1:{dead.server_port}/hist.zip", "refused"),
     ):
-        table = load("ecb", today=TODAY, fresh=True, ecb_url=url)
+        table = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=url)
         assert table.sha256 == ecb.sha256
         assert why in table.notes[0]
 
@@ -102,6 +102,13 @@ def test_server_error_and_dead_server_fall_back(bank: Bank, ecb: PriceTable) -> 
 def test_slow_server_is_given_up(bank: Bank, path: str) -> None:
     with pytest.raises(PriceError, match=r"cannot be fetched .*(timed out|not complete within 0.3 s)"):
         ecb_rates.fetch(bank.url(path), timeout_s=0.3)
+
+
+def test_the_time_to_wait_is_that_of_the_load(bank: Bank, ecb: PriceTable) -> None:
+    table = load("ecb", today=TODAY, fresh=0.3, ecb_url=bank.url("drip"))
+    assert table.sha256 == ecb.sha256
+    assert table.origin.startswith(EMBEDDED)
+    assert "not complete within 0.3 s" in table.notes[0]
 
 
 def test_plain_http_elsewhere_is_a_price_error() -> None:

@@ -26,7 +26,7 @@ from lambda_fn.store.objects import Unavailable
 MEMORY = 256 * 2**20  # bytes beyond what the child has when it has imported what it needs
 FIRST_CPU_S = 2  # of processor time to the first forecast, after which the kernel ends it: it counts whole seconds
 CPU_S = 10  # of processor time for the whole trial; a usual one takes 0.3
-WALL_S = 40.0  # a last net, for a busy machine; refresh in Lambda has a minute, in which it must record the refusal
+WALL_S = 30.0  # a last net, for a busy machine; refresh in Lambda has a minute, in which it must record the refusal
 MAX_VERDICT = 32 * 2**20  # bytes; the longest window with the most columns takes 13 MB
 ARGUMENTS = ("-s", "-B", "-m", "lambda_fn.champion.trial")
 
@@ -55,7 +55,7 @@ def run(data: bytes, golden: Sequence[Golden], table: Table) -> Golden:
     try:
         return Golden(**found)
     except TypeError as error:
-        raise ContractError(f"champion: its trial gave no verdict ({error}); export it again") from error
+        raise ContractError(f"champion: its trial gave no forecast ({error}), and so no verdict") from error
 
 
 def check_loads(data: bytes) -> None:
@@ -139,10 +139,7 @@ def _verdict(ended: _Ended) -> dict[str, Any]:
 
 _TOO_LONG = f"it took more than {FIRST_CPU_S} s of processor time to its first forecast, or {CPU_S} s in all"
 _BROKEN = f"it took more than {MEMORY // 2**20} MB, or it broke the runtime; make it smaller or export it again"
-_WHY: dict[int, str] = {
-    signal.SIGXCPU: f"{_TOO_LONG}; make it smaller",
-    signal.SIGKILL: f"{_TOO_LONG}, or it was killed; try again",
-}
+_WHY = {signal.SIGXCPU: f"{_TOO_LONG}; make it smaller", signal.SIGKILL: f"{_TOO_LONG}, or it was killed; try again"}
 
 
 def _limit() -> Callable[[], None]:
@@ -179,11 +176,12 @@ def main() -> int:
     os.dup2(2, 1)  # nothing but the verdict is written there
     allow_all = _limit()
     try:
-        verdict: dict[str, Any] = {"good": {}}
         if table.dates:
-            verdict["good"] = vars(judging.judge(data, golden, table, time.process_time, allow_all))
+            good = vars(judging.judge(data, golden, table, time.process_time, allow_all))
         else:
             judging.load(data)
+            good = {}
+        verdict: dict[str, Any] = {"good": good}
     except ContractError as error:
         verdict = {"refused": str(error)}
     except MemoryError:

@@ -6,6 +6,7 @@ Killed between any two of its writes, it heals when it is run again: the ledger 
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.card import champion_summary, model_card
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion, ForecastError
+from lambda_fn.champion.refusal import shortened
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -40,25 +42,42 @@ class Made(NamedTuple):
 def make(store: Store, pair: str, now: datetime) -> Made:
     """Makes the official forecast unless it is there already; safe to repeat and to run at the same time as others.
 
-    What cannot be forecast leaves the last one in place, and the reason names why. Raises Unavailable when the store
-    does not answer.
+    What cannot be forecast leaves the last good one in place, which tells from then on why no newer one could be made.
+    Raises Unavailable when the store does not answer.
     """
-    key = contract.forecast_key(pair)
     for _ in range(ATTEMPTS):
-        before, etag = read(store, pair)
-        try:
-            new = forecast(store, pair, now)
-        except (ContractError, ForecastError, Missing) as error:
-            if isinstance(error, Missing) and error.key == contract.active_key(pair):
-                return Made("nothing", None, "nothing is active yet; run python -m training run")
-            return Made("refused", before, str(error))
-        if before is not None and not _replaces(new, before):
-            ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
-            return Made("unchanged", before, f"the forecast of {before.as_of}, generation {before.generation}, stands")
-        ledger.keep(store, new)
-        if store.replace(key, new.to_json(), etag):
-            return Made("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
+        made = _make(store, pair, now)
+        if made is not None:
+            return made
+    key = contract.forecast_key(pair)
     raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; refresh again")
+
+
+def _make(store: Store, pair: str, now: datetime) -> Made | None:
+    """None when somebody else wrote first."""
+    before, etag = read(store, pair)
+    try:
+        new = forecast(store, pair, now)
+    except (ContractError, ForecastError, Missing) as error:
+        if isinstance(error, Missing) and error.key == contract.active_key(pair):
+            return Made("nothing", None, "nothing is active yet; run python -m training run")
+        told = _tell(store, pair, before, etag, shortened(str(error)))
+        return Made("refused", before, str(error)) if told else None
+    if before is not None and not _replaces(new, before):
+        ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
+        stands = f"the forecast of {before.as_of}, generation {before.generation}, stands"
+        return Made("unchanged", before, stands) if _tell(store, pair, before, etag, None) else None
+    ledger.keep(store, new)
+    if not store.replace(contract.forecast_key(pair), new.to_json(), etag):
+        return None
+    return Made("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
+
+
+def _tell(store: Store, pair: str, official: Official | None, etag: str | None, withheld: str | None) -> bool:
+    """Makes the forecast that stands tell why no newer one could be made; False when somebody else wrote first."""
+    if official is None or official.withheld == withheld:
+        return True
+    return store.replace(contract.forecast_key(pair), replace(official, withheld=withheld).to_json(), etag)
 
 
 def read(store: Store, pair: str) -> tuple[Official | None, str | None]:

@@ -23,7 +23,8 @@ class Official:
 
     `closes` are the last CLOSES closes by date, oldest first, the last one `last_close` of `as_of`. `inputs_sha256`
     is of what was forecast from: another one on the same day is of corrected prices. `champion` and `card` are what
-    answers tell of the champion. `garch` may be missing among the benchmarks, with the reason in `notes`.
+    answers tell of the champion. `garch` may be missing among the benchmarks, with the reason in `notes`. `withheld`
+    says why no newer forecast could be made since, None when that did not happen.
     """
 
     pair: str
@@ -42,6 +43,7 @@ class Official:
     card: dict[str, Any]
     made_at: datetime
     notes: tuple[str, ...] = ()
+    withheld: str | None = None
 
     @property
     def order(self) -> tuple[int, date]:
@@ -75,6 +77,7 @@ class Official:
             card=dict(read.object("card").found),
             made_at=read.moment("made_at"),
             notes=tuple(str(note) for note in read.found.get("notes") or ()),
+            withheld=read.optional("withheld", read.text),
         )
         found.check()
         return found
@@ -109,6 +112,7 @@ class Official:
                 "card": self.card,
                 "made_at": fields.utc_text(self.made_at),
                 **({"notes": self.notes} if self.notes else {}),
+                **({"withheld": self.withheld} if self.withheld else {}),
             }
         )
 

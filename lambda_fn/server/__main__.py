@@ -38,7 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     every = default_every if asked.refresh_every is None else asked.refresh_every
     refresher = Refresher(open_store(settings), settings, every, environ)
     if every:
-        refresher.refresh()
         refresher.start()
     # uvicorn stops gracefully and then raises the signal again: so that this is no failure
     for number in (signal.SIGTERM, signal.SIGINT):

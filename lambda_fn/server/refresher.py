@@ -15,7 +15,8 @@ _log = logging.getLogger("lambda_fn.server")
 
 
 class Refresher(threading.Thread):
-    """Activates what was published, every `every` seconds until `stop`; a failure is logged and tried again."""
+    """Activates what was published, at once and every `every` seconds until `stop`, beside what is served; a failure of
+    any kind is logged and tried again."""
 
     def __init__(self, store: Store, settings: Settings, every: float, environ: Mapping[str, str]) -> None:
         super().__init__(name="refresh", daemon=True)
@@ -24,9 +25,10 @@ class Refresher(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Refreshes until stopped; the first time after `every` seconds."""
-        while not self._stopped.wait(self._every):
+        """Refreshes until stopped, whatever is raised: a thread that ended would be missed by nobody."""
+        while not self._stopped.is_set():
             self.refresh()
+            self._stopped.wait(self._every)
 
     def refresh(self) -> None:
         """Once, now."""
@@ -35,6 +37,10 @@ class Refresher(threading.Thread):
             words = f"{activation.outcome}, {activation.reason}; forecast {made.outcome}, {made.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:
             words = str(error)
+        except Exception as error:  # noqa: BLE001  # the next pointer, or the next try, may be a better one
+            words = f"failed unexpectedly, {type(error).__name__}: {error}"
+            if words != self._said:
+                _log.error("refresh failed", exc_info=error)
         if words != self._said:  # the same every minute would hide what is new
             _log.info("refresh: %s", words)
         self._said = words

@@ -39,18 +39,22 @@ class Age:
         return {"business_days": self.business_days, "state": self.state, "sentence": self.sentence}
 
 
-def freshness(checked: Mapping[str, tuple[float, bool]], age: Age | None = None) -> JsonObject:
+def freshness(
+    checked: Mapping[str, tuple[float, bool]], age: Age | None = None, withheld: str | None = None
+) -> JsonObject:
     """`checked` names each part of the answer with the time of its last check, seconds since 1970, and whether the
-    store failed since.
+    store failed since; `withheld` says why no newer forecast could be made.
 
     Returns:
-        checked_at of the part checked longest ago; stale when the store failed or the forecast is late or expired, and
-        why.
+        checked_at of the part checked longest ago; stale when the store failed, no newer forecast could be made, or
+        the forecast is late or expired, and why.
     """
     failed = [name for name, (_, stale) in checked.items() if stale]
     reasons = []
     if failed:
         reasons.append(f"the store could not be asked for newer {' and '.join(failed)}; the last known are served")
+    if withheld is not None:
+        reasons.append(f"no newer forecast could be made: {withheld}")
     if age is not None and age.state != "fresh":
         reasons.append(age.sentence)
     oldest = datetime.fromtimestamp(min(when for when, _ in checked.values()), UTC)

@@ -61,7 +61,10 @@ _DISTRIBUTION: dict[str, JsonSchema] = {
 }
 _FRESHNESS: dict[str, JsonSchema] = {
     "checked_at": {**_TIME, "description": "when the store was last asked for a newer forecast, champion or record"},
-    "stale": {**_YES_NO, "description": "the store could not be asked since, or the forecast is late or expired"},
+    "stale": {
+        **_YES_NO,
+        "description": "the store could not be asked since, no newer forecast could be made, or it is late or expired",
+    },
     "stale_reason": _MAYBE_TEXT,
 }
 _AGED: dict[str, JsonSchema] = {"age": _ref("Age"), **_FRESHNESS}

@@ -153,8 +153,9 @@ def _newest(found: JsonObject, days: int, kind: str | None = None) -> list[JsonO
     return rows[-days:]
 
 
-def _told(known: Known[Any], age: Age) -> JsonObject:
-    return {"age": age.to_object(), **freshness({"forecasts": (known.checked_at, known.stale)}, age)}
+def _told(known: Known[Held[Official]], age: Age) -> JsonObject:
+    checked, withheld = {"forecasts": (known.checked_at, known.stale)}, known.value.value.withheld
+    return {"age": age.to_object(), **freshness(checked, age, withheld)}
 
 
 def _checked(known: Known[Any]) -> JsonObject:

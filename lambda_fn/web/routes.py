@@ -74,7 +74,7 @@ ROUTES = (
         problems=(
             (400, "The query or the body is wrong; `field` names the place, such as `series[2].close[17]`."),
             (413, f"The body is larger than {MAX_BODY:,} bytes."),
-            _NOTHING,
+            (503, "Nothing can be served yet, or the forecast took too long; ask again after Retry-After seconds."),
         ),
     ),
     Route(

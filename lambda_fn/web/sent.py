@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.champion.card import champion_summary
-from lambda_fn.champion.model import Champion, Forecast, ForecastError
+from lambda_fn.champion.model import Champion, Forecast, ForecastError, TooSlow
 from lambda_fn.contract import Metadata
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
 from lambda_fn.web.age import freshness
 from lambda_fn.web.forecast import JsonObject, forecast_days
-from lambda_fn.web.problem import bad_body
+from lambda_fn.web.problem import Problem, bad_body
 from lambda_fn.web.question import Question, parse_query
 from lambda_fn.web.series import Sent, Series, champion_inputs, parse_body
 
@@ -87,7 +87,9 @@ def _body(read: Callable[[], bytes]) -> bytes:
 def _forecast(champion: Champion, sent: Sent) -> Forecast:
     """Of all series as one batch; when that fails, the first that fails alone is named."""
     try:
-        return champion.forecast(champion_inputs(sent.series, champion))
+        return champion.plausible_forecast(champion_inputs(sent.series, champion))
+    except TooSlow as error:  # of many, each alone would take its time again
+        raise _too_slow(error) from error
     except ForecastError as error:
         if sent.several:
             for i, series in enumerate(sent.series):
@@ -97,6 +99,12 @@ def _forecast(champion: Champion, sent: Sent) -> Forecast:
 
 def _forecast_alone(place: str, series: Series, champion: Champion) -> None:
     try:
-        champion.forecast(champion_inputs([series], champion))
+        champion.plausible_forecast(champion_inputs([series], champion))
+    except TooSlow as error:
+        raise _too_slow(error) from error
     except ForecastError as error:
         raise bad_body(place, str(error), "check the prices") from error
+
+
+def _too_slow(error: TooSlow) -> Problem:
+    return Problem(503, "too_slow", str(error), "send fewer series at once", headers={"Retry-After": "1"})

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lambda_fn import api as api_module
 from lambda_fn.api import App
+from lambda_fn.champion.model import Champion, TooSlow
 from lambda_fn.contract import active_key, forecast_key, price_key, record_key
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.server.gateway import LambdaContext
@@ -257,7 +258,7 @@ def test_any_prices_within_the_rules_are_forecast(fixed_api: LocalApi, prices: l
 
 def test_prices_without_a_finite_forecast_are_refused_by_their_place(tmp_path: Path) -> None:
     api = local_api(tmp_path)
-    api.promote(_breaking_above_2(), 1)
+    api.promote(_breaking_between_2_and_3(), 1)
     high = [2 * price for price in CLOSES]
     assert api.post({"close": CLOSES}).status == 200
     assert api.post({"close": high}).error["field"] == "close"
@@ -265,8 +266,33 @@ def test_prices_without_a_finite_forecast_are_refused_by_their_place(tmp_path: P
     assert (answer.status, answer.error["field"]) == (400, "series[1].close")
 
 
-def _breaking_above_2() -> bytes:
-    """A champion whose mean is not a number when a close is over 2."""
+def test_prices_whose_forecast_is_implausible_are_refused_by_their_place(api: LocalApi) -> None:
+    """The champion is sound; these prices go up so fast that its median is far from the last of them."""
+    calm = {"close": CLOSES}
+    api.promote(foreign.champion_bytes(last=10), 2)
+    api.clock.ahead(100)
+    assert api.post(calm).status == 200
+    rising = {"close": (1.1 * 1.03 ** np.arange(foreign.WINDOW)).tolist()}
+    answer = api.post({"series": [calm, rising]})
+    assert (answer.status, answer.error["field"]) == (400, "series[1].close")
+    assert "from the last close" in answer.error["message"]
+
+
+def test_a_forecast_that_takes_too_long_is_503_and_asked_once(api: LocalApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def stopped(champion: Champion, inputs: Any) -> Any:
+        asked.append(len(inputs["close"]))
+        raise TooSlow("the champion took more than 5 s and was stopped")
+
+    monkeypatch.setattr(Champion, "plausible_forecast", stopped)
+    answer = api.post({"series": [{"close": CLOSES}] * 3})
+    assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, "too_slow", "1")
+    assert asked == [3]
+
+
+def _breaking_between_2_and_3() -> bytes:
+    """A champion whose mean is not a number when a close is between 2 and 3, of which its trial does not ask."""
     import onnx
     from onnx import helper, numpy_helper
 
@@ -275,10 +301,13 @@ def _breaking_above_2() -> bytes:
     mean.output[0] = "plain_mean"
     for node in model.graph.node:
         node.input[:] = ["plain_mean" if name == "mean" else name for name in node.input]
-    model.graph.initializer.append(numpy_helper.from_array(np.array(2.0), "too_much"))
+    for bound in (2.0, 3.0):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(bound), f"bound_{bound:g}"))
     model.graph.node.extend(
         [
-            helper.make_node("Sub", ["too_much", "plain_mean"], ["room"]),
+            helper.make_node("Sub", ["plain_mean", "bound_2"], ["above"]),
+            helper.make_node("Sub", ["plain_mean", "bound_3"], ["below"]),
+            helper.make_node("Mul", ["above", "below"], ["room"]),
             helper.make_node("Sqrt", ["room"], ["root"]),
             helper.make_node("Sub", ["root", "root"], ["nothing_or_nan"]),
             helper.make_node("Add", ["plain_mean", "nothing_or_nan"], ["mean"]),
@@ -340,8 +369,12 @@ def test_the_last_forecast_stands_while_a_new_champions_prices_cannot_be_read(ap
     api.store.delete(price_key("EURUSD", "ecb"))
     assert api.refresh().made.outcome == "refused"
     api.clock.ahead(100)
-    answer = api.get("/api/predict").json
-    assert (answer["champion"]["generation"], answer["stale"]) == (2, False)
+    for path in ("/api/predict", "/health", "/api/champion"):
+        answer = api.get(path).json
+        assert answer["stale"] is True
+        assert "no newer forecast could be made: " in answer["stale_reason"]
+        assert "prices/EURUSD-ecb.csv" in answer["stale_reason"]
+    assert answer["generation"] == 2
 
 
 def test_a_gap_in_the_live_window_makes_no_forecast_and_names_the_date(api: LocalApi) -> None:

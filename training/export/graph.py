@@ -72,7 +72,7 @@ def check(data: bytes, model: Model, known: Known) -> Parity:
     window = windows(prices, model.family.inputs, complete_origins(prices)[-CHECKED:], source=known.source)
     try:
         champion = Champion.load(data)
-        served = champion.forecast(window)
+        served = champion.plausible_forecast(window)
         singles = [champion.forecast(row(window, i)) for i in range(min(SINGLES, len(served.mean)))]
     except (ContractError, ForecastError) as error:
         raise ExportError(f"{model.family.name}: its file cannot be served: {error}") from error

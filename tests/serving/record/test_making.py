@@ -113,6 +113,20 @@ def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, serve
     foreign.put(served, KEY, data)
     made = make(served, PAIR, NOW)
     assert made.outcome == "refused" and words in made.reason
+    told = served.read(contract.forecast_key()).data
+    assert Official.parse(told) == replace(Official.parse(before), withheld=made.reason), "nothing else is changed"
+    make(served, PAIR, NOW)
+    assert served.read(contract.forecast_key()).data == told, "told once"
+
+
+def test_a_forecast_that_stands_tells_why_until_a_newer_one_is_made(served: Store) -> None:
+    good = served.read(KEY).data
+    before = served.read(contract.forecast_key()).data
+    foreign.put(served, KEY, prices_until(date(2026, 11, 4)))
+    make(served, PAIR, NOW)
+    assert "2026-11-04 is in the future" in str(official(served).withheld)
+    foreign.put(served, KEY, good)
+    assert make(served, PAIR, NOW).outcome == "unchanged"
     assert served.read(contract.forecast_key()).data == before
 
 

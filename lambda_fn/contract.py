@@ -84,6 +84,26 @@ def price_key(pair: str, source: str) -> str:
     return f"prices/{pair}-{source}.csv"
 
 
+def forecast_key(pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('serving', pair)}/forecast.json"
+
+
+def record_key(pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('serving', pair)}/record.json"
+
+
+def ledger_key(pair: str, as_of: date) -> str:
+    return f"record/{pair}/{as_of.isoformat()}.json"
+
+
+def scores_key(pair: str) -> str:
+    return f"record/{pair}.csv"
+
+
+def backtest_key(pair: str) -> str:
+    return f"record/{pair}-backtest.csv"
+
+
 @dataclass(frozen=True)
 class Metadata:
     """The champion file's metadata_props; `window` in rows, `horizon` in business days, `prices` the source."""
@@ -158,7 +178,10 @@ class Golden:
 class Pointer:
     """best_model_info.json. In the old form what follows `baseline_metrics` is None or empty.
 
-    `scores` are the rows of the run's score table; `extra` holds the keys that this version does not know.
+    `scores` are the rows of the run's score table; `benchmarks` are champion files that the forecasts are compared with
+    (`garch`), `backtest` is the summary of the family's walk-forward record, `signature` says who published
+    (`champion.signature`); `extra` holds the keys that this version
+    does not know.
     """
 
     model_type: str
@@ -177,6 +200,9 @@ class Pointer:
     created_at: datetime | None = None
     scores: tuple[dict[str, Any], ...] = ()
     golden: tuple[Golden, ...] = ()
+    benchmarks: dict[str, ChampionFile] = field(default_factory=dict)
+    backtest: dict[str, Any] | None = None
+    signature: dict[str, str] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -210,6 +236,9 @@ class Pointer:
             created_at=need("created_at", read.moment),
             scores=tuple(dict(row.found) for row in read.optional("scores", read.objects) or ()),
             golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
+            benchmarks=_benchmarks(read.optional("benchmarks", read.object)),
+            backtest=dict(backtest.found) if (backtest := read.optional("backtest", read.object)) else None,
+            signature=_signature(read.optional("signature", read.object)),
             extra={name: value for name, value in found.items() if name not in _KNOWN_KEYS},
         )
 
@@ -222,6 +251,7 @@ class Pointer:
             "created_at": fields.utc_text(self.created_at) if self.created_at else None,
             "scores": list(self.scores),
             "golden": [vars(golden) for golden in self.golden],
+            "benchmarks": {name: vars(file) for name, file in self.benchmarks.items()},
         }
         extra = known.pop("extra")
         kept = {name: value for name, value in known.items() if value not in (None, {}, [])}
@@ -274,6 +304,14 @@ def _champion_file(read: fields.Reader) -> ChampionFile:
         sha256=read.matching("sha256", fields.SHA256),
         size=read.whole("size", 1, MAX_MODEL_BYTES),
     )
+
+
+def _signature(read: fields.Reader | None) -> dict[str, str] | None:
+    return {name: read.name(name) for name in ("algorithm", "key_id", "value")} if read else None
+
+
+def _benchmarks(read: fields.Reader | None) -> dict[str, ChampionFile]:
+    return {name: _champion_file(read.object(name)) for name in read.found} if read else {}
 
 
 def _golden(read: fields.Reader) -> Golden:

@@ -168,6 +168,9 @@ class Reader:
             raise self._too_many(name, len(value), most)
         return tuple(value)
 
+    def number(self, name: str) -> float:
+        return self._number(name, self._value(name))
+
     def numbers(self, name: str) -> list[float]:
         return [self._number(name, item) for item in self._list(name)]
 

@@ -16,12 +16,14 @@ from lambda_fn import contract
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
-from lambda_fn.outcome import tell
+from lambda_fn.invocation.outcome import tell
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.table import parse_tail
 from lambda_fn.prices.update import SOURCE, offered_table, update
+from lambda_fn.record.keeping import after_prices
+from lambda_fn.record.making import Made
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
@@ -42,6 +44,21 @@ class Ingested(NamedTuple):
     def to_object(self) -> dict[str, Any]:
         """As JSON types."""
         return {**self._asdict(), "last_date": self.last_date.isoformat() if self.last_date else None}
+
+
+class Kept(NamedTuple):
+    """What became of the ECB's file and of the records: `unscored` says why forecasts could not be scored, empty
+    when they could."""
+
+    ingested: Ingested
+    made: Made
+    unscored: str
+
+    def to_object(self) -> dict[str, Any]:
+        """As JSON types: those of the file, and under `forecast` what became of that."""
+        forecast = {"outcome": self.made.outcome, "reason": self.made.reason}
+        more = {"unscored": self.unscored} if self.unscored else {}
+        return {**self.ingested.to_object(), "forecast": forecast, **more}
 
 
 class Refused(Exception):
@@ -86,6 +103,21 @@ def ingest(
     raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; ingest again")
 
 
+def ingest_and_keep(
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    fetch: Callable[[str], bytes] = ecb.download,
+    replace: bool = False,
+    request_id: str = "",
+) -> Kept:
+    """Ingests, as `ingest`, then makes the official forecast and scores those whose outcome is known now. Also where no
+    row is new: what an earlier call was stopped before is made up for."""
+    result = ingest(store, settings, now, fetch, replace, request_id)
+    made, unscored = after_prices(store, settings.pair, now, corrected=result.outcome == "replaced")
+    return Kept(result, made, unscored)
+
+
 def declared_columns(store: Store, pair: str) -> list[str]:
     """The price columns that the active champion takes: those of its golden inputs."""
     active = read_active(store, pair)
@@ -127,20 +159,23 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings = Settings.from_env(os.environ)
     store, now = open_store(settings), datetime.now(UTC)
     try:
-        result = ingest(store, settings, now, request_id=context.aws_request_id)
+        kept = ingest_and_keep(store, settings, now, request_id=context.aws_request_id)
     except (EcbError, Refused) as error:
         _measure(store, settings.pair, now, rows=0, refused=isinstance(error, Refused))
         raise
-    _measure(store, settings.pair, now, result.rows, refused=result.outcome == "refused")
-    answer = result.to_object()
+    result, made, unscored = kept
+    _measure(store, settings.pair, now, result.rows, refused=result.outcome == "refused", made=made)
+    answer = kept.to_object()
     logger = Logger(service="ingest")
     logger.append_keys(request_id=context.aws_request_id)
     log = logger.warning if result.outcome == "refused" else logger.info
     log(result.reason, extra={name: value for name, value in answer.items() if name != "reason"})
+    if made.outcome == "refused" or unscored:
+        logger.warning(unscored or made.reason, extra={"forecast": made.outcome})
     return answer
 
 
-def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool) -> None:
+def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool, made: Made | None = None) -> None:
     """One record for CloudWatch. PriceAgeDays are the ECB's business days that have begun since the last row's, 0
     when today's is there. ChampionAgeDays are days since the champion's activation: they grow when training no longer
     publishes or refresh no longer activates, whatever the reason. An age that is not known is left out."""
@@ -148,6 +183,9 @@ def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool) -
     metrics.add_dimension("pair", pair)
     metrics.add_metric("RowsAppended", MetricUnit.Count, rows)
     metrics.add_metric("PricesRefused", MetricUnit.Count, int(refused))
+    if made is not None:
+        metrics.add_metric("ForecastMade", MetricUnit.Count, int(made.outcome == "made"))
+        metrics.add_metric("ForecastRefused", MetricUnit.Count, int(made.outcome == "refused"))
     last, active = last_date(store, pair), read_active(store, pair)
     if last is not None:
         age_days = business_days_since(last, now.astimezone(UTC).date(), SOURCE)
@@ -166,13 +204,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         settings = Settings.from_env(read_dotenv(Path(".env"), os.environ))
-        result = ingest(open_store(settings), settings, datetime.now(UTC), replace=asked.replace)
+        kept = ingest_and_keep(open_store(settings), settings, datetime.now(UTC), replace=asked.replace)
+        result = kept.to_object()
     except Refused as error:
-        result = error.result
+        result = error.result.to_object()
     except (SettingsError, EcbError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return tell(result.to_object(), asked.json)
+    return tell(result, asked.json)
 
 
 if __name__ == "__main__":

@@ -15,21 +15,25 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_fn import contract, fields
-from lambda_fn.champion.acceptance import check_champion
+from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
+from lambda_fn.champion.signature import verify
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.outcome import tell
+from lambda_fn.invocation.outcome import tell
+from lambda_fn.invocation.triggers import recognise
+from lambda_fn.record.keeping import after_activation
+from lambda_fn.record.making import Made
 from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
-from lambda_fn.triggers import recognise
 
 NAMESPACE = "EurUsdForecast"
 ATTEMPTS = 5  # an attempt is lost only when another activation won
+_COUNTED = {"made": "ForecastMade", "refused": "ForecastRefused"}  # metrics by what became of the forecast
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +73,9 @@ def activate(
         refused, data = settings.model_info_key.encode(), None  # what a refusal is recorded under
         try:
             refused = published = store.read(settings.model_info_key).data
-            found = resolve(Pointer.parse(published), settings, environ, now)
+            pointer = Pointer.parse(published)
+            verify(pointer, settings.champion_public_keys)
+            found = resolve(pointer, settings, environ, now)
             data = found.data
             if data is not None:
                 # an alias moves: each champion that the pointer means counts
@@ -86,6 +92,35 @@ def activate(
         if result is not None:
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")
+
+
+class Refreshed(NamedTuple):
+    """What became of the published champion, and of the official forecast."""
+
+    activation: Activation
+    made: Made
+
+    def to_object(self) -> dict[str, Any]:
+        """As JSON types: the activation's fields, and under `forecast` what became of that."""
+        forecast = {"outcome": self.made.outcome, "reason": self.made.reason}
+        return {**self.activation._asdict(), "forecast": forecast}
+
+
+def refresh(
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    environ: Mapping[str, str] = os.environ,
+    request_id: str = "",
+) -> Refreshed:
+    """Activates what was published, as `activate`, and makes the official forecast where it is missing, of another
+    champion or of older prices. A refusal is raised after that, as the active champion goes on."""
+    try:
+        activation = activate(store, settings, now, environ, request_id)
+    except Refused:
+        after_activation(store, settings.pair, now)
+        raise
+    return Refreshed(activation, after_activation(store, settings.pair, now))
 
 
 class Resolved(NamedTuple):
@@ -113,16 +148,31 @@ def _promote(store: Store, settings: Settings, found: Resolved, standing: Standi
         _, healed = heal(store, settings.pair, standing, found.data)
         return _unchanged(generation, f"generation {generation} is active", healed)
     data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
-    first = check_champion(data, pointer, settings.pair, store)
+    first = check_champion(data, pointer, settings.pair, store, now.date())
     golden = pointer.golden or (first,)  # a pointer of the old form brings none
     key = contract.serving_key(file.sha256, settings.pair)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
     record = newer.to_json()  # before the first write: what could not be read back is refused
+    _keep_benchmarks(store, newer, data)
     keep_copy(store, newer, settings.pair, data)
     if not store.replace(contract.active_key(settings.pair), record, standing.etag):
         return None
     keep_record(store, newer, settings.pair)
     return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
+
+
+def _keep_benchmarks(store: Store, active: Active, data: bytes) -> None:
+    """Copies what the champion's forecasts are compared with, each checked as a champion is; raises ContractError."""
+    champion, _ = read_metadata(data)
+    for name, file in active.pointer.benchmarks.items():
+        key = contract.serving_key(file.sha256, champion.pair)
+        found = fetch_file(store, file.key, file.sha256)
+        try:
+            check_benchmark(found, champion, champion.pair, store)
+        except ContractError as error:
+            raise ContractError(f"pointer.benchmarks.{name}: {error}") from error
+        if not store.create(key, found):
+            fetch_file(store, key, file.sha256)
 
 
 def _check_generation(generation: int, sha256: str, last: Active | None) -> None:
@@ -197,14 +247,18 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         logger.info(result["reason"], extra={"outcome": "ignored"})
         return result
     try:
-        activation = activate(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
+        activation, made = refresh(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
     except Refused:
         _count("ChampionRefused", settings.pair)
         raise  # Lambda logs it
     if activation.outcome == "activated":
         _count("ChampionActivated", settings.pair)
+    if made.outcome in _COUNTED:
+        _count(_COUNTED[made.outcome], settings.pair)
     logger.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
-    return activation._asdict()
+    log = logger.warning if made.outcome == "refused" else logger.info
+    log(made.reason, extra={"forecast": made.outcome})
+    return Refreshed(activation, made).to_object()
 
 
 def _count(name: str, pair: str) -> None:
@@ -220,13 +274,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         environ = read_dotenv(Path(".env"), os.environ)
         settings = Settings.from_env(environ)
-        result = activate(open_store(settings), settings, datetime.now(UTC), environ)
+        result = refresh(open_store(settings), settings, datetime.now(UTC), environ).to_object()
     except Refused as error:
-        result = Activation("refused", error.generation, str(error))
+        result = Activation("refused", error.generation, str(error))._asdict()
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return tell(result._asdict(), asked.json)
+    return tell(result, asked.json)
 
 
 if __name__ == "__main__":

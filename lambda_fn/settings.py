@@ -1,9 +1,10 @@
 """The environment's variables as one frozen object, read at the entry point and passed down."""
 
+import base64
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,16 +38,27 @@ VARIABLES = (
     Variable("STORE_DIR", ".", "the folder that is the store with USE_S3=false"),
     Variable("AWS_ENDPOINT_URL_S3", "", "address of another S3 server; empty means AWS"),
     Variable("CHAMPION_MAX_AGE_S", "60", "seconds after which serving looks for a newer champion"),
-    Variable("PRICES_MAX_AGE_S", "300", "seconds after which serving looks for newer prices"),
     Variable(
         "ECB_URL",
         "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip",
         "where the European Central Bank publishes the history of its reference rates",
     ),
     Variable("MLFLOW_SECRET_ARN", "", "secret with the MLflow server's user name and password; empty means none"),
+    Variable(
+        "CHAMPION_PUBLIC_KEYS",
+        "",
+        "keys of which one must have signed a champion, base64 and separated by commas; empty asks for no signature",
+    ),
+    Variable(
+        "CHAMPION_SIGNING_KEY",
+        "",
+        "key that training signs with: base64, a file that holds it, or awskms:<key id>; empty signs nothing",
+    ),
+    Variable("REFUSE_EXPIRED", "false", "true: a forecast all of whose days have begun is answered with 503"),
 )
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
+PUBLIC_KEY_BYTES = 32  # of Ed25519
 _PAIR = re.compile("[A-Z]{6}")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -63,9 +75,11 @@ class Settings:
     store_dir: Path
     s3_endpoint: str | None
     champion_max_age_s: float
-    prices_max_age_s: float
     ecb_url: str
     mlflow_secret_arn: str | None
+    champion_public_keys: tuple[bytes, ...]
+    champion_signing_key: str | None = field(repr=False)
+    refuse_expired: bool
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -84,9 +98,11 @@ class Settings:
             store_dir=Path(value["STORE_DIR"]),
             s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"]),
             champion_max_age_s=_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
-            prices_max_age_s=_seconds("PRICES_MAX_AGE_S", value["PRICES_MAX_AGE_S"]),
             ecb_url=_url("ECB_URL", value["ECB_URL"]) or DEFAULTS["ECB_URL"],
             mlflow_secret_arn=value["MLFLOW_SECRET_ARN"] or None,
+            champion_public_keys=_public_keys("CHAMPION_PUBLIC_KEYS", value["CHAMPION_PUBLIC_KEYS"]),
+            champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
+            refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
         )
 
     @property
@@ -118,6 +134,19 @@ def _seconds(name: str, text: str) -> float:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise SettingsError(f"{name}: {text!r} is no age; set it to zero or more seconds, such as 60")
     return seconds
+
+
+def _public_keys(name: str, text: str) -> tuple[bytes, ...]:
+    keys = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            key = base64.b64decode(part, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != PUBLIC_KEY_BYTES:
+            raise SettingsError(f"{name}: {part[:60]!r} is no public key; set base64 of its {PUBLIC_KEY_BYTES} bytes")
+        keys.append(key)
+    return tuple(keys)
 
 
 def _key(name: str, text: str) -> str:

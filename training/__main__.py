@@ -25,9 +25,11 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "prices",
     "publish",
     "rollback",
+    "keys",
     "status",
     "clean",
     "forecast",
+    "report",
 )
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 EXAMPLES = """\

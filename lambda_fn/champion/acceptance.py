@@ -5,6 +5,7 @@ runtime, and `trial` runs it in a child with limits.
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from lambda_fn.champion import trial
@@ -12,10 +13,11 @@ from lambda_fn.champion.onnx_file import describe
 from lambda_fn.contract import DATE, TARGET_DATE, Golden, Metadata, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import read_table
+from lambda_fn.prices.window import check_window
 from lambda_fn.store.objects import Missing, Store
 
 
-def check_champion(data: bytes, pointer: Pointer, pair: str, store: Store) -> Golden:
+def check_champion(data: bytes, pointer: Pointer, pair: str, store: Store, today: date) -> Golden:
     """Tries the file out; raises ContractError naming the first check that it does not pass, and Unavailable.
 
     Returns the forecast of the newest window, with its inputs.
@@ -26,6 +28,7 @@ def check_champion(data: bytes, pointer: Pointer, pair: str, store: Store) -> Go
         table = read_table(store, pair, metadata.prices, metadata.window, columns)
     except Missing as error:
         raise ContractError(f"{error}; put the {metadata.prices} prices there first") from error
+    check_window(table, columns, metadata.prices, today)
     return trial.run(data, pointer.golden, table)
 
 

@@ -1,8 +1,7 @@
 """What a champion is asked in its trial: its golden forecasts, the newest window, and batches of made-up prices."""
 
 import math
-import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 
 from lambda_fn.champion.inputs import days_since_1970, window_inputs
 from lambda_fn.champion.model import Champion, Forecast, ForecastError
-from lambda_fn.champion.plausible import live_fault
 from lambda_fn.contract import DATE, TARGET_DATE, Golden
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -23,11 +21,19 @@ MAX_CPU_S = 1.0  # to load it and to make its first forecast
 BATCHES = (1, 2, 100)
 SCALES = (0.01, 1.0, 150.0)  # prices of any pair in its usual quotation
 STARTS = (date(1999, 1, 4), date(2016, 2, 29), date(2040, 12, 24))  # of made-up windows: the past, a leap day, ahead
+DAYS_AHEAD = 60  # business days, a quarter, on which the newest window's forecast must be plausible, too
+Inputs = Mapping[str, NDArray[Any]]
 
 
-def judge(data: bytes, golden: Sequence[Golden], table: Table, cpu: Callable[[], float]) -> Golden:
+def judge(
+    data: bytes,
+    golden: Sequence[Golden],
+    table: Table,
+    cpu: Callable[[], float],
+    at_first_forecast: Callable[[], None] = lambda: None,
+) -> Golden:
     """Raises ContractError for the first fault; gives the forecast of the newest window. `cpu` is the processor time
-    of this process in seconds."""
+    of this process in seconds; `at_first_forecast` is called when that is made."""
     began = cpu()
     champion = Champion.load(data)
     loaded = cpu()
@@ -35,20 +41,22 @@ def judge(data: bytes, golden: Sequence[Golden], table: Table, cpu: Callable[[],
         _check_golden(champion, known, f"golden[{number}]")
     asked = cpu()
     inputs = window_inputs(champion, table)
-    forecast = _forecast(champion, inputs, "live window")
+    forecast = _plausible(champion, inputs, "live window")
     took = loaded - began + cpu() - asked
     if took > MAX_CPU_S:
         raise ContractError(
             f"champion: loading it and its first forecast took {took:.1f} s of processor time, at most {MAX_CPU_S:g} s "
             "is allowed; make it smaller"
         )
-    close = inputs["close"][0]
-    if fault := live_fault(forecast.quantiles[0], forecast.mean[0], champion.metadata.levels, close):
-        raise ContractError(f"live window: {fault}")
-    _check_tomorrow(champion, inputs)
-    for scale in SCALES:
-        for start in STARTS:
-            _check_batches(champion, scale, start)
+    at_first_forecast()
+    _check_days_ahead(champion, inputs, table.dates[-champion.metadata.window :])
+    own = float(inputs["close"][0, -1])
+    for start in STARTS:
+        for scale in SCALES:
+            _check_batches(
+                champion, _made_up(champion, scale, start), f"made-up prices of about {scale:g} from {start}"
+            )
+        _plausible(champion, _made_up(champion, own, start), f"made-up prices of about {own:g} from {start}")
     return Golden(
         {name: values[0].tolist() for name, values in inputs.items()},
         forecast.quantiles[0].tolist(),
@@ -56,10 +64,9 @@ def judge(data: bytes, golden: Sequence[Golden], table: Table, cpu: Callable[[],
     )
 
 
-def processor_time() -> float:
-    """Seconds that this process has used."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+def load(data: bytes) -> None:
+    """Loads it and lets it forecast once; raises ContractError when it cannot."""
+    Champion.load(data)
 
 
 def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
@@ -70,7 +77,7 @@ def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
         inputs = {name: _as_input(name, values) for name, values in golden.inputs.items()}
     except (OverflowError, ValueError) as error:
         raise ContractError(f"{where}.inputs: {error}; publish the champion again") from error
-    forecast = _forecast(champion, inputs, where)
+    forecast = _forecast(champion.forecast, inputs, where)
     last = golden.inputs["close"][-1]
     for name, found, wanted in (
         ("quantiles", forecast.quantiles[0], np.array(golden.quantiles)),
@@ -86,52 +93,71 @@ def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
             )
 
 
-def _check_tomorrow(champion: Champion, inputs: dict[str, NDArray[Any]]) -> None:
-    """The newest window as if its days were each of the next business weeks': no date may turn the forecast bad."""
+def _check_days_ahead(champion: Champion, inputs: Inputs, dates: Sequence[date]) -> None:
+    """The newest prices as if they were of each business day to come: no date may turn the forecast bad."""
     if not (champion.wants_date or champion.wants_target_date):
         return
-    close, levels = inputs["close"][0], champion.metadata.levels
-    for later in range(1, 31):
-        moved = {name: values + later if name in (DATE, TARGET_DATE) else values for name, values in inputs.items()}
-        forecast = _forecast(champion, moved, f"live window, {later} days later")
-        if fault := live_fault(forecast.quantiles[0], forecast.mean[0], levels, close):
-            raise ContractError(f"live window, {later} days later: {fault}")
+    meta = champion.metadata
+    days = [*dates, *next_business_days(dates[-1], DAYS_AHEAD + meta.horizon, meta.prices)]
+    for later in range(1, DAYS_AHEAD + 1):
+        moved = dict(inputs)
+        if champion.wants_date:
+            moved[DATE] = days_since_1970(days[later : later + meta.window])[None]
+        if champion.wants_target_date:
+            moved[TARGET_DATE] = days_since_1970(days[later + meta.window :][: meta.horizon])[None]
+        _plausible(champion, moved, f"live window, {later} business days later")
 
 
-def _check_batches(champion: Champion, scale: float, start: date) -> None:
-    """Batches of made-up prices: the same when asked again, and one by one as all at once."""
-    where = f"made-up prices of about {scale:g} from {start}"
-    inputs = _made_up(champion, max(BATCHES), scale, start)
-    whole = _forecast(champion, inputs, where)
-    again = _forecast(champion, inputs, where)
-    if not (np.array_equal(whole.quantiles, again.quantiles) and np.array_equal(whole.mean, again.mean)):
-        raise ContractError(f"{where}: the same prices gave two forecasts; a champion must not draw random numbers")
+def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
+    """The same when asked again, and a few of them alone as all at once. No forecast at all of prices so far from the
+    pair's is an answer, too: a caller that sends such is told."""
+    try:
+        champion.forecast(inputs)
+    except ForecastError:
+        return
+    whole = _twice(champion, inputs, where)
     for batch in BATCHES[:-1]:
-        part = _forecast(champion, {name: values[:batch] for name, values in inputs.items()}, where)
-        apart = float(np.abs(part.quantiles / whole.quantiles[:batch] - 1).max())
+        part = _twice(champion, {name: values[-batch:] for name, values in inputs.items()}, where)
+        apart = max(
+            float(np.abs(some / all_of_them[-batch:] - 1).max()) for some, all_of_them in zip(part, whole, strict=True)
+        )
         if not apart <= BATCH_TOLERANCE:
-            raise ContractError(f"{where}: {batch} at once differ by {apart:.1e} from 100 at once; export it again")
+            raise ContractError(
+                f"{where}: {batch} at once differ by {apart:.1e} from {max(BATCHES)} at once; export it again"
+            )
 
 
-def _made_up(champion: Champion, batch: int, scale: float, start: date) -> dict[str, NDArray[Any]]:
-    """Random walks of half a percent a day, each column about `scale`."""
-    meta, rng = champion.metadata, np.random.default_rng(20_000)
+def _twice(champion: Champion, inputs: Inputs, where: str) -> Forecast:
+    first, again = (_forecast(champion.forecast, inputs, where) for _ in range(2))
+    if not all(np.array_equal(one, other) for one, other in zip(first, again, strict=True)):
+        raise ContractError(f"{where}: the same prices gave two forecasts; a champion must not draw random numbers")
+    return first
+
+
+def _made_up(champion: Champion, scale: float, start: date) -> Inputs:
+    """Random walks on business days, of half a percent a day or, where the window is long, less."""
+    meta, batch = champion.metadata, max(BATCHES)
+    rng = np.random.default_rng(20_000)
     inputs: dict[str, NDArray[Any]] = {}
     for name in champion.columns:
         steps = 0.005 * rng.standard_normal((batch, meta.window)).clip(-3, 3)
         inputs[name] = scale * np.exp(steps.cumsum(axis=1) / math.sqrt(max(meta.window / 250, 1)))
-    days = [start + timedelta(days=i) for i in range(meta.window)]
-    if champion.wants_date:
-        inputs[DATE] = np.tile(days_since_1970(days), (batch, 1))
-    if champion.wants_target_date:
-        targets = next_business_days(days[-1], meta.horizon, meta.prices)
-        inputs[TARGET_DATE] = np.tile(days_since_1970(targets), (batch, 1))
+    if champion.wants_date or champion.wants_target_date:
+        days = days_since_1970(next_business_days(start - timedelta(days=1), meta.window + meta.horizon, meta.prices))
+        if champion.wants_date:
+            inputs[DATE] = np.tile(days[: meta.window], (batch, 1))
+        if champion.wants_target_date:
+            inputs[TARGET_DATE] = np.tile(days[meta.window :], (batch, 1))
     return inputs
 
 
-def _forecast(champion: Champion, inputs: dict[str, NDArray[Any]], where: str) -> Forecast:
+def _plausible(champion: Champion, inputs: Inputs, where: str) -> Forecast:
+    return _forecast(champion.plausible_forecast, inputs, where)
+
+
+def _forecast(make: Callable[[Inputs], Forecast], inputs: Inputs, where: str) -> Forecast:
     try:
-        return champion.forecast(inputs)
+        return make(inputs)
     except ForecastError as error:
         raise ContractError(f"{where}: {error}") from error
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lambda_fn.champion.onnx_file import check_allowed
-from lambda_fn.champion.plausible import fault
+from lambda_fn.champion.plausible import fault, fault_for
 from lambda_fn.champion.watchdog import Watchdog
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
@@ -36,6 +36,10 @@ class ForecastError(Exception):
     """The champion gave no forecast for these inputs; the message says which and why."""
 
 
+class TooSlow(ForecastError):
+    """The run was ended because it took too long."""
+
+
 class Forecast(NamedTuple):
     """Prices, float64: quantiles [batch, horizon, levels], non-decreasing over levels; mean [batch, horizon]."""
 
@@ -46,7 +50,7 @@ class Forecast(NamedTuple):
 class Champion:
     """One loaded champion file. `columns` are the price columns that it wants, `close` first."""
 
-    def __init__(self, session: ort.InferenceSession, metadata: Metadata, sha256: str) -> None:
+    def __init__(self, session: ort.InferenceSession, metadata: Metadata, sha256: str, max_run_s: float) -> None:
         names = [node.name for node in session.get_inputs()]
         self.metadata = metadata
         self.sha256 = sha256
@@ -54,10 +58,12 @@ class Champion:
         self.wants_date = DATE in names
         self.wants_target_date = TARGET_DATE in names
         self._session = session
+        self._max_run_s = max_run_s
 
     @classmethod
-    def load(cls, data: bytes) -> "Champion":
-        """Checks the file, makes a session of one thread and runs it once on made-up prices.
+    def load(cls, data: bytes, max_run_s: float = MAX_RUN_S) -> "Champion":
+        """Checks the file, makes a session of one thread and runs it once on made-up prices. No run of it will take
+        longer than `max_run_s`.
 
         Raises ContractError for anything that the contract does not allow.
         """
@@ -73,7 +79,7 @@ class Champion:
             raise ContractError(f"champion: onnxruntime cannot load it: {_first_line(error)}") from error
         metadata = Metadata.parse(props)
         _check_signature(inputs, outputs, metadata)
-        champion = cls(session, metadata, hashlib.sha256(data).hexdigest())
+        champion = cls(session, metadata, hashlib.sha256(data).hexdigest(), max_run_s)
         champion._try_out()
         return champion
 
@@ -81,24 +87,33 @@ class Champion:
         """Of a batch: each price column float64 [batch, window], oldest first, and `date` int64 [batch, window]
         and `target_date` int64 [batch, horizon] in days since 1970-01-01 where the champion wants them.
 
-        Raises ForecastError when an input is missing or misshapen, when it takes more than MAX_RUN_S, or when the
-        forecast is none that could be (`plausible.fault`).
+        Raises ForecastError when an input is missing or misshapen, or when the forecast is none that could be
+        (`plausible.fault`), and TooSlow.
         """
         forecast = self._run(inputs)
         if found := fault(forecast.quantiles, forecast.mean):
             raise ForecastError(f"the champion's forecast for these prices {found}; check the prices")
         return forecast
 
+    def plausible_forecast(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
+        """As `forecast`, and one that may be served: ForecastError, too, when it does not suit these closes
+        (`plausible.fault_for`)."""
+        forecast = self._run(inputs)
+        if found := fault_for(forecast.quantiles, forecast.mean, self.metadata.levels, inputs["close"]):
+            raise ForecastError(f"{found}; check the prices, or publish another champion")
+        return forecast
+
     def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
         options = ort.RunOptions()
-        # memory that a large batch took is given back, or it would stay for ever
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        if any(len(values) > 1 for values in inputs.values()):
+            # memory that a batch took is given back, or it would stay for ever; one window pays nothing for that
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            with _watchdog.over(options, MAX_RUN_S):
+            with _watchdog.over(options, self._max_run_s):
                 quantiles, mean = self._session.run(["quantiles", "mean"], dict(inputs), options)
         except _RUN_ERRORS as error:
             if options.terminate:
-                raise ForecastError(f"the champion took more than {MAX_RUN_S:g} s; send less at once") from error
+                raise TooSlow(f"the champion took more than {self._max_run_s:g} s and was stopped") from error
             raise ForecastError(f"the champion cannot run on these inputs: {_first_line(error)}") from error
         return Forecast(np.asarray(quantiles), np.asarray(mean))
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from lambda_fn import contract
+from lambda_fn.champion import trial
 from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.contract import ChampionFile, Pointer
 from lambda_fn.fields import ContractError
@@ -40,6 +41,7 @@ def complete(pointer: Pointer, settings: Settings, environ: Mapping[str, str], n
         raise NoModel(version, f"its sha256 is {sha256}, its tag says {version.sha256}: the file was changed")
     try:
         metadata, _ = read_metadata(data)
+        trial.check_loads(data)
     except ContractError as error:
         raise NoModel(version, str(error)) from error
     same = pointer.model_version == version.number  # an alias may have moved since the pointer was written

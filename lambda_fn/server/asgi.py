@@ -10,8 +10,8 @@ from typing import Any
 from lambda_fn.api import handler
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
 from lambda_fn.settings import read_dotenv
+from lambda_fn.web.answer import NO_STORE
 from lambda_fn.web.problem import MAX_BODY, Problem, too_large
-from lambda_fn.web.routes import NO_STORE
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,7 +20,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 # A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
 # client before it sees the answer.
 MAX_READ = 16 * MAX_BODY
-_LIKE_THE_HANDLER = [(name.lower(), value) for name, value in NO_STORE.items()]
+_LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 
 
 class Gateway:

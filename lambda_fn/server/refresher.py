@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Refused, activate
+from lambda_fn.refresh import Refused, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
@@ -31,8 +31,8 @@ class Refresher(threading.Thread):
     def refresh(self) -> None:
         """Once, now."""
         try:
-            result = activate(self._store, self._settings, datetime.now(UTC), self._environ)
-            words = f"{result.outcome}, {result.reason}"
+            activation, made = refresh(self._store, self._settings, datetime.now(UTC), self._environ)
+            words = f"{activation.outcome}, {activation.reason}; forecast {made.outcome}, {made.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:
             words = str(error)
         if words != self._said:  # the same every minute would hide what is new

@@ -1,11 +1,36 @@
-"""What the operations read of API Gateway's event."""
+"""What the operations read of API Gateway's event, payload 2.0."""
 
 import base64
 from collections.abc import Mapping
 from typing import Any
 
+Event = Mapping[str, Any]
 
-def body_of(event: Mapping[str, Any]) -> bytes:
+
+def method_of(event: Event) -> str:
+    """The HTTP method, in capitals."""
+    return str(event["requestContext"]["http"]["method"]).upper()
+
+
+def path_of(event: Event) -> str:
+    """The path without the stage that API Gateway puts before it."""
+    stage = event["requestContext"].get("stage", "$default")
+    path = str(event["rawPath"])
+    return path.removeprefix(f"/{stage}") or "/" if stage != "$default" and path.startswith(f"/{stage}/") else path
+
+
+def query_of(event: Event) -> Mapping[str, str]:
+    """The query's parameters; values of a repeated one joined by commas."""
+    return event.get("queryStringParameters") or {}
+
+
+def validator_of(event: Event) -> str | None:
+    """If-None-Match; header names are in lower case there."""
+    found: str | None = (event.get("headers") or {}).get("if-none-match")
+    return found
+
+
+def body_of(event: Event) -> bytes:
     """The request's body; raises ValueError when it is not the base64 that it claims to be."""
     text = event.get("body") or ""
     return base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()

@@ -47,8 +47,10 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _answer(route: Route) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": _ref(route.answer)}
-    if route.answer.startswith("Prediction"):
+    if route.answer == "Official":
         content["example"] = ANSWER_EXAMPLE
+    if route.answer.startswith("Prediction"):
+        content["example"] = {name: value for name, value in ANSWER_EXAMPLE.items() if name not in ("made_at", "age")}
     return {"description": route.summary, "content": {"application/json": content}}
 
 

@@ -47,6 +47,12 @@ ANSWER_EXAMPLE: dict[str, Any] = {
         "activated_at": "2026-10-30T16:10:00Z",
     },
     "prices": "ecb",
+    "made_at": "2026-10-30T16:10:02Z",
+    "age": {
+        "business_days": 0,
+        "state": "fresh",
+        "sentence": "the forecast is from the close of 2026-10-30, 0 business days ago, the newest",
+    },
     "checked_at": "2026-10-30T16:11:00Z",
     "stale": False,
     "stale_reason": None,

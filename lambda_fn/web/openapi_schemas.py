@@ -5,7 +5,8 @@ from typing import Any
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.web.closes import MAX_VALUES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
-from lambda_fn.web.series import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_SERIES
+from lambda_fn.web.problem import MAX_SERIES
+from lambda_fn.web.series import MAX_COLUMNS, MAX_FORECAST_BYTES
 
 JsonSchema = dict[str, Any]
 
@@ -59,10 +60,11 @@ _DISTRIBUTION: dict[str, JsonSchema] = {
     "intervals": _by_name(_ref("Interval"), 'central intervals by coverage in percent, such as "80"'),
 }
 _FRESHNESS: dict[str, JsonSchema] = {
-    "checked_at": {**_TIME, "description": "when the store was last asked for newer champions and prices"},
-    "stale": {**_YES_NO, "description": "the store could not be asked since; the last known are served"},
+    "checked_at": {**_TIME, "description": "when the store was last asked for a newer forecast, champion or record"},
+    "stale": {**_YES_NO, "description": "the store could not be asked since, or the forecast is late or expired"},
     "stale_reason": _MAYBE_TEXT,
 }
+_AGED: dict[str, JsonSchema] = {"age": _ref("Age"), **_FRESHNESS}
 _ONE: dict[str, JsonSchema] = {
     "as_of": {"type": ["string", "null"], "format": "date", "description": "the date of the last close, if known"},
     "last_close": {**_NUMBER, "description": "the last close, as it was given"},
@@ -114,13 +116,34 @@ SCHEMAS: dict[str, JsonSchema] = {
         f"price / last_close - 1, rounded to {RETURN_DECIMALS}.",
     ),
     "ChampionSummary": _object(_SUMMARY),
+    "Age": _object(
+        {
+            "business_days": {**_WHOLE, "minimum": 0, "description": "that have begun since the last close"},
+            "state": _text(
+                "late from two business days on; expired when every day that is forecast has begun",
+                enum=["fresh", "late", "expired"],
+            ),
+            "sentence": _text("the same in words"),
+        },
+        description="How old the forecast's prices are.",
+    ),
+    "Official": _object(
+        {
+            "pair": _PAIR,
+            **_ONE,
+            "champion": _ref("ChampionSummary"),
+            "prices": _text("the source of the prices: ecb or csv"),
+            "made_at": {**_TIME, "description": "when this forecast was made and kept"},
+            **_AGED,
+        }
+    ),
     "Prediction": _object({"pair": _PAIR, **_ONE, **_BEHIND}),
     "OfSeries": _object(_ONE),
     "PredictionOfSeries": _object({"pair": _PAIR, "series": _list(_ref("OfSeries"), minItems=1), **_BEHIND}),
     "PredictionOrSeries": {"oneOf": [_ref("Prediction"), _ref("PredictionOfSeries")]},
     "Health": _object(
         {
-            "status": _text(enum=["ok"]),
+            "status": _text(enum=["ok", "late", "expired"]),
             "pair": _PAIR,
             "champion": _object(
                 {
@@ -132,7 +155,7 @@ SCHEMAS: dict[str, JsonSchema] = {
             "prices": _text("the source of the prices: ecb or csv"),
             "as_of": {**_DATE, "description": "the last date of the prices"},
             "as_of_age_days": {**_WHOLE, "description": "calendar days since then"},
-            **_FRESHNESS,
+            **_AGED,
         }
     ),
     "Champion": {
@@ -165,10 +188,64 @@ SCHEMAS: dict[str, JsonSchema] = {
                 },
                 description="what a POST must send; with date or target_date also as_of",
             ),
-            **_FRESHNESS,
+            **_AGED,
         },
-        "required": ["model_name", "generation", "champion", "activated_at", "metadata", "inputs", *_FRESHNESS],
+        "required": ["model_name", "generation", "champion", "activated_at", "metadata", "inputs", *_AGED],
     },
+    "Figure": _object(
+        {"value": _NUMBER, "low": {"type": ["number", "null"]}, "high": {"type": ["number", "null"]}},
+        description="With the bounds of its 95 % confidence interval; null while there are too few days for one.",
+    ),
+    "RecordOfHorizon": _object(
+        {
+            "horizon": _WHOLE,
+            "n": {**_WHOLE, "description": "forecasts whose outcome is known"},
+            "pinball": {**_NUMBER, "description": "mean loss, percent of log return"},
+            "coverage": _by_name(_ref("Figure"), "how often the central interval held, by its coverage in percent"),
+            "skill": _by_name(_ref("Figure"), "1 - loss / the benchmark's loss, by benchmark"),
+        }
+    ),
+    "RecordSummary": _object(
+        {
+            "days": _WHOLE,
+            "from": _MAYBE_TEXT,
+            "through": _MAYBE_TEXT,
+            "horizons": _list(_ref("RecordOfHorizon")),
+            "reliability": _list(
+                _object({name: _NUMBER for name in ("from", "to", "share", "low", "high")}),
+                description="how often outcomes fell into each tenth of the forecast distribution, and what chance "
+                "makes of a tenth in 95 of 100 records of this length",
+            ),
+        }
+    ),
+    "RecordDay": {
+        "type": "object",
+        "description": "One official forecast and what came, one business day ahead.",
+        "properties": {
+            "as_of": _DATE,
+            "target_date": _DATE,
+            "kind": _text(enum=["live", "late"]),
+            "generation": _WHOLE,
+            "family": _text(),
+            "close": _NUMBER,
+            "outcome": _NUMBER,
+            "pinball": _NUMBER,
+            "pit": {**_NUMBER, "description": "the outcome's place in the forecast distribution"},
+            "note": _text("what is odd about the prices"),
+        },
+        "required": ["as_of", "target_date", "kind", "close", "outcome", "pinball", "pit"],
+        "additionalProperties": {"type": ["boolean", "null"]},
+    },
+    "TrackRecord": _object(
+        {
+            "pair": _PAIR,
+            "kind": _text(enum=["live", "backtest"]),
+            "summary": {"oneOf": [_ref("RecordSummary"), {"type": "null"}]},
+            "days": _list(_ref("RecordDay"), description="the newest, none of a backtest"),
+            **_FRESHNESS,
+        }
+    ),
+    "History": _object({"pair": _PAIR, "days": _list(_ref("RecordDay")), **_FRESHNESS}),
     "Column": _list(
         {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
         minItems=1,
@@ -197,10 +274,25 @@ SCHEMAS: dict[str, JsonSchema] = {
 }
 
 PARAMETERS: dict[str, JsonSchema] = {
+    "kind": {
+        "name": "kind",
+        "in": "query",
+        "description": "live: forecasts that were kept before their outcome could be known. backtest: what the "
+        "champion's family would have forecast, out of sample.",
+        "schema": {"type": "string", "enum": ["live", "backtest"], "default": "live"},
+        "example": "live",
+    },
+    "days": {
+        "name": "days",
+        "in": "query",
+        "description": "How many of the newest days to give.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 250, "default": 250},
+        "example": 60,
+    },
     "horizon": {
         "name": "horizon",
         "in": "query",
-        "description": "Business days to forecast: 1 to this one. Default: all that the champion has.",
+        "description": "Business days to forecast: 1 to this one. Default: 5, or all of a shorter champion.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
     },

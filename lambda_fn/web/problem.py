@@ -6,6 +6,9 @@ from collections.abc import Mapping
 MAX_BODY = 1024 * 1024
 """Bytes of a request body that are read; 513 closes take about 4 KB, so 100 series fit."""
 
+MAX_SERIES = 100
+"""Series of one request."""
+
 
 class Problem(Exception):
     """An answer other than 200, as HTTP knows it.

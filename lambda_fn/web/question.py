@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lambda_fn.web.problem import bad_query, shown, shown_name
 
 KNOWN = ("horizon", "level")
+USUAL = 5  # business days, a week, where no other number is asked for
 # The longest JSON of each part: a price has 15 characters, a return 12, a level 12 and a coverage 9.
 SERIES_BYTES, DAY_BYTES, LEVEL_BYTES, INTERVAL_BYTES = 100, 300, 65, 140
 
@@ -44,7 +45,8 @@ def intervals_of(levels: Sequence[float]) -> dict[str, tuple[int, int]]:
 
 
 def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float]) -> Question:
-    """What the query parameters ask of a champion with this horizon and these levels; everything when empty.
+    """What the query parameters ask of a champion with this horizon and these levels; when empty, USUAL days and
+    every level.
 
     A narrower `level` gives those intervals, the quantiles that bound them and the median.
 
@@ -66,13 +68,13 @@ def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float])
 
 def _horizon(text: str | None, longest: int) -> int:
     if text is None:
-        return longest
+        return min(USUAL, longest)
     # [0-9], not \d or int(): both also take other scripts' digits, and int() takes "1_0" and " 1"
     if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= longest:
         raise bad_query(
             "horizon",
             f"horizon={shown(text)} is not a number of business days that the champion forecasts",
-            f"give a whole number from 1 to {longest}, or leave it out for all {longest}",
+            f"give a whole number from 1 to {longest}, or leave it out for {min(USUAL, longest)}",
         )
     return int(text)
 

@@ -1,23 +1,22 @@
 """The routes: what each takes and gives, in the words that openapi.json repeats."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
-from lambda_fn.web.problem import MAX_BODY
-from lambda_fn.web.series import MAX_SERIES
+from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
 
-# Swaps are live within CHAMPION_MAX_AGE_S everywhere; an answer kept by a proxy would not be.
-NO_STORE = {"Cache-Control": "no-store"}
 _BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
 _NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
 _ASKED = ("horizon", "level")
+Record = Literal["forecast", "record"]
 
 
 @dataclass(frozen=True)
 class Route:
-    """One operation: `operation` is the method of `api.Service` that answers; `parameters`, `body` and `answer` name
-    parts of the OpenAPI document; `problems` are the statuses beside 200 with their reasons."""
+    """One operation: `operation` is the method of `Service` that answers; `parameters`, `body` and `answer` name parts
+    of the OpenAPI document; `problems` are the statuses beside 200 with their reasons. An answer that comes from a
+    `record` alone is kept ready, has an ETag, and may be kept by a cache until the record is looked at again."""
 
     method: str
     path: str
@@ -28,6 +27,7 @@ class Route:
     parameters: tuple[str, ...] = ()
     body: str | None = None
     problems: tuple[tuple[int, str], ...] = ()
+    record: Record | None = None
 
 
 ROUTES = (
@@ -37,8 +37,9 @@ ROUTES = (
         "/health",
         "health",
         "Whether a forecast can be served",
-        "200 with the active champion and the last date of the prices; 503 when GET /api/predict has no answer. "
-        "`stale` with 200 means that the last known champion and prices are served because the store does not answer.",
+        "200 with the champion and the date of the official forecast; 503 when GET /api/predict has no answer. "
+        "`status` is ok, late or expired, as `age` explains. `stale` with 200 means late or expired, or that the last "
+        "known forecast is served because the store does not answer.",
         "Health",
         problems=(_NOTHING,),
     ),
@@ -46,13 +47,15 @@ ROUTES = (
         "GET",
         "/api/predict",
         "predict",
-        "The forecast from the latest prices",
+        "The official forecast",
         "The distribution of the next business days' closes: prices, and simple returns since the last close "
-        "(price / last_close - 1). Answers are not to be stored (Cache-Control: no-store), so that a new champion "
-        "shows at once.",
-        "Prediction",
+        "(price / last_close - 1). It was made once, when its prices came or its champion was activated (`made_at`), "
+        "and is the same for everybody. `age` says in business days how old its prices are. Cache-Control lets a cache "
+        "keep it until the store is looked at again; If-None-Match with its ETag saves the body.",
+        "Official",
         parameters=_ASKED,
         problems=(_BAD_QUERY, _NOTHING),
+        record="forecast",
     ),
     Route(
         "POST",
@@ -83,6 +86,33 @@ ROUTES = (
         "every family of the run that chose it.",
         "Champion",
         problems=(_NOTHING,),
+        record="forecast",
+    ),
+    Route(
+        "GET",
+        "/api/track-record",
+        "track_record",
+        "What the forecasts were worth",
+        "How often the intervals held and how much smaller the loss was than the benchmarks', by horizon, with 95 % "
+        "confidence intervals that allow for overlap. kind=live: official forecasts that were kept before their "
+        "outcome could be known; kind=backtest: what the champion's family would have forecast, out of sample, which "
+        "is never mixed with the former.",
+        "TrackRecord",
+        parameters=("kind", "days"),
+        problems=(_BAD_QUERY, _NOTHING),
+        record="record",
+    ),
+    Route(
+        "GET",
+        "/api/history",
+        "history",
+        "Forecast and outcome, day by day",
+        "The newest official forecasts whose next business day is known: the outcome, its place in the forecast "
+        "distribution (pit), and which intervals held it.",
+        "History",
+        parameters=("days",),
+        problems=(_BAD_QUERY, _NOTHING),
+        record="record",
     ),
     Route("GET", "/openapi.json", "document", "This document", "The OpenAPI document of this API.", "Document"),
 )

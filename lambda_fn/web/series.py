@@ -15,10 +15,9 @@ from lambda_fn.champion.model import Champion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import is_business_day, next_business_days
 from lambda_fn.web.closes import parse_prices
-from lambda_fn.web.problem import MAX_BODY, bad_body, shown, shown_name, too_large
+from lambda_fn.web.problem import MAX_BODY, MAX_SERIES, bad_body, shown, shown_name, too_large
 from lambda_fn.web.question import Question
 
-MAX_SERIES = 100
 MAX_COLUMNS = 64
 MAX_FORECAST_BYTES = 4_000_000  # of an answer; Lambda's answers end at 6 MB, with all that is around the forecasts
 EARLIEST, LATEST = date(1990, 1, 1), date(2199, 12, 31)  # far enough from the ends of the calendar to count days

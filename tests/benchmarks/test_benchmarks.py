@@ -36,7 +36,7 @@ def test_a_function_that_fails_ends_the_run(tmp_path: Path) -> None:
     api = local_api(tmp_path / "store")
     for name in ("serving", "prices"):
         (api.folder / name).mkdir()
-    (api.folder / "serving" / "active.json").write_text("{}")
+    (api.folder / "serving" / "forecast.json").write_text("{}")
     few = ["--rounds", "1", "--warm", "1", "--folder-only", "--python", sys.executable, "--store", str(api.folder)]
     with pytest.raises(RuntimeError, match="nothing_to_serve"):
         main(few)

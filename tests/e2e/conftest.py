@@ -111,4 +111,4 @@ def mlflow(step: Steps, s3_server: S3Server, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def store_environ(bucket_environ: Mapping[str, str]) -> Mapping[str, str]:
     """Only buckets here: a Lambda function has no folder."""
-    return {**bucket_environ, "CHAMPION_MAX_AGE_S": str(MAX_AGE_S), "PRICES_MAX_AGE_S": str(MAX_AGE_S)}
+    return {**bucket_environ, "CHAMPION_MAX_AGE_S": str(MAX_AGE_S)}

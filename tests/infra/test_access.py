@@ -1,5 +1,6 @@
 """Who may read and write what: the policies of the functions, decided as IAM decides them."""
 
+from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,6 +16,9 @@ ACTIVE = contract.active_key("EURUSD")
 SERVED = contract.serving_key("0" * 64, "EURUSD")
 REFUSED = contract.refused_key("0" * 64, "EURUSD")
 PRICES = contract.price_key("EURUSD", "ecb")
+FORECAST, RECORD = contract.forecast_key("EURUSD"), contract.record_key("EURUSD")
+LEDGER = contract.ledger_key("EURUSD", date(2026, 10, 30))
+SCORES, BACKTEST = contract.scores_key("EURUSD"), contract.backtest_key("EURUSD")
 KEYS = (
     POINTER,
     contract.history_key(1),
@@ -23,19 +27,24 @@ KEYS = (
     SERVED,
     REFUSED,
     PRICES,
+    FORECAST,
+    RECORD,
+    LEDGER,
+    SCORES,
+    BACKTEST,
     "prices/refused/x.zip",
     "runs/1/x",
     "x",
 )
 READS = {
-    "ApiRole": {ACTIVE, SERVED, REFUSED, PRICES, "prices/refused/x.zip"},
+    "ApiRole": {ACTIVE, SERVED, REFUSED, FORECAST, RECORD},
     "RefreshRole": set(KEYS) - {"runs/1/x", "x"},
-    "IngestRole": {ACTIVE, PRICES, "prices/refused/x.zip"},
+    "IngestRole": set(KEYS) - {POINTER, contract.history_key(1), CHAMPION, "runs/1/x", "x"},
 }
 WRITES = {
     "ApiRole": set[str](),
-    "RefreshRole": {ACTIVE, SERVED, REFUSED},
-    "IngestRole": {PRICES, "prices/refused/x.zip"},
+    "RefreshRole": {ACTIVE, SERVED, REFUSED, FORECAST, RECORD, LEDGER},
+    "IngestRole": {PRICES, FORECAST, RECORD, LEDGER, SCORES, BACKTEST, "prices/refused/x.zip"},
 }
 
 

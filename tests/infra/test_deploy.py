@@ -3,16 +3,14 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from infra import deploy, image, local
-from lambda_fn.api import create_app
-from lambda_fn.server.gateway import LambdaContext
+from lambda_fn.api import App
+from lambda_fn.invocation.triggers import recognise
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.connect import open_store
-from lambda_fn.triggers import recognise
 from tests.support.infra.aws_tools import ROOT, translated
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
@@ -100,6 +98,5 @@ def test_the_events_of_the_refresh_are_known_to_it(event: str, name: str) -> Non
 def test_the_events_of_the_api_reach_a_route(event: str, tmp_path: Path) -> None:
     settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
     content = json.loads((ROOT / f"tests/events/{event}.json").read_text())
-    context: Any = LambdaContext(aws_request_id="1")
-    answer = create_app(open_store(settings), settings).resolve(content, context)
+    answer = App(open_store(settings), settings).resolve(content)
     assert answer["statusCode"] == 503  # nothing is published: but it is a route, and the method is its

@@ -13,12 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambda_fn import api as api_module
-from lambda_fn.api import create_app
-from lambda_fn.contract import active_key, price_key
+from lambda_fn.api import App
+from lambda_fn.contract import active_key, forecast_key, price_key, record_key
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.server.gateway import LambdaContext
-from lambda_fn.web.problem import MAX_BODY
-from lambda_fn.web.series import MAX_SERIES
+from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
 from lambda_fn.web.service import Service
 from tests.support import foreign
 from tests.support.events import event
@@ -69,7 +68,8 @@ def test_the_forecast_is_the_champions(api: LocalApi) -> None:
     assert (champion["name"], champion["generation"], champion["family"]) == ("EURUSD_Foreign", 1, "foreign")
     assert champion["scores"] == [{"horizon": 1, "pinball": 0.08}]
     assert (answer.json["stale"], answer.json["checked_at"]) == (False, "2026-10-30T17:00:00Z")
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.json["made_at"] == "2026-10-30T17:00:00Z"
+    assert answer.json["age"]["state"] == "fresh"
 
 
 def test_horizon_and_level_narrow_the_forecast(api: LocalApi) -> None:
@@ -294,6 +294,7 @@ def test_health_names_the_champion_and_the_age_of_the_data(api: LocalApi) -> Non
     assert answer.json["champion"]["age_s"] == 3 * 86400
     assert answer.json["champion"]["generation"] == 1
     assert (answer.json["as_of"], answer.json["as_of_age_days"]) == ("2026-10-30", 3)
+    assert (answer.json["status"], answer.json["age"]["business_days"]) == ("ok", 1)
     assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -301,53 +302,118 @@ def test_health_names_the_champion_and_the_age_of_the_data(api: LocalApi) -> Non
 def test_nothing_to_serve_is_503_with_the_reason_and_when_to_ask_again(tmp_path: Path, path: str) -> None:
     answer = local_api(tmp_path).get(path)
     assert (answer.status, answer.error["code"]) == (503, "nothing_to_serve")
-    assert "serving/active.json" in answer.error["message"]
+    assert "serving/forecast.json" in answer.error["message"]
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
 
 
-def test_missing_prices_are_503_for_the_latest_but_sent_ones_are_forecast(api: LocalApi) -> None:
-    api.store.delete(price_key("EURUSD", "ecb"))
-    for path in ("/health", "/api/predict"):
+def test_without_an_official_forecast_sent_prices_are_forecast_all_the_same(api: LocalApi) -> None:
+    api.store.delete(forecast_key())
+    for path in ("/health", "/api/predict", "/api/champion"):
         answer = api.get(path)
         assert answer.status == 503
-        assert "prices/EURUSD-ecb.csv" in answer.error["message"]
+        assert "serving/forecast.json" in answer.error["message"]
     assert api.post({"close": CLOSES}).status == 200
 
 
-@pytest.mark.parametrize(("key", "part"), [(active_key(), "champions"), (price_key("EURUSD", "ecb"), "prices")])
-def test_what_is_in_memory_is_served_when_the_store_fails_and_says_so(api: LocalApi, key: str, part: str) -> None:
+def test_what_is_in_memory_is_served_when_the_store_fails_and_says_so(api: LocalApi) -> None:
     fresh = api.get("/api/predict").json
-    api.store.delete(key)
+    sent = api.post({"close": CLOSES}).json
+    for key in (forecast_key(), active_key()):
+        api.store.delete(key)
     api.clock.ahead(1000)
-    stale = api.get("/api/predict").json
-    assert stale["forecast"] == fresh["forecast"]
-    assert (stale["stale"], stale["checked_at"]) == (True, "2026-10-30T17:00:00Z")
-    assert part.rstrip("s") in stale["stale_reason"]
+    stale, sent_again = api.get("/api/predict"), api.post({"close": CLOSES}).json
+    assert stale.json["forecast"] == fresh["forecast"]
+    assert (stale.json["stale"], stale.json["checked_at"]) == (True, "2026-10-30T17:00:00Z")
+    assert "newer forecasts" in stale.json["stale_reason"]
+    assert stale.headers["Cache-Control"] == "no-store"
+    assert (sent_again["forecast"], sent_again["stale"]) == (sent["forecast"], True)
+    assert "newer champions" in sent_again["stale_reason"]
     assert api.get("/health").json["stale"] is True
 
 
-def test_the_old_champion_answers_while_a_new_ones_prices_cannot_be_read(api: LocalApi) -> None:
+def test_the_last_forecast_stands_while_a_new_champions_prices_cannot_be_read(api: LocalApi) -> None:
     assert api.get("/api/predict").json["champion"]["generation"] == 1
     foreign.put(api.store, price_key("EURUSD", "ecb"), foreign.price_file(60, ["eurjpy"]))
     assert api.promote(foreign.champion_bytes(extra=("eurjpy",)), 2).outcome == "activated"
-    api.store.delete(price_key("EURUSD", "ecb"))
     api.clock.ahead(100)
-    answer = api.get("/api/predict").json
-    assert (answer["champion"]["generation"], answer["stale"]) == (1, True)
-    foreign.put(api.store, price_key("EURUSD", "ecb"), foreign.price_file(60, ["eurjpy"]))
+    assert api.get("/api/predict").json["champion"]["generation"] == 2
+    api.store.delete(price_key("EURUSD", "ecb"))
+    assert api.refresh().made.outcome == "refused"
     api.clock.ahead(100)
     answer = api.get("/api/predict").json
     assert (answer["champion"]["generation"], answer["stale"]) == (2, False)
 
 
-def test_a_gap_in_the_live_window_is_503_and_names_the_date(api: LocalApi) -> None:
+def test_a_gap_in_the_live_window_makes_no_forecast_and_names_the_date(api: LocalApi) -> None:
     rows = foreign.price_file().decode().splitlines()
     rows[-3] = rows[-3].split(",")[0] + ","
     foreign.put(api.store, price_key("EURUSD", "ecb"), ("\n".join(rows) + "\n").encode())
+    made = api.refresh().made
+    assert made.outcome == "refused"
+    assert rows[-3].rstrip(",") in made.reason
+    assert api.get("/api/predict").status == 200
+
+
+def test_a_get_may_be_kept_until_the_store_is_looked_at_again(api: LocalApi) -> None:
+    first = api.get("/api/predict")
+    assert first.headers["Cache-Control"] == "max-age=60"
+    api.clock.ahead(45)
+    assert api.get("/api/predict").headers["Cache-Control"] == "max-age=15"
+    assert api.post({"close": CLOSES}).headers["Cache-Control"] == "no-store"
+    assert api.get("/health").headers["Cache-Control"] == "no-store"
+
+
+def test_a_caller_that_has_the_answer_is_not_sent_it_again(api: LocalApi) -> None:
+    first = api.get("/api/predict")
+    asked = event("GET", "/api/predict")
+    asked["headers"]["if-none-match"] = f'"other", {first.headers["ETag"]}'
+    again = api.call(asked)
+    assert (again.status, again.json, again.headers["ETag"]) == (304, None, first.headers["ETag"])
+    api.clock.ahead(61)
+    assert api.call(asked).status == 304  # looked at again, and nothing is new
+    api.promote(foreign.champion_bytes(spread=0.006), 2)
+    api.clock.ahead(61)
+    swapped = api.call(asked)
+    assert (swapped.status, swapped.json["champion"]["generation"]) == (200, 2)
+    assert swapped.headers["ETag"] != first.headers["ETag"]
+
+
+def test_the_next_day_changes_the_answer_though_the_record_stays(api: LocalApi) -> None:
+    first = api.get("/api/predict")
+    api.clock.ahead(4 * 86_400)
+    later = api.get("/api/predict")
+    assert (later.json["age"]["state"], later.json["stale"]) == ("late", True)
+    assert later.headers["ETag"] != first.headers["ETag"]
+
+
+def test_an_expired_forecast_is_told_and_where_that_is_wanted_refused(api: LocalApi) -> None:
+    api.clock.ahead(26 * 86_400)  # asked on 25 November for what was tomorrow on 30 October
     answer = api.get("/api/predict")
-    assert answer.status == 503
-    assert rows[-3].rstrip(",") in answer.error["message"]
-    assert api.get("/health").status == 503
+    assert (answer.status, answer.json["age"]["state"], answer.json["stale"]) == (200, "expired", True)
+    assert "every day that it forecasts has begun" in answer.json["stale_reason"]
+    strict = replace(api.settings, refuse_expired=True)
+    refused = replace(api, app=App(api.store, strict, api.clock)).get("/api/predict")
+    assert refused.status == 503
+    assert "python -m lambda_fn.ingest" in refused.error["message"]
+    assert int(refused.headers["Retry-After"]) >= 60
+
+
+def test_the_records_answer_by_kind_and_days(api: LocalApi) -> None:
+    found = api.get("/api/track-record")
+    assert (found.status, found.json["kind"], found.json["summary"]["days"]) == (200, "live", 0)
+    assert api.get("/api/track-record", kind="backtest").json["summary"] is None
+    assert api.get("/api/history", days="5").json["days"] == []
+    for path, query, field in (
+        ("/api/track-record", {"kind": "both"}, "kind"),
+        ("/api/track-record", {"days": "0"}, "days"),
+        ("/api/history", {"days": "251"}, "days"),
+        ("/api/history", {"kind": "live"}, "kind"),
+    ):
+        refused = api.get(path, **query)
+        assert (refused.status, refused.error["field"]) == (400, field)
+    api.store.delete(record_key())
+    fresh = replace(api, app=App(api.store, api.settings, api.clock))
+    assert fresh.get("/api/history").status == 503
 
 
 def test_the_model_card_has_everything_but_the_golden_forecasts(dated_api: LocalApi) -> None:
@@ -392,7 +458,7 @@ def test_an_unexpected_error_is_logged_and_is_500_without_its_text(
     def broken_clock() -> float:
         raise ZeroDivisionError("inner text")
 
-    broken = replace(api, app=create_app(api.store, api.settings, broken_clock))
+    broken = replace(api, app=App(api.store, api.settings, broken_clock))
     answer = broken.get("/api/predict")
     assert (answer.status, answer.error["code"]) == (500, "internal_error")
     assert "inner text" not in json.dumps(answer.json)
@@ -449,7 +515,7 @@ def test_logs_name_request_and_trace_and_hold_no_payload(
     in_lambda(event("GET", "/api/champion", {"secret-of-the-query": "1"}))
     out = capsys.readouterr().out
     logged = [line for line in map(json.loads, out.splitlines()) if "message" in line]
-    assert [line["level"] for line in logged] == ["INFO", "ERROR"]
+    assert [line["level"] for line in logged] == ["INFO", "INFO", "ERROR"]
     assert {(line["request_id"], line["xray_trace_id"]) for line in logged} == {
         ("r-1", "1-5759e988-bd862e3fe1be46a994272793")
     }

@@ -6,10 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-
-from lambda_fn.api import create_app
-from lambda_fn.refresh import Activation, activate
+from lambda_fn.api import App
+from lambda_fn.refresh import Activation, Refreshed, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
@@ -53,17 +51,21 @@ class LocalApi:
     store: Store
     settings: Settings
     clock: Clock
-    app: APIGatewayHttpResolver
+    app: App
     folder: Path = field(compare=False)
 
     def promote(self, data: bytes, generation: int, **changes: Any) -> Activation:
         """Publishes and activates a champion."""
         foreign.publish_to(self.store, data, generation, **changes)
-        return activate(self.store, self.settings, datetime.fromtimestamp(self.clock(), UTC))
+        return self.refresh().activation
+
+    def refresh(self) -> Refreshed:
+        """As the timer does."""
+        return refresh(self.store, self.settings, datetime.fromtimestamp(self.clock(), UTC))
 
     def call(self, found: dict[str, Any]) -> Answer:
-        result = self.app.resolve(found, None)  # type: ignore[arg-type]  # no operation reads the context
-        return Answer(result["statusCode"], result["headers"], json.loads(result["body"]))
+        result = self.app.resolve(found)
+        return Answer(result["statusCode"], result["headers"], json.loads(result["body"] or "null"))
 
     def get(self, path: str, **query: str) -> Answer:
         return self.call(event("GET", path, query))
@@ -76,4 +78,4 @@ def local_api(folder: Path) -> LocalApi:
     """The API on an empty folder."""
     settings = Settings.from_env({"STORE_DIR": str(folder)})
     store, clock = open_store(settings), Clock()
-    return LocalApi(store, settings, clock, create_app(store, settings, clock), folder)
+    return LocalApi(store, settings, clock, App(store, settings, clock), folder)

@@ -9,19 +9,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from training.evaluation.walk_forward import walk_forward
-from training.models.families import FAMILIES
-from training.prices.table import PriceTable
+from training.models.families import FAMILIES, USUAL
+from training.prices.majors import COLUMNS, panel
+from training.prices.table import PriceTable, Source
+from training.prices.windows import day_numbers
 from training.runs.plan import Job, columns
 from training.runs.work import at_cutoff
 
 ROWS = 1000  # the first cutoffs of a short history: fits are quick there
 
 
-def job(frame: pd.DataFrame) -> Job:
-    return Job(PriceTable(frame, "csv", "0" * 64, "test"), first_year=2001, code="test")
+def job(frame: pd.DataFrame, source: Source = "csv") -> Job:
+    return Job(PriceTable(frame, source, "0" * 64, "test"), first_year=2001, code="test")
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(USUAL))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(after=st.integers(0, 60), factor=st.floats(0.85, 1.15))
 def test_the_champion_of_a_cutoff_does_not_know_what_follows(
@@ -39,7 +41,7 @@ def test_the_champion_of_a_cutoff_does_not_know_what_follows(
     assert at_cutoff(job(changed), FAMILIES[name], other.train).model == before
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(USUAL))
 def test_the_champion_of_a_cutoff_knows_the_cutoff(name: str, prices: pd.DataFrame) -> None:
     """Otherwise the law above could hold for a fit that reads nothing."""
     known = prices.iloc[:ROWS]
@@ -49,6 +51,46 @@ def test_the_champion_of_a_cutoff_knows_the_cutoff(name: str, prices: pd.DataFra
     other = list(walk_forward(changed, 2001))[-1]
     before = at_cutoff(job(known), FAMILIES[name], split.train).model
     assert at_cutoff(job(changed), FAMILIES[name], other.train).model != before
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    after=st.integers(0, 60),
+    factor=st.floats(0.85, 1.15),
+    days=st.integers(1, 20),
+    column=st.sampled_from(("close", *COLUMNS[1:])),
+)
+def test_nor_do_dates_and_the_columns_that_pairs_share(
+    after: int, factor: float, days: int, column: str, ecb: PriceTable
+) -> None:
+    """What the calendar head reads beside the pair's closes: the dates of the rows, and the other majors at the fit."""
+    known = job(ecb.frame.iloc[:ROWS], "ecb").prices
+    assert set(known.columns) == {"close", *COLUMNS[1:]}
+    split = list(walk_forward(known, 2001))[-1]
+    row = len(split.train) + after
+    changed = known.copy()
+    rows = np.arange(len(known))
+    changed[column] = known[column].to_numpy() * np.where(rows >= row, factor, 1.0)
+    moved = changed.index.to_series()
+    moved.iloc[row:] += pd.Timedelta(days=days)
+    changed.index = pd.DatetimeIndex(moved, name="date")
+    other = list(walk_forward(changed, 2001))[-1]
+    assert other.cutoff == split.cutoff < known.index[row]
+    calendar = FAMILIES["calendar"]
+    before = at_cutoff(job(known, "ecb"), calendar, split.train).model
+    assert at_cutoff(job(changed, "ecb"), calendar, other.train).model == before
+    told = changed.copy()
+    told[column] = changed[column].to_numpy() * np.where(rows == len(split.train) - 1, 1.01, 1.0)
+    assert at_cutoff(job(told, "ecb"), calendar, told.loc[: split.cutoff]).model != before, "it knows the cutoff"
+
+
+def test_shared_parameters_of_a_file_are_cut_at_its_cutoff(prices: pd.DataFrame) -> None:
+    """A file of one's own has no other majors: those embedded are used, and none after the last of its rows."""
+    cut = prices.iloc[:ROWS]
+    found = panel(cut, "EURUSD", "csv")
+    assert found.days[-1] == day_numbers(pd.DatetimeIndex(cut.index))[-1]
+    assert found == panel(prices.iloc[: ROWS + 1].iloc[:-1], "EURUSD", "csv")
+    assert found != panel(prices.iloc[: ROWS + 1], "EURUSD", "csv")
 
 
 def test_a_refit_names_only_the_rows_that_it_knew(prices: pd.DataFrame) -> None:
@@ -61,5 +103,5 @@ def test_a_refit_names_only_the_rows_that_it_knew(prices: pd.DataFrame) -> None:
 
 
 def test_columns_are_what_the_families_read() -> None:
-    assert columns(tuple(FAMILIES)) == ["close"]
-    assert np.unique(columns(tuple(FAMILIES))).size == 1
+    assert columns(USUAL) == ["close"]
+    assert np.unique(columns(USUAL)).size == 1

@@ -8,6 +8,7 @@ from training.commands.context import Context
 from training.commands.scores import incumbent, plot_skill, print_evaluation
 from training.console import Stages
 from training.export.candidate import Candidate
+from training.publishing import backtest
 from training.publishing.experiment import log_run
 from training.publishing.promotion import Published
 from training.publishing.publish import golden_windows, move_aliases, publish
@@ -16,6 +17,8 @@ from training.runs import pipeline
 from training.runs.pipeline import Evaluation
 from training.runs.plan import Job
 from training.runs.work import Result
+
+GARCH = "random_walk"  # the family that is GARCH(1,1)-t: what official forecasts are compared with
 
 
 def finish(
@@ -29,11 +32,15 @@ def finish(
 ) -> tuple[int, Published]:
     """Choose among what the tasks left and publish it; the exit code, and what was published.
 
-    Raises IncompleteError when no family is complete; one that lost a task is named and left out.
+    Raises IncompleteError when no family is complete, and NoFamilyPassesError when none passes every gate; a family
+    that lost a task is named and left out.
     """
     members, missing = pipeline.gather(job, results)
     context.note(pipeline.losses(job, members, missing))
     found = pipeline.evaluate(job, members, incumbent(context), stages)
+    if not found.selection.passed:
+        print_evaluation(found, context, as_json=as_json)
+        _ = found.selection.champion  # raises, naming why: nothing is registered or published
     published = _register_and_publish(job, found, pipeline.candidates(job, members), tracking, context, stages)
     context.progress.print(f"in all {stages.total():.1f} s", highlight=False)
     print_evaluation(found, context, as_json=as_json)
@@ -69,5 +76,14 @@ def _register_and_publish(
             found.scores,
             golden_windows(context.store, Champion.load(champion.model)),
             context.now,
-            move_aliases(tracking, [registered[name] for name in ranking]),
+            move_aliases(tracking, [registered[name] for name in found.selection.passed]),
+            {"garch": candidates[GARCH].model} if GARCH in candidates else {},
+            backtest.keep(
+                context.store,
+                job.pair,
+                champion.family,
+                found.forecasts[champion.family],
+                found.baselines,
+                job.prices,
+            ),
         )

@@ -11,7 +11,7 @@ SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # those of them that the
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--horizon", type=int, help="business days; all unless told")
+    command.add_argument("--horizon", type=int, help="business days; 5 unless told")
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:

@@ -6,17 +6,17 @@ from typing import Any
 from training.commands.context import Context, UsageError
 from training.console import Stages
 from training.evaluation.walk_forward import walk_forward
-from training.models.families import FAMILIES
+from training.models.families import FAMILIES, USUAL
 from training.prices.table import PriceTable, load, store_prices, stored
 from training.runs.frozen import Run
 from training.runs.local import run_here, run_workers
-from training.runs.plan import Job, Task, columns, tasks
+from training.runs.plan import Job, Task, columns, suited, tasks
 from training.runs.work import Result
 
 
 def ask(asked: argparse.Namespace, context: Context) -> Job:
     """The job that the options describe; raises UsageError naming the option."""
-    names = tuple(FAMILIES) if asked.families is None else tuple(dict.fromkeys(asked.families.split(",")))
+    names = USUAL if asked.families is None else tuple(dict.fromkeys(asked.families.split(",")))
     if unknown := [name for name in names if name not in FAMILIES]:
         raise UsageError(f"--families: {unknown[0]!r} is no family; choose among {', '.join(FAMILIES)}")
     for option, least in (("seeds", 1), ("span", 1), ("workers", 1)):
@@ -25,6 +25,8 @@ def ask(asked: argparse.Namespace, context: Context) -> Job:
     if not 0 <= asked.seed <= 2**32 - asked.seeds:
         raise UsageError(f"--seed: {asked.seed} is out of range; choose 0 to {2**32 - asked.seeds}")
     table = ask_table(asked, context, names)
+    if asked.families is None:
+        names = suited(table)
     try:
         splits = list(walk_forward(table.frame, asked.first_year))
     except ValueError as error:

@@ -21,10 +21,10 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         context.check_store()
 
     from training.commands.job import ask_table
-    from training.models.families import FAMILIES
+    from training.models.families import USUAL
     from training.prices.table import store_prices
 
-    table, pair = ask_table(asked, context, tuple(FAMILIES)), context.settings.pair
+    table, pair = ask_table(asked, context, USUAL), context.settings.pair
     facts: dict[str, Any] = {
         "pair": pair,
         "source": table.source,

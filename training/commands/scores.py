@@ -20,12 +20,12 @@ from training.runs.pipeline import Evaluation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN_HORIZONS = (1, 5)  # days: the table on the screen; --json has them all
-FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by more than a tie
+SHOWN_HORIZONS = (1, 5, 21)  # days: the table on the screen; --json has them all
+FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by a test
 
 
 def incumbent(context: Context) -> str:
-    """The family that is active: it keeps its place in a tie."""
+    """The family that is active: it keeps its place unless a test says otherwise."""
     active = read_active(context.store, context.settings.pair)
     types = {family.model_type: name for name, family in FAMILIES.items()}
     return types.get(active.pointer.model_type, FIRST_INCUMBENT) if active else FIRST_INCUMBENT
@@ -44,7 +44,9 @@ def print_evaluation(found: Evaluation, context: Context, *, as_json: bool) -> N
 def scores_json(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> str:
     """The score table as `--json` prints it, and how far a family's seeds lie apart; undefined numbers are null."""
     rows, seeds = (json.loads(table.to_json(orient="records", double_precision=15)) for table in (scores, spread))
-    return json.dumps({"champion": selection.champion, "scores": rows, "seeds": seeds}, indent=2)
+    champion = selection.champion if selection.passed else None
+    facts = {"champion": champion, "failed": selection.failed, "scores": rows, "seeds": seeds}
+    return json.dumps(facts, indent=2)
 
 
 def spread_sentences(spread: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
@@ -61,22 +63,22 @@ def _pinball(scores: pd.DataFrame, family: str) -> float:
 
 
 def print_scores(console: Console, scores: pd.DataFrame, selection: Selection) -> None:
-    """Families by rank, then the baselines, at the horizons of one day and of the week."""
+    """Families by rank, then the baselines, at the horizons of a day, a week and a month."""
     shown = {(row["family"], row["horizon"]): row for row in scores.to_dict("records")}
-    first, last = SHOWN_HORIZONS
     table = Table(title=f"Pinball loss in percent of log return, {int(scores['n'].max()):,} days")
-    for name in ("", "family", f"{first} day", f"{last} days", "vs constant", "vs ewma", "vs garch"):
+    for name in ("", "family", *(f"{days} d" for days in SHOWN_HORIZONS), "vs constant", "vs ewma", "vs garch"):
         table.add_column(name, justify="left" if name in ("", "family") else "right")
     for name in ("80 %", "95 %", "Theil's U"):
         table.add_column(name, justify="right")
     names = {family: alias for alias, family in selection.aliases.items()}
     for family in (*selection.ranking, *BASELINES):
-        one, week = shown[family, first], shown[family, last]
+        one = shown[family, 1]
         skills = [_percent(one[f"skill_{baseline}"]) for baseline in ("constant", "ewma", "garch")]
         covered = [f"{one[f'coverage_{level}'] * 100:.1f}" for level in (80, 95)]
-        cells = [f"{one['pinball']:.5f}", f"{week['pinball']:.5f}", *skills, *covered, f"{one['theil_u']:.4f}"]
-        style = "bold" if family == selection.champion else "dim" if family in BASELINES else ""
-        table.add_row(names.get(family, ""), family, *cells, style=style)
+        losses = [f"{shown[family, days]['pinball']:.5f}" for days in SHOWN_HORIZONS]
+        cells = [*losses, *skills, *covered, f"{one['theil_u']:.4f}"]
+        style = "bold" if names.get(family) == "champion" else "dim" if family in BASELINES else ""
+        table.add_row(names.get(family, "fails" if family in selection.failed else ""), family, *cells, style=style)
     table.caption = "skill, coverage and Theil's U at one day; less loss is better, more skill is better"
     console.print(table)
 

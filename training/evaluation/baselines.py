@@ -22,6 +22,8 @@ from training.prices.windows import HORIZON, LEVELS, positions
 Baseline: TypeAlias = Callable[[pd.DataFrame, Split], Forecasts]
 
 DECAY = 0.94  # RiskMetrics' decay for daily data
+MIN_ALPHA = 0.005  # less is no answer to news
+STARTS, TYPICAL_NU = ((0.03, 0.96), (0.1, 0.85)), 6.0  # alpha and beta, the first as daily rates have them
 PERCENT = 100.0  # arch's optimiser wants returns of about this scale
 
 
@@ -44,7 +46,7 @@ def garch(prices: pd.DataFrame, split: Split) -> Forecasts:
     Fitted by arch on the training returns; the parameters then stay while the variance is filtered through the test
     year. The variance of h days is the sum of the analytic forecasts of the days, with the tails of one day.
     """
-    parameters = _model(split.train).fit(disp="off").params
+    parameters = _fit(_model(split.train))
     rows = positions(prices, split.test)
     known = _model(prices.iloc[: rows[-1] + 1])
     ahead = known.forecast(parameters, horizon=HORIZON, start=int(rows[0]) - 1, method="analytic")
@@ -70,6 +72,22 @@ def log_returns(prices: pd.DataFrame) -> NDArray[np.float64]:
 
 def _model(prices: pd.DataFrame) -> ZeroMean:
     return ZeroMean(PERCENT * log_returns(prices), volatility=GARCH(), distribution=StudentsT(), rescale=False)
+
+
+def _fit(model: ZeroMean) -> pd.Series:
+    """arch's parameters by maximum likelihood. A variance that does not answer to news is no fit, though arch's
+    optimiser may end there and say that it converged: then other starts are tried, and last what daily rates have."""
+    first = model.fit(disp="off", show_warning=False)
+    if first.params["alpha[1]"] >= MIN_ALPHA:
+        return pd.Series(first.params)
+    starts = []
+    for alpha, beta in STARTS:
+        omega = float(np.mean(model.y**2)) * (1 - alpha - beta)
+        starts.append(np.array([omega, alpha, beta, TYPICAL_NU]))
+        fitted = model.fit(disp="off", show_warning=False, starting_values=starts[-1])
+        if fitted.params["alpha[1]"] >= MIN_ALPHA:
+            return pd.Series(fitted.params)
+    return pd.Series(starts[0], index=first.params.index)
 
 
 def _gaussian(origins: pd.DatetimeIndex, variance: NDArray[np.float64]) -> Forecasts:

@@ -39,7 +39,9 @@ def average(files: Sequence[bytes]) -> bytes:
     fed = {name: array.unwrap_spox() for name, array in inputs.items()}
     outputs = [spox.inline(member)(**fed) for member in members]
     mean = {name: reduce(add, [ndonnx.asarray(own[name]) for own in outputs]) / len(files) for name in OUTPUTS}
-    return seal(ndonnx.build(inputs, mean), metadata[0])
+    own = {entry.key: entry.value for entry in members[0].metadata_props}
+    notes = {key: value for key, value in own.items() if key not in metadata[0].to_props()}
+    return seal(ndonnx.build(inputs, mean), metadata[0], notes)
 
 
 def check_average(data: bytes, files: Sequence[bytes], inputs: Mapping[str, NDArray[Any]]) -> float:

@@ -20,7 +20,7 @@ from lambda_fn.fields import ContractError
 from training.errors import NamedError
 from training.export.canonical import canonicalise
 from training.models.family import Model
-from training.models.heads.head import truncation
+from training.models.heads.head import Known, truncation
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
 IR_VERSION = 10  # what the contract allows; newer writers put their own newest
@@ -44,31 +44,32 @@ class Parity:
 def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[bytes, Parity]:
     """The champion file of a model fitted on `prices`; raises ExportError where the file does not match the model."""
     data = build(model, metadata)
-    return data, check(data, model, prices)
+    return data, check(data, model, Known(prices, metadata.pair, metadata.prices))
 
 
 def build(model: Model, metadata: Metadata) -> bytes:
     """Trace the forecast and write the graph with its metadata; the same model gives the same bytes."""
     window = {column: _argument(column) for column in model.family.inputs}
     quantiles, mean = model.forecast(window)
-    return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata)
+    return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata, model.head.notes)
 
 
-def seal(graph: onnx.ModelProto, metadata: Metadata) -> bytes:
-    """The bytes of a champion file: one spelling of the graph, with its metadata."""
+def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -> bytes:
+    """The bytes of a champion file: one spelling of the graph, with its metadata and what readers may ignore."""
     graph.ir_version = min(graph.ir_version, IR_VERSION)
     canonicalise(graph)
     del graph.metadata_props[:]
-    for key, value in sorted(metadata.to_props().items()):
+    for key, value in sorted({**notes, **metadata.to_props()}.items()):
         graph.metadata_props.append(onnx.StringStringEntryProto(key=key, value=value))
     onnx.checker.check_model(graph, full_check=True)
     data: bytes = graph.SerializeToString(deterministic=True)
     return data
 
 
-def check(data: bytes, model: Model, prices: pd.DataFrame) -> Parity:
-    """Compare the file with its model on the last CHECKED windows of `prices`; raises ExportError where it differs."""
-    window = windows(prices, model.family.inputs, complete_origins(prices)[-CHECKED:])
+def check(data: bytes, model: Model, known: Known) -> Parity:
+    """Compare the file with its model on the last CHECKED windows of what it knew; raises ExportError where apart."""
+    prices = known.prices
+    window = windows(prices, model.family.inputs, complete_origins(prices)[-CHECKED:], source=known.source)
     try:
         champion = Champion.load(data)
         served = champion.forecast(window)
@@ -79,7 +80,7 @@ def check(data: bytes, model: Model, prices: pd.DataFrame) -> Parity:
     parity = Parity(
         graph=max(difference(served.quantiles, quantiles), difference(served.mean, mean)),
         batching=max(difference(one.quantiles[0], served.quantiles[i]) for i, one in enumerate(singles)),
-        truncation=truncation(model.head, prices, model.family.inputs, CHECKED),
+        truncation=truncation(model.head, known, model.family.inputs, CHECKED),
     )
     family = model.family
     if not parity.graph <= family.parity:

@@ -55,4 +55,4 @@ def predictor(ar: NDArray[np.float64], ma: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(solve_toeplitz(covariance[:n], ahead).cumsum(axis=1)[::-1])
 
 
-FAMILY = Family(name="arima", model_type="ARIMA", features=(), fit=fit)
+FAMILY = Family(name="arima", model_type="ARIMA", features=(), fit=fit, shrunk=True)

@@ -26,4 +26,4 @@ def fit(sample: Sample) -> Fitted:
     return Fitted(mean, {f"coefficient_{name}": float(value) for name, value in first_day.items()})
 
 
-FAMILY = Family(name="linear_regression", model_type="LinearRegression", features=FEATURES, fit=fit)
+FAMILY = Family(name="linear_regression", model_type="LinearRegression", features=FEATURES, fit=fit, shrunk=True)

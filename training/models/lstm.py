@@ -24,6 +24,7 @@ FAMILY = Family(
     features=FEATURES,
     fit=partial(fit_network, NETWORK, FEATURES),
     random=True,
+    shrunk=True,
     parity=1e-6,  # the core computes in float32
     batching=1e-8,
 )

@@ -13,4 +13,4 @@ def fit(sample: Sample) -> Fitted:
     return Fitted(mean, {})
 
 
-FAMILY = Family(name="random_walk", model_type="RandomWalk", features=(), fit=fit)
+FAMILY = Family(name="random_walk", model_type="RandomWalk", features=(), fit=fit, head="garch")

@@ -18,6 +18,7 @@ from lambda_fn.store.objects import Missing, Store
 from training.prices import ecb
 from training.prices.checks import PriceError, Rows, check
 from training.prices.file import read_file, read_rows
+from training.prices.ranges import usable
 from training.prices.windows import WINDOW
 
 Source = Literal["ecb", "csv"]
@@ -163,13 +164,13 @@ def _table(rows: Rows, source: Source, origin: str, notes: Sequence[str]) -> Pri
     finite = {name: np.where(np.isfinite(prices), prices, np.nan) for name, prices in rows.columns.items()}
     names = ["close", *sorted(name for name in finite if name != "close" and not np.isnan(finite[name]).all())]
     index = pd.DatetimeIndex([rows.days[i] for i in order], name="date").as_unit("us")
-    frame = pd.DataFrame({name: finite[name][order] for name in names}, index=index)
+    frame, told = usable(pd.DataFrame({name: finite[name][order] for name in names}, index=index), rows.name)
     return PriceTable(
         frame=frame,
         source=source,
         sha256=hashlib.sha256(_serialise(frame)).hexdigest(),
         origin=f"{origin} through {index[-1]:%Y-%m-%d}",
-        notes=tuple(notes),
+        notes=(*notes, *told),
     )
 
 

@@ -13,7 +13,7 @@ from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import is_business_day
 
 WINDOW = 513  # closes: 512 returns, two years of business days, so every filter of the window has died out
-HORIZON = 5  # business days
+HORIZON = 21  # business days, a month: as far as the closed form is calibrated
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 
 

@@ -7,6 +7,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -22,7 +24,7 @@ from lambda_fn.contract import Metadata
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing.address import RegistryError, sqlite_file
-from training.publishing.registry import SHA256_TAG, Registry
+from training.publishing.registry import SHA256_TAG, Registry, holder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,6 +73,23 @@ def log_run(
                     registry, run.info.run_id, candidate, scores, baselines, plots.get(family)
                 )
     return registered
+
+
+def log_report(registry: Registry, pair: str, file: Path, now: datetime) -> str:
+    """Keeps the report as an artifact of a run of its own, which versions with the alias champion then name in their
+    description, the model card of the registry; gives the run's id. Raises RegistryError."""
+    client = registry.client
+    try:
+        run = client.create_run(_experiment(registry, pair), run_name=f"report of {now:%Y-%m-%d}", tags={"pair": pair})
+        client.log_artifact(run.info.run_id, str(file))
+        client.set_terminated(run.info.run_id)
+        held = holder(registry, pair, "champion")
+        if held is not None:
+            link = f"What it is worth: {file.name} of the run {run.info.run_id} (runs:/{run.info.run_id}/{file.name})"
+            client.update_model_version(held[0], str(held[1]), description=link)
+    except MlflowException as error:
+        raise RegistryError(f"the report cannot be kept in {registry.tracking_uri}: {error}") from error
+    return str(run.info.run_id)
 
 
 def read_scores(registry: Registry, run_id: str) -> pd.DataFrame:

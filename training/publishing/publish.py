@@ -3,9 +3,11 @@
 `promotion` has the order of the writes, which makes a kill at any point harmless.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,17 +62,22 @@ def publish(
     windows: Mapping[str, NDArray[Any]],
     now: datetime,
     move: MoveAliases = keep_aliases,
+    benchmarks: Mapping[str, bytes] = MappingProxyType({}),
+    backtest: dict[str, Any] | None = None,
 ) -> Published:
     """Serves the candidate once with the serving code, publishes it and, on a folder, activates it.
 
     `windows` are the inputs of the golden forecasts, a batch of two or three; `scores` is the score table, of which
-    the family's and the baselines' rows go into the pointer; `move` moves the aliases (see `move_aliases`). The
+    the family's and the baselines' rows go into the pointer; `move` moves the aliases (see `move_aliases`);
+    `benchmarks` are champion files that its forecasts are compared with, `backtest` the summary of its record. The
     store must hold the price file, as the same checks on the last window decide on activation. Raises PublishError.
     """
     try:
         champion = Champion.load(candidate.model)
         pointer = _pointer(candidate, registered, scores, _golden(champion, windows), now)
-        check_champion(candidate.model, pointer, settings.pair, store)
+        files = {name: _benchmark(store, data, candidate.metadata.pair) for name, data in benchmarks.items()}
+        pointer = replace(pointer, benchmarks=files, backtest=backtest)
+        check_champion(candidate.model, pointer, settings.pair, store, now.date())
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error
     return promote(store, settings, pointer, _file(candidate), candidate.model, now, move)
@@ -114,7 +121,7 @@ def rollback(
         if old.champion is None:
             raise ContractError("it names no champion file")
         data = fetch_file(store, old.champion.key, old.champion.sha256)
-        check_champion(data, pointer, settings.pair, store)
+        check_champion(data, pointer, settings.pair, store, now.date())
     except (ContractError, Missing) as error:
         raise PublishError(f"generation {old.generation} cannot be served again: {error}") from error
     move, notes = _move_back(tracking, old)
@@ -189,6 +196,14 @@ def _pointer(
         scores=rows,
         golden=golden,
     )
+
+
+def _benchmark(store: Store, data: bytes, pair: str) -> ChampionFile:
+    """Where the file is, under its digest; written unless it is there."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    file = ChampionFile(contract.champion_key(sha256, pair), sha256, len(data))
+    store.create(file.key, data)
+    return file
 
 
 def _file(candidate: Candidate) -> ChampionFile:

@@ -12,6 +12,7 @@ from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.table import parse_tail
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
+from training.models.events import WARN_DAYS, days_left, embedded
 from training.publishing.address import RegistryError
 from training.publishing.aliases import Held
 from training.publishing.promotion import read_active, read_pointer, refusal
@@ -72,7 +73,7 @@ def status(store: Store, settings: Settings, now: datetime, read_aliases: Callab
     published = _published(store, settings, active)
     tracking = _tracking(read_aliases)
     prices, faults = _prices(store, settings.pair, now.date())
-    differences = (*_differences(active, published, tracking), *faults)
+    differences = (*_differences(active, published, tracking), *faults, *_calendar(now.date()))
     return Status(active, published, prices, tracking, differences)
 
 
@@ -105,6 +106,16 @@ def _prices(store: Store, pair: str, today: date) -> tuple[tuple[PriceAge, ...],
             except ContractError as error:
                 faults.append(f"{key} cannot be read: {error}")
     return tuple(ages), tuple(faults)
+
+
+def _calendar(today: date) -> Iterator[str]:
+    """Champions know scheduled news as far as the file of events went when they were trained."""
+    for kind, left in days_left(embedded().known_through(), today).items():
+        if left < WARN_DAYS:
+            yield (
+                f"the last known date of {kind} decisions is {left} days away: add the new ones to "
+                "training/models/events.csv and run python -m training run"
+            )
 
 
 def _price_age(store: Store, key: str, source: str, today: date) -> PriceAge:

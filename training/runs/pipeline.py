@@ -10,19 +10,23 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lambda_fn.champion.model import Champion
 from training.console import Stages
 from training.errors import NamedError
 from training.evaluation.baselines import evaluate_baselines
-from training.evaluation.scores import score, skill_by_year
+from training.evaluation.breakdown import breakdown, reliability
+from training.evaluation.scores import judge, score, skill_by_year
 from training.evaluation.selection import Selection, select
 from training.evaluation.walk_forward import Forecasts, champion_inputs, walk
 from training.export.candidate import Candidate
 from training.export.ensemble import average, check_average
 from training.export.graph import CHECKED
+from training.models.events import KINDS, embedded
 from training.models.families import FAMILIES
-from training.prices.windows import complete_origins
+from training.models.heads.calendar import AFTER, FIXING, LAGS
+from training.prices.windows import complete_origins, day_numbers
 from training.runs.plan import Job, Task, cutoffs, tasks
 from training.runs.work import Refit, Result
 
@@ -41,7 +45,13 @@ class Evaluation:
     scores: pd.DataFrame
     skill: pd.DataFrame  # family x year, pinball skill against EWMA at horizon 1
     selection: Selection
+    forecasts: Mapping[str, Forecasts]  # of each family
+    baselines: Mapping[str, Forecasts]
     spread: pd.DataFrame  # pinball of single seeds, a row a family with several and horizon
+    comparisons: pd.DataFrame  # every pair's one-sided tests
+    confidence: pd.DataFrame  # by family, the model confidence set and the test of superior ability
+    reliability: pd.DataFrame  # by family, horizon and level
+    breakdown: pd.DataFrame  # by family and year, regime of volatility, days with news and without
 
 
 def gather(job: Job, results: Iterable[Result]) -> tuple[Members, list[Task]]:
@@ -87,25 +97,47 @@ def losses(job: Job, members: Members, missing: Sequence[Task]) -> list[str]:
 
 
 def evaluate(job: Job, members: Members, incumbent: str | None, stages: Stages) -> Evaluation:
-    """Score each family, as the average of its seeds, against the baselines; `incumbent` keeps its place in a tie."""
+    """Score each family, as the average of its seeds, against the baselines; a test alone unseats `incumbent`."""
     prices = job.prices
     forecasts: dict[str, Forecasts] = {}
     with stages.stage("averages and forecasts", len(members)) as step:
         for family, own in members.items():
-            forecasts[family] = _forecasts(job, list(own.values()))
+            forecasts[family] = walked(job, own)
             step(family)
     with stages.stage("baselines and scores"):
         baselines = evaluate_baselines(prices, job.first_year)
         scores = score(forecasts, baselines, prices)
         skill = skill_by_year(forecasts, baselines, prices)
-    return Evaluation(scores, skill, select(scores, incumbent), spread(members))
+    with stages.stage("tests"):
+        comparisons, confidence = judge(forecasts, baselines, prices)
+        found = Evaluation(
+            scores,
+            skill,
+            select(scores, comparisons, tuple(FAMILIES), incumbent),
+            forecasts,
+            baselines,
+            spread(members),
+            comparisons,
+            confidence,
+            reliability(forecasts, baselines, prices),
+            breakdown(forecasts, baselines, prices, news_days(prices, job.table.source)),
+        )
+    return found
 
 
-def _forecasts(job: Job, members: Sequence[Mapping[pd.Timestamp, Refit]]) -> Forecasts:
-    """What the exported bytes of every year forecast for it."""
+def news_days(prices: pd.DataFrame, source: str) -> NDArray[np.bool_]:
+    """Whether scheduled news falls on the return between each two rows, [rows - 1]."""
+    days = day_numbers(pd.DatetimeIndex(prices.index))
+    lag = LAGS[FIXING if source == "ecb" else AFTER]
+    hits = [np.diff(embedded().passed(kind, days, lag)) > 0 for kind in KINDS]
+    return np.asarray(np.any(hits, axis=0))
+
+
+def walked(job: Job, seeds: Mapping[int, Mapping[pd.Timestamp, Refit]]) -> Forecasts:
+    """What a family's exported bytes, the average of its seeds, forecast for each year."""
 
     def file(train: pd.DataFrame) -> bytes:
-        return average([own[pd.Timestamp(train.index[-1])].model for own in members])
+        return average([own[pd.Timestamp(train.index[-1])].model for own in seeds.values()])
 
     return walk(file, job.prices, job.first_year)
 

@@ -11,7 +11,10 @@ import pandas as pd
 
 from lambda_fn.contract import DATE, TARGET_DATE
 from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
-from training.models.families import FAMILIES
+from training.models.families import FAMILIES, USUAL
+from training.models.heads.heads import find_head
+from training.prices.majors import COLUMNS
+from training.prices.ranges import RANGE_COLUMNS, recognise
 from training.prices.table import PriceTable
 from training.runs.code_version import code_version
 
@@ -24,7 +27,7 @@ class Job:
 
     table: PriceTable
     pair: str = "EURUSD"
-    families: tuple[str, ...] = tuple(FAMILIES)
+    families: tuple[str, ...] = USUAL
     first_year: int = FIRST_YEAR
     seed: int = 0
     seeds: int = 1  # of each family whose fit is random: seed, seed + 1, ...
@@ -33,8 +36,11 @@ class Job:
 
     @property
     def prices(self) -> pd.DataFrame:
-        """The columns that the families read."""
-        return self.table.frame[columns(self.families)]
+        """The columns that the families read, and of the ECB's table those that a fit shares parameters with."""
+        frame = self.table.frame
+        shared = any(find_head(FAMILIES[name].head).shares for name in self.families)
+        majors = [name for name in COLUMNS if name in frame.columns] if shared and self.table.source == "ecb" else []
+        return frame[list(dict.fromkeys((*columns(self.families), *majors)))]
 
     def members(self, family: str) -> range:
         """The seeds with which a family is fitted; their average is what it forecasts."""
@@ -61,6 +67,15 @@ def columns(families: Sequence[str]) -> list[str]:
         "close",
         *sorted({name for family in families for name in FAMILIES[family].inputs} - {"close", DATE, TARGET_DATE}),
     ]
+
+
+def suited(table: PriceTable) -> tuple[str, ...]:
+    """The families that a table has the columns for, without gaps; ranges only where they are of their close's day."""
+    frame, found = table.frame, recognise(table.frame)
+    whole = {name for name in frame.columns if not frame[name].isna().any()}
+    if found is None or not found.honest:
+        whole -= set(RANGE_COLUMNS)
+    return tuple(name for name in FAMILIES if set(columns([name])) <= whole | {"close"})
 
 
 def cutoffs(job: Job) -> list[pd.Timestamp]:

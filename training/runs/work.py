@@ -65,7 +65,7 @@ def refit(job: Job, family: str, seed: int, cutoff: pd.Timestamp, split: Split |
 
 def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
     """One family fitted on these prices and exported, with what MLflow should tell of it."""
-    model = fit(family, prices, job.pair, job.seed)
+    model = fit(family, prices, job.pair, job.seed, job.table.source)
     metadata = describe(
         model,
         pair=job.pair,

@@ -91,8 +91,8 @@ def mean_times(factor: float) -> Callable[[onnx.ModelProto], None]:
 
     def change(model: onnx.ModelProto) -> None:
         plain = rename(model, "mean")
-        model.graph.initializer.append(numpy_helper.from_array(np.array(factor), "factor"))
-        model.graph.node.append(helper.make_node("Mul", [plain, "factor"], ["mean"]))
+        model.graph.initializer.append(numpy_helper.from_array(np.array(factor), "multiple"))
+        model.graph.node.append(helper.make_node("Mul", [plain, "multiple"], ["mean"]))
 
     return change
 
@@ -123,7 +123,7 @@ def tomorrow_bad(model: onnx.ModelProto) -> None:
 HOSTILE = {
     "endless": (changed(endless), "more than|no verdict"),
     "huge": (changed(huge), "MB|memory|cannot run|allocate|no verdict"),
-    "slow": (changed(slow), "processor time|no verdict"),
+    "slow": (changed(slow), "processor time|bad_alloc|no verdict"),
     "day three high": (changed(day_three(1.1e9)), "day 3 is"),
     "day three negative": (changed(day_three(-5.5)), "above zero|fall"),
     "no width": (foreign.champion_bytes(spread=0.0), "is 0.00% wide"),
@@ -160,9 +160,10 @@ def test_a_child_that_is_killed_is_a_refusal(number: int, monkeypatch: pytest.Mo
         trial.run(GOOD, (), TABLE)
 
 
-@pytest.mark.parametrize(
-    "said", ["", "[]", "{}", '{"good": {}}', '{"good": 1}', "\\xff", '{"good": {"x": 1}}', "[" * 9999]
-)
+NO_VERDICTS = ("", "[]", "{}", '{"good": {}}', '{"good": 1}', "\\xff", '{"good": {"x": 1}}', "[" * 9999)
+
+
+@pytest.mark.parametrize("said", NO_VERDICTS)
 def test_what_is_no_verdict_is_a_refusal(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "ARGUMENTS", ("-c", f"print('''{said}''')"))
     with pytest.raises(ContractError, match="no verdict"):

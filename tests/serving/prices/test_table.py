@@ -1,7 +1,7 @@
 """Price files: one format, exact round trips, reads of the end alone, and the last known good."""
 
 import math
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,8 @@ from lambda_fn.champion.inputs import days_since_1970, window_inputs
 from lambda_fn.champion.model import Champion
 from lambda_fn.contract import price_key
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.cache import PriceCache
 from lambda_fn.prices.table import Table, parse, parse_tail, read_table, serialise
-from lambda_fn.settings import Settings
 from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.last_known_good import NothingToServe
 from lambda_fn.store.objects import Blob, Store
 from tests.support import foreign
 
@@ -201,39 +198,3 @@ def test_window_inputs_by_name() -> None:
 @given(st.dates())
 def test_days_are_those_of_numpy(day: date) -> None:
     assert days_since_1970([day])[0] == np.datetime64(day, "D").astype(np.int64)
-
-
-def test_the_cache_reads_again_when_its_age_is_over(settings: Settings, store: Store) -> None:
-    now = [1_000_000.0]
-    cache = PriceCache(store, settings, lambda: now[0])
-    with pytest.raises(NothingToServe, match=r"has no prices/EURUSD-ecb\.csv") as caught:
-        cache.current("EURUSD", "ecb", 5)
-    assert caught.value.retry_after_s == 10
-    foreign.put(store, KEY, foreign.price_file(40, as_of=date(2026, 10, 29)))
-    now[0] += 9
-    with pytest.raises(NothingToServe):
-        cache.current("EURUSD", "ecb", 5)  # no new try for ten seconds after a failure
-    now[0] += 1
-    first = cache.current("EURUSD", "ecb", 5)
-    assert (first.as_of, first.stale, len(first.dates)) == (date(2026, 10, 29), False, 5)
-    assert first.checked_at == datetime.fromtimestamp(now[0], UTC)
-    foreign.put(store, KEY, foreign.price_file(40, as_of=date(2026, 10, 30)))
-    now[0] += settings.prices_max_age_s - 1
-    assert cache.current("EURUSD", "ecb", 5).as_of == date(2026, 10, 29)
-    now[0] += 1
-    assert cache.current("EURUSD", "ecb", 5).as_of == date(2026, 10, 30)
-
-
-def test_the_cache_keeps_the_last_known_good(settings: Settings, store: Store) -> None:
-    now = [1_000_000.0]
-    cache = PriceCache(store, settings, lambda: now[0])
-    foreign.put(store, KEY, foreign.price_file(40))
-    good = cache.current("EURUSD", "ecb", 5)
-    foreign.put(store, KEY, b"date,close\nbroken")
-    now[0] += settings.prices_max_age_s
-    kept = cache.current("EURUSD", "ecb", 5)
-    assert kept.stale
-    assert (kept.dates, kept.checked_at) == (good.dates, good.checked_at)
-    foreign.put(store, KEY, foreign.price_file(40))
-    now[0] += 10
-    assert not cache.current("EURUSD", "ecb", 5).stale

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.web.forecast import forecast_days, freshness
+from lambda_fn.web.forecast import forecast_days
 from lambda_fn.web.problem import Problem
 from lambda_fn.web.question import intervals_of, parse_query
-from tests.support.local_api import START
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
@@ -96,7 +95,9 @@ def test_any_query_is_answered_or_refused(query: dict[str, str]) -> None:
 def test_the_days_of_a_known_forecast() -> None:
     quantiles = np.array([[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]])
     mean = np.array([1.1, 1.1000000004])
-    found = forecast_days(parse_query({}, 2, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), 1.1, DAYS, quantiles, mean)
+    found = forecast_days(
+        parse_query({}, 2, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), 1.1, DAYS, quantiles.tolist(), mean.tolist()
+    )
     assert found[0] == {
         "date": "2026-11-02",
         "horizon": 1,
@@ -117,7 +118,7 @@ def test_the_days_of_a_known_forecast() -> None:
 def test_a_return_of_nothing_is_not_minus_zero() -> None:
     just_below = np.array([[1.1 * (1 - 1e-12)] * 3])
     found = forecast_days(
-        parse_query({}, 1, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), 1.1, None, just_below, just_below[0, :1]
+        parse_query({}, 1, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), 1.1, None, just_below.tolist(), just_below[0, :1].tolist()
     )
     assert str(found[0]["returns"]["median"]) == "0.0"
     assert found[0]["date"] is None
@@ -135,7 +136,7 @@ def test_answers_keep_the_order_of_quantiles(
     mean = quantiles[:, 5]
     days = [DAYS[0] + timedelta(days=i) for i in range(len(steps))]
     question = parse_query(query, len(steps), LEVELS)
-    for day in forecast_days(question, LEVELS, last_close, days, quantiles, mean):
+    for day in forecast_days(question, LEVELS, last_close, days, quantiles.tolist(), mean.tolist()):
         for side in (day, day["returns"]):
             values = list(side["quantiles"].values())
             assert values == sorted(values)
@@ -144,15 +145,3 @@ def test_answers_keep_the_order_of_quantiles(
             for interval in side["intervals"].values():
                 assert interval["lower"] <= side["median"] <= interval["upper"]
         assert day["median"] == pytest.approx(last_close * (1 + day["returns"]["median"]), abs=1e-6 + last_close * 1e-8)
-
-
-def test_freshness_is_of_the_part_checked_longest_ago() -> None:
-    earlier = START - timedelta(minutes=5)
-    assert freshness({"champion": (START, False), "prices": (earlier, False)}) == {
-        "checked_at": "2026-10-30T16:55:00Z",
-        "stale": False,
-        "stale_reason": None,
-    }
-    found = freshness({"champion": (START, False), "prices": (earlier, True)})
-    assert found["stale"] is True
-    assert "newer prices" in found["stale_reason"]

@@ -55,10 +55,10 @@ def test_the_committed_file_is_the_current_one_and_is_served(api: LocalApi) -> N
 
 
 def test_it_has_exactly_the_routes_of_the_app(document: dict[str, Any], api: LocalApi) -> None:
-    registered = {(route.method, route.path) for route in api.app._static_routes if route.method != "HEAD"}
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert registered == described == {(route.method, route.path) for route in ROUTES}
-    assert not api.app._dynamic_routes
+    assert described == {(route.method, route.path) for route in ROUTES}
+    for method, path in described:
+        assert api.call(event(method, path)).status not in (404, 405)
 
 
 @pytest.mark.parametrize(

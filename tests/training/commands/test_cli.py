@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert result["champion"] in ("random_walk", "linear_regression")
     rows = result["scores"]
     assert {row["family"] for row in rows} == {"random_walk", "linear_regression"} | BASELINES
-    assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5}
+    assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5, 21}
     assert all(row["pinball"] > 0 for row in rows)
     assert (place / "store/models/best_model_info.json").is_file()
 
@@ -80,7 +81,7 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert chosen["generation"] == 2
     assert chosen["activation"]["outcome"] == "activated"
     loaded = mlflow.pyfunc.load_model("models:/EURUSD_LinearRegression@champion")
-    window = windows(prices, ["close"], complete_origins(prices)[-3:])
+    window = windows(prices, ("close", "date", "target_date"), complete_origins(prices)[-3:])
     answer = command(capsys, "forecast", "--horizon", "2")
     assert answer["champion"]["generation"] == 2
     assert [day["horizon"] for day in answer["forecast"]] == [1, 2]
@@ -113,6 +114,48 @@ def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, caps
     assert command(capsys, "run", *SMALL) == evaluated
 
 
+def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = ("--families", "random_walk,calendar", "--first-year", "2024")
+    champion = command(capsys, "run", *job)["champion"]
+    facts = command(capsys, "report", *job, "--out", "found.html")
+    page = (place / "found.html").read_text("utf-8")
+    assert facts["champion"] == champion
+    assert page.count("<img") == 3 and page.count("data:image/png;base64,") == 3
+    assert not re.search(r"(?:src|href)=\"(?!data:)", page), "it would fetch something"
+    for words in ("Scores", "Is it calibrated?", "What the calendar does", "news: scheduled", "regime: wild"):
+        assert words in page
+    assert re.search(r"A day with an FOMC decision is \d+ % wider \(\+\d+ to \+\d+ %\)", page)
+    client = mlflow.MlflowClient()
+    assert [file.path for file in client.list_artifacts(facts["run_id"])] == ["found.html"]
+    model = {"random_walk": "EURUSD_RandomWalk", "calendar": "EURUSD_Calendar"}[champion]
+    version = client.get_model_version_by_alias(model, "champion")
+    assert f"runs:/{facts['run_id']}/found.html" in str(version.description)
+    assert "error: --out: gone/found.html cannot be written" in fails(capsys, "report", "--out", "gone/found.html")
+
+
+def test_where_every_family_fails_a_gate_nothing_is_published(
+    place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Returns that are all of one size from 2025 on: no interval of 80 % covers 80 % of them."""
+    signs = np.where(np.random.default_rng(0).uniform(size=len(prices)) < 0.5, 0.004, -0.004)
+    years = pd.DatetimeIndex(prices.index).year
+    returns = np.where(years >= 2025, signs, np.diff(np.log(prices["close"].to_numpy()), prepend=0.0))
+    returns[0] = 0.0
+    path = place / "odd.csv"
+    pd.DataFrame({"close": 1.1 * np.exp(returns.cumsum())}, index=prices.index).to_csv(path, index_label="Date")
+    assert main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2025"]) == 2
+    output = capsys.readouterr()
+    said = " ".join(output.out.split())
+    assert "No family passes every gate" in said and "random_walk cannot be champion: " in said
+    assert "its 80 % interval covers" in said
+    assert "error: nothing is published, as no family passes every gate: " in output.err
+    assert "Traceback" not in output.err
+    assert not (place / "store/models").exists() and not (place / "store/serving").exists()
+    assert not mlflow.MlflowClient().search_registered_models()
+
+
 def test_prices_of_ones_own(place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     path = place / "mine.csv"
     with path.open("w", newline="") as file:
@@ -143,7 +186,7 @@ def test_prices_are_saved_and_never_rewritten_unasked(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "--families", "prophet"), "--families: 'prophet' is no family; choose among linear_regression"),
+        (("run", "--families", "prophet"), "--families: 'prophet' is no family; choose among random_walk"),
         (("evaluate", "--first-year", "2031"), "--first-year"),
         (("evaluate", "--seed", "-1"), "--seed: -1 is out of range"),
         (("run", "--csv", "nowhere.csv"), "nowhere.csv"),
@@ -215,7 +258,7 @@ def test_every_command_has_a_help_of_its_own() -> None:
     commands = next(action for action in parser()._actions if action.dest == "command")
     assert commands.choices is not None
     assert set(commands.choices) == {
-        *("run", "demo", "prices", "evaluate", "publish", "rollback", "status", "clean", "forecast"),
+        *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "clean", "forecast", "report"),
         *("tasks", "task", "select", "submit"),
     }
     assert set(COMMANDS) == set(commands.choices)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from lambda_fn.store.objects import Store
 from tests.support import foreign, tracked
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
+from training.models.events import embedded
 from training.publishing import aliases, registry
 from training.publishing.address import RegistryError
 from training.publishing.aliases import Held
@@ -202,3 +203,17 @@ def test_a_pointer_of_the_old_form_is_active_once_what_it_means_is(
         old = Pointer(pointer.model_type, pointer.model_name, pointer.model_version, uri)
         foreign.put(store, POINTER_KEY, old.to_json())
         assert status(store, settings, NOW, reading(tracking)).published.state == state
+
+
+def test_the_calendar_is_asked_for_before_its_known_dates_end(store: Store, settings: Settings) -> None:
+    last = embedded().known_through()["FOMC"]
+
+    def differences(days: int) -> list[str]:
+        now = datetime.combine(last - timedelta(days), time(12), UTC)
+        said = status(store, settings, now, unreachable).differences
+        return [sentence for sentence in said if "FOMC" in sentence]
+
+    assert differences(60) == []
+    [sentence] = differences(59)
+    assert "the last known date of FOMC decisions is 59 days away: add the new ones to" in sentence
+    assert "training/models/events.csv" in sentence

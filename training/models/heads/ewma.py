@@ -25,4 +25,4 @@ def ewma_head(decay: float = DECAY, window: int = WINDOW) -> Filter:
     )
 
 
-KIND = Kind(name="ewma", fit=lambda prices: ewma_head())
+KIND = Kind(name="ewma", fit=lambda known: ewma_head())

@@ -7,39 +7,54 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-import pandas as pd
 from arch.univariate import GARCH, StudentsT, ZeroMean
 from numpy.typing import NDArray
 from scipy import stats
 
-from training.models.heads.head import Filter, Kind
+from training.models.heads.head import Filter, Kind, Known
+from training.models.heads.news import MIN_ALPHA
 from training.prices.windows import HORIZON, LEVELS, WINDOW
 
 PERCENT = 100.0  # arch fits returns in percent: its optimiser is made for that scale
+STARTS = ((0.03, 0.96), (0.1, 0.85))  # alpha, beta, where arch's own grid leads to no fit
+TYPICAL, TYPICAL_NU = (0.03, 0.96), 6.0  # of daily rates, where nothing can be fitted
 BACKCAST, BACKCAST_DECAY = 75, 0.94  # arch starts its recursion from these first squared returns, weighted by 0.94^i
 
 
-def fit(prices: pd.DataFrame) -> Filter:
+def fit(known: Known) -> Filter:
     """Fit on the closes up to the cutoff."""
-    return garch_head(fit_garch(np.diff(np.log(prices["close"].to_numpy(np.float64)))))
+    return garch_head(fit_garch(known.returns()))
 
 
-def fit_garch(returns: NDArray[np.float64]) -> dict[str, float]:
-    """omega, alpha, beta and nu of a zero-mean GARCH(1,1)-t, by maximum likelihood; omega in squared log returns."""
+def fit_garch(returns: NDArray[np.float64]) -> dict[str, float | str]:
+    """omega, alpha, beta and nu of a zero-mean GARCH(1,1)-t, by maximum likelihood; omega in squared log returns.
+
+    arch's optimiser may end where the variance does not answer to news, and say that it converged. Then other starts
+    are tried; where none leads to a fit, the result is what daily rates have, with the variance of these returns.
+    """
     model = ZeroMean(PERCENT * returns, volatility=GARCH(), distribution=StudentsT(), rescale=False)
-    fitted = model.fit(disp="off", show_warning=False)
-    if fitted.convergence_flag:
-        raise ValueError(f"the GARCH fit on {len(returns)} returns did not converge; use the head 'ewma'")
-    omega, alpha, beta, nu = (float(value) for value in fitted.params)
-    return {"omega": omega / PERCENT**2, "alpha": alpha, "beta": beta, "nu": nu}
+    for start in (None, *(_start(returns, alpha, beta) for alpha, beta in STARTS)):
+        fitted = model.fit(disp="off", show_warning=False, starting_values=start)
+        omega, alpha, beta, nu = (float(value) for value in fitted.params)
+        if not fitted.convergence_flag and alpha >= MIN_ALPHA:
+            return {"omega": omega / PERCENT**2, "alpha": alpha, "beta": beta, "nu": nu}
+    omega, alpha, beta, nu = (float(value) for value in _start(returns, *TYPICAL))
+    refused = f"no fit on {len(returns)} returns answers to news (alpha of at least {MIN_ALPHA}); typical parameters"
+    return {"omega": omega / PERCENT**2, "alpha": alpha, "beta": beta, "nu": nu, "refused": refused}
 
 
-def garch_head(params: Mapping[str, float], window: int = WINDOW) -> Filter:
+def _start(returns: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:
+    """arch's parameters with the mean square of these returns in the long run."""
+    omega = PERCENT**2 * float(np.mean(returns * returns)) * (1 - alpha - beta)
+    return np.array([omega, alpha, beta, TYPICAL_NU])
+
+
+def garch_head(params: Mapping[str, float | str], window: int = WINDOW) -> Filter:
     """sigma^2[n] = omega * sum beta^k + alpha * sum beta^k r^2[n-1-k] + beta^n (alpha + beta) backcast.
 
     `params` are omega, alpha, beta and nu; the recursion starts as arch starts it.
     """
-    omega, alpha, beta, nu = (params[name] for name in ("omega", "alpha", "beta", "nu"))
+    omega, alpha, beta, nu = (float(params[name]) for name in ("omega", "alpha", "beta", "nu"))
     n = window - 1
     kernel = alpha * beta ** np.arange(n - 1, -1, -1.0)
     weights = BACKCAST_DECAY ** np.arange(min(BACKCAST, n))

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from training.models.heads import ewma, garch
+from training.models.heads import calendar, ewma, garch, ranges, winsorised
 from training.models.heads.head import Kind
 
-HEADS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (garch.KIND, ewma.KIND)})
+HEADS: Mapping[str, Kind] = MappingProxyType(
+    {kind.name: kind for kind in (garch.KIND, ewma.KIND, winsorised.KIND, calendar.KIND, ranges.KIND)}
+)
 
 
 def find_head(name: str) -> Kind:

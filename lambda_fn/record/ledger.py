@@ -1,0 +1,108 @@
+"""The ledger: `record/<PAIR>/<as_of>.json` is the first official forecast of each day, and nothing ever rewrites it."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any, Literal
+
+from lambda_fn import fields
+from lambda_fn.contract import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS, ledger_key
+from lambda_fn.fields import ContractError
+from lambda_fn.record.official import Official, Rows
+from lambda_fn.store.objects import Store
+
+Kind = Literal["live", "late"]
+FIXING = time(14, 15)  # of the ECB's reference rates, in Frankfurt
+FRANKFURT = "Europe/Berlin"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One day's first official forecast, in prices: quantiles [horizon][levels], mean [horizon], and each benchmark's
+    quantiles. `kind` is live when it was made before the first forecast day's price could be known, otherwise late."""
+
+    pair: str
+    source: str
+    as_of: date
+    made_at: datetime
+    kind: Kind
+    generation: int
+    family: str
+    sha256: str
+    last_close: float
+    days: tuple[date, ...]
+    levels: tuple[float, ...]
+    quantiles: Rows
+    mean: list[float]
+    benchmarks: dict[str, Rows]
+
+    @classmethod
+    def of(cls, official: Official) -> "Entry":
+        """What the ledger keeps of an official forecast."""
+        return cls(
+            pair=official.pair,
+            source=official.source,
+            as_of=official.as_of,
+            made_at=official.made_at,
+            kind="live" if official.made_at < known_from(official.days[0], official.source) else "late",
+            generation=official.generation,
+            family=str(official.champion["family"]),
+            sha256=str(official.champion["sha256"]),
+            last_close=official.last_close,
+            days=official.days,
+            levels=official.levels,
+            quantiles=official.quantiles,
+            mean=official.mean,
+            benchmarks=official.benchmarks,
+        )
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Entry":
+        """Raises ContractError naming the field and the cure."""
+        read = fields.Reader(fields.json_object(data, "ledger"), "ledger")
+        read.version("contract_version", CONTRACT_VERSION)
+        benchmarks = read.object("benchmarks")
+        kind = read.text("kind")
+        if kind not in ("live", "late"):
+            raise ContractError(f"ledger.kind: is {kind[:60]!r}; it must be live or late")
+        days = fields.Reader({text: text for text in read.names("days", MAX_HORIZON)}, "ledger.days")
+        return cls(
+            pair=read.matching("pair", fields.PAIR),
+            source=read.matching("source", fields.SOURCE),
+            as_of=read.day("as_of"),
+            made_at=read.moment("made_at"),
+            kind="live" if kind == "live" else "late",
+            generation=read.whole("generation", 1, MAX_GENERATION),
+            family=read.text("family"),
+            sha256=read.matching("sha256", fields.SHA256),
+            last_close=read.number("last_close"),
+            days=tuple(days.day(text) for text in days.found),
+            levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
+            quantiles=read.rows("quantiles"),
+            mean=read.numbers("mean"),
+            benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
+        )
+
+    def to_json(self) -> bytes:
+        """UTF-8, in the order of the fields; `parse` gives the same object back."""
+        known: dict[str, Any] = {
+            **vars(self),
+            "as_of": self.as_of.isoformat(),
+            "made_at": fields.utc_text(self.made_at),
+            "days": [day.isoformat() for day in self.days],
+        }
+        return fields.json_bytes({"contract_version": CONTRACT_VERSION, **known})
+
+
+def known_from(day: date, source: str) -> datetime:
+    """When the price of `day` begins to be known: at the ECB's fixing, 14:15 in Frankfurt; for other sources as the
+    day begins in UTC."""
+    if source != "ecb":
+        return datetime.combine(day, time(0), UTC)
+    from zoneinfo import ZoneInfo  # here, as only who makes forecasts needs the table of time zones
+
+    return datetime.combine(day, FIXING, ZoneInfo(FRANKFURT)).astimezone(UTC)
+
+
+def keep(store: Store, official: Official) -> bool:
+    """Writes the day's entry unless it has one; True when this forecast is the day's first."""
+    return store.create(ledger_key(official.pair, official.as_of), Entry.of(official).to_json())

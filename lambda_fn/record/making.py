@@ -1,0 +1,148 @@
+"""Makes the official forecast: from the active champion and the newest window of its price source, in one place.
+
+Killed between any two of its writes, it heals when it is run again: the ledger is written first, create-only, then
+`serving/forecast.json` by compare-and-set.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_fn import contract
+from lambda_fn.champion.cache import fetch_champion
+from lambda_fn.champion.card import champion_summary, model_card
+from lambda_fn.champion.inputs import window_inputs
+from lambda_fn.champion.model import Champion, ForecastError
+from lambda_fn.contract import Active
+from lambda_fn.fields import ContractError
+from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.prices.table import Table, parse
+from lambda_fn.prices.window import check_window
+from lambda_fn.record import benchmarks, ledger
+from lambda_fn.record.official import Official, closes_of
+from lambda_fn.store.objects import Missing, Store, Unavailable
+
+ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
+
+
+class Made(NamedTuple):
+    """What became of the official forecast: `official` is the newest that can be served, None when there is none."""
+
+    outcome: Literal["made", "unchanged", "refused", "nothing"]
+    official: Official | None
+    reason: str
+
+
+def make(store: Store, pair: str, now: datetime) -> Made:
+    """Makes the official forecast unless it is there already; safe to repeat and to run at the same time as others.
+
+    What cannot be forecast leaves the last one in place, and the reason names why. Raises Unavailable when the store
+    does not answer.
+    """
+    key = contract.forecast_key(pair)
+    for _ in range(ATTEMPTS):
+        before, etag = read(store, pair)
+        try:
+            new = forecast(store, pair, now)
+        except (ContractError, ForecastError, Missing) as error:
+            if isinstance(error, Missing) and error.key == contract.active_key(pair):
+                return Made("nothing", None, "nothing is active yet; run python -m training run")
+            return Made("refused", before, str(error))
+        if before is not None and not _replaces(new, before):
+            ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
+            return Made("unchanged", before, f"the forecast of {before.as_of}, generation {before.generation}, stands")
+        ledger.keep(store, new)
+        if store.replace(key, new.to_json(), etag):
+            return Made("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
+    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; refresh again")
+
+
+def read(store: Store, pair: str) -> tuple[Official | None, str | None]:
+    """The official forecast and its ETag; no forecast when there is none that can be read."""
+    try:
+        blob = store.read(contract.forecast_key(pair))
+    except Missing:
+        return None, None
+    try:
+        return Official.parse(blob.data), blob.etag
+    except ContractError:
+        return None, blob.etag
+
+
+def forecast(store: Store, pair: str, now: datetime) -> Official:
+    """The forecast of the active champion from the newest window.
+
+    Raises Missing when nothing is active or there are no prices, and ContractError or ForecastError when no plausible
+    forecast can be made of them.
+    """
+    active = Active.parse(store.read(contract.active_key(pair)).data)
+    champion = fetch_champion(store, active.serving_key, active.champion.sha256)
+    meta = champion.metadata
+    table = parse(store.read(contract.price_key(pair, meta.prices)).data)
+    inputs = window_inputs(champion, table)
+    newest = Table(
+        table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
+    )
+    check_window(newest, champion.columns, meta.prices, now.date())
+    found = champion.plausible_forecast(inputs)
+    close = table.columns["close"]
+    compared, notes = _benchmarks(store, active, champion, table)
+    return Official(
+        pair=pair,
+        source=meta.prices,
+        generation=active.generation,
+        as_of=table.dates[-1],
+        last_close=float(close[-1]),
+        days=tuple(next_business_days(table.dates[-1], meta.horizon, meta.prices)),
+        levels=meta.levels,
+        quantiles=found.quantiles[0].tolist(),
+        mean=found.mean[0].tolist(),
+        benchmarks={name: prices.tolist() for name, prices in compared.items()},
+        closes=closes_of(table.dates, close.tolist()),
+        inputs_sha256=_digest(inputs),
+        champion=champion_summary(active, champion),
+        card=model_card(active, champion),
+        made_at=now,
+        notes=notes,
+    )
+
+
+def _replaces(new: Official, old: Official) -> bool:
+    """A lower order never replaces a higher one; of an equal one only another window, as prices were corrected, or
+    benchmarks that were missing."""
+    if new.order != old.order:
+        return new.order > old.order
+    return new.inputs_sha256 != old.inputs_sha256 or new.benchmarks.keys() > old.benchmarks.keys()
+
+
+def _benchmarks(
+    store: Store, active: Active, champion: Champion, table: Table
+) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:
+    """Quantiles [horizon, levels] by benchmark, and why one is missing: the forecast does not wait for it."""
+    meta, close = champion.metadata, table.columns["close"]
+    shape = meta.levels, meta.horizon
+    rows = {
+        "constant": benchmarks.constant(table.dates, close, *shape, meta.prices),
+        "ewma": benchmarks.ewma(close, *shape),
+    }
+    notes = []
+    for name, file in active.pointer.benchmarks.items():
+        try:
+            other = fetch_champion(
+                store, contract.serving_key(file.sha256, active.pointer.pair or meta.pair), file.sha256
+            )
+            rows[name] = other.forecast(window_inputs(other, table)).quantiles[0]
+        except (ContractError, ForecastError, Missing) as error:
+            notes.append(f"no benchmark {name}: {error}")
+    return rows, tuple(notes)
+
+
+def _digest(inputs: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(inputs):
+        digest.update(name.encode() + b"\0" + np.ascontiguousarray(inputs[name]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,196 @@
+"""What a GET asks: answers from the records that refresh and ingest made, without numpy, onnxruntime or a champion."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from lambda_fn import contract, fields
+from lambda_fn.fields import utc_text
+from lambda_fn.record.official import Official
+from lambda_fn.settings import Settings
+from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
+from lambda_fn.store.objects import Store
+from lambda_fn.web.age import Age, freshness
+from lambda_fn.web.answer import Version
+from lambda_fn.web.forecast import JsonObject, forecast_days
+from lambda_fn.web.problem import bad_query, shown, shown_name
+from lambda_fn.web.question import intervals_of, parse_query
+
+T = TypeVar("T")
+EXPIRED_RETRY_S = 600  # prices come once a day
+_log = logging.getLogger(__name__)
+KINDS = ("live", "backtest")
+MAX_DAYS = 250  # that the record holds row by row
+_HEALTH = ("name", "type", "version", "generation", "sha256", "activated_at")
+
+
+class Held(NamedTuple, Generic[T]):
+    """A record and the ETag that its bytes have in the store."""
+
+    value: T
+    etag: str
+
+
+class Records:
+    """The records of a pair in memory; each looks for a newer one when it is older than CHAMPION_MAX_AGE_S."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        max_age_s, pair = settings.champion_max_age_s, settings.pair
+        self._official = LastKnownGood(_fetcher(store, contract.forecast_key(pair), Official.parse), max_age_s, clock)
+        self.generation: int | None = None
+        self._record = LastKnownGood(_fetcher(store, contract.record_key(pair), _record), max_age_s, clock)
+
+    def official(self) -> tuple[Known[Held[Official]], Age]:
+        """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
+        when it has expired."""
+        known = self._official.current()
+        self._note(known.value.value)
+        age = Age.of(known.value.value, self.now())
+        if age.state == "expired" and self._settings.refuse_expired:
+            cure = "prices are not coming in: run python -m lambda_fn.ingest, then python -m lambda_fn.refresh"
+            raise NothingToServe(f"{age.sentence}; {cure}", EXPIRED_RETRY_S)
+        return known, age
+
+    def record(self) -> Known[Held[JsonObject]]:
+        """The track record; raises NothingToServe when there is none."""
+        return self._record.current()
+
+    def _note(self, official: Official) -> None:
+        if official.generation != self.generation:
+            _log.info("serving generation %d, %s", official.generation, official.champion["name"])
+            self.generation = official.generation
+
+    def version_of_official(self) -> Version:
+        """Of answers from the official forecast; raises as `official`."""
+        return self._version(self.official()[0])
+
+    def version_of_record(self) -> Version:
+        """Of answers from the track record; raises as `record`."""
+        return self._version(self.record())
+
+    def _version(self, known: Known[Held[Any]]) -> Version:
+        until = None if known.stale else known.checked_at + self._settings.champion_max_age_s
+        return Version(known.value.etag, known.checked_at, self.now().toordinal(), until)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def health(records: Records) -> JsonObject:
+    """The active champion and its prices; raises as `predict` when there is no forecast."""
+    known, age = records.official()
+    official, now = known.value.value, records.now()
+    activated = datetime.fromisoformat(official.champion["activated_at"])
+    return {
+        "status": "ok" if age.state == "fresh" else age.state,
+        "pair": official.pair,
+        "champion": {name: official.champion[name] for name in _HEALTH}
+        | {"age_s": round((now - activated).total_seconds(), 1)},
+        "prices": official.source,
+        "as_of": official.as_of.isoformat(),
+        "as_of_age_days": (now.date() - official.as_of).days,
+        **_told(known, age),
+    }
+
+
+def predict(records: Records, query: Mapping[str, str]) -> JsonObject:
+    """The official forecast, as far as it was asked for."""
+    known, age = records.official()
+    official = known.value.value
+    question = parse_query(query, official.horizon, official.levels)
+    return {
+        "pair": official.pair,
+        "as_of": official.as_of.isoformat(),
+        "last_close": official.last_close,
+        "forecast": forecast_days(
+            question, official.levels, official.last_close, official.days, official.quantiles, official.mean
+        ),
+        "champion": official.champion,
+        "prices": official.source,
+        "made_at": utc_text(official.made_at),
+        **_told(known, age),
+    }
+
+
+def champion(records: Records) -> JsonObject:
+    """The model card."""
+    known, age = records.official()
+    official = known.value.value
+    return official.card | {"intervals": list(intervals_of(official.levels))} | _told(known, age)
+
+
+def track_record(records: Records, query: Mapping[str, str]) -> JsonObject:
+    """The summary of the live or of the backtest record; the live one with its newest days."""
+    _only(query, ("kind", "days"))
+    kind = query.get("kind", "live")
+    if kind not in KINDS:
+        raise bad_query("kind", f"kind={shown(kind)} is no kind of record", f"give {' or '.join(KINDS)}")
+    days = _days(query)
+    known = records.record()
+    found = known.value.value
+    if kind == "backtest":
+        summary: JsonObject | None = found.get("backtest")
+        rows: list[JsonObject] = []
+    else:
+        summary, rows = found["live"], _newest(found, days, "live")
+    return {"pair": found["pair"], "kind": kind, "summary": summary, "days": rows, **_checked(known)}
+
+
+def history(records: Records, query: Mapping[str, str]) -> JsonObject:
+    """Forecast and outcome day by day, one business day ahead; each day says whether it was live or late."""
+    _only(query, ("days",))
+    days = _days(query)
+    known = records.record()
+    found = known.value.value
+    return {"pair": found["pair"], "days": _newest(found, days), **_checked(known)}
+
+
+def _newest(found: JsonObject, days: int, kind: str | None = None) -> list[JsonObject]:
+    rows: list[JsonObject] = [row for row in found.get("newest") or () if kind is None or row["kind"] == kind]
+    return rows[-days:]
+
+
+def _told(known: Known[Any], age: Age) -> JsonObject:
+    return {"age": age.to_object(), **freshness({"forecasts": (known.checked_at, known.stale)}, age)}
+
+
+def _checked(known: Known[Any]) -> JsonObject:
+    return freshness({"records": (known.checked_at, known.stale)})
+
+
+def _only(query: Mapping[str, str], known: tuple[str, ...]) -> None:
+    for name in query:
+        if name not in known:
+            field = shown_name(name)
+            raise bad_query(field, f"unknown query parameter {field}", f"known are {' and '.join(known)}")
+
+
+def _days(query: Mapping[str, str]) -> int:
+    text = query.get("days", str(MAX_DAYS))
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_DAYS):
+        raise bad_query("days", f"days={shown(text)} is no number of days", f"give a whole number from 1 to {MAX_DAYS}")
+    return int(text)
+
+
+def _fetcher(store: Store, key: str, parse: Callable[[bytes], T]) -> Callable[[Held[T] | None], Held[T]]:
+    def fetch(held: Held[T] | None) -> Held[T]:
+        blob = store.read(key, held.etag) if held else store.read(key)
+        if blob is None:
+            assert held is not None
+            return held
+        return Held(parse(blob.data), blob.etag)
+
+    return fetch
+
+
+def _record(data: bytes) -> JsonObject:
+    read = fields.Reader(fields.json_object(data, "record"), "record")
+    read.version("contract_version", contract.CONTRACT_VERSION)
+    read.matching("pair", fields.PAIR)
+    read.object("live")
+    if read.found.get("newest"):  # none while nothing is scored
+        read.objects("newest")
+    return dict(read.found)

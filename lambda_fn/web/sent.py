@@ -1,0 +1,102 @@
+"""What a POST asks: forecasts of the active champion from prices that the caller sends.
+
+The only part of the API that runs a champion: it is imported, with numpy and onnxruntime, when a POST first comes.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_fn.champion.cache import ChampionCache
+from lambda_fn.champion.card import champion_summary
+from lambda_fn.champion.model import Champion, Forecast, ForecastError
+from lambda_fn.contract import Metadata
+from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.settings import Settings
+from lambda_fn.store.objects import Store
+from lambda_fn.web.age import freshness
+from lambda_fn.web.forecast import JsonObject, forecast_days
+from lambda_fn.web.problem import bad_body
+from lambda_fn.web.question import Question, parse_query
+from lambda_fn.web.series import Sent, Series, champion_inputs, parse_body
+
+_log = logging.getLogger(__name__)
+
+
+class SentPrices:
+    """Keeps the champion between requests."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+        self._champions = ChampionCache(store, settings, clock)
+        self.generation: int | None = None
+
+    def predict(self, query: Mapping[str, str], read_body: Callable[[], bytes]) -> JsonObject:
+        """The forecast from the prices in the body; all series run as one batch."""
+        serving = self._champions.current()
+        self._note(serving.active.generation, serving.active.pointer.model_name)
+        meta = serving.champion.metadata
+        question = parse_query(query, meta.horizon, meta.levels)
+        sent = parse_body(_body(read_body), serving.champion, question)
+        quantiles, mean = _forecast(serving.champion, sent)
+        answers = [
+            _answer(question, meta, series.as_of, series.columns["close"], quantiles[i], mean[i])
+            for i, series in enumerate(sent.series)
+        ]
+        return {
+            "pair": meta.pair,
+            **({"series": answers} if sent.several else answers[0]),
+            "champion": champion_summary(serving.active, serving.champion),
+            "prices": "request",
+            **freshness({"champions": (serving.checked_at.timestamp(), serving.stale)}),
+        }
+
+    def _note(self, generation: int, name: str) -> None:
+        if generation != self.generation:
+            _log.info("forecasting with generation %d, %s", generation, name)
+            self.generation = generation
+
+
+def _answer(
+    question: Question,
+    meta: Metadata,
+    as_of: date | None,
+    close: NDArray[np.float64],
+    quantiles: NDArray[np.float64],
+    mean: NDArray[np.float64],
+) -> JsonObject:
+    """One window's part of an answer: close [window], quantiles [horizon, levels], mean [horizon], all prices."""
+    last_close = float(close[-1])
+    days = next_business_days(as_of, question.horizon, meta.prices) if as_of else None
+    return {
+        "as_of": as_of.isoformat() if as_of else None,
+        "last_close": last_close,
+        "forecast": forecast_days(question, meta.levels, last_close, days, quantiles.tolist(), mean.tolist()),
+    }
+
+
+def _body(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except ValueError as error:
+        raise bad_body("body", f"the body cannot be read: {error}", "send JSON in UTF-8") from error
+
+
+def _forecast(champion: Champion, sent: Sent) -> Forecast:
+    """Of all series as one batch; when that fails, the first that fails alone is named."""
+    try:
+        return champion.forecast(champion_inputs(sent.series, champion))
+    except ForecastError as error:
+        if sent.several:
+            for i, series in enumerate(sent.series):
+                _forecast_alone(f"series[{i}].close", series, champion)
+        raise bad_body("series" if sent.several else "close", str(error), "check the prices") from error
+
+
+def _forecast_alone(place: str, series: Series, champion: Champion) -> None:
+    try:
+        champion.forecast(champion_inputs([series], champion))
+    except ForecastError as error:
+        raise bad_body(place, str(error), "check the prices") from error

@@ -1,0 +1,239 @@
+"""The calendar head and its parts: against plain loops, against made-up series whose truth is known, and its notes."""
+
+import json
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambda_fn.champion.model import Champion
+from training.export.graph import build, describe
+from training.models.events import FOMC, KINDS, PAYROLLS, embedded
+from training.models.families import FAMILIES
+from training.models.family import Model, fit
+from training.models.heads import calendar
+from training.models.heads.calendar import AFTER, BEFORE, Calendar, fit_effects, fit_shared
+from training.models.heads.head import Known, truncation
+from training.models.heads.heads import find_head
+from training.models.heads.news import (
+    CLIPS,
+    HALF_LIFE,
+    Dynamics,
+    fit_dynamics,
+    log_likelihood,
+    variance,
+    winsorise,
+    winsorise_window,
+)
+from training.prices.majors import panel
+from training.prices.table import PriceTable
+from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, day_numbers, following_days, windows
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+INPUTS = ("close", "date", "target_date")
+
+
+@pytest.fixture(scope="module")
+def model(ecb: PriceTable) -> Model:
+    return fit(FAMILIES["calendar"], ecb.frame.loc[:"2025-12-31"])
+
+
+@pytest.fixture(scope="module")
+def head(model: Model) -> Calendar:
+    assert isinstance(model.head, Calendar)
+    return model.head
+
+
+def simulated(dynamics: Dynamics, n: int, seed: int) -> Floats:
+    """Returns whose variance follows the recursion with news as `winsorise` cuts it, day by day."""
+    rng = np.random.default_rng(seed)
+    draws = rng.standard_t(dynamics.nu, n) * np.sqrt((dynamics.nu - 2) / dynamics.nu)
+    decay, level = 0.5 ** (1 / HALF_LIFE), 2.5e-5
+    returns, v, sums, weight = np.zeros(n), level, 0.0, 0.0
+    for i in range(n):
+        returns[i] = np.sqrt(v) * draws[i]
+        square = returns[i] ** 2
+        before = sums / weight if weight else square
+        x = np.mean([min(square, clip**2 * before) for clip in CLIPS])
+        v = (1 - dynamics.alpha - dynamics.beta) * level + dynamics.alpha * x * 1.15 + dynamics.beta * v
+        sums, weight = decay * sums + square, decay * weight + 1
+    return returns
+
+
+@given(st.integers(0, 1000), st.integers(2, 60))
+@settings(max_examples=25, deadline=None)
+def test_news_is_the_square_cut_by_the_ewma_of_the_days_before(seed: int, n: int) -> None:
+    square = np.random.default_rng(seed).standard_t(3, n) ** 2
+    decay, sums, weight, expected = 0.5 ** (1 / HALF_LIFE), 0.0, 0.0, []
+    for value in square:
+        before = sums / weight if weight else value
+        expected.append(np.mean([min(value, clip**2 * before) for clip in CLIPS]))
+        sums, weight = decay * sums + value, decay * weight + 1
+    np.testing.assert_allclose(winsorise(square), expected, rtol=1e-12)
+    np.testing.assert_allclose(winsorise_window(square[None])[0], expected, rtol=1e-9)
+
+
+def test_the_dynamics_of_a_made_up_series_are_found() -> None:
+    truth = Dynamics(0.05, 0.94, 7.0)
+    returns = np.stack([simulated(truth, 4000, seed) for seed in range(8)])
+    found = fit_dynamics(returns, winsorise(returns * returns))
+    assert found.alpha == pytest.approx(truth.alpha, abs=0.015)
+    assert found.alpha + found.beta == pytest.approx(truth.alpha + truth.beta, abs=0.01)
+    assert found.nu == pytest.approx(truth.nu, abs=1.0)
+    worse = Dynamics(0.15, 0.8, 7.0)
+    news = winsorise(returns * returns)
+    assert log_likelihood(returns, news, found) > log_likelihood(returns, news, worse)
+
+
+def test_a_fit_that_does_not_answer_to_news_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"alpha 0.0049, below 0.005: .* choose the family calendar"):
+        Dynamics(0.0049, 0.99, 6.0)
+    Dynamics(0.005, 0.99, 6.0)
+
+
+def test_the_effects_of_made_up_returns_are_found_within_their_errors() -> None:
+    rng = np.random.default_rng(3)
+    rows = (rng.uniform(size=(17 * 2000, 10)) < 0.08).astype(float)
+    truth = np.array([0.0, 0.1, 0.0, -0.1, 0.3, 0.4, 0.0, 0.2, 0.0, 0.25])
+    z = np.exp(rows @ truth) * rng.standard_t(7, len(rows)) * np.sqrt(5 / 7)
+    found, covariance = fit_effects(rows, z.reshape(17, 2000), 7.0)
+    errors = np.sqrt(np.diag(covariance))
+    assert (errors < 0.05).all()
+    assert (np.abs(found - truth) < 4 * errors + 0.02).all(), "0.02 for the ridge"
+
+
+def test_the_window_gives_the_recursion_over_all_days(head: Calendar, ecb: PriceTable) -> None:
+    """A plain loop over the whole history: scale, cut, filter; then the days ahead, each scaled."""
+    prices = ecb.frame.loc[:"2025-12-31", ["close"]]
+    events, effects = embedded(), head.effects
+    days = day_numbers(pd.DatetimeIndex(prices.index))
+    ahead = following_days(pd.DatetimeIndex(prices.index[-1:]), "ecb")[0]
+
+    def scale(before: int, day: int) -> float:
+        total = effects.weekday[date.fromordinal(day + date(1970, 1, 1).toordinal()).weekday()]
+        for kind in KINDS:
+            hits = sum(before <= event < day for event in events.days[kind].tolist()[-500:])
+            total += effects.events[kind] * hits
+        return float(np.exp(total))
+
+    returns = np.diff(np.log(prices["close"].to_numpy()))[-1500:]
+    flat = np.array([r / scale(days[i], days[i + 1]) for i, r in enumerate(returns, len(days) - 1501)])
+    own = head.recursion
+    v, a, b = own.level, own.dynamics.alpha, own.dynamics.beta
+    for x in winsorise(flat * flat):
+        v = (1 - a - b) * own.level + a * own.level / own.mean_news * x + b * v
+    total, variances, last = 0.0, [], days[-1]
+    for h, day in enumerate(ahead):
+        total += (own.level + (a + b) ** h * (v - own.level)) * scale(last, day) ** 2
+        variances.append(total)
+        last = day
+    window = windows(prices, INPUTS, complete_origins(prices)[-1:])
+    np.testing.assert_allclose(head.sd(window)[0], np.sqrt(variances), rtol=1e-8)
+    assert truncation(head, Known(prices), INPUTS, 50) < 1e-9
+
+
+def test_a_day_with_a_decision_is_wider_and_only_that_day(model: Model, ecb: PriceTable) -> None:
+    prices = ecb.frame.loc[:"2025-12-31", ["close"]]
+    window = windows(prices, INPUTS, complete_origins(prices)[-1:])
+    calm = {**window, "target_date": np.arange(HORIZON)[None] + day(2045, 5, 15)}  # a month with payrolls alone
+    head = model.head
+    steps = np.diff(head.sd({**window, "target_date": window["target_date"]})[0] ** 2)
+    assert (steps > 0).all()
+    assert isinstance(head, Calendar)
+    fomc = embedded().days[FOMC]
+    row = int(np.searchsorted(fomc, day(2026, 1, 1)))
+    around = np.array([[fomc[row] - 1, fomc[row], fomc[row] + 1, fomc[row] + 2]])
+    scales = head.scale(around)[0]
+    weekday = np.exp(head.effects.weekday[(around[0, 1:] + 3) % 7])
+    events = {kind: set(own.tolist()) for kind, own in embedded().days.items()}
+    assert not events[PAYROLLS] & set(around[0].tolist()) and not events["ECB"] & set(around[0, :3].tolist())
+    np.testing.assert_allclose(scales[1] / weekday[1], np.exp(head.effects.events[FOMC]), rtol=1e-12)
+    np.testing.assert_allclose(scales[0] / weekday[0], 1.0, rtol=1e-12)
+    assert np.isfinite(head.sd(calm)).all()
+
+
+def day(year: int, month: int, number: int) -> int:
+    return (date(year, month, number) - date(1970, 1, 1)).days
+
+
+def test_beyond_the_known_dates_the_rules_alone_hold(head: Calendar) -> None:
+    """Payrolls go on in 2040, decisions do not; beyond the table of days the weekday is all there is."""
+    days = np.arange(day(2040, 1, 1), day(2045, 1, 1))
+    scales = head.scale(days[None])[0] / np.exp(head.effects.weekday[(days[1:] + 3) % 7])
+    hits = np.isin(days[:-1], embedded().days[PAYROLLS])
+    np.testing.assert_allclose(scales[~hits], 1.0, rtol=1e-9)
+    np.testing.assert_allclose(scales[hits], np.exp(head.effects.events[PAYROLLS]), rtol=1e-9)
+    late = np.arange(day(2060, 1, 1), day(2061, 1, 1))
+    weekday = np.exp(head.effects.weekday[(late[1:] + 3) % 7])
+    np.testing.assert_allclose(head.scale(late[None])[0], weekday, rtol=1e-12)
+
+
+def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calendar(model: Model) -> None:
+    described = describe(
+        model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2025, 12, 31), code="test"
+    )
+    data = build(model, described)
+    champion = Champion.load(data)
+    assert champion.metadata == described
+    assert champion.wants_date and champion.wants_target_date and champion.columns == ("close",)
+    import onnx
+
+    props = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
+    assert props["close_taken"] == BEFORE
+    assert json.loads(props["events_known_through"]) == {
+        kind: str(last) for kind, last in embedded().known_through().items()
+    }
+
+
+def evening(prices: pd.DataFrame, shared: calendar.Shared, seed: int) -> pd.DataFrame:
+    """Closes on weekdays of 2012 to 2021 that are taken after the news: the day itself is the wide one."""
+    index = pd.bdate_range("2012-01-02", "2021-12-31", name="date")
+    effects, _ = shared.of("EURUSD")
+    scale = calendar.log_scale(effects, day_numbers(index), embedded(), calendar.LAGS[AFTER])
+    returns = simulated(shared.dynamics, len(index) - 1, seed) * np.exp(scale)
+    return pd.DataFrame({"close": 1.2 * np.exp(np.concatenate([[0.0], returns.cumsum()]))}, index=index)
+
+
+def test_the_likelihood_tells_when_a_file_takes_its_closes(prices: pd.DataFrame) -> None:
+    shared = fit_shared(panel(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
+    for seed in (0, 1):
+        found = find_head("calendar").fit(Known(evening(prices, shared, seed), "EURUSD", "csv"))
+        assert found.params["close_taken"] == AFTER and float(found.params["close_taken_lead"]) > 5
+    fixing = find_head("calendar").fit(Known(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
+    assert fixing.params["close_taken"] == BEFORE and float(fixing.params["close_taken_lead"]) > 30
+
+
+def test_a_file_of_closes_brings_its_level_and_nothing_else(prices: pd.DataFrame) -> None:
+    cut = prices.loc["2018-01-01":"2022-12-31"]
+    found = find_head("calendar").fit(Known(cut, "EURUSD", "csv"))
+    whole = find_head("calendar").fit(Known(prices.loc[:"2022-12-31"], "EURUSD", "csv"))
+    assert isinstance(found, Calendar) and isinstance(whole, Calendar)
+    assert found.recursion.dynamics == whole.recursion.dynamics
+    assert found.effects.events == whole.effects.events
+    assert found.recursion.level != whole.recursion.level
+
+
+def test_the_panel_of_the_ecbs_table_is_the_embedded_one_for_every_pair(ecb: PriceTable, prices: pd.DataFrame) -> None:
+    own = panel(ecb.frame, "EURUSD", "ecb")
+    assert own == panel(prices, "EURUSD", "csv")
+    assert len(own.pairs) == 17 and own.pairs[0].usd and own.pairs[0].eur
+    assert sum(pair.usd for pair in own.pairs) == 9 and sum(pair.eur for pair in own.pairs) == 9
+    with pytest.raises(ValueError, match="majors: the ECB's rates have 0 fixings up to 1990"):
+        panel(pd.DataFrame({"close": [1.0]}, index=pd.DatetimeIndex(["1990-01-02"])), "EURUSD", "csv")
+
+
+@pytest.mark.parametrize("name", ["winsorised", "calendar"])
+def test_the_head_is_calibrated_on_what_it_was_not_fitted_on(name: str, ecb: PriceTable) -> None:
+    fitted = find_head(name).fit(Known(ecb.frame.loc[:"2019-12-31"]))
+    later = complete_origins(ecb.frame.loc[:"2025-11-30"])
+    later = later[later >= pd.Timestamp(2019, 12, 31)]
+    sd = fitted.sd(windows(ecb.frame, INPUTS, later))[:, 0]
+    rows = ecb.frame.index.get_indexer(later)
+    close = np.log(ecb.frame["close"].to_numpy())
+    z = (close[rows + 1] - close[rows]) / sd
+    low, high = fitted.z[LEVELS.index(0.1)], fitted.z[LEVELS.index(0.9)]
+    assert 0.77 < ((low < z) & (z < high)).mean() < 0.84
+    assert WINDOW == 513 and variance(z, winsorise(z * z), Dynamics(0.05, 0.9, 6.0)).shape == z.shape

@@ -1,0 +1,83 @@
+"""The ten most traded currencies at the ECB's fixing: what parameters that all pairs share are fitted on."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.prices import ecb
+from training.prices.windows import day_numbers
+
+MAJORS = ("USD", "JPY", "GBP", "CHF", "SEK", "NOK", "CAD", "AUD", "NZD")
+COLUMNS = tuple(f"eur{code.lower()}" for code in MAJORS)  # as the ECB's table names them
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One series of the panel: which currencies with scheduled news of their own are in it, and its log returns [n]."""
+
+    usd: bool
+    eur: bool
+    returns: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Log returns of 17 pairs, 9 of the euro and 8 of the dollar, over the same days; `days` [n + 1] are the fixings
+    in days since 1970-01-01, so that return i lies between days i and i + 1.
+
+    Two of the same content are equal, so that what is fitted on one need not be fitted again."""
+
+    days: NDArray[np.int64]
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def digest(self) -> bytes:
+        content = hashlib.sha256(self.days.tobytes())
+        for pair in self.pairs:
+            content.update(pair.returns.tobytes())
+        return content.digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Panel) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def panel(prices: pd.DataFrame, pair: str, source: str) -> Panel:
+    """The panel up to the last date of `prices`: from their own columns where they are the ECB's, else embedded.
+
+    Fixings that lack a major are left out. Raises ValueError when hardly any is left.
+    """
+    own = _columns(prices, pair) if source == "ecb" else None
+    rates = own if own is not None else _embedded().loc[: prices.index[-1]]
+    rates = rates.dropna()
+    if len(rates) < 250:
+        raise ValueError(
+            f"majors: the ECB's rates have {len(rates)} fixings up to {prices.index[-1].date()}, too few to share "
+            "parameters with; choose a family with a head of its own, such as random_walk"
+        )
+    logs = np.log(rates.to_numpy(np.float64))
+    returns = np.diff(logs, axis=0)
+    euro = [Pair(code == "USD", True, returns[:, i]) for i, code in enumerate(MAJORS)]
+    dollar = [Pair(True, False, returns[:, i] - returns[:, 0]) for i in range(1, len(MAJORS))]
+    return Panel(day_numbers(pd.DatetimeIndex(rates.index)), (*euro, *dollar))
+
+
+def _columns(prices: pd.DataFrame, pair: str) -> pd.DataFrame | None:
+    """The majors among the columns, or None where one is absent; `close` is one where the pair is the euro's."""
+    named = {column: "close" if column == f"{pair}".lower() else column for column in COLUMNS}
+    if not set(named.values()) <= set(prices.columns):
+        return None
+    return pd.DataFrame({column: prices[source] for column, source in named.items()})
+
+
+@cache  # read once, and cut for each fit
+def _embedded() -> pd.DataFrame:
+    rows = ecb.embedded()
+    index = pd.to_datetime([day for day in rows.days if day is not None])
+    return pd.DataFrame({f"eur{code.lower()}": rows.columns[code.lower()] for code in MAJORS}, index=index)

@@ -28,7 +28,6 @@ from typing import Any
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
-from lambda_fn.settings import DEFAULT_PAIR
 
 CONTRACT_VERSION = "1"
 MAX_MODEL_BYTES = 32 * 2**20
@@ -42,66 +41,13 @@ MAX_HORIZON = 60
 MAX_LEVELS = 101
 MAX_FEATURES = 200
 NEEDED_LEVELS = (0.025, 0.5, 0.975)
-ACTIVE_KEY = "serving/active.json"
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # the dates that there are, 0001-01-01 and 9999-12-31, since 1970-01-01
-
-
-def _folder(top: str, pair: str) -> str:
-    return top if pair == DEFAULT_PAIR else f"{top}/{pair}"
 
 
 def highest_after(generation: int | None) -> int:
     """The highest generation that may follow the active one, None when nothing was ever active."""
     return MAX_FIRST if generation is None else generation + MAX_JUMP
-
-
-def history_key(generation: int, pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('models', pair)}/history/{generation:08d}.json"
-
-
-def champion_key(sha256: str, pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('models', pair)}/champions/{sha256}.onnx"
-
-
-def active_key(pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('serving', pair)}/active.json"
-
-
-def serving_key(sha256: str, pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('serving', pair)}/champions/{sha256}.onnx"
-
-
-def activated_key(generation: int, pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('serving', pair)}/history/{generation:08d}.json"
-
-
-def refused_key(pointer_sha256: str, pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('serving', pair)}/refused/{pointer_sha256}.json"
-
-
-def price_key(pair: str, source: str) -> str:
-    return f"prices/{pair}-{source}.csv"
-
-
-def forecast_key(pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('serving', pair)}/forecast.json"
-
-
-def record_key(pair: str = DEFAULT_PAIR) -> str:
-    return f"{_folder('serving', pair)}/record.json"
-
-
-def ledger_key(pair: str, as_of: date) -> str:
-    return f"record/{pair}/{as_of.isoformat()}.json"
-
-
-def scores_key(pair: str) -> str:
-    return f"record/{pair}.csv"
-
-
-def backtest_key(pair: str) -> str:
-    return f"record/{pair}-backtest.csv"
 
 
 @dataclass(frozen=True)

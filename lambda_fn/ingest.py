@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from lambda_fn import contract
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
@@ -25,6 +24,7 @@ from lambda_fn.prices.update import SOURCE, offered_table, update
 from lambda_fn.record.keeping import after_prices
 from lambda_fn.record.making import Made
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
@@ -85,7 +85,7 @@ def ingest(
     returns so. `request_id` is Lambda's, the same when it tries an event again: all tries of the first time raise.
     """
     data = fetch(settings.ecb_url)
-    key = contract.price_key(settings.pair, SOURCE)
+    key = keys.price_key(settings.pair, SOURCE)
     # Days are UTC's: a day's rates are published about 16:00 in Frankfurt, hours before UTC's day ends.
     today = now.astimezone(UTC).date()
     for _ in range(ATTEMPTS):
@@ -128,7 +128,7 @@ def declared_columns(store: Store, pair: str) -> list[str]:
 def read_active(store: Store, pair: str) -> Active | None:
     """What is active; None also when that cannot be read, which is refresh's to report."""
     try:
-        return Active.parse(store.read(contract.active_key(pair)).data)
+        return Active.parse(store.read(keys.active_key(pair)).data)
     except (Missing, ContractError):
         return None
 
@@ -136,7 +136,7 @@ def read_active(store: Store, pair: str) -> Active | None:
 def last_date(store: Store, pair: str) -> date | None:
     """Of the pair's price file; None when there is none or its end cannot be read."""
     try:
-        tail = store.tail(contract.price_key(pair, SOURCE), LAST_BYTES)
+        tail = store.tail(keys.price_key(pair, SOURCE), LAST_BYTES)
         return parse_tail(tail.data, 1, ["close"], []).dates[-1]
     except (Missing, ContractError, IndexError):
         return None

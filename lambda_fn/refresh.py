@@ -28,6 +28,7 @@ from lambda_fn.record.keeping import after_activation
 from lambda_fn.record.making import Made
 from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
@@ -150,12 +151,12 @@ def _promote(store: Store, settings: Settings, found: Resolved, standing: Standi
     data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
     first = check_champion(data, pointer, settings.pair, store, now.date())
     golden = pointer.golden or (first,)  # a pointer of the old form brings none
-    key = contract.serving_key(file.sha256, settings.pair)
+    key = keys.serving_key(file.sha256, settings.pair)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
     record = newer.to_json()  # before the first write: what could not be read back is refused
     _keep_benchmarks(store, newer, data)
     keep_copy(store, newer, settings.pair, data)
-    if not store.replace(contract.active_key(settings.pair), record, standing.etag):
+    if not store.replace(keys.active_key(settings.pair), record, standing.etag):
         return None
     keep_record(store, newer, settings.pair)
     return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
@@ -165,7 +166,7 @@ def _keep_benchmarks(store: Store, active: Active, data: bytes) -> None:
     """Copies what the champion's forecasts are compared with, each checked as a champion is; raises ContractError."""
     champion, _ = read_metadata(data)
     for name, file in active.pointer.benchmarks.items():
-        key = contract.serving_key(file.sha256, champion.pair)
+        key = keys.serving_key(file.sha256, champion.pair)
         found = fetch_file(store, file.key, file.sha256)
         try:
             check_benchmark(found, champion, champion.pair, store)
@@ -224,7 +225,7 @@ def _refuse(
 ) -> Activation:
     """Records the refusal; raises Refused unless this pointer was refused before."""
     reason = shortened(reason)
-    key = contract.refused_key(hashlib.sha256(pointer).hexdigest(), settings.pair)
+    key = keys.refused_key(hashlib.sha256(pointer).hexdigest(), settings.pair)
     if is_first(store, key, Refusal(reason, now, request_id, {"pointer": settings.model_info_key})):
         raise Refused(reason, generation)
     _log.warning("refused again: %s", reason)

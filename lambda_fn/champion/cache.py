@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from lambda_fn import contract
 from lambda_fn.champion.model import Champion
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import LastKnownGood
 from lambda_fn.store.objects import Store
 
@@ -35,7 +35,7 @@ class ChampionCache:
 
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
         self._store = store
-        self._key = contract.active_key(settings.pair)
+        self._key = keys.active_key(settings.pair)
         self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock)
 
     def current(self) -> Serving:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lambda_fn import contract
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
 ATTEMPTS = 3  # an attempt is lost only when somebody else wrote the same
@@ -37,7 +37,7 @@ class Standing(NamedTuple):
 
 def find(store: Store, pair: str) -> Standing:
     """What is active, or was. Raises Unavailable."""
-    key, etag = contract.active_key(pair), None
+    key, etag = keys.active_key(pair), None
     try:
         blob = store.read(key)
         etag = blob.etag
@@ -66,7 +66,7 @@ def heal(store: Store, pair: str, standing: Standing, data: bytes | None = None)
         if standing.active is None:
             return None, words  # nothing stands: active.json must not name what is not there
     if standing.active is None:
-        key = contract.active_key(pair)
+        key = keys.active_key(pair)
         if store.replace(key, active.to_json(), standing.etag):
             words.append(f"{key} was written again")
     words += keep_record(store, active, pair)
@@ -76,7 +76,7 @@ def heal(store: Store, pair: str, standing: Standing, data: bytes | None = None)
 def keep_copy(store: Store, active: Active, pair: str, data: bytes | None = None) -> list[str]:
     """Makes sure of the copy that is served: from `data` if those are the champion's bytes, otherwise from the
     published file. Raises Missing, ContractError when neither has them, and Unavailable."""
-    file, key = active.champion, contract.serving_key(active.champion.sha256, pair)
+    file, key = active.champion, keys.serving_key(active.champion.sha256, pair)
 
     def source() -> bytes:
         return data if data is not None and _is(data, file.sha256) else fetch_file(store, file.key, file.sha256)
@@ -94,7 +94,7 @@ def keep_record(store: Store, active: Active, pair: str) -> list[str]:
             return False
         return (record.generation, record.champion) == (active.generation, active.champion)
 
-    return _ensure(store, contract.activated_key(active.generation, pair), says_so, active.to_json)
+    return _ensure(store, keys.activated_key(active.generation, pair), says_so, active.to_json)
 
 
 def _ensure(store: Store, key: str, is_good: Callable[[bytes], bool], data: Callable[[], bytes]) -> list[str]:
@@ -120,7 +120,7 @@ def _is(data: bytes, sha256: str) -> bool:
 def _parse(data: bytes, pair: str) -> Active:
     """Raises ContractError, also when it names another copy than refresh makes."""
     active = Active.parse(data)
-    wanted = contract.serving_key(active.champion.sha256, pair)
+    wanted = keys.serving_key(active.champion.sha256, pair)
     if active.serving_key != wanted:
         raise ContractError(f"active.serving_key: is {active.serving_key}, it must be {wanted}")
     return active
@@ -128,13 +128,13 @@ def _parse(data: bytes, pair: str) -> Active:
 
 def _last_activated(store: Store, pair: str) -> Active | None:
     """Of history, the highest generation whose record can be read."""
-    folder = contract.activated_key(0, pair).rpartition("/")[0]
+    folder = keys.activated_key(0, pair).rpartition("/")[0]
     for key in reversed([key for key in store.list(folder) if _RECORD.fullmatch(key)]):
         try:
             active = _parse(store.read(key).data, pair)
         except (ContractError, Missing) as error:
             _log.warning("%s: %s", key, error)
             continue
-        if key == contract.activated_key(active.generation, pair):
+        if key == keys.activated_key(active.generation, pair):
             return active
     return None

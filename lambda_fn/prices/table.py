@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.contract import price_key
 from lambda_fn.fields import ContractError
+from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Blob, Store, Unavailable
 
 BYTES_A_ROW = 400  # the ECB's widest table, of 41 currencies, has 350

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lambda_fn import contract
 from lambda_fn.fields import ContractError
 from lambda_fn.record import track
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Unavailable
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, ContractError, Unavailable, Missing) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    found = {"key": contract.scores_key(settings.pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
+    found = {"key": keys.scores_key(settings.pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
     words = f"{found['rows']} scored forecasts of {found['days']} days in {found['key']}"
     sys.stdout.write((json.dumps(found) if asked.json else words) + "\n")
     return 0

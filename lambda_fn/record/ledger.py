@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal
 
 from lambda_fn import fields
-from lambda_fn.contract import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS, ledger_key
+from lambda_fn.contract import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS
 from lambda_fn.fields import ContractError
 from lambda_fn.record.official import Official, Rows
+from lambda_fn.store.keys import ledger_key
 from lambda_fn.store.objects import Store
 
 Kind = Literal["live", "late"]

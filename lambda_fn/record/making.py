@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn import contract
 from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.card import champion_summary, model_card
 from lambda_fn.champion.inputs import window_inputs
@@ -26,6 +25,7 @@ from lambda_fn.prices.table import Table, parse
 from lambda_fn.prices.window import check_window
 from lambda_fn.record import benchmarks, ledger
 from lambda_fn.record.official import Official, closes_of
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
@@ -49,7 +49,7 @@ def make(store: Store, pair: str, now: datetime) -> Made:
         made = _make(store, pair, now)
         if made is not None:
             return made
-    key = contract.forecast_key(pair)
+    key = keys.forecast_key(pair)
     raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; refresh again")
 
 
@@ -59,7 +59,7 @@ def _make(store: Store, pair: str, now: datetime) -> Made | None:
     try:
         new = forecast(store, pair, now)
     except (ContractError, ForecastError, Missing) as error:
-        if isinstance(error, Missing) and error.key == contract.active_key(pair):
+        if isinstance(error, Missing) and error.key == keys.active_key(pair):
             return Made("nothing", None, "nothing is active yet; run python -m training run")
         told = _tell(store, pair, before, etag, shortened(str(error)))
         return Made("refused", before, str(error)) if told else None
@@ -68,7 +68,7 @@ def _make(store: Store, pair: str, now: datetime) -> Made | None:
         stands = f"the forecast of {before.as_of}, generation {before.generation}, stands"
         return Made("unchanged", before, stands) if _tell(store, pair, before, etag, None) else None
     ledger.keep(store, new)
-    if not store.replace(contract.forecast_key(pair), new.to_json(), etag):
+    if not store.replace(keys.forecast_key(pair), new.to_json(), etag):
         return None
     return Made("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
 
@@ -77,13 +77,13 @@ def _tell(store: Store, pair: str, official: Official | None, etag: str | None, 
     """Makes the forecast that stands tell why no newer one could be made; False when somebody else wrote first."""
     if official is None or official.withheld == withheld:
         return True
-    return store.replace(contract.forecast_key(pair), replace(official, withheld=withheld).to_json(), etag)
+    return store.replace(keys.forecast_key(pair), replace(official, withheld=withheld).to_json(), etag)
 
 
 def read(store: Store, pair: str) -> tuple[Official | None, str | None]:
     """The official forecast and its ETag; no forecast when there is none that can be read."""
     try:
-        blob = store.read(contract.forecast_key(pair))
+        blob = store.read(keys.forecast_key(pair))
     except Missing:
         return None, None
     try:
@@ -98,10 +98,10 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
     Raises Missing when nothing is active or there are no prices, and ContractError or ForecastError when no plausible
     forecast can be made of them.
     """
-    active = Active.parse(store.read(contract.active_key(pair)).data)
+    active = Active.parse(store.read(keys.active_key(pair)).data)
     champion = fetch_champion(store, active.serving_key, active.champion.sha256)
     meta = champion.metadata
-    table = parse(store.read(contract.price_key(pair, meta.prices)).data)
+    table = parse(store.read(keys.price_key(pair, meta.prices)).data)
     inputs = window_inputs(champion, table)
     newest = Table(
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
@@ -151,9 +151,7 @@ def _benchmarks(
     notes = []
     for name, file in active.pointer.benchmarks.items():
         try:
-            other = fetch_champion(
-                store, contract.serving_key(file.sha256, active.pointer.pair or meta.pair), file.sha256
-            )
+            other = fetch_champion(store, keys.serving_key(file.sha256, active.pointer.pair or meta.pair), file.sha256)
             rows[name] = other.forecast(window_inputs(other, table)).quantiles[0]
         except (ContractError, ForecastError, Missing) as error:
             notes.append(f"no benchmark {name}: {error}")

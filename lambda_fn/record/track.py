@@ -10,6 +10,7 @@ from lambda_fn.record import scoring
 from lambda_fn.record.ledger import Entry
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.summary import newest, summarise
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the same file
@@ -26,18 +27,18 @@ def update(store: Store, pair: str, now: datetime, anew: bool = False) -> list[S
     or a price file that cannot be read.
     """
     for _ in range(ATTEMPTS):
-        before, etag = _read(store, contract.scores_key(pair))
+        before, etag = _read(store, keys.scores_key(pair))
         scores = _scores(store, pair, [] if anew or before is None else _parsed(before))
         data = scoring.to_csv(scores)
-        if data == before or (before is None and not scores) or store.replace(contract.scores_key(pair), data, etag):
+        if data == before or (before is None and not scores) or store.replace(keys.scores_key(pair), data, etag):
             write_summary(store, pair, scores, now)
             return scores
-    raise Unavailable(f"{store.describe()}: {contract.scores_key(pair)} changed {ATTEMPTS} times meanwhile")
+    raise Unavailable(f"{store.describe()}: {keys.scores_key(pair)} changed {ATTEMPTS} times meanwhile")
 
 
 def write_summary(store: Store, pair: str, scores: list[Score], now: datetime) -> None:
     """`serving/record.json`: the summary of each kind apart, the newest rows, and the active champion's backtest."""
-    key = contract.record_key(pair)
+    key = keys.record_key(pair)
     for _ in range(ATTEMPTS):
         before, etag = _read(store, key)
         summary = _summary(pair, scores, backtest_of(store, pair))
@@ -51,7 +52,7 @@ def write_summary(store: Store, pair: str, scores: list[Score], now: datetime) -
 def backtest_of(store: Store, pair: str) -> dict[str, Any] | None:
     """The backtest's summary that the active champion's pointer brought; None where there is none."""
     try:
-        active = contract.Active.parse(store.read(contract.active_key(pair)).data)
+        active = contract.Active.parse(store.read(keys.active_key(pair)).data)
     except (Missing, ContractError):
         return None
     return active.pointer.backtest
@@ -59,7 +60,7 @@ def backtest_of(store: Store, pair: str) -> dict[str, Any] | None:
 
 def scores_of(store: Store, pair: str) -> list[Score]:
     """The rows as they are kept; none when there is no file or it cannot be read."""
-    before, _ = _read(store, contract.scores_key(pair))
+    before, _ = _read(store, keys.scores_key(pair))
     return [] if before is None else _parsed(before)
 
 
@@ -80,7 +81,7 @@ def _scores(store: Store, pair: str, kept: list[Score]) -> list[Score]:
         if day in final and (newest_day - day).days > FINAL_AFTER_DAYS:
             scores += final[day]
             continue
-        entry = Entry.parse(store.read(contract.ledger_key(pair, day)).data)
+        entry = Entry.parse(store.read(keys.ledger_key(pair, day)).data)
         if entry.source not in closes:
             closes[entry.source] = _closes(store, pair, entry.source)
         scores += scoring.score(entry, closes[entry.source])
@@ -90,7 +91,7 @@ def _scores(store: Store, pair: str, kept: list[Score]) -> list[Score]:
 def _closes(store: Store, pair: str, source: str) -> dict[date, float]:
     """All closes of a price file by date; none while there is no file."""
     try:
-        table = parse(store.read(contract.price_key(pair, source)).data)
+        table = parse(store.read(keys.price_key(pair, source)).data)
     except Missing:
         return {}
     return dict(zip(table.dates, table.columns["close"].tolist(), strict=True))

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from lambda_fn import contract
 from lambda_fn.champion import trial
 from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.contract import ChampionFile, Pointer
@@ -16,6 +15,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.registry.mlflow_rest import CURE, MlflowServer, NoModel, split
 from lambda_fn.registry.secret import login
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 
 
 class Completed(NamedTuple):
@@ -53,7 +53,7 @@ def complete(pointer: Pointer, settings: Settings, environ: Mapping[str, str], n
         baseline_metrics=pointer.baseline_metrics if same else {},
         contract_version=metadata.contract_version,
         pair=metadata.pair,
-        champion=ChampionFile(contract.serving_key(sha256, settings.pair), sha256, len(data)),
+        champion=ChampionFile(keys.serving_key(sha256, settings.pair), sha256, len(data)),
         trained_through=metadata.trained_through,
         created_at=version.created_at,
     )

@@ -9,6 +9,7 @@ from lambda_fn import contract, fields
 from lambda_fn.fields import utc_text
 from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
 from lambda_fn.web.age import Age, freshness
@@ -39,9 +40,9 @@ class Records:
         self._settings = settings
         self._clock = clock
         max_age_s, pair = settings.champion_max_age_s, settings.pair
-        self._official = LastKnownGood(_fetcher(store, contract.forecast_key(pair), Official.parse), max_age_s, clock)
+        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), max_age_s, clock)
         self.generation: int | None = None
-        self._record = LastKnownGood(_fetcher(store, contract.record_key(pair), _record), max_age_s, clock)
+        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), max_age_s, clock)
 
     def official(self) -> tuple[Known[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED

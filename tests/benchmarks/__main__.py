@@ -14,9 +14,10 @@ from typing import Any
 from rich.console import Console
 
 from lambda_fn.champion.cache import fetch_champion
-from lambda_fn.contract import ACTIVE_KEY, Active
+from lambda_fn.contract import Active
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
+from lambda_fn.store.keys import ACTIVE_KEY
 from tests.benchmarks import environment, report, stores
 from tests.benchmarks.function import Container, Place, Process
 from tests.benchmarks.measure import CONNECTIONS, Subject, invocations, serving, throughput

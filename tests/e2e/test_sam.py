@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lambda_fn.contract import price_key
 from lambda_fn.prices.table import parse
 from lambda_fn.server.gateway import to_answer
+from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Store
 from tests.support import ecb_server, foreign
 from tests.support.e2e import sam

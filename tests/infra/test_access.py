@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from lambda_fn import contract
+from lambda_fn.store import keys
 from tests.support.infra.aws_tools import stack
 
 BUCKET = "arn:aws:s3:::eurusd-forecast-dev-123456789012"
 POINTER = "models/best_model_info.json"
-CHAMPION = contract.champion_key("0" * 64)
-ACTIVE = contract.active_key("EURUSD")
-SERVED = contract.serving_key("0" * 64, "EURUSD")
-REFUSED = contract.refused_key("0" * 64, "EURUSD")
-PRICES = contract.price_key("EURUSD", "ecb")
-FORECAST, RECORD = contract.forecast_key("EURUSD"), contract.record_key("EURUSD")
-LEDGER = contract.ledger_key("EURUSD", date(2026, 10, 30))
-SCORES, BACKTEST = contract.scores_key("EURUSD"), contract.backtest_key("EURUSD")
+CHAMPION = keys.champion_key("0" * 64)
+ACTIVE = keys.active_key("EURUSD")
+SERVED = keys.serving_key("0" * 64, "EURUSD")
+REFUSED = keys.refused_key("0" * 64, "EURUSD")
+PRICES = keys.price_key("EURUSD", "ecb")
+FORECAST, RECORD = keys.forecast_key("EURUSD"), keys.record_key("EURUSD")
+LEDGER = keys.ledger_key("EURUSD", date(2026, 10, 30))
+SCORES, BACKTEST = keys.scores_key("EURUSD"), keys.backtest_key("EURUSD")
 KEYS = (
     POINTER,
-    contract.history_key(1),
+    keys.history_key(1),
     CHAMPION,
     ACTIVE,
     SERVED,
@@ -39,7 +39,7 @@ KEYS = (
 READS = {
     "ApiRole": {ACTIVE, SERVED, REFUSED, FORECAST, RECORD},
     "RefreshRole": set(KEYS) - {"runs/1/x", "x"},
-    "IngestRole": set(KEYS) - {POINTER, contract.history_key(1), CHAMPION, "runs/1/x", "x"},
+    "IngestRole": set(KEYS) - {POINTER, keys.history_key(1), CHAMPION, "runs/1/x", "x"},
 }
 WRITES = {
     "ApiRole": set[str](),

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lambda_fn import contract
 from lambda_fn.settings import DEFAULTS
+from lambda_fn.store import keys
 from tests.support.infra.aws_tools import run, stack, translated
 
 JWT = {"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example", "JwtAudience": "one,two"}
@@ -166,8 +166,8 @@ def test_the_notification_is_of_the_pointer_only() -> None:
     pointer = resources["RefreshFunction"]["Properties"]["Environment"]["Variables"]["S3_MODEL_INFO_KEY"]
     assert pointer == DEFAULTS["S3_MODEL_INFO_KEY"]
     assert fnmatchcase(pointer, pattern)
-    others = [contract.history_key(1), contract.champion_key("0" * 64), contract.active_key("EURUSD")]
-    others += [contract.serving_key("0" * 64, "EURUSD"), contract.refused_key("0" * 64, "EURUSD")]
+    others = [keys.history_key(1), keys.champion_key("0" * 64), keys.active_key("EURUSD")]
+    others += [keys.serving_key("0" * 64, "EURUSD"), keys.refused_key("0" * 64, "EURUSD")]
     assert not [key for key in others if fnmatchcase(key, pattern)]
     assert resources["BucketMayInvoke"]["Properties"]["SourceArn"] == "arn:aws:s3:::eurusd-forecast-dev-123456789012"
 

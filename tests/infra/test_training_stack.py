@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lambda_fn import contract
+from lambda_fn.store import keys
 from tests.infra.test_access import allowed
 from tests.support.infra.aws_tools import resources_of
 from training.__main__ import TRY_AGAIN, parser
@@ -21,9 +21,9 @@ GIVEN = {
 }
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf"
 RUN, POINTER = "runs/EURUSD-1/plan.json", "models/best_model_info.json"
-ACTIVE, PRICES = contract.active_key("EURUSD"), contract.price_key("EURUSD", "ecb")
-KEYS = (RUN, POINTER, contract.history_key(1), contract.champion_key("0" * 64), ACTIVE, PRICES, "x")
-MODELS = {POINTER, contract.history_key(1), contract.champion_key("0" * 64)}
+ACTIVE, PRICES = keys.active_key("EURUSD"), keys.price_key("EURUSD", "ecb")
+KEYS = (RUN, POINTER, keys.history_key(1), keys.champion_key("0" * 64), ACTIVE, PRICES, "x")
+MODELS = {POINTER, keys.history_key(1), keys.champion_key("0" * 64)}
 JOBS = {"TaskJob": "task", "SelectJob": "select", "SubmitJob": "submit"}
 
 

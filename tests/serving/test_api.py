@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from lambda_fn import api as api_module
 from lambda_fn.api import App
 from lambda_fn.champion.model import Champion, TooSlow
-from lambda_fn.contract import active_key, forecast_key, price_key, record_key
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.server.gateway import LambdaContext
+from lambda_fn.store.keys import active_key, forecast_key, price_key, record_key
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
 from lambda_fn.web.service import Service
 from tests.support import foreign

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lambda_fn import contract
 from lambda_fn.contract import Active, ChampionFile, Golden, Metadata, Pointer
 from lambda_fn.fields import MAX_DEPTH, ContractError
+from lambda_fn.store import keys
 from tests.support import foreign
 
 GOLDEN = Path(__file__).parents[1].joinpath("support/best_model_info.json").read_bytes()
@@ -52,8 +53,8 @@ old_fields: dict[str, st.SearchStrategy[Any]] = {
     "baseline_metrics": st.dictionaries(texts, numbers, max_size=3),
     "extra": extras,
 }
-keys = st.from_regex("[a-z0-9_-]{1,8}(/[a-z0-9_.-]{3,8}x){0,3}", fullmatch=True)
-champions = st.builds(ChampionFile, key=keys, sha256=sha256s, size=st.integers(1, contract.MAX_MODEL_BYTES))
+key_texts = st.from_regex("[a-z0-9_-]{1,8}(/[a-z0-9_.-]{3,8}x){0,3}", fullmatch=True)
+champions = st.builds(ChampionFile, key=key_texts, sha256=sha256s, size=st.integers(1, contract.MAX_MODEL_BYTES))
 new_fields = old_fields | {
     "contract_version": st.just("1"),
     "generation": st.none() | st.integers(1, 99_999_999),
@@ -329,20 +330,20 @@ def test_moments_are_written_in_utc() -> None:
 
 
 def test_keys() -> None:
-    assert contract.history_key(7) == "models/history/00000007.json"
-    assert contract.champion_key(SHA) == f"models/champions/{SHA}.onnx"
-    assert contract.active_key() == contract.ACTIVE_KEY == "serving/active.json"
-    assert contract.serving_key(SHA) == f"serving/champions/{SHA}.onnx"
-    assert contract.refused_key(SHA) == f"serving/refused/{SHA}.json"
-    assert contract.activated_key(7) == "serving/history/00000007.json"
-    assert contract.price_key("EURUSD", "ecb") == "prices/EURUSD-ecb.csv"
+    assert keys.history_key(7) == "models/history/00000007.json"
+    assert keys.champion_key(SHA) == f"models/champions/{SHA}.onnx"
+    assert keys.active_key() == keys.ACTIVE_KEY == "serving/active.json"
+    assert keys.serving_key(SHA) == f"serving/champions/{SHA}.onnx"
+    assert keys.refused_key(SHA) == f"serving/refused/{SHA}.json"
+    assert keys.activated_key(7) == "serving/history/00000007.json"
+    assert keys.price_key("EURUSD", "ecb") == "prices/EURUSD-ecb.csv"
 
 
 def test_another_pair_has_its_own_keys() -> None:
-    assert contract.history_key(7, "GBPUSD") == "models/GBPUSD/history/00000007.json"
-    assert contract.champion_key(SHA, "GBPUSD") == f"models/GBPUSD/champions/{SHA}.onnx"
-    assert contract.active_key("GBPUSD") == "serving/GBPUSD/active.json"
-    assert contract.serving_key(SHA, "GBPUSD") == f"serving/GBPUSD/champions/{SHA}.onnx"
-    assert contract.refused_key(SHA, "GBPUSD") == f"serving/GBPUSD/refused/{SHA}.json"
-    assert contract.activated_key(7, "GBPUSD") == "serving/GBPUSD/history/00000007.json"
-    assert contract.price_key("GBPUSD", "csv") == "prices/GBPUSD-csv.csv"
+    assert keys.history_key(7, "GBPUSD") == "models/GBPUSD/history/00000007.json"
+    assert keys.champion_key(SHA, "GBPUSD") == f"models/GBPUSD/champions/{SHA}.onnx"
+    assert keys.active_key("GBPUSD") == "serving/GBPUSD/active.json"
+    assert keys.serving_key(SHA, "GBPUSD") == f"serving/GBPUSD/champions/{SHA}.onnx"
+    assert keys.refused_key(SHA, "GBPUSD") == f"serving/GBPUSD/refused/{SHA}.json"
+    assert keys.activated_key(7, "GBPUSD") == "serving/GBPUSD/history/00000007.json"
+    assert keys.price_key("GBPUSD", "csv") == "prices/GBPUSD-csv.csv"

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lambda_fn import contract, ingest
+from lambda_fn import ingest
 from lambda_fn.ingest import Ingested, Refused, declared_columns
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
@@ -25,6 +25,7 @@ from lambda_fn.prices.table import parse
 from lambda_fn.refresh import activate
 from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store, Unavailable
@@ -261,7 +262,7 @@ def test_a_champion_whose_columns_are_of_another_source_does_not_matter(
 def test_an_active_champion_that_cannot_be_read_is_not_ingests_to_report(
     store: Store, offer: Callable[..., Ingested]
 ) -> None:
-    store.create(contract.ACTIVE_KEY, b"{}")
+    store.create(keys.ACTIVE_KEY, b"{}")
     assert offer(history(4)).outcome == "created"
 
 

@@ -20,13 +20,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lambda_fn import contract, refresh
+from lambda_fn import refresh
 from lambda_fn.champion.judging import judge
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table
 from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import foreign
@@ -44,12 +45,12 @@ def folder(path: Path, **more: str) -> tuple[Store, Settings]:
 
 
 def active(store: Store) -> Active:
-    return Active.parse(store.read(contract.ACTIVE_KEY).data)
+    return Active.parse(store.read(keys.ACTIVE_KEY).data)
 
 
 def refusal(store: Store, settings: Settings, cure: str) -> None:
     """The first time raised, then only returned, always recorded; what was active still is."""
-    before = store.read(contract.ACTIVE_KEY) if contract.ACTIVE_KEY in store.list("serving") else None
+    before = store.read(keys.ACTIVE_KEY) if keys.ACTIVE_KEY in store.list("serving") else None
     with pytest.raises(Refused, match=cure):
         activate(store, settings, NOW)
     again = activate(store, settings, NOW)
@@ -57,7 +58,7 @@ def refusal(store: Store, settings: Settings, cure: str) -> None:
     assert again.generation == (Active.parse(before.data).generation if before else None)
     records = [json.loads(store.read(key).data) for key in store.list("serving/refused")]
     assert again.reason in [record["reason"] for record in records]
-    assert (store.read(contract.ACTIVE_KEY) if before else None) == before
+    assert (store.read(keys.ACTIVE_KEY) if before else None) == before
 
 
 def test_a_sound_champion_is_activated(store: Store, settings: Settings) -> None:
@@ -67,7 +68,7 @@ def test_a_sound_champion_is_activated(store: Store, settings: Settings) -> None
     assert found.pointer == pointer
     assert found.activated_at == NOW
     assert pointer.champion is not None
-    assert found.serving_key == contract.serving_key(pointer.champion.sha256)
+    assert found.serving_key == keys.serving_key(pointer.champion.sha256)
     assert store.read(found.serving_key).data == store.read(pointer.champion.key).data
 
 
@@ -110,9 +111,9 @@ def test_another_pair_has_its_own_champion(tmp_path: Path) -> None:
     foreign.publish_to(store, foreign.champion_bytes(pair="GBPUSD"), 2, key=key)
     assert activate(store, settings, NOW).outcome == "activated"
     assert store.list("serving") == [
-        contract.active_key("GBPUSD"),
+        keys.active_key("GBPUSD"),
         *store.list("serving/GBPUSD/champions"),
-        contract.activated_key(2, "GBPUSD"),
+        keys.activated_key(2, "GBPUSD"),
     ]
 
 
@@ -155,8 +156,8 @@ def alien(store: Store) -> None:
     assert pointer.champion is not None
     data = OTHER + b"\x42\x0f\x0a\x0bcom.example\x10\x01"  # one more opset_import
     sha256 = hashlib.sha256(data).hexdigest()
-    store.create(contract.champion_key(sha256), data)
-    file = replace(pointer.champion, key=contract.champion_key(sha256), sha256=sha256, size=len(data))
+    store.create(keys.champion_key(sha256), data)
+    file = replace(pointer.champion, key=keys.champion_key(sha256), sha256=sha256, size=len(data))
     foreign.put(store, POINTER, replace(pointer, champion=file).to_json())
 
 
@@ -256,14 +257,14 @@ def test_a_refusal_heals_when_its_cause_is_gone(tmp_path: Path) -> None:
 def test_an_unreadable_active_file_heals(store: Store, settings: Settings) -> None:
     foreign.publish_to(store, generation=4)
     activate(store, settings, NOW)
-    foreign.put(store, contract.ACTIVE_KEY, b"{broken")
+    foreign.put(store, keys.ACTIVE_KEY, b"{broken")
     assert activate(store, settings, NOW)[:2] == ("activated", 4)
 
 
 def test_a_damaged_copy_is_not_activated_but_written_anew(store: Store, settings: Settings) -> None:
     pointer = foreign.publish_to(store, generation=1)
     assert pointer.champion is not None
-    key = contract.serving_key(pointer.champion.sha256)
+    key = keys.serving_key(pointer.champion.sha256)
     foreign.put(store, key, b"damaged")
     assert activate(store, settings, NOW)[:2] == ("activated", 1)
     assert store.read(key).data == store.read(pointer.champion.key).data
@@ -281,7 +282,7 @@ def test_the_active_generation_never_falls(
     for generation in generations:
         foreign.publish_to(store, data[generation or 0], generation)
         for _ in range(repeats):
-            before = store.read(contract.ACTIVE_KEY) if highest else None
+            before = store.read(keys.ACTIVE_KEY) if highest else None
             try:
                 result = activate(store, settings, NOW)
             except Refused as error:
@@ -290,7 +291,7 @@ def test_the_active_generation_never_falls(
             other = generation == highest and active_sha256 != hashlib.sha256(data[generation]).hexdigest()
             assert (result.outcome == "refused") == (lower or other)
             assert (result.outcome == "activated") == (active(store).generation > highest)
-            assert result.outcome == "activated" or store.read(contract.ACTIVE_KEY) == before
+            assert result.outcome == "activated" or store.read(keys.ACTIVE_KEY) == before
             assert active(store).generation == result.generation
             assert active(store).generation >= max(highest, generation or 1)
             highest, active_sha256 = active(store).generation, active(store).champion.sha256

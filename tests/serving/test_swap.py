@@ -16,8 +16,9 @@ import pytest
 
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion
-from lambda_fn.contract import ChampionFile, champion_key
+from lambda_fn.contract import ChampionFile
 from lambda_fn.prices.table import Table, parse
+from lambda_fn.store.keys import champion_key
 from lambda_fn.store.objects import Store
 from lambda_fn.web.question import intervals_of
 from tests.support import foreign

@@ -10,12 +10,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from lambda_fn import contract
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion
 from lambda_fn.contract import ChampionFile, Golden, Metadata, Pointer
 from lambda_fn.prices.business_days import is_business_day
 from lambda_fn.prices.table import parse, serialise
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Store
 
 LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
@@ -156,7 +156,7 @@ def pointer_to(data: bytes, prices: bytes, generation: int | None, **changes: An
         "generation": generation,
         "pair": champion.metadata.pair,
         "champion": ChampionFile(
-            contract.champion_key(champion.sha256, champion.metadata.pair), champion.sha256, len(data)
+            keys.champion_key(champion.sha256, champion.metadata.pair), champion.sha256, len(data)
         ),
         "trained_through": champion.metadata.trained_through,
         "created_at": CREATED,
@@ -180,8 +180,8 @@ def publish_to(
     extra = [name for name in champion.columns if name != "close"]
     prices = price_file(max(60, champion.metadata.window), extra) if prices is None else prices
     pointer = pointer_to(data, prices, generation, **changes)
-    store.create(contract.price_key(champion.metadata.pair, champion.metadata.prices), prices)
-    store.create(contract.champion_key(hashlib.sha256(data).hexdigest(), champion.metadata.pair), data)
+    store.create(keys.price_key(champion.metadata.pair, champion.metadata.prices), prices)
+    store.create(keys.champion_key(hashlib.sha256(data).hexdigest(), champion.metadata.pair), data)
     put(store, key, pointer.to_json())
     return pointer
 

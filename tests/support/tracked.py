@@ -14,8 +14,8 @@ import mlflow
 import pandas as pd
 
 from lambda_fn.champion.model import Champion
-from lambda_fn.contract import price_key
 from lambda_fn.settings import Settings
+from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Store
 from tests.support import foreign
 from training.evaluation.selection import Selection

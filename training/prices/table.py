@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lambda_fn.contract import price_key
 from lambda_fn.prices.table import serialise
 from lambda_fn.settings import DEFAULT_PAIR, DEFAULTS
+from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Missing, Store
 from training.prices import ecb
 from training.prices.checks import PriceError, Rows, check

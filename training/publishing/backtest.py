@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambda_fn.contract import backtest_key
 from lambda_fn.record import scoring
 from lambda_fn.record.distribution import probability_below
 from lambda_fn.record.official import BENCHMARKS
 from lambda_fn.record.scoring import INTERVALS, Score
 from lambda_fn.record.summary import summarise
+from lambda_fn.store.keys import backtest_key
 from lambda_fn.store.objects import Missing, Store, Unavailable
 from training.evaluation import metrics
 from training.evaluation.walk_forward import Forecasts

@@ -8,8 +8,8 @@ from functools import partial
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from lambda_fn import contract
 from lambda_fn.settings import DEFAULT_PAIR
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Store
 from training.publishing import registry
 from training.publishing.experiment import experiment_name
@@ -106,7 +106,7 @@ def _logged_models(tracking: Registry, experiments: list[str]) -> Iterator[Logge
 def _keys(store: Store, pair: str) -> list[str]:
     """The pair's keys, in the order in which they can go: what serving reads first comes first."""
     found = [key for folder in FOLDERS for key in store.list(folder) if _belongs(key, pair)]
-    active = contract.active_key(pair)
+    active = keys.active_key(pair)
     names_champions = [key for key in found if key == active or key.endswith("/best_model_info.json")]
     return sorted(names_champions, key=lambda key: key != active) + [key for key in found if key not in names_champions]
 

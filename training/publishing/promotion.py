@@ -20,6 +20,7 @@ from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Activation, Refused, refresh
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
 from training.errors import NamedError
 from training.publishing.signing import signer
@@ -73,7 +74,7 @@ def promote(
 
 def history(store: Store, pair: str) -> list[int]:
     """The generations that were ever reserved, ascending."""
-    folder = contract.history_key(0, pair).rpartition("/")[0]
+    folder = keys.history_key(0, pair).rpartition("/")[0]
     names = [PurePosixPath(key) for key in store.list(folder)]
     return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
 
@@ -85,13 +86,13 @@ def read_pointer(store: Store, key: str) -> tuple[Pointer | None, str | None]:
 
 def read_active(store: Store, pair: str) -> Active | None:
     """What serving serves; None when that is nothing that can be read."""
-    return _read(store, contract.active_key(pair), Active.parse)[0]
+    return _read(store, keys.active_key(pair), Active.parse)[0]
 
 
 def refusal(store: Store, pair: str, pointer: Pointer) -> str | None:
     """Why refresh refused this pointer; None when it did not."""
     sha256 = hashlib.sha256(pointer.to_json()).hexdigest()
-    return reason_of(store, contract.refused_key(sha256, pair))
+    return reason_of(store, keys.refused_key(sha256, pair))
 
 
 def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | None, str | None]:
@@ -129,7 +130,7 @@ def _known_generations(store: Store, settings: Settings) -> _Known:
     known, _ = read_pointer(store, settings.model_info_key)
     highest = contract.highest_after(last.generation if last else None)
     found = {
-        **{contract.history_key(number, settings.pair): number for number in history(store, settings.pair)},
+        **{keys.history_key(number, settings.pair): number for number in history(store, settings.pair)},
         settings.model_info_key: (known.generation or 0) if known else 0,
     }
     # Less than the highest, not the highest itself: there must be one after it.
@@ -148,12 +149,12 @@ def _reserve(
     """Takes the generation after all that the store knows; a collision means that another publisher took it."""
     if known.taken >= contract.MAX_GENERATION:
         raise PublishError(
-            f"generation {known.taken} is the last that there is; delete {contract.active_key(settings.pair)} and "
-            f"{contract.activated_key(known.taken, settings.pair)} in {store.describe()}, then publish again"
+            f"generation {known.taken} is the last that there is; delete {keys.active_key(settings.pair)} and "
+            f"{keys.activated_key(known.taken, settings.pair)} in {store.describe()}, then publish again"
         )
     for generation in range(known.taken + 1, min(known.taken + ATTEMPTS, known.highest) + 1):
         pointer = sign(replace(pointer, generation=generation))
-        if store.create(contract.history_key(generation, settings.pair), pointer.to_json()):
+        if store.create(keys.history_key(generation, settings.pair), pointer.to_json()):
             return generation, pointer
     raise PublishError(f"{store.describe()}: {ATTEMPTS} generations were taken meanwhile; publish again")
 

@@ -23,6 +23,7 @@ from lambda_fn.contract import ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table, read_table
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
 from training.export.candidate import Candidate, Registered
 from training.publishing import registry
@@ -147,7 +148,7 @@ def golden_windows(store: Store, champion: Champion) -> dict[str, NDArray[Any]]:
     """Inputs of golden forecasts, a batch of windows that end at the store's last price and a quarter and two
     before it, as far as there are prices. Raises Missing, and ContractError when the file is too short."""
     metadata = champion.metadata
-    whole = store.read(contract.price_key(metadata.pair, metadata.prices))
+    whole = store.read(keys.price_key(metadata.pair, metadata.prices))
     rows = len(whole.data.splitlines()) - 1
     wanted = max(metadata.window, min(rows, metadata.window + GOLDEN_STEP * (GOLDEN_COUNT - 1)))
     table = read_table(store, metadata.pair, metadata.prices, wanted, champion.columns)
@@ -201,13 +202,13 @@ def _pointer(
 def _benchmark(store: Store, data: bytes, pair: str) -> ChampionFile:
     """Where the file is, under its digest; written unless it is there."""
     sha256 = hashlib.sha256(data).hexdigest()
-    file = ChampionFile(contract.champion_key(sha256, pair), sha256, len(data))
+    file = ChampionFile(keys.champion_key(sha256, pair), sha256, len(data))
     store.create(file.key, data)
     return file
 
 
 def _file(candidate: Candidate) -> ChampionFile:
-    key = contract.champion_key(candidate.sha256, candidate.metadata.pair)
+    key = keys.champion_key(candidate.sha256, candidate.metadata.pair)
     return ChampionFile(key, candidate.sha256, len(candidate.model))
 
 
@@ -232,7 +233,7 @@ def _metrics(rows: Sequence[Mapping[str, Any]], family: str) -> dict[str, float]
 
 def _history(store: Store, settings: Settings, generation: int) -> Pointer:
     """Raises PublishError naming the generations that there are."""
-    pointer, etag = read_pointer(store, contract.history_key(generation, settings.pair))
+    pointer, etag = read_pointer(store, keys.history_key(generation, settings.pair))
     if pointer is not None:
         return pointer
     there = ", ".join(str(number) for number in history(store, settings.pair)) or "none"
@@ -246,7 +247,7 @@ def _previous(store: Store, settings: Settings) -> Pointer:
     if active is None:
         raise PublishError("nothing is active, so there is nothing to go back from; name a generation with --to")
     for generation in reversed(history(store, settings.pair)):
-        key = contract.history_key(generation, settings.pair)
+        key = keys.history_key(generation, settings.pair)
         pointer, _ = read_pointer(store, key)
         if generation >= active.generation or pointer is None or pointer.champion is None:
             continue

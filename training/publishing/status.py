@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from lambda_fn import contract
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.table import parse_tail
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Store
 from training.models.events import WARN_DAYS, days_left, embedded
 from training.publishing.address import RegistryError
@@ -97,7 +97,7 @@ def _is_active(pointer: Pointer, active: Active) -> bool:
 
 def _prices(store: Store, pair: str, today: date) -> tuple[tuple[PriceAge, ...], tuple[str, ...]]:
     """The age of each price file, and a sentence for each that cannot be read."""
-    prefix = contract.price_key(pair, "").removesuffix(".csv")
+    prefix = keys.price_key(pair, "").removesuffix(".csv")
     ages, faults = [], []
     for key in store.list("prices"):
         if key.startswith(prefix) and key.endswith(".csv"):

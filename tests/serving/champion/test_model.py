@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from lambda_fn import contract
 from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.champion.model import Champion, ForecastError
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.last_known_good import NothingToServe
@@ -197,7 +197,7 @@ def test_a_new_champion_is_swapped_in_after_the_age_limit(store: Store, settings
     now[0] += 1
     second = cache.current()
     assert (second.active.generation, second.champion.columns) == (2, ("close", "eurjpy"))
-    assert second.active.serving_key == contract.serving_key(second.champion.sha256)
+    assert second.active.serving_key == keys.serving_key(second.champion.sha256)
 
 
 def test_an_unchanged_champion_is_not_fetched_again(tmp_path: Path) -> None:
@@ -220,14 +220,14 @@ def test_whatever_breaks_the_old_one_goes_on_serving(store: Store, settings: Set
     publish_and_activate(store, settings, foreign.champion_bytes(), 1)
     good = cache.current()
     publish_and_activate(store, settings, foreign.champion_bytes(spread=0.006), 2)
-    active = store.read(contract.ACTIVE_KEY).data
+    active = store.read(keys.ACTIVE_KEY).data
     key = Active.parse(active).serving_key
     data = store.read(key).data
     match damage:
         case "active removed":
-            store.delete(contract.ACTIVE_KEY)
+            store.delete(keys.ACTIVE_KEY)
         case "active broken":
-            foreign.put(store, contract.ACTIVE_KEY, active[:-20])
+            foreign.put(store, keys.ACTIVE_KEY, active[:-20])
         case "champion removed":
             store.delete(key)
         case "champion corrupt":
@@ -237,7 +237,7 @@ def test_whatever_breaks_the_old_one_goes_on_serving(store: Store, settings: Set
     assert kept.stale
     assert kept.champion is good.champion
     assert kept.checked_at == good.checked_at
-    foreign.put(store, contract.ACTIVE_KEY, active)
+    foreign.put(store, keys.ACTIVE_KEY, active)
     foreign.put(store, key, data)
     now[0] += 9
     assert cache.current().stale, "no new try for ten seconds after a failure"

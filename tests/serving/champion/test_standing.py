@@ -16,6 +16,7 @@ from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store
@@ -25,7 +26,7 @@ NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 POINTER = "models/best_model_info.json"
 OTHER = foreign.champion_bytes(spread=0.006)
-RECORD = contract.activated_key(3)
+RECORD = keys.activated_key(3)
 
 
 def served(store: Store, settings: Settings) -> int:
@@ -55,10 +56,10 @@ def activated(store: Store, settings: Settings) -> dict[str, bytes]:
 
 
 def test_every_activation_leaves_a_record_of_what_was_active(store: Store, settings: Settings) -> None:
-    assert activated(store, settings)[RECORD] == store.read(contract.ACTIVE_KEY).data
+    assert activated(store, settings)[RECORD] == store.read(keys.ACTIVE_KEY).data
     foreign.publish_to(store, OTHER, 5)
     activate(store, settings, LATER)
-    assert store.list("serving/history") == [RECORD, contract.activated_key(5)]
+    assert store.list("serving/history") == [RECORD, keys.activated_key(5)]
     assert Active.parse(store.read(RECORD).data).activated_at == NOW
 
 
@@ -115,7 +116,7 @@ def test_a_copy_that_cannot_heal_is_said_and_does_not_keep_the_next_champion_out
     before = activated(store, settings)
     copy = next(key for key in before if key.endswith(".onnx"))
     store.delete(copy)
-    store.delete(contract.champion_key(copy.rpartition("/")[2].removesuffix(".onnx")))
+    store.delete(keys.champion_key(copy.rpartition("/")[2].removesuffix(".onnx")))
     result = activate(store, settings, NOW)
     assert result[:2] == ("unchanged", 3) and "its lost copy cannot be written again" in result.reason
     foreign.publish_to(store, OTHER, 4)
@@ -125,8 +126,8 @@ def test_a_copy_that_cannot_heal_is_said_and_does_not_keep_the_next_champion_out
 
 def test_an_active_file_that_names_another_copy_is_damaged(store: Store, settings: Settings) -> None:
     before = activated(store, settings)
-    active = replace(Active.parse(before[contract.ACTIVE_KEY]), serving_key="serving/champions/other.onnx")
-    foreign.put(store, contract.ACTIVE_KEY, active.to_json())
+    active = replace(Active.parse(before[keys.ACTIVE_KEY]), serving_key="serving/champions/other.onnx")
+    foreign.put(store, keys.ACTIVE_KEY, active.to_json())
     put_bad_pointer(store)
     with pytest.raises(Refused):
         activate(store, settings, NOW)
@@ -161,7 +162,7 @@ class DyingStore(FolderStore):
             raise Killed
 
 
-@pytest.mark.parametrize("lost", [(), (contract.ACTIVE_KEY,), (contract.ACTIVE_KEY, RECORD)])
+@pytest.mark.parametrize("lost", [(), (keys.ACTIVE_KEY,), (keys.ACTIVE_KEY, RECORD)])
 @pytest.mark.parametrize("kill", range(1, 6))
 def test_killed_at_any_write_the_next_refresh_ends_where_one_without_a_kill_does(
     tmp_path: Path, kill: int, lost: tuple[str, ...]
@@ -182,7 +183,7 @@ def test_killed_at_any_write_the_next_refresh_ends_where_one_without_a_kill_does
     assert activate(store, settings, LATER).generation == 4
     assert served(store, settings) == 4
     found = standing(store)
-    assert found[contract.activated_key(4)] == found[contract.ACTIVE_KEY]
+    assert found[keys.activated_key(4)] == found[keys.ACTIVE_KEY]
     assert len([key for key in found if key.endswith(".onnx")]) == 2
 
 
@@ -231,7 +232,7 @@ def test_the_same_generation_with_other_bytes_is_refused_by_name(store: Store, s
 
 def test_a_lost_active_file_is_no_way_back_to_a_lower_generation(store: Store, settings: Settings) -> None:
     before = activated(store, settings)
-    store.delete(contract.ACTIVE_KEY)
+    store.delete(keys.ACTIVE_KEY)
     foreign.publish_to(store, OTHER, 2)
     with pytest.raises(Refused, match="2 is lower than the active generation 3"):
         activate(store, settings, NOW)
@@ -243,7 +244,7 @@ def test_a_promotion_while_refresh_reads_is_no_lower_generation(tmp_path: Path) 
     settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
     overtaking = Overtaken(tmp_path)
     foreign.publish_to(overtaking, generation=3)
-    for key in (contract.ACTIVE_KEY, POINTER):
+    for key in (keys.ACTIVE_KEY, POINTER):
         overtaking.after, overtaking.settings = key, settings
         overtaking.number += 1
         assert activate(overtaking, settings, NOW).outcome in ("activated", "unchanged")
@@ -318,9 +319,9 @@ def test_a_pointer_that_could_not_be_read_back_is_never_activated(store: Store, 
 
 def test_a_published_copy_of_the_active_file_is_a_pointer(store: Store, settings: Settings) -> None:
     before = activated(store, settings)
-    foreign.put(store, POINTER, before[contract.ACTIVE_KEY])
+    foreign.put(store, POINTER, before[keys.ACTIVE_KEY])
     assert activate(store, settings, LATER) == Activation("unchanged", 3, "generation 3 is active")
-    assert Pointer.parse(before[contract.ACTIVE_KEY]).extra == {}
+    assert Pointer.parse(before[keys.ACTIVE_KEY]).extra == {}
 
 
 def test_a_damaged_refusal_record_is_written_anew(store: Store, settings: Settings) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lambda_fn.champion.model import Champion
-from lambda_fn.contract import price_key
 from lambda_fn.prices.table import parse
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
+from lambda_fn.store.keys import price_key
 from tests.support import foreign, unknown_models
 from tests.support.server_process import Server, running, until
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from lambda_fn.champion.inputs import days_since_1970, window_inputs
 from lambda_fn.champion.model import Champion
-from lambda_fn.contract import price_key
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table, parse, parse_tail, read_table, serialise
 from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Blob, Store
 from tests.support import foreign
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lambda_fn import contract
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.table import serialise
 from lambda_fn.record import track
@@ -17,11 +16,12 @@ from lambda_fn.record.making import make, read
 from lambda_fn.record.official import Official
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Store
 from tests.support import foreign
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
-PAIR, KEY = "EURUSD", contract.price_key("EURUSD", "ecb")
+PAIR, KEY = "EURUSD", keys.price_key("EURUSD", "ecb")
 
 
 def prices_until(last: date, scale: float = 1.0) -> bytes:
@@ -54,32 +54,32 @@ def test_it_holds_what_an_answer_needs(served: Store) -> None:
     assert set(found.benchmarks) == {"constant", "ewma"}
     assert list(found.closes)[-1] == "2026-10-30" and found.closes["2026-10-30"] == found.last_close
     assert Official.parse(found.to_json()) == found
-    entry = Entry.parse(served.read(contract.ledger_key(PAIR, foreign.AS_OF)).data)
+    entry = Entry.parse(served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data)
     assert (entry.kind, entry.quantiles, entry.sha256) == ("live", found.quantiles, found.champion["sha256"])
 
 
 def test_it_is_made_once(served: Store) -> None:
-    before = served.read(contract.forecast_key()).data
+    before = served.read(keys.forecast_key()).data
     made = make(served, PAIR, NOW + timedelta(hours=1))
     assert made.outcome == "unchanged"
-    assert served.read(contract.forecast_key()).data == before
+    assert served.read(keys.forecast_key()).data == before
 
 
 def test_a_forecast_made_after_the_fixing_is_late(store: Store, settings: Settings) -> None:
     foreign.publish_to(store)
     refresh(store, settings, datetime(2026, 11, 2, 13, 15, tzinfo=UTC))
-    assert Entry.parse(store.read(contract.ledger_key(PAIR, foreign.AS_OF)).data).kind == "late"
+    assert Entry.parse(store.read(keys.ledger_key(PAIR, foreign.AS_OF)).data).kind == "late"
 
 
 def test_a_new_generation_and_a_new_day_replace_it_and_the_ledger_stays(served: Store, settings: Settings) -> None:
-    first = served.read(contract.ledger_key(PAIR, foreign.AS_OF)).data
+    first = served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data
     foreign.publish_to(served, foreign.champion_bytes(spread=0.006), 2)
     assert refresh(served, settings, NOW).made.outcome == "made"
     assert (official(served).generation, official(served).as_of) == (2, foreign.AS_OF)
     foreign.put(served, KEY, prices_until(date(2026, 11, 2)))
     assert make(served, PAIR, NOW + timedelta(days=3)).outcome == "made"
     assert (official(served).generation, official(served).as_of) == (2, date(2026, 11, 2))
-    assert served.read(contract.ledger_key(PAIR, foreign.AS_OF)).data == first
+    assert served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data == first
     foreign.put(served, KEY, prices_until(foreign.AS_OF))  # an older file comes back
     assert make(served, PAIR, NOW + timedelta(days=3)).outcome == "unchanged"
     assert official(served).as_of == date(2026, 11, 2)
@@ -109,25 +109,25 @@ def bad_prices() -> dict[str, tuple[bytes, str]]:
 @pytest.mark.parametrize("name", bad_prices())
 def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, served: Store) -> None:
     data, words = bad_prices()[name]
-    before = served.read(contract.forecast_key()).data
+    before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, data)
     made = make(served, PAIR, NOW)
     assert made.outcome == "refused" and words in made.reason
-    told = served.read(contract.forecast_key()).data
+    told = served.read(keys.forecast_key()).data
     assert Official.parse(told) == replace(Official.parse(before), withheld=made.reason), "nothing else is changed"
     make(served, PAIR, NOW)
-    assert served.read(contract.forecast_key()).data == told, "told once"
+    assert served.read(keys.forecast_key()).data == told, "told once"
 
 
 def test_a_forecast_that_stands_tells_why_until_a_newer_one_is_made(served: Store) -> None:
     good = served.read(KEY).data
-    before = served.read(contract.forecast_key()).data
+    before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, prices_until(date(2026, 11, 4)))
     make(served, PAIR, NOW)
     assert "2026-11-04 is in the future" in str(official(served).withheld)
     foreign.put(served, KEY, good)
     assert make(served, PAIR, NOW).outcome == "unchanged"
-    assert served.read(contract.forecast_key()).data == before
+    assert served.read(keys.forecast_key()).data == before
 
 
 def test_nothing_active_is_no_refusal(store: Store) -> None:
@@ -142,7 +142,7 @@ def test_a_day_is_lived_through(served: Store) -> None:
     [row] = track.scores_of(served, PAIR)
     assert (row.as_of, row.target_date, row.horizon, row.kind) == (foreign.AS_OF, date(2026, 11, 2), 1, "live")
     assert row.outcome == pytest.approx(foreign.closes(60)[-1] * 1.001)
-    record = track._without_time(served.read(contract.record_key()).data)
+    record = track._without_time(served.read(keys.record_key()).data)
     assert record is not None
     assert (record["live"]["days"], record["late"]["days"], record["backtest"]) == (1, 0, None)
     assert record["newest"][0]["target_date"] == "2026-11-02"
@@ -154,7 +154,7 @@ def test_the_record_made_anew_is_the_same_byte_for_byte(served: Store) -> None:
         day = next_business_days(day, 1, "ecb")[0]
         foreign.put(served, KEY, prices_until(day))
         after_prices(served, PAIR, NOW + timedelta(days=3 + step), corrected=False)
-    key = contract.scores_key(PAIR)
+    key = keys.scores_key(PAIR)
     before = served.read(key).data
     assert before.count(b"\n") > 15
     served.delete(key)
@@ -166,7 +166,7 @@ def test_a_backtest_is_never_taken_for_live(served: Store, settings: Settings) -
     summary = {"family": "foreign", "days": 4310, "horizons": []}
     foreign.publish_to(served, foreign.champion_bytes(spread=0.006), 2, backtest=summary)
     refresh(served, settings, NOW)
-    record = track._without_time(served.read(contract.record_key()).data)
+    record = track._without_time(served.read(keys.record_key()).data)
     assert record is not None
     assert record["backtest"] == summary
     assert record["live"]["days"] == 0
@@ -218,14 +218,14 @@ def test_killed_between_any_two_writes_it_heals(at: int, served: Store) -> None:
         pass
     after_prices(served, PAIR, later, corrected=False)
     assert official(served).as_of == date(2026, 11, 2)
-    assert Entry.parse(served.read(contract.ledger_key(PAIR, date(2026, 11, 2))).data).as_of == date(2026, 11, 2)
+    assert Entry.parse(served.read(keys.ledger_key(PAIR, date(2026, 11, 2))).data).as_of == date(2026, 11, 2)
     assert [row.horizon for row in track.scores_of(served, PAIR)] == [1]
     assert after_activation(served, PAIR, later).outcome == "unchanged"
 
 
 def test_a_damaged_forecast_is_made_anew(served: Store) -> None:
     wanted = official(served)
-    foreign.put(served, contract.forecast_key(), b"{broken")
+    foreign.put(served, keys.forecast_key(), b"{broken")
     assert make(served, PAIR, NOW).outcome == "made"
     assert replace(official(served), made_at=wanted.made_at) == wanted
     assert np.isfinite(wanted.quantiles).all()

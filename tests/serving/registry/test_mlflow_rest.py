@@ -26,6 +26,7 @@ from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.registry.mlflow_rest import MlflowServer
 from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store, Unavailable
 from tests.support import foreign, mlflow_process, seaweedfs, tracked
@@ -106,7 +107,7 @@ def point(store: Store, **changes: Any) -> Pointer:
 
 
 def active(store: Store) -> Active:
-    return Active.parse(store.read(contract.ACTIVE_KEY).data)
+    return Active.parse(store.read(keys.ACTIVE_KEY).data)
 
 
 def log_onnx(server: Mlflow, data: bytes) -> str:
@@ -173,12 +174,12 @@ def published(server: Mlflow, store: Store, settings: Settings, uri: str, cure: 
     server.champion("models:/EURUSD_LSTM/1")
     point(store)
     activate(store, settings, NOW)
-    before = store.read(contract.ACTIVE_KEY)
+    before = store.read(keys.ACTIVE_KEY)
     server.champion(uri)
     with pytest.raises(Refused, match=cure):
         activate(store, settings, NOW)
     assert activate(store, settings, NOW)[:2] == ("refused", 1)
-    assert store.read(contract.ACTIVE_KEY) == before
+    assert store.read(keys.ACTIVE_KEY) == before
     assert len(store.list("serving/refused")) == 1
 
 

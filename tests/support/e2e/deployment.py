@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lambda_fn.contract import Active, active_key
+from lambda_fn.contract import Active
 from lambda_fn.settings import Settings
+from lambda_fn.store.keys import active_key
 from lambda_fn.store.objects import Store
 from tests.support import foreign
 from tests.support.e2e import front, lambda_container

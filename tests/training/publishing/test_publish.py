@@ -20,6 +20,7 @@ from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.champion.model import Champion
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import foreign, tracked
@@ -143,7 +144,7 @@ def test_short_price_files_give_fewer_golden_windows(settings: Settings) -> None
 
 def test_the_generation_follows_pointer_history_and_active(store: Store, settings: Settings) -> None:
     publish(store, settings)
-    store.create(contract.history_key(41), b"reserved by a publisher that was killed")
+    store.create(keys.history_key(41), b"reserved by a publisher that was killed")
     assert publish(store, settings, "arima").generation == 42
     assert serving(store, settings) == (42, tracked.candidate("arima").sha256)
 
@@ -158,7 +159,7 @@ def test_an_absurd_generation_locks_nothing_and_is_named(store: Store, settings:
     before = 1 if active_first else 0
     pointer = publish(store, settings, "arima").pointer if active_first else tracked_pointer(store)
     foreign.put(store, POINTER_KEY, replace(pointer, generation=ABSURD).to_json())
-    store.create(contract.history_key(ABSURD), replace(pointer, generation=ABSURD).to_json())
+    store.create(keys.history_key(ABSURD), replace(pointer, generation=ABSURD).to_json())
     with pytest.raises(refresh.Refused, match=f"pointer.generation: {ABSURD} is more than"):
         refresh.activate(store, settings, NOW)
     for turn in range(2):
@@ -168,7 +169,7 @@ def test_an_absurd_generation_locks_nothing_and_is_named(store: Store, settings:
         assert serving(store, settings)[0] == published.generation
         assert Pointer.parse(store.read(POINTER_KEY).data) == published.pointer
         assert [note.partition(":")[0] for note in published.notes] == [
-            contract.history_key(ABSURD), *([POINTER_KEY] if not turn else [])
+            keys.history_key(ABSURD), *([POINTER_KEY] if not turn else [])
         ]  # fmt: skip
         assert f"its generation {ABSURD} is passed over" in published.notes[0]
     assert rollback(store, settings, None, NOW).generation == published.generation + 1
@@ -183,7 +184,7 @@ def test_a_generation_at_the_end_of_the_jump_locks_nothing(store: Store, setting
     """What is refused just below the limit takes no room from the next, whatever was reserved meanwhile."""
     publish(store, settings)
     end = 1 + contract.MAX_JUMP
-    store.create(contract.history_key(end - 1), b"reserved")
+    store.create(keys.history_key(end - 1), b"reserved")
     assert publish(store, settings, "arima").generation == end
     assert serving(store, settings)[0] == end
     assert publish(store, settings, "lstm").generation == end + 1
@@ -192,7 +193,7 @@ def test_a_generation_at_the_end_of_the_jump_locks_nothing(store: Store, setting
 def test_what_was_active_counts_when_the_active_file_is_lost(store: Store, settings: Settings) -> None:
     publish(store, settings)
     publish(store, settings, "arima")
-    for key in (contract.active_key(), POINTER_KEY, contract.history_key(1), contract.history_key(2)):
+    for key in (keys.active_key(), POINTER_KEY, keys.history_key(1), keys.history_key(2)):
         store.delete(key)
     assert publish(store, settings, "lstm").generation == 3
     assert serving(store, settings)[0] == 3
@@ -200,16 +201,16 @@ def test_what_was_active_counts_when_the_active_file_is_lost(store: Store, setti
 
 def test_the_last_generation_of_all_is_named_with_the_cure(store: Store, settings: Settings) -> None:
     publish(store, settings)
-    active = contract.Active.parse(store.read(contract.active_key()).data)
+    active = contract.Active.parse(store.read(keys.active_key()).data)
     last = replace(active, generation=ABSURD, pointer=replace(active.pointer, generation=ABSURD))
-    foreign.put(store, contract.active_key(), last.to_json())
+    foreign.put(store, keys.active_key(), last.to_json())
     with pytest.raises(PublishError, match=r"is the last that there is; delete serving/active\.json"):
         publish(store, settings, "arima")
 
 
 def test_a_damaged_refusal_is_one_all_the_same(store: Store, settings: Settings) -> None:
     pointer = publish(store, settings).pointer
-    store.create(contract.refused_key(hashlib.sha256(pointer.to_json()).hexdigest()), b"\xff{")
+    store.create(keys.refused_key(hashlib.sha256(pointer.to_json()).hexdigest()), b"\xff{")
     reason = promotion.refusal(store, "EURUSD", pointer)
     assert reason is not None and "its record cannot be read" in reason
 
@@ -262,7 +263,7 @@ def test_another_pair_has_its_own_keys(store: Store, folder: Path) -> None:
 
 
 def test_wrong_bytes_under_the_champions_key_are_named(store: Store, settings: Settings) -> None:
-    key = contract.champion_key(tracked.candidate().sha256)
+    key = keys.champion_key(tracked.candidate().sha256)
     store.create(key, b"half of it")
     with pytest.raises(PublishError, match=f"delete {key}"):
         publish(store, settings)
@@ -422,9 +423,9 @@ def test_going_back_says_when_the_version_is_gone(found: Found, store: Store, se
 def test_going_back_passes_over_what_was_refused_and_what_is_the_same(store: Store, settings: Settings) -> None:
     publish(store, settings, "arima")
     refused = replace(publish(store, settings, "random_walk").pointer, generation=3)
-    store.create(contract.history_key(3), refused.to_json())
-    store.create(contract.refused_key(hashlib.sha256(refused.to_json()).hexdigest()), b'{"reason": "odd"}')
-    store.delete(contract.history_key(2))
+    store.create(keys.history_key(3), refused.to_json())
+    store.create(keys.refused_key(hashlib.sha256(refused.to_json()).hexdigest()), b'{"reason": "odd"}')
+    store.delete(keys.history_key(2))
     publish(store, settings, "lstm")
     publish(store, settings, "lstm")
     assert rollback(store, settings, None, NOW).pointer.model_name == "EURUSD_ARIMA"
@@ -443,7 +444,7 @@ def test_there_may_be_nothing_to_go_back_to(store: Store, settings: Settings) ->
 def test_a_champion_whose_file_is_gone_cannot_come_back(store: Store, settings: Settings) -> None:
     publish(store, settings, "arima")
     publish(store, settings, "lstm")
-    store.delete(contract.champion_key(tracked.candidate("arima").sha256))
+    store.delete(keys.champion_key(tracked.candidate("arima").sha256))
     with pytest.raises(PublishError, match="generation 1 cannot be served again"):
         rollback(store, settings, 1, NOW)
     assert serving(store, settings) == (2, tracked.candidate("lstm").sha256)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from lambda_fn.contract import Pointer, active_key
+from lambda_fn.contract import Pointer
 from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
+from lambda_fn.store.keys import active_key
 from lambda_fn.store.objects import Store
 from tests.support import foreign, tracked
 from tests.support.tracked import NOW, publish

@@ -139,7 +139,10 @@ def _verdict(ended: _Ended) -> dict[str, Any]:
 
 _TOO_LONG = f"it took more than {FIRST_CPU_S} s of processor time to its first forecast, or {CPU_S} s in all"
 _BROKEN = f"it took more than {MEMORY // 2**20} MB, or it broke the runtime; make it smaller or export it again"
-_WHY = {signal.SIGXCPU: f"{_TOO_LONG}; make it smaller", signal.SIGKILL: f"{_TOO_LONG}, or it was killed; try again"}
+_WHY: dict[int, str] = {
+    signal.SIGXCPU: f"{_TOO_LONG}; make it smaller",
+    signal.SIGKILL: f"{_TOO_LONG}, or it was killed; try again",
+}
 
 
 def _limit() -> Callable[[], None]:

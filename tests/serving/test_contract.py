@@ -116,7 +116,7 @@ def test_a_pointer_round_trips(pointer: Pointer) -> None:
 
 
 @made_slowly
-@given(new_pointers.filter(lambda pointer: pointer.generation is not None), moments, keys)
+@given(new_pointers.filter(lambda pointer: pointer.generation is not None), moments, key_texts)
 def test_the_active_file_round_trips(pointer: Pointer, moment: datetime, key: str) -> None:
     assert pointer.champion is not None
     assert pointer.generation is not None

@@ -1,6 +1,7 @@
 """The job that a command's options describe: made, frozen in the store, listed and worked on."""
 
 import argparse
+import os
 from typing import Any
 
 from training.commands.context import Context, UsageError
@@ -13,6 +14,8 @@ from training.runs.local import run_here, run_workers
 from training.runs.plan import Job, Task, columns, suited, tasks
 from training.runs.work import Result
 
+FEW = 4  # tasks: they are done before a worker has imported what it needs
+
 
 def ask(asked: argparse.Namespace, context: Context) -> Job:
     """The job that the options describe; raises UsageError naming the option."""
@@ -20,7 +23,7 @@ def ask(asked: argparse.Namespace, context: Context) -> Job:
     if unknown := [name for name in names if name not in FAMILIES]:
         raise UsageError(f"--families: {unknown[0]!r} is no family; choose among {', '.join(FAMILIES)}")
     for option, least in (("seeds", 1), ("span", 1), ("workers", 1)):
-        if (number := getattr(asked, option, least)) < least:
+        if (number := getattr(asked, option, None)) is not None and number < least:
             raise UsageError(f"--{option}: {number} is too small; choose {least} or more")
     if not 0 <= asked.seed <= 2**32 - asked.seeds:
         raise UsageError(f"--seed: {asked.seed} is out of range; choose 0 to {2**32 - asked.seeds}")
@@ -56,7 +59,8 @@ def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stage
     """Every task of the job, here or by workers, a step a refit."""
     todo = tasks(job)
     with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
-        if asked.workers == 1:
+        workers = asked.workers or usual_workers(len(todo))
+        if workers == 1:
             return run_here(job, todo, step)
 
         def done(result: Result) -> None:
@@ -66,7 +70,12 @@ def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stage
         def killed(left: int) -> None:
             context.note([f"warning: a worker was killed; {left} tasks are tried again"])
 
-        return run_workers(job, todo, asked.workers, done, killed)
+        return run_workers(job, todo, workers, done, killed)
+
+
+def usual_workers(tasks: int) -> int:
+    """As many as cores, two at most: more need more memory. One where the tasks are few, as a worker has to start."""
+    return min(os.cpu_count() or 1, 2) if tasks > FEW else 1
 
 
 def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Job]:

@@ -45,7 +45,7 @@ def job(command: argparse.ArgumentParser) -> None:
 
 def workers(command: argparse.ArgumentParser) -> None:
     """How many processes of this machine work on the job."""
-    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the tasks (1)")
+    command.add_argument("--workers", type=int, metavar="N", help="processes that share the tasks (two of two cores)")
 
 
 def frozen_run(command: argparse.ArgumentParser) -> None:

@@ -57,6 +57,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 
 
 def _protocol(asked: argparse.Namespace, context: Context, stages: "Stages") -> "pd.DataFrame":
+    from training.commands.job import usual_workers
     from training.prices.table import load
     from training.runs.local import run_here, run_workers
     from training.runs.plan import Job, tasks
@@ -64,9 +65,10 @@ def _protocol(asked: argparse.Namespace, context: Context, stages: "Stages") -> 
     from training.runs.work import Result
 
     def run(job: Job) -> list[Result]:
-        if asked.workers == 1:
+        workers = asked.workers or usual_workers(len(tasks(job)))
+        if workers == 1:
             return run_here(job, tasks(job), lambda words: None)
-        return run_workers(job, tasks(job), asked.workers)
+        return run_workers(job, tasks(job), workers)
 
     return protocol(lambda pair: load("ecb", today=context.now.date(), pair=pair), run, stages)
 

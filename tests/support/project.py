@@ -15,5 +15,5 @@ def lock(group: str) -> str:
 
 def tracked(root: Path = ROOT) -> list[Path]:
     """What git tracks, and nothing that a user left in the folder."""
-    listed = subprocess.run(["git", "ls-files", "--cached"], cwd=root, capture_output=True, text=True, check=True)
-    return [root / name for name in listed.stdout.splitlines() if (root / name).is_file()]
+    listed = subprocess.run(["git", "ls-files", "--cached", "-z"], cwd=root, capture_output=True, text=True, check=True)
+    return [root / name for name in listed.stdout.split("\0") if (root / name).is_file()]

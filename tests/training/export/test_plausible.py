@@ -1,4 +1,4 @@
-"""What a forecast must be holds for what training makes, on all of the ECB's history: no day would have been refused."""
+"""What a forecast must be holds for what training makes, on the ECB's history: no day would have been refused."""
 
 import numpy as np
 import pytest

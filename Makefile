@@ -94,9 +94,10 @@ $(BIN)/uv: | $(VENV)/bin/python
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $(VENV)/uv.txt
 
-# An environment and its lock. Quiet, as uv lists every package otherwise; it still tells errors.
+# An environment, its lock, more options. Quiet, as uv lists every package otherwise; it still tells errors.
 install = @echo "installing the $$(grep -c '^[a-z0-9].*==' $(2)) packages locked in $(2) into $(1) with uv"; \
-	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(1)/bin/python --require-hashes -r $(2)
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(1)/bin/python --require-hashes $(3) -r $(2) || \
+	{ echo "uv reads no settings of pip: if pip has an index of its own here, name it in UV_DEFAULT_INDEX" >&2; exit 1; }
 
 $(VENV)/training: requirements-training.txt | $(BIN)/uv
 	$(call install,$(VENV),$<)
@@ -109,5 +110,5 @@ $(VENV)/dev: requirements-dev.txt | $(BIN)/uv
 # Without --no-deps it looks for pins of boto3-stubs with its extras, which the lock leaves out; the lock is complete.
 $(VENV)/aws/installed: requirements-aws.txt | $(BIN)/uv
 	$(BIN)/python -m venv $(VENV)/aws
-	$(call install,$(VENV)/aws,$<) --no-deps
+	$(call install,$(VENV)/aws,$<,--no-deps)
 	@touch $@

@@ -24,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = [given for given in asked.parameters if "=" not in given]
     if wrong:
         parser.error(f"{wrong[0]!r} is no parameter; write it as Name=Value")
+    if (configured(asked.config_env) | pairs(asked.parameters)).get("ChampionPublicKeys") == "required":
+        parser.error(
+            f"{asked.config_env} takes signed champions only: make keys with python -m training keys, keep the private "
+            "one where training runs, and add ChampionPublicKeys=<the public one>"
+        )
     try:
         _run(["sam", "build", "--config-env", asked.config_env])
         parameters = configured(asked.config_env) | pairs(asked.parameters)

@@ -179,7 +179,8 @@ class Pointer:
     """best_model_info.json. In the old form what follows `baseline_metrics` is None or empty.
 
     `scores` are the rows of the run's score table; `benchmarks` are champion files that the forecasts are compared with
-    (`garch`), `backtest` is the summary of the family's walk-forward record; `extra` holds the keys that this version
+    (`garch`), `backtest` is the summary of the family's walk-forward record, `signature` says who published
+    (`champion.signature`); `extra` holds the keys that this version
     does not know.
     """
 
@@ -201,6 +202,7 @@ class Pointer:
     golden: tuple[Golden, ...] = ()
     benchmarks: dict[str, ChampionFile] = field(default_factory=dict)
     backtest: dict[str, Any] | None = None
+    signature: dict[str, str] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -236,6 +238,7 @@ class Pointer:
             golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
             benchmarks=_benchmarks(read.optional("benchmarks", read.object)),
             backtest=dict(backtest.found) if (backtest := read.optional("backtest", read.object)) else None,
+            signature=_signature(read.optional("signature", read.object)),
             extra={name: value for name, value in found.items() if name not in _KNOWN_KEYS},
         )
 
@@ -301,6 +304,10 @@ def _champion_file(read: fields.Reader) -> ChampionFile:
         sha256=read.matching("sha256", fields.SHA256),
         size=read.whole("size", 1, MAX_MODEL_BYTES),
     )
+
+
+def _signature(read: fields.Reader | None) -> dict[str, str] | None:
+    return {name: read.name(name) for name in ("algorithm", "key_id", "value")} if read else None
 
 
 def _benchmarks(read: fields.Reader | None) -> dict[str, ChampionFile]:

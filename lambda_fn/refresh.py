@@ -18,6 +18,7 @@ from lambda_fn import contract, fields
 from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
+from lambda_fn.champion.signature import verify
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
@@ -72,7 +73,9 @@ def activate(
         refused, data = settings.model_info_key.encode(), None  # what a refusal is recorded under
         try:
             refused = published = store.read(settings.model_info_key).data
-            found = resolve(Pointer.parse(published), settings, environ, now)
+            pointer = Pointer.parse(published)
+            verify(pointer, settings.champion_public_keys)
+            found = resolve(pointer, settings, environ, now)
             data = found.data
             if data is not None:
                 # an alias moves: each champion that the pointer means counts

@@ -1,9 +1,10 @@
 """The environment's variables as one frozen object, read at the entry point and passed down."""
 
+import base64
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,10 +44,21 @@ VARIABLES = (
         "where the European Central Bank publishes the history of its reference rates",
     ),
     Variable("MLFLOW_SECRET_ARN", "", "secret with the MLflow server's user name and password; empty means none"),
+    Variable(
+        "CHAMPION_PUBLIC_KEYS",
+        "",
+        "keys of which one must have signed a champion, base64 and separated by commas; empty asks for no signature",
+    ),
+    Variable(
+        "CHAMPION_SIGNING_KEY",
+        "",
+        "key that training signs with: base64, a file that holds it, or awskms:<key id>; empty signs nothing",
+    ),
     Variable("REFUSE_EXPIRED", "false", "true: a forecast all of whose days have begun is answered with 503"),
 )
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
+PUBLIC_KEY_BYTES = 32  # of Ed25519
 _PAIR = re.compile("[A-Z]{6}")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -65,6 +77,8 @@ class Settings:
     champion_max_age_s: float
     ecb_url: str
     mlflow_secret_arn: str | None
+    champion_public_keys: tuple[bytes, ...]
+    champion_signing_key: str | None = field(repr=False)
     refuse_expired: bool
 
     @classmethod
@@ -86,6 +100,8 @@ class Settings:
             champion_max_age_s=_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
             ecb_url=_url("ECB_URL", value["ECB_URL"]) or DEFAULTS["ECB_URL"],
             mlflow_secret_arn=value["MLFLOW_SECRET_ARN"] or None,
+            champion_public_keys=_public_keys("CHAMPION_PUBLIC_KEYS", value["CHAMPION_PUBLIC_KEYS"]),
+            champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
             refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
         )
 
@@ -118,6 +134,19 @@ def _seconds(name: str, text: str) -> float:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise SettingsError(f"{name}: {text!r} is no age; set it to zero or more seconds, such as 60")
     return seconds
+
+
+def _public_keys(name: str, text: str) -> tuple[bytes, ...]:
+    keys = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            key = base64.b64decode(part, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != PUBLIC_KEY_BYTES:
+            raise SettingsError(f"{name}: {part[:60]!r} is no public key; set base64 of its {PUBLIC_KEY_BYTES} bytes")
+        keys.append(key)
+    return tuple(keys)
 
 
 def _key(name: str, text: str) -> str:

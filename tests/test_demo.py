@@ -4,9 +4,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +17,23 @@ import pytest
 
 from lambda_fn.settings import DEFAULTS
 from tests.support.project import tracked
-from tests.support.server_process import running
+from tests.support.server_process import ask, running
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+SERVING = re.compile(r"Serving on http://127\.0\.0\.1:(\d+) until Ctrl-C")
 # Pinball loss of the baselines at one and five days, computed independently; ours agree within 1 %.
 REACH = {"constant": (0.0852, 0.1883), "ewma": (0.0811, 0.1804), "garch": (0.0807, 0.1790)}
 
 
 @dataclass(frozen=True)
 class Demo:
-    """The clone in which it ran, and what it printed."""
+    """The clone in which it ran, what it printed until Ctrl-C, and what its server answered at the end."""
 
     folder: Path
     output: str
     progress: str
+    answer: Any
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +44,52 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
     environ = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
+    environ["ECB_URL"] = "http://127.0.0.1:9/nobody"  # the embedded rates, on a machine with the internet too
     venv = Path(sys.prefix)  # the environment of this test run stands for the one that `make demo` installs
-    command = ["make", "demo", "SERVE=no", f"VENV={venv}", "-o", f"{venv}/training"]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return Demo(folder, done.stdout, done.stderr)
+    command = ["make", "demo", "PORT=0", f"VENV={venv}", "-o", f"{venv}/training"]
+    output, progress = folder / "demo.out", folder / "demo.err"
+    with output.open("w") as out, progress.open("w") as err:
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=out, stderr=err, start_new_session=True)
+    try:
+        while not (serving := SERVING.search(progress.read_text())) and process.poll() is None:
+            time.sleep(0.1)
+        assert serving, progress.read_text()
+        connection = HTTPConnection("127.0.0.1", int(serving[1]))
+        answer = ask(connection, "GET", "/api/predict").json
+        connection.close()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)  # Ctrl-C, which a terminal sends to make and all that it runs
+        process.wait()
+    with pytest.raises(ConnectionRefusedError):
+        HTTPConnection("127.0.0.1", int(serving[1])).connect()
+    return Demo(folder, output.read_text(), progress.read_text(), answer)
+
+
+def test_it_serves_first_and_swaps_the_champion_of_the_whole_run_in(demo: Demo) -> None:
+    steps = ("Generation 1 (random_walk) is served on ", "Now the whole run challenges it", "serving generation 2,")
+    places = [demo.progress.index(step) for step in (*steps, "took up generation 2 in place of 1 by itself")]
+    assert places == sorted(places)
+    assert [int(number) for number in re.findall(r", generation (\d+), trained", demo.output)] == [1, 2]
+    assert demo.answer["champion"]["generation"] == 2
+    assert demo.progress.count("Serving on http") == 2  # it says so once, and the demo at its end
+
+
+def test_it_says_that_the_forecast_is_of_embedded_rates(demo: Demo) -> None:
+    day = demo.answer["forecast"][0]["date"]
+    told = f"embedded rates, which end {demo.answer['as_of']}: the first day of this forecast is {day}"
+    assert told in demo.progress
 
 
 def test_it_prints_the_forecast_day_by_day(demo: Demo) -> None:
-    table = demo.output[demo.output.index("EURUSD after") :]
-    assert all(words in table for words in ("5%", "25%", "median", "75%", "95%"))
-    days = re.findall(r"(\d{4}-\d\d-\d\d) │ +([\d.]+) │ +([\d.]+) │ +([\d.]+) │ +([\d.]+) │ +([\d.]+)", table)
-    assert len(days) == 5
-    for _, *quantiles in days:
-        assert [float(value) for value in quantiles] == sorted(float(value) for value in quantiles)
+    _, *tables = demo.output.split("EURUSD after")
+    assert len(tables) == 2
+    for table in tables:
+        assert all(words in table for words in ("5%", "25%", "median", "75%", "95%"))
+        days = re.findall(r"(\d{4}-\d\d-\d\d) │ +([\d.]+) │ +([\d.]+) │ +([\d.]+) │ +([\d.]+) │ +([\d.]+)", table)
+        assert len(days) == 5
+        for _, *quantiles in days:
+            assert [float(value) for value in quantiles] == sorted(float(value) for value in quantiles)
 
 
 def test_it_tells_the_time_of_each_stage_and_what_the_champion_is_not(demo: Demo) -> None:

@@ -47,6 +47,31 @@ def test_make_takes_the_newest_python_that_can_make_environments(
     assert f"\npython3.{chosen} -m venv nowhere" in planned
 
 
+def test_make_installs_every_environment_by_the_locked_uv(tmp_path: Path) -> None:
+    """pip fetches uv alone, by its pin and hashes in the dev lock; uv installs each lock, with its hashes."""
+    planned = make("-n", "setup", "test", f"VENV={tmp_path}").stdout
+    [pip] = [line for line in planned.splitlines() if "-m pip" in line]
+    assert "--require-hashes" in pip
+    assert pip.endswith(f"-r {tmp_path}/uv.txt")
+    [sed] = [line for line in planned.splitlines() if line.startswith("sed ")]
+    wanted = subprocess.run(sed.rpartition(" > ")[0], shell=True, cwd=ROOT, capture_output=True, text=True).stdout
+    assert [name for name, _ in PIN.findall(wanted)] == ["uv"]
+    assert wanted.count("--hash=sha256:") > 1
+    installs = re.findall(
+        r"/uv pip install --quiet --python (\S+) --require-hashes (.*)-r requirements-(\w+).txt", planned
+    )
+    assert installs == [
+        (f"{tmp_path}/bin/python", " ", "training"),
+        (f"{tmp_path}/bin/python", " ", "dev"),
+        (f"{tmp_path}/aws/bin/python", "--no-deps ", "aws"),
+    ]
+
+
+@pytest.mark.parametrize(("given", "planned"), [((), "8080"), (("PORT=9000",), "9000"), (("SERVE=no",), "0 --stop")])
+def test_make_demo_serves_on_port_or_stops(given: tuple[str, ...], planned: str) -> None:
+    assert f"-m training demo --fresh 5 --port {planned} \n" in make("-n", "demo", *given).stdout
+
+
 def test_make_reads_env_and_the_real_environment_wins(tmp_path: Path) -> None:
     """The command that the recipes run under, as make puts it together."""
     (tmp_path / "Makefile").write_text(

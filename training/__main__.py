@@ -25,6 +25,7 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "prices",
     "publish",
     "rollback",
+    "keys",
     "status",
     "clean",
     "forecast",

@@ -109,7 +109,12 @@ def _check_days_ahead(champion: Champion, inputs: Inputs, dates: Sequence[date])
 
 
 def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
-    """The same when asked again, and a few of them alone as all at once."""
+    """The same when asked again, and a few of them alone as all at once. No forecast at all of prices so far from the
+    pair's is an answer, too: a caller that sends such is told."""
+    try:
+        champion.forecast(inputs)
+    except ForecastError:
+        return
     whole = _twice(champion, inputs, where)
     for batch in BATCHES[:-1]:
         part = _twice(champion, {name: values[-batch:] for name, values in inputs.items()}, where)

@@ -8,9 +8,10 @@ import hashlib
 import re
 import shutil
 import subprocess
-import sys
 import venv
 from pathlib import Path
+
+from uv import find_uv_bin
 
 from tests.benchmarks import constant
 
@@ -55,8 +56,8 @@ def interpreter() -> Path:
     venv.create(FOLDER, clear=True, symlinks=True)
     locked = FOLDER / "requirements.txt"
     locked.write_text(lock)
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "--compile", "--require-hashes", "-r", str(locked)], check=True)
+    install = [find_uv_bin(), "pip", "install", "--quiet", "--python", str(python), "--compile-bytecode"]
+    subprocess.run([*install, "--require-hashes", "-r", str(locked)], check=True)
     stamp.write_text(digest)
     return python
 

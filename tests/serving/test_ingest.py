@@ -37,6 +37,7 @@ NOW = datetime(2026, 11, 2, 15, 30, tzinfo=UTC)
 FRANKFURT = timezone(timedelta(hours=1))  # in winter
 KEY = "prices/EURUSD-ecb.csv"
 WRITERS = {"folder": 8, "bucket": 2}  # this S3 server lets the others wait a second each, our time-out is two
+NO_FORECAST = {"outcome": "nothing", "reason": "nothing is active yet; run python -m training run"}
 ONCE_MORE = "if the ECB is right, run python -m lambda_fn.ingest --replace"
 
 
@@ -486,10 +487,12 @@ def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
         "rows": 4,
         "last_date": "1999-01-07",
         "reason": f"{KEY}: 4 rows, through 1999-01-07",
+        "forecast": NO_FORECAST,
     }
     json.dumps(answer)
     age = business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb")
-    assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, "PriceAgeDays": age}
+    made = {"ForecastMade": 0, "ForecastRefused": 0}
+    assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, "PriceAgeDays": age, **made}
     bank.files["hist.zip"] = history(3)
     for _ in range(3):  # Lambda tries an event up to three times before the queue gets it
         refused, metrics = call("2")
@@ -530,13 +533,18 @@ def test_the_command_reads_env_files_and_says_what_it_did(tmp_path: Path, bank: 
     assert done.stderr.startswith(f"{bank.url('hist.zip')}: cannot be fetched (HTTP Error 500")
     bank.files["hist.zip"] = history(4)
     done = command(tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"created: {KEY}: 4 rows, through 1999-01-07\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"created: {KEY}: 4 rows, through 1999-01-07\nforecast nothing: {NO_FORECAST['reason']}\n",
+        "",
+    )
     done = command(tmp_path, "--json")
     assert json.loads(done.stdout) == {
         "outcome": "unchanged",
         "rows": 0,
         "last_date": "1999-01-07",
         "reason": f"{KEY}: nothing newer than 1999-01-07",
+        "forecast": NO_FORECAST,
     }
     bank.files["hist.zip"] = cells({(1, 0): "1.16"})
     for _ in range(2):

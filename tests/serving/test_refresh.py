@@ -343,9 +343,15 @@ def test_the_command(tmp_path: Path) -> None:
     store, _ = folder(tmp_path)
     foreign.publish_to(store, generation=1)
     done = command(tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "activated: EURUSD_Foreign version 1\n", "")
+    words = "activated: EURUSD_Foreign version 1\nforecast made: the forecast after 2026-10-30, generation 1\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, words, "")
     done = command(tmp_path, "--json")
-    assert json.loads(done.stdout) == {"outcome": "unchanged", "generation": 1, "reason": "generation 1 is active"}
+    assert json.loads(done.stdout) == {
+        "outcome": "unchanged",
+        "generation": 1,
+        "reason": "generation 1 is active",
+        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, stands"},
+    }
     foreign.put(store, POINTER, OLD)
     for _ in range(2):
         done = command(tmp_path)
@@ -383,6 +389,7 @@ def test_the_lambda_handler(
         "outcome": "unchanged",
         "generation": 1,
         "reason": "generation 1 is active",
+        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, stands"},
     }
     foreign.publish_to(store, foreign.champion_bytes(drift=0.5), 2)
     with pytest.raises(Refused, match=r"the median is 50\.0% from the last close"):
@@ -405,10 +412,13 @@ def test_the_lambda_handler_activates_on_any_event(
     foreign.publish_to(store, generation=1)
     capsys.readouterr()
     assert refresh.handler(event, invocation())["outcome"] == "activated"
-    [metric] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    assert metric["ChampionActivated"] == [1.0] and metric["pair"] == "EURUSD"
-    [described] = metric["_aws"]["CloudWatchMetrics"]
-    assert described["Namespace"] == "EurUsdForecast" and described["Dimensions"] == [["pair"]]
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    activated, made = metrics
+    assert activated["ChampionActivated"] == made["ForecastMade"] == [1.0]
+    for metric in metrics:
+        assert metric["pair"] == "EURUSD"
+        [described] = metric["_aws"]["CloudWatchMetrics"]
+        assert described["Namespace"] == "EurUsdForecast" and described["Dimensions"] == [["pair"]]
 
 
 def test_the_lambda_handler_ignores_what_is_of_other_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,7 +443,10 @@ for number, event in enumerate([{{"source": "aws.scheduler"}}, {OF_OTHERS!r}, {{
     done = subprocess.run(call, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     of_others = "S3 event 2.6 Put of a, S3 event 2.6 Put of b"
-    assert [(line["request_id"], line["trigger"], line["outcome"]) for line in lines] == [
+    told = [line for line in lines if "outcome" in line]
+    forecasts = [(line["request_id"], line["forecast"]) for line in lines if "forecast" in line]
+    assert forecasts == [("request-0", "nothing"), ("request-2", "nothing")]
+    assert [(line["request_id"], line["trigger"], line["outcome"]) for line in told] == [
         ("request-0", "schedule", "unchanged"),
         ("request-1", of_others, "ignored"),
         ("request-2", "manual invocation", "unchanged"),

@@ -1,5 +1,6 @@
 """The environment's variables: defaults, errors that name the variable and the cure, and .env.example."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ def test_defaults() -> None:
         champion_max_age_s=60.0,
         ecb_url="https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip",
         mlflow_secret_arn=None,
+        champion_public_keys=(),
+        champion_signing_key=None,
         refuse_expired=False,
     )
     assert settings.pair == "EURUSD"
@@ -41,6 +44,8 @@ def test_every_variable_is_read() -> None:
         "STORE_DIR": "/data",
         "AWS_ENDPOINT_URL_S3": "http://s3:8333/",
         "CHAMPION_MAX_AGE_S": "0",
+        "CHAMPION_PUBLIC_KEYS": base64.b64encode(bytes(32)).decode(),
+        "CHAMPION_SIGNING_KEY": "a-secret",
         "REFUSE_EXPIRED": "true",
         "ECB_URL": "http://127.0.0.1/rates.zip",
         "MLFLOW_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:m",
@@ -61,6 +66,7 @@ def test_every_variable_is_read() -> None:
         ("CHAMPION_MAX_AGE_S", "-1", "zero or more seconds"),
         ("CHAMPION_MAX_AGE_S", "nan", "zero or more seconds"),
         ("REFUSE_EXPIRED", "perhaps", "neither true nor false"),
+        ("CHAMPION_PUBLIC_KEYS", "short", "is no public key; set base64 of its 32 bytes"),
         ("S3_MODEL_INFO_KEY", "/models/best_model_info.json", "a path such as models/best_model_info.json"),
         ("S3_MODEL_INFO_KEY", "models/../secret.json", "a path such as"),
         ("AWS_ENDPOINT_URL_S3", "s3.example", "start it with https://"),

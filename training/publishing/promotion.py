@@ -22,6 +22,7 @@ from lambda_fn.refresh import Activation, Refused, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Missing, Store
 from training.errors import NamedError
+from training.publishing.signing import signer
 
 ATTEMPTS = 50  # each is lost only to another publisher that won
 _T = TypeVar("_T")
@@ -58,9 +59,10 @@ def promote(
 
     `move_aliases` gets the pointer before it is written, and the winner's when another publisher was faster.
     """
+    sign = signer(settings)
     _write_champion(store, file, model)
     known = _known_generations(store, settings)
-    generation, pointer = _reserve(store, settings, pointer, known)
+    generation, pointer = _reserve(store, settings, pointer, known, sign)
     move_aliases(pointer)
     winner = _write_pointer(store, settings.model_info_key, pointer, generation, known.highest)
     if winner is not None:
@@ -140,7 +142,9 @@ def _known_generations(store: Store, settings: Settings) -> _Known:
     return _Known(taken, highest, tuple(notes))
 
 
-def _reserve(store: Store, settings: Settings, pointer: Pointer, known: _Known) -> tuple[int, Pointer]:
+def _reserve(
+    store: Store, settings: Settings, pointer: Pointer, known: _Known, sign: Callable[[Pointer], Pointer]
+) -> tuple[int, Pointer]:
     """Takes the generation after all that the store knows; a collision means that another publisher took it."""
     if known.taken >= contract.MAX_GENERATION:
         raise PublishError(
@@ -148,7 +152,7 @@ def _reserve(store: Store, settings: Settings, pointer: Pointer, known: _Known) 
             f"{contract.activated_key(known.taken, settings.pair)} in {store.describe()}, then publish again"
         )
     for generation in range(known.taken + 1, min(known.taken + ATTEMPTS, known.highest) + 1):
-        pointer = replace(pointer, generation=generation)
+        pointer = sign(replace(pointer, generation=generation))
         if store.create(contract.history_key(generation, settings.pair), pointer.to_json()):
             return generation, pointer
     raise PublishError(f"{store.describe()}: {ATTEMPTS} generations were taken meanwhile; publish again")

@@ -258,7 +258,7 @@ def test_every_command_has_a_help_of_its_own() -> None:
     commands = next(action for action in parser()._actions if action.dest == "command")
     assert commands.choices is not None
     assert set(commands.choices) == {
-        *("run", "demo", "prices", "evaluate", "publish", "rollback", "status", "clean", "forecast", "report"),
+        *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "clean", "forecast", "report"),
         *("tasks", "task", "select", "submit"),
     }
     assert set(COMMANDS) == set(commands.choices)

@@ -1,0 +1,110 @@
+"""Signed champions: whoever can write models/ alone cannot change what is served."""
+
+import base64
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambda_fn.champion.signature import envelope, message, verify
+from lambda_fn.contract import Pointer
+from lambda_fn.fields import ContractError
+from lambda_fn.refresh import Refused, activate
+from lambda_fn.settings import Settings
+from lambda_fn.store.objects import Store
+from tests.support import foreign
+
+NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
+POINTER = "models/best_model_info.json"
+KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2, 3)]
+PUBLIC = [key.public_key().public_bytes_raw() for key in KEYS]
+
+
+def signed(pointer: Pointer, key: int = 0) -> Pointer:
+    return replace(pointer, signature=envelope(PUBLIC[key], KEYS[key].sign(message(pointer))))
+
+
+def publish(store: Store, generation: int, key: int | None, data: bytes | None = None) -> Pointer:
+    pointer = foreign.publish_to(store, data, generation)
+    if key is not None:
+        pointer = signed(pointer, key)
+        foreign.put(store, POINTER, pointer.to_json())
+    return pointer
+
+
+def asking(settings: Settings, *keys: int) -> Settings:
+    return replace(settings, champion_public_keys=tuple(PUBLIC[key] for key in keys))
+
+
+def test_a_signed_champion_is_activated_and_an_unsigned_one_refused(store: Store, settings: Settings) -> None:
+    strict = asking(settings, 0)
+    publish(store, 1, 0)
+    assert activate(store, strict, NOW)[:2] == ("activated", 1)
+    publish(store, 2, None, foreign.champion_bytes(spread=0.006))
+    with pytest.raises(Refused, match=r"pointer\.signature: missing.*CHAMPION_SIGNING_KEY"):
+        activate(store, strict, NOW)
+    assert activate(store, settings, NOW)[:2] == ("activated", 2)  # where no key is configured
+
+
+FORGERIES: dict[str, Callable[[Pointer], Pointer]] = {
+    "generation": lambda pointer: replace(pointer, generation=3),
+    "metrics": lambda pointer: replace(pointer, metrics={"rmse": 0.0001}),
+    "scores": lambda pointer: replace(pointer, scores=()),
+    "created_at": lambda pointer: replace(pointer, created_at=NOW + timedelta(days=1)),
+    "another champion": lambda pointer: replace(pointer, champion=replace(pointer.champion, sha256="0" * 64)),  # type: ignore[type-var]
+    "more": lambda pointer: replace(pointer, extra={"note": "x"}),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_nothing_of_a_signed_pointer_can_be_changed(name: str) -> None:
+    pointer = signed(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2))
+    verify(pointer, PUBLIC[:1])
+    with pytest.raises(ContractError, match="something in it was changed"):
+        verify(FORGERIES[name](pointer), PUBLIC[:1])
+
+
+def test_two_keys_are_valid_at_once_so_that_one_can_be_replaced(store: Store, settings: Settings) -> None:
+    both = asking(settings, 0, 1)
+    for generation, key in ((1, 0), (2, 1)):
+        publish(store, generation, key, foreign.champion_bytes(spread=0.005 + generation / 1000))
+        assert activate(store, both, NOW)[:2] == ("activated", generation)
+    publish(store, 3, 2, foreign.champion_bytes(spread=0.009))
+    with pytest.raises(Refused, match="of a key that is not known here"):
+        activate(store, both, NOW)
+
+
+def test_a_pointer_of_the_old_form_cannot_be_signed(store: Store, settings: Settings) -> None:
+    old = Path(__file__).parents[2].joinpath("support/best_model_info_old.json").read_bytes()
+    foreign.put(store, POINTER, old)
+    with pytest.raises(Refused, match="old form cannot be signed"):
+        activate(store, asking(settings, 0), NOW)
+
+
+def test_a_signature_survives_being_written_and_read() -> None:
+    pointer = signed(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2))
+    verify(Pointer.parse(pointer.to_json()), PUBLIC[:1])
+
+
+@given(value=st.text(max_size=90), key_id=st.text(max_size=20), algorithm=st.text(max_size=10))
+def test_any_signature_is_judged_and_none_of_these_is_valid(value: str, key_id: str, algorithm: str) -> None:
+    pointer = foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2)
+    made_up = {"algorithm": algorithm, "key_id": key_id, "value": value}
+    with pytest.raises(ContractError, match="signature"):
+        verify(replace(pointer, signature=made_up), PUBLIC)
+    real = envelope(PUBLIC[0], base64.b64decode("AA==")) | {"value": value}
+    with pytest.raises(ContractError, match="signature"):
+        verify(replace(pointer, signature=real), PUBLIC)
+
+
+def test_without_keys_nothing_of_cryptography_is_loaded() -> None:
+    code = "import sys, lambda_fn.refresh, lambda_fn.api; print('cryptography' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert done.stdout.strip() == "False", done.stderr

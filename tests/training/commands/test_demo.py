@@ -1,0 +1,70 @@
+"""`python -m training demo` as a process: both generations, an active champion, and how it and its server end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lambda_fn.settings import DEFAULTS
+from tests.support.server_process import ROOT, until
+
+SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025")
+SERVING = re.compile(r"Serving on http://127\.0\.0\.1:(\d+)")
+
+
+@contextmanager
+def demo(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Started in `folder`, where it leaves its output as `out` and `err`; ended with the block."""
+    environ = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
+    environ |= {"PYTHONPATH": str(ROOT), "ECB_URL": "http://127.0.0.1:9/nobody"}
+    command = [sys.executable, "-m", "training", "demo", *SMALL, *arguments]
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=out, stderr=err)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait()
+
+
+def test_a_forecast_then_the_whole_run_and_its_champion_is_what_is_served_next_time(tmp_path: Path) -> None:
+    with demo(tmp_path, "--fresh", "5", "--port", "0", "--stop") as process:
+        assert process.wait() == 0, (tmp_path / "err").read_text()
+    output, progress = (tmp_path / "out").read_text(), (tmp_path / "err").read_text()
+    assert re.findall(r"(\w+), generation (\d), trained", output)[0] == ("EURUSD_RandomWalk", "1")
+    assert [number for _, number in re.findall(r"(\w+), generation (\d), trained", output)] == ["1", "2"]
+    assert "The ECB's current file could not be used" in progress
+    assert "took up generation 2 in place of 1 by itself: " in progress
+    assert not answers(int(SERVING.findall(progress)[0]))
+
+    with demo(tmp_path, "--port", "0") as process:
+        until(lambda: "Now the whole run" in (tmp_path / "err").read_text(), "the server")
+        progress = (tmp_path / "err").read_text()
+        assert "Generation 2 is active already, so it is served first." in progress
+        assert "current file" not in progress  # nobody asked for it
+        port = int(SERVING.findall(progress)[0])
+        assert answers(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+        assert not answers(port)
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with demo(tmp_path, "--port", str(taken.getsockname()[1])) as process:
+            assert process.wait() == 2
+    progress = (tmp_path / "err").read_text()
+    assert "choose another with --port" in progress
+    assert "error: the server did not start" in progress
+    assert "Traceback" not in progress
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0

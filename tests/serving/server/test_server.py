@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract
-from lambda_fn.refresh import activate
+from lambda_fn.refresh import refresh
 from lambda_fn.server import refresher as refresher_module
 from lambda_fn.server.asgi import MAX_READ, Gateway
 from lambda_fn.server.refresher import Refresher
@@ -42,7 +42,7 @@ def _folder_with_champion(folder: Path, activated: bool = True) -> dict[str, str
     store = open_store(found)
     foreign.publish_to(store)
     if activated:
-        activate(store, found, START)
+        refresh(store, found, START)
     return environ
 
 

@@ -1,14 +1,17 @@
 """The local server: real processes over real sockets, and the ASGI application's edges."""
 
 import asyncio
+import hashlib
 import http.client
 import json
 import logging
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambda_fn.refresh import activate
+from lambda_fn import contract
+from lambda_fn.refresh import refresh
+from lambda_fn.server import refresher as refresher_module
 from lambda_fn.server.asgi import MAX_READ, Gateway
 from lambda_fn.server.refresher import Refresher
 from lambda_fn.settings import Settings
@@ -24,6 +29,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.web.event import body_of
 from lambda_fn.web.problem import MAX_BODY
 from tests.support import foreign
+from tests.support.hostile import changed, endless
 from tests.support.local_api import START
 from tests.support.server_process import command, running, until, variables
 
@@ -36,7 +42,7 @@ def _folder_with_champion(folder: Path, activated: bool = True) -> dict[str, str
     store = open_store(found)
     foreign.publish_to(store)
     if activated:
-        activate(store, found, START)
+        refresh(store, found, START)
     return environ
 
 
@@ -226,3 +232,46 @@ def test_one_invocation_at_a_time() -> None:
 
 def test_a_client_that_left_gets_no_answer() -> None:
     assert _call([])[0] == []
+
+
+def test_it_serves_while_the_refresh_is_busy_with_a_champion_that_never_ends(tmp_path: Path) -> None:
+    """It answers at once, from what is active; the refusal comes in its time."""
+    environ = _folder_with_champion(tmp_path)
+    hostile = changed(endless)
+    store = open_store(Settings.from_env(environ))
+    published = foreign.publish_to(store, foreign.champion_bytes(spread=0.006), 2)
+    assert published.champion is not None
+    sha256 = hashlib.sha256(hostile).hexdigest()
+    file = replace(published.champion, key=contract.champion_key(sha256), sha256=sha256, size=len(hostile))
+    store.create(file.key, hostile)
+    foreign.put(store, "models/best_model_info.json", replace(published, champion=file).to_json())
+    with running(tmp_path, environ) as server:
+        assert server.ask("GET", "/api/predict").json["champion"]["generation"] == 1
+        until(lambda: "refresh: champion: " in server.log.read_text(), "the refusal")
+        assert server.ask("GET", "/api/predict").json["champion"]["generation"] == 1
+        assert server.stop() == 0
+
+
+def test_the_refresh_goes_on_whatever_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even an error that nobody thought of ends the thread: what is published next is activated."""
+    environ = _folder_with_champion(tmp_path, activated=False)
+    found = Settings.from_env(environ)
+    store = open_store(found)
+    tried = threading.Event()
+
+    def faulty(*_: object) -> object:
+        tried.set()
+        raise ZeroDivisionError("of nobody's thinking")
+
+    monkeypatch.setattr(refresher_module, "refresh", faulty)
+    refresher = Refresher(store, found, every=0.05, environ=environ)
+    with caplog.at_level(logging.INFO, "lambda_fn.server"):
+        refresher.start()
+        assert tried.wait(60)
+        monkeypatch.undo()
+        until(lambda: contract.ACTIVE_KEY in store.list("serving"), "the activation")
+        refresher.stop()
+    assert "refresh: failed unexpectedly, ZeroDivisionError: of nobody's thinking" in caplog.text
+    assert "Traceback" in caplog.text

@@ -1,4 +1,4 @@
-"""What a forecast must be holds for what training makes, on all of the ECB's history: no day would be refused."""
+"""What a forecast must be holds for what training makes, on the ECB's history: no day would have been refused."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ RATES = history.read(ecb.EMBEDDED.read_bytes(), "embedded")
 
 def closes(pair: str) -> NDArray[np.float64]:
     found = np.array(history.quote(RATES, pair).columns["close"])
-    return np.asarray(found[np.isfinite(found)])
+    return found[np.isfinite(found)]
 
 
 @pytest.mark.parametrize("pair", PAIRS)

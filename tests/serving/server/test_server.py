@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambda_fn import contract
 from lambda_fn.refresh import refresh
 from lambda_fn.server import refresher as refresher_module
 from lambda_fn.server.asgi import MAX_READ, Gateway
 from lambda_fn.server.refresher import Refresher
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.web.event import body_of
 from lambda_fn.web.problem import MAX_BODY
@@ -242,7 +242,7 @@ def test_it_serves_while_the_refresh_is_busy_with_a_champion_that_never_ends(tmp
     published = foreign.publish_to(store, foreign.champion_bytes(spread=0.006), 2)
     assert published.champion is not None
     sha256 = hashlib.sha256(hostile).hexdigest()
-    file = replace(published.champion, key=contract.champion_key(sha256), sha256=sha256, size=len(hostile))
+    file = replace(published.champion, key=keys.champion_key(sha256), sha256=sha256, size=len(hostile))
     store.create(file.key, hostile)
     foreign.put(store, "models/best_model_info.json", replace(published, champion=file).to_json())
     with running(tmp_path, environ) as server:
@@ -271,7 +271,7 @@ def test_the_refresh_goes_on_whatever_is_raised(
         refresher.start()
         assert tried.wait(60)
         monkeypatch.undo()
-        until(lambda: contract.ACTIVE_KEY in store.list("serving"), "the activation")
+        until(lambda: keys.ACTIVE_KEY in store.list("serving"), "the activation")
         refresher.stop()
     assert "refresh: failed unexpectedly, ZeroDivisionError: of nobody's thinking" in caplog.text
     assert "Traceback" in caplog.text

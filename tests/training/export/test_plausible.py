@@ -18,7 +18,7 @@ RATES = history.read(ecb.EMBEDDED.read_bytes(), "embedded")
 
 def closes(pair: str) -> NDArray[np.float64]:
     found = np.array(history.quote(RATES, pair).columns["close"])
-    return found[np.isfinite(found)]
+    return np.asarray(found[np.isfinite(found)])
 
 
 @pytest.mark.parametrize("pair", PAIRS)

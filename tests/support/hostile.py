@@ -106,3 +106,34 @@ def tomorrow_bad(model: onnx.ModelProto) -> None:
             helper.make_node("Mul", [plain, "bad_factor"], ["quantiles"]),
         ]
     )
+
+
+def mixed(model: onnx.ModelProto) -> None:
+    """The mean of each window takes a little from the others of its batch: alone it is another forecast."""
+    plain, graph = rename(model, "mean"), model.graph
+    graph.initializer.append(numpy_helper.from_array(np.array([0]), "over_windows"))
+    graph.initializer.append(numpy_helper.from_array(np.array(0.001), "little"))
+    graph.initializer.append(numpy_helper.from_array(np.array(0.999), "most"))
+    graph.node.append(helper.make_node("ReduceMean", [plain, "over_windows"], ["of_all"], keepdims=1))
+    graph.node.append(helper.make_node("Mul", ["of_all", "little"], ["from_others"]))
+    graph.node.append(helper.make_node("Mul", [plain, "most"], ["own"]))
+    graph.node.append(helper.make_node("Add", ["own", "from_others"], ["mean"]))
+
+
+def random(model: onnx.ModelProto) -> None:
+    """A mean that is another one each time."""
+    plain, graph = rename(model, "mean"), model.graph
+    graph.node.append(helper.make_node("RandomNormalLike", [plain], ["noise"], scale=1e-6))
+    graph.node.append(helper.make_node("Add", [plain, "noise"], ["mean"]))
+
+
+def heavy(model: onnx.ModelProto) -> None:
+    """31 MB of weights, and sound."""
+    plain, graph = rename(model, "mean"), model.graph
+    graph.initializer.append(numpy_helper.from_array(np.full(4_000_000, 0.5), "weights"))
+    graph.initializer.append(numpy_helper.from_array(np.array([0]), "over_all"))
+    graph.initializer.append(numpy_helper.from_array(np.array(0.5), "half"))
+    graph.node.append(helper.make_node("Mul", ["weights", "half"], ["quarters"]))
+    graph.node.append(helper.make_node("ReduceMax", ["quarters", "over_all"], ["quarter"], keepdims=0))
+    graph.node.append(helper.make_node("Sub", ["quarter", "quarter"], ["nothing"]))
+    graph.node.append(helper.make_node("Add", [plain, "nothing"], ["mean"]))

@@ -10,11 +10,24 @@ import pytest
 from lambda_fn.champion import trial
 from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.champion.model import Champion
-from lambda_fn.contract import Golden
+from lambda_fn.contract import MAX_MODEL_BYTES, Golden
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table
+from lambda_fn.store.objects import Unavailable
 from tests.support import foreign
-from tests.support.hostile import GOOD, changed, day_three, endless, huge, mean_times, slow, tomorrow_bad
+from tests.support.hostile import (
+    GOOD,
+    changed,
+    day_three,
+    endless,
+    heavy,
+    huge,
+    mean_times,
+    mixed,
+    random,
+    slow,
+    tomorrow_bad,
+)
 
 TABLE = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
 
@@ -27,6 +40,8 @@ HOSTILE = {
     "no width": (foreign.champion_bytes(spread=0.0), "is 0.00% wide"),
     "mean of a billion": (changed(mean_times(1e9)), "mean outside"),
     "mean below zero": (changed(mean_times(-1.0)), "above zero"),
+    "random": (changed(random), "random"),
+    "mixed with others": (changed(mixed), "1 at once differ by .* from 100 at once"),
     "bad from tomorrow on": (changed(tomorrow_bad, foreign.champion_bytes(dated=True)), "days later"),
 }
 
@@ -36,6 +51,48 @@ def test_a_hostile_champion_is_refused(name: str) -> None:
     data, words = HOSTILE[name]
     with pytest.raises(ContractError, match=words):
         trial.run(data, (), TABLE)
+
+
+def test_a_champion_as_large_as_allowed_passes() -> None:
+    data = changed(heavy)
+    assert 0.95 < len(data) / MAX_MODEL_BYTES <= 1
+    trial.run(data, (), TABLE)
+
+
+def test_the_prices_of_its_pair_are_asked_of_in_batches_whatever_their_scale() -> None:
+    """Mixed, and without any forecast at the scales of other pairs."""
+    table = TABLE._replace(columns={"close": 40 * TABLE.columns["close"]})
+    trial.run(GOOD, (), table)
+    with pytest.raises(ContractError, match=r"about 44.* at once differ"):
+        trial.run(changed(mixed), (), table)
+
+
+def test_processor_time_without_end_is_ended_by_the_kernel_and_said_so() -> None:
+    with pytest.raises(ContractError, match=r"2 s of processor time to its first forecast|more than 5 s"):
+        trial.run(changed(endless), (), TABLE)
+
+
+def test_a_machine_that_can_start_no_trial_is_no_fault_of_the_champion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "ARGUMENTS", ("-m", "no_such_module_anywhere"))
+    with pytest.raises(Unavailable, match="cannot be started"):
+        trial.run(GOOD, (), TABLE)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(Unavailable, match=r"cannot be started: .*No such file"):
+        trial.run(GOOD, (), TABLE)
+
+
+def test_a_verdict_without_end_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "ARGUMENTS", ("-c", "while True: print('[' * 65536)"))
+    monkeypatch.setattr(trial, "MAX_VERDICT", 2**20)
+    with pytest.raises(ContractError, match="signal 9 and no verdict"):
+        trial.run(GOOD, (), TABLE)
+
+
+def test_an_interrupt_of_this_process_does_not_reach_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import json, os; print(json.dumps({'refused': f'{os.getpgid(0) == os.getpid()}, {os.listdir()}'}))"
+    monkeypatch.setattr(trial, "ARGUMENTS", ("-c", code))
+    with pytest.raises(ContractError, match=r"^True, \[\]$"):  # a group of its own, an empty folder
+        trial.run(GOOD, (), TABLE)
 
 
 def test_a_good_champion_gives_the_forecast_of_the_window() -> None:

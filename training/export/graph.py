@@ -20,7 +20,7 @@ from lambda_fn.fields import ContractError
 from training.errors import NamedError
 from training.export.canonical import canonicalise
 from training.models.family import Model
-from training.models.heads.head import Known, truncation
+from training.models.heads.base import Known, truncation
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
 IR_VERSION = 10  # what the contract allows; newer writers put their own newest

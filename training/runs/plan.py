@@ -12,7 +12,7 @@ import pandas as pd
 from lambda_fn.contract import DATE, TARGET_DATE
 from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
 from training.models.families import FAMILIES, USUAL
-from training.models.heads.heads import find_head
+from training.models.heads.names import find_head
 from training.prices.majors import COLUMNS
 from training.prices.ranges import RANGE_COLUMNS, recognise
 from training.prices.table import PriceTable

@@ -88,6 +88,7 @@ def test_a_huge_body_is_413_with_and_without_its_length(tmp_path: Path) -> None:
 def test_it_activates_what_is_published_while_it_runs(tmp_path: Path) -> None:
     environ = {"STORE_DIR": str(tmp_path / "store"), "CHAMPION_MAX_AGE_S": "0.1"}
     with running(tmp_path, environ, "--refresh-every", "0.1") as server:
+        until(lambda: "nothing is published yet" in server.log.read_text(), "the first refresh")
         _folder_with_champion(tmp_path, activated=False)
         activated = "refresh: activated, EURUSD_Foreign version 1"
         until(lambda: activated in server.log.read_text(), "the activation")

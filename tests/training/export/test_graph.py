@@ -19,7 +19,7 @@ from lambda_fn.champion.onnx_file import check_allowed
 from training.export.graph import CHECKED, ExportError, build, check, describe, export
 from training.models.families import FAMILIES, USUAL
 from training.models.family import Fitted, Model, fit
-from training.models.heads.head import Known
+from training.models.heads.base import Known
 from training.models.keras_core import fit_network
 from training.models.lstm import NETWORK
 from training.prices.windows import LEVELS, complete_origins, windows

@@ -15,9 +15,9 @@ from training.models.events import FOMC, KINDS, PAYROLLS, embedded
 from training.models.families import FAMILIES
 from training.models.family import Model, fit
 from training.models.heads import calendar
+from training.models.heads.base import Known, truncation
 from training.models.heads.calendar import AFTER, BEFORE, Calendar, fit_effects, fit_shared
-from training.models.heads.head import Known, truncation
-from training.models.heads.heads import find_head
+from training.models.heads.names import find_head
 from training.models.heads.news import (
     CLIPS,
     HALF_LIFE,

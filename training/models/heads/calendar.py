@@ -24,7 +24,7 @@ from scipy.optimize import minimize
 from lambda_fn.contract import DATE, TARGET_DATE
 from training.models.events import ECB, FIRST, FOMC, KINDS, LAST, PAYROLLS, Events, embedded
 from training.models.features import Array, Window, log_return
-from training.models.heads.head import Head, Kind, Known
+from training.models.heads.base import Head, Kind, Known
 from training.models.heads.news import (
     Dynamics,
     Floats,

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
-from training.models.heads.head import Filter, Kind
+from training.models.heads.base import Filter, Kind
 from training.prices.windows import HORIZON, LEVELS, WINDOW
 
 DECAY = 0.94  # RiskMetrics' daily decay

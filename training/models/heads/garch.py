@@ -11,7 +11,7 @@ from arch.univariate import GARCH, StudentsT, ZeroMean
 from numpy.typing import NDArray
 from scipy import stats
 
-from training.models.heads.head import Filter, Kind, Known
+from training.models.heads.base import Filter, Kind, Known
 from training.models.heads.news import MIN_ALPHA
 from training.prices.windows import HORIZON, LEVELS, WINDOW
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.models.features import Array, Window, log_return
-from training.models.heads.head import Head, Kind, Known
+from training.models.heads.base import Head, Kind, Known
 from training.models.heads.news import Recursion, fit_dynamics, winsorise, winsorise_window
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from training.models.heads import calendar, ewma, garch, ranges, winsorised
-from training.models.heads.head import Kind
+from training.models.heads.base import Kind
 
 HEADS: Mapping[str, Kind] = MappingProxyType(
     {kind.name: kind for kind in (garch.KIND, ewma.KIND, winsorised.KIND, calendar.KIND, ranges.KIND)}

@@ -78,9 +78,12 @@ def test_publish_writes_every_key_and_activates(store: Store, settings: Settings
         f"models/champions/{sha256}.onnx",
         "models/history/00000001.json",
         "prices/EURUSD-ecb.csv",
+        "record/EURUSD/2026-10-30.json",
         "serving/active.json",
         f"serving/champions/{sha256}.onnx",
+        "serving/forecast.json",
         "serving/history/00000001.json",
+        "serving/record.json",
     ]
     assert store.read(f"models/champions/{sha256}.onnx").data == tracked.candidate().model
     assert store.read("models/history/00000001.json").data == store.read(POINTER_KEY).data
@@ -290,11 +293,11 @@ def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_
         assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
         assert serving(killed, there) == (again.generation, new)
         assert again.generation in promotion.history(killed, "EURUSD")
-    # Champion, history, aliases, pointer, serving copy, active, its record; the eighth publisher lives, and no more are
-    # started.
-    before, after, untouched = (1, old), (2, new), [(1, old)] * 11
-    assert served == [before] * 5 + [after] * 3 + untouched
-    assert refreshed == [before] * 3 + [after] * 5 + untouched
+    # Champion, history, aliases, pointer, serving copy, active, its record, the day's ledger and the official forecast; the
+    # tenth publisher lives, and no more are started.
+    before, after, untouched = (1, old), (2, new), [(1, old)] * 9
+    assert served == [before] * 5 + [after] * 5 + untouched
+    assert refreshed == [before] * 3 + [after] * 7 + untouched
 
 
 def test_aliases_that_cannot_be_moved_stop_before_the_pointer(store: Store, settings: Settings) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="do not ask")
-    command.add_argument("--store", action="store_true", help="also all that the store holds of this pair but its record")
+    command.add_argument("--store", action="store_true", help="also what the store holds of this pair but its record")
     command.add_argument("--experiment", action="store_true", help="also the experiment itself")
 
 

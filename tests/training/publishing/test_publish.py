@@ -293,8 +293,8 @@ def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_
         assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
         assert serving(killed, there) == (again.generation, new)
         assert again.generation in promotion.history(killed, "EURUSD")
-    # Champion, history, aliases, pointer, serving copy, active, its record, the day's ledger and the official forecast; the
-    # tenth publisher lives, and no more are started.
+    # Champion, history, aliases, pointer, serving copy, active, its record, the day's ledger and the official forecast;
+    # the tenth publisher lives, and no more are started.
     before, after, untouched = (1, old), (2, new), [(1, old)] * 9
     assert served == [before] * 5 + [after] * 5 + untouched
     assert refreshed == [before] * 3 + [after] * 7 + untouched

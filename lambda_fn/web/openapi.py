@@ -5,7 +5,8 @@ import sys
 from typing import Any
 
 from lambda_fn.web.openapi_examples import ANSWER_EXAMPLE, PROBLEM_EXAMPLE, SENT_EXAMPLES
-from lambda_fn.web.openapi_schemas import PARAMETERS, SCHEMAS, JsonSchema
+from lambda_fn.web.openapi_parameters import PARAMETERS
+from lambda_fn.web.openapi_schemas import SCHEMAS, JsonSchema
 from lambda_fn.web.routes import ROUTES, Route
 
 VERSION = "1"  # of the API; a change that breaks a caller makes a new one

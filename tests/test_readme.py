@@ -13,21 +13,8 @@ import pytest
 
 from lambda_fn.settings import VARIABLES
 from lambda_fn.web.routes import ROUTES
+from tests.support.readme import README, ROOT, blocks, commands
 from training.__main__ import parser
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
-
-
-def commands() -> list[str]:
-    """Every command of the console blocks and of the text, without its comment."""
-    shown = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
-    inline = re.findall(r"`((?:make|python -m) [^`]+)`", README)
-    return [command.partition("  #")[0].strip() for command in (*shown, *inline)]
 
 
 @pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("python -m training")}))

@@ -12,7 +12,7 @@ from infra import mlflow_server
 from lambda_fn.settings import VARIABLES, Settings
 from tests.support.e2e import compose
 from tests.support.infra.aws_tools import ROOT, yaml_as_json
-from tests.test_readme import commands
+from tests.support.readme import commands
 
 DATA = yaml_as_json(ROOT / "infra/docker-compose.yml")
 SERVICES: dict[str, Any] = DATA["services"]

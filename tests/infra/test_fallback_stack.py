@@ -3,8 +3,8 @@
 from typing import Any
 
 from lambda_fn.settings import Settings
-from tests.infra.test_access import ACTIVE, KEYS, READS, allowed
 from tests.support.infra import user_data
+from tests.support.infra.access import ACTIVE, KEYS, READS, allowed
 from tests.support.infra.aws_tools import ROOT, resources_of, yaml_as_json
 
 BUCKET = f"arn:aws:s3:::{user_data.FALLBACK['Bucket']}"

@@ -13,7 +13,6 @@ from tests.support.project import PIN, lock
 
 NAME = "Dockerfile.lambda"
 INSTRUCTIONS = dockerfiles.instructions(NAME)
-LAMBDA_GLIBC = 34
 
 
 def test_it_copies_the_requirements_and_the_package_and_nothing_else() -> None:
@@ -30,7 +29,7 @@ def test_wheels_run_on_lambdas_glibc() -> None:
     """AWS's base image has glibc 2.34."""
     for name, _ in PIN.findall(lock("serving")):
         tags = re.findall(r"manylinux_2_(\d+)", distribution(name).read_text("WHEEL") or "")
-        assert not tags or min(map(int, tags)) <= LAMBDA_GLIBC, name
+        assert not tags or min(map(int, tags)) <= dockerfiles.LAMBDA_GLIBC, name
 
 
 def test_the_fallback_is_the_same_image_shut_off() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from infra import mlflow_server
 from lambda_fn.registry.secret import Login
 from lambda_fn.settings import Settings
-from tests.infra.test_access import allowed
 from tests.support.infra import user_data
+from tests.support.infra.access import allowed
 from tests.support.infra.aws_tools import resources_of, template
 
 BUCKET = "arn:aws:s3:::eurusd-mlflow-bucket-1a2b3c"

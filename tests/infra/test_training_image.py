@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 
-from tests.infra.test_image import LAMBDA_GLIBC
 from tests.support.infra import dockerfiles
+from tests.support.infra.dockerfiles import LAMBDA_GLIBC
 from tests.support.project import PIN, lock
 
 NAME = "infra/training.Dockerfile"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.store import keys
-from tests.infra.test_access import allowed
+from tests.support.infra.access import allowed
 from tests.support.infra.aws_tools import resources_of
 from training.__main__ import TRY_AGAIN, parser
 from training.runs.batch import MAX_CHILDREN

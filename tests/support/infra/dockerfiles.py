@@ -5,6 +5,7 @@ import re
 from tests.support.infra.aws_tools import ROOT
 
 FILES = ("Dockerfile.lambda", "infra/training.Dockerfile", "infra/s3.Dockerfile")
+LAMBDA_GLIBC = 34  # minor version, of the base image
 
 
 def text(name: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.training.prices.test_ranges import market, yahoo
+from tests.support.ranges import market, yahoo
 from training.export.graph import describe, export
 from training.models.families import FAMILIES, USUAL
 from training.models.family import fit

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_HORIZONS = (1, 5, 21)  # days: the table on the screen; --json has them all
+LEAST_NEEDED = ("Theil's U", "vs constant", "vs ewma", "95 %", "80 %", "vs garch")  # left out first where it is narrow
 FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by a test
 
 
@@ -63,24 +64,49 @@ def _pinball(scores: pd.DataFrame, family: str) -> float:
 
 
 def print_scores(console: Console, scores: pd.DataFrame, selection: Selection) -> None:
-    """Families by rank, then the baselines, at the horizons of a day, a week and a month."""
+    """Families by rank, then the baselines, at a day, a week and a month: the columns that `console` has room for."""
+    cells = _cells(scores, selection)
+    columns = list(cells[0])
+    unbounded = console.options.update(max_width=1000)
+    for dropped in (None, *LEAST_NEEDED):
+        columns = [name for name in columns if name != dropped]
+        table = _table(cells, columns, scores, selection)
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+    console.print(table)
+    if missing := [name for name in LEAST_NEEDED if name not in columns]:
+        console.print(f"Left out at this width: {', '.join(missing)}; --json has all.", style="dim", highlight=False)
+
+
+def _cells(scores: pd.DataFrame, selection: Selection) -> list[dict[str, str]]:
+    """What the table says of each family and baseline, by column."""
     shown = {(row["family"], row["horizon"]): row for row in scores.to_dict("records")}
-    table = Table(title=f"Pinball loss in percent of log return, {int(scores['n'].max()):,} days")
-    for name in ("", "family", *(f"{days} d" for days in SHOWN_HORIZONS), "vs constant", "vs ewma", "vs garch"):
-        table.add_column(name, justify="left" if name in ("", "family") else "right")
-    for name in ("80 %", "95 %", "Theil's U"):
-        table.add_column(name, justify="right")
     names = {family: alias for alias, family in selection.aliases.items()}
+    rows = []
     for family in (*selection.ranking, *BASELINES):
         one = shown[family, 1]
-        skills = [_percent(one[f"skill_{baseline}"]) for baseline in ("constant", "ewma", "garch")]
-        covered = [f"{one[f'coverage_{level}'] * 100:.1f}" for level in (80, 95)]
-        losses = [f"{shown[family, days]['pinball']:.5f}" for days in SHOWN_HORIZONS]
-        cells = [*losses, *skills, *covered, f"{one['theil_u']:.4f}"]
-        style = "bold" if names.get(family) == "champion" else "dim" if family in BASELINES else ""
-        table.add_row(names.get(family, "fails" if family in selection.failed else ""), family, *cells, style=style)
-    table.caption = "skill, coverage and Theil's U at one day; less loss is better, more skill is better"
-    console.print(table)
+        row = {"": names.get(family, "fails" if family in selection.failed else ""), "family": family}
+        row |= {f"{days} d": f"{shown[family, days]['pinball']:.5f}" for days in SHOWN_HORIZONS}
+        row |= {f"vs {baseline}": _percent(one[f"skill_{baseline}"]) for baseline in ("constant", "ewma", "garch")}
+        row |= {f"{level} %": f"{one[f'coverage_{level}'] * 100:.1f}" for level in (80, 95)}
+        rows.append(row | {"Theil's U": f"{one['theil_u']:.4f}"})
+    return rows
+
+
+def _table(cells: list[dict[str, str]], columns: list[str], scores: pd.DataFrame, selection: Selection) -> Table:
+    table = Table(
+        title=f"Pinball loss in percent of log return, {int(scores['n'].max()):,} days",
+        caption="skill and coverage at one day; less loss is better, more skill is better",
+        show_edge=False,
+        pad_edge=False,
+    )
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("", "family") else "right", no_wrap=True)
+    for row in cells:
+        family = row["family"]
+        style = "bold" if selection.aliases.get("champion") == family else "dim" if family in BASELINES else ""
+        table.add_row(*(row[name] for name in columns), style=style)
+    return table
 
 
 def plot_skill(skill: pd.DataFrame, family: str) -> "Figure":

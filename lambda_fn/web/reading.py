@@ -14,7 +14,7 @@ from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
 from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
-from lambda_fn.web.forecast import JsonObject, forecast_days
+from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
 from lambda_fn.web.problem import bad_query, shown, shown_name
 from lambda_fn.web.question import intervals_of, parse_query
 
@@ -102,13 +102,13 @@ def predict(records: Records, query: Mapping[str, str]) -> JsonObject:
     known, age = records.official()
     official = known.value.value
     question = parse_query(query, official.horizon, official.levels)
+    days = slice(question.horizon)
+    shown = shown_forecast(official.last_close, official.quantiles[days], official.mean[days])
     return {
         "pair": official.pair,
         "as_of": official.as_of.isoformat(),
         "last_close": official.last_close,
-        "forecast": forecast_days(
-            question, official.levels, official.last_close, official.days, official.quantiles, official.mean
-        ),
+        "forecast": forecast_days(question, official.levels, official.days, shown),
         "champion": official.champion,
         "prices": official.source,
         "made_at": utc_text(official.made_at),

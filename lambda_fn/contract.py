@@ -32,6 +32,7 @@ from lambda_fn.fields import ContractError
 CONTRACT_VERSION = "1"
 MAX_MODEL_BYTES = 32 * 2**20
 MAX_POINTER_BYTES = 2**20
+MAX_SHOWN_BYTES = 4 * 2**20  # of a pointer in an answer, which Lambda allows 6 MB
 MAX_ACTIVE_BYTES = 2 * 2**20  # a pointer written anew, one number a line, and what refresh adds
 MAX_GENERATION = 99_999_999
 MAX_JUMP = 1_000  # from the active generation to the next: one that is far off would leave none to come
@@ -154,7 +155,12 @@ class Pointer:
     @classmethod
     def parse(cls, data: bytes) -> "Pointer":
         """Raises ContractError naming the field and the cure."""
-        return cls.from_object(fields.json_object(data, "pointer", MAX_POINTER_BYTES))
+        found = fields.json_object(data, "pointer", MAX_POINTER_BYTES)
+        # The model card shows it, and Lambda writes that JSON as a text of its own JSON: all but plain letters grow.
+        if len(json.dumps(json.dumps(found))) > MAX_SHOWN_BYTES:
+            cure = "publish one with fewer characters beyond ASCII"
+            raise ContractError(f"pointer: as an answer it takes more than {MAX_SHOWN_BYTES:,} bytes; {cure}")
+        return cls.from_object(found)
 
     @classmethod
     def from_object(cls, found: Mapping[str, Any]) -> "Pointer":

@@ -59,6 +59,8 @@ VARIABLES = (
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
 PUBLIC_KEY_BYTES = 32  # of Ed25519
+# At most 200 characters: a folder's store makes one file name of a whole key, for its lock.
+KEY = re.compile(r"(?!.{201})(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII)
 _PAIR = re.compile("[A-Z]{6}")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -150,8 +152,8 @@ def _public_keys(name: str, text: str) -> tuple[bytes, ...]:
 
 
 def _key(name: str, text: str) -> str:
-    if text.startswith("/") or text.endswith("/") or {"", ".", ".."} & set(text.split("/")):
-        raise SettingsError(f"{name}: {text!r} is not a key; set it to a path such as {DEFAULTS[name]}")
+    if not KEY.fullmatch(text):
+        raise SettingsError(f"{name}: {text[:210]!r} is not a key; set it to a path such as {DEFAULTS[name]}")
     return text
 
 

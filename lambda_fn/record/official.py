@@ -3,7 +3,7 @@
 Parsed without numpy: every GET answers from it, and a cold one imports what this module imports.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -24,7 +24,8 @@ class Official:
     `closes` are the last CLOSES closes by date, oldest first, the last one `last_close` of `as_of`. `inputs_sha256`
     is of what was forecast from: another one on the same day is of corrected prices. `champion` and `card` are what
     answers tell of the champion. `garch` may be missing among the benchmarks, with the reason in `notes`. `withheld`
-    says why no newer forecast could be made since, None when that did not happen.
+    says why no newer forecast could be made since, None when that did not happen. `suspended` is the generation whose
+    champion was at fault in that: nothing of it is served until it, or another, gives a forecast again.
     """
 
     pair: str
@@ -44,6 +45,7 @@ class Official:
     made_at: datetime
     notes: tuple[str, ...] = ()
     withheld: str | None = None
+    suspended: int | None = None
 
     @property
     def order(self) -> tuple[int, date]:
@@ -63,7 +65,7 @@ class Official:
         found = cls(
             pair=read.matching("pair", fields.PAIR),
             source=read.matching("source", fields.SOURCE),
-            generation=read.whole("generation", 1, MAX_GENERATION),
+            generation=_generation(read)("generation"),
             as_of=read.day("as_of"),
             last_close=closes.number(read.text("as_of")),
             days=tuple(_days(read, "days")),
@@ -78,6 +80,7 @@ class Official:
             made_at=read.moment("made_at"),
             notes=tuple(str(note) for note in read.found.get("notes") or ()),
             withheld=read.optional("withheld", read.text),
+            suspended=read.optional("suspended", _generation(read)),
         )
         found.check()
         return found
@@ -113,8 +116,13 @@ class Official:
                 "made_at": fields.utc_text(self.made_at),
                 **({"notes": self.notes} if self.notes else {}),
                 **({"withheld": self.withheld} if self.withheld else {}),
+                **({"suspended": self.suspended} if self.suspended else {}),
             }
         )
+
+
+def _generation(read: fields.Reader) -> Callable[[str], int]:
+    return lambda name: read.whole(name, 1, MAX_GENERATION)
 
 
 def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:

@@ -4,12 +4,10 @@ import os
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from lambda_fn.api import handler
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
-from lambda_fn.settings import read_dotenv
 from lambda_fn.web.answer import NO_STORE
 from lambda_fn.web.problem import MAX_BODY, Problem, too_large
 
@@ -20,6 +18,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 # A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
 # client before it sees the answer.
 MAX_READ = 16 * MAX_BODY
+WORKING_FOLDER = "/"  # not the one in which .env may lie: no champion works beside secrets
 _LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 
 
@@ -45,8 +44,8 @@ class Gateway:
 
 
 def application() -> Gateway:
-    """What each server process runs: Lambda's own handler on the environment, completed by `.env`."""
-    os.environ.update(read_dotenv(Path(".env"), os.environ))
+    """What each server process runs: Lambda's own handler on the environment, in a folder without secrets."""
+    os.chdir(WORKING_FOLDER)
     return Gateway(handler)
 
 

@@ -55,6 +55,13 @@ class Records:
             raise NothingToServe(f"{age.sentence}; {cure}", EXPIRED_RETRY_S)
         return known, age
 
+    def suspended(self) -> int | None:
+        """The generation whose champion gave no forecast for the live window, None when there is none such."""
+        try:
+            return self._official.current().value.value.suspended
+        except NothingToServe:
+            return None
+
     def record(self) -> Known[Held[JsonObject]]:
         """The track record; raises NothingToServe when there is none."""
         return self._record.current()

@@ -27,15 +27,20 @@ _log = logging.getLogger(__name__)
 
 
 class SentPrices:
-    """Keeps the champion between requests."""
+    """Keeps the champion between requests. `suspended` tells a generation of which nothing is served."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, clock: Callable[[], float], suspended: Callable[[], int | None]
+    ) -> None:
         self._champions = ChampionCache(store, settings, clock)
+        self._suspended = suspended
         self.generation: int | None = None
 
     def predict(self, query: Mapping[str, str], read_body: Callable[[], bytes]) -> JsonObject:
         """The forecast from the prices in the body; all series run as one batch."""
         serving = self._champions.current()
+        if serving.active.generation == self._suspended():
+            raise _is_suspended(serving.active.generation)
         self._note(serving.active.generation, serving.active.pointer.model_name)
         meta = serving.champion.metadata
         question = parse_query(query, meta.horizon, meta.levels)
@@ -115,3 +120,9 @@ def _forecast_alone(place: str, series: Series, champion: Champion) -> None:
 
 def _too_slow(error: TooSlow) -> Problem:
     return Problem(503, "too_slow", str(error), "send fewer series at once", headers={"Retry-After": "1"})
+
+
+def _is_suspended(generation: int) -> Problem:
+    message = f"generation {generation} is suspended: it gave no forecast for the newest prices that may be served"
+    cure = "ask GET /api/predict for the last good forecast; the operator publishes another champion"
+    return Problem(503, "suspended", message, cure, headers={"Retry-After": "600"})

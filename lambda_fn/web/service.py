@@ -68,7 +68,7 @@ class Service:
         if self._sent is None:
             from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
-            self._sent = SentPrices(self._store, self._settings, self._clock)
+            self._sent = SentPrices(self._store, self._settings, self._clock, self.records.suspended)
         return self._sent.predict(request.query, request.body)
 
     def champion(self, request: Request) -> JsonObject:

@@ -69,6 +69,8 @@ def test_every_variable_is_read() -> None:
         ("CHAMPION_PUBLIC_KEYS", "short", "is no public key; set base64 of its 32 bytes"),
         ("S3_MODEL_INFO_KEY", "/models/best_model_info.json", "a path such as models/best_model_info.json"),
         ("S3_MODEL_INFO_KEY", "models/../secret.json", "a path such as"),
+        ("S3_MODEL_INFO_KEY", "models/\x07.json", "a path such as"),
+        ("S3_MODEL_INFO_KEY", f"models/{'x' * 200}.json", "a path such as"),
         ("AWS_ENDPOINT_URL_S3", "s3.example", "start it with https://"),
         ("ECB_URL", "ftp://rates", "start it with https://"),
     ],

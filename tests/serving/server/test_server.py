@@ -116,6 +116,22 @@ def test_the_env_file_is_read_and_the_real_environment_wins(tmp_path: Path) -> N
     assert "Traceback" not in ended.stderr
 
 
+def servers_of(pid: int) -> list[int]:
+    """The process itself, and those that it started to serve."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_it_works_in_a_folder_without_secrets(tmp_path: Path, processes: str) -> None:
+    """It reads .env and the store where it was started, and no champion runs beside them."""
+    _folder_with_champion(tmp_path)
+    (tmp_path / ".env").write_text("STORE_DIR=store\n")
+    with running(tmp_path, {}, "--processes", processes) as server:
+        assert server.ask("GET", "/health").json["champion"]["generation"] == 1
+        assert {Path(f"/proc/{pid}/cwd").readlink() for pid in servers_of(server.process.pid)} == {Path("/")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -502,11 +502,10 @@ Lambda = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def without_logger() -> None:
-    """Powertools keeps a handler for the whole process, writing to the standard output of the test that made it."""
+    """The handler that the package's logger keeps writes to the standard output of the test that made it."""
     package = logging.getLogger("lambda_fn")
     package.handlers.clear()
-    for mark in ("init", "powertools_handler"):
-        package.__dict__.pop(mark, None)
+    package.propagate = True
 
 
 @pytest.fixture

@@ -26,10 +26,13 @@ Event = Mapping[str, Any]
 
 
 class App:
-    """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970."""
+    """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970; `beside` is
+    LastKnownGood's."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.service = Service(store, settings, clock)
+    def __init__(
+        self, store: Store, settings: Settings, clock: Callable[[], float] = time.time, beside: bool = False
+    ) -> None:
+        self.service = Service(store, settings, clock, beside)
         self._answers = Answers()
         self._clock = clock
 
@@ -57,9 +60,9 @@ class App:
 class LambdaFunction:
     """What one environment keeps between invocations: the records, and in Lambda logs and metrics."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], beside: bool = False) -> None:
         settings = Settings.from_env(environ)
-        self._app = App(open_store(settings), settings)
+        self._app = App(open_store(settings), settings, beside=beside)
         self._cold = True
         self._in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ  # elsewhere metrics would only be noise
         self._dimensions = {"pair": settings.pair, "service": "api"}

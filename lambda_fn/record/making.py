@@ -7,7 +7,6 @@ Killed between any two of its writes, it heals when it is run again: the ledger 
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -98,7 +97,7 @@ def _tell(
     served; False when somebody else wrote first."""
     if official is None or (official.withheld, official.suspended) == (withheld, suspended):
         return True
-    told = replace(official, withheld=withheld, suspended=suspended)
+    told = official._replace(withheld=withheld, suspended=suspended)
     return store.replace(keys.forecast_key(pair), told.to_json(), etag)
 
 

@@ -4,21 +4,19 @@ Parsed without numpy: every GET answers from it, and a cold one imports what thi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambda_fn import fields
-from lambda_fn.contract import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS
 from lambda_fn.fields import ContractError
+from lambda_fn.limits import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS
 
 CLOSES = 250  # days of prices before the forecast that it holds: a year to look back on
 BENCHMARKS = ("constant", "ewma", "garch")
 Rows = list[list[float]]
 
 
-@dataclass(frozen=True)
-class Official:
+class Official(NamedTuple):
     """The forecast of one day. Prices: quantiles [horizon][levels], mean [horizon], each benchmark as quantiles.
 
     `closes` are the last CLOSES closes by date, oldest first, the last one `last_close` of `as_of`. `inputs_sha256`

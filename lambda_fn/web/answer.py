@@ -1,9 +1,8 @@
 """Answers as bytes that are ready: the same question of the same records is asked again and again."""
 
-import hashlib
+import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lambda_fn.web.forecast import JsonObject
@@ -24,13 +23,12 @@ class Version(NamedTuple):
     until: float | None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer. `etag` is of its content, None where there is none; a cache may keep it `until` then."""
 
     status: int
     body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     etag: str | None = None
     until: float | None = None
 
@@ -39,7 +37,7 @@ class Answer:
         """A 200; without a version nobody may keep it."""
         if version is None:
             return cls(200, _text(found))
-        return cls(200, _text(found), etag=_etag(found), until=version.until)
+        return cls(200, _text(found), etag=_etag(found, version), until=version.until)
 
     @classmethod
     def of_problem(cls, problem: Problem) -> "Answer":
@@ -78,10 +76,14 @@ def _text(found: JsonObject) -> str:
     return json.dumps(found, allow_nan=False)
 
 
-def _etag(found: JsonObject) -> str:
-    """Weak, as `checked_at` is left out of it: the store was looked at again, and nothing else changed."""
+def _etag(found: JsonObject, version: Version) -> str:
+    """Weak, as `checked_at` is left out of it: the store was looked at again, and nothing else changed.
+
+    A sum tells apart what is answered of one record; a digest would need OpenSSL, which starts as slowly as the store.
+    """
     content = {name: value for name, value in found.items() if name != "checked_at"}
-    return f'W/"{hashlib.sha256(_text(content).encode()).hexdigest()[:32]}"'
+    record = "".join(letter for letter in version.etag if letter.isalnum())
+    return f'W/"{record}-{binascii.crc32(_text(content).encode()):08x}"'
 
 
 def _matches(etag: str, validator: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from lambda_fn import contract, fields
+from lambda_fn import fields, limits
 from lambda_fn.fields import utc_text
 from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
@@ -36,13 +36,13 @@ class Held(NamedTuple, Generic[T]):
 class Records:
     """The records of a pair in memory; each looks for a newer one when it is older than CHAMPION_MAX_AGE_S."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._settings = settings
         self._clock = clock
-        max_age_s, pair = settings.champion_max_age_s, settings.pair
-        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), max_age_s, clock)
+        pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside)
+        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), *kept)
         self.generation: int | None = None
-        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), max_age_s, clock)
+        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), *kept)
 
     def official(self) -> tuple[Known[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
@@ -197,7 +197,7 @@ def _fetcher(store: Store, key: str, parse: Callable[[bytes], T]) -> Callable[[H
 
 def _record(data: bytes) -> JsonObject:
     read = fields.Reader(fields.json_object(data, "record"), "record")
-    read.version("contract_version", contract.CONTRACT_VERSION)
+    read.version("contract_version", limits.CONTRACT_VERSION)
     read.matching("pair", fields.PAIR)
     read.object("live")
     if read.found.get("newest"):  # none while nothing is scored

@@ -1,7 +1,6 @@
 """The routes: what each takes and gives, in the words that openapi.json repeats."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
@@ -12,8 +11,7 @@ _ASKED = ("horizon", "level")
 Record = Literal["forecast", "record"]
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """One operation: `operation` is the method of `Service` that answers; `parameters`, `body` and `answer` name parts
     of the OpenAPI document; `problems` are the statuses beside 200 with their reasons. An answer that comes from a
     `record` alone is kept ready, has an ETag, and may be kept by a cache until the record is looked at again."""

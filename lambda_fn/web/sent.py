@@ -30,9 +30,14 @@ class SentPrices:
     """Keeps the champion between requests. `suspended` tells a generation of which nothing is served."""
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Callable[[], float], suspended: Callable[[], int | None]
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], float],
+        beside: bool,
+        suspended: Callable[[], int | None],
     ) -> None:
-        self._champions = ChampionCache(store, settings, clock)
+        self._champions = ChampionCache(store, settings, clock, beside)
         self._suspended = suspended
         self.generation: int | None = None
 

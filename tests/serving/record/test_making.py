@@ -1,6 +1,5 @@
 """The official forecast and the track record: made once, kept, scored, and healed after a kill at any write."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,7 @@ def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, serve
     made = make(served, PAIR, NOW)
     assert made.outcome == "refused" and words in made.reason
     told = served.read(keys.forecast_key()).data
-    assert Official.parse(told) == replace(Official.parse(before), withheld=made.reason), "nothing else is changed"
+    assert Official.parse(told) == Official.parse(before)._replace(withheld=made.reason), "nothing else is changed"
     make(served, PAIR, NOW)
     assert served.read(keys.forecast_key()).data == told, "told once"
 
@@ -274,5 +273,5 @@ def test_a_damaged_forecast_is_made_anew(served: Store) -> None:
     wanted = official(served)
     foreign.put(served, keys.forecast_key(), b"{broken")
     assert make(served, PAIR, NOW).outcome == "made"
-    assert replace(official(served), made_at=wanted.made_at) == wanted
+    assert official(served)._replace(made_at=wanted.made_at) == wanted
     assert np.isfinite(wanted.quantiles).all()

@@ -49,7 +49,8 @@ def up(source: FolderStore, folder: Path, env_file: Path, address: str) -> int:
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
         os.environ.pop(name, None)
     copied = mirror(source, open_store(Settings.from_env(variables)))
-    env_file.write_text(json.dumps({"Parameters": variables}, indent=2) + "\n")
+    shown = {**variables, "REFUSE_EXPIRED": "false"}  # a copy of a folder may be of a past day
+    env_file.write_text(json.dumps({"Parameters": shown}, indent=2) + "\n")
     return copied
 
 

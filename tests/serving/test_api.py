@@ -2,8 +2,11 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -552,6 +555,18 @@ def test_logs_name_request_and_trace_and_hold_no_payload(
         ("r-1", "1-5759e988-bd862e3fe1be46a994272793")
     }
     assert all(words not in out for words in ("1.234567", "1.765432", "a-secret", "secret-of-the-query"))
+
+
+def test_nothing_that_was_known_before_a_snapshot_is_taken_for_fresh(
+    in_lambda: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SnapStart keeps a process that has imported everything, and goes on with it days later."""
+    later = time.time() + 10 * 86_400
+    monkeypatch.setattr(api_module, "App", partial(App, clock=lambda: later))
+    answer = in_lambda(event("GET", "/api/predict"))
+    checked = datetime.fromisoformat(json.loads(answer["body"])["checked_at"])
+    assert abs(checked.timestamp() - later) < 1, "the store was asked after it"
+    assert answer["headers"]["Cache-Control"] == "max-age=60"
 
 
 def test_the_handler_outside_lambda_prints_nothing(

@@ -27,12 +27,12 @@ from datetime import date, datetime
 from typing import Any
 
 from lambda_fn import fields
+from lambda_fn.fields import CONTRACT_VERSION as CONTRACT_VERSION
+from lambda_fn.fields import MAX_GENERATION as MAX_GENERATION
+from lambda_fn.fields import MAX_HORIZON as MAX_HORIZON
+from lambda_fn.fields import MAX_LEVELS as MAX_LEVELS
+from lambda_fn.fields import NEEDED_LEVELS as NEEDED_LEVELS
 from lambda_fn.fields import ContractError
-from lambda_fn.limits import CONTRACT_VERSION as CONTRACT_VERSION
-from lambda_fn.limits import MAX_GENERATION as MAX_GENERATION
-from lambda_fn.limits import MAX_HORIZON as MAX_HORIZON
-from lambda_fn.limits import MAX_LEVELS as MAX_LEVELS
-from lambda_fn.limits import NEEDED_LEVELS as NEEDED_LEVELS
 
 MAX_MODEL_BYTES = 32 * 2**20
 MAX_POINTER_BYTES = 2**20
@@ -125,6 +125,7 @@ class Golden:
 class Pointer:
     """best_model_info.json. In the old form what follows `baseline_metrics` is None or empty.
 
+    `events_known_through` is the last day whose scheduled news the champion knows, None where it asks for none;
     `scores` are the rows of the run's score table; `benchmarks` are champion files that the forecasts are compared with
     (`garch`), `backtest` is the summary of the family's walk-forward record, `signature` says who published
     (`champion.signature`); `extra` holds the keys that this version
@@ -144,6 +145,7 @@ class Pointer:
     pair: str | None = None
     champion: ChampionFile | None = None
     trained_through: date | None = None
+    events_known_through: date | None = None
     created_at: datetime | None = None
     scores: tuple[dict[str, Any], ...] = ()
     golden: tuple[Golden, ...] = ()
@@ -185,6 +187,7 @@ class Pointer:
             pair=need("pair", lambda name: read.matching(name, fields.PAIR)),
             champion=_champion_file(champion) if champion else None,
             trained_through=need("trained_through", read.day),
+            events_known_through=read.optional("events_known_through", read.day),
             created_at=need("created_at", read.moment),
             scores=tuple(dict(row.found) for row in read.optional("scores", read.objects) or ()),
             golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
@@ -200,6 +203,7 @@ class Pointer:
             **vars(self),
             "champion": vars(self.champion) if self.champion else None,
             "trained_through": self.trained_through.isoformat() if self.trained_through else None,
+            "events_known_through": self.events_known_through.isoformat() if self.events_known_through else None,
             "created_at": fields.utc_text(self.created_at) if self.created_at else None,
             "scores": list(self.scores),
             "golden": [vars(golden) for golden in self.golden],

@@ -12,6 +12,12 @@ from typing import Any, TypeVar
 from lambda_fn import settings
 
 T = TypeVar("T")
+# The version of the contract and the bounds of what it describes; here, as records are read without its classes.
+CONTRACT_VERSION = "1"
+MAX_GENERATION = 99_999_999
+MAX_HORIZON = 60  # business days
+MAX_LEVELS = 101
+NEEDED_LEVELS = (0.025, 0.5, 0.975)
 MAX_DEPTH = 20  # of lists and objects within each other; what the contract names needs five
 MAX_NAME = 100  # characters
 _MAX = sys.float_info.max  # JSON's whole numbers can be beyond it

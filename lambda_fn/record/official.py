@@ -8,8 +8,14 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from lambda_fn import fields
-from lambda_fn.fields import ContractError
-from lambda_fn.limits import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS
+from lambda_fn.fields import (
+    CONTRACT_VERSION,
+    MAX_GENERATION,
+    MAX_HORIZON,
+    MAX_LEVELS,
+    NEEDED_LEVELS,
+    ContractError,
+)
 
 CLOSES = 250  # days of prices before the forecast that it holds: a year to look back on
 BENCHMARKS = ("constant", "ewma", "garch")

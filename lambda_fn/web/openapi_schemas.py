@@ -174,6 +174,8 @@ SCHEMAS: dict[str, JsonSchema] = {
             "generation": _WHOLE,
             "champion": _object({"key": _text(), "sha256": _SHA256, "size": {**_WHOLE, "description": "bytes"}}),
             "trained_through": _DATE,
+            "events_known_through": {**_DATE, "description": "the last day whose scheduled news the champion knows"},
+            "event_days_left": {"type": "integer", "description": "until then"},
             "created_at": _TIME,
             "activated_at": _TIME,
             "serving_key": _text(),

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from lambda_fn import fields, limits
+from lambda_fn import fields
 from lambda_fn.fields import utc_text
 from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
@@ -127,7 +127,10 @@ def champion(records: Records) -> JsonObject:
     """The model card."""
     known, age = records.official()
     official = known.value.value
-    return official.card | {"intervals": list(intervals_of(official.levels))} | _told(known, age)
+    more: JsonObject = {"intervals": list(intervals_of(official.levels))}
+    if last := official.card.get("events_known_through"):
+        more["event_days_left"] = (date.fromisoformat(last) - records.now().date()).days
+    return official.card | more | _told(known, age)
 
 
 def track_record(records: Records, query: Mapping[str, str]) -> JsonObject:
@@ -197,7 +200,7 @@ def _fetcher(store: Store, key: str, parse: Callable[[bytes], T]) -> Callable[[H
 
 def _record(data: bytes) -> JsonObject:
     read = fields.Reader(fields.json_object(data, "record"), "record")
-    read.version("contract_version", limits.CONTRACT_VERSION)
+    read.version("contract_version", fields.CONTRACT_VERSION)
     read.matching("pair", fields.PAIR)
     read.object("live")
     if read.found.get("newest"):  # none while nothing is scored

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -454,6 +454,7 @@ def test_the_records_answer_by_kind_and_days(api: LocalApi) -> None:
 
 def test_the_model_card_has_everything_but_the_golden_forecasts(dated_api: LocalApi) -> None:
     card = dated_api.get("/api/champion").json
+    assert "event_days_left" not in card, "its champion knows of no events"
     assert card["model_uri"] == "models:/EURUSD_Foreign@champion"
     assert card["inputs"] == {"columns": ["close", "eurjpy"], "date": True, "target_date": True, "window": 20}
     assert card["metadata"]["levels"] == list(foreign.LEVELS)
@@ -555,6 +556,14 @@ def test_logs_name_request_and_trace_and_hold_no_payload(
         ("r-1", "1-5759e988-bd862e3fe1be46a994272793")
     }
     assert all(words not in out for words in ("1.234567", "1.765432", "a-secret", "secret-of-the-query"))
+
+
+def test_the_card_says_for_how_long_the_champion_knows_scheduled_news(api: LocalApi) -> None:
+    api.promote(foreign.champion_bytes(spread=0.006), 2, events_known_through=date(2026, 12, 17))
+    card = api.get("/api/champion").json
+    assert (card["events_known_through"], card["event_days_left"]) == ("2026-12-17", 48)
+    api.clock.ahead(50 * 86_400)
+    assert api.get("/api/champion").json["event_days_left"] == -2
 
 
 def test_nothing_that_was_known_before_a_snapshot_is_taken_for_fresh(

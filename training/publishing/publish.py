@@ -26,6 +26,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
 from training.export.candidate import Candidate, Registered
+from training.models.events import embedded
 from training.publishing import registry
 from training.publishing.address import RegistryError
 from training.publishing.experiment import read_scores
@@ -81,6 +82,8 @@ def publish(
         pointer = _pointer(candidate, registered, scores, _golden(champion, windows), now)
         files = {name: _benchmark(store, data, candidate.metadata.pair) for name, data in benchmarks.items()}
         pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
+        if champion.wants_target_date:
+            pointer = replace(pointer, events_known_through=min(embedded().known_through().values()))
         check_champion(candidate.model, pointer, settings.pair, store, now.date())
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error

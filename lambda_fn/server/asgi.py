@@ -11,7 +11,7 @@ from lambda_fn.api import handler
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
 from lambda_fn.settings import read_dotenv
 from lambda_fn.web.answer import NO_STORE
-from lambda_fn.web.problem import MAX_BODY, Problem, too_large
+from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -36,7 +36,7 @@ class Gateway:
         except ConnectionResetError:
             return
         except Problem as problem:
-            headers = [("content-type", "application/json"), *_LIKE_THE_HANDLER, ("connection", "close")]
+            headers = [("content-type", PROBLEM_JSON), *_LIKE_THE_HANDLER, ("connection", "close")]
             await _send(HttpAnswer(problem.status, headers, problem.body().encode()), send)
             return
         context = LambdaContext(aws_request_id=str(uuid.uuid4()))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.record.distribution import LEAST
 from lambda_fn.web.closes import MAX_VALUES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
 from lambda_fn.web.problem import MAX_SERIES
@@ -140,6 +141,25 @@ SCHEMAS: dict[str, JsonSchema] = {
             **_AGED,
         }
     ),
+    "Probability": _object(
+        {
+            "pair": _PAIR,
+            "as_of": {**_DATE, "description": "the date of the last close"},
+            "last_close": _NUMBER,
+            "date": {**_DATE, "description": "the day that is asked of"},
+            "horizon": {**_WHOLE, "minimum": 1, "description": "its business days after the last close"},
+            "below": {**_NUMBER, "description": "the price that was asked of, or that has the probability asked of"},
+            "above": {**_NUMBER, "description": "the price that was asked of"},
+            "probability": {**_NUMBER, "minimum": LEAST, "maximum": 1 - LEAST},
+            "bound": {
+                "enum": ["at_most", "at_least", None],
+                "description": "no more is known than that the probability is at most, or at least, this",
+            },
+            "sentence": _text("the same in words"),
+            **_AGED,
+        },
+        optional=("below", "above"),
+    ),
     "Prediction": _object({"pair": _PAIR, **_ONE, **_BEHIND}),
     "OfSeries": _object(_ONE),
     "PredictionOfSeries": _object({"pair": _PAIR, "series": _list(_ref("OfSeries"), minItems=1), **_BEHIND}),
@@ -263,15 +283,20 @@ SCHEMAS: dict[str, JsonSchema] = {
     "Sent": {"oneOf": [_ref("Series"), _ref("SeriesList")]},
     "Problem": _object(
         {
+            "type": _text("RFC 9457: about:blank, as the status says what kind of problem it is"),
+            "title": _text("the status in words"),
+            "status": _WHOLE,
+            "detail": _text("what is wrong"),
+            "code": _text("for programs"),
+            "field": _text("where, such as series[2].close[17]"),
+            "cure": _text("what to do about it"),
             "error": _object(
-                {
-                    "code": _text("for programs"),
-                    "message": _text("what is wrong"),
-                    "field": _text("where, such as series[2].close[17]"),
-                    "cure": _text("what to do about it"),
-                },
+                {"code": _text(), "message": _text("detail"), "field": _text(), "cure": _text()},
                 optional=("field",),
-            )
-        }
+                description="the same in the form before this one; the next version of the API leaves it out",
+            ),
+        },
+        optional=("field",),
+        description="Problem details (RFC 9457).",
     ),
 }

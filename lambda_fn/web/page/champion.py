@@ -69,7 +69,7 @@ def _challengers(facts: Facts) -> Markup:
 
 
 def _title(title: str) -> Markup:
-    return element("th", title, scope="col") if title else element("td")
+    return element("th", title, scope="col") if title else element("td", class_="wide")
 
 
 def _challenger(row: Row, champion: str, scale: Scale) -> Markup:
@@ -81,7 +81,7 @@ def _challenger(row: Row, champion: str, scale: Scale) -> Markup:
         element("th", family, element("small", badge) if badge else None, scope="row"),
         element("td", number(float(row["pinball"]), 5)),
         element("td", signed(skill, 2) if skill is not None else NONE),
-        element("td", _whisker(row, skill, scale), class_="bar"),
+        element("td", _whisker(row, skill, scale), class_="bar wide"),
         element("td", percent(float(row["coverage_80"])) if _has(row, "coverage_80") else NONE),
         class_=badge,
     )

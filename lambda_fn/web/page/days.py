@@ -1,7 +1,7 @@
 """The forecast day by day: each day's intervals on one scale."""
 
 from lambda_fn.web.page.facts import COVERAGES, Facts
-from lambda_fn.web.page.figures import between, day, in_days, marked
+from lambda_fn.web.page.figures import between, day, marked
 from lambda_fn.web.page.markup import Child, Markup, element
 from lambda_fn.web.page.scale import Scale, decimals
 
@@ -17,7 +17,12 @@ def section(facts: Facts) -> Markup:
     rows = [
         element(
             "tr",
-            element("th", day(facts.official.days[i]), element("small", in_days(i + 1)), scope="row"),
+            element(
+                "th",
+                day(facts.official.days[i]),
+                element("small", _ahead(i + 1)),
+                scope="row",
+            ),
             element("td", _bar(facts, i, scale), class_="bar"),
             element("td", between(*facts.interval(i, 80))),
             element("td", between(*facts.interval(i, 95)), class_="wide"),
@@ -34,6 +39,10 @@ def section(facts: Facts) -> Markup:
         id="days",
         aria_labelledby="days-title",
     )
+
+
+def _ahead(horizon: int) -> str:
+    return "1 business day ahead" if horizon == 1 else f"{horizon} business days ahead"
 
 
 def _ticks(scale: Scale) -> Markup:

@@ -41,7 +41,7 @@ def _middle(facts: Facts, position: int) -> Child:
     median = facts.at(position, 0.5)
     change = median / facts.official.last_close - 1
     if abs(change) < FLAT:
-        return "no change: how far the rate may go can be forecast, which way it goes hardly."
+        return "no change: how far the rate may go can be forecast; which way it goes, hardly."
     return [price(median), ", ", signed(change), "."]
 
 

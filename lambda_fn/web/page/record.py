@@ -12,6 +12,7 @@ from lambda_fn.web.page.markup import Child, Markup, element
 
 Summary = Mapping[str, Any]
 LEVELS = ("80", "95")
+SHOWN = (1, 5, 10)  # horizons, beside the longest
 NAMES = {"garch": "GARCH(1,1)-t", "ewma": "EWMA", "constant": "a constant variance"}
 
 
@@ -108,14 +109,18 @@ def _skill(row: Summary) -> Child:
 
 
 def _by_horizon(summary: Summary) -> Markup:
-    titles = ["Days ahead", *(f"{level}% held" for level in LEVELS), "Better than GARCH"]
-    head = element("thead", element("tr", [element("th", title, scope="col") for title in titles]))
-    rows = [_row(row) for row in summary["horizons"]]
-    return element("div", element("table", head, element("tbody", rows)), class_="scroll", tabindex="0", role="region")
+    titles = [("Days ahead", None), ("80% held", None), ("95% held", "wide"), ("Better than GARCH", None)]
+    head = element("thead", element("tr", [element("th", title, scope="col", class_=of) for title, of in titles]))
+    known = {int(row["horizon"]): row for row in summary["horizons"]}
+    rows = [_row(row) for horizon, row in known.items() if horizon in SHOWN or horizon == max(known)]
+    return element("table", head, element("tbody", rows))
 
 
 def _row(row: Summary) -> Markup:
-    held = [element("td", _figure(row["coverage"].get(level), percent)) for level in LEVELS]
+    held = [
+        element("td", _figure(row["coverage"].get(level), percent), class_="wide" if level == "95" else None)
+        for level in LEVELS
+    ]
     skill = element("td", _figure(row["skill"].get("garch"), signed))
     return element("tr", element("th", str(row["horizon"]), scope="row"), held, skill)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from lambda_fn.web.page.figures import marked
 from lambda_fn.web.page.markup import Markup, element
 from lambda_fn.web.page.scale import Scale
 
@@ -17,9 +18,10 @@ def figure(tenths: Sequence[Mapping[str, float]]) -> Markup | None:
     band = element("rect", x="0", width="100%", y=f"{high}%", height=f"{low - high:.2f}%", class_="chance")
     bars = [_bar(i, tenth["share"], len(tenths), scale) for i, tenth in enumerate(tenths)]
     at = f"{scale.at(EVEN)}%"
+    text, attributes = marked(EVEN, 0, "percent")
     even = [
         element("line", x1="0", x2="100%", y1=at, y2=at, class_="zero"),
-        element("text", f"{EVEN:.0%}", x="100%", y=at, dy="-0.4em"),
+        element("text", text, x="100%", y=at, dy="-0.4em", **attributes),
     ]
     outside = sum(not tenth["low"] <= tenth["share"] <= tenth["high"] for tenth in tenths)
     words = "all are" if not outside else f"{outside} of {len(tenths)} are not"

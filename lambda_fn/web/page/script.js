@@ -23,6 +23,9 @@
   };
   const writeAll = (within) => within.querySelectorAll("[data-n]").forEach((node) => write(node, Number(node.dataset.n)));
   writeAll(document);
+  document.querySelectorAll("#use code").forEach((code) => {
+    code.textContent = code.textContent.replaceAll("https://HOST", location.origin);
+  });
 
   // Charts: the rows of their tables, under the pointer and by the keyboard.
   const made = (name, text) => Object.assign(document.createElement(name), { textContent: text });

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from lambda_fn.web.page.chart import Axes, Tick, chart, legend, row, values
+from lambda_fn.web.page.chart import Axes, Tick, chart, legend, row, tick, values
 from lambda_fn.web.page.facts import COVERAGES, Facts
 from lambda_fn.web.page.figures import MONTHS, day, percent, price
 from lambda_fn.web.page.markup import Child, Markup, element
@@ -26,7 +26,7 @@ def figure(facts: Facts) -> Markup | None:
         f"Where the outcome fell within each of the last {len(days)} official forecasts, one business day ahead: "
         f"{held} within the 80% interval. All values are in the table below."
     )
-    left = [Tick(_y(place), f"{place:.0%}", {}) for place in MARKED]
+    left = [tick(_y(place), place, 0, "percent") for place in MARKED]
     ends = [Tick(x[0], _short(days[0]), {}), Tick(x[-1], _short(days[-1]), {})]
     dots = [_dot(*pair) for pair in zip(x, days, strict=True)]
     drawing = chart(label, Axes(left, (), ends), _bands(), table=TABLE, marks=dots)
@@ -35,13 +35,24 @@ def figure(facts: Facts) -> Markup | None:
         element(
             "div",
             element("h3", f"The last {len(days)} official forecasts against what came"),
-            legend(("dot", "within 80%"), ("dot out", "outside"), *((f"band-{c}", f"{c}%") for c in COVERAGES)),
+            _legend(days),
             class_="head",
+        ),
+        element(
+            "p",
+            "Each dot is a day: how far up in its forecast, from the lowest to the highest percentile, what came is.",
+            class_="note",
         ),
         drawing,
         _values(x, days),
         class_="strip",
     )
+
+
+def _legend(days: Sequence[Day]) -> Markup:
+    late = [("dot late", "made too late")] if any(found["kind"] != "live" for found in days) else []
+    bands = [(f"band-{coverage}", f"{coverage}%") for coverage in COVERAGES]
+    return legend(("dot", "within 80%"), ("dot out", "outside"), *late, *bands)
 
 
 def _short(found: Day) -> str:

@@ -17,7 +17,7 @@ ASKED = ("below", "above", "probability")
 KNOWN = (*ASKED, "horizon", "h", "date")
 PROBABILITY_DECIMALS = 6
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)
-_WORDS = {"at_most": "less than", "at_least": "more than"}
+BOUNDS = {"at_most": "less than", "at_least": "more than"}
 
 
 class Likelihood(NamedTuple):
@@ -41,7 +41,7 @@ class Likelihood(NamedTuple):
 
 def in_words(probability: float, bound: str | None) -> str:
     """Such as "12.3 %", or "less than 0.1 %" where no more can be said."""
-    return f"{_WORDS[bound]} {100 * probability:.1f} %" if bound else f"{100 * probability:.1f} %"
+    return f"{BOUNDS[bound]} {100 * probability:.1f} %" if bound else f"{100 * probability:.1f} %"
 
 
 def answer(official: Official, query: Mapping[str, str]) -> JsonObject:

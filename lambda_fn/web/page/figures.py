@@ -19,8 +19,9 @@ def price_digits(price: float) -> int:
 def marked(value: float, digits: int, kind: str = "price") -> tuple[str, Attributes]:
     """The English text of a number and the attributes that let the script write it anew. `kind` is price, percent (of
     a fraction), or signed, which is percent with its sign."""
-    sign = "+" if kind == "signed" and round(value, digits + 2) else ""
-    text = f"{value:,.{digits}f}" if kind == "price" else f"{value + 0.0:{sign}.{digits}%}"
+    part = round(value, digits + 2) + 0.0  # turns -0.0 into 0.0
+    sign = "+" if kind == "signed" and part else ""
+    text = f"{value:,.{digits}f}" if kind == "price" else f"{part:{sign}.{digits}%}"
     return text, {"data_n": repr(float(value)), "data_kind": kind, "data_digits": str(digits)}
 
 

@@ -1,7 +1,7 @@
 """Two questions that people have: how likely a price is on a day, and what a position can lose."""
 
 from lambda_fn.record.distribution import price_at
-from lambda_fn.web.likelihood import Likelihood, in_words
+from lambda_fn.web.likelihood import BOUNDS, Likelihood
 from lambda_fn.web.page.facts import Facts
 from lambda_fn.web.page.figures import day, in_days, number, percent, price, price_digits, words
 from lambda_fn.web.page.markup import Child, Markup, element
@@ -83,7 +83,7 @@ def _answer(facts: Facts) -> Child:
     if isinstance(facts.asked, Problem):
         return element("p", f"{facts.asked}: {facts.asked.cure}.", class_="problem")
     found, position = facts.asked, facts.asked.horizon - 1
-    big = in_words(found.probability, found.bound) if found.bound else percent(found.probability)
+    big = [f"{BOUNDS[found.bound]} " if found.bound else None, percent(found.probability)]
     return [
         element("p", element("output", big, id="likely-big", for_="side price horizon"), class_="big"),
         element(

@@ -6,7 +6,8 @@ from typing import Any
 
 from lambda_fn.web.openapi_examples import ANSWER_EXAMPLE, PROBLEM_EXAMPLE, SENT_EXAMPLES
 from lambda_fn.web.openapi_parameters import PARAMETERS
-from lambda_fn.web.openapi_schemas import SCHEMAS, JsonSchema
+from lambda_fn.web.openapi_schemas import SCHEMAS
+from lambda_fn.web.openapi_types import JsonSchema
 from lambda_fn.web.problem import PROBLEM_JSON
 from lambda_fn.web.routes import ROUTES, Route
 

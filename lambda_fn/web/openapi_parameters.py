@@ -2,7 +2,7 @@
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.record.distribution import LEAST
-from lambda_fn.web.openapi_schemas import JsonSchema
+from lambda_fn.web.openapi_types import JsonSchema
 from lambda_fn.web.routes import FORMATS
 
 _DAY: JsonSchema = {

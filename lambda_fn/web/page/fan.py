@@ -70,16 +70,15 @@ def _line(closes: dict[date, float], x: dict[date, float], y: Scale) -> Markup:
 
 
 def _marks(facts: Facts, x: dict[date, float], y: Scale) -> Markup:
-    """The last close, and today where that is another day."""
+    """The last close, and today where the forecast is late: then some of its days have passed."""
     official = facts.official
     last = element("circle", cx=f"{x[official.as_of]:g}%", cy=f"{y.at(official.last_close):g}%", r="3.5", class_="last")
     passed = [found for found in official.days if found <= facts.today]
-    if facts.age.state == "fresh" or not passed:
+    if facts.age.state != "late" or not passed:
         return last
     at = f"{x[passed[-1]]:g}%"
     line = element("line", x1=at, x2=at, y1="0", y2="100%", class_="today")
-    words = "today" if passed[-1] == facts.today else "the last forecast day"
-    return joined([last, line, element("text", words, x=at, y="0.9em", dx="-6", class_="today")])
+    return joined([last, line, element("text", "today", x=at, y="0.9em", dx="-6", class_="today")])
 
 
 def _prices(y: Scale) -> list[Tick]:
@@ -109,7 +108,7 @@ def _values(facts: Facts, closes: dict[date, float], x: dict[date, float], y: Sc
         for i, found in enumerate(facts.official.days)
     ]
     header: Sequence[str] = ("Day", "Close or median", *(f"{coverage}%" for coverage in COVERAGES))
-    return values(TABLE, "All values of the chart", header, [*reversed(coming), *reversed(known)])
+    return values(TABLE, "All closes and forecasts of the chart", header, [*reversed(coming), *reversed(known)])
 
 
 def _none() -> list[Child]:

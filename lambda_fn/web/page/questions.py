@@ -52,7 +52,6 @@ def _form(facts: Facts) -> Markup:
         ),
         element("span", "on"),
         _day_select(facts, horizon),
-        element("input", type="hidden", name="format", value="html"),
         element("button", "Tell me", type="submit"),
         action="/#likely",
         method="get",

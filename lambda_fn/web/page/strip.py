@@ -87,7 +87,7 @@ def _inside(found: Day, coverage: int) -> bool:
 def _values(x: Sequence[float], days: Sequence[Day]) -> Markup:
     rows = [row(at, _y(float(found["pit"])), *_cells(found)) for at, found in zip(x, days, strict=True)]
     header = ("Day", "Close before", "What came", "Place in the forecast", "Within 80%", "Kind")
-    return values(TABLE, "All values of the chart", header, rows[::-1])
+    return values(TABLE, "All forecasts and outcomes of the chart", header, rows[::-1])
 
 
 def _cells(found: Day) -> list[Child]:

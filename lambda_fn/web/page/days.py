@@ -20,7 +20,7 @@ def section(facts: Facts) -> Markup:
             element(
                 "th",
                 day(facts.official.days[i]),
-                element("small", _ahead(i + 1)),
+                element("small", facts.distance(i + 1)),
                 scope="row",
             ),
             element("td", _bar(facts, i, scale), class_="bar"),
@@ -39,10 +39,6 @@ def section(facts: Facts) -> Markup:
         id="days",
         aria_labelledby="days-title",
     )
-
-
-def _ahead(horizon: int) -> str:
-    return "1 business day ahead" if horizon == 1 else f"{horizon} business days ahead"
 
 
 def _ticks(scale: Scale) -> Markup:

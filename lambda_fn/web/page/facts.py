@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 from lambda_fn.record.distribution import price_at
 from lambda_fn.record.official import Official
@@ -54,8 +53,13 @@ class Facts:
     @property
     def next_position(self) -> int:
         """Of the first forecast day that has not passed; the last one when all have."""
-        days = self.official.days
-        return next((i for i, day in enumerate(days) if day >= self.today), len(days) - 1)
+        return _next_position(self.official, self.today)
+
+    def distance(self, horizon: int) -> str:
+        """How far a day is: from today while the forecast is fresh, then by its place in the forecast."""
+        if self.age.state != "fresh":
+            return f"day {horizon} of the forecast"
+        return "the next business day" if horizon == 1 else f"in {horizon} business days"
 
     def at(self, position: int, probability: float) -> float:
         """The price below which that day ends with this probability."""
@@ -75,15 +79,15 @@ class Facts:
 def read(records: Records, query: Mapping[str, str]) -> Facts:
     """Raises NothingToServe when there is no forecast to show."""
     known, age = records.official()
-    official = known.value.value
+    official, today = known.value.value, records.now().date()
     record = _record(records)
     stale = [name for name, of in (("forecasts", known), ("records", record)) if of is not None and of.stale]
     return Facts(
         official=official,
         age=age,
         record=record.value.value if record else None,
-        asked=_asked(official, query),
-        today=records.now().date(),
+        asked=_asked(official, query, today),
+        today=today,
         unasked=tuple(stale),
         checked_at=datetime.fromtimestamp(known.checked_at, UTC),
     )
@@ -96,19 +100,21 @@ def _record(records: Records) -> Known[Held[JsonObject]] | None:
         return None
 
 
-def _asked(official: Official, query: Mapping[str, str]) -> Likelihood | Problem:
-    """Without JavaScript the form asks by the query: `side`, `price` and `horizon`."""
+def _next_position(official: Official, today: date) -> int:
+    return next((i for i, day in enumerate(official.days) if day >= today), official.horizon - 1)
+
+
+def _asked(official: Official, query: Mapping[str, str], today: date) -> Likelihood | Problem:
+    """Without JavaScript the form asks by the query: `side`, `price` and `horizon`. Where it does not, the question is
+    of a round price and of the usual day, or of the next one where that has passed."""
+    usual = max(min(USUAL, official.horizon), _next_position(official, today) + 1)
+    asked = {"below": f"{_round_below(official.last_close):g}"}
+    if "price" in query:
+        asked = {query.get("side", "below"): query["price"].replace(",", ".")}
     try:
-        return likelihood.parse(official, _of_form(official, query))
+        return likelihood.parse(official, {"horizon": query.get("horizon", str(usual)), **asked})
     except Problem as problem:
         return problem
-
-
-def _of_form(official: Official, query: Mapping[str, str]) -> dict[str, str]:
-    usual: dict[str, Any] = {"below": f"{_round_below(official.last_close):g}"}
-    if "price" in query:
-        usual = {query.get("side", "below"): query["price"].replace(",", ".")}
-    return {"horizon": query.get("horizon", str(min(USUAL, official.horizon))), **usual}
 
 
 def _round_below(price: float) -> float:

@@ -66,8 +66,3 @@ def words(found: date, form: str) -> str:
         "short": f"{weekday[:3]} {found.day} {month[:3]}",
         "year": f"{found.day} {month[:3]} {found.year}",
     }[form]
-
-
-def in_days(horizon: int) -> str:
-    """Such as "in 5 business days"."""
-    return "the next business day" if horizon == 1 else f"in {horizon} business days"

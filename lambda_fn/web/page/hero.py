@@ -1,10 +1,11 @@
 """What somebody sees first: where the rate may be on the next day, how sure that is, and from what."""
 
 from lambda_fn.web.page.facts import Facts
-from lambda_fn.web.page.figures import between, day, in_days, number, price, signed
+from lambda_fn.web.page.figures import between, day, number, price, signed
 from lambda_fn.web.page.markup import Child, Markup, element
 
 SURE = 80  # percent, of the interval that is told first
+WEEK = 4  # business days after the next
 FLAT = 0.0005  # of the price: a smaller change of the middle is none
 
 
@@ -46,9 +47,10 @@ def _middle(facts: Facts, position: int) -> Child:
 
 
 def _horizons(facts: Facts) -> Markup:
-    longest = facts.official.horizon
-    shown = sorted({h for h in (1, 5, 21, longest) if h <= longest})[-3:]
-    return element("dl", [_horizon(facts, h - 1) for h in shown], class_="tiles")
+    """The next day, a week on, and the last day."""
+    first, last = facts.next_position, facts.official.horizon - 1
+    shown = sorted({position for position in (first, first + WEEK, last) if position <= last})
+    return element("dl", [_horizon(facts, position) for position in shown], class_="tiles")
 
 
 def _horizon(facts: Facts, position: int) -> Markup:
@@ -56,6 +58,6 @@ def _horizon(facts: Facts, position: int) -> Markup:
     half = (high - low) / 2 / facts.official.last_close
     return element(
         "div",
-        element("dt", day(facts.official.days[position]), element("small", in_days(position + 1))),
+        element("dt", day(facts.official.days[position]), element("small", facts.distance(position + 1))),
         element("dd", between(low, high), element("small", "± ", number(half, 1, "percent"))),
     )

@@ -3,7 +3,7 @@
 from lambda_fn.record.distribution import price_at
 from lambda_fn.web.likelihood import BOUNDS, Likelihood
 from lambda_fn.web.page.facts import Facts
-from lambda_fn.web.page.figures import day, in_days, number, percent, price, price_digits, words
+from lambda_fn.web.page.figures import day, number, percent, price, price_digits, words
 from lambda_fn.web.page.markup import Child, Markup, element
 from lambda_fn.web.problem import Problem
 from lambda_fn.web.question import USUAL
@@ -63,7 +63,7 @@ def _day_select(facts: Facts, horizon: int) -> Markup:
     options = [
         element(
             "option",
-            f"{words(found, 'short')}, {in_days(i)}",
+            f"{words(found, 'short')}, {facts.distance(i)}",
             value=str(i),
             selected=i == horizon,
             data_day=words(found, "long"),

@@ -103,6 +103,17 @@ def test_a_503_is_as_described(document: dict[str, Any], tmp_path: Path, path: s
     _check(document, _content(document["paths"][path]["get"], 503)["schema"], answer.json)
 
 
+@pytest.mark.parametrize(("path", "form"), [("/", "html"), ("/api/predict", "csv"), ("/api/history", "csv")])
+def test_other_forms_are_as_described(
+    document: dict[str, Any], api: LocalApi, tmp_path: Path, path: str, form: str
+) -> None:
+    responses = document["paths"][path]["get"]["responses"]
+    for served, status in ((api, 200), (local_api(tmp_path), 503)):
+        answer = served.app.resolve(event("GET", path, {"format": form}))
+        assert answer["statusCode"] == status
+        assert answer["headers"]["Content-Type"].partition(";")[0] in responses[str(status)]["content"]
+
+
 def test_its_examples_keep_its_schemas(document: dict[str, Any]) -> None:
     checked = 0
     for item in document["paths"].values():

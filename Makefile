@@ -72,12 +72,15 @@ local-stop: $(VENV)/dev ## stop that store
 deploy: $(VENV)/training $(VENV)/aws/installed ## sam build and sam deploy (STAGE=staging, ARGS="AlarmEmail=me@example.com")
 	PATH="$(CURDIR)/$(AWS_TOOLS):$$PATH" $(BIN)/python -m infra.deploy --config-env $(STAGE) $(ARGS)
 
-lock: $(VENV)/dev ## renew the four locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
+lock: $(VENV)/dev ## renew the locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
 	$(LOCK) --group dev --output-file requirements-dev.txt $(ARGS)
 	$(LOCK) --group training --constraint requirements-dev.txt --output-file requirements-training.txt
 	$(LOCK) --group serving --constraint requirements-dev.txt --output-file requirements-serving.txt
 	$(LOCK) --group aws --output-file requirements-aws.txt $(ARGS)
+	$(LOCK) --group bench-fastapi --constraint requirements-dev.txt --output-file $(RIVALS)/fastapi.txt
+	$(LOCK) --group bench-mlflow --constraint requirements-dev.txt --output-file $(RIVALS)/mlflow.txt
 
+RIVALS := tests/benchmarks/rivals
 LOCK = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 

@@ -158,11 +158,11 @@ def main(arguments: Sequence[str] | None = None, given: Mapping[str, str] = os.e
         return 1
     try:
         settings = Settings.from_env({**read_dotenv(ROOT / ".env", given), "USE_S3": "false"})
-        copied = up(FolderStore(settings.store_dir), FOLDER, ENV_FILE, bridge())
+        copied = up(FolderStore(Path(settings.store_dir)), FOLDER, ENV_FILE, bridge())
     except (SettingsError, Unavailable, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(_report(settings.store_dir, copied))
+    sys.stdout.write(_report(Path(settings.store_dir), copied))
     return 0
 
 

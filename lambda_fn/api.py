@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-
 from lambda_fn.fields import ContractError
+from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.last_known_good import NothingToServe
@@ -29,10 +27,13 @@ Event = Mapping[str, Any]
 
 
 class App:
-    """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970."""
+    """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970; `beside` is
+    LastKnownGood's."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.service = Service(store, settings, clock)
+    def __init__(
+        self, store: Store, settings: Settings, clock: Callable[[], float] = time.time, beside: bool = False
+    ) -> None:
+        self.service = Service(store, settings, clock, beside)
         self._answers = Answers()
         self._clock = clock
 
@@ -64,35 +65,34 @@ class App:
 class LambdaFunction:
     """What one environment keeps between invocations: the records, and in Lambda logs and metrics."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], beside: bool = False) -> None:
         settings = Settings.from_env(environ)
-        self._app = App(open_store(settings), settings)
+        self._app = App(open_store(settings), settings, beside=beside)
         self._cold = True
         self._in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ  # elsewhere metrics would only be noise
+        self._dimensions = {"pair": settings.pair, "service": "api"}
         if self._in_lambda:
-            # named as the package, so that the standard loggers of its modules write through it
-            self._logger = Logger(service="lambda_fn")
-            self._metrics = Metrics(namespace=NAMESPACE, service="api")
-            self._metrics.set_default_dimensions(pair=settings.pair)
+            self._logged = log_as_json("lambda_fn", environ)  # of the package: all its modules write through it
 
     def __call__(self, event: Event, context: Any) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
         if not self._in_lambda:
             return self._app.resolve(event)
-        self._logger.append_keys(request_id=context.aws_request_id)
+        self._logged.keys["request_id"] = context.aws_request_id
         started = time.perf_counter()
         answer = self._app.resolve(event)
         self._measure(answer["statusCode"], 1000 * (time.perf_counter() - started))
         return answer
 
     def _measure(self, status: int, milliseconds: float) -> None:
-        metrics = self._metrics
-        metrics.add_metric("ServerErrors", MetricUnit.Count, int(status >= 500))
-        metrics.add_metric("Latency", MetricUnit.Milliseconds, milliseconds)
-        metrics.add_metric("ColdStart", MetricUnit.Count, int(self._cold))
+        metrics = [
+            Metric("ServerErrors", "Count", status >= 500),
+            Metric("Latency", "Milliseconds", milliseconds),
+            Metric("ColdStart", "Count", self._cold),
+        ]
         if self._app.service.generation is not None:
-            metrics.add_metric("ChampionGeneration", MetricUnit.NoUnit, self._app.service.generation)
-        metrics.flush_metrics()
+            metrics.append(Metric("ChampionGeneration", "None", self._app.service.generation))
+        write_metrics(NAMESPACE, self._dimensions, metrics)
         self._cold = False
 
 

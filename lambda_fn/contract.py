@@ -28,19 +28,20 @@ from typing import Any
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
+from lambda_fn.limits import CONTRACT_VERSION as CONTRACT_VERSION
+from lambda_fn.limits import MAX_GENERATION as MAX_GENERATION
+from lambda_fn.limits import MAX_HORIZON as MAX_HORIZON
+from lambda_fn.limits import MAX_LEVELS as MAX_LEVELS
+from lambda_fn.limits import NEEDED_LEVELS as NEEDED_LEVELS
 
-CONTRACT_VERSION = "1"
 MAX_MODEL_BYTES = 32 * 2**20
 MAX_POINTER_BYTES = 2**20
+MAX_SHOWN_BYTES = 4 * 2**20  # of a pointer in an answer, which Lambda allows 6 MB
 MAX_ACTIVE_BYTES = 2 * 2**20  # a pointer written anew, one number a line, and what refresh adds
-MAX_GENERATION = 99_999_999
 MAX_JUMP = 1_000  # from the active generation to the next: one that is far off would leave none to come
 MAX_FIRST = 50_000_000  # generation, where nothing was ever active
 MAX_WINDOW = 10_000
-MAX_HORIZON = 60
-MAX_LEVELS = 101
 MAX_FEATURES = 200
-NEEDED_LEVELS = (0.025, 0.5, 0.975)
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # the dates that there are, 0001-01-01 and 9999-12-31, since 1970-01-01
 
@@ -154,7 +155,12 @@ class Pointer:
     @classmethod
     def parse(cls, data: bytes) -> "Pointer":
         """Raises ContractError naming the field and the cure."""
-        return cls.from_object(fields.json_object(data, "pointer", MAX_POINTER_BYTES))
+        found = fields.json_object(data, "pointer", MAX_POINTER_BYTES)
+        # The model card shows it, and Lambda writes that JSON as a text of its own JSON: all but plain letters grow.
+        if len(json.dumps(json.dumps(found))) > MAX_SHOWN_BYTES:
+            cure = "publish one with fewer characters beyond ASCII"
+            raise ContractError(f"pointer: as an answer it takes more than {MAX_SHOWN_BYTES:,} bytes; {cure}")
+        return cls.from_object(found)
 
     @classmethod
     def from_object(cls, found: Mapping[str, Any]) -> "Pointer":

@@ -1,12 +1,8 @@
 """Answers as bytes that are ready: the same question of the same records is asked again and again."""
 
-import base64
-import hashlib
+import binascii
 import json
-import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from lambda_fn.web.forecast import JsonObject
@@ -16,7 +12,6 @@ JSON = "application/json"
 NO_STORE = "no-store"
 VARY = "Accept, Accept-Encoding"  # a path can have several forms, each of them compressed or not
 COMPRESSED_FROM = 1000  # bytes: below that compression saves nothing
-_GZIP = zlib.MAX_WBITS | 16  # zlib's way to gzip's form, without a time in it
 MOST = 256  # answers that are kept ready; with more different questions than that they are made anew
 
 
@@ -45,15 +40,14 @@ class Text(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
 class Answer:
     """One answer. `etag` is of its content, None where there is none; a cache may keep it `until` then."""
 
-    status: int
-    body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    etag: str | None = None
-    until: float | None = None
+    def __init__(
+        self, status: int, body: str, headers: Mapping[str, str], etag: str | None = None, until: float | None = None
+    ) -> None:
+        self.status, self.body, self.headers, self.etag, self.until = status, body, headers, etag, until
+        self._packed: str | None = None
 
     @classmethod
     def of(cls, found: JsonObject | Text, version: Version | None = None, status: int = 200) -> "Answer":
@@ -61,7 +55,7 @@ class Answer:
         text, headers, content = _parts(found)
         if version is None:
             return cls(status, text, headers)
-        return cls(status, text, headers, _etag(content), version.until)
+        return cls(status, text, headers, _etag(content, version), version.until)
 
     @classmethod
     def of_problem(cls, problem: Problem) -> "Answer":
@@ -79,13 +73,17 @@ class Answer:
         if not caller.gzip or len(self.body) < COMPRESSED_FROM:
             return {"statusCode": self.status, "headers": headers, "body": self.body, "isBase64Encoded": False}
         headers["Content-Encoding"] = "gzip"
-        return {"statusCode": self.status, "headers": headers, "body": self._compressed, "isBase64Encoded": True}
+        return {"statusCode": self.status, "headers": headers, "body": self._compressed(), "isBase64Encoded": True}
 
-    @cached_property
     def _compressed(self) -> str:
         """Once for all callers, in base64: the gateway's events hold text alone."""
-        packing = zlib.compressobj(wbits=_GZIP)
-        return base64.b64encode(packing.compress(self.body.encode()) + packing.flush()).decode()
+        if self._packed is None:
+            from base64 import b64encode  # these only for who takes it compressed
+            from zlib import MAX_WBITS, compressobj
+
+            packing = compressobj(wbits=MAX_WBITS | 16)  # zlib's way to gzip's form, without a time in it
+            self._packed = b64encode(packing.compress(self.body.encode()) + packing.flush()).decode()
+        return self._packed
 
 
 class Answers:
@@ -120,9 +118,13 @@ def _text(found: JsonObject) -> str:
     return json.dumps(found, allow_nan=False)
 
 
-def _etag(content: str) -> str:
-    """Weak, as what it names is not the same byte by byte."""
-    return f'W/"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+def _etag(content: str, version: Version) -> str:
+    """Weak, as what it names is not the same byte by byte.
+
+    A sum tells apart what is answered of one record; a digest would need OpenSSL, which starts as slowly as the store.
+    """
+    record = "".join(letter for letter in version.etag if letter.isalnum())
+    return f'W/"{record}-{binascii.crc32(content.encode()):08x}"'
 
 
 def _matches(etag: str, validator: str) -> bool:

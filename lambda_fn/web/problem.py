@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -43,6 +42,8 @@ class Problem(Exception):
     def body(self) -> str:
         """The JSON text of PROBLEM_JSON: `type`, `title`, `status` and `detail`, then `code`, `field` (if any) and
         `cure`. `error` holds the same in the form before this one, for as long as this version of the API."""
+        from http import HTTPStatus  # only where there is a problem
+
         place = {} if self.field is None else {"field": self.field}
         found = {
             "type": "about:blank",  # the status says what kind of problem it is

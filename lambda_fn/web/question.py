@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lambda_fn.web.problem import bad_query, shown, shown_name
 
@@ -12,8 +12,7 @@ USUAL = 5  # business days, a week, where no other number is asked for
 SERIES_BYTES, DAY_BYTES, LEVEL_BYTES, INTERVAL_BYTES = 100, 300, 65, 140
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What to give: the days 1..horizon, the levels at these positions (ascending), and these central intervals
     (coverage in percent, as `intervals_of` names it, to the positions of its two levels)."""
 

@@ -5,17 +5,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from lambda_fn import contract, fields
+from lambda_fn import fields, limits
 from lambda_fn.fields import utc_text
 from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
-from lambda_fn.web import likelihood
 from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
-from lambda_fn.web.forecast import JsonObject, forecast_days
+from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
 from lambda_fn.web.problem import bad_query, shown, shown_name
 from lambda_fn.web.question import intervals_of, parse_query
 
@@ -37,13 +36,13 @@ class Held(NamedTuple, Generic[T]):
 class Records:
     """The records of a pair in memory; each looks for a newer one when it is older than CHAMPION_MAX_AGE_S."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._settings = settings
         self._clock = clock
-        max_age_s, pair = settings.champion_max_age_s, settings.pair
-        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), max_age_s, clock)
+        pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside)
+        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), *kept)
         self.generation: int | None = None
-        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), max_age_s, clock)
+        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), *kept)
 
     def official(self) -> tuple[Known[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
@@ -55,6 +54,13 @@ class Records:
             cure = "prices are not coming in: run python -m lambda_fn.ingest, then python -m lambda_fn.refresh"
             raise NothingToServe(f"{age.sentence}; {cure}", EXPIRED_RETRY_S)
         return known, age
+
+    def suspended(self) -> int | None:
+        """The generation whose champion gave no forecast for the live window, None when there is none such."""
+        try:
+            return self._official.current().value.value.suspended
+        except NothingToServe:
+            return None
 
     def record(self) -> Known[Held[JsonObject]]:
         """The track record; raises NothingToServe when there is none."""
@@ -113,13 +119,13 @@ def predict(records: Records, query: Mapping[str, str]) -> JsonObject:
     known, age = records.official()
     official = known.value.value
     question = parse_query(query, official.horizon, official.levels)
+    days = slice(question.horizon)
+    shown = shown_forecast(official.last_close, official.quantiles[days], official.mean[days])
     return {
         "pair": official.pair,
         "as_of": official.as_of.isoformat(),
         "last_close": official.last_close,
-        "forecast": forecast_days(
-            question, official.levels, official.last_close, official.days, official.quantiles, official.mean
-        ),
+        "forecast": forecast_days(question, official.levels, official.days, shown),
         "champion": official.champion,
         "prices": official.source,
         "made_at": utc_text(official.made_at),
@@ -129,6 +135,8 @@ def predict(records: Records, query: Mapping[str, str]) -> JsonObject:
 
 def probability(records: Records, query: Mapping[str, str]) -> JsonObject:
     """How likely a price is by the official forecast, or which price has a probability."""
+    from lambda_fn.web import likelihood  # only who asks for one
+
     known, age = records.official()
     return likelihood.answer(known.value.value, query) | told(known, age)
 
@@ -207,7 +215,7 @@ def _fetcher(store: Store, key: str, parse: Callable[[bytes], T]) -> Callable[[H
 
 def _record(data: bytes) -> JsonObject:
     read = fields.Reader(fields.json_object(data, "record"), "record")
-    read.version("contract_version", contract.CONTRACT_VERSION)
+    read.version("contract_version", limits.CONTRACT_VERSION)
     read.matching("pair", fields.PAIR)
     read.object("live")
     if read.found.get("newest"):  # none while nothing is scored

@@ -1,6 +1,5 @@
 """The routes: what each takes and gives, in the words that openapi.json repeats."""
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
@@ -21,8 +20,7 @@ class Form(NamedTuple):
     record: Record | None
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """One operation: `operation` is the method of `Service` that answers; `parameters`, `body` and `answer` name parts
     of the OpenAPI document; `problems` are the statuses beside 200 with their reasons. An answer that comes from a
     `record` alone is kept ready, has an ETag, and may be kept by a cache until the record is looked at again.

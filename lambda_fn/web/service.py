@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lambda_fn.settings import Settings
@@ -17,7 +16,6 @@ from lambda_fn.web.routes import Record, index
 if TYPE_CHECKING:
     from lambda_fn.web.sent import SentPrices  # brings numpy and onnxruntime
 
-DOCUMENT = Path(__file__).with_name("openapi.json")
 _log = logging.getLogger(__name__)
 
 
@@ -32,9 +30,9 @@ class Request(NamedTuple):
 class Service:
     """The operations of the API; each gives the JSON of a 200 or raises."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
-        self._store, self._settings, self._clock = store, settings, clock
-        self.records = Records(store, settings, clock)
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
+        self._memory = store, settings, clock, beside
+        self.records = Records(*self._memory)
         self._sent: SentPrices | None = None
 
     @property
@@ -64,7 +62,9 @@ class Service:
 
     def document(self, request: Request) -> JsonObject:
         """The OpenAPI document, as it is committed."""
-        document: JsonObject = json.loads(DOCUMENT.read_text())
+        from pathlib import Path  # which no other answer needs
+
+        document: JsonObject = json.loads(Path(__file__).with_name("openapi.json").read_text())
         return document
 
     def health(self, request: Request) -> JsonObject:
@@ -90,7 +90,7 @@ class Service:
         if self._sent is None:
             from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
-            self._sent = SentPrices(self._store, self._settings, self._clock)
+            self._sent = SentPrices(*self._memory, self.records.suspended)
         return self._sent.predict(request.query, request.body)
 
     def champion(self, request: Request) -> JsonObject:

@@ -424,7 +424,7 @@ def test_an_expired_forecast_is_told_and_where_that_is_wanted_refused(api: Local
     answer = api.get("/api/predict")
     assert (answer.status, answer.json["age"]["state"], answer.json["stale"]) == (200, "expired", True)
     assert "every day that it forecasts has begun" in answer.json["stale_reason"]
-    strict = replace(api.settings, refuse_expired=True)
+    strict = api.settings._replace(refuse_expired=True)
     refused = replace(api, app=App(api.store, strict, api.clock)).get("/api/predict")
     assert refused.status == 503
     assert "python -m lambda_fn.ingest" in refused.error["message"]
@@ -502,11 +502,10 @@ Lambda = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def without_logger() -> None:
-    """Powertools keeps a handler for the whole process, writing to the standard output of the test that made it."""
+    """The handler that the package's logger keeps writes to the standard output of the test that made it."""
     package = logging.getLogger("lambda_fn")
     package.handlers.clear()
-    for mark in ("init", "powertools_handler"):
-        package.__dict__.pop(mark, None)
+    package.propagate = True
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from openapi_spec_validator import validate
 from lambda_fn.web import openapi
 from lambda_fn.web.problem import PROBLEM_JSON
 from lambda_fn.web.routes import ROUTES
-from lambda_fn.web.service import DOCUMENT
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
@@ -50,7 +49,7 @@ def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_the_committed_file_is_the_current_one_and_is_served(api: LocalApi) -> None:
-    assert Path(DOCUMENT).read_text() == openapi.text(), (
+    assert Path(openapi.__file__).with_name("openapi.json").read_text() == openapi.text(), (
         "run python -m lambda_fn.web.openapi > lambda_fn/web/openapi.json"
     )
     assert api.get("/openapi.json").json == openapi.document()

@@ -171,7 +171,7 @@ def test_without_a_forecast_it_is_503_and_says_what_to_do(tmp_path: Path) -> Non
 
 def test_where_expired_ones_are_refused_the_page_says_that(api: LocalApi) -> None:
     api.clock.ahead(45 * 86_400)
-    strict = replace(api, app=App(api.store, replace(api.settings, refuse_expired=True), api.clock))
+    strict = replace(api, app=App(api.store, api.settings._replace(refuse_expired=True), api.clock))
     page = ask(strict)
     assert page["statusCode"] == 503
     assert "every day that it forecasts has begun" in words(page)

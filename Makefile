@@ -15,7 +15,7 @@ AWS_TOOLS := $(VENV)/aws/bin
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test e2e bench check train serve image local local-stop deploy lock clean
+.PHONY: help setup demo test browser e2e bench check train serve image local local-stop deploy lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ demo: $(VENV)/training ## serve a forecast on PORT after seconds, then swap in w
 
 test: $(VENV)/dev $(VENV)/aws/installed ## install what the tests need and run them
 	$(BIN)/python -m pytest $(ARGS)
+
+browser: $(VENV)/dev ## look at the page in Chromium: values, states, phone, dark, keyboard, axe-core
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 # On a machine without a Docker engine, but with this set-up beside the clone, that is started, and stopped afterwards.
 ENGINE := ../shared/lambda-base/setup.sh

@@ -12,8 +12,9 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.last_known_good import NothingToServe
 from lambda_fn.store.objects import Store
-from lambda_fn.web.answer import Answer, Answers
-from lambda_fn.web.event import body_of, method_of, path_of, query_of, validator_of
+from lambda_fn.web.answer import Answer, Answers, Caller
+from lambda_fn.web.event import body_of, header_of, method_of, path_of, query_of
+from lambda_fn.web.negotiation import form_of, takes_gzip
 from lambda_fn.web.problem import Problem
 from lambda_fn.web.routes import ROUTES, Route, index, methods_of
 from lambda_fn.web.service import Request, Service
@@ -39,22 +40,26 @@ class App:
     def resolve(self, event: Event) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
         method, path = method_of(event), path_of(event)
+        route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
         try:
-            route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
             if route is None:
                 raise _no_route(path, method)
-            return self._answer(route, event).to_gateway(validator_of(event), self._clock())
+            caller = Caller(header_of(event, "if-none-match"), takes_gzip(header_of(event, "accept-encoding")))
+            return self._answer(route, event).to_gateway(caller, self._clock())
         except Exception as error:  # noqa: BLE001  # the one place where errors become HTTP
-            return Answer.of_problem(_problem(error, path, method)).to_gateway(None, 0)
+            problem = _problem(error, path, method)
+            wants_page = route is not None and _wants_page(route, event)
+            answer = _page_of(problem) if wants_page else Answer.of_problem(problem)
+            return answer.to_gateway(Caller(), 0)
 
     def _answer(self, route: Route, event: Event) -> Answer:
-        request = Request(query_of(event), lambda: body_of(event))
-        operate = getattr(self.service, route.operation)
-        if route.record is None:
+        form, query = form_of(route, header_of(event, "accept"), query_of(event))
+        request = Request(query, lambda: body_of(event))
+        operate = getattr(self.service, form.operation)
+        if form.record is None:
             return Answer.of(operate(request))
-        return self._answers.get(
-            route.operation, request.query, self.service.version(route.record), lambda: operate(request)
-        )
+        version = self.service.version(form.record)
+        return self._answers.get(form.operation, query, version, lambda: operate(request))
 
 
 class LambdaFunction:
@@ -116,6 +121,20 @@ def _problem(error: Exception, path: str, method: str) -> Problem:
             return _unserved(str(error), RETRY_AFTER_S)
     _log.error("unexpected error at %s %s", method, path, exc_info=error)
     return Problem(500, "internal_error", "an unexpected error; it has been logged", "ask again or report it")
+
+
+def _wants_page(route: Route, event: Event) -> bool:
+    try:
+        form, _ = form_of(route, header_of(event, "accept"), query_of(event))
+    except Problem:
+        return False
+    return form.media_type == "text/html"
+
+
+def _page_of(problem: Problem) -> Answer:
+    from lambda_fn.web.page.unserved import page_of_problem  # only a browser wants it
+
+    return Answer.of(page_of_problem(problem), status=problem.status)
 
 
 def _unserved(reason: str, retry_after_s: int) -> Problem:

@@ -10,7 +10,7 @@ from typing import Any
 from lambda_fn.api import LambdaFunction
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
 from lambda_fn.web.answer import NO_STORE
-from lambda_fn.web.problem import MAX_BODY, Problem, too_large
+from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -40,7 +40,7 @@ class Gateway:
         except ConnectionResetError:
             return
         except Problem as problem:
-            headers = [("content-type", "application/json"), *_LIKE_THE_HANDLER, ("connection", "close")]
+            headers = [("content-type", PROBLEM_JSON), *_LIKE_THE_HANDLER, ("connection", "close")]
             await _send(HttpAnswer(problem.status, headers, problem.body().encode()), send)
             return
         context = LambdaContext(aws_request_id=str(uuid.uuid4()))
@@ -52,7 +52,8 @@ class Gateway:
         if reads and path in self._in_memory:
             return self._handle(event, context)
         result = await asyncio.to_thread(self._handle, event, context)
-        if reads and result.get("statusCode") == 200:  # of few paths: others are 404
+        # of few paths: others are 404; a page takes too long to make to hold others up, and its path has a JSON form
+        if reads and result.get("statusCode") == 200 and path != "/":
             self._in_memory.add(path)
         return result
 

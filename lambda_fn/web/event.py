@@ -23,9 +23,9 @@ def query_of(event: Event) -> Mapping[str, str]:
     return event.get("queryStringParameters") or {}
 
 
-def validator_of(event: Event) -> str | None:
-    """If-None-Match; header names are in lower case there."""
-    found: str | None = (event.get("headers") or {}).get("if-none-match")
+def header_of(event: Event, name: str) -> str | None:
+    """A header by its name in lower case, as names are there."""
+    found: str | None = (event.get("headers") or {}).get(name)
     return found
 
 

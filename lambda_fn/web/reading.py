@@ -79,6 +79,16 @@ class Records:
         """Of answers from the track record; raises as `record`."""
         return self._version(self.record())
 
+    def version_of_both(self) -> Version:
+        """Of the page, which tells of both; raises as `official`."""
+        forecast = self.version_of_official()
+        try:
+            record = self.version_of_record()
+        except NothingToServe:
+            return forecast
+        until = None if None in (forecast.until, record.until) else min(forecast.until or 0, record.until or 0)
+        return forecast._replace(etag=f"{forecast.etag} {record.etag}", until=until)
+
     def _version(self, known: Known[Held[Any]]) -> Version:
         until = None if known.stale else known.checked_at + self._settings.champion_max_age_s
         return Version(known.value.etag, known.checked_at, self.now().toordinal(), until)
@@ -100,7 +110,7 @@ def health(records: Records) -> JsonObject:
         "prices": official.source,
         "as_of": official.as_of.isoformat(),
         "as_of_age_days": (now.date() - official.as_of).days,
-        **_told(known, age),
+        **told(known, age),
     }
 
 
@@ -119,8 +129,16 @@ def predict(records: Records, query: Mapping[str, str]) -> JsonObject:
         "champion": official.champion,
         "prices": official.source,
         "made_at": utc_text(official.made_at),
-        **_told(known, age),
+        **told(known, age),
     }
+
+
+def probability(records: Records, query: Mapping[str, str]) -> JsonObject:
+    """How likely a price is by the official forecast, or which price has a probability."""
+    from lambda_fn.web import likelihood  # only who asks for one
+
+    known, age = records.official()
+    return likelihood.answer(known.value.value, query) | told(known, age)
 
 
 def champion(records: Records) -> JsonObject:
@@ -130,7 +148,7 @@ def champion(records: Records) -> JsonObject:
     more: JsonObject = {"intervals": list(intervals_of(official.levels))}
     if last := official.card.get("events_known_through"):
         more["event_days_left"] = (date.fromisoformat(last) - records.now().date()).days
-    return official.card | more | _told(known, age)
+    return official.card | more | told(known, age)
 
 
 def track_record(records: Records, query: Mapping[str, str]) -> JsonObject:
@@ -164,7 +182,7 @@ def _newest(found: JsonObject, days: int, kind: str | None = None) -> list[JsonO
     return rows[-days:]
 
 
-def _told(known: Known[Held[Official]], age: Age) -> JsonObject:
+def told(known: Known[Held[Official]], age: Age) -> JsonObject:
     checked, withheld = {"forecasts": (known.checked_at, known.stale)}, known.value.value.withheld
     return {"age": age.to_object(), **freshness(checked, age, withheld)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
 from lambda_fn.web import reading
-from lambda_fn.web.answer import Version
+from lambda_fn.web.answer import Text, Version
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.reading import Records
 from lambda_fn.web.routes import Record, index
@@ -42,11 +42,23 @@ class Service:
 
     def version(self, record: Record) -> Version:
         """Of what this record answers now; raises as the operations that read it."""
-        return self.records.version_of_official() if record == "forecast" else self.records.version_of_record()
+        match record:
+            case "forecast":
+                return self.records.version_of_official()
+            case "record":
+                return self.records.version_of_record()
+            case "both":
+                return self.records.version_of_both()
 
     def index(self, request: Request) -> JsonObject:
         """The routes."""
         return index()
+
+    def page(self, request: Request) -> Text:
+        """The page for a browser."""
+        from lambda_fn.web.page.document import page  # only a browser wants it
+
+        return page(self.records, request.query)
 
     def document(self, request: Request) -> JsonObject:
         """The OpenAPI document, as it is committed."""
@@ -62,6 +74,16 @@ class Service:
     def predict(self, request: Request) -> JsonObject:
         """The official forecast."""
         return reading.predict(self.records, request.query)
+
+    def predict_table(self, request: Request) -> Text:
+        """The official forecast as CSV."""
+        from lambda_fn.web import tables  # only who asks for CSV
+
+        return tables.of_forecast(reading.predict(self.records, request.query))
+
+    def probability(self, request: Request) -> JsonObject:
+        """How likely a price is."""
+        return reading.probability(self.records, request.query)
 
     def predict_sent(self, request: Request) -> JsonObject:
         """The forecast from the prices in the body."""
@@ -82,3 +104,9 @@ class Service:
     def history(self, request: Request) -> JsonObject:
         """Forecast and outcome day by day."""
         return reading.history(self.records, request.query)
+
+    def history_table(self, request: Request) -> Text:
+        """Forecast and outcome as CSV."""
+        from lambda_fn.web import tables  # only who asks for CSV
+
+        return tables.of_history(reading.history(self.records, request.query))

@@ -26,7 +26,7 @@ demo: $(VENV)/training ## serve a forecast on PORT after seconds, then swap in w
 	$(RUN) -m training demo --fresh 5 --port $(if $(filter no,$(SERVE)),0 --stop,$(PORT)) $(ARGS)
 
 test: $(VENV)/dev $(VENV)/aws/installed ## install what the tests need and run them
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 browser: $(VENV)/dev ## look at the page in Chromium: values, states, phone, dark, keyboard, axe-core
 	$(BIN)/python -m pytest tests/browser $(ARGS)

@@ -1,6 +1,7 @@
 """A function that has just been started: Amazon's runtime interface client, in a process or in a container."""
 
 import json
+import os
 import queue
 import subprocess
 import time
@@ -17,7 +18,7 @@ from tests.benchmarks.runtime_api import RuntimeApi
 
 PATIENCE_S = 60.0
 DONE = ("activated", "appended")  # of refresh and ingest
-CONTAINER_LIMITS = ("--memory", "512m", "--cpus", "0.5", "--read-only", "--tmpfs", "/tmp")
+CONTAINER_LIMITS = ("--read-only", "--tmpfs", "/tmp")
 
 
 class Function:
@@ -88,12 +89,15 @@ class Process:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of the image with 512 MB and half a core, on this machine's network: the image's own entry point,
-    and the constant handler and the store put in from `task` and `store`. Its own start is not counted."""
+    """A container of the image, on this machine's network: the image's own entry point, and the constant handler and
+    the store put in from `task` and `store`. Its own start is not counted."""
 
     image: str
     task: Path
     store: Path
+    megabytes: int = 512
+    cores: float = 0.5
+    writes: bool = False
 
     @contextmanager
     def start(self, handler: str, environ: Mapping[str, str], first: bytes) -> Iterator[Function]:
@@ -110,9 +114,12 @@ class Container:
                 process.wait()
 
     def _command(self, name: str, variables: Mapping[str, str]) -> list[str]:
-        mounts = ["-v", f"{self.task / 'constant.py'}:/var/task/constant.py:ro", "-v", f"{self.store}:{self.store}:ro"]
+        store = f"{self.store}:{self.store}:{'rw' if self.writes else 'ro'}"
+        user = ["--user", f"{os.getuid()}:{os.getgid()}"]  # whose the store is
+        mounts = ["-v", f"{self.task / 'constant.py'}:/var/task/constant.py:ro", "-v", store]
+        limits = ["--memory", f"{self.megabytes}m", "--cpus", f"{self.cores:.3f}", *CONTAINER_LIMITS]
         settings = [word for pair in variables.items() for word in ("-e", "=".join(pair))]
-        run = ["docker", "run", "--rm", "--name", name, "--network", "host", *CONTAINER_LIMITS, *mounts, *settings]
+        run = ["docker", "run", "--rm", "--name", name, "--network", "host", *user, *limits, *mounts, *settings]
         return [*run, "--entrypoint", "/bin/sh", self.image, "-c", "date +%s.%N; exec /var/runtime/bootstrap"]
 
 

@@ -74,6 +74,7 @@ def serving(subject: Subject, folder: Path) -> Iterator[int]:
 def throughput(port: int, subject: Subject, requests: int) -> Measured:
     """Requests a second over each number of connections, generated in another process."""
     kind = "GET" if "GET" in subject.asked else "POST"
+    load(port, subject, kind, CONNECTIONS[0], max(requests // 20, 1))  # what is imported with the first is so now
     return {f"{n} connections": load(port, subject, kind, n, requests)["requests_per_s"] for n in CONNECTIONS}
 
 

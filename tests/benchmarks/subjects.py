@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,10 @@ def constant(process: Process, folder: Mapping[str, str]) -> Compared:
     return Compared(Subject(BASE, "constant.handler", command, _importing(folder), asked), process)
 
 
-def ours(name: str, process: Process, environ: Mapping[str, str], body: Any) -> Compared:
+def ours(name: str, process: Process | None, environ: Mapping[str, str], body: Any) -> Compared:
     """This service on the store of these variables."""
-    command = [str(process.python), "-m", "lambda_fn.server", "--port", "{port}", "--refresh-every", "0"]
+    python = str(process.python) if process else sys.executable
+    command = [python, "-m", "lambda_fn.server", "--port", "{port}", "--refresh-every", "0"]
     asked = {"GET": (PATH, None), "POST": (PATH, body)}
     return Compared(Subject(name, "lambda_fn.api.handler", command, _importing(environ), asked), process)
 

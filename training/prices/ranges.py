@@ -46,7 +46,7 @@ class Ranges:
         if self.after_the_close:
             return (
                 f"{name}: its closes are the opens of their rows ({found}): high, low and open lie after the close and "
-                "are used by no model, and the closes are dated as taken when the day begins"
+                "are used by no model, and each close is dated as what it is, that of the business day before"
             )
         if not self.honest:
             return f"{name}: high and low are not used, as they are no ranges of their days ({found})"
@@ -54,12 +54,18 @@ class Ranges:
 
 
 def usable(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The columns that a model may see, and a sentence of what high and low are where rows enough tell."""
+    """The columns that a model may see, and a sentence of what high and low are where rows enough tell.
+
+    Closes that are the opens of their rows are those of the business day before, and get its date.
+    """
     found = recognise(frame)
     if found is None or found.rows < MIN_ROWS:
         return frame, ()
-    refused = [column for column in OF_THE_DAY if column in frame.columns] if found.after_the_close else []
-    return frame.drop(columns=refused), (found.describe(name),)
+    if found.after_the_close:
+        frame = frame.drop(columns=[column for column in OF_THE_DAY if column in frame.columns])
+        before = pd.DatetimeIndex(frame.index) - pd.offsets.BDay()
+        frame = frame.set_axis(before.as_unit("us").rename(frame.index.name), axis="index")
+    return frame, (found.describe(name),)
 
 
 def recognise(prices: pd.DataFrame) -> Ranges | None:

@@ -145,7 +145,9 @@ def test_where_every_family_fails_a_gate_nothing_is_published(
     returns[0] = 0.0
     path = place / "odd.csv"
     pd.DataFrame({"close": 1.1 * np.exp(returns.cumsum())}, index=prices.index).to_csv(path, index_label="Date")
-    assert main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2025"]) == 2
+    assert (
+        main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2025", "--trust"]) == 2
+    )
     output = capsys.readouterr()
     said = " ".join(output.out.split())
     assert "No family passes every gate" in said and "random_walk cannot be champion: " in said

@@ -111,7 +111,7 @@ def daily_closes(rows: Rows, dates: DateColumn, zone: str, at: str) -> Rows:
     days = (local - cut - pd.Timedelta(1, "us")).normalize() + pd.Timedelta(days=1)
     daily = frame.groupby(days).agg({column: _HOW[column] for column in columns})
     over = local[-1] >= days[-1] + cut - step
-    daily = daily[(daily.index.dayofweek < 5) & ((daily.index < days[-1]) | over)]
+    daily = daily[(daily.index.day_of_week < 5) & ((daily.index < days[-1]) | over)]
     note = (
         f"{len(frame):,} bars made into {len(daily):,} days, closed at {at}; times without a zone are read as {zone}"
         + ("" if over else f"; {days[-1]:%Y-%m-%d} is not over and left out")

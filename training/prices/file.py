@@ -78,8 +78,10 @@ def read_rows(data: bytes, name: str, reading: Reading = PLAIN, pair: str = DEFA
         notes=(*(f"{name}: {note}" for note in (*opened, *grid.notes)), *told),
         diagnoses=_diagnoses(grid, dates, numbers),
     )
-    rows = _quoted(rows, pair) if form is not None and form.wide else rows
-    return rows if cells is None or rows.diagnoses else _dated(rows, cells, dates, form, reading)
+    if cells is None or rows.diagnoses:
+        return rows
+    rows = _dated(rows, cells, dates, form, reading)
+    return _quoted(rows, pair) if form is not None and form.wide else rows
 
 
 def _opened(data: bytes, name: str, pair: str) -> tuple[Form | None, Grid, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from charset_normalizer import from_bytes
 from training.prices.checks import PriceError
 
 MAX_BYTES = 512 * 2**20  # of the text: a minute's bars of twenty years have 400 MB
-CODE_PAGES = ["cp1252", "cp1250", "cp1251", "cp1254", "shift_jis"]  # what spreadsheets write that write no UTF-8
+CODE_PAGES = ["cp1252", "cp1250", "cp1251"]  # what spreadsheets write that write no UTF-8
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
+import pandas as pd
+
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -30,6 +32,12 @@ def bars_of(closes: Iterable[tuple[date, float]]) -> list[Bar]:
         start = bars[-1].close if bars else close
         bars.append(Bar(day, start, round(max(start, close) + 0.002, 6), round(min(start, close) - 0.002, 6), close))
     return bars
+
+
+def days_of(close: pd.Series) -> list[tuple[date, float]]:
+    """The days and prices of a series by day."""
+    index = pd.DatetimeIndex(close.index)
+    return list(zip((day.date() for day in index), close.tolist(), strict=True))
 
 
 def _csv(rows: Iterable[Sequence[object]], separator: str = ",", quoting: int = csv.QUOTE_MINIMAL) -> str:

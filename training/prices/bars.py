@@ -16,6 +16,7 @@ from training.prices.dates import DateColumn
 
 FEW = 10  # rows: fewer say nothing of how the others would be stamped
 LATE = 21 * 3600  # a bar that is stamped from here to midnight, UTC, begins the next business day
+HALF_A_DAY = pd.Timedelta(hours=12)
 SUMMER = 2 * 3600  # by which stamps of one time of day differ over the year
 EXAMPLE = '--resample "17:00 America/New_York"'
 _SUNDAY, _FRIDAY = 7, 5
@@ -96,8 +97,9 @@ def daily_closes(rows: Rows, dates: DateColumn, zone: str, at: str) -> Rows:
     """One row a day of intraday bars: the last close before the time `at` ("17:00 America/New_York"), with the open,
     high and low between two such times where the file has them.
 
-    Stamps are when bars begin, in `zone` unless the cells have an offset. Rows without a day or a close, and days of
-    weekends and a last day that is not over, are left out. Raises PriceError for a time that is none.
+    Stamps are when bars begin, in `zone` unless the cells have an offset. Left out are rows without a day or a close,
+    days of weekends or without a bar in the half day before their close, and a last day that is not over. Raises
+    PriceError for a time that is none.
     """
     hour, minute, place = _time_of(at)
     columns = {column: rows.columns[column] for column in _HOW if column in rows.columns}
@@ -110,11 +112,13 @@ def daily_closes(rows: Rows, dates: DateColumn, zone: str, at: str) -> Rows:
     cut = pd.Timedelta(hours=hour, minutes=minute)
     days = (local - cut - pd.Timedelta(1, "us")).normalize() + pd.Timedelta(days=1)
     daily = frame.groupby(days).agg({column: _HOW[column] for column in columns})
+    ends = pd.Series(local, index=local).groupby(days).last()
     over = local[-1] >= days[-1] + cut - step
-    daily = daily[(daily.index.day_of_week < 5) & ((daily.index < days[-1]) | over)]
+    closed = ends.to_numpy() >= daily.index + cut - HALF_A_DAY
+    daily = daily[(daily.index.day_of_week < 5) & closed & ((daily.index < days[-1]) | over)]
     note = (
         f"{len(frame):,} bars made into {len(daily):,} days, closed at {at}; times without a zone are read as {zone}"
-        + ("" if over else f"; {days[-1]:%Y-%m-%d} is not over and left out")
+        + ("" if over or days[-1].day_of_week > 4 else f"; {days[-1]:%Y-%m-%d} is not over and left out")
     )
     return replace(
         rows,

@@ -31,7 +31,7 @@ class Shape(NamedTuple):
     notes: list[str]
 
 
-def judge(rows: Rows, today: date) -> Shape:
+def judge(rows: Rows, today: date, trust: bool = False) -> Shape:
     """What the rows are as a table; rows that are faults of their own, without a date or of the future, are passed
     over."""
     dated = [day for day in rows.days if day is not None and day <= today]
@@ -46,8 +46,8 @@ def judge(rows: Rows, today: date) -> Shape:
         ordered = [(rows.days[i], float(close[i])) for i in rows.in_order() if np.isfinite(close[i])]
         prices = np.array([price for _, price in ordered])
         if len(prices) >= ROWS:
-            found += _stuck(prices)
             doubts += _whole(rows, prices)
+            found += _stuck(prices) if trust or not doubts else []  # whole numbers hardly move
             notes += _flat_notes([day for day, _ in ordered if day is not None], prices)
     return Shape(found, doubts, notes)
 
@@ -103,7 +103,10 @@ def _thin_first_half(days: Sequence[date]) -> bool:
     """Whether of the weekdays up to the 12th many are missing and of the others hardly any: swapped dates whose
     weekends were dropped, as 2 in 7 of them would be."""
     known = set(days)
-    span = (days[0] + timedelta(days=i) for i in range((days[-1] - days[0]).days + 1))
+    whole = [day for day in days if day.day > 12]  # swapped dates also reach beyond the table's ends
+    if not whole:
+        return False
+    span = (whole[0] + timedelta(days=i) for i in range((whole[-1] - whole[0]).days + 1))
     early, late = [0, 0], [0, 0]
     for day in span:
         if day.isoweekday() <= 5:

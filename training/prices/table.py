@@ -21,7 +21,7 @@ from training.prices.file import read_file, read_rows
 from training.prices.instrument import doubt
 from training.prices.ranges import usable
 from training.prices.reading import PLAIN, Reading
-from training.prices.shape import judge
+from training.prices.shape import Shape, judge
 from training.prices.tidying import kept
 from training.prices.windows import WINDOW
 
@@ -106,7 +106,9 @@ def _own(
     rows: Rows, pair: str, today: date, reading: Reading, table: Callable[[Rows, str, Sequence[str]], PriceTable]
 ) -> PriceTable:
     """The table of a user's rows: judged as a whole, then row by row, then against the rates of the pair."""
-    shape = judge(rows, today)
+    shape = (
+        judge(rows, today, reading.trust) if not rows.diagnoses else Shape([], [], [])
+    )  # what is read wrong looks odd, too
     doubts = [] if reading.trust else [f"{words}; --trust takes them so" for words in shape.doubts]
     judged = replace(rows, diagnoses=(*rows.diagnoses, *shape.diagnoses, *doubts))
     found = table(judged, rows.name, (*rows.notes, *(f"{rows.name}: {note}" for note in shape.notes)))

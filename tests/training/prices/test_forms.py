@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.price_cells import business_days
-from tests.support.price_forms import WRITERS, Bar, bars_of, headed
+from tests.support.price_forms import WRITERS, Bar, bars_of, days_of, headed
 from training.prices.checks import PriceError
-from training.prices.forms import FORMS
+from training.prices.forms import FORMS, Form
 from training.prices.reading import PLAIN, Reading
 from training.prices.table import PriceTable, load
 
@@ -34,7 +34,7 @@ def read(path: Path, reading: Reading = PLAIN, pair: str = "EURUSD") -> PriceTab
 
 
 def closes(table: PriceTable) -> list[tuple[date, float]]:
-    return [(day.date(), close) for day, close in table.frame["close"].items()]
+    return days_of(table.frame["close"])
 
 
 def table_of(data: bytes | str, reading: Reading = PLAIN) -> PriceTable:
@@ -66,7 +66,7 @@ def test_each_file_is_written_as_its_form_is(sample: str) -> None:
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.names], ids=lambda form: form.sample)
-def test_renamed_columns_are_said_to_be(form) -> None:  # type: ignore[no-untyped-def]
+def test_renamed_columns_are_said_to_be(form: Form) -> None:
     notes = " ".join(read(FILES / form.sample, INTRADAY.get(form.sample, PLAIN)).notes)
     assert f"read as the form of {form.name}" in notes or "close" not in form.names.values()
 

@@ -72,6 +72,20 @@ def test_a_file_whose_closes_are_its_opens_loses_its_other_columns(tmp_path: Pat
         fit(FAMILY, yahoo(market(1)), source="csv")
 
 
+def test_closes_that_are_opens_are_dated_as_those_of_the_business_day_before(tmp_path: Path) -> None:
+    """The last row of a vendor's file is of a day that is not over: its close is that of the moment."""
+    rows = yahoo(market(1))
+    trap = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "trap.csv", rows), reading=TRUST)
+    assert trap.frame["close"].tolist() == rows["close"].tolist()
+    assert list(trap.frame.index[1:]) == list(rows.index[:-1])
+    assert trap.origin.endswith(f"through {rows.index[-2]:%Y-%m-%d}")
+    moving = rows.copy()
+    moving.loc[moving.index[-1], "close"] = moving["high"].iloc[-1]
+    today = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "moving.csv", moving), reading=TRUST)
+    assert list(today.frame.index) == list(trap.frame.index[:-1])
+    assert any("the last row is left out, as its day is not over" in note for note in today.notes)
+
+
 def test_an_honest_file_is_tried_with_its_ranges(tmp_path: Path) -> None:
     sound = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "sound.csv", market(1)), reading=TRUST)
     assert set(sound.frame.columns) == {"close", "open", "high", "low"}

@@ -25,6 +25,7 @@ FIRST_YEARS = 2  # of its scores: the whole run replaces them
 
 def add_options(command: argparse.ArgumentParser) -> None:
     options.job(command)
+    options.replace(command)
     options.workers(command)
     command.add_argument("--port", type=int, default=8080, help="of the server, 0 for a free one (8080)")
     command.add_argument("--stop", action="store_true", help="stop when both forecasts are printed")

@@ -2,12 +2,14 @@
 
 import argparse
 import os
+from dataclasses import fields
 from typing import Any
 
 from training.commands.context import Context, UsageError
 from training.console import Stages
 from training.evaluation.walk_forward import walk_forward
 from training.models.families import FAMILIES, USUAL
+from training.prices.reading import Reading
 from training.prices.table import PriceTable, load, store_prices, stored
 from training.runs.frozen import Run
 from training.runs.local import run_here, run_workers
@@ -42,6 +44,7 @@ def ask(asked: argparse.Namespace, context: Context) -> Job:
 def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, ...]) -> PriceTable:
     """The prices that the options name, clean in the columns that these families use."""
     today, pair, wanted = context.now.date(), context.settings.pair, columns(families)
+    reading = ask_reading(asked)
     if asked.stored:
         return stored(context.store, pair, "ecb", today=today, columns=wanted)
     return load(
@@ -52,7 +55,18 @@ def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, 
         fresh=asked.fresh,
         columns=wanted,
         ecb_url=context.settings.ecb_url,
+        reading=reading,
     )
+
+
+def ask_reading(asked: argparse.Namespace) -> Reading:
+    """How the options say that a file is to be read; raises UsageError where there is no file."""
+    options = {field.name: getattr(asked, field.name) for field in fields(Reading)}
+    given = next((name for name, value in options.items() if value not in (None, False)), None)
+    if given is not None and asked.csv is None:
+        option = "from" if given == "start" else given.replace("_", "-")
+        raise UsageError(f"--{option} goes with --csv FILE; it says how a file of your own is read")
+    return Reading(**options)
 
 
 def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stages) -> list[Result]:
@@ -84,7 +98,8 @@ def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Job]:
     run = Run(context.store, asked.run or f"{job.pair}-{context.now:%Y%m%dT%H%M%SZ}")
     notes = [job.table.origin, *job.table.notes]
     if not asked.stored:
-        notes.append(store_prices(context.store, job.pair, job.table, append=not context.settings.use_s3))
+        append, over = not context.settings.use_s3, asked.replace
+        notes.append(store_prices(context.store, job.pair, job.table, append=append, replace=over))
     run.freeze(job)
     context.note([*notes, f"frozen as run {run.name} in the {context.store.describe()}"])
     return run, job

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from datetime import date
 from pathlib import Path
 
 from lambda_fn.prices.ecb import TIMEOUT_S
@@ -20,6 +21,27 @@ def prices(command: argparse.ArgumentParser) -> None:
         help=f"fetch the ECB's current rates instead of the embedded, in at most S seconds ({TIMEOUT_S:g})",
     )
     source.add_argument("--stored", action="store_true", help="the ECB's rates as the store has them")
+    own = command.add_argument_group("a file of your own (--csv), where it does not say it itself")
+    own.add_argument("--date-column", metavar="NAME", help="the column of dates, by its title or its number from 1")
+    own.add_argument("--close-column", metavar="NAME", help="the column of closing prices, by title or number")
+    own.add_argument("--date-format", metavar="FORM", help="how dates are written, such as %%d/%%m/%%Y")
+    own.add_argument("--decimal", choices=(".", ","), help="the decimal mark")
+    own.add_argument("--from", type=day, dest="start", metavar="DATE", help="use no row before this day")
+    own.add_argument("--resample", metavar="TIME", help='closes of intraday bars, such as "17:00 America/New_York"')
+    own.add_argument("--trust", action="store_true", help="use prices that do not look like the pair's")
+
+
+def replace(command: argparse.ArgumentParser) -> None:
+    """Whether a price file in the store may be written over."""
+    command.add_argument("--replace", action="store_true", help="write the prices over stored ones that differ")
+
+
+def day(text: str) -> date:
+    """A date; raises ArgumentTypeError for what is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write one as 2015-01-31") from error
 
 
 def seconds(text: str) -> float:

@@ -10,7 +10,7 @@ from training.commands.context import Command, Context, UsageError, print_json
 def add_options(command: argparse.ArgumentParser) -> None:
     options.prices(command)
     command.add_argument("--save", action="store_true", help="write them to the store; new rows are appended")
-    command.add_argument("--replace", action="store_true", help="with --save: also where history differs")
+    options.replace(command)
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     options.job(command)
+    options.replace(command)
     options.workers(command)
 
 
@@ -41,7 +42,9 @@ def prepare(asked: argparse.Namespace, context: Context, stages: "Stages") -> "t
 
     with stages.stage("prices"):
         job = jobs.ask(asked, context)
-        kept = store_prices(context.store, job.pair, job.table, append=not context.settings.use_s3)
+        kept = store_prices(
+            context.store, job.pair, job.table, append=not context.settings.use_s3, replace=asked.replace
+        )
     context.note([job.table.origin, *job.table.notes, kept])
     with stages.stage("registry: connect"):
         return job, context.tracking

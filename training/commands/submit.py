@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     options.job(command)
+    options.replace(command)
     command.add_argument("--stack", required=True, metavar="NAME", help="the stack of infra/training.yaml")
     command.add_argument("--run", metavar="NAME", help="the name of the run")
     command.add_argument("--no-wait", action="store_true", help="do not follow the jobs to their end")

@@ -10,6 +10,7 @@ from training.commands.context import Command, Context, print_json
 
 def add_options(command: argparse.ArgumentParser) -> None:
     options.job(command)
+    options.replace(command)
     command.add_argument("--run", metavar="NAME", help="a frozen run; with --freeze: the name of the new one")
     command.add_argument("--freeze", action="store_true", help="write prices and plan under runs/ of the store")
 

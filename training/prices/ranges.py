@@ -15,6 +15,7 @@ from scipy import stats
 MIN_ROWS = 400  # fewer tell nothing: the file counts as having no ranges
 LEAD = 0.1  # by which one correlation must be the greater, about three standard errors of 400 rows
 OUTSIDE = 0.01  # share of closes outside their row's high and low that is still a slip; more is no range
+STILL = 0.05  # of a row's range: a close that is nearer to the open is the open
 RANGE_COLUMNS = ("high", "low")
 OF_THE_DAY = ("open", *RANGE_COLUMNS, "volume")  # refused to every family where they lie after the close
 
@@ -46,7 +47,7 @@ class Ranges:
         if self.after_the_close:
             return (
                 f"{name}: its closes are the opens of their rows ({found}): high, low and open lie after the close and "
-                "are used by no model, and the closes are dated as taken when the day begins"
+                "are used by no model, and each close is dated as what it is, that of the business day before"
             )
         if not self.honest:
             return f"{name}: high and low are not used, as they are no ranges of their days ({found})"
@@ -54,12 +55,30 @@ class Ranges:
 
 
 def usable(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The columns that a model may see, and a sentence of what high and low are where rows enough tell."""
+    """The columns that a model may see, and a sentence of what high and low are where rows enough tell.
+
+    Closes that are the opens of their rows are those of the business day before, and get its date.
+    """
     found = recognise(frame)
     if found is None or found.rows < MIN_ROWS:
         return frame, ()
-    refused = [column for column in OF_THE_DAY if column in frame.columns] if found.after_the_close else []
-    return frame.drop(columns=refused), (found.describe(name),)
+    told = found.describe(name)
+    if found.after_the_close:
+        if _still_open(frame):
+            told += "; the last row is left out, as its day is not over and its close is none of these"
+            frame = frame.iloc[:-1]
+        frame = frame.drop(columns=[column for column in OF_THE_DAY if column in frame.columns])
+        before = pd.DatetimeIndex(frame.index) - pd.offsets.BDay()
+        frame = frame.set_axis(before.as_unit("us").rename(frame.index.name), axis="index")
+    return frame, (told,)
+
+
+def _still_open(frame: pd.DataFrame) -> bool:
+    """Whether the last row's close has left its open, as it has nowhere else: it is that of the moment."""
+    if "open" not in frame.columns:
+        return False
+    apart = (frame["close"] - frame["open"]).abs() > STILL * (frame["high"] - frame["low"])
+    return bool(apart.iloc[-1]) and float(apart.mean()) < OUTSIDE
 
 
 def recognise(prices: pd.DataFrame) -> Ranges | None:

@@ -1,8 +1,8 @@
 """The price table: one row a business day, checked at the edge, from the ECB's rates or from a user's CSV."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import zip_longest
 from pathlib import Path
@@ -18,7 +18,11 @@ from lambda_fn.store.objects import Missing, Store
 from training.prices import ecb
 from training.prices.checks import PriceError, Rows, check
 from training.prices.file import read_file, read_rows
+from training.prices.instrument import doubt
 from training.prices.ranges import usable
+from training.prices.reading import PLAIN, Reading
+from training.prices.shape import Shape, judge
+from training.prices.tidying import kept
 from training.prices.windows import WINDOW
 
 Source = Literal["ecb", "csv"]
@@ -32,7 +36,8 @@ class PriceTable:
 
     `frame` has a DatetimeIndex named date (midnight, no time zone, ascending, unique) and lower-case float64
     columns, `close` first, the others sorted; NaN only in columns that no model declared. `sha256` is that of
-    `serialised()`, `origin` says in words where the prices are from, `notes` what a reader should know.
+    `serialised()`, `origin` says in words where the prices are from, `notes` what a reader should know, `trusted` what
+    spoke against the prices and was overruled, empty where nothing did.
     """
 
     frame: pd.DataFrame
@@ -40,6 +45,7 @@ class PriceTable:
     sha256: str
     origin: str
     notes: tuple[str, ...] = ()
+    trusted: str = ""
 
     def serialised(self) -> bytes:
         """The price file of this table, as the store and serving have it."""
@@ -57,10 +63,12 @@ def load(
     min_rows: int = WINDOW,
     reason: str = "one window of the models",
     ecb_url: str = DEFAULTS["ECB_URL"],
+    reading: Reading = PLAIN,
 ) -> PriceTable:
     """The checked price table of a source.
 
-    `csv` is a user's file at `path`: Date,Close and whatever else it has, in any order, case and common form. `ecb`
+    `csv` is a user's file at `path`: Date,Close and whatever else it has, in any order and case, or a form of
+    `training.prices.forms`, read as `reading` says; it is judged as a table and against the pair's rates. `ecb`
     are the European Central Bank's reference rates from 1999, with `close` of the pair and the others as the ECB
     quotes them (`eurjpy`, ...): the embedded ones, or the current ones from `ecb_url` within `fresh` seconds, or the
     embedded ones with a note why when those cannot be used. `columns` are the price columns besides close that a model
@@ -76,19 +84,49 @@ def load(
     if source == "csv":
         if path is None:
             raise PriceError(["csv: no file given; name the CSV file with the prices"])
-        rows = read_file(path)
-        return table(rows, path.name, rows.notes)
+        return _own(_from(read_file(path, reading, pair), reading), pair, today, reading, table)
     known = ecb.embedded()
     last = max(day for day in known.days if day is not None)
     notes = []
     if fresh is not None:
         try:
-            return table(ecb.quote(ecb.fetch(ecb_url, fresh), pair), "European Central Bank, fetched")
+            rates, data = ecb.fetch(ecb_url, fresh)
+            found = table(ecb.quote(rates, pair), "European Central Bank, fetched", rates.notes)
+            ecb.judge(data, ecb_url, pair, columns, today)
         except PriceError as error:
             notes = [f"warning: using the embedded rates, which end {last}: {error}"]
+        else:
+            return found
     elif (age := (today - last).days) > OLD_AFTER:
         notes = [f"the embedded rates end {last}, {age} days ago; --fresh fetches newer ones"]
     return table(ecb.quote(known, pair), EMBEDDED, notes)
+
+
+def _own(
+    rows: Rows, pair: str, today: date, reading: Reading, table: Callable[[Rows, str, Sequence[str]], PriceTable]
+) -> PriceTable:
+    """The table of a user's rows: judged as a whole, then row by row, then against the rates of the pair."""
+    shape = (
+        judge(rows, today, reading.trust) if not rows.diagnoses else Shape([], [], [])
+    )  # what is read wrong looks odd, too
+    doubts = [] if reading.trust else [f"{words}; --trust takes them so" for words in shape.doubts]
+    judged = replace(rows, diagnoses=(*rows.diagnoses, *shape.diagnoses, *doubts))
+    found = table(judged, rows.name, (*rows.notes, *(f"{rows.name}: {note}" for note in shape.notes)))
+    against = doubt(found.frame, pair)
+    if against and not reading.trust:
+        raise PriceError([f"{rows.name}: {against}"])
+    overruled = "; ".join(words for words in (*shape.doubts, against) if words) if reading.trust else ""
+    if not overruled:
+        return found
+    return replace(found, trusted=overruled, notes=(*found.notes, f"{rows.name}: used with --trust: {overruled}"))
+
+
+def _from(rows: Rows, reading: Reading) -> Rows:
+    """The rows from the day on that the reading begins with."""
+    if reading.start is None:
+        return rows
+    first = reading.start
+    return kept(rows, np.array([day is None or day >= first for day in rows.days], np.bool_))
 
 
 def stored(store: Store, pair: str, source: Source, *, today: date, columns: Sequence[str] = ()) -> PriceTable:
@@ -98,7 +136,7 @@ def stored(store: Store, pair: str, source: Source, *, today: date, columns: Seq
         data = store.read(key).data
     except Missing as error:
         raise PriceError([f"{error}; write it with `python -m training prices --save`"]) from error
-    rows = read_rows(data, key)
+    rows = replace(read_rows(data, key), bank=source == "ecb")
     check(rows, columns, today, WINDOW, "one window of the models")
     return _table(rows, source, f"{key} of the {store.describe()}", rows.notes)
 
@@ -169,7 +207,7 @@ def _table(rows: Rows, source: Source, origin: str, notes: Sequence[str]) -> Pri
         frame=frame,
         source=source,
         sha256=hashlib.sha256(_serialise(frame)).hexdigest(),
-        origin=f"{origin} through {index[-1]:%Y-%m-%d}",
+        origin=f"{origin} through {frame.index[-1]:%Y-%m-%d}",
         notes=(*notes, *told),
     )
 

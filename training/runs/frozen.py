@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -59,6 +59,7 @@ class Run:
             raise RunError(f"--run: {self.name} is of another pair; begin with {job.pair}-")
         plan = {name: getattr(job, name) for name in _FIELDS}
         plan |= {"source": job.table.source, "origin": job.table.origin, "prices_sha256": job.table.sha256}
+        plan["trusted"] = job.table.trusted
         plan["tasks"] = len(tasks(job))
         self.store.create(self.key("prices.csv"), job.table.serialised())
         # A second freeze that lost the race for the prices has other bytes there, and finds the plan when it gets here.
@@ -145,7 +146,7 @@ class Run:
                 f"run {self.name}: its prices have the sha256 {sha256}, the plan says {plan['prices_sha256']}; "
                 "freeze a new run"
             )
-        return table_of(data, plan["source"], plan["origin"])
+        return replace(table_of(data, plan["source"], plan["origin"]), trusted=plan["trusted"])
 
     def _read(self, name: str, cure: str) -> dict[str, Any]:
         key = self.key(name)

@@ -74,7 +74,8 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
         trained_through=prices.index[-1].date(),
         code=job.code,
     )
-    data, parity = export(model, prices, metadata)
+    doubts = {"prices_trusted": job.table.trusted} if job.table.trusted else {}
+    data, parity = export(model, prices, metadata, doubts)
     params = {f"head_{key}": value for key, value in model.head.params.items()} | dict(model.fitted.params)
     return Candidate(
         family=family.name,

@@ -12,10 +12,12 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 
 import training.commands
+import training.prices
 from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
 from training.prices.windows import complete_origins, windows
 
@@ -150,7 +152,9 @@ def test_where_every_family_fails_a_gate_nothing_is_published(
     returns[0] = 0.0
     path = place / "odd.csv"
     pd.DataFrame({"close": 1.1 * np.exp(returns.cumsum())}, index=prices.index).to_csv(path, index_label="Date")
-    assert main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2025"]) == 2
+    assert (
+        main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2025", "--trust"]) == 2
+    )
     output = capsys.readouterr()
     said = " ".join(output.out.split())
     assert "No family passes every gate" in said and "random_walk cannot be champion: " in said
@@ -188,9 +192,60 @@ def test_prices_are_saved_and_never_rewritten_unasked(
     assert "replaced" in command(capsys, "prices", "--csv", str(path), "--save", "--replace")["stored"]
 
 
+OWN = ("--date-column", "--close-column", "--date-format", "--decimal", "--from", "--resample", "--trust")
+
+
+def test_every_option_that_a_cure_names_is_known_where_the_cure_is_said() -> None:
+    """Cures are words of training/prices; who reads a file knows all of them, who stores prices --replace."""
+    words = "".join(path.read_text() for path in Path(training.prices.__path__[0]).glob("*.py"))
+    named = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", words)) - {"--save", "--fresh", "--csv"}
+    commands = next(action.choices for action in parser()._actions if action.dest == "command")
+    assert isinstance(commands, dict)
+    assert named - {"--replace"} == set(OWN)
+    for name, own in commands.items():
+        options = set(own._option_string_actions)
+        assert ("--csv" in options) == (set(OWN) <= options), name
+        if name in ("run", "demo", "tasks", "submit", "prices"):
+            assert "--replace" in options, name
+
+
+def test_a_file_that_changed_is_stored_again_with_the_option_that_run_names(
+    place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A later download in which the last bar changed: `run` names --replace, and knows it."""
+    path = place / "mine.csv"
+    close = prices["close"].iloc[-1500:].copy()
+    close.to_csv(path, index_label="Date")
+    small = ("run", "--csv", str(path), "--families", "random_walk", "--first-year", "2026")
+    command(capsys, *small)
+    close.iloc[-1] = 1.118
+    close.to_csv(path, index_label="Date")
+    assert "--replace writes this table over it" in fails(capsys, *small)
+    command(capsys, *small, "--replace")
+    assert (place / "store/prices/EURUSD-csv.csv").read_text().endswith(",1.118\n")
+
+
+def test_prices_that_were_trusted_are_told_of_by_the_champion(
+    place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place / "mine.csv"
+    (1 / prices["close"].iloc[-1500:]).to_csv(path, index_label="Date")
+    small = ("--csv", str(path), "--families", "random_walk", "--first-year", "2026")
+    assert "looks inverted" in fails(capsys, "run", *small)
+    assert not (place / "store/prices").exists() and not (place / "store/models").exists()
+    command(capsys, "run", *small, "--trust")
+    (champion,) = (place / "store/models/champions").iterdir()
+    told = {entry.key: entry.value for entry in onnx.load(champion).metadata_props}
+    assert told["prices_trusted"].startswith("looks inverted: its closes are one over EUR/USD's")
+    command(capsys, "tasks", *small, "--trust", "--freeze", "--run", "EURUSD-once")
+    assert "looks inverted" in json.loads((place / "store/runs/EURUSD-once/plan.json").read_text())["trusted"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("run", "--trust"), "--trust goes with --csv FILE"),
+        (("prices", "--from", "2020-01-31"), "--from goes with --csv FILE"),
         (("run", "--families", "prophet"), "--families: 'prophet' is no family; choose among random_walk"),
         (("evaluate", "--first-year", "2031"), "--first-year"),
         (("evaluate", "--seed", "-1"), "--seed: -1 is out of range"),

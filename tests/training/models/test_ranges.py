@@ -13,10 +13,12 @@ from training.models.families import FAMILIES, USUAL
 from training.models.family import fit
 from training.models.heads.ranges import Ranged, true_range
 from training.prices.checks import PriceError
+from training.prices.reading import Reading
 from training.prices.table import load
 from training.runs.plan import suited
 
 FAMILY = FAMILIES["calendar_range"]
+TRUST = Reading(trust=True)  # made-up prices are not EUR/USD's
 
 
 def written(path: Path, prices: pd.DataFrame) -> Path:
@@ -60,7 +62,7 @@ def test_it_is_exported_as_it_forecasts_and_knows_more_than_closes_do() -> None:
 
 
 def test_a_file_whose_closes_are_its_opens_loses_its_other_columns(tmp_path: Path) -> None:
-    trap = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "trap.csv", yahoo(market(1))))
+    trap = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "trap.csv", yahoo(market(1))), reading=TRUST)
     assert list(trap.frame.columns) == ["close"]
     assert any("trap.csv: its closes are the opens of their rows" in note for note in trap.notes)
     assert suited(trap) == USUAL
@@ -70,14 +72,28 @@ def test_a_file_whose_closes_are_its_opens_loses_its_other_columns(tmp_path: Pat
         fit(FAMILY, yahoo(market(1)), source="csv")
 
 
+def test_closes_that_are_opens_are_dated_as_those_of_the_business_day_before(tmp_path: Path) -> None:
+    """The last row of a vendor's file is of a day that is not over: its close is that of the moment."""
+    rows = yahoo(market(1))
+    trap = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "trap.csv", rows), reading=TRUST)
+    assert trap.frame["close"].tolist() == rows["close"].tolist()
+    assert list(trap.frame.index[1:]) == list(rows.index[:-1])
+    assert trap.origin.endswith(f"through {rows.index[-2]:%Y-%m-%d}")
+    moving = rows.copy()
+    moving.loc[moving.index[-1], "close"] = moving["high"].iloc[-1]
+    today = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "moving.csv", moving), reading=TRUST)
+    assert list(today.frame.index) == list(trap.frame.index[:-1])
+    assert any("the last row is left out, as its day is not over" in note for note in today.notes)
+
+
 def test_an_honest_file_is_tried_with_its_ranges(tmp_path: Path) -> None:
-    sound = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "sound.csv", market(1)))
+    sound = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "sound.csv", market(1)), reading=TRUST)
     assert set(sound.frame.columns) == {"close", "open", "high", "low"}
     assert any("sound.csv: high and low are of the close's day" in note for note in sound.notes)
     assert set(suited(sound)) == set(USUAL) | {"calendar_range"}
     gaps = market(1)
     gaps.loc[gaps.index[5], "high"] = np.nan
     path = written(tmp_path / "gaps.csv", gaps)
-    assert suited(load("csv", today=date(2026, 1, 1), path=path)) == USUAL
+    assert suited(load("csv", today=date(2026, 1, 1), path=path, reading=TRUST)) == USUAL
     with pytest.raises(PriceError, match="high: 1 missing price"):
-        load("csv", today=date(2026, 1, 1), path=path, columns=["high"])
+        load("csv", today=date(2026, 1, 1), path=path, columns=["high"], reading=TRUST)

@@ -56,6 +56,12 @@ def without_yen(text: str) -> str:
     return text.replace("JPY", "XXX", 1)
 
 
+def on_a_holiday(text: str) -> str:
+    """A row of Good Friday, which ingest refuses, too."""
+    header, newest, rest = text.split("\n", 2)
+    return "\n".join([header, newest, rest.replace("2026-04-02,", "2026-04-03,", 1)])
+
+
 def with_a_zero(text: str) -> str:
     header, newest, rest = text.split("\n", 2)
     return "\n".join([header, f"{newest[:10]},0,{newest.split(',', 2)[2]}", rest])
@@ -73,7 +79,7 @@ def with_a_zero(text: str) -> str:
         (b"0" * (ecb_file.MAX_BYTES + 1), "over the limit of"),
         (zipped(""), "the file is empty"),
         (zipped(shrunk(embedded_text())), "fewer than the embedded"),
-        (zipped(without_yen(embedded_text())), "lacks jpy, which the embedded history has"),
+        (zipped(on_a_holiday(embedded_text())), "Friday on which the ECB publishes no rates"),
         (zipped(with_a_zero(embedded_text())), "close: 1 zero price: row 2"),
     ],
 )
@@ -84,6 +90,26 @@ def test_bad_file_falls_back_to_the_embedded_one(bank: Bank, ecb: PriceTable, co
     (note,) = table.notes
     assert note.startswith(f"warning: using the embedded rates, which end {ecb.frame.index[-1].date()}: {bank.url('')}")
     assert why in note
+
+
+def test_a_column_that_nobody_uses_may_be_missing(bank: Bank) -> None:
+    bank.files["hist.zip"] = zipped(with_a_new_row(without_yen(embedded_text())))
+    url = bank.url("hist.zip")
+    fresh = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=url)
+    assert fresh.origin == f"European Central Bank, fetched through {NEWEST}"
+    assert fresh.notes == (f"{url}: lacks jpy, which the embedded history has",)
+    used = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=url, columns=["eurjpy"])
+    assert "no column eurjpy" in used.notes[0] and used.origin.startswith(EMBEDDED)
+
+
+def test_a_currency_that_is_quoted_no_more_is_no_fault_of_the_users() -> None:
+    with pytest.raises(PriceError) as caught:
+        load("ecb", today=TODAY, pair="EURBGN")
+    (fault,) = caught.value.faults
+    assert "close: not quoted since 2026-01-0" in fault and "choose another pair" in fault
+    with pytest.raises(PriceError) as caught:
+        load("ecb", today=TODAY, pair="EURISK")
+    assert all("the rates are the bank's own" in fault for fault in caught.value.faults)
 
 
 def test_server_error_and_dead_server_fall_back(bank: Bank, ecb: PriceTable) -> None:

@@ -164,7 +164,8 @@ def test_other_names_yield_to_the_right_one(tmp_path: Path) -> None:
     assert table.frame["close"].tolist() == [1.08, 1.09]
     (fault,) = refusal(tmp_path, "date,price,last\n2024-06-26,1.08,1.09\n")
     assert fault == (
-        "my.csv: no column close; rename the column of closing prices to close; columns found: price, last"
+        "my.csv: no column close; rename the column of closing prices to close; columns found: price, last; "
+        "--close-column names another"
     )
 
 
@@ -190,7 +191,8 @@ def test_sorted_with_a_note(tmp_path: Path, rows: tuple[int, ...], note: str | N
         (b"\n\n  \n", "my.csv: the file is empty"),
         (b"Date,Close\n\n", "my.csv: has a header and no rows"),
         (b"PK\x03\x04\xff\xfe", "my.csv: no UTF-8 text, byte 5 is not; save it as CSV in UTF-8"),
-        ("Date,Close\n".encode("utf-16"), "my.csv: no UTF-8 text, byte 1"),
+        ("Date,Close\n".encode("utf-16"), "my.csv: has a header and no rows"),
+        ("Date,Close\n".encode("utf-16")[:-1], "my.csv: no whole UTF-16 text"),
         (b"Date,Close\n2024-06-27,1\0\n", "my.csv: no text, it has zero bytes"),
         (b"<html><body>\nNot found</body></html>", "my.csv: no CSV file, its first line is '<html><body>'"),
         (b"1.07\n1.08\n", "my.csv: no CSV file, its first line is '1.07'"),
@@ -198,7 +200,7 @@ def test_sorted_with_a_note(tmp_path: Path, rows: tuple[int, ...], note: str | N
         (b"Open,Close\n1.07,1.08\n", "my.csv: no column date; rename the column of dates to date; columns found: op"),
         (b"Date,Close,close\n2024-06-26,1,1\n", "my.csv: two columns named close; keep one or rename it"),
         (b"Date,Close\n2024-06-26,1,0834\n", "my.csv: 1 too long row: row 2 (3 cells, the header has 2); quote"),
-        (b"Date,Close\n2024-06-26\n", "my.csv: close: 1 missing price: row 2; correct the price or drop the row"),
+        (b"Date,Close\n2024-06-26\n", "my.csv: 1 too short row: row 2 (1 cell, the header has 2); the file may be"),
         (b"Date,Close\n2024-06-26,1_0\n", "my.csv: close: 1 unreadable price: row 2 ('1_0')"),
         (b"Date;Close\n2024-06-26;1.083,4\n", "my.csv: close: 1 unreadable price: row 2 ('1.083,4')"),
         (b"Date,Close\n2024-06-26 17:00,1\n", "my.csv: 1 intraday date: row 2 ('2024-06-26 17:00'); give one row"),

@@ -1,0 +1,111 @@
+"""Files that were once trained and served as EUR/USD: each is refused by the name of what it is."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from training.prices.checks import PriceError
+from training.prices.reading import PLAIN, Reading
+from training.prices.table import PriceTable, load
+
+TODAY = date(2026, 11, 1)
+
+
+def written(folder: Path, close: pd.Series, end: str = "\n") -> Path:
+    path = folder / "my.csv"
+    rows = "\n".join(f"{day:%Y-%m-%d},{price!r}" for day, price in close.items())
+    path.write_text(f"Date,Close\n{rows}{end}")
+    return path
+
+
+def refusal(path: Path, reading: Reading = PLAIN, pair: str = "EURUSD") -> str:
+    with pytest.raises(PriceError) as caught:
+        load("csv", path=path, today=TODAY, reading=reading, pair=pair)
+    (fault,) = caught.value.faults
+    return fault
+
+
+@pytest.fixture
+def close(ecb: PriceTable) -> pd.Series:
+    return ecb.frame["close"].iloc[-1500:]
+
+
+def test_the_rates_themselves_are_taken_without_a_word(tmp_path: Path, close: pd.Series) -> None:
+    table = load("csv", path=written(tmp_path, close), today=TODAY)
+    assert table.frame["close"].tolist() == close.tolist()
+    assert table.notes == () and table.trusted == ""
+
+
+def test_an_inverted_file(tmp_path: Path, close: pd.Series) -> None:
+    path = written(tmp_path, 1 / close)
+    assert refusal(path).startswith("my.csv: looks inverted: its closes are one over EUR/USD's; write 1 / close")
+    assert load("csv", path=path, today=TODAY, pair="USDEUR").notes == ()
+
+
+def test_a_file_of_zloty_prices(tmp_path: Path, ecb: PriceTable) -> None:
+    zloty = (ecb.frame["eurpln"] / ecb.frame["close"]).iloc[-1500:]
+    path = written(tmp_path, zloty)
+    factor = float(np.exp(np.median(np.log(zloty / ecb.frame["close"].iloc[-1500:]))))
+    assert refusal(path).startswith(f"my.csv: is USD/PLN and not EUR/USD, off by a factor of {factor:.2g}; ")
+    assert load("csv", path=path, today=TODAY, pair="USDPLN").notes == ()
+
+
+@pytest.mark.parametrize(("every", "kind", "days"), [("W-FRI", "weekly", 7), ("BMS", "monthly", 31)])
+def test_a_file_that_is_not_daily(tmp_path: Path, ecb: PriceTable, every: str, kind: str, days: int) -> None:
+    rare = ecb.frame["close"].resample(every).last().iloc[:-1]
+    assert refusal(written(tmp_path, rare)).startswith(f"my.csv: {kind} rows, {days} days apart in the median, and not")
+
+
+@pytest.mark.parametrize("left", ["1", "1.", "1.1", "1.11"])
+def test_a_file_that_is_cut_off_within_its_last_price(tmp_path: Path, close: pd.Series, left: str) -> None:
+    path = written(tmp_path, close, end="")
+    assert path.read_text().endswith("2026-10-30,1.1172")
+    assert load("csv", path=path, today=TODAY).frame["close"].iloc[-1] == 1.1172
+    path.write_text(path.read_text().removesuffix("1.1172") + left)
+    found = refusal(path)
+    assert f"ends with {left} and without a line's end, as a file does that was cut off" in found
+
+
+def test_a_file_that_is_cut_off_before_its_last_columns(tmp_path: Path, ecb: PriceTable) -> None:
+    path = tmp_path / "my.csv"
+    ecb.frame.iloc[-1500:, :3].to_csv(path)
+    whole = path.read_text().rstrip("\n")
+    path.write_text(whole[: whole.rindex("2026-10-30,1") + 12])
+    assert refusal(path).startswith(
+        "my.csv: 1 too short row: row 1501 (2 cells, the header has 4); the file may be cut"
+    )
+
+
+def test_another_days_close(tmp_path: Path, close: pd.Series) -> None:
+    late = pd.Series(close.to_numpy()[:-1], index=close.index[1:])
+    found = refusal(written(tmp_path, late))
+    assert (
+        "is another day's close: shifted by one, as its daily returns correlate 1.00 with those of the day before"
+        in found
+    )
+    assert "date each close a business day earlier" in found
+    early = pd.Series(close.to_numpy()[1:], index=close.index[:-1])
+    assert "date each close a business day later" in refusal(written(tmp_path, early))
+
+
+def test_a_factor_and_a_stranger(tmp_path: Path, close: pd.Series) -> None:
+    assert "is EUR/USD times 100; divide its closes" in refusal(written(tmp_path, close * 100))
+    walk = 1.1 * np.exp(np.random.default_rng(1).normal(0, 0.005, len(close)).cumsum())
+    assert "is not EUR/USD" in refusal(written(tmp_path, pd.Series(walk, close.index)))
+    near = close * np.exp(np.random.default_rng(1).normal(0, 0.015, len(close)))
+    assert "lies where EUR/USD does and does not move with it" in refusal(written(tmp_path, near))
+
+
+def test_trust_overrules_and_is_told(tmp_path: Path, close: pd.Series) -> None:
+    table = load("csv", path=written(tmp_path, 1 / close), today=TODAY, reading=Reading(trust=True))
+    assert table.trusted.startswith("looks inverted")
+    assert table.notes == (f"my.csv: used with --trust: {table.trusted}",)
+
+
+def test_pairs_of_no_bank_and_days_of_no_euro_are_not_compared(tmp_path: Path, close: pd.Series) -> None:
+    assert load("csv", path=written(tmp_path, close * 2000), today=TODAY, pair="XAUUSD").notes == ()
+    old = pd.Series(close.to_numpy() * 3, pd.bdate_range("1990-01-01", periods=len(close)))
+    assert load("csv", path=written(tmp_path, old), today=TODAY).notes == ()

@@ -15,6 +15,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.last_known_good import NothingToServe
 from lambda_fn.store.objects import Store
 from lambda_fn.web.answer import Answer, Answers
+from lambda_fn.web.callers import PONG, call_of, is_ping
 from lambda_fn.web.event import body_of, method_of, path_of, query_of, validator_of
 from lambda_fn.web.problem import Problem
 from lambda_fn.web.routes import ROUTES, Route, index, methods_of
@@ -35,11 +36,23 @@ class App:
         self._answers = Answers()
         self._clock = clock
 
-    def resolve(self, event: Event) -> dict[str, Any]:
+    def resolve(self, event: object) -> dict[str, Any]:
+        """The answer to one event, in the form of who sent it."""
+        if is_ping(event):
+            return PONG
+        try:
+            call = call_of(event)
+        except Problem as error:
+            return Answer.of_problem(error).to_gateway(None, 0)
+        return call.answer(self._resolve(call.event))
+
+    def _resolve(self, event: Event) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
         method, path = method_of(event), path_of(event)
         try:
             route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
+            if route is None and method == "OPTIONS" and methods_of(path):
+                return Answer.of_options(methods_of(path)).to_gateway(None, 0)
             if route is None:
                 raise _no_route(path, method)
             return self._answer(route, event).to_gateway(validator_of(event), self._clock())
@@ -70,9 +83,11 @@ class LambdaFunction:
             self._metrics = Metrics(namespace=NAMESPACE, service="api")
             self._metrics.set_default_dimensions(pair=settings.pair)
 
-    def __call__(self, event: Event, context: Any) -> dict[str, Any]:
-        """API Gateway's answer to one event, payload 2.0."""
-        if not self._in_lambda:
+    def __call__(self, event: object, context: Any) -> dict[str, Any]:
+        """The answer to one event, in the form of who sent it; pings are neither logged nor measured."""
+        if is_ping(event):
+            self._cold = False
+        if not self._in_lambda or is_ping(event):
             return self._app.resolve(event)
         self._logger.append_keys(request_id=context.aws_request_id)
         started = time.perf_counter()
@@ -94,7 +109,7 @@ class LambdaFunction:
 _function: LambdaFunction | None = None
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: object, context: Any) -> dict[str, Any]:
     """Lambda's entry point; the first call opens the store that the environment names.
 
     Raises SettingsError naming the variable when the environment is wrong: every call fails until it is corrected.

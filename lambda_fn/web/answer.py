@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -44,6 +44,11 @@ class Answer:
     @classmethod
     def of_problem(cls, problem: Problem) -> "Answer":
         return cls(problem.status, problem.body(), problem.headers)
+
+    @classmethod
+    def of_options(cls, methods: Sequence[str]) -> "Answer":
+        """What OPTIONS asks: the methods that a path answers. Who may call from another origin is the gateway's say."""
+        return cls(204, "", {"Allow": ", ".join([*methods, "OPTIONS"])})
 
     def to_gateway(self, validator: str | None, now: float) -> dict[str, Any]:
         """As API Gateway wants it; without its body when `validator`, the caller's If-None-Match, has the ETag."""

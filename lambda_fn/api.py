@@ -13,6 +13,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.last_known_good import NothingToServe
 from lambda_fn.store.objects import Store
 from lambda_fn.web.answer import Answer, Answers, Caller
+from lambda_fn.web.callers import PONG, call_of, is_ping
 from lambda_fn.web.event import body_of, header_of, method_of, path_of, query_of
 from lambda_fn.web.negotiation import form_of, takes_gzip
 from lambda_fn.web.problem import Problem
@@ -37,11 +38,23 @@ class App:
         self._answers = Answers()
         self._clock = clock
 
-    def resolve(self, event: Event) -> dict[str, Any]:
+    def resolve(self, event: object) -> dict[str, Any]:
+        """The answer to one event, in the form of who sent it."""
+        if is_ping(event):
+            return PONG
+        try:
+            call = call_of(event)
+        except Problem as error:
+            return Answer.of_problem(error).to_gateway(Caller(), 0)
+        return call.answer(self._resolve(call.event))
+
+    def _resolve(self, event: Event) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
         method, path = method_of(event), path_of(event)
         route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
         try:
+            if route is None and method == "OPTIONS" and methods_of(path):
+                return Answer.of_options(methods_of(path)).to_gateway(Caller(), 0)
             if route is None:
                 raise _no_route(path, method)
             caller = Caller(header_of(event, "if-none-match"), takes_gzip(header_of(event, "accept-encoding")))
@@ -74,9 +87,11 @@ class LambdaFunction:
         if self._in_lambda:
             self._logged = log_as_json("lambda_fn", environ)  # of the package: all its modules write through it
 
-    def __call__(self, event: Event, context: Any) -> dict[str, Any]:
-        """API Gateway's answer to one event, payload 2.0."""
-        if not self._in_lambda:
+    def __call__(self, event: object, context: Any) -> dict[str, Any]:
+        """The answer to one event, in the form of who sent it; pings are neither logged nor measured."""
+        if is_ping(event):
+            self._cold = False
+        if not self._in_lambda or is_ping(event):
             return self._app.resolve(event)
         self._logged.keys["request_id"] = context.aws_request_id
         started = time.perf_counter()
@@ -99,7 +114,7 @@ class LambdaFunction:
 _function: LambdaFunction | None = None
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: object, context: Any) -> dict[str, Any]:
     """Lambda's entry point; the first call opens the store that the environment names.
 
     Raises SettingsError naming the variable when the environment is wrong: every call fails until it is corrected.

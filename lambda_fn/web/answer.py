@@ -2,7 +2,7 @@
 
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lambda_fn.web.forecast import JsonObject
@@ -60,6 +60,11 @@ class Answer:
     @classmethod
     def of_problem(cls, problem: Problem) -> "Answer":
         return cls(problem.status, problem.body(), {"Content-Type": PROBLEM_JSON, **problem.headers})
+
+    @classmethod
+    def of_options(cls, methods: Sequence[str]) -> "Answer":
+        """What OPTIONS asks: the methods that a path answers. Who may call from another origin is the gateway's say."""
+        return cls(204, "", {"Allow": ", ".join([*methods, "OPTIONS"])})
 
     def to_gateway(self, caller: Caller, now: float) -> dict[str, Any]:
         """As API Gateway wants it; without its body when the caller has what the ETag names."""

@@ -12,10 +12,12 @@ def method_of(event: Event) -> str:
 
 
 def path_of(event: Event) -> str:
-    """The path without the stage that API Gateway puts before it."""
+    """The path without the stage that API Gateway puts before it, and without a slash at its end."""
     stage = event["requestContext"].get("stage", "$default")
     path = str(event["rawPath"])
-    return path.removeprefix(f"/{stage}") or "/" if stage != "$default" and path.startswith(f"/{stage}/") else path
+    if stage != "$default" and f"{path}/".startswith(f"/{stage}/"):
+        path = path.removeprefix(f"/{stage}")
+    return path.rstrip("/") or "/"
 
 
 def query_of(event: Event) -> Mapping[str, str]:
@@ -30,8 +32,10 @@ def header_of(event: Event, name: str) -> str | None:
 
 
 def body_of(event: Event) -> bytes:
-    """The request's body; raises ValueError when it is not the base64 that it claims to be."""
+    """The request's body; raises ValueError when it is no text, or not the base64 that it claims to be."""
     import base64  # which only a POST needs
 
     text = event.get("body") or ""
+    if not isinstance(text, str):
+        raise ValueError("it is no text")  # noqa: TRY004  # an event that somebody wrote by hand, as JSON within JSON
     return base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()

@@ -468,11 +468,11 @@ def test_the_model_card_has_everything_but_the_golden_forecasts(dated_api: Local
     ("method", "path", "status", "allow"),
     [
         ("GET", "/nowhere", 404, None),
-        ("GET", "/api/predict/", 404, None),
+        ("GET", "/api/predict/x", 404, None),
         ("POST", "/api/predict/1", 404, None),
         ("DELETE", "/api/predict", 405, "GET, POST, HEAD"),
         ("POST", "/health", 405, "GET, HEAD"),
-        ("OPTIONS", "/", 405, "GET, HEAD"),
+        ("PATCH", "/", 405, "GET, HEAD"),
     ],
 )
 def test_an_unknown_route_is_refused_with_the_known_ones(

@@ -48,6 +48,8 @@ def name_columns(
             at[column] = position
     if form is not None and form.names:
         notes.append(f"{name}: read as the form of {form.name}, with {header[at['close']].strip()} as close")
+    elif form is not None and form.arrange is not None:
+        notes.append(f"{name}: read as the form of {form.name}")
     for column, asked in (("date", reading.date_column), ("close", reading.close_column)):
         if asked is not None:
             at = _asked(at, header, column, asked, name)

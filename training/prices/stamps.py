@@ -53,8 +53,8 @@ class Stamp(NamedTuple):
 
 
 def read_stamp(cell: str, numbers: bool = False) -> Stamp | None:
-    """The stamp of a cell, None where it is none. Only with `numbers` a bare number is one: as seconds since 1970 (10
-    digits), milli-, micro- or nanoseconds (13, 16, 19), or the serial number of a day in a spreadsheet (5)."""
+    """The stamp of a cell, None where it is none. Only with `numbers` a bare number is one: as seconds since 1970 (9 or
+    10 digits), milli-, micro- or nanoseconds (3, 6 or 9 more), or the serial number of a day in a spreadsheet (5)."""
     text = cell.strip()
     if numbers:
         return _number(text)
@@ -135,12 +135,11 @@ def _number(text: str) -> Stamp | None:
     digits = match[1]
     if len(digits) == 5 and int(digits) in SERIALS:
         return _stamp("serial numbers of a spreadsheet", SERIAL_ZERO + timedelta(days=int(digits)), 0, None)
-    units = {10: (0, "seconds"), 13: (3, "milliseconds"), 16: (6, "microseconds"), 19: (9, "nanoseconds")}
-    if len(digits) == 9:
-        digits = f"0{digits}"  # before 9 September 2001
-    if len(digits) not in units:
+    # One digit less before 9 September 2001.
+    units = {3: (0, "seconds"), 4: (3, "milliseconds"), 5: (6, "microseconds"), 6: (9, "nanoseconds")}
+    if len(digits) < 9 or len(digits) % 3 == 2:
         return None
-    power, unit = units[len(digits)]
+    power, unit = units[len(digits) // 3] if len(digits) % 3 == 0 else units[(len(digits) - 1) // 3]
     at = datetime.fromtimestamp(int(digits) // 10**power, UTC)
     return _stamp(f"{unit} since 1970", at.date(), at.hour * 3600 + at.minute * 60 + at.second, 0)
 

@@ -71,3 +71,27 @@ def test_ambiguous_column_is_said_to_be(cells: list[str]) -> None:
 
 def test_same_day_and_month_is_no_question() -> None:
     assert parse_dates(["05/05/2024"]).days == [date(2024, 5, 5)]
+
+
+@pytest.mark.parametrize("power", [0, 3, 6, 9])
+def test_numbers_that_fill_a_column_are_seconds_since_1970(power: int) -> None:
+    """Also around 9 September 2001, from when they have a digit more."""
+    days = [date(2001, 9, 3) + timedelta(days=i) for i in range(14)]
+    cells = [str((day - date(1970, 1, 1)).days * 86_400 * 10**power) for day in days]
+    assert parse_dates(cells).days == days
+    assert parse_dates(cells[:9]).days == [None] * 9
+
+
+@given(st.lists(st.dates(date(1971, 1, 1), date(2069, 12, 31)), min_size=25, max_size=40, unique=True))
+def test_years_of_two_digits_and_names_of_months(days: list[date]) -> None:
+    days = sorted(days)
+    named = parse_dates([f"{day.day}-{day:%b}-{day:%y}" for day in days])
+    assert named.days == days and "years of two digits read as" in named.notes[0]
+    assert parse_dates([f"{day:%B} {day.day}, {day.year}" for day in days]).days == days
+    assert parse_dates([f"{day:%d.%m.%y}" for day in days]).days == days
+    assert parse_dates([f"{day:%Y-%d-%m}" for day in days], "%Y-%d-%m").days == days
+
+
+@given(st.lists(st.text(max_size=25), max_size=30))
+def test_any_text_is_a_date_or_none(cells: list[str]) -> None:
+    assert len(parse_dates(cells).days) == len(cells)

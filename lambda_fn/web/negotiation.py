@@ -1,6 +1,7 @@
 """What a caller takes, by its Accept and Accept-Encoding headers (RFC 9110, sections 12.5.1 and 12.5.3)."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from lambda_fn.web.problem import bad_query, shown
 from lambda_fn.web.routes import FORMATS, Form, Route
@@ -42,7 +43,8 @@ def _quality(asked: Mapping[str, float], name: str) -> float:
     return 0.0
 
 
-def _asked(header: str) -> dict[str, float]:
+@lru_cache(64)  # callers send few different ones, again and again
+def _asked(header: str) -> Mapping[str, float]:
     """What the header names, in lower case, to its weight; one that is no weight is 0."""
     found = {}
     for part in header.lower().split(","):

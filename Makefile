@@ -15,7 +15,7 @@ AWS_TOOLS := $(VENV)/aws/bin
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test e2e bench check train serve image local local-stop deploy lock clean
+.PHONY: help setup demo test browser e2e bench check train serve image local local-stop deploy lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,7 +26,10 @@ demo: $(VENV)/training ## serve a forecast on PORT after seconds, then swap in w
 	$(RUN) -m training demo --fresh 5 --port $(if $(filter no,$(SERVE)),0 --stop,$(PORT)) $(ARGS)
 
 test: $(VENV)/dev $(VENV)/aws/installed ## install what the tests need and run them
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+browser: $(VENV)/dev ## look at the page in Chromium: values, states, phone, dark, keyboard, axe-core
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 # On a machine without a Docker engine, but with this set-up beside the clone, that is started, and stopped afterwards.
 ENGINE := ../shared/lambda-base/setup.sh
@@ -69,12 +72,15 @@ local-stop: $(VENV)/dev ## stop that store
 deploy: $(VENV)/training $(VENV)/aws/installed ## sam build and sam deploy (STAGE=staging, ARGS="AlarmEmail=me@example.com")
 	PATH="$(CURDIR)/$(AWS_TOOLS):$$PATH" $(BIN)/python -m infra.deploy --config-env $(STAGE) $(ARGS)
 
-lock: $(VENV)/dev ## renew the four locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
+lock: $(VENV)/dev ## renew the locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
 	$(LOCK) --group dev --output-file requirements-dev.txt $(ARGS)
 	$(LOCK) --group training --constraint requirements-dev.txt --output-file requirements-training.txt
 	$(LOCK) --group serving --constraint requirements-dev.txt --output-file requirements-serving.txt
 	$(LOCK) --group aws --output-file requirements-aws.txt $(ARGS)
+	$(LOCK) --group bench-fastapi --constraint requirements-dev.txt --output-file $(RIVALS)/fastapi.txt
+	$(LOCK) --group bench-mlflow --constraint requirements-dev.txt --output-file $(RIVALS)/mlflow.txt
 
+RIVALS := tests/benchmarks/rivals
 LOCK = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 

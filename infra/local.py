@@ -49,7 +49,8 @@ def up(source: FolderStore, folder: Path, env_file: Path, address: str) -> int:
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
         os.environ.pop(name, None)
     copied = mirror(source, open_store(Settings.from_env(variables)))
-    env_file.write_text(json.dumps({"Parameters": variables}, indent=2) + "\n")
+    shown = {**variables, "REFUSE_EXPIRED": "false"}  # a copy of a folder may be of a past day
+    env_file.write_text(json.dumps({"Parameters": shown}, indent=2) + "\n")
     return copied
 
 
@@ -158,11 +159,11 @@ def main(arguments: Sequence[str] | None = None, given: Mapping[str, str] = os.e
         return 1
     try:
         settings = Settings.from_env({**read_dotenv(ROOT / ".env", given), "USE_S3": "false"})
-        copied = up(FolderStore(settings.store_dir), FOLDER, ENV_FILE, bridge())
+        copied = up(FolderStore(Path(settings.store_dir)), FOLDER, ENV_FILE, bridge())
     except (SettingsError, Unavailable, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(_report(settings.store_dir, copied))
+    sys.stdout.write(_report(Path(settings.store_dir), copied))
     return 0
 
 

@@ -108,7 +108,9 @@ def installed() -> str:
 
 def _artifacts(settings: Settings) -> str:
     return (
-        f"s3://{settings.s3_bucket}/artifacts" if settings.use_s3 else str(settings.store_dir.resolve() / "artifacts")
+        f"s3://{settings.s3_bucket}/artifacts"
+        if settings.use_s3
+        else str(Path(settings.store_dir).resolve() / "artifacts")
     )
 
 

@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-
 from lambda_fn.fields import ContractError
+from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.last_known_good import NothingToServe
 from lambda_fn.store.objects import Store
-from lambda_fn.web.answer import Answer, Answers
+from lambda_fn.web.answer import Answer, Answers, Caller
 from lambda_fn.web.callers import PONG, call_of, is_ping
-from lambda_fn.web.event import body_of, method_of, path_of, query_of, validator_of
+from lambda_fn.web.event import body_of, header_of, method_of, path_of, query_of
+from lambda_fn.web.negotiation import form_of, takes_gzip
 from lambda_fn.web.problem import Problem
 from lambda_fn.web.routes import ROUTES, Route, index, methods_of
 from lambda_fn.web.service import Request, Service
@@ -29,10 +28,13 @@ Event = Mapping[str, Any]
 
 
 class App:
-    """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970."""
+    """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970; `beside` is
+    LastKnownGood's."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.service = Service(store, settings, clock)
+    def __init__(
+        self, store: Store, settings: Settings, clock: Callable[[], float] = time.time, beside: bool = False
+    ) -> None:
+        self.service = Service(store, settings, clock, beside)
         self._answers = Answers()
         self._clock = clock
 
@@ -43,45 +45,47 @@ class App:
         try:
             call = call_of(event)
         except Problem as error:
-            return Answer.of_problem(error).to_gateway(None, 0)
+            return Answer.of_problem(error).to_gateway(Caller(), 0)
         return call.answer(self._resolve(call.event))
 
     def _resolve(self, event: Event) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
         method, path = method_of(event), path_of(event)
+        route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
         try:
-            route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
             if route is None and method == "OPTIONS" and methods_of(path):
-                return Answer.of_options(methods_of(path)).to_gateway(None, 0)
+                return Answer.of_options(methods_of(path)).to_gateway(Caller(), 0)
             if route is None:
                 raise _no_route(path, method)
-            return self._answer(route, event).to_gateway(validator_of(event), self._clock())
+            caller = Caller(header_of(event, "if-none-match"), takes_gzip(header_of(event, "accept-encoding")))
+            return self._answer(route, event).to_gateway(caller, self._clock())
         except Exception as error:  # noqa: BLE001  # the one place where errors become HTTP
-            return Answer.of_problem(_problem(error, path, method)).to_gateway(None, 0)
+            problem = _problem(error, path, method)
+            wants_page = route is not None and _wants_page(route, event)
+            answer = _page_of(problem) if wants_page else Answer.of_problem(problem)
+            return answer.to_gateway(Caller(), 0)
 
     def _answer(self, route: Route, event: Event) -> Answer:
-        request = Request(query_of(event), lambda: body_of(event))
-        operate = getattr(self.service, route.operation)
-        if route.record is None:
+        form, query = form_of(route, header_of(event, "accept"), query_of(event))
+        request = Request(query, lambda: body_of(event))
+        operate = getattr(self.service, form.operation)
+        if form.record is None:
             return Answer.of(operate(request))
-        return self._answers.get(
-            route.operation, request.query, self.service.version(route.record), lambda: operate(request)
-        )
+        version = self.service.version(form.record)
+        return self._answers.get(form.operation, query, version, lambda: operate(request))
 
 
 class LambdaFunction:
     """What one environment keeps between invocations: the records, and in Lambda logs and metrics."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], beside: bool = False) -> None:
         settings = Settings.from_env(environ)
-        self._app = App(open_store(settings), settings)
+        self._app = App(open_store(settings), settings, beside=beside)
         self._cold = True
         self._in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ  # elsewhere metrics would only be noise
+        self._dimensions = {"pair": settings.pair, "service": "api"}
         if self._in_lambda:
-            # named as the package, so that the standard loggers of its modules write through it
-            self._logger = Logger(service="lambda_fn")
-            self._metrics = Metrics(namespace=NAMESPACE, service="api")
-            self._metrics.set_default_dimensions(pair=settings.pair)
+            self._logged = log_as_json("lambda_fn", environ)  # of the package: all its modules write through it
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
         """The answer to one event, in the form of who sent it; pings are neither logged nor measured."""
@@ -89,20 +93,21 @@ class LambdaFunction:
             self._cold = False
         if not self._in_lambda or is_ping(event):
             return self._app.resolve(event)
-        self._logger.append_keys(request_id=context.aws_request_id)
+        self._logged.keys["request_id"] = context.aws_request_id
         started = time.perf_counter()
         answer = self._app.resolve(event)
         self._measure(answer["statusCode"], 1000 * (time.perf_counter() - started))
         return answer
 
     def _measure(self, status: int, milliseconds: float) -> None:
-        metrics = self._metrics
-        metrics.add_metric("ServerErrors", MetricUnit.Count, int(status >= 500))
-        metrics.add_metric("Latency", MetricUnit.Milliseconds, milliseconds)
-        metrics.add_metric("ColdStart", MetricUnit.Count, int(self._cold))
+        metrics = [
+            Metric("ServerErrors", "Count", status >= 500),
+            Metric("Latency", "Milliseconds", milliseconds),
+            Metric("ColdStart", "Count", self._cold),
+        ]
         if self._app.service.generation is not None:
-            metrics.add_metric("ChampionGeneration", MetricUnit.NoUnit, self._app.service.generation)
-        metrics.flush_metrics()
+            metrics.append(Metric("ChampionGeneration", "None", self._app.service.generation))
+        write_metrics(NAMESPACE, self._dimensions, metrics)
         self._cold = False
 
 
@@ -131,6 +136,20 @@ def _problem(error: Exception, path: str, method: str) -> Problem:
             return _unserved(str(error), RETRY_AFTER_S)
     _log.error("unexpected error at %s %s", method, path, exc_info=error)
     return Problem(500, "internal_error", "an unexpected error; it has been logged", "ask again or report it")
+
+
+def _wants_page(route: Route, event: Event) -> bool:
+    try:
+        form, _ = form_of(route, header_of(event, "accept"), query_of(event))
+    except Problem:
+        return False
+    return form.media_type == "text/html"
+
+
+def _page_of(problem: Problem) -> Answer:
+    from lambda_fn.web.page.unserved import page_of_problem  # only a browser wants it
+
+    return Answer.of(page_of_problem(problem), status=problem.status)
 
 
 def _unserved(reason: str, retry_after_s: int) -> Problem:

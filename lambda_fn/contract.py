@@ -27,20 +27,21 @@ from datetime import date, datetime
 from typing import Any
 
 from lambda_fn import fields
+from lambda_fn.fields import CONTRACT_VERSION as CONTRACT_VERSION
+from lambda_fn.fields import MAX_GENERATION as MAX_GENERATION
+from lambda_fn.fields import MAX_HORIZON as MAX_HORIZON
+from lambda_fn.fields import MAX_LEVELS as MAX_LEVELS
+from lambda_fn.fields import NEEDED_LEVELS as NEEDED_LEVELS
 from lambda_fn.fields import ContractError
 
-CONTRACT_VERSION = "1"
 MAX_MODEL_BYTES = 32 * 2**20
 MAX_POINTER_BYTES = 2**20
+MAX_SHOWN_BYTES = 4 * 2**20  # of a pointer in an answer, which Lambda allows 6 MB
 MAX_ACTIVE_BYTES = 2 * 2**20  # a pointer written anew, one number a line, and what refresh adds
-MAX_GENERATION = 99_999_999
 MAX_JUMP = 1_000  # from the active generation to the next: one that is far off would leave none to come
 MAX_FIRST = 50_000_000  # generation, where nothing was ever active
 MAX_WINDOW = 10_000
-MAX_HORIZON = 60
-MAX_LEVELS = 101
 MAX_FEATURES = 200
-NEEDED_LEVELS = (0.025, 0.5, 0.975)
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # the dates that there are, 0001-01-01 and 9999-12-31, since 1970-01-01
 
@@ -124,6 +125,7 @@ class Golden:
 class Pointer:
     """best_model_info.json. In the old form what follows `baseline_metrics` is None or empty.
 
+    `events_known_through` is the last day whose scheduled news the champion knows, None where it asks for none;
     `scores` are the rows of the run's score table; `benchmarks` are champion files that the forecasts are compared with
     (`garch`), `backtest` is the summary of the family's walk-forward record, `signature` says who published
     (`champion.signature`); `extra` holds the keys that this version
@@ -143,6 +145,7 @@ class Pointer:
     pair: str | None = None
     champion: ChampionFile | None = None
     trained_through: date | None = None
+    events_known_through: date | None = None
     created_at: datetime | None = None
     scores: tuple[dict[str, Any], ...] = ()
     golden: tuple[Golden, ...] = ()
@@ -154,7 +157,12 @@ class Pointer:
     @classmethod
     def parse(cls, data: bytes) -> "Pointer":
         """Raises ContractError naming the field and the cure."""
-        return cls.from_object(fields.json_object(data, "pointer", MAX_POINTER_BYTES))
+        found = fields.json_object(data, "pointer", MAX_POINTER_BYTES)
+        # The model card shows it, and Lambda writes that JSON as a text of its own JSON: all but plain letters grow.
+        if len(json.dumps(json.dumps(found))) > MAX_SHOWN_BYTES:
+            cure = "publish one with fewer characters beyond ASCII"
+            raise ContractError(f"pointer: as an answer it takes more than {MAX_SHOWN_BYTES:,} bytes; {cure}")
+        return cls.from_object(found)
 
     @classmethod
     def from_object(cls, found: Mapping[str, Any]) -> "Pointer":
@@ -179,6 +187,7 @@ class Pointer:
             pair=need("pair", lambda name: read.matching(name, fields.PAIR)),
             champion=_champion_file(champion) if champion else None,
             trained_through=need("trained_through", read.day),
+            events_known_through=read.optional("events_known_through", read.day),
             created_at=need("created_at", read.moment),
             scores=tuple(dict(row.found) for row in read.optional("scores", read.objects) or ()),
             golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
@@ -194,6 +203,7 @@ class Pointer:
             **vars(self),
             "champion": vars(self.champion) if self.champion else None,
             "trained_through": self.trained_through.isoformat() if self.trained_through else None,
+            "events_known_through": self.events_known_through.isoformat() if self.events_known_through else None,
             "created_at": fields.utc_text(self.created_at) if self.created_at else None,
             "scores": list(self.scores),
             "golden": [vars(golden) for golden in self.golden],

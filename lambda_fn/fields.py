@@ -9,17 +9,21 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, TypeVar
 
+from lambda_fn import settings
+
 T = TypeVar("T")
+# The version of the contract and the bounds of what it describes; here, as records are read without its classes.
+CONTRACT_VERSION = "1"
+MAX_GENERATION = 99_999_999
+MAX_HORIZON = 60  # business days
+MAX_LEVELS = 101
+NEEDED_LEVELS = (0.025, 0.5, 0.975)
 MAX_DEPTH = 20  # of lists and objects within each other; what the contract names needs five
 MAX_NAME = 100  # characters
 _MAX = sys.float_info.max  # JSON's whole numbers can be beyond it
 PAIR = re.compile("[A-Z]{6}"), "six capitals such as EURUSD"
 SOURCE = re.compile("[a-z][a-z0-9_]{0,19}"), "up to 20 lower-case letters, such as ecb or csv"
-# At most 200 characters: a folder's store makes one file name of a whole key, for its lock.
-KEY = (
-    re.compile(r"(?!.{201})(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII),
-    "a key such as models/champions/x.onnx",
-)
+KEY = settings.KEY, "a key such as models/champions/x.onnx"
 SHA256 = re.compile("[0-9a-f]{64}"), "a sha256: 64 hexadecimal digits in lower case"
 
 

@@ -178,7 +178,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool, made: Made | None = None) -> None:
     """One record for CloudWatch. PriceAgeDays are the ECB's business days that have begun since the last row's, 0
     when today's is there. ChampionAgeDays are days since the champion's activation: they grow when training no longer
-    publishes or refresh no longer activates, whatever the reason. An age that is not known is left out."""
+    publishes or refresh no longer activates, whatever the reason. EventDaysLeft are the days for which the champion
+    knows scheduled news. What is not known is left out."""
     metrics = EphemeralMetrics(namespace=NAMESPACE, service="")  # not even the environment's: pair alone is to count
     metrics.add_dimension("pair", pair)
     metrics.add_metric("RowsAppended", MetricUnit.Count, rows)
@@ -193,6 +194,9 @@ def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool, m
     if active is not None:
         age = (now - active.activated_at).total_seconds() / 86_400
         metrics.add_metric("ChampionAgeDays", MetricUnit.NoUnit, round(age, 3))
+        if known_through := active.pointer.events_known_through:
+            days_left = (known_through - now.astimezone(UTC).date()).days
+            metrics.add_metric("EventDaysLeft", MetricUnit.NoUnit, days_left)
     metrics.flush_metrics()
 
 

@@ -1,12 +1,12 @@
 """The environment's variables as one frozen object, read at the entry point and passed down."""
 
-import base64
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SettingsError(ValueError):
@@ -59,12 +59,13 @@ VARIABLES = (
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
 PUBLIC_KEY_BYTES = 32  # of Ed25519
+# At most 200 characters: a folder's store makes one file name of a whole key, for its lock.
+KEY = re.compile(r"(?!.{201})(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII)
 _PAIR = re.compile("[A-Z]{6}")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the environment says; ages in seconds. `mlflow_tracking_uri` is None when the variable is unset."""
 
     use_s3: bool
@@ -72,13 +73,13 @@ class Settings:
     model_info_key: str
     aws_region: str
     mlflow_tracking_uri: str | None
-    store_dir: Path
+    store_dir: str
     s3_endpoint: str | None
     champion_max_age_s: float
     ecb_url: str
     mlflow_secret_arn: str | None
     champion_public_keys: tuple[bytes, ...]
-    champion_signing_key: str | None = field(repr=False)
+    champion_signing_key: str | None
     refuse_expired: bool
 
     @classmethod
@@ -95,7 +96,7 @@ class Settings:
             model_info_key=_key("S3_MODEL_INFO_KEY", value["S3_MODEL_INFO_KEY"]),
             aws_region=value["AWS_REGION"],
             mlflow_tracking_uri=given["MLFLOW_TRACKING_URI"] or None,
-            store_dir=Path(value["STORE_DIR"]),
+            store_dir=value["STORE_DIR"],
             s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"]),
             champion_max_age_s=_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
             ecb_url=_url("ECB_URL", value["ECB_URL"]) or DEFAULTS["ECB_URL"],
@@ -105,14 +106,19 @@ class Settings:
             refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
         )
 
+    def __repr__(self) -> str:
+        """Without the private key."""
+        shown = self._replace(champion_signing_key=self.champion_signing_key and "...")
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown._asdict().items())})"
+
     @property
     def pair(self) -> str:
         """The currency pair: the pointer's folder when that is six capitals (GBPUSD), otherwise EURUSD."""
-        folder = Path(self.model_info_key).parent.name
+        folder = self.model_info_key.rpartition("/")[0].rpartition("/")[2]
         return folder if _PAIR.fullmatch(folder) else DEFAULT_PAIR
 
 
-def read_dotenv(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def read_dotenv(path: "Path", environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` over the variables of the file at `path`, which may be absent; the real environment wins."""
     from dotenv import dotenv_values  # Lambda reads no .env, so only a command pays for this import
 
@@ -137,6 +143,10 @@ def _seconds(name: str, text: str) -> float:
 
 
 def _public_keys(name: str, text: str) -> tuple[bytes, ...]:
+    if not text:
+        return ()
+    import base64  # which a cold start without keys does not need
+
     keys = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
@@ -150,8 +160,8 @@ def _public_keys(name: str, text: str) -> tuple[bytes, ...]:
 
 
 def _key(name: str, text: str) -> str:
-    if text.startswith("/") or text.endswith("/") or {"", ".", ".."} & set(text.split("/")):
-        raise SettingsError(f"{name}: {text!r} is not a key; set it to a path such as {DEFAULTS[name]}")
+    if not KEY.fullmatch(text):
+        raise SettingsError(f"{name}: {text[:210]!r} is not a key; set it to a path such as {DEFAULTS[name]}")
     return text
 
 

@@ -1,5 +1,6 @@
 """`make demo` on the real prices, as a newcomer runs it, and what the README says of it."""
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from lambda_fn.settings import DEFAULTS
@@ -124,7 +126,16 @@ def test_the_reach(demo: Demo) -> None:
 
 
 def test_the_readme_opens_with_the_real_answer(demo: Demo) -> None:
-    target = re.findall(r"curl -s 'http://127.0.0.1:8080(/[^']+)'", README)[0]
+    target, told = re.findall(r"curl -s 'http://127.0.0.1:8080(/[^']+)'\n(date,.*?)```", README, flags=re.DOTALL)[0]
+    with running(demo.folder, {}) as server:
+        found = pd.read_csv(f"http://127.0.0.1:{server.port}{target}")
+        assert 'pandas.read_csv("http://127.0.0.1:8080/api/predict?format=csv")' in README
+        assert len(pd.read_csv(f"http://127.0.0.1:{server.port}/api/predict?format=csv")) == 5
+    pd.testing.assert_frame_equal(found, pd.read_csv(io.StringIO(told)), rtol=1e-4)
+
+
+def test_the_readme_shows_the_real_answer_in_json(demo: Demo) -> None:
+    target = re.findall(r"curl -s 'http://127.0.0.1:8080(/[^']+)'\n```\n\n```json", README)[0]
     told = json.loads(re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)[0])
     with running(demo.folder, {}) as server:
         real = server.ask("GET", target).json

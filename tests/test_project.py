@@ -12,7 +12,7 @@ import pytest
 from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 
 TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
-TARGETS |= {"image", "local", "local-stop", "deploy", "e2e", "bench"}
+TARGETS |= {"image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -37,7 +37,7 @@ def test_a_serving_command_exists(module: str) -> None:
 
 def test_the_readme_opens_with_a_sentence_a_request_and_its_answer() -> None:
     before_commands = README.partition("Two commands")[0]
-    assert before_commands.count("```") == 4
+    assert before_commands.count("```") == 2
     assert "/api/predict" in before_commands
 
 

@@ -27,6 +27,7 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "rollback",
     "keys",
     "status",
+    "history",
     "clean",
     "forecast",
     "report",

@@ -31,12 +31,13 @@ class _Loaded(NamedTuple):
 
 class ChampionCache:
     """Keeps the active champion in memory, looks for a newer one when its copy is older than CHAMPION_MAX_AGE_S,
-    and keeps the old one when the newer cannot be fetched or is not what the pointer says."""
+    and keeps the old one when the newer cannot be fetched or is not what the pointer says.
+    `beside` is LastKnownGood's."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._store = store
         self._key = keys.active_key(settings.pair)
-        self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock)
+        self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock, beside)
 
     def current(self) -> Serving:
         """Raises NothingToServe with the seconds after which to ask again."""

@@ -1,6 +1,7 @@
 """Business days of a price source: the days on which it has a price."""
 
 from datetime import date, timedelta
+from functools import lru_cache
 
 _DAY = timedelta(days=1)
 _ECB_YEARLY = {(1, 1), (5, 1), (12, 25), (12, 26)}  # month, day
@@ -33,6 +34,7 @@ def next_business_days(day: date, n: int, source: str) -> list[date]:
     return found
 
 
+@lru_cache(256)
 def easter(year: int) -> date:
     """Easter Sunday of the Gregorian calendar: Meeus, Astronomical Algorithms, 2nd edition 1998, page 67."""
     a = year % 19
@@ -47,6 +49,7 @@ def easter(year: int) -> date:
     return date(year, month, day + 1)
 
 
+@lru_cache(64)  # each answer tells its age, which changes once a day
 def business_days_since(last: date, today: date, source: str) -> int:
     """The business days after `last` up to and with `today`."""
     days = (date.fromordinal(day) for day in range(last.toordinal() + 1, today.toordinal() + 1))

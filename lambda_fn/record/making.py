@@ -5,8 +5,8 @@ Killed between any two of its writes, it heals when it is run again: the ledger 
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +29,15 @@ from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
+_log = logging.getLogger(__name__)
+
+
+class LiveForecastError(ForecastError):
+    """The champion of this generation gave no forecast for the live window that may be served."""
+
+    def __init__(self, reason: str, generation: int) -> None:
+        super().__init__(reason)
+        self.generation = generation
 
 
 class Made(NamedTuple):
@@ -58,26 +67,49 @@ def _make(store: Store, pair: str, now: datetime) -> Made | None:
     before, etag = read(store, pair)
     try:
         new = forecast(store, pair, now)
-    except (ContractError, ForecastError, Missing) as error:
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 whatever a champion or its prices do is about them only
         if isinstance(error, Missing) and error.key == keys.active_key(pair):
             return Made("nothing", None, "nothing is active yet; run python -m training run")
-        told = _tell(store, pair, before, etag, shortened(str(error)))
-        return Made("refused", before, str(error)) if told else None
+        reason = _reason(error)
+        told = _tell(store, pair, before, etag, shortened(reason), _suspended(error))
+        return Made("refused", before, reason) if told else None
     if before is not None and not _replaces(new, before):
         ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
         stands = f"the forecast of {before.as_of}, generation {before.generation}, stands"
-        return Made("unchanged", before, stands) if _tell(store, pair, before, etag, None) else None
+        return Made("unchanged", before, stands) if _tell(store, pair, before, etag) else None
     ledger.keep(store, new)
     if not store.replace(keys.forecast_key(pair), new.to_json(), etag):
         return None
     return Made("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
 
 
-def _tell(store: Store, pair: str, official: Official | None, etag: str | None, withheld: str | None) -> bool:
-    """Makes the forecast that stands tell why no newer one could be made; False when somebody else wrote first."""
-    if official is None or official.withheld == withheld:
+def _tell(
+    store: Store,
+    pair: str,
+    official: Official | None,
+    etag: str | None,
+    withheld: str | None = None,
+    suspended: int | None = None,
+) -> bool:
+    """Makes the forecast that stands tell why no newer one could be made, and of which generation no forecast is
+    served; False when somebody else wrote first."""
+    if official is None or (official.withheld, official.suspended) == (withheld, suspended):
         return True
-    return store.replace(keys.forecast_key(pair), replace(official, withheld=withheld).to_json(), etag)
+    told = official._replace(withheld=withheld, suspended=suspended)
+    return store.replace(keys.forecast_key(pair), told.to_json(), etag)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ContractError | ForecastError | Missing):
+        return str(error)
+    _log.error("unexpected error in the making of a forecast", exc_info=error)
+    return f"its making ended in {type(error).__name__}: {error}"
+
+
+def _suspended(error: Exception) -> int | None:
+    return error.generation if isinstance(error, LiveForecastError) else None
 
 
 def read(store: Store, pair: str) -> tuple[Official | None, str | None]:
@@ -107,7 +139,10 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
     )
     check_window(newest, champion.columns, meta.prices, now.date())
-    found = champion.plausible_forecast(inputs)
+    try:
+        found = champion.plausible_forecast(inputs)
+    except ForecastError as error:
+        raise LiveForecastError(str(error), active.generation) from error
     close = table.columns["close"]
     compared, notes = _benchmarks(store, active, champion, table)
     return Official(

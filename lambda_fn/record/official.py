@@ -3,28 +3,33 @@
 Parsed without numpy: every GET answers from it, and a cold one imports what this module imports.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambda_fn import fields
-from lambda_fn.contract import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS
-from lambda_fn.fields import ContractError
+from lambda_fn.fields import (
+    CONTRACT_VERSION,
+    MAX_GENERATION,
+    MAX_HORIZON,
+    MAX_LEVELS,
+    NEEDED_LEVELS,
+    ContractError,
+)
 
 CLOSES = 250  # days of prices before the forecast that it holds: a year to look back on
 BENCHMARKS = ("constant", "ewma", "garch")
 Rows = list[list[float]]
 
 
-@dataclass(frozen=True)
-class Official:
+class Official(NamedTuple):
     """The forecast of one day. Prices: quantiles [horizon][levels], mean [horizon], each benchmark as quantiles.
 
     `closes` are the last CLOSES closes by date, oldest first, the last one `last_close` of `as_of`. `inputs_sha256`
     is of what was forecast from: another one on the same day is of corrected prices. `champion` and `card` are what
     answers tell of the champion. `garch` may be missing among the benchmarks, with the reason in `notes`. `withheld`
-    says why no newer forecast could be made since, None when that did not happen.
+    says why no newer forecast could be made since, None when that did not happen. `suspended` is the generation whose
+    champion was at fault in that: nothing of it is served until it, or another, gives a forecast again.
     """
 
     pair: str
@@ -44,6 +49,7 @@ class Official:
     made_at: datetime
     notes: tuple[str, ...] = ()
     withheld: str | None = None
+    suspended: int | None = None
 
     @property
     def order(self) -> tuple[int, date]:
@@ -63,7 +69,7 @@ class Official:
         found = cls(
             pair=read.matching("pair", fields.PAIR),
             source=read.matching("source", fields.SOURCE),
-            generation=read.whole("generation", 1, MAX_GENERATION),
+            generation=_generation(read)("generation"),
             as_of=read.day("as_of"),
             last_close=closes.number(read.text("as_of")),
             days=tuple(_days(read, "days")),
@@ -78,6 +84,7 @@ class Official:
             made_at=read.moment("made_at"),
             notes=tuple(str(note) for note in read.found.get("notes") or ()),
             withheld=read.optional("withheld", read.text),
+            suspended=read.optional("suspended", _generation(read)),
         )
         found.check()
         return found
@@ -113,8 +120,13 @@ class Official:
                 "made_at": fields.utc_text(self.made_at),
                 **({"notes": self.notes} if self.notes else {}),
                 **({"withheld": self.withheld} if self.withheld else {}),
+                **({"suspended": self.suspended} if self.suspended else {}),
             }
         )
+
+
+def _generation(read: fields.Reader) -> Callable[[str], int]:
+    return lambda name: read.whole(name, 1, MAX_GENERATION)
 
 
 def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:

@@ -7,7 +7,7 @@ API 2.0 and its artifact proxy, the same in 3.7.0 and 3.17.2. Model files are un
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -162,7 +162,7 @@ def split(uri: str) -> SplitResult:
 
 
 def _from_bucket(settings: Settings, bucket: str, folder: str, version: Version) -> bytes:
-    store = open_store(replace(settings, use_s3=True, s3_bucket=bucket))
+    store = open_store(settings._replace(use_s3=True, s3_bucket=bucket))
     try:
         return store.head(f"{folder}/{MODEL_FILE}", MAX_MODEL_BYTES + 1).data
     except Missing as error:

@@ -1,17 +1,16 @@
 """HTTP as Lambda events: the ASGI application around Lambda's own handler."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from lambda_fn.api import handler
+from lambda_fn.api import LambdaFunction
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
-from lambda_fn.settings import read_dotenv
 from lambda_fn.web.answer import NO_STORE
-from lambda_fn.web.problem import MAX_BODY, Problem, too_large
+from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,15 +19,20 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 # A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
 # client before it sees the answer.
 MAX_READ = 16 * MAX_BODY
+WORKING_FOLDER = "/"  # not the one in which .env may lie: no champion works beside secrets
 _LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 
 
 class Gateway:
-    """The ASGI application: one HTTP request, one event, one call of the handler, which runs on the event loop so that
-    a process handles one invocation at a time."""
+    """The ASGI application: one HTTP request, one event, one call of the handler.
+
+    What is in memory is answered on the event loop. A path that has not been answered with 200 yet may have to wait for
+    the store, and a POST for the champion: these wait in a thread, and hold nobody else up.
+    """
 
     def __init__(self, handle: Handler) -> None:
         self._handle = handle
+        self._in_memory: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -36,18 +40,28 @@ class Gateway:
         except ConnectionResetError:
             return
         except Problem as problem:
-            headers = [("content-type", "application/json"), *_LIKE_THE_HANDLER, ("connection", "close")]
+            headers = [("content-type", PROBLEM_JSON), *_LIKE_THE_HANDLER, ("connection", "close")]
             await _send(HttpAnswer(problem.status, headers, problem.body().encode()), send)
             return
         context = LambdaContext(aws_request_id=str(uuid.uuid4()))
         event = to_event(_request(scope, body), datetime.now(UTC), context.aws_request_id)
-        await _send(to_answer(self._handle(event, context)), send)
+        await _send(to_answer(await self._answer(scope, event, context)), send)
+
+    async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        path, reads = scope["path"], scope["method"] in ("GET", "HEAD")
+        if reads and path in self._in_memory:
+            return self._handle(event, context)
+        result = await asyncio.to_thread(self._handle, event, context)
+        # of few paths: others are 404; a page takes too long to make to hold others up, and its path has a JSON form
+        if reads and result.get("statusCode") == 200 and path != "/":
+            self._in_memory.add(path)
+        return result
 
 
 def application() -> Gateway:
-    """What each server process runs: Lambda's own handler on the environment, completed by `.env`."""
-    os.environ.update(read_dotenv(Path(".env"), os.environ))
-    return Gateway(handler)
+    """What each server process runs: Lambda's own handler on the environment, in a folder without secrets."""
+    os.chdir(WORKING_FOLDER)
+    return Gateway(LambdaFunction(os.environ, beside=True))
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

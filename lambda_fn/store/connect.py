@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from obstore.store import S3Store
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Patience, Store
 
 if TYPE_CHECKING:
@@ -29,7 +28,11 @@ def open_store(settings: Settings, patient: bool = False) -> Store:
     was lost: for keys that are named by their content, or of which any writer's will do.
     """
     if not settings.use_s3 or settings.s3_bucket is None:
-        return FolderStore(settings.store_dir)
+        from pathlib import Path
+
+        from lambda_fn.store.folder import FolderStore  # which a bucket does not need
+
+        return FolderStore(Path(settings.store_dir))
     name = f"bucket {settings.s3_bucket}"
     if patient:
         return Store(_bucket(settings, TIMEOUT, PATIENT_TIMEOUT, PATIENT_RETRIES), name)

@@ -3,6 +3,7 @@
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.store.objects import Missing, Unavailable
 
 T = TypeVar("T")
+LEAST_BESIDE_S = 1.0
 BACK_OFF_S = 10.0  # after a failure: a store that is down must not slow down every request
 # After the first, second, ... failure with nothing in memory; the last goes on. Of a store that fails now and then a
 # process must get all that it needs to begin.
@@ -35,12 +37,20 @@ class Known(NamedTuple, Generic[T]):
 
 class LastKnownGood(Generic[T]):
     """Holds at most one value. `fetch` gets the value held, so that it can return it again when nothing changed;
-    whatever it raises, the value held goes on serving."""
+    whatever it raises, the value held goes on serving.
 
-    def __init__(self, fetch: Callable[[T | None], T], max_age_s: float, clock: Callable[[], float]) -> None:
+    With `beside` a value that is held is checked by a thread of its own, as often as it is due, and nobody waits for
+    the store: for a server. Lambda stops all threads of an environment between its invocations, so there who asks
+    checks; so he does where the value may not be older than a second.
+    """
+
+    def __init__(
+        self, fetch: Callable[[T | None], T], max_age_s: float, clock: Callable[[], float], beside: bool = False
+    ) -> None:
         self._fetch = fetch
         self._max_age_s = max_age_s
         self._clock = clock
+        self._beside = beside and max_age_s >= LEAST_BESIDE_S
         self._known: Known[T] | None = None
         self._failure = ""
         self._failures = 0  # in a row
@@ -49,15 +59,25 @@ class LastKnownGood(Generic[T]):
 
     def current(self) -> Known[T]:
         """The value, checked no longer than `max_age_s` ago unless stale; raises NothingToServe."""
+        if self._beside and self._known is not None:
+            return self._known
         if not self._lock.acquire(blocking=self._known is None):
             return self._held()  # another thread is fetching: do not wait for it
         try:
             now = self._clock()
             if not self._tried <= now < self._due:  # also when the clock was set back
                 self._check(now)
+                if self._beside and self._known is not None:
+                    threading.Thread(target=self._check_when_due, name="recheck", daemon=True).start()
             return self._held()
         finally:
             self._lock.release()
+
+    def _check_when_due(self) -> None:
+        while True:
+            wait = max(self._due - self._clock(), 0)
+            time.sleep(min(wait, max(self._max_age_s, BACK_OFF_S)))  # the clock may have been set back
+            self._check(self._clock())
 
     def _held(self) -> Known[T]:
         if self._known is None:

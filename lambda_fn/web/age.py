@@ -1,9 +1,8 @@
 """How old an answer is, told honestly: in business days, in one word, and in a sentence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lambda_fn.fields import utc_text
 from lambda_fn.prices.business_days import business_days_since
@@ -14,8 +13,7 @@ LATE_FROM = 2  # business days: a day's rates are there by its evening, so yeste
 State = Literal["fresh", "late", "expired"]
 
 
-@dataclass(frozen=True)
-class Age:
+class Age(NamedTuple):
     """`business_days` have begun since the last close; expired when every day that is forecast has begun."""
 
     business_days: int

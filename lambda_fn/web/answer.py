@@ -1,16 +1,17 @@
 """Answers as bytes that are ready: the same question of the same records is asked again and again."""
 
-import hashlib
+import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.problem import Problem
+from lambda_fn.web.problem import PROBLEM_JSON, Problem
 
 JSON = "application/json"
 NO_STORE = "no-store"
+VARY = "Accept, Accept-Encoding"  # a path can have several forms, each of them compressed or not
+COMPRESSED_FROM = 1000  # bytes: below that compression saves nothing
 MOST = 256  # answers that are kept ready; with more different questions than that they are made anew
 
 
@@ -24,42 +25,70 @@ class Version(NamedTuple):
     until: float | None
 
 
-@dataclass(frozen=True)
+class Caller(NamedTuple):
+    """What the caller has and takes: its If-None-Match, and whether a body may be compressed by gzip."""
+
+    validator: str | None = None
+    gzip: bool = False
+
+
+class Text(NamedTuple):
+    """What an operation gives that is no JSON: a page or a table."""
+
+    media_type: str
+    text: str
+    headers: Mapping[str, str] = {}
+
+
 class Answer:
     """One answer. `etag` is of its content, None where there is none; a cache may keep it `until` then."""
 
-    status: int
-    body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    etag: str | None = None
-    until: float | None = None
+    def __init__(
+        self, status: int, body: str, headers: Mapping[str, str], etag: str | None = None, until: float | None = None
+    ) -> None:
+        self.status, self.body, self.headers, self.etag, self.until = status, body, headers, etag, until
+        self._packed: str | None = None
 
     @classmethod
-    def of(cls, found: JsonObject, version: Version | None = None) -> "Answer":
-        """A 200; without a version nobody may keep it."""
+    def of(cls, found: JsonObject | Text, version: Version | None = None, status: int = 200) -> "Answer":
+        """Without a version nobody may keep it."""
+        text, headers, content = _parts(found)
         if version is None:
-            return cls(200, _text(found))
-        return cls(200, _text(found), etag=_etag(found), until=version.until)
+            return cls(status, text, headers)
+        return cls(status, text, headers, _etag(content, version), version.until)
 
     @classmethod
     def of_problem(cls, problem: Problem) -> "Answer":
-        return cls(problem.status, problem.body(), problem.headers)
+        return cls(problem.status, problem.body(), {"Content-Type": PROBLEM_JSON, **problem.headers})
 
     @classmethod
     def of_options(cls, methods: Sequence[str]) -> "Answer":
         """What OPTIONS asks: the methods that a path answers. Who may call from another origin is the gateway's say."""
         return cls(204, "", {"Allow": ", ".join([*methods, "OPTIONS"])})
 
-    def to_gateway(self, validator: str | None, now: float) -> dict[str, Any]:
-        """As API Gateway wants it; without its body when `validator`, the caller's If-None-Match, has the ETag."""
+    def to_gateway(self, caller: Caller, now: float) -> dict[str, Any]:
+        """As API Gateway wants it; without its body when the caller has what the ETag names."""
         keep = NO_STORE if self.until is None else f"max-age={max(int(self.until - now), 0)}"
-        headers = {"Content-Type": JSON, "Cache-Control": keep, **self.headers}
+        headers = {"Cache-Control": keep, "Vary": VARY, **self.headers}
         if self.etag is not None:
             headers["ETag"] = self.etag
-            if validator is not None and _matches(self.etag, validator):
+            if caller.validator is not None and _matches(self.etag, caller.validator):
                 del headers["Content-Type"]
                 return {"statusCode": 304, "headers": headers, "body": "", "isBase64Encoded": False}
-        return {"statusCode": self.status, "headers": headers, "body": self.body, "isBase64Encoded": False}
+        if not caller.gzip or len(self.body) < COMPRESSED_FROM:
+            return {"statusCode": self.status, "headers": headers, "body": self.body, "isBase64Encoded": False}
+        headers["Content-Encoding"] = "gzip"
+        return {"statusCode": self.status, "headers": headers, "body": self._compressed(), "isBase64Encoded": True}
+
+    def _compressed(self) -> str:
+        """Once for all callers, in base64: the gateway's events hold text alone."""
+        if self._packed is None:
+            from base64 import b64encode  # these only for who takes it compressed
+            from zlib import MAX_WBITS, compressobj
+
+            packing = compressobj(wbits=MAX_WBITS | 16)  # zlib's way to gzip's form, without a time in it
+            self._packed = b64encode(packing.compress(self.body.encode()) + packing.flush()).decode()
+        return self._packed
 
 
 class Answers:
@@ -68,7 +97,9 @@ class Answers:
     def __init__(self) -> None:
         self._ready: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Version, Answer]] = {}
 
-    def get(self, operation: str, query: Mapping[str, str], version: Version, make: Callable[[], JsonObject]) -> Answer:
+    def get(
+        self, operation: str, query: Mapping[str, str], version: Version, make: Callable[[], JsonObject | Text]
+    ) -> Answer:
         """The answer of this version, made when it is not ready."""
         key = operation, tuple(query.items())
         found = self._ready.get(key)
@@ -79,14 +110,26 @@ class Answers:
         return found[1]
 
 
+def _parts(found: JsonObject | Text) -> tuple[str, dict[str, str], str]:
+    """The body, its headers, and what the ETag is of: without `checked_at`, as the store was looked at again and
+    nothing else changed."""
+    if isinstance(found, Text):
+        return found.text, {"Content-Type": found.media_type, **found.headers}, found.text
+    content = {name: value for name, value in found.items() if name != "checked_at"}
+    return _text(found), {"Content-Type": JSON}, _text(content)
+
+
 def _text(found: JsonObject) -> str:
     return json.dumps(found, allow_nan=False)
 
 
-def _etag(found: JsonObject) -> str:
-    """Weak, as `checked_at` is left out of it: the store was looked at again, and nothing else changed."""
-    content = {name: value for name, value in found.items() if name != "checked_at"}
-    return f'W/"{hashlib.sha256(_text(content).encode()).hexdigest()[:32]}"'
+def _etag(content: str, version: Version) -> str:
+    """Weak, as what it names is not the same byte by byte.
+
+    A sum tells apart what is answered of one record; a digest would need OpenSSL, which starts as slowly as the store.
+    """
+    record = "".join(letter for letter in version.etag if letter.isalnum())
+    return f'W/"{record}-{binascii.crc32(content.encode()):08x}"'
 
 
 def _matches(etag: str, validator: str) -> bool:

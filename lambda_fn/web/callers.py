@@ -5,7 +5,6 @@ data classes, which are imported when the first of such an event comes.
 """
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lambda_fn.web.event import Event
@@ -84,6 +83,8 @@ def _as_it_is(event: Event) -> Call:
 
 
 def _translated(event: Event, data_class: str) -> Call:
+    from http import HTTPStatus
+
     from aws_lambda_powertools.utilities import data_classes
 
     proxy: BaseProxyEvent = getattr(data_classes, data_class)(dict(event))

@@ -9,6 +9,7 @@ from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
 from lambda_fn.web.problem import bad_body, shown
 
 MAX_VALUES = 10_000  # of a column; no champion's window is longer
+_NUMBERS = frozenset({int, float})  # a bool is an int, but no price
 
 
 def parse_prices(place: str, values: object) -> NDArray[np.float64]:
@@ -22,10 +23,10 @@ def parse_prices(place: str, values: object) -> NDArray[np.float64]:
         raise bad_body(place, f"{place} is {shown(values)}", "send a list of prices, oldest first")
     if len(values) > MAX_VALUES:
         raise bad_body(place, f"{place} is {shown(values)}", f"send the last {MAX_VALUES:,} at most")
-    for i, value in enumerate(values):
-        if type(value) is not float and type(value) is not int:  # a bool is an int, but no price
-            raise bad_body(f"{place}[{i}]", f"{place}[{i}] is {shown(value)}, not a number", "send a price")
-    prices = np.array([_float(value) for value in values])
+    if not _NUMBERS.issuperset(map(type, values)):
+        i = next(i for i, value in enumerate(values) if type(value) not in _NUMBERS)
+        raise bad_body(f"{place}[{i}]", f"{place}[{i}] is {shown(values[i])}, not a number", "send a price")
+    prices = _floats(values)
     outside = ~((prices >= LOWEST) & (prices <= HIGHEST))  # also true for NaN
     if outside.any():
         i = int(outside.argmax())
@@ -45,8 +46,15 @@ def parse_prices(place: str, values: object) -> NDArray[np.float64]:
     return prices
 
 
+def _floats(values: list[int | float]) -> NDArray[np.float64]:
+    try:
+        return np.array(values, np.float64)
+    except OverflowError:  # an integer of more than 308 digits, which is the first that is out of range
+        return np.array([_float(value) for value in values])
+
+
 def _float(value: int | float) -> float:
     try:
         return float(value)
-    except OverflowError:  # an integer of more than 308 digits
+    except OverflowError:
         return math.inf

@@ -1,6 +1,5 @@
 """What the operations read of API Gateway's event, payload 2.0."""
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,14 +25,16 @@ def query_of(event: Event) -> Mapping[str, str]:
     return event.get("queryStringParameters") or {}
 
 
-def validator_of(event: Event) -> str | None:
-    """If-None-Match; header names are in lower case there."""
-    found: str | None = (event.get("headers") or {}).get("if-none-match")
+def header_of(event: Event, name: str) -> str | None:
+    """A header by its name in lower case, as names are there."""
+    found: str | None = (event.get("headers") or {}).get(name)
     return found
 
 
 def body_of(event: Event) -> bytes:
     """The request's body; raises ValueError when it is no text, or not the base64 that it claims to be."""
+    import base64  # which only a POST needs
+
     text = event.get("body") or ""
     if not isinstance(text, str):
         raise ValueError("it is no text")  # noqa: TRY004  # an event that somebody wrote by hand, as JSON within JSON

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambda_fn.web.question import Question
 
@@ -11,48 +11,54 @@ RETURN_DECIMALS = 8
 JsonObject = dict[str, Any]
 
 
+class Shown(NamedTuple):
+    """The numbers of an answer, rounded: prices and simple returns, each [horizon][1 + levels], the mean first."""
+
+    prices: Sequence[Sequence[float]]
+    returns: Sequence[Sequence[float]]
+
+
+def shown_forecast(last_close: float, quantiles: Sequence[Sequence[float]], mean: Sequence[float]) -> Shown:
+    """Of prices: quantiles [horizon][levels], mean [horizon]; returns are price / last_close - 1."""
+    rows = [[mean[i], *quantiles[i]] for i in range(len(mean))]
+    return Shown(
+        [[round(price, PRICE_DECIMALS) for price in row] for row in rows],
+        # + 0.0 turns -0.0, which JSON would show, into 0.0
+        [[round(price / last_close - 1, RETURN_DECIMALS) + 0.0 for price in row] for row in rows],
+    )
+
+
 def forecast_days(
-    question: Question,
-    levels: Sequence[float],
-    last_close: float,
-    days: Sequence[date] | None,
-    quantiles: Sequence[Sequence[float]],
-    mean: Sequence[float],
+    question: Question, levels: Sequence[float], days: Sequence[date] | None, shown: Shown
 ) -> list[JsonObject]:
     """The forecast of one window by business day.
 
     Args:
-        levels: of the champion, as many as each row of `quantiles` has.
+        levels: of the champion, as many as each row of `shown` has beside the mean.
         days: the business days forecast, None when the date of the last close is not known.
-        quantiles: prices [horizon][levels].
-        mean: prices [horizon].
+        shown: of `question.horizon` days at least.
 
     Returns:
-        One object a day: prices, and under `returns` the same as simple returns, price / last_close - 1.
+        One object a day: prices, and under `returns` the same as simple returns.
     """
-    names = [(f"{levels[position]:g}", position) for position in question.positions]
-    middle = levels.index(0.5)
+    names = [(f"{levels[position]:g}", position + 1) for position in question.positions]
+    intervals = [(coverage, lower + 1, upper + 1) for coverage, (lower, upper) in question.intervals.items()]
+    middle = levels.index(0.5) + 1
 
-    def distribution(mean: float, at: Sequence[float]) -> JsonObject:
+    def distribution(row: Sequence[float]) -> JsonObject:
         return {
-            "mean": mean,
-            "median": at[middle],
-            "quantiles": {name: at[position] for name, position in names},
-            "intervals": {
-                coverage: {"lower": at[lower], "upper": at[upper]}
-                for coverage, (lower, upper) in question.intervals.items()
-            },
+            "mean": row[0],
+            "median": row[middle],
+            "quantiles": {name: row[at] for name, at in names},
+            "intervals": {coverage: {"lower": row[lower], "upper": row[upper]} for coverage, lower, upper in intervals},
         }
-
-    def simple_return(price: float) -> float:
-        return round(price / last_close - 1, RETURN_DECIMALS) + 0.0  # turns -0.0, which JSON would show, into 0.0
 
     return [
         {
             "date": days[i].isoformat() if days is not None else None,
             "horizon": i + 1,
-            **distribution(round(mean[i], PRICE_DECIMALS), [round(price, PRICE_DECIMALS) for price in quantiles[i]]),
-            "returns": distribution(simple_return(mean[i]), [simple_return(price) for price in quantiles[i]]),
+            **distribution(shown.prices[i]),
+            "returns": distribution(shown.returns[i]),
         }
         for i in range(question.horizon)
     ]

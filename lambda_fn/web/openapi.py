@@ -6,9 +6,12 @@ from typing import Any
 
 from lambda_fn.web.openapi_examples import ANSWER_EXAMPLE, PROBLEM_EXAMPLE, SENT_EXAMPLES
 from lambda_fn.web.openapi_parameters import PARAMETERS
-from lambda_fn.web.openapi_schemas import SCHEMAS, JsonSchema
+from lambda_fn.web.openapi_schemas import SCHEMAS
+from lambda_fn.web.openapi_types import JsonSchema
+from lambda_fn.web.problem import PROBLEM_JSON
 from lambda_fn.web.routes import ROUTES, Route
 
+PAGE = "text/html"
 VERSION = "1"  # of the API; a change that breaks a caller makes a new one
 
 
@@ -36,7 +39,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.operation,
         "summary": route.summary,
         "description": route.description,
-        "responses": {"200": _answer(route)} | {str(status): _problem(why, status) for status, why in route.problems},
+        "responses": {"200": _answer(route)}
+        | {str(status): _problem(route, why, status) for status, why in route.problems},
     }
     if route.parameters:
         found["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in route.parameters]
@@ -52,14 +56,16 @@ def _answer(route: Route) -> dict[str, Any]:
         content["example"] = ANSWER_EXAMPLE
     if route.answer.startswith("Prediction"):
         content["example"] = {name: value for name, value in ANSWER_EXAMPLE.items() if name not in ("made_at", "age")}
-    return {"description": route.summary, "content": {"application/json": content}}
+    others = {form.media_type: {"schema": {"type": "string"}} for form in route.others}
+    return {"description": route.summary, "content": {"application/json": content, **others}}
 
 
-def _problem(why: str, status: int) -> dict[str, Any]:
+def _problem(route: Route, why: str, status: int) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": _ref("Problem")}
     if status == 400:
         content["example"] = PROBLEM_EXAMPLE
-    found: dict[str, Any] = {"description": why, "content": {"application/json": content}}
+    pages = {form.media_type: {"schema": {"type": "string"}} for form in route.others if form.media_type == PAGE}
+    found: dict[str, Any] = {"description": why, "content": {PROBLEM_JSON: content, **pages}}
     if status == 503:
         found["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}}
     return found

@@ -1,6 +1,9 @@
 """The examples of the OpenAPI document. Serving never imports this."""
 
+import json
 from typing import Any
+
+from lambda_fn.web.problem import bad_body
 
 SENT_EXAMPLES: dict[str, Any] = {
     "one": {
@@ -58,11 +61,6 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "stale_reason": None,
 }
 
-PROBLEM_EXAMPLE: dict[str, Any] = {
-    "error": {
-        "code": "bad_body",
-        "message": "series[2].close[17] is null, not a number",
-        "field": "series[2].close[17]",
-        "cure": "send a price",
-    }
-}
+PROBLEM_EXAMPLE: dict[str, Any] = json.loads(
+    bad_body("series[2].close[17]", "series[2].close[17] is null, not a number", "send a price").body()
+)

@@ -1,8 +1,56 @@
 """The query parameters of the OpenAPI document. Serving never imports this."""
 
-from lambda_fn.web.openapi_schemas import JsonSchema
+from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.record.distribution import LEAST
+from lambda_fn.web.openapi_types import JsonSchema
+from lambda_fn.web.routes import FORMATS
+
+_DAY: JsonSchema = {
+    "name": "horizon",
+    "in": "query",
+    "description": "The business day after the last close: 1 is the next one, which is the default.",
+    "schema": {"type": "integer", "minimum": 1},
+    "example": 5,
+}
 
 PARAMETERS: dict[str, JsonSchema] = {
+    "below": {
+        "name": "below",
+        "in": "query",
+        "description": "A price: how likely is a close below it? One of below, above and probability is needed.",
+        "schema": {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
+        "example": 1.1,
+    },
+    "above": {
+        "name": "above",
+        "in": "query",
+        "description": "A price: how likely is a close above it?",
+        "schema": {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
+        "example": 1.15,
+    },
+    "probability": {
+        "name": "probability",
+        "in": "query",
+        "description": "Below which price is the close with this probability?",
+        "schema": {"type": "number", "minimum": LEAST, "maximum": 1 - LEAST},
+        "example": 0.05,
+    },
+    "date": {
+        "name": "date",
+        "in": "query",
+        "description": "The business day that is asked of, instead of horizon.",
+        "schema": {"type": "string", "format": "date"},
+        "example": "2026-11-06",
+    },
+    "horizon_of_one": _DAY,
+    "h_of_one": {**_DAY, "name": "h", "description": "The same as horizon."},
+    "format": {
+        "name": "format",
+        "in": "query",
+        "description": "The form of the answer, instead of Accept: json, and where the answer has them csv or html.",
+        "schema": {"type": "string", "enum": list(FORMATS)},
+        "example": "json",
+    },
     "kind": {
         "name": "kind",
         "in": "query",
@@ -24,6 +72,23 @@ PARAMETERS: dict[str, JsonSchema] = {
         "description": "Business days to forecast: 1 to this one. Default: 5, or all of a shorter champion.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
+    },
+    "h": {
+        "name": "h",
+        "in": "query",
+        "description": "The same as horizon.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 5,
+    },
+    "quantiles": {
+        "name": "quantiles",
+        "in": "query",
+        "description": "Levels of the quantiles to give, repeated or separated by commas, beside the median; intervals "
+        "are then given as far as `level` asks. Default: all.",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "items": {"type": "number"}},
+        "example": [0.1, 0.9],
     },
     "level": {
         "name": "level",

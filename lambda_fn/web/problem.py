@@ -1,7 +1,9 @@
-"""What a caller is told when there is no answer: one JSON form for every error, here and in the server."""
+"""What a caller is told when there is no answer: one form for every error, here and in the server (RFC 9457)."""
 
 import json
 from collections.abc import Mapping
+
+PROBLEM_JSON = "application/problem+json"
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request body that are read; 513 closes take about 4 KB, so 100 series fit."""
@@ -38,9 +40,22 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> str:
-        """The JSON text: {"error": {"code", "message", "field" (if any), "cure"}}."""
-        error = {"code": self.code, "message": self.message, "field": self.field, "cure": self.cure}
-        return json.dumps({"error": {name: value for name, value in error.items() if value is not None}})
+        """The JSON text of PROBLEM_JSON: `type`, `title`, `status` and `detail`, then `code`, `field` (if any) and
+        `cure`. `error` holds the same in the form before this one, for as long as this version of the API."""
+        from http import HTTPStatus  # only where there is a problem
+
+        place = {} if self.field is None else {"field": self.field}
+        found = {
+            "type": "about:blank",  # the status says what kind of problem it is
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.message,
+            "code": self.code,
+            **place,
+            "cure": self.cure,
+            "error": {"code": self.code, "message": self.message, **place, "cure": self.cure},
+        }
+        return json.dumps(found)
 
 
 def bad_query(field: str, message: str, cure: str) -> Problem:

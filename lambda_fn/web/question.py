@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lambda_fn.web.problem import bad_query, shown, shown_name
 
-KNOWN = ("horizon", "level")
+KNOWN = ("horizon", "h", "level", "quantiles")
 USUAL = 5  # business days, a week, where no other number is asked for
 # The longest JSON of each part: a price has 15 characters, a return 12, a level 12 and a coverage 9.
 SERIES_BYTES, DAY_BYTES, LEVEL_BYTES, INTERVAL_BYTES = 100, 300, 65, 140
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What to give: the days 1..horizon, the levels at these positions (ascending), and these central intervals
     (coverage in percent, as `intervals_of` names it, to the positions of its two levels)."""
 
@@ -48,7 +47,8 @@ def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float])
     """What the query parameters ask of a champion with this horizon and these levels; when empty, USUAL days and
     every level.
 
-    A narrower `level` gives those intervals, the quantiles that bound them and the median.
+    `level` gives those intervals alone, with the quantiles that bound them; `quantiles` gives those levels, with no
+    interval unless `level` asks for it. The median is always there.
 
     Raises:
         Problem: 400 naming the parameter and what is available.
@@ -56,27 +56,47 @@ def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float])
     for name in query:
         if name not in KNOWN:
             field = shown_name(name)
-            raise bad_query(field, f"unknown query parameter {field}", f"known are {' and '.join(KNOWN)}")
-    days = _horizon(query.get("horizon"), horizon)
+            raise bad_query(field, f"unknown query parameter {field}", f"known are {', '.join(KNOWN)}")
+    days = horizon_of(query, horizon, min(USUAL, horizon))
     available = intervals_of(levels)
-    if "level" not in query:
+    if "level" not in query and "quantiles" not in query:
         return Question(days, tuple(range(len(levels))), available)
-    intervals = _intervals(query["level"], available)
-    bounds = {position for both in intervals.values() for position in both}
-    return Question(days, tuple(sorted(bounds | {levels.index(0.5)})), intervals)
+    intervals = _intervals(query["level"], available) if "level" in query else {}
+    asked = {position for both in intervals.values() for position in both} | {levels.index(0.5)}
+    if "quantiles" in query:
+        asked |= {_position(part.strip(), levels) for part in query["quantiles"].split(",")}
+    return Question(days, tuple(sorted(asked)), intervals)
 
 
-def _horizon(text: str | None, longest: int) -> int:
-    if text is None:
-        return min(USUAL, longest)
+def horizon_of(query: Mapping[str, str], longest: int, usual: int) -> int:
+    """The business days that `horizon`, or `h`, asks for; `usual` when neither is given. Raises Problem (400)."""
+    given = [name for name in ("horizon", "h") if name in query]
+    if len(given) == 2:
+        raise bad_query("h", "horizon and h are given together, and mean the same", "give one of them")
+    if not given:
+        return usual
+    [name] = given
+    text = query[name]
     # [0-9], not \d or int(): both also take other scripts' digits, and int() takes "1_0" and " 1"
     if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= longest:
         raise bad_query(
-            "horizon",
-            f"horizon={shown(text)} is not a number of business days that the champion forecasts",
-            f"give a whole number from 1 to {longest}, or leave it out for {min(USUAL, longest)}",
+            name,
+            f"{name}={shown(text)} is not a number of business days that the champion forecasts",
+            f"give a whole number from 1 to {longest}, or leave it out for {usual}",
         )
     return int(text)
+
+
+def _position(text: str, levels: Sequence[float]) -> int:
+    level = float(text) if re.fullmatch(r"[0-9]?\.[0-9]{1,9}", text) else -1.0
+    if level not in levels:
+        raise bad_query(
+            "quantiles",
+            f"quantiles={shown(text)} is not a level that the champion forecasts",
+            f"available are {', '.join(f'{known:g}' for known in levels)}, as quantiles=0.1,0.9; "
+            "GET /api/probability?probability= gives the price of any other",
+        )
+    return levels.index(level)
 
 
 def _intervals(text: str, available: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

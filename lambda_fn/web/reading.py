@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from lambda_fn import contract, fields
+from lambda_fn import fields
 from lambda_fn.fields import utc_text
 from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
@@ -14,7 +14,7 @@ from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
 from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
-from lambda_fn.web.forecast import JsonObject, forecast_days
+from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
 from lambda_fn.web.problem import bad_query, shown, shown_name
 from lambda_fn.web.question import intervals_of, parse_query
 
@@ -36,13 +36,13 @@ class Held(NamedTuple, Generic[T]):
 class Records:
     """The records of a pair in memory; each looks for a newer one when it is older than CHAMPION_MAX_AGE_S."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._settings = settings
         self._clock = clock
-        max_age_s, pair = settings.champion_max_age_s, settings.pair
-        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), max_age_s, clock)
+        pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside)
+        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), *kept)
         self.generation: int | None = None
-        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), max_age_s, clock)
+        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), *kept)
 
     def official(self) -> tuple[Known[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
@@ -54,6 +54,13 @@ class Records:
             cure = "prices are not coming in: run python -m lambda_fn.ingest, then python -m lambda_fn.refresh"
             raise NothingToServe(f"{age.sentence}; {cure}", EXPIRED_RETRY_S)
         return known, age
+
+    def suspended(self) -> int | None:
+        """The generation whose champion gave no forecast for the live window, None when there is none such."""
+        try:
+            return self._official.current().value.value.suspended
+        except NothingToServe:
+            return None
 
     def record(self) -> Known[Held[JsonObject]]:
         """The track record; raises NothingToServe when there is none."""
@@ -71,6 +78,16 @@ class Records:
     def version_of_record(self) -> Version:
         """Of answers from the track record; raises as `record`."""
         return self._version(self.record())
+
+    def version_of_both(self) -> Version:
+        """Of the page, which tells of both; raises as `official`."""
+        forecast = self.version_of_official()
+        try:
+            record = self.version_of_record()
+        except NothingToServe:
+            return forecast
+        until = None if None in (forecast.until, record.until) else min(forecast.until or 0, record.until or 0)
+        return forecast._replace(etag=f"{forecast.etag} {record.etag}", until=until)
 
     def _version(self, known: Known[Held[Any]]) -> Version:
         until = None if known.stale else known.checked_at + self._settings.champion_max_age_s
@@ -93,7 +110,7 @@ def health(records: Records) -> JsonObject:
         "prices": official.source,
         "as_of": official.as_of.isoformat(),
         "as_of_age_days": (now.date() - official.as_of).days,
-        **_told(known, age),
+        **told(known, age),
     }
 
 
@@ -102,25 +119,36 @@ def predict(records: Records, query: Mapping[str, str]) -> JsonObject:
     known, age = records.official()
     official = known.value.value
     question = parse_query(query, official.horizon, official.levels)
+    days = slice(question.horizon)
+    shown = shown_forecast(official.last_close, official.quantiles[days], official.mean[days])
     return {
         "pair": official.pair,
         "as_of": official.as_of.isoformat(),
         "last_close": official.last_close,
-        "forecast": forecast_days(
-            question, official.levels, official.last_close, official.days, official.quantiles, official.mean
-        ),
+        "forecast": forecast_days(question, official.levels, official.days, shown),
         "champion": official.champion,
         "prices": official.source,
         "made_at": utc_text(official.made_at),
-        **_told(known, age),
+        **told(known, age),
     }
+
+
+def probability(records: Records, query: Mapping[str, str]) -> JsonObject:
+    """How likely a price is by the official forecast, or which price has a probability."""
+    from lambda_fn.web import likelihood  # only who asks for one
+
+    known, age = records.official()
+    return likelihood.answer(known.value.value, query) | told(known, age)
 
 
 def champion(records: Records) -> JsonObject:
     """The model card."""
     known, age = records.official()
     official = known.value.value
-    return official.card | {"intervals": list(intervals_of(official.levels))} | _told(known, age)
+    more: JsonObject = {"intervals": list(intervals_of(official.levels))}
+    if last := official.card.get("events_known_through"):
+        more["event_days_left"] = (date.fromisoformat(last) - records.now().date()).days
+    return official.card | more | told(known, age)
 
 
 def track_record(records: Records, query: Mapping[str, str]) -> JsonObject:
@@ -154,7 +182,7 @@ def _newest(found: JsonObject, days: int, kind: str | None = None) -> list[JsonO
     return rows[-days:]
 
 
-def _told(known: Known[Held[Official]], age: Age) -> JsonObject:
+def told(known: Known[Held[Official]], age: Age) -> JsonObject:
     checked, withheld = {"forecasts": (known.checked_at, known.stale)}, known.value.value.withheld
     return {"age": age.to_object(), **freshness(checked, age, withheld)}
 
@@ -190,7 +218,7 @@ def _fetcher(store: Store, key: str, parse: Callable[[bytes], T]) -> Callable[[H
 
 def _record(data: bytes) -> JsonObject:
     read = fields.Reader(fields.json_object(data, "record"), "record")
-    read.version("contract_version", contract.CONTRACT_VERSION)
+    read.version("contract_version", fields.CONTRACT_VERSION)
     read.matching("pair", fields.PAIR)
     read.object("live")
     if read.found.get("newest"):  # none while nothing is scored

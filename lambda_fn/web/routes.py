@@ -1,22 +1,30 @@
 """The routes: what each takes and gives, in the words that openapi.json repeats."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
 
 _BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
 _NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
-_ASKED = ("horizon", "level")
-Record = Literal["forecast", "record"]
+_ASKED = ("horizon", "h", "level", "quantiles")
+Record = Literal["forecast", "record", "both"]
+FORMATS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 
 
-@dataclass(frozen=True)
-class Route:
+class Form(NamedTuple):
+    """One form of an answer: its media type, the method of `Service` that makes it, and of which record."""
+
+    media_type: str
+    operation: str
+    record: Record | None
+
+
+class Route(NamedTuple):
     """One operation: `operation` is the method of `Service` that answers; `parameters`, `body` and `answer` name parts
     of the OpenAPI document; `problems` are the statuses beside 200 with their reasons. An answer that comes from a
-    `record` alone is kept ready, has an ETag, and may be kept by a cache until the record is looked at again."""
+    `record` alone is kept ready, has an ETag, and may be kept by a cache until the record is looked at again.
+    `others` are the forms that it has beside JSON, for who prefers them by Accept or names them by `format`."""
 
     method: str
     path: str
@@ -28,10 +36,26 @@ class Route:
     body: str | None = None
     problems: tuple[tuple[int, str], ...] = ()
     record: Record | None = None
+    others: tuple[Form, ...] = ()
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """JSON first: it is for who prefers none."""
+        return (Form("application/json", self.operation, self.record), *self.others)
 
 
 ROUTES = (
-    Route("GET", "/", "index", "The routes", "Every route with its summary.", "Index"),
+    Route(
+        "GET",
+        "/",
+        "index",
+        "The routes",
+        "Every route with its summary; for a browser, or format=html, a page of forecast and record.",
+        "Index",
+        parameters=("format",),
+        problems=(_BAD_QUERY, (503, "For a browser alone: nothing can be served yet, and what to do about it.")),
+        others=(Form("text/html", "page", "both"),),
+    ),
     Route(
         "GET",
         "/health",
@@ -51,11 +75,13 @@ ROUTES = (
         "The distribution of the next business days' closes: prices, and simple returns since the last close "
         "(price / last_close - 1). It was made once, when its prices came or its champion was activated (`made_at`), "
         "and is the same for everybody. `age` says in business days how old its prices are. Cache-Control lets a cache "
-        "keep it until the store is looked at again; If-None-Match with its ETag saves the body.",
+        "keep it until the store is looked at again; If-None-Match with its ETag saves the body. As CSV it is a row a "
+        "day: date, horizon, mean, a column a quantile (q0.05), lo-80 and hi-80 of each interval, and as_of.",
         "Official",
-        parameters=_ASKED,
+        parameters=(*_ASKED, "format"),
         problems=(_BAD_QUERY, _NOTHING),
         record="forecast",
+        others=(Form("text/csv", "predict_table", "forecast"),),
     ),
     Route(
         "POST",
@@ -76,6 +102,20 @@ ROUTES = (
             (413, f"The body is larger than {MAX_BODY:,} bytes."),
             (503, "Nothing can be served yet, or the forecast took too long; ask again after Retry-After seconds."),
         ),
+    ),
+    Route(
+        "GET",
+        "/api/probability",
+        "probability",
+        "How likely a price is",
+        "The probability that the close of a day is below or above a price, or, for a probability, the price that the "
+        "close is below with it; from the official forecast, linear between its levels in (log price, logit of the "
+        "level). The day is given by `horizon` or by `date`, the next one when neither is. Rarer than 0.1 % is not "
+        "told apart: `bound` then says at_most or at_least.",
+        "Probability",
+        parameters=("below", "above", "probability", "horizon_of_one", "h_of_one", "date"),
+        problems=(_BAD_QUERY, _NOTHING),
+        record="forecast",
     ),
     Route(
         "GET",
@@ -110,9 +150,10 @@ ROUTES = (
         "The newest official forecasts whose next business day is known: the outcome, its place in the forecast "
         "distribution (pit), and which intervals held it.",
         "History",
-        parameters=("days",),
+        parameters=("days", "format"),
         problems=(_BAD_QUERY, _NOTHING),
         record="record",
+        others=(Form("text/csv", "history_table", "record"),),
     ),
     Route("GET", "/openapi.json", "document", "This document", "The OpenAPI document of this API.", "Document"),
 )

@@ -18,7 +18,7 @@ from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
 from lambda_fn.web.age import freshness
-from lambda_fn.web.forecast import JsonObject, forecast_days
+from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS, JsonObject, Shown, forecast_days
 from lambda_fn.web.problem import Problem, bad_body
 from lambda_fn.web.question import Question, parse_query
 from lambda_fn.web.series import Sent, Series, champion_inputs, parse_body
@@ -27,15 +27,25 @@ _log = logging.getLogger(__name__)
 
 
 class SentPrices:
-    """Keeps the champion between requests."""
+    """Keeps the champion between requests. `suspended` tells a generation of which nothing is served."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
-        self._champions = ChampionCache(store, settings, clock)
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], float],
+        beside: bool,
+        suspended: Callable[[], int | None],
+    ) -> None:
+        self._champions = ChampionCache(store, settings, clock, beside)
+        self._suspended = suspended
         self.generation: int | None = None
 
     def predict(self, query: Mapping[str, str], read_body: Callable[[], bytes]) -> JsonObject:
         """The forecast from the prices in the body; all series run as one batch."""
         serving = self._champions.current()
+        if serving.active.generation == self._suspended():
+            raise _is_suspended(serving.active.generation)
         self._note(serving.active.generation, serving.active.pointer.model_name)
         meta = serving.champion.metadata
         question = parse_query(query, meta.horizon, meta.levels)
@@ -73,8 +83,15 @@ def _answer(
     return {
         "as_of": as_of.isoformat() if as_of else None,
         "last_close": last_close,
-        "forecast": forecast_days(question, meta.levels, last_close, days, quantiles.tolist(), mean.tolist()),
+        "forecast": forecast_days(question, meta.levels, days, shown_forecast(last_close, quantiles, mean)),
     }
+
+
+def shown_forecast(last_close: float, quantiles: NDArray[np.float64], mean: NDArray[np.float64]) -> Shown:
+    """As `forecast.shown_forecast`, all numbers at once: a batch has a hundred thousand."""
+    rows = np.column_stack([mean, quantiles])
+    returns = np.round(rows / last_close - 1, RETURN_DECIMALS) + 0.0  # turns -0.0 into 0.0
+    return Shown(np.round(rows, PRICE_DECIMALS).tolist(), returns.tolist())
 
 
 def _body(read: Callable[[], bytes]) -> bytes:
@@ -108,3 +125,9 @@ def _forecast_alone(place: str, series: Series, champion: Champion) -> None:
 
 def _too_slow(error: TooSlow) -> Problem:
     return Problem(503, "too_slow", str(error), "send fewer series at once", headers={"Retry-After": "1"})
+
+
+def _is_suspended(generation: int) -> Problem:
+    message = f"generation {generation} is suspended: it gave no forecast for the newest prices that may be served"
+    cure = "ask GET /api/predict for the last good forecast; the operator publishes another champion"
+    return Problem(503, "suspended", message, cure, headers={"Retry-After": "600"})

@@ -3,13 +3,12 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
 from lambda_fn.web import reading
-from lambda_fn.web.answer import Version
+from lambda_fn.web.answer import Text, Version
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.reading import Records
 from lambda_fn.web.routes import Record, index
@@ -17,7 +16,6 @@ from lambda_fn.web.routes import Record, index
 if TYPE_CHECKING:
     from lambda_fn.web.sent import SentPrices  # brings numpy and onnxruntime
 
-DOCUMENT = Path(__file__).with_name("openapi.json")
 _log = logging.getLogger(__name__)
 
 
@@ -32,9 +30,9 @@ class Request(NamedTuple):
 class Service:
     """The operations of the API; each gives the JSON of a 200 or raises."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
-        self._store, self._settings, self._clock = store, settings, clock
-        self.records = Records(store, settings, clock)
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
+        self._memory = store, settings, clock, beside
+        self.records = Records(*self._memory)
         self._sent: SentPrices | None = None
 
     @property
@@ -44,15 +42,29 @@ class Service:
 
     def version(self, record: Record) -> Version:
         """Of what this record answers now; raises as the operations that read it."""
-        return self.records.version_of_official() if record == "forecast" else self.records.version_of_record()
+        match record:
+            case "forecast":
+                return self.records.version_of_official()
+            case "record":
+                return self.records.version_of_record()
+            case "both":
+                return self.records.version_of_both()
 
     def index(self, request: Request) -> JsonObject:
         """The routes."""
         return index()
 
+    def page(self, request: Request) -> Text:
+        """The page for a browser."""
+        from lambda_fn.web.page.document import page  # only a browser wants it
+
+        return page(self.records, request.query)
+
     def document(self, request: Request) -> JsonObject:
         """The OpenAPI document, as it is committed."""
-        document: JsonObject = json.loads(DOCUMENT.read_text())
+        from pathlib import Path  # which no other answer needs
+
+        document: JsonObject = json.loads(Path(__file__).with_name("openapi.json").read_text())
         return document
 
     def health(self, request: Request) -> JsonObject:
@@ -63,12 +75,22 @@ class Service:
         """The official forecast."""
         return reading.predict(self.records, request.query)
 
+    def predict_table(self, request: Request) -> Text:
+        """The official forecast as CSV."""
+        from lambda_fn.web import tables  # only who asks for CSV
+
+        return tables.of_forecast(reading.predict(self.records, request.query))
+
+    def probability(self, request: Request) -> JsonObject:
+        """How likely a price is."""
+        return reading.probability(self.records, request.query)
+
     def predict_sent(self, request: Request) -> JsonObject:
         """The forecast from the prices in the body."""
         if self._sent is None:
             from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
-            self._sent = SentPrices(self._store, self._settings, self._clock)
+            self._sent = SentPrices(*self._memory, self.records.suspended)
         return self._sent.predict(request.query, request.body)
 
     def champion(self, request: Request) -> JsonObject:
@@ -82,3 +104,9 @@ class Service:
     def history(self, request: Request) -> JsonObject:
         """Forecast and outcome day by day."""
         return reading.history(self.records, request.query)
+
+    def history_table(self, request: Request) -> Text:
+        """Forecast and outcome as CSV."""
+        from lambda_fn.web import tables  # only who asks for CSV
+
+        return tables.of_history(reading.history(self.records, request.query))

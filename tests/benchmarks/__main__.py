@@ -1,41 +1,39 @@
-"""`python -m tests.benchmarks`: cold start, warm invocations, memory and throughput against doing nothing."""
+"""`python -m tests.benchmarks`: cold start, warm invocations, memory and throughput against doing nothing, and against
+what a user would take instead."""
 
 import argparse
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from lambda_fn.champion.cache import fetch_champion
-from lambda_fn.contract import Active
-from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.keys import ACTIVE_KEY
-from tests.benchmarks import environment, report, stores
+from tests.benchmarks import environment, operations, report, stores, subjects
 from tests.benchmarks.function import Container, Place, Process
-from tests.benchmarks.measure import CONNECTIONS, Subject, invocations, serving, throughput
+from tests.benchmarks.measure import Measured, Subject, invocations, serving, throughput
+from tests.benchmarks.subjects import Compared
 from tests.support import seaweedfs
 from tests.support.events import event
 
-SERVER = "lambda_fn.server"
-HANDLER = "lambda_fn.api.handler"
+ROUNDS, WARM, REQUESTS = 11, 200, 2000
+WIDTH = 150  # columns, which the table of all subjects needs
+QUICK = 3, 50, 500  # a few minutes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints the table and writes the JSON."""
+    """Measures, prints the tables and writes the JSON."""
     asked = _parser().parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         found = _run(asked, folder, stack)
+    console = Console(width=max(Console().width, WIDTH))
     for table in report.tables(found):
-        Console().print(table)
+        console.print(table)
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=2) + "\n")
     return 0
@@ -44,60 +42,82 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(asked: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str, Any]:
     folder.chmod(0o755)  # the container's user reads the store
     (folder / "task").mkdir()
-    task = environment.task_root(folder / "task")
-    process = Process(asked.python or environment.interpreter(), task)
+    process = Process(asked.python or environment.interpreter(), environment.task_root(folder / "task"))
     in_folder = stores.make_folder(folder / "store", asked.store, os.environ)
-    subjects = [Subject(report.BASE, "constant.handler", "tests.benchmarks.constant_server", in_folder)]
-    subjects.append(Subject("folder", HANDLER, SERVER, in_folder))
-    if seaweedfs.installed() and not asked.folder_only:
+    compared = _compared(asked, process, folder, in_folder, stack)
+    measured: dict[str, dict[str, list[Measured]]] = {}
+    own: list[Measured] = []
+    for number in range(asked.rounds):
+        for place, name, values in _round(asked, process, folder, compared):
+            measured.setdefault(place, {}).setdefault(name, []).append(values)
+            shown = ", ".join(f"{metric} {value:.0f}" for metric, value in values.items() if "cold" in metric)
+            Console(stderr=True).print(
+                f"round {number + 1} of {asked.rounds}, {place}, {name}: {shown}", highlight=False
+            )
+        if not asked.few:
+            own.append(_own(process, folder, number, asked.requests))
+    counts = {"rounds": asked.rounds, "warm": asked.warm, "requests": asked.requests}
+    return report.result(measured, own, counts)
+
+
+def _compared(
+    asked: argparse.Namespace, process: Process, folder: Path, in_folder: Mapping[str, str], stack: ExitStack
+) -> list[Compared]:
+    body = subjects.body_of(in_folder)
+    compared = [subjects.constant(process, in_folder), subjects.ours("folder", process, in_folder, body)]
+    if seaweedfs.installed() and not asked.few:
         (folder / "s3").mkdir()
-        bucket = stores.make_bucket(stack.enter_context(seaweedfs.running(folder / "s3")), folder / "store")
-        subjects.append(Subject("bucket", HANDLER, SERVER, bucket))
-    places: dict[str, Place] = {"process": process}
-    if asked.image:
-        places["container"] = Container(asked.image, task, folder / "store")
-    ports = {subject.name: stack.enter_context(serving(process, subject)) for subject in subjects}
-    found = measure(asked, places, subjects, ports)
-    counts = {"rounds": asked.rounds, "warm": asked.warm, "requests": asked.requests, "connections": CONNECTIONS}
-    return report.result(found, {**counts, "champion": _champion(in_folder)})
+        server = stack.enter_context(seaweedfs.running(folder / "s3"))
+        compared.append(subjects.ours("bucket", process, stores.make_bucket(server, folder / "store"), body))
+    if not asked.few:
+        compared += subjects.rivals(folder, folder / "store", body)
+    return compared
 
 
-def measure(
-    asked: argparse.Namespace, places: Mapping[str, Place], subjects: Sequence[Subject], ports: Mapping[str, int]
-) -> Mapping[str, report.Rounds]:
-    """Every subject in every round, so that what else the machine does hits all alike."""
-    progress = Console(stderr=True)
-    request = json.dumps(event("GET", "/api/predict")).encode()
-    found: dict[str, dict[str, list[Mapping[str, float]]]] = {
-        place: {subject.name: [] for subject in subjects} for place in places
-    }
-    for number, (name, place), subject in product(range(asked.rounds), places.items(), subjects):
-        measured = invocations(place, subject, request, asked.warm)._asdict()
-        if isinstance(place, Process):
-            measured["requests_per_s"] = throughput(ports[subject.name], asked.requests)
-        found[name][subject.name].append(measured)
-        cold = f"{measured['cold_start_ms']:.0f} ms cold"
-        progress.print(f"round {number + 1} of {asked.rounds}, {name}, {subject.name}: {cold}", highlight=False)
+def _round(
+    asked: argparse.Namespace, process: Process, folder: Path, compared: Sequence[Compared]
+) -> Iterator[tuple[str, str, Measured]]:
+    """Every subject once, so that what else the machine does hits all alike: place, subject, what was measured."""
+    for each in compared:
+        values = _invoked(each.process, each.subject, asked.warm) if each.process else {}
+        if each.subject.server:
+            with serving(each.subject, folder) as port:
+                values |= throughput(port, each.subject, asked.requests)
+        yield "process", each.subject.name, values
+        if asked.image and each.process is process:
+            container = Container(asked.image, process.task, folder / "store")
+            yield "container", each.subject.name, _invoked(container, each.subject, asked.warm)
+
+
+def _invoked(place: Place, subject: Subject, warm: int) -> Measured:
+    found: Measured = {}
+    for kind, (path, body) in subject.asked.items():
+        found |= invocations(place, subject, kind, json.dumps(event(kind, path, body=body)).encode(), warm)
     return found
 
 
-def _champion(environ: Mapping[str, str]) -> dict[str, Any]:
-    store = open_store(Settings.from_env(environ))
-    active = Active.parse(store.read(ACTIVE_KEY).data)
-    champion = fetch_champion(store, active.serving_key, active.champion.sha256)
-    return {"family": champion.metadata.family, "bytes": active.champion.size}
+def _own(process: Process, folder: Path, number: int, requests: int) -> Measured:
+    server = [str(process.python), "-m", "lambda_fn.server", "--port", "{port}", "--refresh-every", "0"]
+    return {
+        **operations.swap(server, folder, process.task, 10 * requests),
+        **operations.refreshing(process, folder, number),
+        **operations.ingesting(process, folder, folder / "store"),
+    }
 
 
 def _parser() -> argparse.ArgumentParser:
+    rounds, warm, requests = QUICK if os.environ.get("QUICK") else (ROUNDS, WARM, REQUESTS)
     parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here too, with every round")
-    parser.add_argument("--rounds", type=_count, default=7, help="interleaved rounds (default: %(default)s)")
-    parser.add_argument("--warm", type=_count, default=300, help="warm invocations a round (default: %(default)s)")
-    parser.add_argument("--requests", type=_count, default=3200, help="HTTP requests a round (default: %(default)s)")
+    parser.add_argument("--rounds", type=_count, default=rounds, help="interleaved rounds (default: %(default)s)")
+    parser.add_argument("--warm", type=_count, default=warm, help="warm invocations a round (default: %(default)s)")
+    parser.add_argument(
+        "--requests", type=_count, default=requests, help="HTTP requests a burst (default: %(default)s)"
+    )
     parser.add_argument("--store", type=Path, metavar="FOLDER", help="a trained store; otherwise one is trained")
     parser.add_argument("--python", type=Path, help="an interpreter that has the packages; otherwise one is made")
     parser.add_argument("--image", help="measure in containers of this image too, with 512 MB and half a core")
-    parser.add_argument("--folder-only", action="store_true", help="leave out the bucket")
+    parser.add_argument("--few", action="store_true", help="the folder and the constant one alone")
     return parser
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from tests.benchmarks import constant
+from tests.benchmarks import constant, rivals
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venv" / "benchmarks"
+RIVALS = Path(rivals.__file__).parent
 LOCK = ROOT / "requirements-serving.txt"
 DEV_LOCK = ROOT / "requirements-dev.txt"
 # In AWS's base image; boto3 too, as Powertools imports botocore where it finds it.
@@ -46,15 +47,24 @@ VARIABLES = {
 
 
 def interpreter() -> Path:
-    """The Python of an environment with what the image has; made when the locks changed, from the package index."""
-    python = FOLDER / "bin" / "python"
-    lock = requirements()
-    stamp = FOLDER / "locked.sha256"
+    """The Python of an environment with what the image has."""
+    return made(FOLDER / "image", requirements())
+
+
+def rival(name: str) -> Path:
+    """The Python of an environment with what `rivals/NAME.txt` locks."""
+    return made(FOLDER / name, (RIVALS / f"{name}.txt").read_text())
+
+
+def made(folder: Path, lock: str) -> Path:
+    """The Python of the environment in `folder`; made when `lock` changed, from the package index."""
+    python = folder / "bin" / "python"
+    stamp = folder / "locked.sha256"
     digest = hashlib.sha256(lock.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return python
-    venv.create(FOLDER, clear=True, symlinks=True)
-    locked = FOLDER / "requirements.txt"
+    venv.create(folder, clear=True, symlinks=True)
+    locked = folder / "requirements.txt"
     locked.write_text(lock)
     install = [find_uv_bin(), "pip", "install", "--quiet", "--python", str(python), "--compile-bytecode"]
     subprocess.run([*install, "--require-hashes", "-r", str(locked)], check=True)
@@ -67,6 +77,14 @@ def requirements() -> str:
     blocks = re.split(r"\n(?=\w)", DEV_LOCK.read_text())  # what belongs to a package is indented
     of_base_image = (block for block in blocks if block.partition("==")[0] in BASE_IMAGE)
     return "\n".join([LOCK.read_text(), *of_base_image])
+
+
+def rivals_root(folder: Path) -> Path:
+    """Copies the rivals' files into `folder`, compiled."""
+    for path in RIVALS.glob("*.py"):
+        shutil.copy(path, folder / path.name)
+    compileall.compile_dir(folder, quiet=1)
+    return folder
 
 
 def task_root(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """A function that has just been started: Amazon's runtime interface client, in a process or in a container."""
 
 import json
+import os
 import queue
 import subprocess
 import time
@@ -16,7 +17,8 @@ from tests.benchmarks import runtime_api
 from tests.benchmarks.runtime_api import RuntimeApi
 
 PATIENCE_S = 60.0
-CONTAINER_LIMITS = ("--memory", "512m", "--cpus", "0.5", "--read-only", "--tmpfs", "/tmp")
+DONE = ("activated", "appended")  # of refresh and ingest
+CONTAINER_LIMITS = ("--read-only", "--tmpfs", "/tmp")
 
 
 class Function:
@@ -44,13 +46,14 @@ class Function:
         return int(line.split()[1]) * 1024 / 1e6
 
     def _answered(self) -> float:
-        """When the next answer was there; raises RuntimeError with the log when it is an error or no 200."""
+        """When the next answer was there; raises RuntimeError with the log for an error, no 200 or nothing done."""
         try:
             answer = self._api.answers.get(timeout=PATIENCE_S)
         except queue.Empty as error:
             raise RuntimeError(f"no answer within {PATIENCE_S:.0f} s\n{self._log.read_text()[-2000:]}") from error
         found: dict[str, Any] = json.loads(answer.body)
-        if not answer.succeeded or found.get("statusCode") != 200:
+        done = found.get("statusCode") == 200 or found.get("outcome") in DONE
+        if not answer.succeeded or not done:
             raise RuntimeError(f"the function failed: {answer.body.decode()[:2000]}\n{self._log.read_text()[-2000:]}")
         return answer.at
 
@@ -86,12 +89,15 @@ class Process:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of the image with 512 MB and half a core, on this machine's network: the image's own entry point,
-    and the constant handler and the store put in from `task` and `store`. Its own start is not counted."""
+    """A container of the image, on this machine's network: the image's own entry point, and the constant handler and
+    the store put in from `task` and `store`. Its own start is not counted."""
 
     image: str
     task: Path
     store: Path
+    megabytes: int = 512
+    cores: float = 0.5
+    writes: bool = False
 
     @contextmanager
     def start(self, handler: str, environ: Mapping[str, str], first: bytes) -> Iterator[Function]:
@@ -108,9 +114,12 @@ class Container:
                 process.wait()
 
     def _command(self, name: str, variables: Mapping[str, str]) -> list[str]:
-        mounts = ["-v", f"{self.task / 'constant.py'}:/var/task/constant.py:ro", "-v", f"{self.store}:{self.store}:ro"]
+        store = f"{self.store}:{self.store}:{'rw' if self.writes else 'ro'}"
+        user = ["--user", f"{os.getuid()}:{os.getgid()}"]  # whose the store is
+        mounts = ["-v", f"{self.task / 'constant.py'}:/var/task/constant.py:ro", "-v", store]
+        limits = ["--memory", f"{self.megabytes}m", "--cpus", f"{self.cores:.3f}", *CONTAINER_LIMITS]
         settings = [word for pair in variables.items() for word in ("-e", "=".join(pair))]
-        run = ["docker", "run", "--rm", "--name", name, "--network", "host", *CONTAINER_LIMITS, *mounts, *settings]
+        run = ["docker", "run", "--rm", "--name", name, "--network", "host", *user, *limits, *mounts, *settings]
         return [*run, "--entrypoint", "/bin/sh", self.image, "-c", "date +%s.%N; exec /var/runtime/bootstrap"]
 
 

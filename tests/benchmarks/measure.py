@@ -1,7 +1,8 @@
-"""One round of one subject: a cold start, warm invocations and a burst at its server, each in processes of its own."""
+"""One round of one subject: a cold start, warm invocations and bursts at its server, each in processes of its own."""
 
+import json
 import math
-import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -9,68 +10,82 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from tests.benchmarks.environment import ROOT, VARIABLES
-from tests.benchmarks.function import Place, Process
+from tests.benchmarks.function import Place
 
-CONNECTIONS = 16
-START_S = 60.0
-_READY = re.compile(r"Serving on http://127\.0\.0\.1:([0-9]+)")
+CONNECTIONS = (1, 16, 64)
+START_S = 120.0
+Measured = dict[str, float]
+"""Metric to value."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: a handler in Lambda, a module that serves it over HTTP, and the variables of both."""
+    """What is measured: a handler in Lambda (None where it is none), the command of a server over HTTP, in which {port}
+    stands for its port, and the variables of both. `asked` are its requests: their path and JSON body, None for GET."""
 
     name: str
-    handler: str
-    server: str
+    handler: str | None
+    server: Sequence[str]
     environ: Mapping[str, str]
+    asked: Mapping[str, tuple[str, Any]]
 
 
-class Invocations(NamedTuple):
-    """Of one process: milliseconds from its start to its first answer, of its later ones, and its memory."""
-
-    cold_start_ms: float
-    warm_p50_ms: float
-    warm_p99_ms: float
-    peak_rss_mb: float
-
-
-def invocations(place: Place, subject: Subject, event: bytes, warm: int) -> Invocations:
+def invocations(place: Place, subject: Subject, kind: str, event: bytes, warm: int) -> Measured:
     """Starts the function as Lambda does, with its first event waiting, and then gives it `warm` more, one by one."""
+    assert subject.handler is not None
     environ = {**VARIABLES, **subject.environ}
     with place.start(subject.handler, environ, event) as function:
         cold = 1000 * function.cold_start()
         later = [1000 * function.invoke(event) for _ in range(warm)]
-        return Invocations(cold, statistics.median(later), percentile(later, 0.99), function.peak_rss_mb())
+        found = {"cold_ms": cold, "warm_ms": statistics.median(later), "peak_mb": function.peak_rss_mb()}
+        return {f"{kind} {name}": value for name, value in found.items()}
 
 
 @contextmanager
-def serving(place: Process, subject: Subject) -> Iterator[int]:
-    """The subject's server, on a free port, which is given."""
+def serving(subject: Subject, folder: Path) -> Iterator[int]:
+    """The subject's server, on a free port, which is given when it answers."""
     # elsewhere than in Lambda there is no function name, and so no metrics
     fallback = {name: value for name, value in VARIABLES.items() if not name.startswith("AWS_LAMBDA")}
-    command = [str(place.python), "-m", subject.server, "--port", "0", "--refresh-every", "0"]
-    log = place.task / f"{subject.name}.log"
+    port = _free_port()
+    command = [word.format(port=port) for word in subject.server]
+    log = folder / f"{subject.name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=place.task, env={**fallback, "PYTHONPATH": str(ROOT), **subject.environ}, stderr=output
+            command,
+            cwd=folder,
+            env={**fallback, **subject.environ},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
-        yield _port(log, process)
+        _wait(port, process, log)
+        yield port
     finally:
         process.terminate()
         process.wait()
 
 
-def throughput(port: int, requests: int) -> float:
-    """Requests a second of GET /api/predict over 16 connections, generated in another process."""
-    command = [sys.executable, "-m", "tests.benchmarks.load", str(port), "/api/predict", str(CONNECTIONS)]
-    done = subprocess.run([*command, str(requests)], cwd=ROOT, check=True, capture_output=True, text=True)
-    return float(done.stdout)
+def throughput(port: int, subject: Subject, requests: int) -> Measured:
+    """Requests a second over each number of connections, generated in another process."""
+    kind = "GET" if "GET" in subject.asked else "POST"
+    load(port, subject, kind, CONNECTIONS[0], max(requests // 20, 1))  # what is imported with the first is so now
+    return {f"{n} connections": load(port, subject, kind, n, requests)["requests_per_s"] for n in CONNECTIONS}
+
+
+def load(port: int, subject: Subject, kind: str, connections: int, requests: int) -> Measured:
+    """What the load generator measured of so many requests."""
+    path, body = subject.asked[kind]
+    command = [sys.executable, "-m", "tests.benchmarks.load", str(port), path, str(connections), str(requests)]
+    given = json.dumps(body) if body is not None else ""
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, input=given)
+    found: Measured = json.loads(done.stdout)
+    return found
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -78,10 +93,26 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
-def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Until it answers anything at all."""
     deadline = time.monotonic() + START_S
-    while not (ready := _READY.search(log.read_text())):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the server did not start\n{log.read_text()[-2000:]}")
-        time.sleep(0.02)
-    return int(ready[1])
+    while True:
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=START_S)
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start\n{log.read_text()[-2000:]}") from None
+            time.sleep(0.05)
+        else:
+            return
+        finally:
+            connection.close()

@@ -17,7 +17,7 @@ def test_one_round_gives_every_metric_as_a_ratio(tmp_path: Path, capsys: pytest.
     api = local_api(tmp_path / "store")
     api.promote(foreign.champion_bytes(), 1)
     written = tmp_path / "bench.json"
-    few = ["--rounds", "1", "--warm", "3", "--requests", "32", "--folder-only"]
+    few = ["--rounds", "1", "--warm", "3", "--requests", "32", "--few"]
     here = ["--python", sys.executable, "--store", str(api.folder), "--json", str(written)]
     assert main([*few, *here]) == 0
 
@@ -34,10 +34,9 @@ def test_one_round_gives_every_metric_as_a_ratio(tmp_path: Path, capsys: pytest.
 
 def test_a_function_that_fails_ends_the_run(tmp_path: Path) -> None:
     api = local_api(tmp_path / "store")
-    for name in ("serving", "prices"):
-        (api.folder / name).mkdir()
+    api.promote(foreign.champion_bytes(), 1)
     (api.folder / "serving" / "forecast.json").write_text("{}")
-    few = ["--rounds", "1", "--warm", "1", "--folder-only", "--python", sys.executable, "--store", str(api.folder)]
+    few = ["--rounds", "1", "--warm", "1", "--few", "--python", sys.executable, "--store", str(api.folder)]
     with pytest.raises(RuntimeError, match="nothing_to_serve"):
         main(few)
 
@@ -58,9 +57,17 @@ def test_percentile_is_one_of_the_values(share: float, value: float) -> None:
 def test_targets_are_judged_on_every_subject() -> None:
     rounds = [{metric.name: 10.0 for metric in report.METRICS}]
     slow = [{metric.name: 100.0 for metric in report.METRICS}]
-    about = {"rounds": 1, "connections": 16}
-    of = report.result({"process": {"constant": rounds, "folder": rounds, "bucket": slow}}, about)
-    cells = [list(column.cells) for column in report.tables(of)[0].columns]
-    assert cells[-1] == ["<= 8 x, missed", "", "", "<= 90, missed", ""]
-    met = report.result({"process": {"constant": rounds, "folder": rounds}}, about)
-    assert list(report.tables(met)[0].columns[-1].cells) == ["<= 8 x, met", "", "", "<= 90, met", ""]
+    about = {"rounds": 1}
+    of = report.result({"process": {"constant": rounds, "folder": rounds, "bucket": slow}}, [], about)
+    of_cold, of_warm, of_memory, *_ = report.tables(of)[0].columns[-1].cells
+    assert (of_cold, of_warm, of_memory) == ("<= 2.2, missed", "<= 1.6, missed", "<= 32, missed")
+    met = report.result({"container": {"constant": rounds, "folder": rounds}}, [{"refresh cold_ms": 1.0}], about)
+    first, last = report.tables(met)
+    assert [cell for cell in first.columns[-1].cells if cell] == [
+        "<= 3, met",
+        "<= 1.6, met",
+        "<= 32, met",
+        "<= 5, met",
+        ">= 0.6, met",
+    ]
+    assert list(last.columns[0].cells) == ["refresh cold_ms"]

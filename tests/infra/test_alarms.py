@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +74,16 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
     with pytest.raises(refresh.Refused):
         refresh.handler({}, context)
     (in_lambda / "serving/active.json").write_bytes(active_champion())
+    again = LambdaContext(aws_request_id="2")
+    assert refresh.handler({}, again)["forecast"]["outcome"] == "refused", "its file is missing"
     with pytest.raises(EcbError):
         ingest.handler({}, context)
     api.handler(json.loads((ROOT / "tests/events/health.json").read_text()), context)
     assert watched() <= emitted(capsys.readouterr().out)
-    assert {name for name, _ in watched()} == {"ServerErrors", "ChampionRefused", "PriceAgeDays", "ChampionAgeDays"}
+    assert {name for name, _ in watched()} == {"ServerErrors", "ChampionRefused", "PriceAgeDays", "ChampionAgeDays"} | {
+        "ForecastRefused",
+        "EventDaysLeft",
+    }
 
 
 def active_champion() -> bytes:
@@ -86,7 +91,8 @@ def active_champion() -> bytes:
     pointer = Pointer.parse((ROOT / "tests/support/best_model_info.json").read_bytes())
     assert pointer.champion
     key = serving_key(pointer.champion.sha256)
-    return Active(replace(pointer, generation=1), pointer.champion, 1, datetime.now(UTC), key).to_json()
+    known = replace(pointer, generation=1, events_known_through=date(2026, 12, 17))
+    return Active(known, pointer.champion, 1, datetime.now(UTC), key).to_json()
 
 
 def test_every_alarm_reaches_the_topic() -> None:

@@ -239,6 +239,23 @@ def test_the_image_is_for_the_processor_that_it_is_built_for() -> None:
         properties = stack()[name]["Properties"]
         assert properties["PackageType"] == "Image"
         assert properties["Architectures"] == ["x86_64"]
+        assert stack(Architecture="arm64")[name]["Properties"]["Architectures"] == ["arm64"]
+
+
+def test_memory_of_the_api_and_of_the_jobs_is_set_apart() -> None:
+    found = stack(Memory="256", JobMemory="2048")
+    assert [str(found[name]["Properties"]["MemorySize"]) for name in FUNCTIONS] == [
+        "256" if name == "ApiFunction" else "2048" for name in FUNCTIONS
+    ]
+
+
+def test_the_api_can_start_from_a_snapshot_and_refuses_what_has_expired() -> None:
+    usual, asked = stack(), stack(SnapStart="PublishedVersions", RefuseExpired="false")
+    assert usual["ApiFunction"]["Properties"]["SnapStart"] == {"ApplyOn": "None"}
+    assert asked["ApiFunction"]["Properties"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert usual["ApiFunction"]["Properties"]["Environment"]["Variables"]["REFUSE_EXPIRED"] == "true"
+    assert asked["ApiFunction"]["Properties"]["Environment"]["Variables"]["REFUSE_EXPIRED"] == "false"
+    assert all("SnapStart" not in usual[name]["Properties"] for name in FUNCTIONS if name != "ApiFunction")
 
 
 @pytest.mark.parametrize("where", ["template.yaml", "Dockerfile.lambda"])

@@ -2,8 +2,11 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -424,7 +427,7 @@ def test_an_expired_forecast_is_told_and_where_that_is_wanted_refused(api: Local
     answer = api.get("/api/predict")
     assert (answer.status, answer.json["age"]["state"], answer.json["stale"]) == (200, "expired", True)
     assert "every day that it forecasts has begun" in answer.json["stale_reason"]
-    strict = replace(api.settings, refuse_expired=True)
+    strict = api.settings._replace(refuse_expired=True)
     refused = replace(api, app=App(api.store, strict, api.clock)).get("/api/predict")
     assert refused.status == 503
     assert "python -m lambda_fn.ingest" in refused.error["message"]
@@ -451,6 +454,7 @@ def test_the_records_answer_by_kind_and_days(api: LocalApi) -> None:
 
 def test_the_model_card_has_everything_but_the_golden_forecasts(dated_api: LocalApi) -> None:
     card = dated_api.get("/api/champion").json
+    assert "event_days_left" not in card, "its champion knows of no events"
     assert card["model_uri"] == "models:/EURUSD_Foreign@champion"
     assert card["inputs"] == {"columns": ["close", "eurjpy"], "date": True, "target_date": True, "window": 20}
     assert card["metadata"]["levels"] == list(foreign.LEVELS)
@@ -502,11 +506,10 @@ Lambda = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def without_logger() -> None:
-    """Powertools keeps a handler for the whole process, writing to the standard output of the test that made it."""
+    """The handler that the package's logger keeps writes to the standard output of the test that made it."""
     package = logging.getLogger("lambda_fn")
     package.handlers.clear()
-    for mark in ("init", "powertools_handler"):
-        package.__dict__.pop(mark, None)
+    package.propagate = True
 
 
 @pytest.fixture
@@ -553,6 +556,26 @@ def test_logs_name_request_and_trace_and_hold_no_payload(
         ("r-1", "1-5759e988-bd862e3fe1be46a994272793")
     }
     assert all(words not in out for words in ("1.234567", "1.765432", "a-secret", "secret-of-the-query"))
+
+
+def test_the_card_says_for_how_long_the_champion_knows_scheduled_news(api: LocalApi) -> None:
+    api.promote(foreign.champion_bytes(spread=0.006), 2, events_known_through=date(2026, 12, 17))
+    card = api.get("/api/champion").json
+    assert (card["events_known_through"], card["event_days_left"]) == ("2026-12-17", 48)
+    api.clock.ahead(50 * 86_400)
+    assert api.get("/api/champion").json["event_days_left"] == -2
+
+
+def test_nothing_that_was_known_before_a_snapshot_is_taken_for_fresh(
+    in_lambda: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SnapStart keeps a process that has imported everything, and goes on with it days later."""
+    later = time.time() + 10 * 86_400
+    monkeypatch.setattr(api_module, "App", partial(App, clock=lambda: later))
+    answer = in_lambda(event("GET", "/api/predict"))
+    checked = datetime.fromisoformat(json.loads(answer["body"])["checked_at"])
+    assert abs(checked.timestamp() - later) < 1, "the store was asked after it"
+    assert answer["headers"]["Cache-Control"] == "max-age=60"
 
 
 def test_the_handler_outside_lambda_prints_nothing(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import foreign, page_store
 from tests.support.foreign import champion_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,44 @@ print(*sorted(name for name in {HEAVY!r} if sys.modules.get(name)))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+COLD = """
+import sys
+from lambda_fn.api import App
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
+from tests.support.events import event
+settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
+asked = event("GET", sys.argv[2], dict([sys.argv[3].split("=")]))
+answer = App(open_store(settings), settings).resolve(asked)
+assert answer["statusCode"] == 200, answer
+print(*sorted(sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "needed"),
+    [
+        ("/api/predict", "h=1", None),
+        ("/api/probability", "below=1.1", None),
+        ("/", "format=json", None),
+        ("/api/predict", "format=csv", "lambda_fn.web.tables"),
+        ("/", "format=html", "lambda_fn.web.page.document"),
+    ],
+)
+def test_a_cold_get_imports_what_its_answer_needs_alone(
+    tmp_path: Path, path: str, query: str, needed: str | None
+) -> None:
+    page_store.fill(tmp_path, foreign.AS_OF)
+    done = subprocess.run(
+        [sys.executable, "-c", COLD, str(tmp_path), path, query], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert not loaded & {"numpy", "onnxruntime", "aws_lambda_powertools.event_handler"}
+    special = {name for name in loaded if name.startswith("lambda_fn.web.page") or name == "lambda_fn.web.tables"}
+    assert special == set() if needed is None else needed in special
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

@@ -250,6 +250,15 @@ def test_a_wrong_field_is_named_with_the_cure(path: str, value: Any, cure: str) 
         Pointer.parse(changed(GOLDEN, path, value))
 
 
+def test_a_pointer_that_would_grow_beyond_what_lambda_answers_is_refused() -> None:
+    """A byte of this character takes seven in an answer."""
+    found = {**json.loads(GOLDEN), "unknown": "\x7f" * 700_000}
+    data = json.dumps(found, ensure_ascii=False).encode()
+    assert len(data) < contract.MAX_POINTER_BYTES
+    with pytest.raises(ContractError, match="as an answer it takes more than 4,194,304 bytes; publish one with fewer"):
+        Pointer.parse(data)
+
+
 @pytest.mark.parametrize(
     ("data", "cure"),
     [

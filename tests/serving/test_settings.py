@@ -18,7 +18,7 @@ def test_defaults() -> None:
         model_info_key="models/best_model_info.json",
         aws_region="us-east-1",
         mlflow_tracking_uri=None,
-        store_dir=Path(),
+        store_dir=".",
         s3_endpoint=None,
         champion_max_age_s=60.0,
         ecb_url="https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip",
@@ -52,7 +52,7 @@ def test_every_variable_is_read() -> None:
     }
     assert set(given) == {variable.name for variable in VARIABLES}
     settings, defaults = Settings.from_env(given), Settings.from_env({})
-    assert all(getattr(settings, name) != getattr(defaults, name) for name in Settings.__dataclass_fields__)
+    assert all(getattr(settings, name) != getattr(defaults, name) for name in Settings._fields)
     assert settings.s3_endpoint == "http://s3:8333"
     assert settings.pair == "GBPUSD"
 
@@ -69,6 +69,8 @@ def test_every_variable_is_read() -> None:
         ("CHAMPION_PUBLIC_KEYS", "short", "is no public key; set base64 of its 32 bytes"),
         ("S3_MODEL_INFO_KEY", "/models/best_model_info.json", "a path such as models/best_model_info.json"),
         ("S3_MODEL_INFO_KEY", "models/../secret.json", "a path such as"),
+        ("S3_MODEL_INFO_KEY", "models/\x07.json", "a path such as"),
+        ("S3_MODEL_INFO_KEY", f"models/{'x' * 200}.json", "a path such as"),
         ("AWS_ENDPOINT_URL_S3", "s3.example", "start it with https://"),
         ("ECB_URL", "ftp://rates", "start it with https://"),
     ],

@@ -104,10 +104,11 @@ def publish(
     version: int = 1,
     move: MoveAliases = keep_aliases,
     now: datetime = NOW,
+    reason: str = "",
     **of_champion: Any,
 ) -> Published:
     """Publishes a made-up candidate as this version of its model, on the prices of this module."""
     made = candidate(family, pair=settings.pair, **of_champion)
     windows = golden_windows(store, Champion.load(made.model))
     registered = Registered(made.name, version, "f" * 32, made.sha256)
-    return publishing.publish(store, settings, made, registered, score_table(), windows, now, move)
+    return publishing.publish(store, settings, made, registered, score_table(), windows, now, move, reason=reason)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambda_fn.settings import DEFAULTS, Settings
@@ -55,7 +56,7 @@ class Context:
         try:
             return open_store(self.settings, patient=patient)
         except (BaseError, OSError) as error:
-            folder = self.settings.store_dir
+            folder = Path(self.settings.store_dir)
             kind = "is a file" if folder.is_file() else "cannot be made"
             raise UsageError(f"STORE_DIR: {folder} {kind}; set it to a folder that can be written") from error
 
@@ -68,7 +69,7 @@ class Context:
             return
         _ = self.store  # opening it makes the folder
         for name in STORE_FOLDERS:
-            folder = self.settings.store_dir / name
+            folder = Path(self.settings.store_dir) / name
             try:
                 if folder.exists():
                     tempfile.TemporaryFile(dir=folder).close()

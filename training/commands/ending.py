@@ -7,6 +7,7 @@ from training.commands.announcement import announce
 from training.commands.context import Context
 from training.commands.scores import incumbent, plot_skill, print_evaluation
 from training.console import Stages
+from training.evaluation.selection import choice
 from training.export.candidate import Candidate
 from training.publishing import backtest
 from training.publishing.experiment import log_run
@@ -86,4 +87,5 @@ def _register_and_publish(
                 found.baselines,
                 job.prices,
             ),
+            choice(found.selection),
         )

@@ -142,7 +142,7 @@ def honesty(scores: pd.DataFrame, selection: Selection) -> list[str]:
     if not selection.passed:
         return ["No family passes every gate, so there is no champion and nothing to publish.", *failing]
     return [
-        _choice(selection),
+        choice(selection),
         *failing,
         *(_against(scores, selection.champion, baseline) for baseline in BASELINES),
         *_construction(scores),
@@ -150,7 +150,8 @@ def honesty(scores: pd.DataFrame, selection: Selection) -> list[str]:
     ]
 
 
-def _choice(selection: Selection) -> str:
+def choice(selection: Selection) -> str:
+    """Why the champion is it, in a sentence."""
     champion, challenger = selection.champion, selection.challenger
     if selection.steps:
         won = "; ".join(

@@ -31,6 +31,9 @@ _T = TypeVar("_T")
 MoveAliases = Callable[[Pointer], None]
 
 
+REASON = "reason"  # in a pointer, beside the keys of the contract: why it was published
+
+
 class PublishError(NamedError):
     """This cannot be published; the message says why and what to do. What was served before still is."""
 

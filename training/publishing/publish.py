@@ -26,10 +26,12 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
 from training.export.candidate import Candidate, Registered
+from training.models.events import embedded
 from training.publishing import registry
 from training.publishing.address import RegistryError
 from training.publishing.experiment import read_scores
 from training.publishing.promotion import (
+    REASON,
     MoveAliases,
     Published,
     PublishError,
@@ -65,19 +67,23 @@ def publish(
     move: MoveAliases = keep_aliases,
     benchmarks: Mapping[str, bytes] = MappingProxyType({}),
     backtest: dict[str, Any] | None = None,
+    reason: str = "",
 ) -> Published:
     """Serves the candidate once with the serving code, publishes it and, on a folder, activates it.
 
     `windows` are the inputs of the golden forecasts, a batch of two or three; `scores` is the score table, of which
     the family's and the baselines' rows go into the pointer; `move` moves the aliases (see `move_aliases`);
-    `benchmarks` are champion files that its forecasts are compared with, `backtest` the summary of its record. The
-    store must hold the price file, as the same checks on the last window decide on activation. Raises PublishError.
+    `benchmarks` are champion files that its forecasts are compared with, `backtest` the summary of its record, `reason`
+    says why it is published. The store must hold the price file, as the same checks on the last window decide on
+    activation. Raises PublishError.
     """
     try:
         champion = Champion.load(candidate.model)
         pointer = _pointer(candidate, registered, scores, _golden(champion, windows), now)
         files = {name: _benchmark(store, data, candidate.metadata.pair) for name, data in benchmarks.items()}
-        pointer = replace(pointer, benchmarks=files, backtest=backtest)
+        pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
+        if champion.wants_target_date:
+            pointer = replace(pointer, events_known_through=min(embedded().known_through().values()))
         check_champion(candidate.model, pointer, settings.pair, store, now.date())
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error
@@ -105,7 +111,8 @@ def publish_version(tracking: Registry, store: Store, settings: Settings, uri: s
     version = replace(version, sha256=candidate.sha256)
     scores = read_scores(tracking, version.run_id)
     move = move_aliases(tracking, [version])
-    return publish(store, settings, candidate, version, scores, windows, now, move)
+    reason = f"{version.name} version {version.version} was chosen by hand"
+    return publish(store, settings, candidate, version, scores, windows, now, move, reason=reason)
 
 
 def rollback(
@@ -117,7 +124,7 @@ def rollback(
     Raises PublishError.
     """
     old = _previous(store, settings) if to is None else _history(store, settings, to)
-    pointer = replace(old, created_at=now)
+    pointer = replace(old, created_at=now, extra={**old.extra, REASON: f"rollback to generation {old.generation}"})
     try:
         if old.champion is None:
             raise ContractError("it names no champion file")

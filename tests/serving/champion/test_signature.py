@@ -40,7 +40,7 @@ def publish(store: Store, generation: int, key: int | None, data: bytes | None =
 
 
 def asking(settings: Settings, *keys: int) -> Settings:
-    return replace(settings, champion_public_keys=tuple(PUBLIC[key] for key in keys))
+    return settings._replace(champion_public_keys=tuple(PUBLIC[key] for key in keys))
 
 
 def test_a_signed_champion_is_activated_and_an_unsigned_one_refused(store: Store, settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """The official forecast and the track record: made once, kept, scored, and healed after a kill at any write."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.table import serialise
-from lambda_fn.record import track
+from lambda_fn.record import making, track
 from lambda_fn.record.keeping import after_activation, after_prices
 from lambda_fn.record.ledger import Entry
 from lambda_fn.record.making import make, read
@@ -19,6 +19,8 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Store
 from tests.support import foreign
+from tests.support.hostile import bad_on, changed
+from tests.support.local_api import local_api
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
 PAIR, KEY = "EURUSD", keys.price_key("EURUSD", "ecb")
@@ -114,7 +116,7 @@ def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, serve
     made = make(served, PAIR, NOW)
     assert made.outcome == "refused" and words in made.reason
     told = served.read(keys.forecast_key()).data
-    assert Official.parse(told) == replace(Official.parse(before), withheld=made.reason), "nothing else is changed"
+    assert Official.parse(told) == Official.parse(before)._replace(withheld=made.reason), "nothing else is changed"
     make(served, PAIR, NOW)
     assert served.read(keys.forecast_key()).data == told, "told once"
 
@@ -128,6 +130,50 @@ def test_a_forecast_that_stands_tells_why_until_a_newer_one_is_made(served: Stor
     foreign.put(served, KEY, good)
     assert make(served, PAIR, NOW).outcome == "unchanged"
     assert served.read(keys.forecast_key()).data == before
+
+
+def test_a_champion_at_fault_on_the_live_window_is_suspended_until_it_or_another_gives_a_forecast(
+    tmp_path: Path,
+) -> None:
+    """It is bad on a day that is later than activation looks: GET serves the last good one, POST refuses it."""
+    api = local_api(tmp_path)
+    last_day = next_business_days(date(2027, 2, 26), 3, "ecb")[-1]
+    later = changed(bad_on((last_day - foreign.AS_OF).days), foreign.champion_bytes(dated=True))
+    assert api.promote(later, 1).outcome == "activated"
+    sent = {"close": foreign.closes(foreign.WINDOW).tolist(), "as_of": "2026-10-30"}
+    assert api.post(sent).status == 200
+    foreign.put(api.store, KEY, prices_until(date(2027, 2, 26), 0.0))
+    api.clock.ahead(120 * 86_400)
+    made = api.refresh().made
+    assert made.outcome == "refused" and "% wide" in made.reason
+    found = official(api.store)
+    assert (found.as_of, found.suspended, found.withheld) == (foreign.AS_OF, 1, made.reason)
+    assert Official.parse(found.to_json()) == found
+    answer = api.get("/api/predict")
+    assert (answer.status, answer.json["stale"]) == (200, True) and made.reason in answer.json["stale_reason"]
+    refused = api.post(sent)
+    assert (refused.status, refused.error["code"]) == (503, "suspended")
+    assert "generation 1" in refused.error["message"] and refused.headers["Retry-After"]
+    assert api.promote(foreign.champion_bytes(), 2).outcome == "activated"
+    api.clock.ahead(61)
+    assert official(api.store).suspended is None
+    assert api.post(sent).status == 200
+    assert not api.get("/api/predict").json["stale"]
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RecursionError("too deep")])
+def test_whatever_the_making_of_a_forecast_ends_in_is_told(
+    error: Exception, served: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unexpected end is a bug of ours, which nothing published is known to provoke."""
+
+    def end(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(making, "window_inputs", end)
+    made = make(served, PAIR, NOW)
+    assert made.outcome == "refused" and type(error).__name__ in made.reason
+    assert official(served).withheld == made.reason and official(served).suspended is None
 
 
 def test_nothing_active_is_no_refusal(store: Store) -> None:
@@ -227,5 +273,5 @@ def test_a_damaged_forecast_is_made_anew(served: Store) -> None:
     wanted = official(served)
     foreign.put(served, keys.forecast_key(), b"{broken")
     assert make(served, PAIR, NOW).outcome == "made"
-    assert replace(official(served), made_at=wanted.made_at) == wanted
+    assert official(served)._replace(made_at=wanted.made_at) == wanted
     assert np.isfinite(wanted.quantiles).all()

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +115,22 @@ def test_the_env_file_is_read_and_the_real_environment_wins(tmp_path: Path) -> N
     assert "Traceback" not in ended.stderr
 
 
+def servers_of(pid: int) -> list[int]:
+    """The process itself, and those that it started to serve."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_it_works_in_a_folder_without_secrets(tmp_path: Path, processes: str) -> None:
+    """It reads .env and the store where it was started, and no champion runs beside them."""
+    _folder_with_champion(tmp_path)
+    (tmp_path / ".env").write_text("STORE_DIR=store\n")
+    with running(tmp_path, {}, "--processes", processes) as server:
+        assert server.ask("GET", "/health").json["champion"]["generation"] == 1
+        assert {Path(f"/proc/{pid}/cwd").readlink() for pid in servers_of(server.process.pid)} == {Path("/")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -204,31 +219,42 @@ def test_a_body_without_end_is_not_read_to_its_end() -> None:
     assert (sent[0]["status"], len(unread)) == (413, 1)
 
 
-def test_one_invocation_at_a_time() -> None:
-    """Powertools keeps the current event on a class: invocations that overlap get each other's answers."""
-    inside, most = 0, 0
+SCOPE: dict[str, Any] = {"query_string": b"", "headers": [], "client": None}
+
+
+def test_who_waits_for_the_store_or_a_champion_holds_nobody_up() -> None:
+    """The handler of /slow and of every POST waits until /fast was answered: from memory, and before them."""
+    answered = threading.Event()
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        time.sleep(0.002)  # long enough for others to come in, if they could
-        inside -= 1
-        return {"statusCode": 200, "body": ""}
+        http = event["requestContext"]["http"]
+        if http["path"] == "/slow" or http["method"] == "POST":
+            assert answered.wait(60)
+        return {"statusCode": 200, "body": http["path"]}
 
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+    async def main() -> list[str]:
+        gateway, order = Gateway(handle), list[str]()
 
-    async def send(message: MutableMapping[str, Any]) -> None:
-        await asyncio.sleep(0)
+        async def ask(method: str, path: str) -> None:
+            async def receive() -> MutableMapping[str, Any]:
+                return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def crowd() -> None:
-        scope: dict[str, Any] = {"method": "GET", "path": "/", "query_string": b"", "headers": [], "client": None}
-        application = Gateway(handle)
-        await asyncio.gather(*(application(scope, receive, send) for _ in range(20)))
+            async def send(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.body":
+                    order.append(f"{method} {message['body'].decode()}")
 
-    asyncio.run(crowd())
-    assert most == 1
+            await gateway({**SCOPE, "method": method, "path": path}, receive, send)
+
+        await ask("GET", "/fast")
+        waiting = [asyncio.create_task(ask(*asked)) for asked in (("GET", "/slow"), ("POST", "/fast"))]
+        await asyncio.sleep(0)  # both are on their way
+        await ask("GET", "/fast")
+        answered.set()
+        await asyncio.gather(*waiting)
+        return order
+
+    order = asyncio.run(main())
+    assert order[:2] == ["GET /fast", "GET /fast"] and sorted(order[2:]) == ["GET /slow", "POST /fast"]
 
 
 def test_a_client_that_left_gets_no_answer() -> None:

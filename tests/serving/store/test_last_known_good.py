@@ -1,6 +1,8 @@
 """When a value that cannot be fetched is asked for again, and what goes on serving meanwhile."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.fields import ContractError
+from lambda_fn.store import last_known_good
 from lambda_fn.store.last_known_good import BACK_OFF_S, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Missing, Unavailable
+from tests.support.server_process import until
 
 ANY = [
     Missing("key", "store"),
@@ -108,3 +112,38 @@ def test_what_nobody_expected_is_logged_whole_and_said_without_its_text(caplog: 
         broken()
     assert "inner text" not in str(caught.value)
     assert "inner text" in caplog.text
+
+
+def test_beside_nobody_waits_for_the_store_and_the_newer_value_comes_by_itself() -> None:
+    asked, answer = threading.Event(), threading.Event()
+    values = iter(["first", "second"])
+
+    def fetch(held: str | None) -> str:
+        if held is not None:
+            asked.set()
+            assert answer.wait(60)
+            answer.clear()
+        return next(values, "third")
+
+    known = LastKnownGood(fetch, 1.0, time.time, beside=True)
+    assert known.current().value == "first"
+    assert asked.wait(60), "it is checked though nobody asks"
+    assert known.current() == known.current() and known.current().value == "first"
+    answer.set()
+    until(lambda: known.current().value == "second", "the newer value")
+
+
+def test_beside_a_failure_is_stale_and_ends_when_the_store_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_known_good, "BACK_OFF_S", 0.1)
+    fetched: Iterator[int | Unavailable] = iter([1, Unavailable("down"), 2])
+
+    def fetch(_: int | None) -> int:
+        found = next(fetched, 2)
+        if isinstance(found, Unavailable):
+            raise found
+        return found
+
+    known = LastKnownGood(fetch, 1.0, time.time, beside=True)
+    assert known.current().value == 1
+    until(lambda: known.current().stale, "the failure to be told")
+    until(lambda: known.current() == (2, known.current().checked_at, False), "the store to be back")

@@ -13,7 +13,7 @@ from lambda_fn.contract import MAX_HORIZON, MAX_LEVELS
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.web.closes import MAX_VALUES
-from lambda_fn.web.forecast import forecast_days
+from lambda_fn.web.forecast import forecast_days, shown_forecast
 from lambda_fn.web.problem import MAX_SERIES
 from lambda_fn.web.question import Question, intervals_of, parse_query
 from lambda_fn.web.series import MAX_COLUMNS, MAX_FORECAST_BYTES
@@ -77,7 +77,7 @@ def day_bytes(question: Question, levels: tuple[float, ...], close: float, horiz
     found = {
         "as_of": "2026-10-30",
         "last_close": close,
-        "forecast": forecast_days(question, levels, close, days, quantiles.tolist(), mean.tolist()),
+        "forecast": forecast_days(question, levels, days, shown_forecast(close, quantiles.tolist(), mean.tolist())),
     }
     return len(json.dumps(found)) + len(", ")
 

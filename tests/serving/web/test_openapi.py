@@ -9,8 +9,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from lambda_fn.web import openapi
+from lambda_fn.web.problem import PROBLEM_JSON
 from lambda_fn.web.routes import ROUTES
-from lambda_fn.web.service import DOCUMENT
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
@@ -39,7 +39,8 @@ def _check(document: dict[str, Any], schema: dict[str, Any], value: object) -> N
 
 
 def _content(operation: dict[str, Any], status: int) -> dict[str, Any]:
-    content: dict[str, Any] = operation["responses"][str(status)]["content"]["application/json"]
+    media_type = "application/json" if status < 400 else PROBLEM_JSON
+    content: dict[str, Any] = operation["responses"][str(status)]["content"][media_type]
     return content
 
 
@@ -48,7 +49,7 @@ def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_the_committed_file_is_the_current_one_and_is_served(api: LocalApi) -> None:
-    assert Path(DOCUMENT).read_text() == openapi.text(), (
+    assert Path(openapi.__file__).with_name("openapi.json").read_text() == openapi.text(), (
         "run python -m lambda_fn.web.openapi > lambda_fn/web/openapi.json"
     )
     assert api.get("/openapi.json").json == openapi.document()
@@ -68,6 +69,13 @@ def test_it_has_exactly_the_routes_of_the_app(document: dict[str, Any], api: Loc
         ("GET", "/health", {}, None),
         ("GET", "/api/predict", {}, None),
         ("GET", "/api/predict", {"horizon": "1", "level": "50,95"}, None),
+        ("GET", "/api/predict", {"h": "2", "quantiles": "0.25,0.75"}, None),
+        ("GET", "/api/probability", {"below": "1.1", "horizon": "2"}, None),
+        ("GET", "/api/probability", {"above": "1.1", "date": "2026-11-03"}, None),
+        ("GET", "/api/probability", {"probability": "0.05"}, None),
+        ("GET", "/api/probability", {"below": "0.5"}, None),
+        ("GET", "/api/probability", {}, None),
+        ("GET", "/", {"format": "csv"}, None),
         ("GET", "/api/champion", {}, None),
         ("GET", "/openapi.json", {}, None),
         ("POST", "/api/predict", {}, SENT),
@@ -94,11 +102,22 @@ def test_a_503_is_as_described(document: dict[str, Any], tmp_path: Path, path: s
     _check(document, _content(document["paths"][path]["get"], 503)["schema"], answer.json)
 
 
+@pytest.mark.parametrize(("path", "form"), [("/", "html"), ("/api/predict", "csv"), ("/api/history", "csv")])
+def test_other_forms_are_as_described(
+    document: dict[str, Any], api: LocalApi, tmp_path: Path, path: str, form: str
+) -> None:
+    responses = document["paths"][path]["get"]["responses"]
+    for served, status in ((api, 200), (local_api(tmp_path), 503)):
+        answer = served.app.resolve(event("GET", path, {"format": form}))
+        assert answer["statusCode"] == status
+        assert answer["headers"]["Content-Type"].partition(";")[0] in responses[str(status)]["content"]
+
+
 def test_its_examples_keep_its_schemas(document: dict[str, Any]) -> None:
     checked = 0
     for item in document["paths"].values():
         for operation in item.values():
-            contents = [answer["content"]["application/json"] for answer in operation["responses"].values()]
+            contents = [_content(operation, int(status)) for status in operation["responses"]]
             if "requestBody" in operation:
                 contents.append(operation["requestBody"]["content"]["application/json"])
             for content in contents:

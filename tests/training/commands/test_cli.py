@@ -120,12 +120,17 @@ def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = ("--families", "random_walk,calendar", "--first-year", "2024")
-    champion = command(capsys, "run", *job)["champion"]
+    ran = command(capsys, "run", *job)
+    champion = ran["champion"]
     facts = command(capsys, "report", *job, "--out", "found.html")
     page = (place / "found.html").read_text("utf-8")
     assert facts["champion"] == champion
     assert page.count("<img") == 3 and page.count("data:image/png;base64,") == 3
     assert not re.search(r"(?:src|href)=\"(?!data:)", page), "it would fetch something"
+    assert len(ran["scores"]) >= 5 * 21
+    for row in ran["scores"]:
+        if row["horizon"] in (1, 5, 21):
+            assert f"{row['pinball']:.5f}" in page, "the report's figures are the run's, to the digits printed"
     for words in ("Scores", "Is it calibrated?", "What the calendar does", "news: scheduled", "regime: wild"):
         assert words in page
     assert re.search(r"A day with an FOMC decision is \d+ % wider \(\+\d+ to \+\d+ %\)", page)

@@ -54,7 +54,7 @@ def test_status_and_forecast_import_nothing_of_training_that_is_heavy(
     with tracked.database(tmp_path, tmp_path_factory.getbasetemp()):
         tracked.put_prices(store)
         tracked.publish(store, settings, "lstm", 1)
-    for command in ("status", "forecast"):
+    for command in ("status", "history", "forecast"):
         assert loaded(tmp_path, command) & HEAVY.keys() == set(), command
 
 

@@ -246,7 +246,7 @@ def test_what_serving_would_refuse_is_not_published(
 
 
 def test_a_champion_of_another_pair_is_not_published(store: Store, settings: Settings) -> None:
-    other = replace(settings, model_info_key="models/GBPUSD/best_model_info.json")
+    other = settings._replace(model_info_key="models/GBPUSD/best_model_info.json")
     tracked.put_prices(store, "GBPUSD")
     made = tracked.candidate()
     registered = Registered(made.name, 1, "", made.sha256)

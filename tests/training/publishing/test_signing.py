@@ -28,7 +28,7 @@ NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
 
 def keyed(settings: Settings, private: str, *public: str) -> Settings:
     keys = tuple(base64.b64decode(key) for key in public)
-    return replace(settings, champion_signing_key=private, champion_public_keys=keys)
+    return settings._replace(champion_signing_key=private, champion_public_keys=keys)
 
 
 def pointer(data: bytes) -> Pointer:

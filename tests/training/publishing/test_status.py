@@ -115,7 +115,7 @@ def test_an_alias_that_was_removed_is_explained(store: Store, settings: Settings
 
 def test_a_pointer_that_is_not_activated_is_pending(store: Store, settings: Settings) -> None:
     publish(store, settings, "arima")
-    bucket = replace(settings, use_s3=True)  # there the refresh function activates
+    bucket = settings._replace(use_s3=True)  # there the refresh function activates
     publish(store, bucket, "lstm")
     found = status(store, settings, NOW, unreachable)
     assert found.active is not None and found.active.generation == 1
@@ -125,7 +125,7 @@ def test_a_pointer_that_is_not_activated_is_pending(store: Store, settings: Sett
 
 def test_a_refused_pointer_comes_with_its_reason(store: Store, settings: Settings) -> None:
     publish(store, settings, "arima")
-    golden = publish(store, replace(settings, use_s3=True), "lstm").pointer
+    golden = publish(store, settings._replace(use_s3=True), "lstm").pointer
     store.delete(golden.champion.key if golden.champion else "")
     with pytest.raises(Refused):
         activate(store, settings, NOW)

@@ -1,0 +1,89 @@
+"""Logs and metrics of the API in Lambda: the lines that Powertools' Logger and Metrics write, key for key.
+
+Importing those two is a quarter of a cold start. What only an error needs, its stack, is left to Powertools, which is
+imported then.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+TRACE = "_X_AMZN_TRACE_ID"  # Lambda sets it anew for each invocation
+LEVELS = ("POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL")
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Metric(NamedTuple):
+    """One value; `unit` as CloudWatch names it, such as Count."""
+
+    name: str
+    unit: str
+    value: float
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON. `keys` are in every line until they are changed."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self.service = service
+        self.keys: dict[str, Any] = {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """As Powertools' formatter does."""
+        if record.exc_info or record.stack_info:
+            return self._with_stack(record)
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        line = {
+            "level": record.levelname,
+            "location": f"{record.funcName}:{record.lineno}",
+            "message": record.getMessage(),
+            "timestamp": f"{moment},{int(record.msecs):03d}{time.strftime('%z', time.localtime(record.created))}",
+            "service": self.service,
+            **self.keys,
+            **{name: value for name, value in vars(record).items() if name not in _KNOWN},
+            **({"xray_trace_id": trace} if (trace := _trace()) else {}),
+        }
+        return json.dumps(line, separators=(",", ":"), ensure_ascii=False, default=str)
+
+    def _with_stack(self, record: logging.LogRecord) -> str:
+        from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # when something went wrong
+
+        formatter = LambdaPowertoolsFormatter(service=self.service)
+        formatter.append_keys(**self.keys)
+        return formatter.format(record)
+
+
+def log_as_json(name: str, environ: Mapping[str, str]) -> JsonFormatter:
+    """Makes the logger `name`, a package's, write JSON to standard output; what it returns takes the keys of lines."""
+    formatter = JsonFormatter(name)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logger = logging.getLogger(name)
+    logger.handlers = [handler]
+    logger.propagate = False  # Lambda's own handler would write each line again
+    logger.setLevel(next((environ[level] for level in LEVELS if environ.get(level)), "INFO").upper())
+    return formatter
+
+
+def write_metrics(namespace: str, dimensions: Mapping[str, str], metrics: list[Metric]) -> None:
+    """One line to standard output, which CloudWatch takes the metrics from (embedded metric format, EMF).
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    named = [{"Name": metric.name, "Unit": metric.unit} for metric in metrics]
+    about = {"Namespace": namespace, "Dimensions": [sorted(dimensions)], "Metrics": named}
+    line = {
+        "_aws": {"Timestamp": int(1000 * time.time()), "CloudWatchMetrics": [about]},
+        **dimensions,
+        **{metric.name: [float(metric.value)] for metric in metrics},
+    }
+    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def _trace() -> str:
+    return os.environ.get(TRACE, "").partition(";")[0].removeprefix("Root=")

@@ -1,0 +1,1 @@
+"""The page at `/` for a browser: HTML and SVG from forecast and record, useful without JavaScript."""

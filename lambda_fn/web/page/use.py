@@ -1,0 +1,30 @@
+"""How to have the same by a program."""
+
+from lambda_fn.web.page.facts import Facts
+from lambda_fn.web.page.markup import Markup, element
+
+LINKS = (
+    ("/api/predict?format=csv", "Forecast as CSV"),
+    ("/api/predict?format=json", "Forecast as JSON"),
+    ("/api/history?format=csv", "Record as CSV"),
+    ("/api/track-record", "Record as JSON"),
+    ("/api/champion", "Model card"),
+    ("/openapi.json", "OpenAPI"),
+)
+
+
+def section(facts: Facts) -> Markup:
+    links = [element("li", element("a", words, href=address)) for address, words in LINKS]
+    lines = (
+        "curl 'https://HOST/api/predict?horizon=1'",
+        f"curl 'https://HOST/api/probability?below={facts.official.last_close:.2f}&horizon=5'",
+        "pandas.read_csv('https://HOST/api/predict?format=csv')",
+    )
+    return element(
+        "section",
+        element("h2", "Use it", id="use-title"),
+        element("ul", links, class_="links"),
+        element("pre", element("code", "\n".join(lines)), tabindex="0", aria_labelledby="use-title"),
+        id="use",
+        aria_labelledby="use-title",
+    )

@@ -1,0 +1,109 @@
+"""Chromium and real servers: each on a folder in one of the states that the page can be in."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.support import page_store
+from tests.support.server_process import Server, running
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# A container runs it as root, without a graphics card, and it must ask nobody for anything.
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+SCORED = 70
+LATE, EXPIRED = 4, 30  # business days
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.exit(f"no {' or '.join(NAMES)}: install one (Debian: apt-get install chromium)", returncode=2)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serving(folder: Path, **environ: str) -> Iterator[Server]:
+    """A server on `folder/store`, which it asks each time."""
+    store = folder / "store"
+    store.mkdir(exist_ok=True)
+    variables = {"STORE_DIR": str(store), "CHAMPION_MAX_AGE_S": "0", **environ}
+    with running(folder, variables, "--refresh-every", "0") as server:
+        yield server
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With today's forecast, a live record and a backtest."""
+    folder = tmp_path_factory.mktemp("fresh")
+    page_store.fill(folder / "store", page_store.business_day_ago(0, today()), scored=SCORED)
+    with serving(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("late")
+    page_store.fill(folder / "store", page_store.business_day_ago(LATE, today()))
+    with serving(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def expired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("expired")
+    page_store.fill(folder / "store", page_store.business_day_ago(EXPIRED, today()))
+    with serving(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Where nothing was ever published."""
+    with serving(tmp_path_factory.mktemp("empty")) as server:
+        yield server
+
+
+@pytest.fixture
+def visit(chromium: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the page of a server as a visitor of some kind; fails when the page reported an error or asked for
+    anything but itself. A picture of every page is left in the test's folder."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def visit(server: Server, path: str = "/", **of_context: Any) -> Page:
+        context = chromium.new_context(**({"locale": "en-US"} | of_context))
+        contexts.append(context)
+        page = context.new_page()
+        home = f"http://127.0.0.1:{server.port}"
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+        page.on("request", lambda asked: wrong.append(asked.url) if not asked.url.startswith((home, "data:")) else None)
+        page.goto(home + path)
+        return page
+
+    yield visit
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=tmp_path / f"{number}.png", full_page=True)
+        context.close()
+    sys.stderr.write(f"pictures in {tmp_path}\n")
+    assert [words for words in wrong if "503" not in words] == []

@@ -1,0 +1,198 @@
+"""The page in Chromium: its values are the API's, in every state, on a phone, in the dark, in German, scriptless."""
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.support.server_process import Server
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+QUESTIONS = [
+    *(("below", "1.0950", 1), ("below", "1.1000", 5), ("above", "1.1100", 21), ("above", "1.0900", 3)),
+    *(("below", "0.5000", 2), ("above", "0.5000", 2), ("below", "1.3000", 10), ("above", "1.1050", 7)),
+]
+ROWS = "#fan-values tbody tr"
+
+
+def days(server: Server) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = server.ask("GET", "/api/predict?horizon=21").json["forecast"]
+    return found
+
+
+def asked(server: Server, side: str, price: str, horizon: int) -> dict[str, Any]:
+    found: dict[str, Any] = server.ask("GET", f"/api/probability?{side}={price}&horizon={horizon}").json
+    return found
+
+
+def in_english(found: dict[str, Any]) -> str:
+    words = {"at_most": "less than ", "at_least": "more than ", None: ""}[found["bound"]]
+    return f"{words}{found['probability']:.1%}"
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing sticks out at the side."""
+    found: bool = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return found
+
+
+def test_the_first_thing_seen_is_the_next_day(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    bounds = days(fresh)[0]["intervals"]["80"]
+    expect(page.locator("h1")).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
+    expect(page.locator(".notice")).to_have_text(re.compile("^Fresh The forecast is from the close of"))
+    expect(page).to_have_title("EUR/USD forecast")
+
+
+def test_how_likely_it_is_as_the_api_says(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    for side, price, horizon in QUESTIONS:
+        page.locator("#side").select_option(side)
+        page.locator("#horizon").select_option(str(horizon))
+        page.locator("#price").fill(price)
+        found = asked(fresh, side, price, horizon)
+        expect(page.locator("#likely-big")).to_have_text(in_english(found))
+        day = days(fresh)[horizon - 1]
+        expect(page.locator("#likely-low")).to_have_text(f"{day['quantiles']['0.05']:.4f}")
+        expect(page.locator("#likely-high")).to_have_text(f"{day['quantiles']['0.95']:.4f}")
+        expect(page.locator("#likely-day")).to_contain_text(f", {int(day['date'][-2:])} ")
+
+
+def test_what_a_position_loses_and_that_it_stays_in_the_page(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    last = fresh.ask("GET", "/api/predict").json["last_close"]
+    week = days(fresh)[4]["quantiles"]
+    row = page.locator("#position-table tr[data-horizon='5'] td")
+    page.locator("#amount").fill("250000")
+    expect(row.first).to_have_text(f"{250_000 * (last - week['0.05']):,.0f}")
+    expect(row.last).to_have_text(f"{1 - week['0.05'] / last:.2%}")
+    page.locator("#currency").select_option("USD")
+    expect(page.locator("#position-table thead")).to_contain_text("Loss in EUR")
+    expect(row.first).to_have_text(f"{250_000 * (1 / last - 1 / week['0.95']):,.0f}")
+    page.locator("#amount").press("Enter")
+    assert sent == []
+    assert page.url.endswith("/")
+
+
+def test_values_are_shown_under_the_pointer(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    plot = page.locator("#forecast .plot")
+    readout = page.locator("#forecast .readout")
+    expect(readout).to_be_hidden()
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    bounds = days(fresh)[-1]["intervals"]["95"]
+    expect(readout).to_be_visible()
+    expect(readout).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
+    page.mouse.move(box["x"] + 1, box["y"] + 50)
+    expect(readout).to_contain_text("Close or median")
+    expect(readout).not_to_contain_text("95%")
+
+
+def test_values_are_told_by_keyboard(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    chart = page.get_by_role("slider").first
+    chart.focus()
+    last = fresh.ask("GET", "/api/predict").json["last_close"]
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(f"Close or median {last:.4f}$"))
+    page.keyboard.press("ArrowRight")
+    bounds = days(fresh)[0]["intervals"]["80"]
+    told = f"80% {bounds['lower']:.4f} to {bounds['upper']:.4f}"
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(re.escape(told)))
+    page.keyboard.press("End")
+    expect(chart).to_have_attribute("aria-valuenow", str(page.locator(ROWS).count()))
+    page.keyboard.press("Home")
+    expect(chart).to_have_attribute("aria-valuenow", "1")
+    page.keyboard.press("Escape")
+    expect(page.locator("#forecast .readout")).to_be_hidden()
+
+
+def test_the_record_is_told_by_keyboard_too(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    chart = page.get_by_role("slider").nth(1)
+    chart.focus()
+    page.keyboard.press("End")
+    newest = fresh.ask("GET", "/api/history?days=1").json["days"][0]
+    told = rf"What came {newest['outcome']:.4f}, Place in the forecast {newest['pit']:.1%}"
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(re.escape(told)))
+
+
+def test_numbers_are_german_for_a_german_browser(fresh: Server, visit: Open) -> None:
+    page = visit(fresh, locale="de-DE")
+    bounds = days(fresh)[0]["intervals"]["80"]
+    shown = [f"{bounds[name]:.4f}".replace(".", ",") for name in ("lower", "upper")]
+    expect(page.locator("h1")).to_contain_text(" to ".join(shown))
+    found = asked(fresh, "below", page.locator("#price").input_value(), 5)
+    expect(page.locator("#likely-big")).to_have_text(f"{100 * found['probability']:.1f}\xa0%".replace(".", ","))
+    expect(page.locator("#record")).to_contain_text("3.440 of 4.310 days")
+    expect(page.locator("#forecast .axis.left text").first).to_have_text(re.compile(r"^\d,\d+$"))
+
+
+def test_without_a_script_it_says_the_same(fresh: Server, visit: Open) -> None:
+    page = visit(fresh, java_script_enabled=False)
+    bounds = days(fresh)[0]["intervals"]["80"]
+    expect(page.locator("h1")).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
+    page.locator("#side").select_option("above")
+    page.locator("#price").fill("1.1050")
+    page.locator("#horizon").select_option("3")
+    page.get_by_role("button", name="Tell me").click()
+    expect(page.locator("#likely-big")).to_have_text(in_english(asked(fresh, "above", "1.105", 3)))
+    expect(page.locator("#price")).to_have_value("1.1050")
+    expect(page.locator("#amount")).to_be_hidden()
+    page.locator("#forecast summary").click()
+    expect(page.locator("#fan-values")).to_be_visible()
+
+
+def test_an_address_asks_the_question_with_a_script_too(fresh: Server, visit: Open) -> None:
+    query = urlencode({"side": "above", "price": "1.1", "horizon": "2"})
+    page = visit(fresh, f"/?{query}")
+    expect(page.locator("#likely-big")).to_have_text(in_english(asked(fresh, "above", "1.1", 2)))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_on_a_phone(fresh: Server, visit: Open, scheme: str) -> None:
+    page = visit(fresh, color_scheme=scheme, **PHONE)
+    assert fits(page)
+    page.locator("#forecast summary").click()
+    assert fits(page)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", dark))) < 200) == (scheme == "dark")
+
+
+def test_a_late_forecast_says_so_and_marks_today(late: Server, visit: Open) -> None:
+    page = visit(late)
+    expect(page.locator(".notice.late")).to_contain_text("newer prices are due. Run python -m lambda_fn.ingest")
+    expect(page.locator("text.today")).to_have_text("today")
+    expect(page.locator("h1")).to_contain_text("EUR/USD on ")
+
+
+def test_an_expired_forecast_says_so_first(expired: Server, visit: Open) -> None:
+    page = visit(expired)
+    expect(page.locator(".notice.expired")).to_contain_text("every day that it forecasts has begun")
+    expect(page.locator("h1")).to_contain_text("This forecast has expired.")
+
+
+def test_without_a_forecast_it_says_what_to_do(empty: Server, visit: Open) -> None:
+    page = visit(empty, **PHONE)
+    expect(page.locator("h1")).to_have_text("There is no forecast to show")
+    expect(page.locator(".lead code")).to_have_text("python -m training run")
+    assert fits(page)
+
+
+def test_when_the_store_is_down_the_last_known_is_shown(fresh: Server, visit: Open) -> None:
+    store = fresh.log.parent / "store"
+    before = visit(fresh).locator("h1").text_content()
+    store.rename(store.with_name("gone"))
+    try:
+        page = visit(fresh)
+        expect(page.locator(".notice.down")).to_contain_text("Store down It could not be asked for newer forecasts")
+        assert page.locator("h1").text_content() == before
+    finally:
+        store.with_name("gone").rename(store)

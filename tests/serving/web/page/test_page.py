@@ -1,0 +1,255 @@
+"""The page, as a browser gets it from the handler: its states, its values, and what it never holds."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambda_fn.api import App
+from lambda_fn.store.keys import price_key, record_key
+from tests.serving.web.page.test_parts import Parsed
+from tests.support import foreign, page_store
+from tests.support.events import event
+from tests.support.local_api import START, LocalApi, local_api
+
+MOST_BYTES = 120_000  # of the whole page, compressed
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def ask(api: LocalApi, query: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
+    found = event("GET", "/", query)
+    found["headers"] |= {"accept": BROWSER, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return api.app.resolve(found)
+
+
+def words(answer: dict[str, Any]) -> str:
+    """The text that is read, without style, script and data."""
+    shown = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", answer["body"], flags=re.DOTALL)
+    return re.sub(r"\s+", " ", Parsed(shown).text)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a live record of 80 days."""
+    folder = tmp_path_factory.mktemp("page")
+    page_store.fill(folder, START.date(), scored=80)
+    return folder
+
+
+@pytest.fixture
+def api(full: Path) -> LocalApi:
+    return local_api(full)
+
+
+def test_browsers_get_html_and_others_json(api: LocalApi) -> None:
+    page = ask(api)
+    assert (page["statusCode"], page["headers"]["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert page["body"].startswith("<!doctype html>")
+    assert "GET /api/probability" in api.get("/").json["routes"]
+    assert json.loads(ask(api, {"format": "json"})["body"])["routes"]
+    assert ask(api, {"format": "html"}, accept="*/*")["body"] == page["body"]
+
+
+def test_its_values_are_the_apis(api: LocalApi) -> None:
+    text = words(ask(api))
+    first, *_, last = api.get("/api/predict", horizon="21", level="80").json["forecast"]
+    for day in (first, last):
+        bounds = day["intervals"]["80"]
+        assert f"{bounds['lower']:.4f} to {bounds['upper']:.4f}" in text
+    assert f"EUR/USD on Monday, 2 November 2026 {first['intervals']['80']['lower']:.4f}" in text.replace(
+        "2026", "2026 "
+    )
+    row = api.get("/api/track-record").json["summary"]["horizons"][0]
+    held = round(row["coverage"]["80"]["value"] * row["n"])
+    assert f"Its 80% intervals held {held} of {row['n']} days" in text
+    assert "Its 80% intervals held 3,440 of 4,310 days; 3,396 to 3,499 would be chance." in text
+    assert "One day ahead its loss is 1.22% smaller than that of GARCH(1,1)-t" in text
+
+
+def test_the_table_of_the_chart_holds_every_close_and_every_day(api: LocalApi) -> None:
+    page = ask(api)["body"]
+    table = page.partition('id="fan-values"')[2].partition("</table>")[0]
+    days = api.get("/api/predict", horizon="21").json["forecast"]
+    assert table.count("<tr") == 1 + 120 + len(days)
+    for day in days:
+        [row] = re.findall(rf"<tr[^>]*><th[^>]*><time datetime=\"{day['date']}\".*?</tr>", table)
+        for coverage in ("50", "80", "95"):
+            low, high = day["intervals"][coverage].values()
+            assert f"{low:.4f} to {high:.4f}" in Parsed(row).text
+
+
+def test_the_last_sixty_forecasts_are_dots_on_their_intervals(api: LocalApi) -> None:
+    page = ask(api)["body"]
+    days = api.get("/api/history", days="60").json["days"]
+    dots = re.findall(r'<circle cx="[^"]*" cy="([^"]*)%" r="4" class="(dot[a-z ]*)">', page)
+    assert len(dots) == len(days) == 60
+    for (height, name), day in zip(dots, days, strict=True):
+        assert float(height) == pytest.approx(100 * (1 - day["pit"]), abs=0.01)
+        assert ("out" in name) is not day["inside_80"]
+
+
+def test_the_form_is_answered_without_a_script_as_by_the_api(api: LocalApi) -> None:
+    for side, price, horizon in (("below", "1.0950", "5"), ("above", "1.1100", "21"), ("below", "0.5000", "1")):
+        asked = {"side": side, "price": price, "horizon": horizon}
+        text = words(ask(api, asked))
+        found = api.get("/api/probability", **{side: price, "horizon": horizon}).json
+        said = found["sentence"].rpartition("probability of ")[2].replace(" %", "%")
+        assert f"in {horizon} business days" in text or horizon == "1"
+        assert f"Tell me{said}On " in text
+    assert "1.0950" in ask(api, {"price": "1,095"})["body"]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"price": "x"}, "is no price"),
+        ({"price": "1.1", "horizon": "99"}, "from 1 to 21"),
+        ({"horizon": "0"}, "1 to 21"),
+    ],
+)
+def test_a_bad_question_of_the_form_is_told_in_the_page(api: LocalApi, query: dict[str, str], told: str) -> None:
+    answer = ask(api, query)
+    assert answer["statusCode"] == 200
+    assert told in words(answer)
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "told"),
+    [
+        (0, "fresh", "Fresh The forecast is from the close of 2026-10-30, 0 business days ago, the newest."),
+        (5, "late", "newer prices are due. Run python -m lambda_fn.ingest"),
+        (45, "expired", "Expired The forecast is from the close of 2026-10-30"),
+    ],
+)
+def test_the_state_is_told_in_words(api: LocalApi, days: int, state: str, told: str) -> None:
+    api.clock.ahead(days * 86_400)
+    page = ask(api)
+    assert page["statusCode"] == 200
+    assert f'class="notice {state}"' in page["body"]
+    assert told in words(page)
+    if state == "expired":
+        assert "This forecast has expired" in words(page)
+
+
+def test_a_store_that_is_down_is_told_and_the_last_known_is_shown(tmp_path: Path) -> None:
+    page_store.fill(tmp_path / "store", START.date())
+    api = local_api(tmp_path / "store")
+    before = ask(api)
+    (tmp_path / "store").rename(tmp_path / "gone")
+    api.clock.ahead(61)
+    page = ask(api)
+    assert (page["statusCode"], page["headers"]["Cache-Control"]) == (200, "no-store")
+    assert "Store down It could not be asked for newer forecasts and records since 2026-10-30 17:00 UTC" in words(page)
+    (tmp_path / "gone").rename(tmp_path / "store")
+    api.clock.ahead(61)
+    assert ask(api)["body"] == before["body"]
+
+
+def test_a_forecast_that_was_withheld_says_why(tmp_path: Path) -> None:
+    page_store.fill(tmp_path, START.date())
+    api = local_api(tmp_path)
+    api.store.delete(price_key("EURUSD", "ecb"))
+    assert api.refresh().made.outcome == "refused"
+    assert "Withheld No newer forecast could be made:" in words(ask(api))
+
+
+def test_without_a_forecast_it_is_503_and_says_what_to_do(tmp_path: Path) -> None:
+    page = ask(local_api(tmp_path))
+    assert (page["statusCode"], page["headers"]["Content-Type"]) == (503, "text/html; charset=utf-8")
+    assert int(page["headers"]["Retry-After"]) >= 1
+    assert "No forecast" in words(page)
+    assert "<code>python -m training run</code>" in page["body"]
+    assert "Content-Security-Policy" in page["headers"]
+
+
+def test_where_expired_ones_are_refused_the_page_says_that(api: LocalApi) -> None:
+    api.clock.ahead(45 * 86_400)
+    strict = replace(api, app=App(api.store, api.settings._replace(refuse_expired=True), api.clock))
+    page = ask(strict)
+    assert page["statusCode"] == 503
+    assert "every day that it forecasts has begun" in words(page)
+    assert "<code>python -m lambda_fn.ingest</code>" in page["body"]
+
+
+def test_without_a_record_the_forecast_stands(tmp_path: Path) -> None:
+    page_store.fill(tmp_path, START.date())
+    api = local_api(tmp_path)
+    assert "None has been scored yet. The forecast of 30 October 2026 is kept in the ledger" in words(ask(api))
+    api.store.delete(record_key())
+    page = ask(replace(api, app=App(api.store, api.settings, api.clock)))
+    assert page["statusCode"] == 200
+    assert "The record cannot be read now" in words(page)
+
+
+def test_a_champion_of_few_levels_and_days_and_without_scores_is_shown(tmp_path: Path) -> None:
+    api = local_api(tmp_path)
+    api.promote(foreign.champion_bytes(levels=(0.025, 0.5, 0.975), horizon=1), 1, scores=())
+    page = ask(api)
+    assert page["statusCode"] == 200
+    assert "The run that chose it told no scores." in words(page)
+    assert "The champion that is active brought no backtest." in words(page)
+
+
+def test_a_champions_words_are_text_and_nothing_else(tmp_path: Path) -> None:
+    """Whoever publishes may name things, and no more than that."""
+    hostile = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+    api = local_api(tmp_path)
+    scores = ({"family": hostile, "horizon": 1, "pinball": 0.08}, {"horizon": 1, "pinball": 0.09}, {"pinball": "x"})
+    api.promote(foreign.champion_bytes(features=(hostile[:90],)), 1, scores=scores)
+    page = ask(api)
+    assert page["statusCode"] == 200
+    assert page["body"].count("<script") == 2  # its data and its own script
+    assert "<img" not in page["body"]
+    assert hostile in Parsed(page["body"]).text
+
+
+def test_it_is_one_file_under_a_strict_policy(api: LocalApi) -> None:
+    page = ask(api)
+    policy = dict(part.split(" ", 1) for part in page["headers"]["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    for tag, rule in (("style", "style-src"), ("script", "script-src")):
+        [inside] = re.findall(rf"<{tag}>(.*?)</{tag}>", page["body"], flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert policy[rule] == f"'sha256-{digest}'"
+    for tag, attributes in Parsed(page["body"]).tags:
+        assert not [name for name in attributes if name.startswith("on") or name == "style"], tag
+        for name in ("src", "href", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "/", "data:image/svg+xml,")), (tag, attributes)
+    assert "url(" not in page["body"]
+    assert "@import" not in page["body"]
+
+
+def test_it_is_light(api: LocalApi) -> None:
+    page = ask(api, accept_encoding="gzip")
+    data = base64.b64decode(page["body"])
+    assert page["headers"]["Content-Encoding"] == "gzip"
+    assert len(data) < MOST_BYTES
+    assert gzip.decompress(data).startswith(b"<!doctype html>")
+
+
+def test_a_browser_that_has_it_is_not_sent_it_again(api: LocalApi) -> None:
+    first = ask(api)
+    tag = first["headers"]["ETag"]
+    assert first["headers"]["Cache-Control"] == "max-age=60"
+    assert ask(api, if_none_match=tag)["statusCode"] == 304
+    api.clock.ahead(61)
+    assert ask(api, if_none_match=tag)["statusCode"] == 304
+    api.clock.ahead(timedelta(days=4).total_seconds())
+    assert ask(api, if_none_match=tag)["statusCode"] == 200
+    assert ask(api, {"price": "1.2"})["headers"]["ETag"] != tag
+
+
+def test_every_part_of_a_chart_is_within_it(api: LocalApi) -> None:
+    page = ask(api)["body"]
+    for numbers in re.findall(r' d="([^"]*)"', page):
+        assert all(-0.01 <= float(number) <= 100.01 for number in re.findall(r"-?[0-9.]+", numbers))
+    places = [float(text) for text in re.findall(r'data-[xy]="([^"]*)"', page)]
+    assert places
+    assert all(0 <= place <= 100 for place in places)

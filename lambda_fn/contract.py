@@ -53,7 +53,8 @@ def highest_after(generation: int | None) -> int:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The champion file's metadata_props; `window` in rows, `horizon` in business days, `prices` the source."""
+    """The champion file's metadata_props; `window` in rows, `horizon` in business days, `prices` the source.
+    `prices_trusted` is what spoke against the prices where somebody used them all the same, else None."""
 
     contract_version: str
     pair: str
@@ -66,6 +67,7 @@ class Metadata:
     trained_through: date
     prices_sha256: str
     code_version: str
+    prices_trusted: str | None = None
 
     @classmethod
     def parse(cls, props: Mapping[str, str]) -> "Metadata":
@@ -83,6 +85,7 @@ class Metadata:
             trained_through=read.day("trained_through"),
             prices_sha256=read.matching("prices_sha256", fields.SHA256),
             code_version=read.name("code_version"),
+            prices_trusted=read.optional("prices_trusted", read.name),
         )
 
     def to_props(self) -> dict[str, str]:
@@ -99,6 +102,7 @@ class Metadata:
             "trained_through": self.trained_through.isoformat(),
             "prices_sha256": self.prices_sha256,
             "code_version": self.code_version,
+            **({"prices_trusted": self.prices_trusted} if self.prices_trusted else {}),
         }
 
 

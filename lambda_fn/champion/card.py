@@ -41,7 +41,7 @@ def model_card(active: Active, champion: Champion) -> JsonObject:
         "activated_at": utc_text(active.activated_at),
         "serving_key": active.serving_key,
         "metadata": {
-            **vars(meta),
+            **{name: value for name, value in vars(meta).items() if value is not None},
             "levels": list(meta.levels),
             "features": list(meta.features),
             "trained_through": meta.trained_through.isoformat(),

@@ -7,7 +7,6 @@ cannot disagree; the checks below run the exported bytes in the serving code and
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from types import MappingProxyType
 
 import ndonnx
 import numpy as np
@@ -24,7 +23,6 @@ from training.models.family import Model
 from training.models.heads.base import Known, truncation
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
-NO_NOTES: Mapping[str, str] = MappingProxyType({})
 IR_VERSION = 10  # what the contract allows; newer writers put their own newest
 CHECKED = 250  # windows on which every export is compared with the model it came from
 SINGLES = 8  # of these, forecast one by one as well: a session costs the same for one as for many
@@ -43,20 +41,17 @@ class Parity:
     truncation: float  # the window against the whole history, which is no fault of the export: reported only
 
 
-def export(
-    model: Model, prices: pd.DataFrame, metadata: Metadata, notes: Mapping[str, str] = NO_NOTES
-) -> tuple[bytes, Parity]:
-    """The champion file of a model fitted on `prices`; raises ExportError where the file does not match the model.
-    `notes` go into its metadata beside the head's."""
-    data = build(model, metadata, notes)
+def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[bytes, Parity]:
+    """The champion file of a model fitted on `prices`; raises ExportError where the file does not match the model."""
+    data = build(model, metadata)
     return data, check(data, model, Known(prices, metadata.pair, metadata.prices))
 
 
-def build(model: Model, metadata: Metadata, notes: Mapping[str, str] = NO_NOTES) -> bytes:
+def build(model: Model, metadata: Metadata) -> bytes:
     """Trace the forecast and write the graph with its metadata; the same model gives the same bytes."""
     window = {column: _argument(column) for column in model.family.inputs}
     quantiles, mean = model.forecast(window)
-    return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata, {**model.head.notes, **notes})
+    return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata, model.head.notes)
 
 
 def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -> bytes:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from training.prices.checks import PriceError
-from training.prices.forms import OTHER_NAMES, Form
+from training.prices.forms import DATE_NAMES, OTHER_NAMES, Form
 from training.prices.grid import Grid, plain
 from training.prices.numbers import Numbers
 from training.prices.reading import Reading
+from training.prices.stamps import read_stamp
 
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d*)?)?|\d{6}", re.ASCII)
 _NO_CLOSE = {"open", "high", "low", "volume"}
@@ -19,7 +20,7 @@ _NO_CLOSE = {"open", "high", "low", "volume"}
 def with_header(grid: Grid, name: str, reading: Reading) -> Grid:
     """The grid with a header; columns are numbered where the file has none."""
     if grid.header:
-        return grid
+        return _with_index(grid)
     width = Counter(len(row) for row in grid.rows).most_common(1)[0][0]
     if width == 2:
         return grid._replace(header=["date", "close"], notes=(*grid.notes, "no header; read as date and close"))
@@ -31,6 +32,17 @@ def with_header(grid: Grid, name: str, reading: Reading) -> Grid:
             ]
         )
     return grid._replace(header=["date", *(f"column_{i}" for i in range(2, width + 1))])
+
+
+def _with_index(grid: Grid) -> Grid:
+    """The grid with its first column called date where that has no title and holds dates, as an index is written."""
+    names = [plain(title) for title in grid.header]
+    unnamed = names[0] in ("", "unnamed_0", "index")
+    if not unnamed or not DATE_NAMES.isdisjoint(names) or read_stamp(grid.rows[0][0]) is None:
+        return grid
+    return grid._replace(
+        header=["date", *grid.header[1:]], notes=(*grid.notes, "the first column, which has no title, read as date")
+    )
 
 
 def name_columns(

@@ -44,7 +44,19 @@ def parse_dates(cells: Sequence[str], form: str | None = None) -> DateColumn:
     elif short:
         years = [stamp.parts.year for stamp in short]
         notes.append(f"years of two digits read as {min(years)} to {max(years)}")
+        return _year_last(_column(cells, stamps, notes), short)
     return _column(cells, stamps, notes)
+
+
+def _year_last(column: DateColumn, short: Sequence[Stamp]) -> DateColumn:
+    """The column, diagnosed where its dates are in order once the two digits in front are the year."""
+    front = [
+        Parts(2000 + parts.first, parts.year % 100, parts.second, day_first=True).read(None) for _, parts, *_ in short
+    ]
+    if None in front or not _one_way(_steps(front)) or _one_way(_steps(column.days)):
+        return column
+    words = "years of two digits stand in front, where days or months usually do; say so with --date-format %y-%m-%d"
+    return column._replace(diagnosis=words)
 
 
 def _column(cells: Sequence[str], stamps: Sequence[Stamp | None], notes: Sequence[str]) -> DateColumn:

@@ -12,7 +12,18 @@ from training.prices import layouts
 from training.prices.grid import Grid, plain
 
 OTHER_NAMES = {
-    "date": ("time", "timestamp", "datetime", "observation_date", "time_period", "gmt_time", "local_time", "time_eet"),
+    "date": (
+        "time",
+        "timestamp",
+        "datetime",
+        "observation_date",
+        "time_period",
+        "gmt_time",
+        "local_time",
+        "time_eet",
+        "datum",
+        "fecha",
+    ),
     "close": ("price", "last", "rate", "value", "obs_value"),
 }
 _OHLC = ("open", "high", "low", "close")

@@ -36,6 +36,8 @@ def judge(rows: Rows, today: date, trust: bool = False) -> Shape:
     over."""
     dated = [day for day in rows.days if day is not None and day <= today]
     days = sorted(set(dated))
+    if several := list(_several(rows, len(dated), len(days))):
+        return Shape(several, [], [])
     found = list(_swapped(dated))
     if not found and len(days) >= STEPS:
         found += _spacing(days)
@@ -50,6 +52,17 @@ def judge(rows: Rows, today: date, trust: bool = False) -> Shape:
             found += _stuck(prices) if trust or not doubts else []  # whole numbers hardly move
             notes += _flat_notes([day for day, _ in ordered if day is not None], prices)
     return Shape(found, doubts, notes)
+
+
+def _several(rows: Rows, dated: int, days: int) -> Iterator[str]:
+    """Rows of several instruments below each other: dates repeat, and a column of words says of what they are."""
+    if days < STEPS or dated < 1.5 * days:
+        return
+    for column, words in rows.words.items():
+        values = sorted(set(words.values()))
+        if 1 < len(values) < dated / 10 and len(words) > 0.9 * dated:
+            yield f"holds several series, told apart by {column} ({', '.join(values[:3])}); save one of them alone"
+            return
 
 
 def _spacing(days: Sequence[date]) -> Iterator[str]:

@@ -10,7 +10,7 @@ SERIALS = range(25_569, 73_051)  # 1970 to 2099
 
 _TIME = r"(?:(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,]\d*)?)?|(\d\d)(\d\d)(\d\d))"
 _ZONE = r"(Z|UTC|GMT|(?:GMT|UTC)?\s?[+-]\d\d:?\d\d)?"
-_WITH_TIME = re.compile(rf"(\S.*?)[T ]\s*{_TIME}\s*{_ZONE}", re.ASCII)
+_WITH_TIME = re.compile(rf"(\S.*?)[T ]\s*{_TIME}(?:\s?([AaPp])\.?[Mm]\.?)?\s*{_ZONE}", re.ASCII)
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})", re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
@@ -63,9 +63,11 @@ def read_stamp(cell: str, numbers: bool = False) -> Stamp | None:
     if match is not None:
         text = match[1].rstrip(",")
         clock = [int(part or 0) for part in (match.groups()[1:4] if match[2] else match.groups()[4:7])]
+        if match[8] and 1 <= clock[0] <= 12:
+            clock[0] = clock[0] % 12 + (12 if match[8] in "Pp" else 0)
         if clock[0] > 23 or clock[1] > 59 or clock[2] > 59:
             return None
-        second, offset = clock[0] * 3600 + clock[1] * 60 + clock[2], _offset(match[8])
+        second, offset = clock[0] * 3600 + clock[1] * 60 + clock[2], _offset(match[9])
     found = _date(text)
     return None if found is None else Stamp(*found, second, offset)
 

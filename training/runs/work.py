@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lambda_fn.champion.model import Champion
+from lambda_fn.fields import MAX_NAME
 from training.evaluation import metrics
 from training.evaluation.walk_forward import Split, forecast_origins
 from training.export.candidate import Candidate
@@ -74,8 +75,8 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
         trained_through=prices.index[-1].date(),
         code=job.code,
     )
-    doubts = {"prices_trusted": job.table.trusted} if job.table.trusted else {}
-    data, parity = export(model, prices, metadata, doubts)
+    metadata = replace(metadata, prices_trusted=job.table.trusted[:MAX_NAME] or None)
+    data, parity = export(model, prices, metadata)
     params = {f"head_{key}": value for key, value in model.head.params.items()} | dict(model.fitted.params)
     return Candidate(
         family=family.name,

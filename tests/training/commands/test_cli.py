@@ -237,6 +237,8 @@ def test_prices_that_were_trusted_are_told_of_by_the_champion(
     (champion,) = (place / "store/models/champions").iterdir()
     told = {entry.key: entry.value for entry in onnx.load(champion).metadata_props}
     assert told["prices_trusted"].startswith("looks inverted: its closes are one over EUR/USD's")
+    card = json.loads((place / "store/serving/forecast.json").read_text())["card"]
+    assert card["metadata"]["prices_trusted"] == told["prices_trusted"]
     command(capsys, "tasks", *small, "--trust", "--freeze", "--run", "EURUSD-once")
     assert "looks inverted" in json.loads((place / "store/runs/EURUSD-once/plan.json").read_text())["trusted"]
 

@@ -87,6 +87,8 @@ FORMS: list[tuple[str, Day, str]] = [
     ("nanoseconds", lambda day: f"{stamp(day)}000000000", "dates read as nanoseconds since 1970"),
     ("serial", lambda day: str((day - date(1899, 12, 30)).days), "dates read as serial numbers of a spreadsheet"),
     ("midnight", lambda day: f"{day}T00:00:00-05:00", ""),
+    ("am", lambda day: f"{day.month}/{day.day}/{day.year} 12:00:00 AM", ""),
+    ("pm", lambda day: f"{day.month}/{day.day}/{day.year} 5:00:00 p.m.", "rows are stamped 17:00 on their day"),
     ("afternoon", lambda day: f"{day} 17:00:00", "rows are stamped 17:00 on their day; the time is left out"),
     ("evening", lambda day: f"{day - timedelta(days=1)}T22:00:00Z", "they are read as the next business day's"),
     ("summer", lambda day: f"{day - timedelta(days=1)}T{21 + (day.month < 4)}:00:00Z", "bars are stamped 21:00"),
@@ -116,6 +118,26 @@ def test_foreign_months_are_named(tmp_path: Path, close: pd.Series) -> None:
     names = "januar februar märz april mai juni juli august september oktober november dezember".split()
     found = refusal(lambda: dated(tmp_path, close, lambda day: f"{day.day}. {names[day.month - 1]} {day.year}"))
     assert "months are named in another language than English (" in found and "export the dates as 2024-01-31" in found
+
+
+def test_years_in_front_are_asked_for(tmp_path: Path, close: pd.Series) -> None:
+    """The cures of single faults would drop half of the rows and leave the others on wrong dates."""
+    found = refusal(lambda: dated(tmp_path, close, lambda day: f"{day:%y-%m-%d}"))
+    assert "years of two digits stand in front" in found and "say so with --date-format %y-%m-%d" in found
+    assert same(dated(tmp_path, close, lambda day: f"{day:%y-%m-%d}", Reading(date_format="%y-%m-%d")), close)
+
+
+def test_series_below_each_other_are_named(tmp_path: Path, close: pd.Series) -> None:
+    rows = [(day, symbol, price) for symbol in ("GBPUSD", "EURUSD") for day, price in days_of(close)]
+    assert "holds several series, told apart by symbol (EURUSD, GBPUSD); save one of them alone" in refusal(
+        lambda: table(tmp_path, "Date,Symbol,Close", rows)
+    )
+
+
+def test_an_index_without_a_title_is_the_date(tmp_path: Path, close: pd.Series) -> None:
+    for title in ("", "Unnamed: 0", "index"):
+        found = table(tmp_path, f"{title},Close", days_of(close))
+        assert same(found, close) and "which has no title, read as date" in found.notes[0]
 
 
 # Spacing

@@ -1,6 +1,6 @@
 """Stores for every test: a folder and, where its server is installed, a bucket of a real S3 server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,14 @@ from lambda_fn.store.objects import Store
 from tests.support import seaweedfs
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Some tests log halves of a character, which no report can carry from one process to another."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")

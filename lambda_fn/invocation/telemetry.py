@@ -48,7 +48,8 @@ class JsonFormatter(logging.Formatter):
             **{name: value for name, value in vars(record).items() if name not in _KNOWN},
             **({"xray_trace_id": trace} if (trace := _trace()) else {}),
         }
-        return json.dumps(line, separators=(",", ":"), ensure_ascii=False, default=str)
+        text = json.dumps(line, separators=(",", ":"), ensure_ascii=False, default=str)
+        return text.encode("utf-8", "backslashreplace").decode()  # half of a character could not be written
 
     def _with_stack(self, record: logging.LogRecord) -> str:
         from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # when something went wrong

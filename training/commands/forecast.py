@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,15 +16,17 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
-    """Send the event of an HTTP request through the Lambda handler and print its answer."""
-    from lambda_fn.api import handler
+    """Send the event of an HTTP request through what the Lambda handler is made of and print its answer."""
+    from lambda_fn.api import LambdaFunction
     from lambda_fn.server.gateway import HttpRequest, LambdaContext, to_answer, to_event
 
     _ = context.store  # which the handler opens too, without a word for a person
     query = "" if asked.horizon is None else f"horizon={asked.horizon}"
     request = HttpRequest("GET", "/api/predict", query, [("host", "localhost")])
     invocation = LambdaContext()
-    answer = to_answer(handler(to_event(request, context.now, invocation.aws_request_id), invocation))
+    answer = to_answer(
+        LambdaFunction(os.environ)(to_event(request, context.now, invocation.aws_request_id), invocation)
+    )
     body = json.loads(answer.body)
     if answer.status != 200:
         error = body["error"]

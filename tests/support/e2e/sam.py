@@ -74,7 +74,8 @@ def on_store(folder: Path, environ: Mapping[str, str], ecb_url: str = "") -> Ite
     with ExitStack() as stack:
         gateway = bridge()
         store = stack.enter_context(link(environ["AWS_ENDPOINT_URL_S3"], gateway))
-        changed = {"AWS_ENDPOINT_URL_S3": f"http://{gateway}:{store.port}"}
+        # the template refuses expired forecasts, and the prices of tests are of a past day
+        changed = {"AWS_ENDPOINT_URL_S3": f"http://{gateway}:{store.port}", "REFUSE_EXPIRED": "false"}
         if ecb_url:
             bank = stack.enter_context(link(ecb_url, gateway))
             # rates come over https only, but for those of this machine

@@ -1,5 +1,6 @@
 """Stores for every test: a folder and, where its server is installed, a bucket of a real S3 server."""
 
+import logging
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +20,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+@pytest.fixture(autouse=True)
+def the_packages_logger() -> Iterator[None]:
+    """As it was before the test: in Lambda it keeps a handler, which would write to where one test's output went."""
+    logger = logging.getLogger("lambda_fn")
+    handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

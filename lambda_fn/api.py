@@ -91,7 +91,8 @@ class LambdaFunction:
         """The answer to one event, in the form of who sent it; pings are neither logged nor measured."""
         if is_ping(event):
             self._cold = False
-        if not self._in_lambda or is_ping(event):
+            return PONG
+        if not self._in_lambda:
             return self._app.resolve(event)
         self._logged.keys["request_id"] = context.aws_request_id
         started = time.perf_counter()

@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from lambda_fn import contract, fields
 from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.refusal import Refusal, is_first, shortened
+from lambda_fn.champion.refusal import Refusal, is_first, shortened, told
 from lambda_fn.champion.signature import verify
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import Active, Pointer
@@ -89,7 +89,15 @@ def activate(
             generation = active.generation if active else None
             if isinstance(error, Missing) and error.key == settings.model_info_key:
                 return _unchanged(generation, "nothing is published yet; run python -m training run", healed)
-            return _refuse(store, settings, refused, generation, _reason(error), now, request_id)
+            return _refuse(
+                store,
+                settings,
+                refused,
+                generation,
+                told(error, (ContractError, Missing), "its check"),
+                now,
+                request_id,
+            )
         if result is not None:
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")
@@ -198,13 +206,6 @@ def _unchanged(generation: int | None, reason: str, healed: Sequence[str]) -> Ac
     for words in healed:
         _log.warning("healed: %s", words)
     return Activation("unchanged", generation, "; ".join([reason, *healed]))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ContractError | Missing):
-        return str(error)
-    _log.error("unexpected error in the check of what is published", exc_info=error)
-    return f"its check ended in {type(error).__name__}: {error}"
 
 
 def _next(sha256: str, last: Active | None) -> int:

@@ -1,5 +1,6 @@
 """Records of what refresh and ingest refused: why and when, once for each thing that was refused."""
 
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from lambda_fn import fields
 from lambda_fn.fields import ContractError
 from lambda_fn.store.objects import Missing, Store
 
+_log = logging.getLogger(__name__)
 MAX_BYTES = 2**16
 MAX_REASON = 1_000  # characters; onnxruntime's can be long
 
@@ -41,6 +43,14 @@ class Refusal:
 def shortened(reason: str) -> str:
     """The reason as a record can hold it, whatever the refused thing put into it."""
     return reason.encode("utf-8", "backslashreplace").decode()[:MAX_REASON] or "no reason is known"
+
+
+def told(error: Exception, expected: tuple[type[Exception], ...], doing: str) -> str:
+    """Why `doing`, such as "its check", ended: in the error's own words, or logged where it is none of `expected`."""
+    if isinstance(error, expected):
+        return str(error)
+    _log.error("unexpected error: %s ended", doing, exc_info=error)
+    return f"{doing} ended in {type(error).__name__}: {error}"
 
 
 def is_first(store: Store, key: str, refusal: Refusal) -> bool:

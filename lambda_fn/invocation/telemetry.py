@@ -37,12 +37,12 @@ class JsonFormatter(logging.Formatter):
         """As Powertools' formatter does."""
         if record.exc_info or record.stack_info:
             return self._with_stack(record)
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        moment = time.localtime(record.created)
         line = {
             "level": record.levelname,
             "location": f"{record.funcName}:{record.lineno}",
             "message": record.getMessage(),
-            "timestamp": f"{moment},{int(record.msecs):03d}{time.strftime('%z', time.localtime(record.created))}",
+            "timestamp": time.strftime(f"%Y-%m-%d %H:%M:%S,{int(record.msecs):03d}%z", moment),
             "service": self.service,
             **self.keys,
             **{name: value for name, value in vars(record).items() if name not in _KNOWN},

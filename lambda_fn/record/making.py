@@ -5,7 +5,6 @@ Killed between any two of its writes, it heals when it is run again: the ledger 
 """
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -17,7 +16,7 @@ from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.card import champion_summary, model_card
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion, ForecastError
-from lambda_fn.champion.refusal import shortened
+from lambda_fn.champion.refusal import shortened, told
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -29,7 +28,6 @@ from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
-_log = logging.getLogger(__name__)
 
 
 class LiveForecastError(ForecastError):
@@ -72,9 +70,9 @@ def _make(store: Store, pair: str, now: datetime) -> Made | None:
     except Exception as error:  # noqa: BLE001 whatever a champion or its prices do is about them only
         if isinstance(error, Missing) and error.key == keys.active_key(pair):
             return Made("nothing", None, "nothing is active yet; run python -m training run")
-        reason = _reason(error)
-        told = _tell(store, pair, before, etag, shortened(reason), _suspended(error))
-        return Made("refused", before, reason) if told else None
+        reason = told(error, (ContractError, ForecastError, Missing), "its making")
+        written = _tell(store, pair, before, etag, shortened(reason), _suspended(error))
+        return Made("refused", before, reason) if written else None
     if before is not None and not _replaces(new, before):
         ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
         stands = f"the forecast of {before.as_of}, generation {before.generation}, stands"
@@ -97,15 +95,8 @@ def _tell(
     served; False when somebody else wrote first."""
     if official is None or (official.withheld, official.suspended) == (withheld, suspended):
         return True
-    told = official._replace(withheld=withheld, suspended=suspended)
-    return store.replace(keys.forecast_key(pair), told.to_json(), etag)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ContractError | ForecastError | Missing):
-        return str(error)
-    _log.error("unexpected error in the making of a forecast", exc_info=error)
-    return f"its making ended in {type(error).__name__}: {error}"
+    newer = official._replace(withheld=withheld, suspended=suspended)
+    return store.replace(keys.forecast_key(pair), newer.to_json(), etag)
 
 
 def _suspended(error: Exception) -> int | None:

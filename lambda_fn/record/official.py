@@ -3,7 +3,7 @@
 Parsed without numpy: every GET answers from it, and a cold one imports what this module imports.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ class Official(NamedTuple):
         found = cls(
             pair=read.matching("pair", fields.PAIR),
             source=read.matching("source", fields.SOURCE),
-            generation=_generation(read)("generation"),
+            generation=read.whole("generation", 1, MAX_GENERATION),
             as_of=read.day("as_of"),
             last_close=closes.number(read.text("as_of")),
             days=tuple(_days(read, "days")),
@@ -84,7 +84,7 @@ class Official(NamedTuple):
             made_at=read.moment("made_at"),
             notes=tuple(str(note) for note in read.found.get("notes") or ()),
             withheld=read.optional("withheld", read.text),
-            suspended=read.optional("suspended", _generation(read)),
+            suspended=read.optional("suspended", lambda name: read.whole(name, 1, MAX_GENERATION)),
         )
         found.check()
         return found
@@ -123,10 +123,6 @@ class Official(NamedTuple):
                 **({"suspended": self.suspended} if self.suspended else {}),
             }
         )
-
-
-def _generation(read: fields.Reader) -> Callable[[str], int]:
-    return lambda name: read.whole(name, 1, MAX_GENERATION)
 
 
 def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:

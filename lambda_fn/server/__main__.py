@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from lambda_fn.server.asgi import WORKING_FOLDER
 from lambda_fn.server.refresher import STOP_S, Refresher
-from lambda_fn.settings import DEFAULTS, Settings, SettingsError, read_dotenv
+from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
 
 _log = logging.getLogger("lambda_fn.server")  # also when this module is __main__
@@ -26,7 +26,7 @@ _log = logging.getLogger("lambda_fn.server")  # also when this module is __main_
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; returns 2 after one sentence on standard error when it cannot start."""
     asked = _parser().parse_args(arguments)
-    environ = _environment()
+    environ = read_dotenv(Path(".env"), os.environ)
     logging.config.dictConfig(LOGGING)
     try:
         settings = Settings.from_env(environ)
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     default_every = 0.0 if settings.use_s3 else max(settings.champion_max_age_s, 1.0)
     every = default_every if asked.refresh_every is None else asked.refresh_every
     refresher = Refresher(open_store(settings), settings, every, environ)
-    os.environ.update(environ)  # for the handler, here and in the server's other processes
+    # for the handler, here and in the server's other processes
+    os.environ.update(environ, STORE_DIR=str(Path(settings.store_dir).absolute()))
     os.chdir(WORKING_FOLDER)
     if every:
         refresher.start()
@@ -50,13 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         refresher.stop()
     return 0
-
-
-def _environment() -> dict[str, str]:
-    """The environment completed by `.env`, with the store's folder as it is seen from anywhere."""
-    environ = read_dotenv(Path(".env"), os.environ)
-    folder = Path(environ.get("STORE_DIR", "").strip() or DEFAULTS["STORE_DIR"])
-    return {**environ, "STORE_DIR": str(folder.absolute())}
 
 
 def _serve(processes: int, listening: socket.socket) -> None:

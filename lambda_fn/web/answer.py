@@ -52,10 +52,10 @@ class Answer:
     @classmethod
     def of(cls, found: JsonObject | Text, version: Version | None = None, status: int = 200) -> "Answer":
         """Without a version nobody may keep it."""
-        text, headers, content = _parts(found)
+        text, headers = _parts(found)
         if version is None:
             return cls(status, text, headers)
-        return cls(status, text, headers, _etag(content, version), version.until)
+        return cls(status, text, headers, _etag(_content(found, text), version), version.until)
 
     @classmethod
     def of_problem(cls, problem: Problem) -> "Answer":
@@ -110,13 +110,18 @@ class Answers:
         return found[1]
 
 
-def _parts(found: JsonObject | Text) -> tuple[str, dict[str, str], str]:
-    """The body, its headers, and what the ETag is of: without `checked_at`, as the store was looked at again and
-    nothing else changed."""
+def _parts(found: JsonObject | Text) -> tuple[str, dict[str, str]]:
+    """The body and its headers."""
     if isinstance(found, Text):
-        return found.text, {"Content-Type": found.media_type, **found.headers}, found.text
-    content = {name: value for name, value in found.items() if name != "checked_at"}
-    return _text(found), {"Content-Type": JSON}, _text(content)
+        return found.text, {"Content-Type": found.media_type, **found.headers}
+    return _text(found), {"Content-Type": JSON}
+
+
+def _content(found: JsonObject | Text, text: str) -> str:
+    """What the ETag is of: without `checked_at`, as the store was looked at again and nothing else changed."""
+    if isinstance(found, Text):
+        return text
+    return _text({name: value for name, value in found.items() if name != "checked_at"})
 
 
 def _text(found: JsonObject) -> str:

@@ -13,6 +13,13 @@ _DAY: JsonSchema = {
     "example": 5,
 }
 
+# Repeated or separated by commas.
+_NUMBERS: JsonSchema = {
+    "style": "form",
+    "explode": False,
+    "schema": {"type": "array", "items": {"type": "number"}},
+}
+
 PARAMETERS: dict[str, JsonSchema] = {
     "below": {
         "name": "below",
@@ -85,9 +92,7 @@ PARAMETERS: dict[str, JsonSchema] = {
         "in": "query",
         "description": "Levels of the quantiles to give, repeated or separated by commas, beside the median; intervals "
         "are then given as far as `level` asks. Default: all.",
-        "style": "form",
-        "explode": False,
-        "schema": {"type": "array", "items": {"type": "number"}},
+        **_NUMBERS,
         "example": [0.1, 0.9],
     },
     "level": {
@@ -95,9 +100,7 @@ PARAMETERS: dict[str, JsonSchema] = {
         "in": "query",
         "description": "Coverage in percent of the central intervals to give, repeated or separated by commas, with "
         "the quantiles that bound them and the median. Default: all. GET /api/champion lists them as `intervals`.",
-        "style": "form",
-        "explode": False,
-        "schema": {"type": "array", "items": {"type": "number"}},
+        **_NUMBERS,
         "example": [80, 95],
     },
 }

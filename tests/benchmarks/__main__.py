@@ -97,9 +97,8 @@ def _invoked(place: Place, subject: Subject, warm: int) -> Measured:
 
 
 def _own(process: Process, folder: Path, number: int, requests: int) -> Measured:
-    server = [str(process.python), "-m", "lambda_fn.server", "--port", "{port}", "--refresh-every", "0"]
     return {
-        **operations.swap(server, folder, process.task, 10 * requests),
+        **operations.swap(subjects.serving(process, subjects.SERVER), folder, process.task, 10 * requests),
         **operations.refreshing(process, folder, number),
         **operations.ingesting(process, folder, folder / "store"),
     }

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from tests.benchmarks import environment, operations, stores, subjects
 from tests.benchmarks.function import Container
-from tests.benchmarks.measure import Measured, invocations
+from tests.benchmarks.measure import Measured, Subject, invocations
 from tests.support.events import event
 
 WHOLE_CORE_MB = 1769
@@ -55,7 +55,9 @@ def _measure(asked: argparse.Namespace, folder: Path) -> dict[int, list[Measured
 
 def _round(image: str, folder: Path, store: str, size: int) -> Measured:
     container = Container(image, folder / "task", Path(store), size, size / WHOLE_CORE_MB)
-    subject = subjects.ours("folder", None, {"STORE_DIR": store}, subjects.body_of({"STORE_DIR": store})).subject
+    environ = {"STORE_DIR": store}
+    requests = {"GET": (subjects.PATH, None), "POST": (subjects.PATH, subjects.body_of(environ))}
+    subject = Subject("folder", subjects.HANDLER, (), environ, requests)
     found: Measured = {}
     for kind, (path, body) in subject.asked.items():
         asked = json.dumps(event(kind, path, body=body)).encode()

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.benchmarks.measure import Subject
 from tests.benchmarks.report import BASE
 
 PATH = "/api/predict"
+HANDLER, SERVER = "lambda_fn.api.handler", "lambda_fn.server"
 Request = tuple[str, Any]
 
 
@@ -43,25 +43,20 @@ def body_of(environ: Mapping[str, str]) -> dict[str, list[float]]:
 
 def constant(process: Process, folder: Mapping[str, str]) -> Compared:
     """A handler and a server that do nothing; the server is this one's, with another application."""
-    command = [
-        str(process.python),
-        "-m",
-        "tests.benchmarks.constant_server",
-        "--port",
-        "{port}",
-        "--refresh-every",
-        "0",
-    ]
+    command = serving(process, "tests.benchmarks.constant_server")
     asked: dict[str, Request] = {"GET": (PATH, None), "POST": (PATH, {})}
     return Compared(Subject(BASE, "constant.handler", command, _importing(folder), asked), process)
 
 
-def ours(name: str, process: Process | None, environ: Mapping[str, str], body: Any) -> Compared:
+def ours(name: str, process: Process, environ: Mapping[str, str], body: Any) -> Compared:
     """This service on the store of these variables."""
-    python = str(process.python) if process else sys.executable
-    command = [python, "-m", "lambda_fn.server", "--port", "{port}", "--refresh-every", "0"]
     asked = {"GET": (PATH, None), "POST": (PATH, body)}
-    return Compared(Subject(name, "lambda_fn.api.handler", command, _importing(environ), asked), process)
+    return Compared(Subject(name, HANDLER, serving(process, SERVER), _importing(environ), asked), process)
+
+
+def serving(process: Process, module: str) -> list[str]:
+    """The command of a server that takes this one's options."""
+    return [str(process.python), "-m", module, "--port", "{port}", "--refresh-every", "0"]
 
 
 def rivals(folder: Path, stored: Path, body: Any) -> list[Compared]:
@@ -94,8 +89,7 @@ def rivals(folder: Path, stored: Path, body: Any) -> list[Compared]:
         "--no-access-log",
     ]
     serve = [str(mlflow), "-m", "mlflow", "models", "serve", "-m", model["RIVAL_MODEL"], "--env-manager", "local"]
-    window = {"/invocations": {"inputs": [[[0.001]] * 60]}}
-    [invocation] = window.items()
+    invocation = "/invocations", {"inputs": [[[0.001]] * 60]}
     return [
         Compared(Subject("fastapi", "fastapi_app.handler", uvicorn, champion, asked), Process(fastapi, task)),
         Compared(Subject("mlflow+tf", "mlflow_tf.handler", (), model, asked), Process(mlflow, task)),

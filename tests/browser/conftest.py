@@ -50,29 +50,27 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
+def filled(folder: Path, days: int, **more: int) -> Iterator[Server]:
+    """A server with the forecast of so many business days ago."""
+    page_store.fill(folder / "store", page_store.business_day_ago(days, today()), **more)
+    with serving(folder) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With today's forecast, a live record and a backtest."""
-    folder = tmp_path_factory.mktemp("fresh")
-    page_store.fill(folder / "store", page_store.business_day_ago(0, today()), scored=SCORED)
-    with serving(folder) as server:
-        yield server
+    yield from filled(tmp_path_factory.mktemp("fresh"), 0, scored=SCORED)
 
 
 @pytest.fixture(scope="session")
 def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("late")
-    page_store.fill(folder / "store", page_store.business_day_ago(LATE, today()))
-    with serving(folder) as server:
-        yield server
+    yield from filled(tmp_path_factory.mktemp("late"), LATE)
 
 
 @pytest.fixture(scope="session")
 def expired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("expired")
-    page_store.fill(folder / "store", page_store.business_day_ago(EXPIRED, today()))
-    with serving(folder) as server:
-        yield server
+    yield from filled(tmp_path_factory.mktemp("expired"), EXPIRED)
 
 
 @pytest.fixture(scope="session")

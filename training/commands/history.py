@@ -3,12 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from training.commands.context import Command, Context, print_json
+from training.commands.context import SHOWN_HORIZONS, Command, Context, print_json
 
 if TYPE_CHECKING:
     from training.publishing.history import Generation
-
-SHOWN_HORIZONS = (1, 5, 21)
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from training.commands.context import SHOWN_HORIZONS
 from training.evaluation.breakdown import pit
 from training.evaluation.selection import honesty
 from training.models.events import ECB, FOMC, PAYROLLS
@@ -18,7 +19,6 @@ from training.runs.pipeline import Evaluation
 from training.runs.plan import Job
 
 FANS = 60  # newest forecasts that are drawn against what came
-SHOWN = (1, 5, 21)
 DAYS_OF = {PAYROLLS: "a US employment report", FOMC: "an FOMC decision", ECB: "an ECB decision"}
 BLUE, RED, GREY = "#2a6f97", "#c1443c", "#666666"
 STYLE = (
@@ -77,7 +77,7 @@ def effects(params: Mapping[str, float | str]) -> list[str]:
 
 def _scores(found: Evaluation) -> str:
     rows = []
-    for row in found.scores[found.scores["horizon"].isin(SHOWN)].to_dict("records"):
+    for row in found.scores[found.scores["horizon"].isin(SHOWN_HORIZONS)].to_dict("records"):
         low, high = 100 * row["skill_garch_low"], 100 * row["skill_garch_high"]
         rows.append(
             {
@@ -158,7 +158,7 @@ def _calibration(job: Job, found: Evaluation, family: str) -> Figure:
     left.axhline(1, color="#333333", linewidth=0.8)
     left.set_title("PIT, 1 day", loc="left")
     share = found.reliability[found.reliability["family"] == family]
-    for horizon, color in zip(SHOWN, (BLUE, RED, GREY), strict=True):
+    for horizon, color in zip(SHOWN_HORIZONS, (BLUE, RED, GREY), strict=True):
         at = share[share["horizon"] == horizon]
         right.plot(at["level"], at["share"] - at["level"], marker="o", markersize=3, color=color, label=f"{horizon} d")
     right.axhline(0, color="#333333", linewidth=0.8)

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from training.commands.context import Context
+from training.commands.context import SHOWN_HORIZONS, Context
 from training.evaluation.baselines import BASELINES
 from training.evaluation.selection import Selection, honesty
 from training.models.families import FAMILIES
@@ -20,7 +20,6 @@ from training.runs.pipeline import Evaluation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN_HORIZONS = (1, 5, 21)  # days: the table on the screen; --json has them all
 LEAST_NEEDED = ("Theil's U", "vs constant", "vs ewma", "95 %", "80 %", "vs garch")  # left out first where it is narrow
 FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by a test
 

@@ -38,3 +38,41 @@ def test_a_page_never_holds_other_answers_up(path: str, on_the_loop: list[bool])
 
     asyncio.run(thrice())
     assert found == on_the_loop
+
+
+SCOPE: dict[str, Any] = {"query_string": b"", "headers": [], "client": None}
+
+
+def test_who_waits_for_the_store_or_a_champion_holds_nobody_up() -> None:
+    """The handler of /slow and of every POST waits until /fast was answered: from memory, and before them."""
+    answered = threading.Event()
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        http = event["requestContext"]["http"]
+        if http["path"] == "/slow" or http["method"] == "POST":
+            assert answered.wait(60)
+        return {"statusCode": 200, "body": http["path"]}
+
+    async def main() -> list[str]:
+        gateway, order = Gateway(handle), list[str]()
+
+        async def ask(method: str, path: str) -> None:
+            async def receive() -> MutableMapping[str, Any]:
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            async def send(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.body":
+                    order.append(f"{method} {message['body'].decode()}")
+
+            await gateway({**SCOPE, "method": method, "path": path}, receive, send)
+
+        await ask("GET", "/fast")
+        waiting = [asyncio.create_task(ask(*asked)) for asked in (("GET", "/slow"), ("POST", "/fast"))]
+        await asyncio.sleep(0)  # both are on their way
+        await ask("GET", "/fast")
+        answered.set()
+        await asyncio.gather(*waiting)
+        return order
+
+    order = asyncio.run(main())
+    assert order[:2] == ["GET /fast", "GET /fast"] and sorted(order[2:]) == ["GET /slow", "POST /fast"]

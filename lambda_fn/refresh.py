@@ -89,15 +89,8 @@ def activate(
             generation = active.generation if active else None
             if isinstance(error, Missing) and error.key == settings.model_info_key:
                 return _unchanged(generation, "nothing is published yet; run python -m training run", healed)
-            return _refuse(
-                store,
-                settings,
-                refused,
-                generation,
-                told(error, (ContractError, Missing), "its check"),
-                now,
-                request_id,
-            )
+            reason = told(error, (ContractError, Missing), "its check")
+            return _refuse(store, settings, refused, generation, reason, now, request_id)
         if result is not None:
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")

@@ -138,11 +138,24 @@ def test_what_a_user_leaves_in_a_clone_is_not_judged(tmp_path: Path) -> None:
 
 
 def test_what_a_run_leaves_is_ignored_by_git() -> None:
-    left = ["models/x", "serving/x", "prices/x", "runs/x", "mlflow.db", "mlruns/x", ".env", ".venv/x", ".locks/x"]
+    left = [
+        "models/x",
+        "serving/x",
+        "prices/x",
+        "record/x",
+        "runs/x",
+        "mlflow.db",
+        "mlruns/x",
+        ".env",
+        ".venv/x",
+        ".locks/x",
+    ]
     left += [".local/x", "local-env.json", ".aws-sam/x"]
     done = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == left
-    kept = subprocess.run(["git", "check-ignore", "training/models/x.py", "tests/serving/x.py"], cwd=ROOT)
+    kept = subprocess.run(
+        ["git", "check-ignore", "training/models/x.py", "tests/serving/x.py", "lambda_fn/record/x.py"], cwd=ROOT
+    )
     assert kept.returncode == 1
 
 

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from training.publishing.registry import Registry
 
 SHOWN_HORIZONS = (1, 5, 21)  # days: a day, a week and a month, in tables; --json has them all
-STORE_FOLDERS = ("", LOCKS, "models", "prices", "runs", "serving")  # of a folder store, those that commands write
+STORE_FOLDERS = (
+    "",
+    LOCKS,
+    "models",
+    "prices",
+    "record",
+    "runs",
+    "serving",
+)  # of a folder store, those that commands write
 
 
 class UsageError(NamedError, ValueError):

@@ -15,7 +15,7 @@ AWS_TOOLS := $(VENV)/aws/bin
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test browser e2e bench check train serve image local local-stop deploy lock clean
+.PHONY: help setup demo test browser e2e bench check train serve picture image local local-stop deploy lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ train: $(VENV)/training ## run the pipeline: prices, evaluation, selection, publ
 serve: $(VENV)/training ## serve what is active in the store on http://127.0.0.1:PORT
 	$(RUN) -m lambda_fn.server --port $(PORT) $(ARGS)
 
+picture: $(VENV)/dev ## draw docs/forecast.png from the forecast that is active in the store (`make demo` makes one)
+	$(BIN)/python -m tests.browser.picture docs/forecast.png
+
 image: $(VENV)/training ## build the image of Lambda and of the fallback server, and print its size
 	$(BIN)/python -m infra.image
 
@@ -73,8 +76,8 @@ deploy: $(VENV)/training $(VENV)/aws/installed ## sam build and sam deploy (STAG
 	PATH="$(CURDIR)/$(AWS_TOOLS):$$PATH" $(BIN)/python -m infra.deploy --config-env $(STAGE) $(ARGS)
 
 lock: $(VENV)/dev ## renew the locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
-	$(LOCK) --group dev --output-file requirements-dev.txt $(ARGS)
-	$(LOCK) --group training --constraint requirements-dev.txt --output-file requirements-training.txt
+	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt $(ARGS)
+	$(LOCK) pyproject.toml --constraint requirements-dev.txt --output-file requirements-training.txt
 	$(LOCK) --group serving --constraint requirements-dev.txt --output-file requirements-serving.txt
 	$(LOCK) --group aws --output-file requirements-aws.txt $(ARGS)
 	$(LOCK) --group bench-fastapi --constraint requirements-dev.txt --output-file $(RIVALS)/fastapi.txt

@@ -23,6 +23,7 @@ from tests.support.server_process import ask, running
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+API = (ROOT / "docs/api.md").read_text()
 SERVING = re.compile(r"Serving on http://127\.0\.0\.1:(\d+) until Ctrl-C")
 # Pinball loss of the baselines at one and five days, computed independently; ours agree within 1 %.
 REACH = {"constant": (0.0852, 0.1883), "ewma": (0.0811, 0.1804), "garch": (0.0807, 0.1790)}
@@ -134,9 +135,9 @@ def test_the_readme_opens_with_the_real_answer(demo: Demo) -> None:
     pd.testing.assert_frame_equal(found, pd.read_csv(io.StringIO(told)), rtol=1e-4)
 
 
-def test_the_readme_shows_the_real_answer_in_json(demo: Demo) -> None:
-    target = re.findall(r"curl -s 'http://127.0.0.1:8080(/[^']+)'\n```\n\n```json", README)[0]
-    told = json.loads(re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)[0])
+def test_the_document_of_the_api_shows_the_real_answer(demo: Demo) -> None:
+    target = re.findall(r"curl -s 'http://127.0.0.1:8080(/[^']+)'\n```\n\n```json", API)[0]
+    told = json.loads(re.findall(r"```json\n(.*?)```", API, flags=re.DOTALL)[0])
     with running(demo.folder, {}) as server:
         real = server.ask("GET", target).json
     assert shape(without(real, {"stale_reason"})) == shape(without(told, {"stale_reason"}))
@@ -144,8 +145,8 @@ def test_the_readme_shows_the_real_answer_in_json(demo: Demo) -> None:
     assert without(real, changes) == approximately(without(told, changes))
 
 
-def test_the_readme_shows_the_real_error(demo: Demo) -> None:
-    target, told = re.findall(r"curl -s 'http://127.0.0.1:8080(/api/predict\?horizon=22)'\n(.*)\n", README)[0]
+def test_the_document_of_the_api_shows_the_real_error(demo: Demo) -> None:
+    target, told = re.findall(r"curl -s 'http://127.0.0.1:8080(/api/predict\?horizon=22)'\n(.*)\n", API)[0]
     with running(demo.folder, {}) as server:
         assert server.ask("GET", target).json == json.loads(told)
 

@@ -1,18 +1,23 @@
 """The files around the code: make, the locks, what git and Docker ignore, and what must not be in any of them."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 
+PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
-TARGETS |= {"image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
+TARGETS |= {"picture", "image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -108,11 +113,16 @@ def test_the_locks_agree() -> None:
 
 
 def test_every_named_requirement_is_locked() -> None:
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = {**project["dependency-groups"], "training": project["project"]["dependencies"]}
     for group in (*LOCKS, "aws"):
         locked = {name for name, _ in PIN.findall(lock(group))}
-        named = {re.split(r"[<>=;\[ ]", item)[0] for item in groups[group] if isinstance(item, str)}
-        assert {name.lower() for name in named} <= locked, group
+        assert {name.lower() for name in names_of(groups[group])} <= locked, group
+    assert names_of(groups["serving"]) <= names_of(groups["training"])
+
+
+def names_of(requirements: Sequence[str]) -> set[str]:
+    return {re.split(r"[<>=;\[ ]", item)[0] for item in requirements}
 
 
 def test_serving_installs_nothing_heavy() -> None:
@@ -121,9 +131,33 @@ def test_serving_installs_nothing_heavy() -> None:
     assert not locked & heavy
 
 
+def test_the_package_has_every_file_and_the_command(tmp_path: Path) -> None:
+    """Built from a copy, unpacked, and run from elsewhere: `eurusd` is `python -m training`."""
+    clone, wheels, site = tmp_path / "clone", tmp_path / "wheels", tmp_path / "site"
+    files = [path.relative_to(ROOT) for path in tracked()]
+    for path in files:
+        if path.parts[0] in {*PACKAGES, "pyproject.toml", "README.md", "LICENSE"}:
+            (clone / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / path, clone / path)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels)]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(clone)], check=True, capture_output=True)
+    [wheel] = wheels.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    assert [path for path in files if path.parts[0] in PACKAGES and not (site / path).is_file()] == []
+    entries = next(site.glob("*.dist-info/entry_points.txt")).read_text()
+    [(module, function)] = re.findall(r"eurusd = (\S+):(\S+)", entries)
+    code = f"import sys; from {module} import {function}; sys.exit({function}(['status', '--json']))"
+    environ = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["published"]["state"] == "missing"
+
+
 def test_the_top_level_is_the_one_that_was_agreed() -> None:
     allowed = {"lambda_fn", "training", "infra", "tests", "template.yaml", "Dockerfile.lambda", "samconfig.toml"}
     allowed |= {"README.md", "pyproject.toml", "Makefile", ".ci", "LICENSE", ".gitignore", ".dockerignore"}
+    allowed |= {"docs", "CHANGELOG.md", "CONTRIBUTING.md"}
     allowed |= {".env.example", *(f"requirements-{group}.txt" for group in (*LOCKS, "aws"))}
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= allowed
 

@@ -1,4 +1,4 @@
-"""The README is true: its commands exist, its tables are the code's, and its examples of extension run."""
+"""The documents are true: their commands exist, their tables are the code's, and their examples run."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from lambda_fn.settings import VARIABLES
 from lambda_fn.web.routes import ROUTES
-from tests.support.readme import README, ROOT, blocks, commands
+from tests.support.readme import ALL, DOCUMENTS, README, ROOT, commands
 from training.__main__ import parser
 
 
@@ -31,7 +31,7 @@ def test_a_make_target_exists(command: str) -> None:
 def test_a_serving_command_exists(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
-    used = re.findall(rf"python -m {re.escape(module)} (--[a-z-]+)", README)
+    used = re.findall(rf"python -m {re.escape(module)} (--[a-z-]+)", ALL)
     assert all(option in done.stdout for option in used)
 
 
@@ -42,52 +42,73 @@ def test_the_readme_opens_with_a_sentence_a_request_and_its_answer() -> None:
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:
-    table = README.partition("| variable | default | meaning |")[2].partition("\n\n")[0]
+    table = ALL.partition("| variable | default | meaning |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `([A-Z_0-9]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$", table, flags=re.MULTILINE)
     assert rows == [(variable.name, variable.default, variable.meaning) for variable in VARIABLES]
 
 
 def test_the_routes_are_those_of_the_code() -> None:
-    told = set(re.findall(r"^\| `(GET|POST) ([^`? ]+)[^`]*`", README, flags=re.MULTILINE))
+    told = set(re.findall(r"^\| `(GET|POST) ([^`? ]+)[^`]*`", ALL, flags=re.MULTILINE))
     assert told == {(route.method, route.path) for route in ROUTES if route.path != "/"}
 
 
 def test_every_file_that_it_names_exists() -> None:
-    named = set(re.findall(r"`((?:lambda_fn|training)/[a-z_/]+\.py)`", README)) - {"training/models/gru.py"}
+    named = set(re.findall(r"`((?:lambda_fn|training)/[a-z_/]+\.py)`", ALL))
     assert named
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
+def test_every_link_leads_somewhere() -> None:
+    texts = {ROOT / "README.md": README, **{ROOT / "docs" / name: text for name, text in DOCUMENTS.items()}}
+    for page, text in texts.items():
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+            path = page.parent / target if target else page
+            assert path.exists(), (page.name, target)
+            assert not anchor or anchor in headings(path.read_text()), (page.name, target, anchor)
+
+
+def headings(text: str) -> set[str]:
+    """As GitHub names them in addresses."""
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) < 1_300
+
+
 def test_the_examples_of_extension_run(tmp_path: Path) -> None:
-    """A copy of the project with the README's feature and family in it: trained, published, and served."""
+    """A copy of the project with every block of docs/extend.md in it: trained, published, and served."""
     for name in ("lambda_fn", "training"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for block in blocks("python"):
-        first, _, text = block.partition("\n")
-        path = tmp_path / first.removeprefix("# ")
-        path.write_text(extended(path, text))
+    for language, block in re.findall(r"```(python|diff|csv)\n(.*?)```", DOCUMENTS["extend.md"], flags=re.DOTALL):
+        insert(tmp_path, language, block)
     small = ["--families", "gru,linear_regression", "--first-year", "2026", "--json"]
+    assert f"training run {' '.join(small[:4])}" in DOCUMENTS["extend.md"]
     result = json.loads(run(tmp_path, "-m", "training", "run", *small))
     assert {row["family"] for row in result["scores"]} >= {"gru", "linear_regression"}
     run(tmp_path, "-m", "training", "publish", "models:/EURUSD_GRU/1")
     answer = json.loads(run(tmp_path, "-m", "training", "forecast", "--json"))
     assert (answer["champion"]["name"], answer["champion"]["generation"]) == ("EURUSD_GRU", 2)
+    assert json.loads(run(tmp_path, "-m", "training", "status", "--json"))
     run(tmp_path, "-m", "training", "publish", "models:/EURUSD_LinearRegression/1")
     answer = json.loads(run(tmp_path, "-m", "training", "forecast", "--json"))
     assert answer["champion"]["features"][-1] == "Volatility"
+    closes = [line.split(",")[:2] for line in (tmp_path / "prices/EURUSD-ecb.csv").read_text().splitlines()[1:]]
+    (tmp_path / "broker.csv").write_text("day,settle\n" + "".join(f"{day},{close}\n" for day, close in closes))
+    table = json.loads(run(tmp_path, "-m", "training", "prices", "--csv", "broker.csv", "--json"))
+    assert (table["rows"], table["last_close"]) == (len(closes), float(closes[-1][1]))
 
 
-def extended(path: Path, text: str) -> str:
-    """The file with the README's lines in it: as a new file, in place of a constant, in a tuple, or at the end."""
-    if not path.exists():
-        return text
-    old = path.read_text()
-    if constant := re.match(r"FEATURES = .*\n", text):
-        return re.sub(r"FEATURES = .*\n", constant[0], old, count=1)
-    if path.name == "families.py":
-        module = text.strip().partition(".")[0]
-        return old.replace("import arima,", f"import arima, {module},").replace("        random_walk.FAMILY,\n", text)
-    return f"{old}\n\n{text}"
+def insert(folder: Path, language: str, block: str) -> None:
+    """As the document says: a patch is applied, Python goes to the end of its file or makes it."""
+    if language == "diff":
+        patched = subprocess.run(["git", "apply", "-"], input=block, cwd=folder, capture_output=True, text=True)
+        assert patched.returncode == 0, patched.stderr
+        return
+    name, _, text = ("training/models/events.csv", "", block) if language == "csv" else block[2:].partition("\n")
+    with (folder / name).open("a") as file:
+        file.write(f"\n\n{text}" if file.tell() and language == "python" else text)
 
 
 def run(folder: Path, *arguments: str) -> str:

@@ -1,6 +1,5 @@
 """Chromium and real servers: each on a folder in one of the states that the page can be in."""
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,15 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.browser import chromium as chromium_here
 from tests.support import page_store
 from tests.support.server_process import Server, running
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-# A container runs it as root, without a graphics card, and it must ask nobody for anything.
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 SCORED = 70
 LATE, EXPIRED = 4, 30  # business days
 Open = Callable[..., Page]
@@ -27,11 +21,11 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = chromium_here.find()
     if found is None:
-        pytest.exit(f"no {' or '.join(NAMES)}: install one (Debian: apt-get install chromium)", returncode=2)
+        pytest.exit(chromium_here.MISSING, returncode=2)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=found, args=list(chromium_here.FLAGS))
         yield browser
         browser.close()
 

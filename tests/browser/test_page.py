@@ -1,13 +1,17 @@
 """The page in Chromium: its values are the API's, in every state, on a phone, in the dark, in German, scriptless."""
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from matplotlib import image
 from playwright.sync_api import Page, expect
 
+from tests.browser import picture
 from tests.browser.conftest import Open
+from tests.support.project import ROOT
 from tests.support.server_process import Server
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
@@ -196,3 +200,9 @@ def test_when_the_store_is_down_the_last_known_is_shown(fresh: Server, visit: Op
         assert page.locator("h1").text_content() == before
     finally:
         store.with_name("gone").rename(store)
+
+
+def test_the_picture_of_the_readme_is_the_chart(fresh: Server, tmp_path: Path) -> None:
+    picture.take(f"http://127.0.0.1:{fresh.port}/", tmp_path / "forecast.png")
+    width, height = image.imread(tmp_path / "forecast.png").shape[:2]
+    assert (width, height) == image.imread(ROOT / "docs/forecast.png").shape[:2]

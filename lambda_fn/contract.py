@@ -219,7 +219,7 @@ class Pointer:
 
     def to_json(self) -> bytes:
         """UTF-8, stable order, indented by 2, with a newline at the end; `parse` gives the same object back."""
-        return fields.record_bytes(self, self.to_object(), Pointer.parse)
+        return fields.record_bytes(self, self.to_object(), Pointer.parse, fields.json_bytes)
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ class Active:
     def to_json(self) -> bytes:
         """As a pointer's, with `activated_at` and `serving_key`."""
         added = {"activated_at": fields.utc_text(self.activated_at), "serving_key": self.serving_key}
-        return fields.record_bytes(self, self.pointer.to_object() | added, Active.parse)
+        return fields.record_bytes(self, self.pointer.to_object() | added, Active.parse, fields.summed_bytes)
 
 
 # What refresh adds is none of a pointer's extra keys: somebody may publish a copy of active.json.

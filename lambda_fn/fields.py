@@ -1,5 +1,6 @@
 """Fields of what was read from JSON, checked one by one; every error names the field and the cure."""
 
+import binascii
 import json
 import math
 import re
@@ -25,6 +26,12 @@ PAIR = re.compile("[A-Z]{6}"), "six capitals such as EURUSD"
 SOURCE = re.compile("[a-z][a-z0-9_]{0,19}"), "up to 20 lower-case letters, such as ecb or csv"
 KEY = settings.KEY, "a key such as models/champions/x.onnx"
 SHA256 = re.compile("[0-9a-f]{64}"), "a sha256: 64 hexadecimal digits in lower case"
+# The sum of a record is its last member, so that it is found and left out without parsing.
+_SUM_KEY = "crc32"
+_END = b"\n}\n"
+_SUM = b',\n  "crc32": "%08x"'
+_SUMMED = re.compile(rb',\n  "crc32": "([0-9a-f]{8})"\n}\n\Z')
+_SUM_BYTES = len(_SUM % 0 + _END)
 
 
 class ContractError(ValueError):
@@ -36,9 +43,12 @@ def json_object(data: bytes, where: str, most: int | None = None) -> dict[str, A
     NaN and infinity, which are no JSON, halves of a character, and what is nested deeper than MAX_DEPTH."""
     if most is not None and len(data) > most:
         raise ContractError(f"{where}: {len(data):,} bytes, at most {most:,} are allowed; publish a smaller one")
+    checked = _check_sum(data, where)
     found = _json(data, where)
     if not isinstance(found, dict):
         raise ContractError(f"{where}: not a JSON object but {_kind(found)}; publish it again")
+    if checked:
+        del found[_SUM_KEY]
     _check_depth(found, where)
     if b"\\u" in data:  # the only way to half of a pair that makes one character
         try:
@@ -56,12 +66,29 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
         raise ContractError(f"cannot be written: {error}; publish finite numbers only") from error
 
 
-def record_bytes(record: T, value: Mapping[str, Any], parse: Callable[[bytes], T]) -> bytes:
+def summed_bytes(value: Mapping[str, Any]) -> bytes:
+    """As `json_bytes`, with a CRC-32 of all that is before it as the last member: `json_object` refuses it when bytes
+    were changed on the way. It is no signature; who writes on purpose can make it anew."""
+    before = json_bytes(value)[: -len(_END)]
+    return before + _SUM % binascii.crc32(before) + _END
+
+
+def _check_sum(data: bytes, where: str) -> bool:
+    """Whether it has a sum; raises ContractError when that is of other bytes."""
+    found = _SUMMED.search(data, max(len(data) - _SUM_BYTES, 0))
+    if found and int(found[1], 16) != binascii.crc32(data[: found.start()]):
+        raise ContractError(f"{where}: its bytes are not those that were written ({_SUM_KEY}); write it again")
+    return found is not None
+
+
+def record_bytes(
+    record: T, value: Mapping[str, Any], parse: Callable[[bytes], T], write: Callable[[Mapping[str, Any]], bytes]
+) -> bytes:
     """The bytes of a record, whose JSON types are `value`: the one way to what is written to the store.
 
     Raises ContractError unless `parse` gives the same record back, so that nothing is written that cannot be read.
     """
-    data = json_bytes(value)
+    data = write(value)
     if parse(data) != record:
         kind = type(record).__name__.lower()
         raise ContractError(f"{kind}: cannot be written, as it would be read back as another; publish it again")

@@ -37,7 +37,7 @@ class ChampionCache:
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._store = store
         self._key = keys.active_key(settings.pair)
-        self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock, beside)
+        self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock, beside, store.allowance)
 
     def current(self) -> Serving:
         """Raises NothingToServe with the seconds after which to ask again."""

@@ -37,7 +37,7 @@ class Refusal:
     def to_json(self) -> bytes:
         """`parse` gives the same object back; raises ContractError otherwise."""
         known = {"reason": self.reason, "refused_at": fields.utc_text(self.refused_at), "request_id": self.request_id}
-        return fields.record_bytes(self, known | self.about, Refusal.parse)
+        return fields.record_bytes(self, known | self.about, Refusal.parse, fields.json_bytes)
 
 
 def shortened(reason: str) -> str:

@@ -91,7 +91,7 @@ class Entry:
             "made_at": fields.utc_text(self.made_at),
             "days": [day.isoformat() for day in self.days],
         }
-        return fields.json_bytes({"contract_version": CONTRACT_VERSION, **known})
+        return fields.summed_bytes({"contract_version": CONTRACT_VERSION, **known})
 
 
 def known_from(day: date, source: str) -> datetime:

@@ -100,7 +100,7 @@ class Official(NamedTuple):
 
     def to_json(self) -> bytes:
         """UTF-8, in the order of the fields; `parse` gives the same object back."""
-        return fields.json_bytes(
+        return fields.summed_bytes(
             {
                 "contract_version": CONTRACT_VERSION,
                 "pair": self.pair,

@@ -44,7 +44,7 @@ def write_summary(store: Store, pair: str, scores: list[Score], now: datetime) -
         summary = _summary(pair, scores, backtest_of(store, pair))
         if before is not None and _without_time(before) == summary:
             return
-        if store.replace(key, fields.json_bytes({**summary, "made_at": fields.utc_text(now)}), etag):
+        if store.replace(key, fields.summed_bytes({**summary, "made_at": fields.utc_text(now)}), etag):
             return
     raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig  # exists for type checkers only
 
 CONNECT_TIMEOUT = timedelta(seconds=0.5)
-TIMEOUT = timedelta(seconds=2)
+TIMEOUT = timedelta(seconds=1.8)  # so that a caller who gets nothing is told within two seconds
 NO_PROGRESS = timedelta(seconds=2)  # of a large object: as long as bytes come it may take longer
 LARGE_TIMEOUT = timedelta(seconds=6)  # 32 MiB at 5.6 MB/s; with the pointer's 2 s it ends within the API's 10
 PATIENT_TIMEOUT = timedelta(seconds=60)  # of a job that nobody waits for
@@ -20,7 +20,7 @@ PATIENT_RETRIES = 5
 
 
 def open_store(settings: Settings, patient: bool = False) -> Store:
-    """The bucket or the folder that the settings name. A bucket gets one attempt, 0.5 s to connect, 2 s in all:
+    """The bucket or the folder that the settings name. A bucket gets one attempt, 0.5 s to connect, 1.8 s in all:
     obstore's ten attempts would block a request for minutes, and what is in memory can be served meanwhile. An object
     over 1 MiB gets 6 s in all, and 2 s in which nothing comes.
 

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 from lambda_fn.fields import ContractError
+from lambda_fn.store.allowance import Allowance
 from lambda_fn.store.objects import Missing, Unavailable
 
 T = TypeVar("T")
 LEAST_BESIDE_S = 1.0
-BACK_OFF_S = 10.0  # after a failure: a store that is down must not slow down every request
+BACK_OFF_S = 4.0  # after a failure: a store that is down must not be asked by every request
 # After the first, second, ... failure with nothing in memory; the last goes on. Of a store that fails now and then a
 # process must get all that it needs to begin.
-FIRST_BACK_OFFS_S = (0.0, 0.5, 1.0, 2.0, 4.0)
+FIRST_BACK_OFFS_S = (0.0, 0.5, 1.0, 2.0)
 _log = logging.getLogger(__name__)
 
 
@@ -39,13 +40,21 @@ class LastKnownGood(Generic[T]):
     """Holds at most one value. `fetch` gets the value held, so that it can return it again when nothing changed;
     whatever it raises, the value held goes on serving.
 
+    Who asks checks, and waits for it as long as `allowance` lets him when a value is held: then the check goes on in a
+    thread, the old value is told as stale, and who asks next gets what came.
+
     With `beside` a value that is held is checked by a thread of its own, as often as it is due, and nobody waits for
-    the store: for a server. Lambda stops all threads of an environment between its invocations, so there who asks
-    checks; so he does where the value may not be older than a second.
+    the store: for a server. Lambda stops all threads of an environment between its invocations; there, and where the
+    value may not be older than a second, who asks checks.
     """
 
     def __init__(
-        self, fetch: Callable[[T | None], T], max_age_s: float, clock: Callable[[], float], beside: bool = False
+        self,
+        fetch: Callable[[T | None], T],
+        max_age_s: float,
+        clock: Callable[[], float],
+        beside: bool = False,
+        allowance: Allowance | None = None,
     ) -> None:
         self._fetch = fetch
         self._max_age_s = max_age_s
@@ -56,6 +65,9 @@ class LastKnownGood(Generic[T]):
         self._failures = 0  # in a row
         self._tried = self._due = -math.inf
         self._lock = threading.Lock()
+        self._allowance = allowance or Allowance()
+        self._checked = threading.Event()  # by the thread that checks beside an answer; set when there is none
+        self._checked.set()
 
     def current(self) -> Known[T]:
         """The value, checked no longer than `max_age_s` ago unless stale; raises NothingToServe."""
@@ -64,14 +76,31 @@ class LastKnownGood(Generic[T]):
         if not self._lock.acquire(blocking=self._known is None):
             return self._held()  # another thread is fetching: do not wait for it
         try:
+            if not self._checked.is_set() and not self._allowance.wait(self._checked):
+                return self._late()
             now = self._clock()
-            if not self._tried <= now < self._due:  # also when the clock was set back
+            if self._tried <= now < self._due:  # not when the clock was set back
+                return self._held()
+            if self._known is None:
                 self._check(now)
                 if self._beside and self._known is not None:
                     threading.Thread(target=self._check_when_due, name="recheck", daemon=True).start()
-            return self._held()
+                return self._held()
+            self._checked.clear()
+            threading.Thread(target=self._check_beside, args=(now,), name="check", daemon=True).start()
+            return self._held() if self._allowance.wait(self._checked) else self._late()
         finally:
             self._lock.release()
+
+    def _check_beside(self, now: float) -> None:
+        try:
+            self._check(now)
+        finally:
+            self._checked.set()
+
+    def _late(self) -> Known[T]:
+        """The value while it is not known whether it is the newest."""
+        return self._held()._replace(stale=True)
 
     def _check_when_due(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotM
 from obstore.store import ObjectStore
 
 from lambda_fn.fields import ContractError
+from lambda_fn.store.allowance import Allowance
 
 if TYPE_CHECKING:
     from obstore import GetOptions  # exists for type checkers only
@@ -55,6 +56,7 @@ class Store:
         self._objects = objects
         self._name = name
         self._large = large
+        self.allowance = Allowance()
 
     def describe(self) -> str:
         """The store in words, for messages."""

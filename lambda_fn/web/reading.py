@@ -39,7 +39,7 @@ class Records:
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._settings = settings
         self._clock = clock
-        pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside)
+        pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside, store.allowance)
         self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), *kept)
         self.generation: int | None = None
         self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), *kept)

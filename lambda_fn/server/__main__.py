@@ -20,6 +20,7 @@ from lambda_fn.server.refresher import STOP_S, Refresher
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
 
+BACKLOG = 512  # connections that the kernel keeps until a process takes them
 _log = logging.getLogger("lambda_fn.server")  # also when this module is __main__
 
 
@@ -57,7 +58,7 @@ def _serve(processes: int, listening: socket.socket) -> None:
     config = uvicorn.Config(
         "lambda_fn.server.asgi:application",
         factory=True,
-        http="httptools",
+        http="lambda_fn.server.protocol:Protocol",
         ws="none",
         lifespan="off",
         workers=processes,
@@ -118,7 +119,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(2048)
+        listening.listen(BACKLOG)
     except OSError as error:
         cure = "choose another with --port or --host"
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {cure}") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 from lambda_fn.api import LambdaFunction
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
+from lambda_fn.server.protocol import overloaded
 from lambda_fn.web.answer import NO_STORE
 from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
 
@@ -19,6 +20,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 # A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
 # client before it sees the answer.
 MAX_READ = 16 * MAX_BODY
+MAX_IN_THREADS = 64  # at work or waiting for a thread; one more is told to come again, as waiting helps nobody
 WORKING_FOLDER = "/"  # not the one in which .env may lie: no champion works beside secrets
 _LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 
@@ -33,25 +35,36 @@ class Gateway:
     def __init__(self, handle: Handler) -> None:
         self._handle = handle
         self._in_memory: set[str] = set()
+        self._in_threads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await _read(scope, receive)
+            context = LambdaContext(aws_request_id=str(uuid.uuid4()))
+            event = to_event(_request(scope, body), datetime.now(UTC), context.aws_request_id)
+            answer = to_answer(await self._answer(scope, event, context))
         except ConnectionResetError:
             return
         except Problem as problem:
             headers = [("content-type", PROBLEM_JSON), *_LIKE_THE_HANDLER, ("connection", "close")]
-            await _send(HttpAnswer(problem.status, headers, problem.body().encode()), send)
-            return
-        context = LambdaContext(aws_request_id=str(uuid.uuid4()))
-        event = to_event(_request(scope, body), datetime.now(UTC), context.aws_request_id)
-        await _send(to_answer(await self._answer(scope, event, context)), send)
+            answer = HttpAnswer(
+                problem.status,
+                [*headers, *((name.lower(), value) for name, value in problem.headers.items())],
+                problem.body().encode(),
+            )
+        await _send(answer, send)
 
     async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         path, reads = scope["path"], scope["method"] in ("GET", "HEAD")
         if reads and path in self._in_memory:
             return self._handle(event, context)
-        result = await asyncio.to_thread(self._handle, event, context)
+        if self._in_threads >= MAX_IN_THREADS:
+            raise overloaded()
+        self._in_threads += 1
+        try:
+            result = await asyncio.to_thread(self._handle, event, context)
+        finally:
+            self._in_threads -= 1
         # of few paths: others are 404; a page takes too long to make to hold others up, and its path has a JSON form
         if reads and result.get("statusCode") == 200 and path != "/":
             self._in_memory.add(path)

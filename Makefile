@@ -15,7 +15,7 @@ AWS_TOOLS := $(VENV)/aws/bin
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test browser e2e bench check train serve picture image local local-stop deploy lock clean
+.PHONY: help setup demo test browser e2e bench check train serve picture image local local-stop deploy lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -86,6 +86,15 @@ lock: $(VENV)/dev ## renew the locks from the groups of pyproject.toml (ARGS=--u
 RIVALS := tests/benchmarks/rivals
 LOCK = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
+
+sbom: $(VENV)/aws/installed ## write sbom/serving.json and sbom/training.json: what is installed, in CycloneDX, from the locks
+	mkdir -p sbom
+	for lock in serving training; do $(AWS_TOOLS)/cyclonedx-py requirements requirements-$$lock.txt \
+		--output-format JSON --output-reproducible --outfile sbom/$$lock.json || exit; done
+
+audit: $(VENV)/aws/installed ## look the locked packages up among the known vulnerabilities (it asks the package index)
+	for lock in serving training; do $(AWS_TOOLS)/pip-audit --disable-pip --require-hashes \
+		--requirement requirements-$$lock.txt || exit; done
 
 clean: ## remove the environment and the caches, never models, prices or MLflow's database
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,7 +17,7 @@ from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 
 PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
-TARGETS |= {"picture", "image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
+TARGETS |= {"sbom", "audit", "picture", "image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -112,6 +112,22 @@ def test_the_locks_agree() -> None:
     assert serving <= training <= dev
 
 
+def test_the_bill_of_materials_is_the_locks(tmp_path: Path) -> None:
+    """In CycloneDX, each package with its version and the digests that are installed."""
+    for group in ("serving", "training"):
+        (tmp_path / f"requirements-{group}.txt").write_text(lock(group))
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    venv = Path(sys.prefix)
+    done = make("sbom", f"VENV={venv}", "-o", f"{venv}/aws/installed", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for group in ("serving", "training"):
+        found = json.loads((tmp_path / f"sbom/{group}.json").read_text())
+        assert found["bomFormat"] == "CycloneDX"
+        listed = {(part["name"].lower(), part["version"]) for part in found["components"]}
+        assert listed == set(PIN.findall(lock(group)))
+        assert all(reference["hashes"] for part in found["components"] for reference in part["externalReferences"])
+
+
 def test_every_named_requirement_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = {**project["dependency-groups"], "training": project["project"]["dependencies"]}
@@ -184,7 +200,7 @@ def test_what_a_run_leaves_is_ignored_by_git() -> None:
         ".venv/x",
         ".locks/x",
     ]
-    left += [".local/x", "local-env.json", ".aws-sam/x"]
+    left += ["sbom/x", "report.html", ".local/x", "local-env.json", ".aws-sam/x"]
     done = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == left
     kept = subprocess.run(

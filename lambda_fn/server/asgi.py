@@ -47,11 +47,8 @@ class Gateway:
             return
         except Problem as problem:
             headers = [("content-type", PROBLEM_JSON), *_LIKE_THE_HANDLER, ("connection", "close")]
-            answer = HttpAnswer(
-                problem.status,
-                [*headers, *((name.lower(), value) for name, value in problem.headers.items())],
-                problem.body().encode(),
-            )
+            headers += [(name.lower(), value) for name, value in problem.headers.items()]
+            answer = HttpAnswer(problem.status, headers, problem.body().encode())
         await _send(answer, send)
 
     async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

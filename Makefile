@@ -15,7 +15,7 @@ AWS_TOOLS := $(VENV)/aws/bin
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test browser e2e bench check train serve picture image local local-stop deploy lock sbom audit clean
+.PHONY: help setup demo test browser e2e bench mutate check train serve picture image local local-stop deploy lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ e2e: $(VENV)/dev $(VENV)/aws/installed ## run everything together in Docker, wit
 
 bench: $(VENV)/dev ## measure cold start, latency, memory and throughput against a constant handler and server
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+mutate: $(VENV)/dev ## remove one guard of a promise at a time, and show which test notices (minutes)
+	$(BIN)/python -m tests.mutate $(ARGS)
 
 check: $(VENV)/dev ## ruff, the arrows between the rooms, and mypy, strict
 	$(BIN)/ruff check .

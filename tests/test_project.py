@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutate import GUARDS
 from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 
 PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
-TARGETS |= {"sbom", "audit", "picture", "image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
+TARGETS |= {"sbom", "audit", "mutate", "picture", "image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -222,3 +223,10 @@ def test_modules_are_short() -> None:
     for path in tracked():
         if path.suffix == ".py" and path.parts[len(ROOT.parts)] in ("lambda_fn", "training"):
             assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_every_guard_that_mutate_removes_is_there() -> None:
+    """Removing them all and running their tests is `make mutate`."""
+    for guard in GUARDS:
+        assert (ROOT / guard.file).read_text().count(guard.text) == 1, guard.name
+        assert (ROOT / guard.test.partition("::")[0]).is_file(), guard.name

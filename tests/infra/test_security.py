@@ -1,0 +1,30 @@
+"""The promises name tests that exist, and the threats alarms that ring."""
+
+import re
+
+from tests.support.project import ROOT
+
+SECURITY = (ROOT / "infra/SECURITY.md").read_text()
+PROMISES, _, THREATS = SECURITY.partition("## What is worth protecting")
+
+
+def test_every_promise_has_a_test_that_exists() -> None:
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", PROMISES, flags=re.MULTILINE)[2:]
+    assert len(rows) > 10
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    above = False  # "the same" is that of the row above
+    for promise, tests in rows:
+        files, functions = re.findall(r"`(tests/[\w/]+(?:\.py)?)`", tests), re.findall(r"`(test_\w+)`", tests)
+        assert all((ROOT / file).exists() for file in files), promise
+        assert all(f"def {function}(" in written for function in functions), promise
+        above = bool(files or functions) or (above and "the same" in tests)
+        assert above, promise
+
+
+def test_alarms_are_those_of_the_template() -> None:
+    alarms = set(
+        re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", (ROOT / "template.yaml").read_text(), re.M)
+    )
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", THREATS)) - {"ThrottleRate", "ApiAuth", "ChampionPublicKeys"}
+    named -= {"MlflowTrackingUri"}
+    assert {"ChampionRefused", "PricesOld"} <= named <= alarms

@@ -1,0 +1,213 @@
+"""Whatever is published, lost, repeated, interleaved or killed, and whatever the clock does: what readers see was
+checked, never goes back, and all of them end at the same.
+
+The short form of `make soak`: EXAMPLES and STEPS of the environment make it longer.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from lambda_fn import ingest
+from lambda_fn.api import App
+from lambda_fn.refresh import Refused, refresh
+from lambda_fn.settings import Settings
+from lambda_fn.store import keys
+from lambda_fn.store.folder import FolderStore
+from tests.support import foreign
+from tests.support.ecb_server import DAYS, history
+from tests.support.events import event
+from tests.support.local_api import Clock
+
+EXAMPLES, STEPS = (int(os.environ.get(name, usual)) for name, usual in (("EXAMPLES", "6"), ("STEPS", "14")))
+FIRST_ROWS = foreign.WINDOW + 2
+READERS = 2
+POINTER = "models/best_model_info.json"
+SPREADS = st.sampled_from([0.004, 0.005, 0.006, 0.007])
+AT = st.integers(0, 25)  # the store operation before which something happens; beyond the last: nothing does
+SHIFT = st.integers(-400_000, 400_000)  # seconds
+
+
+class Killed(BaseException):
+    """Ends a job as a kill does: no handler of errors sees it."""
+
+
+class StepStore(FolderStore):
+    """A folder that does `then` before its operation number `at`, once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.at, self.then = -1, lambda: None
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("read", "head", "tail", "create", "replace", "list", "delete"):
+            self.at -= 1
+            if self.at == -1:
+                self.then()  # type: ignore[no-untyped-call]
+        return super().__getattribute__(name)
+
+
+class Service(RuleBasedStateMachine):
+    """A store, the jobs on it, and readers that stay."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.settings = Settings.from_env({"STORE_DIR": str(self.folder)})
+        self.store = StepStore(self.folder)
+        self.clock = Clock()
+        self.rows = FIRST_ROWS
+        self.published: list[bytes] = []  # pointers, good and bad, in their order
+        self.good: dict[int, float] = {}  # the spread of each generation that may be served
+        self.seen = [(0, DAYS[0])] * READERS  # the newest that each reader saw
+        self.ledger: dict[str, bytes] = {}
+        self.readers = [App(FolderStore(self.folder), self.settings, self.clock) for _ in range(READERS)]
+        self.take_prices()
+        self.publish(0.005)
+        self.activate()
+
+    def teardown(self) -> None:
+        if hasattr(self, "folder"):
+            self.check_that_all_end_at_the_same()
+            shutil.rmtree(self.folder)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def take_prices(self) -> None:
+        ingest.ingest_and_keep(self.store, self.settings, self.now, fetch=lambda _: history(self.rows))
+
+    def activate(self) -> None:
+        with suppress(Refused):
+            refresh(self.store, self.settings, self.now)
+
+    # What happens
+
+    @rule(spread=SPREADS)
+    def publish(self, spread: float) -> None:
+        self._publish(foreign.champion_bytes(spread=spread))
+        self.good[len(self.published)] = spread
+
+    @rule()
+    def publish_a_bad_one(self) -> None:
+        self._publish(foreign.champion_bytes(drift=0.5))
+
+    def _publish(self, data: bytes) -> None:
+        prices = FolderStore(self.folder).read(keys.price_key("EURUSD", "ecb")).data
+        foreign.publish_to(FolderStore(self.folder), data, len(self.published) + 1, prices)
+        self.published.append(FolderStore(self.folder).read(POINTER).data)
+
+    @precondition(lambda self: len(self.published) > 1)
+    @rule(data=st.data())
+    def an_old_pointer_comes_late(self, data: st.DataObject) -> None:
+        foreign.put(FolderStore(self.folder), POINTER, data.draw(st.sampled_from(self.published)))
+
+    @precondition(lambda self: self.rows < len(DAYS))
+    @rule()
+    def a_day_passes(self) -> None:
+        self.rows += 1
+
+    @rule()
+    def ingest_runs(self) -> None:
+        self.take_prices()
+
+    @rule()
+    def refresh_runs(self) -> None:
+        self.activate()
+
+    @rule(shift=SHIFT)
+    def the_clock_jumps(self, shift: int) -> None:
+        self.clock.ahead(shift)
+
+    @rule(job=st.sampled_from(["activate", "take_prices"]), at=AT)
+    def a_job_is_killed(self, job: str, at: int) -> None:
+        def kill() -> None:
+            raise Killed
+
+        self._meanwhile(getattr(self, job), at, kill)
+
+    @rule(
+        job=st.sampled_from(["activate", "take_prices"]),
+        other=st.sampled_from(["activate", "take_prices", "publish_another", "an_old_one"]),
+        at=AT,
+    )
+    def a_job_runs_within_another(self, job: str, other: str, at: int) -> None:
+        self._meanwhile(getattr(self, job), at, getattr(self, other))
+
+    def publish_another(self) -> None:
+        self.publish(0.0055)
+
+    def an_old_one(self) -> None:
+        foreign.put(FolderStore(self.folder), POINTER, self.published[0])
+
+    def _meanwhile(self, job: Callable[[], None], at: int, then: Callable[[], None]) -> None:
+        self.store.at, self.store.then = at, then
+        try:
+            with suppress(Killed):
+                job()
+        finally:
+            self.store.at = -1
+
+    # What readers see
+
+    @rule(reader=st.integers(0, READERS - 1))
+    def a_reader_asks(self, reader: int) -> None:
+        self._ask(reader)
+
+    def _ask(self, reader: int) -> tuple[int, object]:
+        """The generation and the day of an answer, whose numbers are that champion's."""
+        answer = self.readers[reader].resolve(event("GET", "/api/predict"))
+        body = json.loads(answer["body"])
+        assert answer["statusCode"] == 200, body
+        generation, as_of = body["champion"]["generation"], datetime.fromisoformat(body["as_of"]).date()
+        low, high = (body["forecast"][0]["quantiles"][level] for level in ("0.025", "0.975"))
+        width = (high - low) / body["last_close"]
+        assert width == pytest.approx(0.95 * self.good[generation], abs=1e-5), "a champion that nobody checked"
+        assert (generation, as_of) >= self.seen[reader], "what a reader saw was newer"
+        self.seen[reader] = generation, as_of
+        return self.seen[reader]
+
+    @invariant()
+    def the_ledger_only_grows(self) -> None:
+        if not hasattr(self, "folder"):
+            return
+        found = {path.name: path.read_bytes() for path in (self.folder / "record/EURUSD").glob("*.json")}
+        assert self.ledger.items() <= found.items()
+        self.ledger = found
+
+    def check_that_all_end_at_the_same(self) -> None:
+        """Whatever was stopped is made up for by the jobs' next turns."""
+        self.clock.ahead(timedelta(days=30).total_seconds())
+        self.activate()
+        self.take_prices()
+        self.clock.ahead(timedelta(minutes=2).total_seconds())
+        ends = {self._ask(reader) for reader in range(READERS)}
+        self.activate()
+        self.take_prices()
+        self.readers.append(App(FolderStore(self.folder), self.settings, self.clock))
+        self.seen.append((0, DAYS[0]))
+        assert ends == {self._ask(READERS)}
+        assert ends == {(max(self.seen)[0], DAYS[self.rows - 1])}
+        self.the_ledger_only_grows()
+
+
+TestService = Service.TestCase
+TestService.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize="EXAMPLES" not in os.environ,
+)

@@ -42,7 +42,7 @@ def command(folder: Path, settings: Settings, hosts: Sequence[str], port: int) -
     names = ("localhost", "127.0.0.1", *hosts)
     wrong = [name for name in hosts if not _HOST.fullmatch(name)]
     if wrong:
-        raise ServerError(f"--hosts: {wrong[0]!r} is no name; give names without port, such as mlflow.eurusd.internal")
+        raise ServerError(f"--hosts: {wrong[0]!r} is no name; give names without port, such as eurusd-mlflow.internal")
     # through an encrypted session any port of localhost may be the server's
     allowed = [f"{name}:*" for name in names[:2]] + [f"{name}:{port}" for name in hosts]
     arguments = {

@@ -20,7 +20,7 @@ from lambda_fn.web.problem import Problem
 from lambda_fn.web.routes import ROUTES, Route, index, methods_of
 from lambda_fn.web.service import Request, Service
 
-NAMESPACE = "EurUsdForecast"
+SERVICE = "api"  # in logs and metrics
 RETRY_AFTER_S = 60  # for what only new prices or a new champion cure
 _log = logging.getLogger(__name__)
 _ROUTES = {(route.method, route.path): route for route in ROUTES}
@@ -83,9 +83,10 @@ class LambdaFunction:
         self._app = App(open_store(settings), settings, beside=beside)
         self._cold = True
         self._in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ  # elsewhere metrics would only be noise
-        self._dimensions = {"pair": settings.pair, "service": "api"}
+        self._stack, self._pair = settings.stack, settings.pair
         if self._in_lambda:
-            self._logged = log_as_json("lambda_fn", environ)  # of the package: all its modules write through it
+            # of the package: all its modules write through it
+            self._logged = log_as_json("lambda_fn", SERVICE, environ)
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
         """The answer to one event, in the form of who sent it; pings are neither logged nor measured."""
@@ -108,7 +109,7 @@ class LambdaFunction:
         ]
         if self._app.service.generation is not None:
             metrics.append(Metric("ChampionGeneration", "None", self._app.service.generation))
-        write_metrics(NAMESPACE, self._dimensions, metrics)
+        write_metrics(SERVICE, self._stack, self._pair, metrics)
         self._cold = False
 
 

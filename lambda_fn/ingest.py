@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
 from lambda_fn.invocation.outcome import tell
+from lambda_fn.invocation.telemetry import Metric, write_metrics
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
@@ -28,7 +28,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
-NAMESPACE = "EurUsdForecast"
+SERVICE = "ingest"  # in logs and metrics
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the price file
 LAST_BYTES = 4096  # of a price file: more than its last row
 
@@ -161,12 +161,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         kept = ingest_and_keep(store, settings, now, request_id=context.aws_request_id)
     except (EcbError, Refused) as error:
-        _measure(store, settings.pair, now, rows=0, refused=isinstance(error, Refused))
+        _measure(store, settings, now, rows=0, refused=isinstance(error, Refused))
         raise
     result, made, unscored = kept
-    _measure(store, settings.pair, now, result.rows, refused=result.outcome == "refused", made=made)
+    _measure(store, settings, now, result.rows, refused=result.outcome == "refused", made=made)
     answer = kept.to_object()
-    logger = Logger(service="ingest")
+    logger = Logger(service=SERVICE)
     logger.append_keys(request_id=context.aws_request_id)
     log = logger.warning if result.outcome == "refused" else logger.info
     log(result.reason, extra={name: value for name, value in answer.items() if name != "reason"})
@@ -175,29 +175,30 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
-def _measure(store: Store, pair: str, now: datetime, rows: int, refused: bool, made: Made | None = None) -> None:
+def _measure(
+    store: Store, settings: Settings, now: datetime, rows: int, refused: bool, made: Made | None = None
+) -> None:
     """One record for CloudWatch. PriceAgeDays are the ECB's business days that have begun since the last row's, 0
     when today's is there. ChampionAgeDays are days since the champion's activation: they grow when training no longer
     publishes or refresh no longer activates, whatever the reason. EventDaysLeft are the days for which the champion
-    knows scheduled news. What is not known is left out."""
-    metrics = EphemeralMetrics(namespace=NAMESPACE, service="")  # not even the environment's: pair alone is to count
-    metrics.add_dimension("pair", pair)
-    metrics.add_metric("RowsAppended", MetricUnit.Count, rows)
-    metrics.add_metric("PricesRefused", MetricUnit.Count, int(refused))
+    knows scheduled news. What is not known is left out, and AgesKnown is 1 when both ages are there."""
+    metrics = [Metric("RowsAppended", "Count", rows), Metric("PricesRefused", "Count", refused)]
     if made is not None:
-        metrics.add_metric("ForecastMade", MetricUnit.Count, int(made.outcome == "made"))
-        metrics.add_metric("ForecastRefused", MetricUnit.Count, int(made.outcome == "refused"))
+        metrics.append(Metric("ForecastMade", "Count", made.outcome == "made"))
+        metrics.append(Metric("ForecastRefused", "Count", made.outcome == "refused"))
+    pair = settings.pair
     last, active = last_date(store, pair), read_active(store, pair)
+    metrics.append(Metric("AgesKnown", "Count", last is not None and active is not None))
     if last is not None:
         age_days = business_days_since(last, now.astimezone(UTC).date(), SOURCE)
-        metrics.add_metric("PriceAgeDays", MetricUnit.NoUnit, age_days)
+        metrics.append(Metric("PriceAgeDays", "None", age_days))
     if active is not None:
         age = (now - active.activated_at).total_seconds() / 86_400
-        metrics.add_metric("ChampionAgeDays", MetricUnit.NoUnit, round(age, 3))
+        metrics.append(Metric("ChampionAgeDays", "None", round(age, 3)))
         if known_through := active.pointer.events_known_through:
             days_left = (known_through - now.astimezone(UTC).date()).days
-            metrics.add_metric("EventDaysLeft", MetricUnit.NoUnit, days_left)
-    metrics.flush_metrics()
+            metrics.append(Metric("EventDaysLeft", "None", days_left))
+    write_metrics(SERVICE, settings.stack, pair, metrics)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from aws_lambda_powertools import Logger, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from lambda_fn import contract, fields
 from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
@@ -23,6 +22,7 @@ from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_re
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.invocation.outcome import tell
+from lambda_fn.invocation.telemetry import Metric, write_metrics
 from lambda_fn.invocation.triggers import recognise
 from lambda_fn.record.keeping import after_activation
 from lambda_fn.record.making import Made
@@ -32,7 +32,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
-NAMESPACE = "EurUsdForecast"
+SERVICE = "refresh"  # in logs and metrics
 ATTEMPTS = 5  # an attempt is lost only when another activation won
 _COUNTED = {"made": "ForecastMade", "refused": "ForecastRefused"}  # metrics by what became of the forecast
 _log = logging.getLogger(__name__)
@@ -233,7 +233,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     the dead-letter queue.
     """
     settings = Settings.from_env(os.environ)
-    logger = Logger(service="refresh")
+    logger = Logger(service=SERVICE)
     trigger = recognise(event, settings.model_info_key)
     request_id = context.aws_request_id
     logger.append_keys(trigger=trigger.name, request_id=request_id)
@@ -244,21 +244,20 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     try:
         activation, made = refresh(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
     except Refused:
-        _count("ChampionRefused", settings.pair)
+        _count("ChampionRefused", settings)
         raise  # Lambda logs it
     if activation.outcome == "activated":
-        _count("ChampionActivated", settings.pair)
+        _count("ChampionActivated", settings)
     if made.outcome in _COUNTED:
-        _count(_COUNTED[made.outcome], settings.pair)
+        _count(_COUNTED[made.outcome], settings)
     logger.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
     log = logger.warning if made.outcome == "refused" else logger.info
     log(made.reason, extra={"forecast": made.outcome})
     return Refreshed(activation, made).to_object()
 
 
-def _count(name: str, pair: str) -> None:
-    with single_metric(name, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
-        metric.add_dimension("pair", pair)
+def _count(name: str, settings: Settings) -> None:
+    write_metrics(SERVICE, settings.stack, settings.pair, [Metric(name, "Count", 1)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -55,6 +55,7 @@ VARIABLES = (
         "key that training signs with: base64, a file that holds it, or awskms:<key id>; empty signs nothing",
     ),
     Variable("REFUSE_EXPIRED", "false", "true: a forecast all of whose days have begun is answered with 503"),
+    Variable("STACK", "local", "name of the deployment, by which its metrics are kept apart; the template sets it"),
 )
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
@@ -81,6 +82,7 @@ class Settings(NamedTuple):
     champion_public_keys: tuple[bytes, ...]
     champion_signing_key: str | None
     refuse_expired: bool
+    stack: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -104,6 +106,7 @@ class Settings(NamedTuple):
             champion_public_keys=_public_keys("CHAMPION_PUBLIC_KEYS", value["CHAMPION_PUBLIC_KEYS"]),
             champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
             refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
+            stack=value["STACK"],
         )
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 TRACE = "_X_AMZN_TRACE_ID"  # Lambda sets it anew for each invocation
+NAMESPACE = "EurUsdForecast"
 LEVELS = ("POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL")
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -59,9 +60,9 @@ class JsonFormatter(logging.Formatter):
         return formatter.format(record)
 
 
-def log_as_json(name: str, environ: Mapping[str, str]) -> JsonFormatter:
+def log_as_json(name: str, service: str, environ: Mapping[str, str]) -> JsonFormatter:
     """Makes the logger `name`, a package's, write JSON to standard output; what it returns takes the keys of lines."""
-    formatter = JsonFormatter(name)
+    formatter = JsonFormatter(service)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logger = logging.getLogger(name)
@@ -71,16 +72,22 @@ def log_as_json(name: str, environ: Mapping[str, str]) -> JsonFormatter:
     return formatter
 
 
-def write_metrics(namespace: str, dimensions: Mapping[str, str], metrics: list[Metric]) -> None:
+def write_metrics(service: str, stack: str, pair: str, metrics: list[Metric]) -> None:
     """One line to standard output, which CloudWatch takes the metrics from (embedded metric format, EMF).
+
+    Each value counts twice: for the pair, and for the whole stack. An alarm watches the stack's, of which the maximum
+    is that of the worst pair, so that more pairs need no more alarms. The service is in the line and no dimension:
+    refresh and ingest both count forecasts.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     named = [{"Name": metric.name, "Unit": metric.unit} for metric in metrics]
-    about = {"Namespace": namespace, "Dimensions": [sorted(dimensions)], "Metrics": named}
+    about = {"Namespace": NAMESPACE, "Dimensions": [["pair", "stack"], ["stack"]], "Metrics": named}
     line = {
         "_aws": {"Timestamp": int(1000 * time.time()), "CloudWatchMetrics": [about]},
-        **dimensions,
+        "pair": pair,
+        "stack": stack,
+        "service": service,
         **{metric.name: [float(metric.value)] for metric in metrics},
     }
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")

@@ -16,7 +16,7 @@ from tests.support.e2e.mlflow_server import ARTIFACTS
 from tests.support.e2e.steps import Steps, until
 from tests.support.seaweedfs import S3Server
 
-NAME = "mlflow.eurusd.internal"
+NAME = "eurusd-mlflow.internal"
 FIRST, SECOND = "the-first-password", "the-second-password"
 ADMIN = {"MLFLOW_AUTH_ADMIN_USERNAME": "admin", "MLFLOW_AUTH_ADMIN_PASSWORD": FIRST}
 

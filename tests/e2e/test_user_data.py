@@ -44,13 +44,13 @@ def test_the_server_starts_with_its_name_and_its_secret(mlflow_machine: Machine)
     calls = mlflow_machine.run("/etc/mlflow/run")
     (record,) = [re.sub(".*--change-batch ", "", call) for call in calls if "route53" in call]
     (change,) = json.loads(record)["Changes"]
-    assert change["ResourceRecordSet"]["Name"] == "mlflow.eurusd.internal"
+    assert change["ResourceRecordSet"]["Name"] == "eurusd-mlflow.internal"
     assert change["ResourceRecordSet"]["ResourceRecords"] == [{"Value": "10.0.1.10"}]
     secret = mlflow_machine.shell("cat /run/mlflow/administrator").splitlines()
     assert secret == ["MLFLOW_AUTH_ADMIN_USERNAME=admin", "MLFLOW_AUTH_ADMIN_PASSWORD=from=the secret"]
     assert mlflow_machine.shell("stat -c %a /run/mlflow").strip() == "700"
     assert calls[-1].startswith("docker run --name mlflow ")
-    assert calls[-1].endswith("serve --hosts mlflow.eurusd.internal,10.0.1.10")
+    assert calls[-1].endswith("serve --hosts eurusd-mlflow.internal,10.0.1.10")
 
 
 def test_a_server_without_its_secret_does_not_start(mlflow_machine: Machine) -> None:

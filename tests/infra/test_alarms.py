@@ -25,12 +25,6 @@ def alarms() -> dict[str, Any]:
 def watched() -> set[tuple[str, frozenset[tuple[str, str]]]]:
     """Name and dimensions of each of our own metrics that an alarm reads."""
     single = [each for each in alarms().values() if each.get("Namespace") == OURS]
-    single += [
-        metric["MetricStat"]["Metric"]
-        for each in alarms().values()
-        for metric in each.get("Metrics", [])
-        if "MetricStat" in metric
-    ]
     return {
         (each["MetricName"], frozenset((pair["Name"], pair["Value"]) for pair in each["Dimensions"])) for each in single
     }
@@ -43,9 +37,9 @@ def emitted(output: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
         record = json.loads(line) if line.startswith("{") else {}
         for directive in record.get("_aws", {}).get("CloudWatchMetrics", []):
             assert directive["Namespace"] == OURS
-            (names,) = directive["Dimensions"]
-            dimensions = frozenset((name, record[name]) for name in names)
-            found |= {(metric["Name"], dimensions) for metric in directive["Metrics"]}
+            for names in directive["Dimensions"]:
+                dimensions = frozenset((name, record[name]) for name in names)
+                found |= {(metric["Name"], dimensions) for metric in directive["Metrics"]}
     return found
 
 
@@ -54,6 +48,7 @@ def in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder as the store of functions that believe to be in Lambda."""
     for name, value in {
         "STORE_DIR": str(tmp_path),
+        "STACK": "eurusd-forecast-dev",
         "USE_S3": "false",
         "AWS_LAMBDA_FUNCTION_NAME": "function",
         "ECB_URL": "http://127.0.0.1:9/none",
@@ -80,9 +75,14 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
         ingest.handler({}, context)
     api.handler(json.loads((ROOT / "tests/events/health.json").read_text()), context)
     assert watched() <= emitted(capsys.readouterr().out)
-    assert {name for name, _ in watched()} == {"ServerErrors", "ChampionRefused", "PriceAgeDays", "ChampionAgeDays"} | {
-        "ForecastRefused",
+    assert {name for name, _ in watched()} == {
+        "AgesKnown",
+        "ChampionAgeDays",
+        "ChampionRefused",
         "EventDaysLeft",
+        "ForecastRefused",
+        "PriceAgeDays",
+        "ServerErrors",
     }
 
 
@@ -102,10 +102,14 @@ def test_every_alarm_reaches_the_topic() -> None:
 def test_ages_that_are_not_measured_ring_after_four_days() -> None:
     unknown = alarms()["AgesUnknown"]
     assert unknown["TreatMissingData"] == "breaching"
-    periods = {metric["MetricStat"]["Period"] for metric in unknown["Metrics"] if "MetricStat" in metric}
-    assert periods == {86_400}
-    assert unknown["EvaluationPeriods"] == 4
+    assert (unknown["Period"], unknown["EvaluationPeriods"]) == (86_400, 4)
     assert alarms()["ChampionOld"]["TreatMissingData"] == alarms()["PricesOld"]["TreatMissingData"] == "ignore"
+
+
+def test_the_worst_pair_rings() -> None:
+    """All pairs count for the stack, where the maximum of an age is the oldest."""
+    worst = {"ChampionOld": "Maximum", "PricesOld": "Maximum", "EventsRunOut": "Minimum", "AgesUnknown": "Minimum"}
+    assert {name: alarms()[name]["Statistic"] for name in worst} == worst
 
 
 def test_what_can_go_wrong_has_an_alarm() -> None:

@@ -44,13 +44,13 @@ def test_a_name_is_allowed_with_the_port_that_clients_say() -> None:
     """As MLflow itself decides of a Host header and of an Origin."""
     from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
-    found = options("mlflow.eurusd.internal", "10.0.1.10")
+    found = options("eurusd-mlflow.internal", "10.0.1.10")
     hosts, origins = found["allowed-hosts"].split(","), found["cors-allowed-origins"].split(",")
-    for host in ("mlflow.eurusd.internal:5000", "10.0.1.10:5000", "localhost:5000", "localhost:15000"):
+    for host in ("eurusd-mlflow.internal:5000", "10.0.1.10:5000", "localhost:5000", "localhost:15000"):
         assert is_allowed_host_header(hosts, host)
-    for host in ("mlflow.eurusd.internal.example.com:5000", "example.com:5000", "10.0.1.11:5000", ""):
+    for host in ("eurusd-mlflow.internal.example.com:5000", "example.com:5000", "10.0.1.11:5000", ""):
         assert not is_allowed_host_header(hosts, host)
-    assert not should_block_cors_request("http://mlflow.eurusd.internal:5000", "POST", origins)
+    assert not should_block_cors_request("http://eurusd-mlflow.internal:5000", "POST", origins)
     assert should_block_cors_request("http://example.com:5000", "POST", origins)
 
 

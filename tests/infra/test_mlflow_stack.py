@@ -9,7 +9,7 @@ from lambda_fn.registry.secret import Login
 from lambda_fn.settings import Settings
 from tests.support.infra import user_data
 from tests.support.infra.access import allowed
-from tests.support.infra.aws_tools import resources_of, template
+from tests.support.infra.aws_tools import outputs_of, resources_of, template
 
 BUCKET = "arn:aws:s3:::eurusd-mlflow-bucket-1a2b3c"
 SCRIPT = user_data.scripts("mlflow.yaml")["MachineTemplate"]
@@ -104,7 +104,7 @@ def test_the_server_gets_the_command_that_it_takes() -> None:
     assert "--artifacts-destination=s3://eurusd-mlflow-bucket-1a2b3c/artifacts" in command
     assert "--backend-store-uri=sqlite:////data/mlflow.db" in command
     (hosts,) = [word for word in command if word.startswith("--allowed-hosts=")]
-    assert {"mlflow.eurusd.internal:5000", "10.0.1.10:5000"} < set(hosts.partition("=")[2].split(","))
+    assert {"eurusd-mlflow.internal:5000", "10.0.1.10:5000"} < set(hosts.partition("=")[2].split(","))
     for action in ("backup", "restore", "upgrade"):
         assert mlflow_server._parser().parse_args([action]).data == asked.data
         assert re.search(rf"\b{action}\b.*\)$", FILES[TOOL], re.MULTILINE)
@@ -150,8 +150,8 @@ def test_alarms_watch_what_the_scripts_send() -> None:
 
 
 def test_training_finds_it_by_its_name() -> None:
-    outputs = json.loads(template("mlflow.yaml"))["Outputs"]
-    uri = outputs["TrackingUri"]["Value"]["Fn::Sub"].replace("${HostName}", "mlflow.eurusd.internal")
+    uri = outputs_of("mlflow.yaml", **user_data.MLFLOW)["TrackingUri"]
+    assert uri == "http://eurusd-mlflow.internal:5000"
     assert re.fullmatch(json.loads(template("training.yaml"))["Parameters"]["MlflowTrackingUri"]["AllowedPattern"], uri)
-    assert properties("Zone")["Name"] == "mlflow.eurusd.internal"
-    assert '\\"Name\\": \\"mlflow.eurusd.internal\\"' in FILES[RUN]
+    assert properties("Zone")["Name"] == "eurusd-mlflow.internal"
+    assert '\\"Name\\": \\"eurusd-mlflow.internal\\"' in FILES[RUN]

@@ -14,7 +14,7 @@ from botocore.exceptions import UnknownServiceError
 
 from infra import mlflow_server
 from tests.support.infra import user_data
-from tests.support.infra.aws_tools import ROOT, template
+from tests.support.infra.aws_tools import ROOT, outputs_of, template
 from training.__main__ import TRY_AGAIN, parser
 
 RUNBOOK = (ROOT / "infra/README.md").read_text()
@@ -165,7 +165,8 @@ def test_numbers_are_those_of_code_and_templates() -> None:
     assert f"`BackupDays` ({parameters['BackupDays']['Default']})" in RUNBOOK
     assert f"`{parameters['InstanceType']['Default']}` with 2 GB" in RUNBOOK
     assert f"exit code {TRY_AGAIN}" in RUNBOOK
-    assert f"`{parameters['HostName']['Default']}`" in RUNBOOK
+    uri = outputs_of("mlflow.yaml", **user_data.MLFLOW)["TrackingUri"]
+    assert f"`{uri.removeprefix('http://').partition(':')[0]}`" in RUNBOOK and uri in RUNBOOK
     assert "replaced-<time>" in RUNBOOK and "/srv/mlflow" in user_data.scripts("mlflow.yaml")["MachineTemplate"]
 
 

@@ -455,7 +455,8 @@ def measured(out: str) -> dict[str, float | str]:
     [record] = [line for line in map(json.loads, out.splitlines()) if "_aws" in line]
     [about] = record["_aws"]["CloudWatchMetrics"]
     assert about["Namespace"] == "EurUsdForecast"
-    assert about["Dimensions"] == [["pair"]]
+    assert about["Dimensions"] == [["pair", "stack"], ["stack"]]
+    assert (record["stack"], record["service"]) == ("local", "ingest")
     return {metric["Name"]: record[metric["Name"]][0] for metric in about["Metrics"]} | {"pair": record["pair"]}
 
 
@@ -491,14 +492,14 @@ def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
         "forecast": NO_FORECAST,
     }
     json.dumps(answer)
-    age = business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb")
+    aged = {"PriceAgeDays": business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb"), "AgesKnown": 0}
     made = {"ForecastMade": 0, "ForecastRefused": 0}
-    assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, "PriceAgeDays": age, **made}
+    assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, **aged, **made}
     bank.files["hist.zip"] = history(3)
     for _ in range(3):  # Lambda tries an event up to three times before the queue gets it
         refused, metrics = call("2")
         assert isinstance(refused, Refused)
-    assert metrics == {"pair": "EURUSD", "RowsAppended": 0, "PricesRefused": 1, "PriceAgeDays": age}
+    assert metrics == {"pair": "EURUSD", "RowsAppended": 0, "PricesRefused": 1, **aged}
     answer, metrics = call("3")
     assert isinstance(answer, dict)
     assert (answer["outcome"], answer["last_date"]) == ("refused", "1999-01-07")
@@ -506,7 +507,7 @@ def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
     del bank.files["hist.zip"]
     failed, metrics = call("4")
     assert isinstance(failed, EcbError)
-    assert metrics == {"pair": "EURUSD", "RowsAppended": 0, "PricesRefused": 0, "PriceAgeDays": age}
+    assert metrics == {"pair": "EURUSD", "RowsAppended": 0, "PricesRefused": 0, **aged}
 
 
 def test_the_age_of_the_champion_is_measured(store: Store, settings: Settings, bank: Bank, call: Call) -> None:
@@ -514,10 +515,10 @@ def test_the_age_of_the_champion_is_measured(store: Store, settings: Settings, b
     assert activate(store, settings, datetime.now(UTC) - timedelta(days=3)).outcome == "activated"
     store.delete(KEY)
     _, metrics = call("5")
-    assert metrics == {"pair": "EURUSD", "RowsAppended": 0, "PricesRefused": 0, "ChampionAgeDays": 3.0}
+    assert metrics == {"pair": "EURUSD", "RowsAppended": 0, "PricesRefused": 0, "ChampionAgeDays": 3.0, "AgesKnown": 0}
     bank.files["hist.zip"] = history(4)
     _, metrics = call("5")
-    assert (metrics["RowsAppended"], metrics["ChampionAgeDays"]) == (4, 3.0)
+    assert (metrics["RowsAppended"], metrics["ChampionAgeDays"], metrics["AgesKnown"]) == (4, 3.0, 1)
 
 
 def command(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

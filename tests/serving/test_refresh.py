@@ -417,9 +417,9 @@ def test_the_lambda_handler_activates_on_any_event(
     activated, made = metrics
     assert activated["ChampionActivated"] == made["ForecastMade"] == [1.0]
     for metric in metrics:
-        assert metric["pair"] == "EURUSD"
+        assert (metric["pair"], metric["stack"], metric["service"]) == ("EURUSD", "local", "refresh")
         [described] = metric["_aws"]["CloudWatchMetrics"]
-        assert described["Namespace"] == "EurUsdForecast" and described["Dimensions"] == [["pair"]]
+        assert described["Namespace"] == "EurUsdForecast" and described["Dimensions"] == [["pair", "stack"], ["stack"]]
 
 
 def test_the_lambda_handler_ignores_what_is_of_other_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ def test_defaults() -> None:
         champion_public_keys=(),
         champion_signing_key=None,
         refuse_expired=False,
+        stack="local",
     )
     assert settings.pair == "EURUSD"
 
@@ -49,6 +50,7 @@ def test_every_variable_is_read() -> None:
         "REFUSE_EXPIRED": "true",
         "ECB_URL": "http://127.0.0.1/rates.zip",
         "MLFLOW_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:m",
+        "STACK": "eurusd-forecast",
     }
     assert set(given) == {variable.name for variable in VARIABLES}
     settings, defaults = Settings.from_env(given), Settings.from_env({})

@@ -10,11 +10,14 @@ from typing import Any
 from tests.support.server_process import ROOT
 
 WITH_POWERTOOLS = """
-from aws_lambda_powertools import Logger, Metrics
-logger = Logger(service="lambda_fn")
-logger.append_keys(request_id="r-1")
-metrics = Metrics(namespace="EurUsdForecast", service="api")
-metrics.set_default_dimensions(pair="EURUSD")
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
+logger = Logger(service="lambda_fn")  # which is the name of the logger, too
+logger.append_keys(service="api", request_id="r-1")
+metrics = EphemeralMetrics(namespace="EurUsdForecast", service="")
+metrics.add_dimension("pair", "EURUSD")
+metrics.add_dimension("stack", "eurusd-forecast")
+metrics.add_metadata("service", "api")
 def measure(found):
     for name, unit, value in found:
         metrics.add_metric(name, unit, value)
@@ -22,9 +25,9 @@ def measure(found):
 """
 OURS = """
 from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
-log_as_json("lambda_fn", {}).keys["request_id"] = "r-1"
+log_as_json("lambda_fn", "api", {}).keys["request_id"] = "r-1"
 def measure(found):
-    write_metrics("EurUsdForecast", {"pair": "EURUSD", "service": "api"}, [Metric(*one) for one in found])
+    write_metrics("api", "eurusd-forecast", "EURUSD", [Metric(*one) for one in found])
 """
 SAID = """
 import logging
@@ -64,6 +67,8 @@ def lines_of(setup: str) -> list[dict[str, Any]]:
 
 def test_logs_and_metrics_are_those_of_powertools() -> None:
     ours, theirs = lines_of(OURS), lines_of(WITH_POWERTOOLS)
+    [about] = ours[-1]["_aws"]["CloudWatchMetrics"]
+    assert about["Dimensions"].pop() == ["stack"], "over all pairs, which Powertools cannot say beside the other"
     assert [list(line) for line in ours] == [list(line) for line in theirs], "the same keys in the same order"
     assert ours == theirs
     assert [line.get("level") for line in ours] == ["INFO", "WARNING", "ERROR", None]

@@ -55,6 +55,11 @@ def resources_of(name: str, **parameters: str) -> dict[str, Any]:
     return cloudformation.resources(json.loads(template(name)), {**DEFAULTS, **parameters})
 
 
+def outputs_of(name: str, **parameters: str) -> dict[str, str]:
+    """The outputs of such a deployment."""
+    return cloudformation.outputs(json.loads(template(name)), {**DEFAULTS, **parameters})
+
+
 def yaml_as_json(path: Path) -> Any:
     """A YAML file without tags."""
     read = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"

@@ -19,6 +19,12 @@ def resources(template: Mapping[str, Json], given: Mapping[str, str]) -> dict[st
     }
 
 
+def outputs(template: Mapping[str, Json], given: Mapping[str, str]) -> dict[str, str]:
+    """The values of the outputs."""
+    evaluation = _Evaluation(template, given)
+    return {name: str(evaluation.value(output["Value"])) for name, output in template["Outputs"].items()}
+
+
 class _Evaluation:
     def __init__(self, template: Mapping[str, Json], given: Mapping[str, str]) -> None:
         self._conditions = template.get("Conditions", {})

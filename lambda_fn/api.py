@@ -16,7 +16,7 @@ from lambda_fn.web.answer import Answer, Answers, Caller
 from lambda_fn.web.callers import PONG, call_of, is_ping
 from lambda_fn.web.event import body_of, header_of, method_of, path_of, query_of
 from lambda_fn.web.negotiation import form_of, takes_gzip
-from lambda_fn.web.problem import Problem
+from lambda_fn.web.problem import NOTHING_YET, Problem
 from lambda_fn.web.routes import ROUTES, Route, index, methods_of
 from lambda_fn.web.service import Request, Service
 
@@ -29,12 +29,13 @@ Event = Mapping[str, Any]
 
 class App:
     """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970; `beside` is
-    LastKnownGood's."""
+    LastKnownGood's. `problem` is that of the last event, None when it was answered."""
 
     def __init__(
         self, store: Store, settings: Settings, clock: Callable[[], float] = time.time, beside: bool = False
     ) -> None:
         self.service = Service(store, settings, clock, beside)
+        self.problem: Problem | None = None
         self._answers = Answers()
         self._clock = clock
 
@@ -50,6 +51,7 @@ class App:
 
     def _resolve(self, event: Event) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
+        self.problem = None
         method, path = method_of(event), path_of(event)
         route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
         try:
@@ -60,7 +62,7 @@ class App:
             caller = Caller(header_of(event, "if-none-match"), takes_gzip(header_of(event, "accept-encoding")))
             return self._answer(route, event).to_gateway(caller, self._clock())
         except Exception as error:  # noqa: BLE001  # the one place where errors become HTTP
-            problem = _problem(error, path, method)
+            self.problem = problem = _problem(error, path, method)
             wants_page = route is not None and _wants_page(route, event)
             answer = _page_of(problem) if wants_page else Answer.of_problem(problem)
             return answer.to_gateway(Caller(), 0)
@@ -102,11 +104,16 @@ class LambdaFunction:
         return answer
 
     def _measure(self, status: int, milliseconds: float) -> None:
+        """A service that was never trained answers 503, too: that is told apart, as it is no error and no alarm."""
+        problem = self._app.problem
+        untrained = problem is not None and problem.code == NOTHING_YET
         metrics = [
-            Metric("ServerErrors", "Count", status >= 500),
+            Metric("ServerErrors", "Count", status >= 500 and not untrained),
             Metric("Latency", "Milliseconds", milliseconds),
             Metric("ColdStart", "Count", self._cold),
         ]
+        if untrained:
+            metrics.append(Metric("NothingPublished", "Count", 1))
         if self._app.service.generation is not None:
             metrics.append(Metric("ChampionGeneration", "None", self._app.service.generation))
         write_metrics(SERVICE, self._stack, self._pair, metrics)
@@ -133,9 +140,10 @@ def _problem(error: Exception, path: str, method: str) -> Problem:
         case Problem():
             return error
         case NothingToServe():
-            return _unserved(str(error), error.retry_after_s)
+            return _unserved(error)
         case ContractError():
-            return _unserved(str(error), RETRY_AFTER_S)
+            _log.warning("%s", error)
+            return _unserved(NothingToServe(str(error), RETRY_AFTER_S, "damaged"))
     _log.error("unexpected error at %s %s", method, path, exc_info=error)
     return Problem(500, "internal_error", "an unexpected error; it has been logged", "ask again or report it")
 
@@ -154,9 +162,10 @@ def _page_of(problem: Problem) -> Answer:
     return Answer.of(page_of_problem(problem), status=problem.status)
 
 
-def _unserved(reason: str, retry_after_s: int) -> Problem:
-    cure = f"ask again after {retry_after_s} s; if nothing was ever published, run python -m training run"
-    return Problem(503, "nothing_to_serve", reason, cure, headers={"Retry-After": str(retry_after_s)})
+def _unserved(error: NothingToServe) -> Problem:
+    from lambda_fn.web.unserved import problem_of  # only where there is nothing
+
+    return problem_of(error)
 
 
 def _no_route(path: str, method: str) -> Problem:

@@ -11,7 +11,8 @@ from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import LastKnownGood
-from lambda_fn.store.objects import Store
+from lambda_fn.store.objects import Missing, Store
+from lambda_fn.store.published import told_apart
 
 
 class Serving(NamedTuple):
@@ -36,7 +37,7 @@ class ChampionCache:
 
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._store = store
-        self._key = keys.active_key(settings.pair)
+        self._pair, self._key = settings.pair, keys.active_key(settings.pair)
         self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock, beside, store.allowance)
 
     def current(self) -> Serving:
@@ -45,7 +46,10 @@ class ChampionCache:
         return Serving(loaded.champion, loaded.active, datetime.fromtimestamp(checked_at, UTC), stale)
 
     def _fetch(self, held: _Loaded | None) -> _Loaded:
-        blob = self._store.read(self._key, held.etag) if held else self._store.read(self._key)
+        try:
+            blob = self._store.read(self._key, held.etag) if held else self._store.read(self._key)
+        except Missing as error:
+            raise told_apart(error, self._store, self._pair) from error
         if held and blob is None:
             return held
         assert blob is not None

@@ -71,7 +71,7 @@ def _make(store: Store, pair: str, now: datetime) -> Made | None:
         if isinstance(error, Missing) and error.key == keys.active_key(pair):
             return Made("nothing", None, "nothing is active yet; run python -m training run")
         reason = told(error, (ContractError, ForecastError, Missing), "its making")
-        written = _tell(store, pair, before, etag, shortened(reason), _suspended(error))
+        written = _tell(store, pair, before, etag, shortened(_without_place(error, reason)), _suspended(error))
         return Made("refused", before, reason) if written else None
     if before is not None and not _replaces(new, before):
         ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
@@ -97,6 +97,15 @@ def _tell(
         return True
     newer = official._replace(withheld=withheld, suspended=suspended)
     return store.replace(keys.forecast_key(pair), newer.to_json(), etag)
+
+
+def _without_place(error: Exception, reason: str) -> str:
+    """The reason for callers, who are not told where the store is."""
+    if isinstance(error, Missing):
+        return f"{error.key} is missing"
+    if isinstance(error, ContractError | ForecastError):
+        return reason
+    return "its making ended in an unexpected error, which has been logged"
 
 
 def _suspended(error: Exception) -> int | None:
@@ -180,7 +189,7 @@ def _benchmarks(
             other = fetch_champion(store, keys.serving_key(file.sha256, active.pointer.pair or meta.pair), file.sha256)
             rows[name] = other.forecast(window_inputs(other, table)).quantiles[0]
         except (ContractError, ForecastError, Missing) as error:
-            notes.append(f"no benchmark {name}: {error}")
+            notes.append(f"no benchmark {name}: {_without_place(error, str(error))}")
     return rows, tuple(notes)
 
 

@@ -5,12 +5,13 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from lambda_fn.fields import ContractError
 from lambda_fn.store.allowance import Allowance
-from lambda_fn.store.objects import Missing, Unavailable
+from lambda_fn.store.objects import Missing, NothingYet, Unavailable
 
+Lack = Literal["nothing yet", "missing", "damaged", "expired", "store", "unexpected"]
 T = TypeVar("T")
 LEAST_BESIDE_S = 1.0
 BACK_OFF_S = 4.0  # after a failure: a store that is down must not be asked by every request
@@ -21,11 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 class NothingToServe(Exception):
-    """Nothing is in memory and fetching failed; ask again after `retry_after_s` seconds."""
+    """Nothing is in memory and fetching failed; ask again after `retry_after_s` seconds. The reason may name the store:
+    it is for the log, and callers are told by `lack`."""
 
-    def __init__(self, reason: str, retry_after_s: int) -> None:
+    def __init__(self, reason: str, retry_after_s: int, lack: Lack) -> None:
         super().__init__(reason)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.lack = retry_after_s, lack
 
 
 class Known(NamedTuple, Generic[T]):
@@ -62,6 +64,7 @@ class LastKnownGood(Generic[T]):
         self._beside = beside and max_age_s >= LEAST_BESIDE_S
         self._known: Known[T] | None = None
         self._failure = ""
+        self._lack: Lack = "store"
         self._failures = 0  # in a row
         self._tried = self._due = -math.inf
         self._lock = threading.Lock()
@@ -111,7 +114,7 @@ class LastKnownGood(Generic[T]):
     def _held(self) -> Known[T]:
         if self._known is None:
             wait = min(max(self._due - self._clock(), 1), BACK_OFF_S)
-            raise NothingToServe(self._failure, math.ceil(wait))
+            raise NothingToServe(self._failure, math.ceil(wait), self._lack)
         return self._known
 
     def _check(self, now: float) -> None:
@@ -121,15 +124,26 @@ class LastKnownGood(Generic[T]):
             self._known = Known(self._fetch(held.value if held else None), now, stale=False)
             self._due, self._failures = now + self._max_age_s, 0
         except (Missing, Unavailable, ContractError) as error:
-            self._keep(held, now, str(error))
+            self._keep(held, now, str(error), _lack_of(error))
         except Exception as error:  # noqa: BLE001 whatever is wrong with the new one, the old one is as good as before
             _log.error("unexpected error in fetching", exc_info=error)
-            self._keep(held, now, "an unexpected error; it has been logged")
+            self._keep(held, now, "an unexpected error; it has been logged", "unexpected")
 
-    def _keep(self, held: Known[T] | None, now: float, failure: str) -> None:
+    def _keep(self, held: Known[T] | None, now: float, failure: str, lack: Lack) -> None:
         self._known = held._replace(stale=True) if held else None
         step = min(self._failures, len(FIRST_BACK_OFFS_S) - 1)
         self._due = now + (BACK_OFF_S if held else FIRST_BACK_OFFS_S[step])
         self._failures += 1
-        self._failure = failure
+        self._failure, self._lack = failure, lack
         _log.warning("%s; %s", failure, "the old one goes on serving" if held else "nothing to serve")
+
+
+def _lack_of(error: Missing | Unavailable | ContractError) -> Lack:
+    match error:
+        case NothingYet():
+            return "nothing yet"
+        case Missing():
+            return "missing"
+        case ContractError():
+            return "damaged"
+    return "store"

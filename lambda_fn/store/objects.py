@@ -29,6 +29,10 @@ class Missing(Exception):
         self.key = key
 
 
+class NothingYet(Missing):
+    """And nothing was ever active that could have made it: the state before the first training."""
+
+
 class Unavailable(Exception):
     """The store did not answer in time or refused; what is in memory should go on serving."""
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 PROBLEM_JSON = "application/problem+json"
 
+NOTHING_YET = "nothing_to_serve"
+"""The code of a service that was never trained: 503, as nothing can be served, and no error of its own."""
+
 MAX_BODY = 1024 * 1024
 """Bytes of a request body that are read; 513 closes take about 4 KB, so 100 series fit."""
 

@@ -11,7 +11,7 @@ from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
-from lambda_fn.store.objects import Store
+from lambda_fn.store.objects import Missing, Store
 from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
 from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
@@ -40,9 +40,9 @@ class Records:
         self._settings = settings
         self._clock = clock
         pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside, store.allowance)
-        self._official = LastKnownGood(_fetcher(store, keys.forecast_key(pair), Official.parse), *kept)
+        self._official = LastKnownGood(_fetcher(store, pair, keys.forecast_key(pair), Official.parse), *kept)
         self.generation: int | None = None
-        self._record = LastKnownGood(_fetcher(store, keys.record_key(pair), _record), *kept)
+        self._record = LastKnownGood(_fetcher(store, pair, keys.record_key(pair), _record), *kept)
 
     def official(self) -> tuple[Known[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
@@ -51,8 +51,7 @@ class Records:
         self._note(known.value.value)
         age = Age.of(known.value.value, self.now())
         if age.state == "expired" and self._settings.refuse_expired:
-            cure = "prices are not coming in: run python -m lambda_fn.ingest, then python -m lambda_fn.refresh"
-            raise NothingToServe(f"{age.sentence}; {cure}", EXPIRED_RETRY_S)
+            raise NothingToServe(age.sentence, EXPIRED_RETRY_S, "expired")
         return known, age
 
     def suspended(self) -> int | None:
@@ -205,9 +204,14 @@ def _days(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _fetcher(store: Store, key: str, parse: Callable[[bytes], T]) -> Callable[[Held[T] | None], Held[T]]:
+def _fetcher(store: Store, pair: str, key: str, parse: Callable[[bytes], T]) -> Callable[[Held[T] | None], Held[T]]:
     def fetch(held: Held[T] | None) -> Held[T]:
-        blob = store.read(key, held.etag) if held else store.read(key)
+        try:
+            blob = store.read(key, held.etag) if held else store.read(key)
+        except Missing as error:
+            from lambda_fn.store.published import told_apart  # only where there is nothing
+
+            raise told_apart(error, store, pair) from error
         if blob is None:
             assert held is not None
             return held

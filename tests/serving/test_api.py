@@ -327,7 +327,7 @@ def test_health_names_the_champion_and_the_age_of_the_data(api: LocalApi) -> Non
 def test_nothing_to_serve_is_503_with_the_reason_and_when_to_ask_again(tmp_path: Path, path: str) -> None:
     answer = local_api(tmp_path).get(path)
     assert (answer.status, answer.error["code"]) == (503, "nothing_to_serve")
-    assert "serving/forecast.json" in answer.error["message"]
+    assert "no champion was ever active" in answer.error["message"]
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
 
 
@@ -335,8 +335,7 @@ def test_without_an_official_forecast_sent_prices_are_forecast_all_the_same(api:
     api.store.delete(forecast_key())
     for path in ("/health", "/api/predict", "/api/champion"):
         answer = api.get(path)
-        assert answer.status == 503
-        assert "serving/forecast.json" in answer.error["message"]
+        assert (answer.status, answer.error["code"]) == (503, "record_missing")
     assert api.post({"close": CLOSES}).status == 200
 
 
@@ -422,8 +421,9 @@ def test_an_expired_forecast_is_told_and_where_that_is_wanted_refused(api: Local
     assert "every day that it forecasts has begun" in answer.json["stale_reason"]
     strict = api.settings._replace(refuse_expired=True)
     refused = replace(api, app=App(api.store, strict, api.clock)).get("/api/predict")
-    assert refused.status == 503
-    assert "python -m lambda_fn.ingest" in refused.error["message"]
+    assert (refused.status, refused.error["code"]) == (503, "forecast_expired")
+    assert "every day that it forecasts has begun" in refused.error["message"]
+    assert "python -m lambda_fn.ingest" in refused.error["cure"]
     assert int(refused.headers["Retry-After"]) >= 60
 
 

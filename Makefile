@@ -15,7 +15,7 @@ AWS_TOOLS := $(VENV)/aws/bin
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test browser e2e bench mutate check train serve picture image local local-stop deploy lock sbom audit clean
+.PHONY: help setup demo test browser e2e bench fuzz soak mutate check train serve picture image local local-stop deploy lock sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,12 @@ e2e: $(VENV)/dev $(VENV)/aws/installed ## run everything together in Docker, wit
 
 bench: $(VENV)/dev ## measure cold start, latency, memory and throughput against a constant handler and server
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+fuzz: $(VENV)/dev ## damage champions, records, price files and bodies for about five minutes
+	FUZZ=8000 $(BIN)/python -m pytest tests/serving/test_fuzz.py tests/training/prices/test_fuzz.py --timeout 1800 $(ARGS)
+
+soak: $(VENV)/dev ## interleave, kill and lose for about ten minutes; readers must never go back
+	EXAMPLES=250 STEPS=50 $(BIN)/python -m pytest tests/serving/test_interleavings.py --timeout 1800 $(ARGS)
 
 mutate: $(VENV)/dev ## remove one guard of a promise at a time, and show which test notices (minutes)
 	$(BIN)/python -m tests.mutate $(ARGS)

@@ -47,8 +47,10 @@ def json_object(data: bytes, where: str, most: int | None = None) -> dict[str, A
     found = _json(data, where)
     if not isinstance(found, dict):
         raise ContractError(f"{where}: not a JSON object but {_kind(found)}; publish it again")
-    if checked:
-        del found[_SUM_KEY]
+    if found.pop(_SUM_KEY, None) is not None and not checked:
+        raise ContractError(
+            f"{where}.{_SUM_KEY}: not the last member as it was written; leave it out of what you change"
+        )
     _check_depth(found, where)
     if b"\\u" in data:  # the only way to half of a pair that makes one character
         try:

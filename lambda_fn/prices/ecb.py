@@ -53,8 +53,9 @@ def read(data: bytes, name: str) -> Rates:
     """
     try:
         text = _unzip(data).decode("utf-8-sig")
-    # NotImplementedError, RuntimeError: a compression or an encryption that it cannot undo.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+    # NotImplementedError, RuntimeError: a compression or an encryption that it cannot undo. ValueError: a place before
+    # the file's begin, and what is no UTF-8.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise EcbError(f"{name}: no zip of the ECB's history ({error})") from error
     rows = [(line, row.split(",")) for line, row in enumerate(text.splitlines(), 1) if row.strip()]
     if not rows:

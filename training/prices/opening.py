@@ -16,7 +16,7 @@ from training.prices.checks import PriceError
 
 MAX_BYTES = 512 * 2**20  # of the text: a minute's bars of twenty years have 400 MB
 CODE_PAGES = ["cp1252", "cp1250", "cp1251"]  # what spreadsheets write that write no UTF-8
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
 
 
 class Text(NamedTuple):
@@ -98,7 +98,7 @@ def _sheet(data: bytes, name: str) -> Text:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheet = next(iter(book.worksheets))
         rows = [list(row) for row in sheet.iter_rows(values_only=True)]
-    except (*_BROKEN, KeyError, ValueError, StopIteration) as error:
+    except (*_BROKEN, KeyError, StopIteration) as error:
         raise PriceError([f"{name}: the spreadsheet cannot be read ({error}); save it as CSV"]) from error
     more = f" of {len(book.worksheets)}" if len(book.worksheets) > 1 else ""
     return Text(_written(rows), (f"read from the spreadsheet's first sheet, {sheet.title}{more}",))

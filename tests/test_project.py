@@ -18,7 +18,8 @@ from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 
 PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
-TARGETS |= {"sbom", "audit", "mutate", "fuzz", "soak", "picture", "image", "local", "local-stop", "deploy", "browser", "e2e", "bench"}
+TARGETS |= {"image", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture"}
+TARGETS |= {"sbom", "audit", "mutate", "fuzz", "soak"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

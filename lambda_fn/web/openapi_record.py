@@ -31,6 +31,7 @@ RECORD_SCHEMAS: dict[str, JsonSchema] = {
     ),
     "RecordSummary": closed(
         {
+            "family": text("whose forecasts they are, of a backtest"),
             "days": WHOLE,
             "from": MAYBE_TEXT,
             "through": MAYBE_TEXT,
@@ -40,7 +41,8 @@ RECORD_SCHEMAS: dict[str, JsonSchema] = {
                 description="how often outcomes fell into each tenth of the forecast distribution, and what chance "
                 "makes of a tenth in 95 of 100 records of this length",
             ),
-        }
+        },
+        optional=("family",),
     ),
     "RecordDay": {
         "type": "object",

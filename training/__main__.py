@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
@@ -33,6 +34,15 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "report",
 )
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
+STOPPED = 130  # 128 and the number of SIGINT, as shells count
+EXIT_CODES = """\
+exit codes:
+  0    it did what it says
+  1    the champion was refused, a run on AWS Batch failed, or an error that has no name
+  2    an error that it names with the cure, such as an option that cannot be used
+  75   a store, a registry or a source of prices does not answer: try again later
+  130  stopped by Ctrl-C; what was served before is still served
+"""
 EXAMPLES = """\
 examples:
   python -m training run                          train, select and publish on the ECB's embedded prices
@@ -48,23 +58,30 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         "python -m training",
         description="Train forecasts of EUR/USD, choose the champion and publish it.",
-        epilog=EXAMPLES,
+        epilog=f"{EXAMPLES}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         command: Command = import_module(f"training.commands.{name}").COMMAND
         words = command.words
-        own = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        own = commands.add_parser(
+            name,
+            help=words,
+            description=f"{words[0].upper()}{words[1:]}.",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         own.add_argument("--json", action="store_true", help="print JSON instead of a table")
+        own.add_argument("--wide", action="store_true", help="print every column, however narrow the terminal is")
+        own.add_argument("--debug", action="store_true", help="show where an error comes from")
         command.options(own)
         own.set_defaults(work=command.work)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it did what it says, 1 when the champion was refused, 2 for an error it names, and 75
-    when that is a store or a registry that does not answer: a job is then worth another try."""
+    """Run one command and give its exit code, as EXIT_CODES says; a job that ends with 75 is worth another try."""
     asked = parser().parse_args(arguments)
     # Linear algebra of this size is slower on two threads than on one, and its sums differ with their number.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -72,16 +89,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(asked)
     except (NamedError, SettingsError, ContractError, Missing, Unavailable) as error:
-        sys.stderr.write(f"error: {error}\n")
+        _say(f"error: {error}", asked)
         return TRY_AGAIN if isinstance(error, TemporaryError | Unavailable) else 2
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; what was served before is still served\n")
-        return 130
+        _say("stopped; what was served before is still served", asked)
+        return STOPPED
+    except Exception as error:  # noqa: BLE001 - a person gets a line of it, and all of it with --debug
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}, line {frame.lineno}"
+        _say(f"error: {type(error).__name__}: {error} ({place}); --debug shows where it comes from", asked)
+        return 1
+
+
+def _say(words: str, asked: argparse.Namespace) -> None:
+    """The error that is being handled in one line, after its traceback with --debug."""
+    if asked.debug:
+        traceback.print_exc()
+    sys.stderr.write(f"{words}\n")
 
 
 def _run(asked: argparse.Namespace) -> int:
     os.environ.update(read_dotenv(Path(".env"), os.environ))
-    context = Context(Settings.from_env(os.environ), datetime.now(UTC))
+    context = Context(Settings.from_env(os.environ), datetime.now(UTC), asked.wide)
     code: int = asked.work(asked, context)
     return code
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from training.publishing.registry import Registry
 
+WIDE = 200  # columns of --wide, in which every table has room
 SHOWN_HORIZONS = (1, 5, 21)  # days: a day, a week and a month, in tables; --json has them all
 STORE_FOLDERS = (
     "",
@@ -42,10 +43,11 @@ class UsageError(NamedError, ValueError):
 
 @dataclass(frozen=True)
 class Context:
-    """The settings and the time of one command, and where it writes."""
+    """The settings and the time of one command, and where it writes; `wide` is for tables with all their columns."""
 
     settings: Settings
     now: datetime
+    wide: bool = False
 
     @cached_property
     def store(self) -> Store:
@@ -107,7 +109,7 @@ class Context:
         """Standard output: results. Wide where nobody's terminal says otherwise, so that no table is cut."""
         from rich.console import Console
 
-        return Console(width=None if sys.stdout.isatty() else 120)
+        return Console(width=WIDE if self.wide else None if sys.stdout.isatty() else 120)
 
     @cached_property
     def progress(self) -> "Console":

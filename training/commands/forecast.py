@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.commands.context import Command, Context, UsageError, print_json
 
 SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # those of them that the champion has
+
+DRAWN_LEVELS = ("95", "80", "50")  # the intervals of the fan, the widest first
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -54,6 +56,27 @@ def print_forecast(context: Context, answer: Mapping[str, Any]) -> None:
         f"{champion['trained_through']}"
     )
     context.out.print(table)
+    _print_fan(context, days)
+
+
+def _print_fan(context: Context, days: Sequence[Mapping[str, Any]]) -> None:
+    """The same as a picture, of the intervals that the champion has."""
+    from rich.text import Text
+
+    from training import charts
+
+    levels = [level for level in DRAWN_LEVELS if level in days[0]["intervals"]]
+    rows = [
+        charts.Day(
+            day["date"],
+            [(day["intervals"][level]["lower"], day["intervals"][level]["upper"]) for level in levels],
+            day["median"],
+        )
+        for day in days
+    ]
+    if levels:
+        drawn = charts.shapes(context.out.encoding)
+        context.out.print(Text("\n".join(("", *charts.fan(rows, levels, context.out.width, drawn)))), no_wrap=True)
 
 
 COMMAND = Command("ask the Lambda handler for the forecast, as API Gateway would, and print it", work, add_options)

@@ -7,7 +7,7 @@ from typing import Any
 
 from training.commands.context import Context, UsageError
 from training.console import Stages
-from training.evaluation.walk_forward import walk_forward
+from training.evaluation.walk_forward import MINIMUM_TRAIN, walk_forward
 from training.models.families import FAMILIES, USUAL
 from training.prices.reading import Reading
 from training.prices.table import PriceTable, load, store_prices, stored
@@ -38,7 +38,11 @@ def ask(asked: argparse.Namespace, context: Context) -> Job:
         raise UsageError(f"--first-year: {error}") from error
     if not splits:
         raise UsageError(f"--first-year: no day is left to forecast from {asked.first_year} on; choose an earlier one")
-    return Job(table, context.settings.pair, names, asked.first_year, asked.seed, asked.seeds, asked.span)
+    first_year = splits[0].cutoff.year + 1
+    if first_year > asked.first_year:
+        needed = f"a year needs {MINIMUM_TRAIN} rows before it"
+        context.note([f"--first-year {asked.first_year}: it starts in {first_year}, as {needed}"])
+    return Job(table, context.settings.pair, names, first_year, asked.seed, asked.seeds, asked.span)
 
 
 def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, ...]) -> PriceTable:
@@ -52,7 +56,8 @@ def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, 
         today=today,
         path=asked.csv,
         pair=pair,
-        fresh=asked.fresh,
+        fresh=asked.fresh and asked.fresh.seconds,
+        required=bool(asked.fresh and asked.fresh.required),
         columns=wanted,
         ecb_url=context.settings.ecb_url,
         reading=reading,

@@ -4,8 +4,18 @@ import argparse
 import math
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from lambda_fn.prices.ecb import TIMEOUT_S
+
+REQUIRED = "require"
+
+
+class Fresh(NamedTuple):
+    """How the ECB's current rates are fetched; where they are required, the embedded ones do not stand in."""
+
+    seconds: float
+    required: bool = False
 
 
 def prices(command: argparse.ArgumentParser) -> None:
@@ -14,11 +24,12 @@ def prices(command: argparse.ArgumentParser) -> None:
     source.add_argument("--csv", type=Path, metavar="FILE", help="prices of your own: Date and Close, more if you like")
     source.add_argument(
         "--fresh",
-        type=seconds,
+        type=fresh,
         nargs="?",
-        const=TIMEOUT_S,
-        metavar="S",
-        help=f"fetch the ECB's current rates instead of the embedded, in at most S seconds ({TIMEOUT_S:g})",
+        const=Fresh(TIMEOUT_S),
+        metavar=f"S|{REQUIRED}",
+        help="fetch the ECB's current rates, in at most S seconds "
+        f"({TIMEOUT_S:g}); the embedded stand in, unless it is --fresh={REQUIRED}, for jobs: exit code 75",
     )
     source.add_argument("--stored", action="store_true", help="the ECB's rates as the store has them")
     own = command.add_argument_group("a file of your own (--csv), where it does not say it itself")
@@ -42,6 +53,11 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no day; write one as 2015-01-31") from error
+
+
+def fresh(text: str) -> Fresh:
+    """How current rates are fetched; raises ArgumentTypeError for what says nothing of it."""
+    return Fresh(TIMEOUT_S, required=True) if text == REQUIRED else Fresh(seconds(text))
 
 
 def seconds(text: str) -> float:

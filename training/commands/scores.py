@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.commands.context import SHOWN_HORIZONS, Context
+from training.console import print_narrowed
 from training.evaluation.baselines import BASELINES
 from training.evaluation.selection import Selection, honesty
 from training.models.families import FAMILIES
@@ -65,16 +67,7 @@ def _pinball(scores: pd.DataFrame, family: str) -> float:
 def print_scores(console: Console, scores: pd.DataFrame, selection: Selection) -> None:
     """Families by rank, then the baselines, at a day, a week and a month: the columns that `console` has room for."""
     cells = _cells(scores, selection)
-    columns = list(cells[0])
-    unbounded = console.options.update(max_width=1000)
-    for dropped in (None, *LEAST_NEEDED):
-        columns = [name for name in columns if name != dropped]
-        table = _table(cells, columns, scores, selection)
-        if console.measure(table, options=unbounded).maximum <= console.width:
-            break
-    console.print(table)
-    if missing := [name for name in LEAST_NEEDED if name not in columns]:
-        console.print(f"Left out at this width: {', '.join(missing)}; --json has all.", style="dim", highlight=False)
+    print_narrowed(console, list(cells[0]), LEAST_NEEDED, lambda columns: _table(cells, columns, scores, selection))
 
 
 def _cells(scores: pd.DataFrame, selection: Selection) -> list[dict[str, str]]:
@@ -92,7 +85,7 @@ def _cells(scores: pd.DataFrame, selection: Selection) -> list[dict[str, str]]:
     return rows
 
 
-def _table(cells: list[dict[str, str]], columns: list[str], scores: pd.DataFrame, selection: Selection) -> Table:
+def _table(cells: list[dict[str, str]], columns: Sequence[str], scores: pd.DataFrame, selection: Selection) -> Table:
     table = Table(
         title=f"Pinball loss in percent of log return, {int(scores['n'].max()):,} days",
         caption="skill and coverage at one day; less loss is better, more skill is better",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from training.publishing.aliases import Held
     from training.publishing.status import Status
 
+BASELINES = ("constant", "ewma", "garch")
+DRAWN_BASELINES = ("garch", "ewma")
+
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     from training.publishing.status import status
@@ -51,6 +54,9 @@ def _print(context: Context, found: "Status") -> None:
     context.out.print(_facts(found), highlight=False)
     if found.scores:
         context.out.print(_scores(found), highlight=False)
+        _print_skill(context, found)
+    for note in filter(None, (found.published.reason, found.tracking.note)):
+        context.out.print(f"- {note}", highlight=False)
     for difference in found.differences:
         context.out.print(f"[yellow]![/yellow] {difference}", highlight=False)
 
@@ -58,29 +64,31 @@ def _print(context: Context, found: "Status") -> None:
 def _facts(found: "Status") -> "Table":
     from rich.table import Table
 
-    rows = Table(show_header=False, box=None)
+    from training.console import moment
+
+    rows = Table(show_header=False, box=None, pad_edge=False)
+    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold")
     active = found.active
     if active:
         rows.add_row("active", f"{active.pointer.model_name} version {active.pointer.model_version}")
-        rows.add_row("generation", f"{active.generation}, since {active.activated_at:%Y-%m-%d %H:%M} UTC")
+        rows.add_row("generation", f"{active.generation}, since {moment(active.activated_at)}")
         rows.add_row("sha256", active.champion.sha256)
-        rows.add_row("trained through", f"{active.pointer.trained_through}")
+        rows.add_row("trained", f"through {active.pointer.trained_through}")
     else:
         rows.add_row("active", "nothing")
-    rows.add_row("published", f"{found.published.state} {found.published.reason}".strip())
+    rows.add_row("published", found.published.state)
     for age in found.prices:
         rows.add_row("prices", f"{age.key} through {age.last_date}, {age.business_days} business days ago")
     for alias, (name, version) in found.tracking.aliases.items():
         rows.add_row(f"@{alias}", f"{name} version {version}")
-    if found.tracking.note:
-        rows.add_row("registry", found.tracking.note)
     return rows
 
 
 def _scores(found: "Status") -> "Table":
     from rich.table import Table
 
-    table = Table(title="pinball loss in percent of log return, from the run that made the champion")
+    table = Table(title="Pinball loss in percent of log return, from the champion's run")
     horizons = sorted({row["horizon"] for row in found.scores})
     for name in ("family", *(f"{horizon} d" for horizon in horizons)):
         table.add_column(name, justify="left" if name == "family" else "right")
@@ -88,6 +96,25 @@ def _scores(found: "Status") -> "Table":
         own = {row["horizon"]: row["pinball"] for row in found.scores if row["family"] == family}
         table.add_row(family, *(f"{own[horizon]:.5f}" if horizon in own else "" for horizon in horizons))
     return table
+
+
+def _print_skill(context: Context, found: "Status") -> None:
+    """What the champion's family gains over GARCH(1,1)-t and EWMA, by horizon; nothing where the pointer is silent."""
+    from rich.text import Text
+
+    from training import charts
+
+    own = [row for row in found.scores if row["family"] not in BASELINES]
+    values = {
+        f"{row['horizon']:>2} d vs {baseline}": row[f"skill_{baseline}"]
+        for baseline in DRAWN_BASELINES
+        for row in own
+        if f"skill_{baseline}" in row
+    }
+    if values:
+        lines = charts.bars(values, context.out.width, charts.shapes(context.out.encoding))
+        title = f"\nSkill of {own[0]['family']}: how much less it loses than each baseline"
+        context.out.print(Text("\n".join((title, *lines))), no_wrap=True)
 
 
 COMMAND = Command("what is active, since when, its scores, the age of the prices, and what does not fit together", work)

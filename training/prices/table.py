@@ -15,6 +15,7 @@ from lambda_fn.prices.table import serialise
 from lambda_fn.settings import DEFAULT_PAIR, DEFAULTS
 from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Missing, Store
+from training.errors import TemporaryError
 from training.prices import ecb
 from training.prices.checks import PriceError, Rows, check
 from training.prices.file import read_file, read_rows
@@ -28,6 +29,10 @@ from training.prices.windows import WINDOW
 Source = Literal["ecb", "csv"]
 EMBEDDED = "European Central Bank, embedded"  # the origin of a table of the package's rates
 OLD_AFTER = 7  # days without a new embedded rate before the console says so; Easter and Christmas take five
+
+
+class StaleError(TemporaryError):
+    """The current rates are required and cannot be had; a later try may have them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +64,7 @@ def load(
     path: Path | None = None,
     pair: str = DEFAULT_PAIR,
     fresh: float | None = None,
+    required: bool = False,
     columns: Sequence[str] = (),
     min_rows: int = WINDOW,
     reason: str = "one window of the models",
@@ -71,10 +77,10 @@ def load(
     `training.prices.forms`, read as `reading` says; it is judged as a table and against the pair's rates. `ecb`
     are the European Central Bank's reference rates from 1999, with `close` of the pair and the others as the ECB
     quotes them (`eurjpy`, ...): the embedded ones, or the current ones from `ecb_url` within `fresh` seconds, or the
-    embedded ones with a note why when those cannot be used. `columns` are the price columns besides close that a model
-    uses; they must be as clean as close. `min_rows` are needed for the `reason`.
+    embedded ones with a note why when those cannot be used and are not `required`. `columns` are the price columns
+    besides close that a model uses; they must be as clean as close. `min_rows` are needed for the `reason`.
 
-    Raises PriceError listing all faults at once when the prices cannot be used.
+    Raises PriceError listing all faults at once when the prices cannot be used, and StaleError.
     """
 
     def table(rows: Rows, origin: str, notes: Sequence[str] = ()) -> PriceTable:
@@ -94,6 +100,8 @@ def load(
             found = table(ecb.quote(rates, pair), "European Central Bank, fetched", rates.notes)
             ecb.judge(data, ecb_url, pair, columns, today)
         except PriceError as error:
+            if required:
+                raise StaleError(f"--fresh=require: the current rates cannot be used: {error}; try later") from error
             notes = [f"warning: using the embedded rates, which end {last}: {error}"]
         else:
             return found

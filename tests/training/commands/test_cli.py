@@ -294,6 +294,26 @@ def test_what_may_be_better_later_ends_in_a_code_of_its_own(
     assert "bucket none" in fails(capsys, "rollback", code=TRY_AGAIN)
 
 
+def test_current_rates_may_be_required(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job must not train on the embedded rates without anybody knowing: it is tried again later."""
+    monkeypatch.setenv("ECB_URL", "http://127.0.0.1:9/rates.zip")
+    assert command(capsys, "prices", "--fresh")["origin"].startswith("European Central Bank, embedded")
+    said = fails(capsys, "run", "--fresh=require", code=TRY_AGAIN)
+    assert "error: --fresh=require: the current rates cannot be used: http://127.0.0.1:9/rates.zip" in said
+    assert not list(place.glob("store/*/*"))
+
+
+def test_a_first_year_that_is_too_early_is_told_of(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "--families", "random_walk", "--first-year", "1990"]) == 0
+    early = capsys.readouterr()
+    assert "--first-year 1990: it starts in 2002, as a year needs 763 rows before it" in " ".join(early.err.split())
+    assert main(["tasks", "--families", "random_walk", "--first-year", "2002"]) == 0
+    later = capsys.readouterr()
+    assert (later.out, "it starts in" in later.err) == (early.out, False)
+
+
 def test_clean_asks_and_deletes_nothing_where_nobody_answers(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,133 @@
+"""The commands in a terminal of 80 columns: no row is wrapped, no number cut, times of one form."""
+
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
+from tests.support import terminal, tracked
+from training.__main__ import COMMANDS, EXIT_CODES, main
+from training.commands.context import WIDE, Context
+from training.console import TimeLeft
+
+MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d UTC\b")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with prices, a registry and two generations."""
+    folder = tmp_path_factory.mktemp("terminal")
+    settings = Settings.from_env({"STORE_DIR": str(folder)})
+    store = open_store(settings)
+    with tracked.database(folder, tmp_path_factory.getbasetemp()):
+        tracked.put_prices(store)
+        tracked.publish(store, settings, "arima", 1)
+        tracked.publish(store, settings, "lstm", 1)
+    return folder
+
+
+def checked(text: str, columns: int = 80) -> str:
+    assert "…" not in text, "something is cut"
+    assert max(map(len, text.splitlines())) <= columns
+    times = re.findall(r"\d\d:\d\d", text)
+    assert len(MOMENT.findall(text)) == len(times), "every time has its one form"
+    return text
+
+
+def test_status_fits_and_draws_the_skill(place: Path) -> None:
+    text = checked(terminal.shown(place, "status"))
+    assert re.search(r"^sha256 +[0-9a-f]{64}$", text, re.MULTILINE)
+    assert re.search(r"^generation +2, since \d{4}-\d\d-\d\d \d\d:\d\d UTC", text, re.MULTILINE)
+    assert "Skill of lstm" in text and re.search(r"^ 1 d vs ewma .*│", text, re.MULTILINE)
+
+
+def test_history_leaves_columns_out_where_it_is_narrow(place: Path) -> None:
+    text = checked(terminal.shown(place, "history"))
+    assert len(MOMENT.findall(text)) == 3, "two began and one ended"
+    assert "Left out at this width: 21 d" in text
+    assert " 21 d" in terminal.shown(place, "history", "--wide").splitlines()[1]
+
+
+def test_a_forecast_is_a_table_and_a_fan(place: Path) -> None:
+    fine = checked(terminal.shown(place, "forecast"))
+    assert "┃ median" in fine
+    plain = checked(terminal.shown(place, "forecast", PYTHONIOENCODING="ascii"))
+    assert "| median" in plain and plain.isascii()
+    assert [len(line) for line in plain.splitlines()] == [len(line) for line in fine.splitlines()]
+
+
+def test_tasks_fit_too(place: Path) -> None:
+    assert checked(terminal.shown(place, "tasks"))
+
+
+def test_scores_fit_and_wide_has_room_for_every_column(place: Path) -> None:
+    small = ("evaluate", "--families", "random_walk", "--first-year", "2026")
+    assert "Theil's U" not in checked(terminal.shown(place, *small)).partition("Left out")[0]
+    wide = Context(Settings.from_env({}), datetime.now(UTC), wide=True).out
+    assert wide.width == WIDE >= 120
+
+
+def test_every_exit_code_is_in_every_help(capsys: pytest.CaptureFixture[str]) -> None:
+    codes = [line.split()[0] for line in EXIT_CODES.splitlines()[1:]]
+    assert codes == ["0", "1", "2", "75", "130"]
+    documented = (Path(__file__).parents[3] / "docs/operate.md").read_text("utf-8")
+    for code in codes:
+        assert re.search(rf"^\| `{code}` \|", documented, re.MULTILINE), code
+    for name in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        assert EXIT_CODES in capsys.readouterr().out, name
+
+
+FAILS = """
+import sys
+from training import __main__
+def work(asked, context): {}
+command = __main__.import_module("training.commands.keys").COMMAND
+object.__setattr__(command, "work", work)
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "line"),
+    [
+        ("return 1", 1, ""),
+        ("return {}['gone']", 1, "error: KeyError: 'gone' (<string>, line 4); --debug shows where it comes from"),
+        ("raise __main__.NamedError('nothing is active')", 2, "error: nothing is active"),
+        ("raise __main__.Unavailable('the store does not answer')", 75, "error: the store does not answer"),
+        ("raise KeyboardInterrupt", 130, "stopped; what was served before is still served"),
+    ],
+)
+def test_an_error_is_one_line_and_with_debug_all_of_it(tmp_path: Path, statement: str, code: int, line: str) -> None:
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", FAILS.format(statement), "keys", *arguments]
+        root = Path(__file__).parents[3]
+        return subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+
+    plain, whole = run(), run("--debug")
+    assert (plain.returncode, whole.returncode) == (code, code)
+    assert plain.stderr.startswith(line) and plain.stderr.count("\n") == (1 if line else 0)
+    assert ("Traceback" in whole.stderr) == bool(line)
+    assert whole.stderr.endswith(plain.stderr)
+
+
+def test_the_time_left_goes_by_the_pace_since_the_stage_began() -> None:
+    now = 0.0
+    with Progress(TimeLeft(), console=Console(quiet=True), get_time=lambda: now, auto_refresh=False) as progress:
+        task = progress.add_task("fit", total=30)
+        column = TimeLeft()
+        assert str(column.render(progress.tasks[0])) == ""
+        now = 20.0
+        progress.update(task, advance=6)  # a worker's task of six refits comes at once
+        assert str(column.render(progress.tasks[0])) == "0:01:20 left"
+        now = 100.0
+        progress.update(task, advance=24)
+        assert str(column.render(progress.tasks[0])) == "0:00:00 left"

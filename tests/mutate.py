@@ -156,7 +156,9 @@ def noticed(guard: Guard, folder: Path) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "300", guard.test]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     path.write_text(whole)
-    return done.returncode == 1  # tests ran, and one failed
+    if done.returncode not in (0, 1):
+        raise ValueError(f"{guard.test} could not be run: {done.stdout[-500:]}")
+    return done.returncode == 1
 
 
 def main() -> int:

@@ -33,6 +33,7 @@ from tests.support.local_api import Clock
 EXAMPLES, STEPS = (int(os.environ.get(name, usual)) for name, usual in (("EXAMPLES", "6"), ("STEPS", "14")))
 FIRST_ROWS = foreign.WINDOW + 2
 READERS = 2
+CLOSES = foreign.closes(foreign.WINDOW).tolist()
 POINTER = "models/best_model_info.json"
 SPREADS = st.sampled_from([0.004, 0.005, 0.006, 0.007])
 AT = st.integers(0, 25)  # the store operation before which something happens; beyond the last: nothing does
@@ -70,7 +71,8 @@ class Service(RuleBasedStateMachine):
         self.rows = FIRST_ROWS
         self.published: list[bytes] = []  # pointers, good and bad, in their order
         self.good: dict[int, float] = {}  # the spread of each generation that may be served
-        self.seen = [(0, DAYS[0])] * READERS  # the newest that each reader saw
+        self.seen = [(0, DAYS[0])] * READERS  # the newest that each reader saw of GETs
+        self.posted = [0] * READERS  # and of POSTs
         self.ledger: dict[str, bytes] = {}
         self.readers = [App(FolderStore(self.folder), self.settings, self.clock) for _ in range(READERS)]
         self.take_prices()
@@ -123,6 +125,13 @@ class Service(RuleBasedStateMachine):
     def ingest_runs(self) -> None:
         self.take_prices()
 
+    @precondition(lambda self: self.rows > FIRST_ROWS)
+    @rule()
+    def the_prices_are_those_of_an_older_version(self) -> None:
+        key = keys.price_key("EURUSD", "ecb")
+        lines = FolderStore(self.folder).read(key).data.splitlines(keepends=True)
+        foreign.put(FolderStore(self.folder), key, b"".join(lines[: FIRST_ROWS + 1]))
+
     @rule()
     def refresh_runs(self) -> None:
         self.activate()
@@ -167,17 +176,26 @@ class Service(RuleBasedStateMachine):
         self._ask(reader)
 
     def _ask(self, reader: int) -> tuple[int, object]:
-        """The generation and the day of an answer, whose numbers are that champion's."""
-        answer = self.readers[reader].resolve(event("GET", "/api/predict"))
-        body = json.loads(answer["body"])
-        assert answer["statusCode"] == 200, body
-        generation, as_of = body["champion"]["generation"], datetime.fromisoformat(body["as_of"]).date()
-        low, high = (body["forecast"][0]["quantiles"][level] for level in ("0.025", "0.975"))
-        width = (high - low) / body["last_close"]
-        assert width == pytest.approx(0.95 * self.good[generation], abs=1e-5), "a champion that nobody checked"
-        assert (generation, as_of) >= self.seen[reader], "what a reader saw was newer"
-        self.seen[reader] = generation, as_of
-        return self.seen[reader]
+        """The generation and the day of a GET, whose numbers, as a POST's, are those of a champion that was checked."""
+        found = self._answer(reader, event("GET", "/api/predict"))
+        seen = found["champion"]["generation"], datetime.fromisoformat(found["as_of"]).date()
+        assert seen >= self.seen[reader], "what a reader saw was newer"
+        self.seen[reader] = seen
+        generation = self._answer(reader, event("POST", "/api/predict", body={"close": CLOSES}))["champion"][
+            "generation"
+        ]
+        assert generation >= self.posted[reader], "what a reader saw was newer"
+        self.posted[reader] = generation
+        return seen
+
+    def _answer(self, reader: int, request: dict[str, Any]) -> Any:
+        answer = self.readers[reader].resolve(request)
+        found = json.loads(answer["body"])
+        assert answer["statusCode"] == 200, found
+        low, high = (found["forecast"][0]["quantiles"][level] for level in ("0.025", "0.975"))
+        width = 0.95 * self.good[found["champion"]["generation"]]
+        assert (high - low) / found["last_close"] == pytest.approx(width, abs=1e-5), "a champion that nobody checked"
+        return found
 
     @invariant()
     def the_ledger_only_grows(self) -> None:
@@ -198,6 +216,7 @@ class Service(RuleBasedStateMachine):
         self.take_prices()
         self.readers.append(App(FolderStore(self.folder), self.settings, self.clock))
         self.seen.append((0, DAYS[0]))
+        self.posted.append(0)
         assert ends == {self._ask(READERS)}
         assert ends == {(max(self.seen)[0], DAYS[self.rows - 1])}
         self.the_ledger_only_grows()

@@ -1,6 +1,7 @@
 """A proxy before a real S3 server that does to a request what networks and servers do, when it is told to."""
 
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 SLOW_S = 8.0  # a fault that takes its time ends after it: longer than any client here waits
 DRIP_S = 0.2
+_FOURTH = re.compile(rb"(\d\.\d{3})(\d)")  # decimal
 HTML = b"<!doctype html><title>Log in</title><p>Welcome to the hotel's network."
 
 
@@ -23,6 +25,11 @@ class Proxy:
     endpoint: str
     choose: Callable[[str], str | None] = field(default=lambda path: None)
     met: list[str] = field(default_factory=list)  # the faults that befell requests
+
+
+def _other_prices(body: bytes) -> bytes | None:
+    changed, count = _FOURTH.subn(lambda found: found[1] + b"%d" % (9 - int(found[2])), body)
+    return changed if count else None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -101,8 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def other_digits(self) -> None:
-        """The right length and the right form, but other numbers."""
-        self._pass(lambda body: body.translate(bytes.maketrans(b"123", b"213")))
+        """The right length and the right form, but other prices; in what has none, a bit."""
+        self._pass(lambda body: _other_prices(body) or body[:-1] + bytes([body[-1] ^ 1]) if body else body)
 
     def log_message(self, *_: object) -> None:
         """No access log among the tests' output."""

@@ -14,7 +14,7 @@ import pytest
 
 from lambda_fn.refresh import refresh
 from lambda_fn.server.asgi import MAX_IN_THREADS, Gateway
-from lambda_fn.server.protocol import MAX_CONNECTIONS, MAX_HEAD
+from lambda_fn.server.protocol import MAX_HEAD
 from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from tests.support import foreign
@@ -26,6 +26,7 @@ GET = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 SMUGGLED = b"GET /api/champion HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /api/predict HTTP/1.1\r\n" + HOST
 SLOW_CONNECTIONS = 1_200
+USUAL_FILES = 1_024  # that a process may open where nobody says otherwise
 HEADER_FLOOD = 150 * 2**20
 
 # What is sent, and the status of each answer that comes before the connection is closed.
@@ -66,9 +67,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store = open_store(settings)
     foreign.publish_to(store)
     refresh(store, settings, START)
-    with running(folder, environ, "--refresh-every", "0") as found:
+    with files(USUAL_FILES), running(folder, environ, "--refresh-every", "0") as found:
         yield found
         assert "Traceback" not in found.log.read_text()
+
+
+@contextlib.contextmanager
+def files(most: int) -> Iterator[None]:
+    """As many as a process that is started meanwhile may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(autouse=True)
@@ -129,21 +141,13 @@ def test_who_sends_slowly_is_told_so_and_cut_off(server: Server) -> None:
 
 
 def test_many_slow_connections_keep_nobody_out(server: Server) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
-    slow = list[socket.socket]()
-    try:
+    with files(4 * SLOW_CONNECTIONS), contextlib.ExitStack() as opened:
         for number in range(SLOW_CONNECTIONS):
-            slow.append(connect(server))
+            slow = opened.enter_context(connect(server))
             with contextlib.suppress(OSError):
-                slow[-1].sendall(b"GET /hea")
+                slow.sendall(b"GET /hea")
             if number % 200 == 199:
                 assert server.ask("GET", "/api/predict").status == 200
-        assert SLOW_CONNECTIONS > 2 * MAX_CONNECTIONS
-    finally:
-        for connection in slow:
-            connection.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_what_is_beyond_the_threads_is_told_to_come_again() -> None:

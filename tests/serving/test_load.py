@@ -1,0 +1,33 @@
+"""The short forms of `make soak`: one warm environment over many swaps, and a server whose store fails under load."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.load import server
+from tests.support import seaweedfs
+from tests.support.project import ROOT
+
+GROWTH = 5.0  # megabytes, of an interpreter that has all it needs
+
+
+def test_a_warm_environment_stays_as_it_is() -> None:
+    command = [sys.executable, "-m", "tests.load.warm", "--invocations", "1000", "--swaps", "10"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    samples = json.loads(done.stdout)
+    assert samples[-1]["files"] == samples[1]["files"]
+    assert samples[-1]["megabytes"] - samples[1]["megabytes"] < GROWTH
+
+
+@pytest.mark.skipif(not seaweedfs.installed(), reason="its server is for Linux only")
+def test_under_load_and_faults_no_answer_is_wrong_or_lost_and_a_hung_worker_is_replaced(tmp_path: Path) -> None:
+    with server.scene(tmp_path, processes=2) as scene:
+        found = server.load(scene, seconds=6, connections=16, promote_every=2)
+        assert found["wrong"] == []
+        assert found["generations"] > 2
+        assert found["faults"] > 5
+        assert server.replaced(scene)

@@ -1,7 +1,6 @@
 """Refresh: checks the champion that training published and, when it is good, makes it the active one."""
 
 import argparse
-import hashlib
 import logging
 import os
 import sys
@@ -9,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger
 
-from lambda_fn import contract, fields
+from lambda_fn import contract
 from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.refusal import Refusal, is_first, shortened, told
+from lambda_fn.champion.refusal import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
 from lambda_fn.champion.signature import verify
+from lambda_fn.champion.standing import Activation as Activation
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
@@ -46,14 +46,6 @@ class Refused(Exception):
         self.generation = generation
 
 
-class Activation(NamedTuple):
-    """What became of the published champion; `generation` is the one that is active now, None when there is none."""
-
-    outcome: Literal["activated", "unchanged", "refused"]
-    generation: int | None
-    reason: str
-
-
 def activate(
     store: Store,
     settings: Settings,
@@ -71,26 +63,25 @@ def activate(
     for _ in range(ATTEMPTS):
         # Before the pointer: generations grow, so a pointer that is read later is never below what was active then.
         standing = find(store, settings.pair)
-        refused, data = settings.model_info_key.encode(), None  # what a refusal is recorded under
+        published, found = settings.model_info_key.encode(), None
         try:
-            refused = published = store.read(settings.model_info_key).data
+            published = store.read(settings.model_info_key).data
             pointer = Pointer.parse(published)
             verify(pointer, settings.champion_public_keys)
             found = resolve(pointer, settings, environ, now)
-            data = found.data
-            if data is not None:
-                # an alias moves: each champion that the pointer means counts
-                refused = fields.json_bytes(found.pointer.to_object())
             result = _promote(store, settings, found, standing, now)
+            if result is not None and pointer.champion is None:  # it means a sound one now, as an alias moves
+                lift(store, record_key(pointer, settings.pair), now)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 whatever a champion does to its check is about that one only
-            active, healed = heal(store, settings.pair, standing, data)
+            active, healed = heal(store, settings.pair, standing, found.data if found else None)
             generation = active.generation if active else None
             if isinstance(error, Missing) and error.key == settings.model_info_key:
                 return _unchanged(generation, "nothing is published yet; run python -m training run", healed)
             reason = told(error, (ContractError, Missing), "its check")
-            return _refuse(store, settings, refused, generation, reason, now, request_id)
+            refusal = Refusal(shortened(reason), now, request_id, _about(settings, found))
+            return _refuse(store, record_key(published, settings.pair), refusal, generation)
         if result is not None:
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")
@@ -208,22 +199,17 @@ def _next(sha256: str, last: Active | None) -> int:
     return last.generation + (sha256 != last.champion.sha256)
 
 
-def _refuse(
-    store: Store,
-    settings: Settings,
-    pointer: bytes,
-    generation: int | None,
-    reason: str,
-    now: datetime,
-    request_id: str,
-) -> Activation:
-    """Records the refusal; raises Refused unless this pointer was refused before."""
-    reason = shortened(reason)
-    key = keys.refused_key(hashlib.sha256(pointer).hexdigest(), settings.pair)
-    if is_first(store, key, Refusal(reason, now, request_id, {"pointer": settings.model_info_key})):
-        raise Refused(reason, generation)
-    _log.warning("refused again: %s", reason)
-    return Activation("refused", generation, reason)
+def _about(settings: Settings, found: Resolved | None) -> dict[str, str | int]:
+    file = found.pointer.champion if found else None
+    return {"pointer": settings.model_info_key, **({CHAMPION: file.sha256} if file else {})}
+
+
+def _refuse(store: Store, key: str, refusal: Refusal, generation: int | None) -> Activation:
+    """Records the refusal; raises Refused unless this pointer was refused before for the same champion."""
+    if is_first(store, key, refusal):
+        raise Refused(refusal.reason, generation)
+    _log.warning("refused again: %s", refusal.reason)
+    return Activation("refused", generation, refusal.reason)
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

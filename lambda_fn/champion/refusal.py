@@ -1,16 +1,28 @@
-"""Records of what refresh and ingest refused: why and when, once for each thing that was refused."""
+"""Records of what refresh and ingest refused: why and when, once for each thing that was refused.
 
+A pointer has one record, of the champion that it means. One of the old form names a model whose alias moves: `champion`
+says of which file the record is, and a record is lifted when the pointer means a sound one again.
+"""
+
+import hashlib
+import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal, NamedTuple
 
 from lambda_fn import fields
+from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
+from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
 
 _log = logging.getLogger(__name__)
 MAX_BYTES = 2**16
 MAX_REASON = 1_000  # characters; onnxruntime's can be long
+CHAMPION = "champion"  # in a record: sha256 of the file that the pointer meant, where that is known
+LIFTED = "lifted_at"  # in a record: since when it is none
+ROLLED_BACK = "rolled_back_to"  # in a record: the generation that serves in place of the pointer's champion
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ def told(error: Exception, expected: tuple[type[Exception], ...], doing: str) ->
 def is_first(store: Store, key: str, refusal: Refusal) -> bool:
     """Records the refusal under `key`; True when none was recorded before, or by another try of the same event.
 
-    A record that cannot be read is written anew and counts as none.
+    A record that cannot be read, that was lifted or that is of another champion is written anew and counts as none.
     """
     data = refusal.to_json()
     if store.create(key, data):
@@ -68,15 +80,55 @@ def is_first(store: Store, key: str, refusal: Refusal) -> bool:
         return store.create(key, data)
     except ContractError:
         return store.replace(key, data, blob.etag)
+    if LIFTED in known.about or known.about.get(CHAMPION) != refusal.about.get(CHAMPION):
+        return store.replace(key, data, blob.etag)
     return bool(refusal.request_id) and known.request_id == refusal.request_id
 
 
-def reason_of(store: Store, key: str) -> str | None:
-    """Why what `key` is of was refused; None when it was not."""
+def record_key(pointer: Pointer | bytes, pair: str) -> str:
+    """Where the record of a pointer is, made here alone: by what it says and not by how that is written. Bytes that are
+    no pointer go by themselves."""
+    if isinstance(pointer, bytes):
+        data = pointer
+        try:
+            pointer = Pointer.parse(data)
+        except ContractError:
+            return keys.refused_key(hashlib.sha256(data).hexdigest(), pair)
+    said = json.loads(json.dumps(pointer.to_object()), parse_int=float)  # some writers make 1 of 1.0
+    return keys.refused_key(hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest(), pair)
+
+
+class Recorded(NamedTuple):
+    """What is recorded of a pointer; `champion` is the sha256 of the file that it meant, None where that is unknown."""
+
+    state: Literal["refused", "rolled back"]
+    reason: str
+    champion: str | None
+
+
+def recorded(store: Store, key: str) -> Recorded | None:
+    """What `key` has; None when there is nothing, or it was lifted."""
     try:
         found = fields.json_object(store.read(key).data, "refusal", MAX_BYTES)
     except Missing:
         return None
     except ContractError as error:
-        return f"no reason is known, as its record cannot be read: {error}"
-    return str(found.get("reason", "no reason is recorded"))
+        return Recorded("refused", f"no reason is known, as its record cannot be read: {error}", None)
+    if LIFTED in found:
+        return None
+    reason, champion = str(found.get("reason", "no reason is recorded")), found.get(CHAMPION)
+    state: Literal["refused", "rolled back"] = "rolled back" if ROLLED_BACK in found else "refused"
+    return Recorded(state, reason, champion if isinstance(champion, str) else None)
+
+
+def lift(store: Store, key: str, now: datetime) -> None:
+    """What is recorded under `key` holds no longer; it stays to be read. Safe to repeat."""
+    try:
+        blob = store.read(key)
+        known = Refusal.parse(blob.data)
+    except Missing:
+        return
+    except ContractError:
+        known = Refusal("no reason is known, as its record could not be read", now)
+    if LIFTED not in known.about:
+        store.replace(key, replace(known, about=known.about | {LIFTED: fields.utc_text(now)}).to_json(), blob.etag)

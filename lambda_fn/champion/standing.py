@@ -8,7 +8,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.contract import Active
@@ -19,6 +19,15 @@ from lambda_fn.store.objects import Missing, Store, Unavailable
 ATTEMPTS = 3  # an attempt is lost only when somebody else wrote the same
 _RECORD = re.compile(r".*/[0-9]{8}\.json")
 _log = logging.getLogger(__name__)
+
+
+class Activation(NamedTuple):
+    """What became of a champion that was to be active; `generation` is the one that is active now, None when there is
+    none."""
+
+    outcome: Literal["activated", "unchanged", "refused"]
+    generation: int | None
+    reason: str
 
 
 class Standing(NamedTuple):

@@ -79,6 +79,6 @@ def _went(follower: Active | None) -> str:
 def _never(store: Store, pair: str, pointer: Pointer, number: int, activated: list[int]) -> str:
     refused = promotion.refusal(store, pair, pointer)
     if refused is not None:
-        return f"refused: {refused}"
+        return f"{refused.state}: {refused.reason}"
     later = [other for other in activated if other > number]
     return f"never activated: generation {later[0]} came first" if later else "not activated yet"

@@ -5,7 +5,6 @@ the pointer (compare-and-set). Until the pointer is written serving knows nothin
 takes the next generation; all that a kill leaves behind is an unused history file.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from lambda_fn import contract
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.refusal import reason_of
+from lambda_fn.champion.refusal import Recorded, record_key, recorded
 from lambda_fn.champion.standing import find
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
@@ -92,10 +91,9 @@ def read_active(store: Store, pair: str) -> Active | None:
     return _read(store, keys.active_key(pair), Active.parse)[0]
 
 
-def refusal(store: Store, pair: str, pointer: Pointer) -> str | None:
-    """Why refresh refused this pointer; None when it did not."""
-    sha256 = hashlib.sha256(pointer.to_json()).hexdigest()
-    return reason_of(store, keys.refused_key(sha256, pair))
+def refusal(store: Store, pair: str, pointer: Pointer) -> Recorded | None:
+    """Whether refresh refused this pointer or it was rolled back from, and why; None when neither."""
+    return recorded(store, record_key(pointer, pair))
 
 
 def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | None, str | None]:

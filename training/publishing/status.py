@@ -32,10 +32,11 @@ class PriceAge:
 
 @dataclass(frozen=True)
 class Published:
-    """The pointer: `pending` until refresh has activated it, `refused` with refresh's reason."""
+    """The pointer: `pending` until refresh has activated it, `refused` with refresh's reason, `rolled back` from when
+    an earlier champion was activated again in its place."""
 
     pointer: Pointer | None
-    state: Literal["active", "pending", "refused", "missing", "unreadable"]
+    state: Literal["active", "pending", "refused", "rolled back", "missing", "unreadable"]
     reason: str = ""
 
 
@@ -81,17 +82,17 @@ def _published(store: Store, settings: Settings, active: Active | None) -> Publi
     pointer, etag = read_pointer(store, settings.model_info_key)
     if pointer is None:
         return Published(None, "unreadable" if etag else "missing")
-    if reason := refusal(store, settings.pair, pointer):
-        return Published(pointer, "refused", reason)
     if active is not None and _is_active(pointer, active):
+        return Published(pointer, "active")  # whatever it was refused for before
+    if found := refusal(store, settings.pair, pointer):
+        return Published(pointer, found.state, found.reason)
+    # What the model_uri of the old form means is looked up when it is refreshed: then it was this.
+    if active is not None and pointer.champion is None and pointer.model_uri == active.pointer.model_uri:
         return Published(pointer, "active")
     return Published(pointer, "pending")
 
 
 def _is_active(pointer: Pointer, active: Active) -> bool:
-    """A pointer of the old form names no file: what its model_uri means is looked up when it is refreshed."""
-    if pointer.champion is None:
-        return pointer.model_uri == active.pointer.model_uri
     return pointer.champion == active.champion and pointer.generation in (None, active.generation)
 
 

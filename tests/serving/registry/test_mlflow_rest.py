@@ -30,7 +30,8 @@ from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store, Unavailable
 from tests.support import foreign, mlflow_process, seaweedfs, tracked
-from tests.support.recorder import Asked, Recorder, Reply, recording
+from tests.support.mlflow_fake import CHAMPION, FOLDER, VERSION, Fake
+from tests.support.recorder import Recorder, Reply, recording
 from training.evaluation.selection import Selection
 from training.export.candidate import Registered
 from training.publishing import registry
@@ -224,28 +225,7 @@ def test_training_goes_on_after_the_old_form(server: Mlflow, tmp_path: Path) -> 
 
 # Made-up servers: what they are asked, and every way to fail.
 
-CHAMPION = foreign.champion_bytes()
 SHA256 = hashlib.sha256(CHAMPION).hexdigest()
-VERSION = {"name": "EURUSD_LSTM", "version": "3", "creation_timestamp": 1793376300000, "run_id": "r" * 32}
-FOLDER = "1/models/m-0123/artifacts"
-
-
-@dataclass
-class Fake:
-    """Answers as MLflow does; `change` replaces the answers whose path contains the key."""
-
-    change: dict[str, Reply]
-    files: str = f"mlflow-artifacts:/{FOLDER}"
-
-    def __call__(self, asked: Asked) -> Reply:
-        for part, reply in self.change.items():
-            if part in asked.path:
-                return reply
-        if "/registered-models/alias" in asked.path or "/model-versions/get?" in asked.path:
-            return Reply(200, json.dumps({"model_version": VERSION}).encode())
-        if "get-download-uri" in asked.path:
-            return Reply(200, json.dumps({"artifact_uri": self.files}).encode())
-        return Reply(200, CHAMPION)
 
 
 def resolved(address: str, uri: str = "models:/EURUSD_LSTM@champion", **environ: str) -> Pointer:
@@ -467,9 +447,12 @@ def test_each_champion_of_an_alias_is_refused_on_its_own(tmp_path: Path) -> None
             with pytest.raises(Refused, match=f"the median is {number + 2}"):
                 activate(store, settings, NOW)
             assert activate(store, settings, NOW).outcome == "refused"
-            assert len(store.list("serving/refused")) == number
         fake.change.clear()
         assert activate(store, settings, NOW)[:2] == ("activated", 1)
+        fake.change["model.onnx"] = Reply(200, foreign.champion_bytes(drift=0.03))
+        with pytest.raises(Refused, match="the median is 3"):
+            activate(store, settings, NOW)
+        assert len(store.list("serving/refused")) == 1, "a record a pointer"
 
 
 @pytest.mark.parametrize("sha256", [SHA256, "0" * 64])

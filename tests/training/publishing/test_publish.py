@@ -1,6 +1,5 @@
 """Publishing: what is written in which order, what a kill leaves, two publishers at once, and going back."""
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 from lambda_fn import contract, refresh
 from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.champion.model import Champion
+from lambda_fn.champion.refusal import record_key
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -213,9 +213,9 @@ def test_the_last_generation_of_all_is_named_with_the_cure(store: Store, setting
 
 def test_a_damaged_refusal_is_one_all_the_same(store: Store, settings: Settings) -> None:
     pointer = publish(store, settings).pointer
-    store.create(keys.refused_key(hashlib.sha256(pointer.to_json()).hexdigest()), b"\xff{")
-    reason = promotion.refusal(store, "EURUSD", pointer)
-    assert reason is not None and "its record cannot be read" in reason
+    store.create(record_key(pointer, "EURUSD"), b"\xff{")
+    found = promotion.refusal(store, "EURUSD", pointer)
+    assert found is not None and "its record cannot be read" in found.reason
 
 
 def test_a_pointer_of_the_old_form_is_replaced(store: Store, settings: Settings) -> None:
@@ -427,7 +427,7 @@ def test_going_back_passes_over_what_was_refused_and_what_is_the_same(store: Sto
     publish(store, settings, "arima")
     refused = replace(publish(store, settings, "random_walk").pointer, generation=3)
     store.create(keys.history_key(3), refused.to_json())
-    store.create(keys.refused_key(hashlib.sha256(refused.to_json()).hexdigest()), b'{"reason": "odd"}')
+    store.create(record_key(refused, "EURUSD"), b'{"reason": "odd"}')
     store.delete(keys.history_key(2))
     publish(store, settings, "lstm")
     publish(store, settings, "lstm")

@@ -1,5 +1,6 @@
 """Status: what is active, how old the prices are, and sentences that say why things differ and what to do."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,6 +16,8 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.keys import active_key
 from lambda_fn.store.objects import Store
 from tests.support import foreign, tracked
+from tests.support.mlflow_fake import Fake
+from tests.support.recorder import Reply, recording
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.models.events import embedded
@@ -23,9 +26,10 @@ from training.publishing.address import RegistryError
 from training.publishing.aliases import Held
 from training.publishing.publish import move_aliases
 from training.publishing.registry import Registry
-from training.publishing.status import status
+from training.publishing.status import Published, status
 
 POINTER_KEY = "models/best_model_info.json"
+OLD = Path(__file__).parents[2].joinpath("support/best_model_info_old.json").read_bytes()
 
 
 @pytest.fixture
@@ -132,6 +136,73 @@ def test_a_refused_pointer_comes_with_its_reason(store: Store, settings: Setting
     found = status(store, settings, NOW, unreachable)
     assert found.published.state == "refused" and found.published.reason
     assert "generation 2 was refused, generation 1 goes on serving" in found.differences[0]
+
+
+def reformatted(data: bytes) -> bytes:
+    """The same, as another writer would have it: other order, no spaces, 1 in place of 1.0."""
+    found = json.loads(data, parse_float=lambda text: int(float(text)) if float(text).is_integer() else float(text))
+    return json.dumps(dict(reversed(found.items())), separators=(",", ":")).encode()
+
+
+def test_a_refused_pointer_is_that_however_it_is_written(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+    pointer = publish(store, settings._replace(use_s3=True), "lstm").pointer
+    store.delete(pointer.champion.key if pointer.champion else "")
+    plain = store.read(POINTER_KEY).data
+    foreign.put(store, POINTER_KEY, reformatted(plain))
+    with pytest.raises(Refused):
+        activate(store, settings, NOW)
+    assert status(store, settings, NOW, unreachable).published.state == "refused"
+    foreign.put(store, POINTER_KEY, plain)
+    assert activate(store, settings, NOW).outcome == "refused", "and raised once"
+    assert status(store, settings, NOW, unreachable).published.state == "refused"
+    assert len(store.list("serving/refused")) == 1
+
+
+def test_a_refusal_whose_cause_is_gone_is_none(store: Store, settings: Settings) -> None:
+    pointer = publish(store, settings._replace(use_s3=True), "lstm").pointer
+    assert pointer.champion is not None
+    data = store.read(pointer.champion.key).data
+    store.delete(pointer.champion.key)
+    with pytest.raises(Refused):
+        activate(store, settings, NOW)
+    foreign.put(store, pointer.champion.key, data)
+    assert activate(store, settings, NOW).outcome == "activated"
+    assert status(store, settings, NOW, unreachable).published.state == "active"
+
+
+def test_the_old_form_is_refused_and_active_as_its_alias_moves(store: Store, settings: Settings) -> None:
+    """From a sound version to a bad one, to another bad one, and back; nothing but the alias says so."""
+    fake = Fake({})
+    foreign.put(store, POINTER_KEY, OLD)
+    with recording(fake) as server:
+        reaching = settings._replace(mlflow_tracking_uri=server.address)
+
+        def found() -> Published:
+            return status(store, reaching, NOW, unreachable).published
+
+        assert found().state == "pending"
+        for _ in range(2):
+            fake.change.clear()
+            activate(store, reaching, NOW)
+            assert found().state == "active"
+            for drift, said in ((0.03, "the median is 3"), (0.04, "the median is 4")):
+                fake.change["model.onnx"] = Reply(200, foreign.champion_bytes(drift=drift))
+                with pytest.raises(Refused, match=said):
+                    activate(store, reaching, NOW)
+                assert activate(store, reaching, NOW).outcome == "refused"
+                assert found().state == "refused" and said in found().reason
+
+
+def test_the_old_form_without_a_server_is_refused_and_not_pending(store: Store, settings: Settings) -> None:
+    """The first thing that who comes from the earlier system sees."""
+    publish(store, settings, "arima")
+    foreign.put(store, POINTER_KEY, OLD)
+    with pytest.raises(Refused):
+        activate(store, settings, NOW)
+    found = status(store, settings, NOW, unreachable)
+    assert found.published.state == "refused"
+    assert "python -m training publish models:/EURUSD_LSTM@champion" in found.differences[0]
 
 
 @pytest.mark.parametrize("broken", [b"", b"{}", b"\xff"])

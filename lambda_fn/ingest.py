@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,18 +10,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from aws_lambda_powertools import Logger
-
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
 from lambda_fn.invocation.outcome import tell
-from lambda_fn.invocation.telemetry import Metric, write_metrics
+from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.table import parse_tail
 from lambda_fn.prices.update import SOURCE, offered_table, update
+from lambda_fn.record.figures import live_figures
 from lambda_fn.record.keeping import after_prices
 from lambda_fn.record.making import Made
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
@@ -31,6 +31,7 @@ from lambda_fn.store.objects import Missing, Store, Unavailable
 SERVICE = "ingest"  # in logs and metrics
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the price file
 LAST_BYTES = 4096  # of a price file: more than its last row
+_log = logging.getLogger(__name__)
 
 
 class Ingested(NamedTuple):
@@ -157,6 +158,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """AWS Lambda's entry, on a timer; the event's content does not matter. What cannot be fetched and a first refusal
     are raised, at every try, so that they end in the dead-letter queue; the ages are measured all the same."""
     settings = Settings.from_env(os.environ)
+    log_as_json("lambda_fn", SERVICE, os.environ).keys["request_id"] = context.aws_request_id
     store, now = open_store(settings), datetime.now(UTC)
     try:
         kept = ingest_and_keep(store, settings, now, request_id=context.aws_request_id)
@@ -166,12 +168,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     result, made, unscored = kept
     _measure(store, settings, now, result.rows, refused=result.outcome == "refused", made=made)
     answer = kept.to_object()
-    logger = Logger(service=SERVICE)
-    logger.append_keys(request_id=context.aws_request_id)
-    log = logger.warning if result.outcome == "refused" else logger.info
+    log = _log.warning if result.outcome == "refused" else _log.info
     log(result.reason, extra={name: value for name, value in answer.items() if name != "reason"})
     if made.outcome == "refused" or unscored:
-        logger.warning(unscored or made.reason, extra={"forecast": made.outcome})
+        _log.warning(unscored or made.reason, extra={"forecast": made.outcome})
     return answer
 
 
@@ -181,7 +181,8 @@ def _measure(
     """One record for CloudWatch. PriceAgeDays are the ECB's business days that have begun since the last row's, 0
     when today's is there. ChampionAgeDays are days since the champion's activation: they grow when training no longer
     publishes or refresh no longer activates, whatever the reason. EventDaysLeft are the days for which the champion
-    knows scheduled news. What is not known is left out, and AgesKnown is 1 when both ages are there."""
+    knows scheduled news. What is not known is left out, and AgesKnown is 1 when both ages are
+    there. The live record's figures are of all days until now."""
     metrics = [Metric("RowsAppended", "Count", rows), Metric("PricesRefused", "Count", refused)]
     if made is not None:
         metrics.append(Metric("ForecastMade", "Count", made.outcome == "made"))
@@ -198,6 +199,7 @@ def _measure(
         if known_through := active.pointer.events_known_through:
             days_left = (known_through - now.astimezone(UTC).date()).days
             metrics.append(Metric("EventDaysLeft", "None", days_left))
+    metrics += [Metric(name, "None", value) for name, value in live_figures(store, pair).items()]
     write_metrics(SERVICE, settings.stack, pair, metrics)
 
 

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aws_lambda_powertools import Logger
-
 from lambda_fn import contract
 from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
@@ -22,7 +20,7 @@ from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_re
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.invocation.outcome import tell
-from lambda_fn.invocation.telemetry import Metric, write_metrics
+from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.invocation.triggers import recognise
 from lambda_fn.record.keeping import after_activation
 from lambda_fn.record.making import Made
@@ -219,13 +217,13 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     the dead-letter queue.
     """
     settings = Settings.from_env(os.environ)
-    logger = Logger(service=SERVICE)
+    logged = log_as_json("lambda_fn", SERVICE, os.environ)
     trigger = recognise(event, settings.model_info_key)
     request_id = context.aws_request_id
-    logger.append_keys(trigger=trigger.name, request_id=request_id)
+    logged.keys.update(trigger=trigger.name, request_id=request_id)
     if not trigger.wanted:
         result = {"outcome": "ignored", "generation": None, "reason": f"not of the pointer: {trigger.name}"}
-        logger.info(result["reason"], extra={"outcome": "ignored"})
+        _log.info(result["reason"], extra={"outcome": "ignored"})
         return result
     try:
         activation, made = refresh(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
@@ -236,8 +234,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         _count("ChampionActivated", settings)
     if made.outcome in _COUNTED:
         _count(_COUNTED[made.outcome], settings)
-    logger.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
-    log = logger.warning if made.outcome == "refused" else logger.info
+    _log.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
+    log = _log.warning if made.outcome == "refused" else _log.info
     log(made.reason, extra={"forecast": made.outcome})
     return Refreshed(activation, made).to_object()
 

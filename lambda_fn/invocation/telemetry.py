@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 TRACE = "_X_AMZN_TRACE_ID"  # Lambda sets it anew for each invocation
@@ -38,12 +39,11 @@ class JsonFormatter(logging.Formatter):
         """As Powertools' formatter does."""
         if record.exc_info or record.stack_info:
             return self._with_stack(record)
-        moment = time.localtime(record.created)
         line = {
             "level": record.levelname,
             "location": f"{record.funcName}:{record.lineno}",
             "message": record.getMessage(),
-            "timestamp": time.strftime(f"%Y-%m-%d %H:%M:%S,{int(record.msecs):03d}%z", moment),
+            "timestamp": _rfc3339(record.created),
             "service": self.service,
             **self.keys,
             **{name: value for name, value in vars(record).items() if name not in _KNOWN},
@@ -55,7 +55,7 @@ class JsonFormatter(logging.Formatter):
     def _with_stack(self, record: logging.LogRecord) -> str:
         from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # when something went wrong
 
-        formatter = LambdaPowertoolsFormatter(service=self.service)
+        formatter = LambdaPowertoolsFormatter(service=self.service, use_rfc3339=True)
         formatter.append_keys(**self.keys)
         return formatter.format(record)
 
@@ -91,6 +91,11 @@ def write_metrics(service: str, stack: str, pair: str, metrics: list[Metric]) ->
         **{metric.name: [float(metric.value)] for metric in metrics},
     }
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def _rfc3339(seconds: float) -> str:
+    """In the form that Lambda reads: with another it would take every line for one of the level INFO."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _trace() -> str:

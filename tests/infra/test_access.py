@@ -95,8 +95,9 @@ def test_each_function_has_its_own_role_and_log() -> None:
         logs = {f"<{each}Logs.Arn>" for each in ("Api", "Refresh", "Ingest")}
         written = {each for each in logs if allowed(policy(f"{name}Role"), "logs:PutLogEvents", each)}
         assert written == {f"<{name}Logs.Arn>"}
-        dead = allowed(policy(f"{name}Role"), "sqs:SendMessage", "<DeadLetters.Arn>")
-        assert dead == (name != "Api")
+        queues = {f"<{each}Failures.Arn>" for each in ("Refresh", "Ingest")}
+        kept = {each for each in queues if allowed(policy(f"{name}Role"), "sqs:SendMessage", each)}
+        assert kept == ({f"<{name}Failures.Arn>"} & queues)
 
 
 def test_schedules_invoke_two_functions() -> None:

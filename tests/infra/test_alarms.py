@@ -1,6 +1,7 @@
 """The alarms watch metrics that the functions really emit, under the same names and dimensions."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -43,6 +44,24 @@ def emitted(output: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
     return found
 
 
+def counted_in_the_access_log() -> set[tuple[str, frozenset[tuple[str, str]]]]:
+    """API Gateway's 429s: what the filter takes from a line of the access log."""
+    resources = stack()
+    written = resources["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]["Format"]
+    line = json.loads(re.sub(r"\$context\.status", "429", written))
+    found = set()
+    for each in resources.values():
+        if each["Type"] == "AWS::Logs::MetricFilter":
+            assert each["Properties"]["LogGroupName"] == "<AccessLogs>"
+            field, value = re.fullmatch(r'\{ \$\.(\w+) = "(\d+)" \}', each["Properties"]["FilterPattern"]).groups()  # type: ignore[union-attr]
+            assert line[field] == value
+            [counted] = each["Properties"]["MetricTransformations"]
+            assert counted["MetricNamespace"] == OURS
+            taken = {pair["Key"]: line[pair["Value"].removeprefix("$.")] for pair in counted["Dimensions"]}
+            found.add((counted["MetricName"], frozenset(taken.items())))
+    return found
+
+
 @pytest.fixture
 def in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder as the store of functions that believe to be in Lambda."""
@@ -74,7 +93,7 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
     with pytest.raises(EcbError):
         ingest.handler({}, context)
     api.handler(json.loads((ROOT / "tests/events/health.json").read_text()), context)
-    assert watched() <= emitted(capsys.readouterr().out)
+    assert watched() <= emitted(capsys.readouterr().out) | counted_in_the_access_log()
     assert {name for name, _ in watched()} == {
         "AgesKnown",
         "ChampionAgeDays",
@@ -83,6 +102,7 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
         "ForecastRefused",
         "PriceAgeDays",
         "ServerErrors",
+        "Throttled",
     }
 
 

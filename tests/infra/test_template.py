@@ -11,8 +11,10 @@ import pytest
 
 from lambda_fn.settings import DEFAULTS
 from lambda_fn.store import keys
-from tests.support.infra.aws_tools import run, stack, translated
+from tests.support.infra.access import KEYS
+from tests.support.infra.aws_tools import ROOT, run, stack, translated
 
+CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
 JWT = {"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example", "JwtAudience": "one,two"}
 DEPLOYMENTS: dict[str, dict[str, str]] = {
     "as it is": {},
@@ -30,6 +32,11 @@ DEPLOYMENTS: dict[str, dict[str, str]] = {
         "AlarmEmail": "me@example.com",
         "Tracing": "Active",
         "Release": "0123456789abcdef",
+        "DomainName": "forecast.example.com",
+        "CertificateArn": CERTIFICATE,
+        "HostedZoneId": "Z0123456789",
+        "ReservedConcurrency": "50",
+        "ProvisionedConcurrency": "2",
     },
 }
 FUNCTIONS = ("ApiFunction", "RefreshFunction", "IngestFunction")
@@ -177,9 +184,10 @@ def test_the_bucket_keeps_what_it_holds() -> None:
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     assert bucket["Properties"]["BucketEncryption"]
-    (rule,) = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert rule["NoncurrentVersionExpiration"]
-    assert "ExpirationInDays" not in rule
+    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert [rule["Id"] for rule in rules if "NoncurrentVersionExpiration" in rule] == ["OldVersions"]
+    expiring = [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule]
+    assert [key for key in KEYS if key.startswith(tuple(expiring))] == ["runs/1/x"], "only what runs left"
     assert not {"Bucket", "BucketPolicy"} & stack(**DEPLOYMENTS["existing bucket"]).keys()
 
 
@@ -199,10 +207,51 @@ def test_schedules() -> None:
     assert not [name for name, each in schedules.items() if "Name" in each], "two stacks of one account would collide"
 
 
-def test_failed_events_become_dead_letters() -> None:
-    resources = stack()
-    for function in ("RefreshFunction", "IngestFunction"):
-        assert resources[function]["Properties"]["DeadLetterConfig"] == {"TargetArn": "<DeadLetters.Arn>"}
+def test_what_failed_for_good_is_kept_apart() -> None:
+    configured = of_type(stack(), "AWS::Lambda::EventInvokeConfig")
+    kept = {each["FunctionName"]: each["DestinationConfig"]["OnFailure"]["Destination"] for each in configured.values()}
+    assert kept == {f"<{name}Function>": f"<{name}Failures.Arn>" for name in ("Refresh", "Ingest")}
+    tried = {(each["MaximumEventAgeInSeconds"], each["MaximumRetryAttempts"]) for each in configured.values()}
+    assert tried == {(3600, 2)}
+
+
+def test_every_line_of_a_log_is_json() -> None:
+    for name in FUNCTIONS:
+        assert stack()[name]["Properties"]["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_the_apis_concurrency_is_set_by_parameters() -> None:
+    usual, asked = stack(), stack(ReservedConcurrency="50", ProvisionedConcurrency="2")
+    assert "ReservedConcurrentExecutions" not in usual["ApiFunction"]["Properties"]
+    assert "ProvisionedConcurrencyConfig" not in usual["ApiFunctionAliaslive"]["Properties"]
+    assert str(asked["ApiFunction"]["Properties"]["ReservedConcurrentExecutions"]) == "50"
+    warm = asked["ApiFunctionAliaslive"]["Properties"]["ProvisionedConcurrencyConfig"]
+    assert str(warm["ProvisionedConcurrentExecutions"]) == "2"
+
+
+def test_a_domain_of_its_own() -> None:
+    kinds = {"AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping", "AWS::Route53::RecordSet"}
+    assert not kinds & {each["Type"] for each in stack().values()}
+    certificate = {"DomainName": "forecast.example.com", "CertificateArn": CERTIFICATE}
+    by_hand, whole = stack(**certificate), stack(**certificate, HostedZoneId="Z0123456789")
+    assert kinds - {each["Type"] for each in by_hand.values()} == {"AWS::Route53::RecordSet"}
+    assert whole["RecordOfDomain"]["Properties"]["Name"] == "forecast.example.com"
+    mapped = whole["DomainOfApi"]["Properties"]
+    assert (mapped["ApiId"], mapped["DomainName"], mapped["Stage"]) == (
+        "<Api>",
+        "<Domain>",
+        "<ApiApiGatewayDefaultStage>",
+    )
+
+
+def test_names_of_aws_follow_the_partition() -> None:
+    """ec2's principal has another suffix in China; those of the other services are the same everywhere."""
+    for path in (ROOT / "template.yaml", *(ROOT / "infra").glob("*.yaml")):
+        lines = [line for line in path.read_text().splitlines() if "amazonaws.com" in line]
+        described = re.compile(r"^\s*(Description|ConstraintDescription|AllowedPattern): ")
+        named = [re.findall(r"([a-z0-9.-]+)\.amazonaws\.com", line) for line in lines if not described.match(line)]
+        universal = {"apigateway", "cloudwatch", "ecs-tasks", "events", "lambda", "s3", "scheduler"}
+        assert {name for names in named for name in names} <= universal, path.name
 
 
 def test_only_the_refresh_joins_the_subnets() -> None:
@@ -230,7 +279,8 @@ def test_logs_are_kept_for_as_long_as_the_parameter_says() -> None:
     used.add(stage["AccessLogSettings"]["DestinationArn"].split(".")[0].strip("<"))
     assert used == groups.keys()
     shown = json.loads(re.sub(r"\$context\.[A-Za-z.]+", "x", stage["AccessLogSettings"]["Format"]))
-    assert {"request_id", "status", "path"} <= shown.keys()
+    assert {"request_id", "status", "path", "iam", "jwt"} <= shown.keys()
+    assert shown["stack"] == "eurusd-forecast-dev"
     assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "20", "ThrottlingBurstLimit": "40"}
 
 

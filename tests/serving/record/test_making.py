@@ -10,6 +10,7 @@ import pytest
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.table import serialise
 from lambda_fn.record import making, track
+from lambda_fn.record.figures import live_figures
 from lambda_fn.record.keeping import after_activation, after_prices
 from lambda_fn.record.ledger import Entry
 from lambda_fn.record.making import make, read
@@ -179,6 +180,7 @@ def test_whatever_the_making_of_a_forecast_ends_in_is_told(
 
 
 def test_nothing_active_is_no_refusal(store: Store) -> None:
+    assert live_figures(store, PAIR) == {}
     assert make(store, PAIR, NOW).outcome == "nothing"
 
 
@@ -193,6 +195,7 @@ def test_a_day_is_lived_through(served: Store) -> None:
     record = track._without_time(served.read(keys.record_key()).data)
     assert record is not None
     assert (record["live"]["days"], record["late"]["days"], record["backtest"]) == (1, 0, None)
+    assert live_figures(served, PAIR)["RecordDays"] == 1
     assert record["newest"][0]["target_date"] == "2026-11-02"
 
 

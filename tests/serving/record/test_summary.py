@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lambda_fn.record import summary
+from lambda_fn.record.figures import figures_of
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.summary import reliability, summarise
 
@@ -42,6 +43,13 @@ def test_ten_good_days_do_not_look_like_proof() -> None:
     assert found["coverage"]["80"]["low"] < 0.75
     [short] = summarise([row(day) for day in range(9)])["horizons"]
     assert short["skill"]["constant"] == {"value": pytest.approx(1 - 1 / 1.1, abs=1e-6), "low": None, "high": None}
+
+
+def test_the_dashboards_figures_are_those_of_one_day() -> None:
+    summary = summarise([row(day, held=day % 5 > 0) for day in range(30)] + [row(0, horizon=5)])
+    skill = pytest.approx(1 - 1 / 1.1, abs=1e-6)
+    assert figures_of(summary) == {"RecordDays": 30, "RecordCoverage80": 0.8, "RecordSkill": skill}
+    assert figures_of(summarise([row(0, horizon=5)])) == {}
 
 
 def test_a_benchmark_that_was_not_there_is_not_compared() -> None:

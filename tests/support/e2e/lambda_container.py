@@ -72,6 +72,8 @@ def running(image: str, handler: str, environ: Mapping[str, str]) -> Iterator[La
         "AWS_LAMBDA_FUNCTION_NAME": handler.split(".")[1],
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_LEVEL": "INFO",
         **environ,
     }
     addresses = [f"--runtime-interface-emulator-address=127.0.0.1:{port}"]

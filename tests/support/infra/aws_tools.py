@@ -13,7 +13,7 @@ from tests.support.infra import cloudformation
 ROOT = Path(__file__).parents[3]
 TOOLS = Path(sys.executable).parents[1] / "aws" / "bin"
 DEFAULTS = {"AWS::AccountId": "123456789012", "AWS::Region": "eu-central-1", "AWS::Partition": "aws"}
-DEFAULTS |= {"AWS::StackName": "eurusd-forecast-dev"}
+DEFAULTS |= {"AWS::StackName": "eurusd-forecast-dev", "AWS::URLSuffix": "amazonaws.com"}
 
 
 def run(tool: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:

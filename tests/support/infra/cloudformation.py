@@ -47,7 +47,7 @@ class _Evaluation:
             return node
         if len(node) == 1:
             name, argument = next(iter(node.items()))
-            if name == "Ref" or name.startswith("Fn::"):
+            if name in ("Ref", "Condition") or name.startswith("Fn::"):
                 return self._call(name, argument)
         found = {key: self.value(each) for key, each in node.items()}
         return {key: each for key, each in found.items() if each is not NO_VALUE}
@@ -70,6 +70,10 @@ class _Evaluation:
                 return left == right
             case "Fn::Not":
                 return not self.value(argument[0])
+            case "Fn::And":
+                return all(self.value(each) for each in argument)
+            case "Condition":
+                return self.holds(argument)
             case "Fn::Join":
                 return argument[0].join(self.value(argument[1]))
             case "Fn::Split":

@@ -7,7 +7,6 @@ from tests.support.infra.aws_tools import resources_of
 
 FALLBACK = {
     "AWS::StackName": "eurusd-fallback",
-    "AWS::URLSuffix": "amazonaws.com",
     "Bucket": "eurusd-forecast-123456789012",
     "Image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/eurusd-forecast:1",
     "RepositoryName": "eurusd-forecast",
@@ -17,7 +16,6 @@ FALLBACK = {
 }
 MLFLOW = {
     "AWS::StackName": "eurusd-mlflow",
-    "AWS::URLSuffix": "amazonaws.com",
     "Image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/eurusd-training:1",
     "RepositoryName": "eurusd-training",
     "VpcId": "vpc-1",

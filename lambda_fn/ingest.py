@@ -23,7 +23,7 @@ from lambda_fn.prices.update import SOURCE, offered_table, update
 from lambda_fn.record.figures import live_figures
 from lambda_fn.record.keeping import after_prices
 from lambda_fn.record.making import Made
-from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.settings import Settings, SettingsError, read_dotenv, shown_url
 from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
@@ -95,7 +95,7 @@ def ingest(
         except Missing:
             stored, etag = None, None
         try:
-            offered = offered_table(data, settings.ecb_url, settings.pair)
+            offered = offered_table(data, shown_url(settings.ecb_url), settings.pair)
             found = update(stored, offered, declared_columns(store, settings.pair), today, replace)
         except (EcbError, ContractError) as error:
             return _refuse(store, settings, data, str(error), now, request_id)
@@ -148,7 +148,7 @@ def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: dat
     result = Ingested("refused", 0, last_date(store, settings.pair), reason)
     key = f"prices/refused/{settings.pair}-{hashlib.sha256(data).hexdigest()}"
     store.create(f"{key}.zip", data)
-    refusal = Refusal(shortened(reason), now, request_id, {"url": settings.ecb_url, "size": len(data)})
+    refusal = Refusal(shortened(reason), now, request_id, {"url": shown_url(settings.ecb_url), "size": len(data)})
     if is_first(store, f"{key}.json", refusal):
         raise Refused(result)
     return result

@@ -110,8 +110,13 @@ class Settings(NamedTuple):
         )
 
     def __repr__(self) -> str:
-        """Without the private key."""
-        shown = self._replace(champion_signing_key=self.champion_signing_key and "...")
+        """Without the private key, and without what addresses may hold."""
+        shown = self._replace(
+            champion_signing_key=self.champion_signing_key and "...",
+            mlflow_tracking_uri=self.mlflow_tracking_uri and shown_url(self.mlflow_tracking_uri),
+            s3_endpoint=self.s3_endpoint and shown_url(self.s3_endpoint),
+            ecb_url=shown_url(self.ecb_url),
+        )
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown._asdict().items())})"
 
     @property
@@ -168,7 +173,12 @@ def _key(name: str, text: str) -> str:
     return text
 
 
+def shown_url(url: str) -> str:
+    """An address without user, password and query, which may hold secrets: for messages and logs."""
+    return re.sub("//[^/@]*@", "//", url).partition("?")[0]
+
+
 def _url(name: str, text: str) -> str | None:
     if text and not re.match("https?://[^/:]", text):
-        raise SettingsError(f"{name}: {text!r} is not an address; start it with https:// or http://")
+        raise SettingsError(f"{name}: {shown_url(text)!r} is not an address; start it with https:// or http://")
     return text.rstrip("/") or None

@@ -17,6 +17,8 @@ from datetime import date
 from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
+from lambda_fn.settings import shown_url
+
 MAX_BYTES = 16 * 2**20  # zipped or not; the history is 0.6 MB zipped and 1.9 MB unzipped after 27 years
 TIMEOUT_S = 20.0  # to connect, to answer and for the body: all three within a function's minute
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -43,7 +45,7 @@ def download(url: str, timeout_s: float = TIMEOUT_S) -> bytes:
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it is the answer, too, and holds the connection
-        raise EcbError(f"{url}: cannot be fetched ({error}); try again later or check ECB_URL") from error
+        raise EcbError(f"{shown_url(url)}: cannot be fetched ({error}); try again later or check ECB_URL") from error
 
 
 def read(data: bytes, name: str) -> Rates:

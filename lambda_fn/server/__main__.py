@@ -139,9 +139,15 @@ LOGGING: dict[str, Any] = {
             "use_colors": False,
         },
     },
+    "filters": {"without_query": {"()": "lambda_fn.server.access.WithoutQuery"}},
     "handlers": {
         "line": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
-        "access": {"class": "logging.StreamHandler", "formatter": "access", "stream": "ext://sys.stderr"},
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "access",
+            "filters": ["without_query"],
+            "stream": "ext://sys.stderr",
+        },
     },
     "loggers": {
         "lambda_fn": {"handlers": ["line"], "level": "INFO", "propagate": False},

@@ -12,6 +12,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError, Rates
 from lambda_fn.prices.update import offered_table, update
+from lambda_fn.settings import shown_url
 from training.prices.checks import PriceError, Rows
 
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
@@ -28,25 +29,26 @@ def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
     Raises PriceError when it cannot be had or has fewer rows than the embedded history.
     """
     try:
-        data = ecb.download(url, timeout_s)
-        rates = _rows(url, ecb.read(data, url))
+        data, name = ecb.download(url, timeout_s), shown_url(url)
+        rates = _rows(name, ecb.read(data, name))
     except EcbError as error:
         raise PriceError([str(error)]) from error
     known = embedded()
     if len(rates.lines) < len(known.lines):
-        raise PriceError([f"{url}: {len(rates.lines)} rows, fewer than the embedded {len(known.lines)}"])
+        raise PriceError([f"{name}: {len(rates.lines)} rows, fewer than the embedded {len(known.lines)}"])
     lost = sorted(known.columns.keys() - rates.columns.keys())
-    notes = (f"{url}: lacks {', '.join(lost)}, which the embedded history has",) if lost else ()
+    notes = (f"{name}: lacks {', '.join(lost)}, which the embedded history has",) if lost else ()
     return replace(rates, notes=notes), data
 
 
 def judge(data: bytes, url: str, pair: str, columns: Sequence[str], today: date) -> None:
     """Raises PriceError for a file that ingest would refuse: it is the judge of both."""
+    name = shown_url(url)
     try:
-        update(None, offered_table(data, url, pair), columns, today)
+        update(None, offered_table(data, name, pair), columns, today)
     except (EcbError, ContractError) as error:
         words = str(error)
-        raise PriceError([words if words.startswith(url) else f"{url}: {words}"]) from error
+        raise PriceError([words if words.startswith(name) else f"{name}: {words}"]) from error
 
 
 def quote(rates: Rows, pair: str) -> Rows:

@@ -21,6 +21,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from lambda_fn.contract import Metadata
+from lambda_fn.settings import shown_url
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing.address import RegistryError, sqlite_file
@@ -88,7 +89,7 @@ def log_report(registry: Registry, pair: str, file: Path, now: datetime) -> str:
             link = f"What it is worth: {file.name} of the run {run.info.run_id} (runs:/{run.info.run_id}/{file.name})"
             client.update_model_version(held[0], str(held[1]), description=link)
     except MlflowException as error:
-        raise RegistryError(f"the report cannot be kept in {registry.tracking_uri}: {error}") from error
+        raise RegistryError(f"the report cannot be kept in {shown_url(registry.tracking_uri)}: {error}") from error
     return str(run.info.run_id)
 
 
@@ -100,7 +101,7 @@ def read_scores(registry: Registry, run_id: str) -> pd.DataFrame:
     try:
         run = registry.client.get_run(run_id)
     except MlflowException as error:
-        raise RegistryError(f"run {run_id}: {registry.tracking_uri} does not know it: {error}") from error
+        raise RegistryError(f"run {run_id}: {shown_url(registry.tracking_uri)} does not know it: {error}") from error
     rows: dict[tuple[str, int], dict[str, float]] = {}
     for name, value in run.data.metrics.items():
         if match := _SCORE.fullmatch(name):

@@ -43,6 +43,7 @@ MAX_FIRST = 50_000_000  # generation, where nothing was ever active
 MAX_WINDOW = 10_000
 MAX_FEATURES = 200
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
+REASON = "reason"  # a key that a pointer may have beside those of the contract: why it was published
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # the dates that there are, 0001-01-01 and 9999-12-31, since 1970-01-01
 
 

@@ -14,6 +14,7 @@ from lambda_fn import contract
 from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
+from lambda_fn.champion.rollback import NoWayBack, generation_of, is_rolled_back, roll_back
 from lambda_fn.champion.signature import verify
 from lambda_fn.champion.standing import Activation as Activation
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
@@ -67,6 +68,9 @@ def activate(
             pointer = Pointer.parse(published)
             verify(pointer, settings.champion_public_keys)
             found = resolve(pointer, settings, environ, now)
+            if words := _rolled_back(store, settings.pair, pointer, found, standing):
+                active, healed = heal(store, settings.pair, standing, found.data)
+                return _unchanged(active.generation if active else None, words, healed)
             result = _promote(store, settings, found, standing, now)
             if result is not None and pointer.champion is None:  # it means a sound one now, as an alias moves
                 lift(store, record_key(pointer, settings.pair), now)
@@ -114,6 +118,17 @@ def refresh(
     return Refreshed(activation, after_activation(store, settings.pair, now))
 
 
+def rollback(store: Store, settings: Settings, asked: object, now: datetime) -> dict[str, Any]:
+    """Activates what was active before, as `roll_back`, and makes its official forecast. `asked` is True or a
+    generation. As JSON types; what cannot be done is told as refused. Raises Unavailable."""
+    try:
+        activation = roll_back(store, settings, generation_of(asked), now)
+    except NoWayBack as error:
+        last = find(store, settings.pair).last
+        return Activation("refused", last.generation if last else None, str(error))._asdict()
+    return Refreshed(activation, after_activation(store, settings.pair, now)).to_object()
+
+
 class Resolved(NamedTuple):
     """A pointer that names its champion file; `data` are the file's bytes when the store does not have them."""
 
@@ -127,6 +142,17 @@ def resolve(pointer: Pointer, settings: Settings, environ: Mapping[str, str], no
     if pointer.champion is not None:
         return Resolved(pointer, None)
     return Resolved(*complete(pointer, settings, environ, now))
+
+
+def _rolled_back(store: Store, pair: str, pointer: Pointer, found: Resolved, standing: Standing) -> str | None:
+    """Why the pointer is passed over, None when it is not: one that is active is none of these, and where nothing was
+    ever active anything is better."""
+    file, last = found.pointer.champion, standing.last
+    assert file is not None
+    if last is None or (file.sha256 == last.champion.sha256 and pointer.generation in (None, last.generation)):
+        return None
+    reason = is_rolled_back(store, pair, pointer, file.sha256)
+    return reason and f"{reason}; to go on publish a newer champion"
 
 
 def _promote(store: Store, settings: Settings, found: Resolved, standing: Standing, now: datetime) -> Activation | None:
@@ -213,6 +239,8 @@ def _refuse(store: Store, key: str, refusal: Refusal, generation: int | None) ->
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """AWS Lambda's entry: on the S3 event, on a timer, or by hand with {}, which refreshes at once.
 
+    {"rollback": true} or {"rollback": 12} activates again what was active before.
+
     The event says when and never what: the pointer is read anew. A first refusal is raised, so that the event ends in
     the dead-letter queue.
     """
@@ -224,6 +252,12 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     if not trigger.wanted:
         result = {"outcome": "ignored", "generation": None, "reason": f"not of the pointer: {trigger.name}"}
         _log.info(result["reason"], extra={"outcome": "ignored"})
+        return result
+    if isinstance(event, dict) and "rollback" in event:
+        result = rollback(open_store(settings), settings, event["rollback"], datetime.now(UTC))
+        if result["outcome"] == "activated":
+            _count("ChampionActivated", settings)
+        _log.warning(result["reason"], extra={name: result[name] for name in ("outcome", "generation")})
         return result
     try:
         activation, made = refresh(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
@@ -248,17 +282,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m lambda_fn.refresh`; returns 1 after one sentence on standard error when nothing was activated."""
     parser = argparse.ArgumentParser("python -m lambda_fn.refresh", description="Activate the published champion.")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--rollback",
+        nargs="?",
+        type=_generation,
+        const=True,
+        metavar="GENERATION",
+        help="activate again what was active before, or that of a generation, in place of what is published",
+    )
     asked = parser.parse_args(arguments)
     try:
         environ = read_dotenv(Path(".env"), os.environ)
-        settings = Settings.from_env(environ)
-        result = refresh(open_store(settings), settings, datetime.now(UTC), environ).to_object()
+        settings, now = Settings.from_env(environ), datetime.now(UTC)
+        store = open_store(settings)
+        if asked.rollback:
+            return tell(rollback(store, settings, asked.rollback, now), asked.json)
+        result = refresh(store, settings, now, environ).to_object()
     except Refused as error:
         result = Activation("refused", error.generation, str(error))._asdict()
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return tell(result, asked.json)
+
+
+def _generation(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no generation; give a whole number such as 12")
+    return int(text)
 
 
 if __name__ == "__main__":

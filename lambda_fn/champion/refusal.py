@@ -85,6 +85,17 @@ def is_first(store: Store, key: str, refusal: Refusal) -> bool:
     return bool(refusal.request_id) and known.request_id == refusal.request_id
 
 
+def record(store: Store, key: str, refusal: Refusal) -> None:
+    """Writes the record whatever is there."""
+    data = refusal.to_json()
+    while not store.create(key, data):
+        try:
+            if store.replace(key, data, store.read(key).etag):
+                return
+        except Missing:
+            continue
+
+
 def record_key(pointer: Pointer | bytes, pair: str) -> str:
     """Where the record of a pointer is, made here alone: by what it says and not by how that is written. Bytes that are
     no pointer go by themselves."""

@@ -28,7 +28,7 @@ def recognise(event: object, key: str) -> Trigger:
     """Of any JSON; `key` is the pointer's. Never raises.
 
     Knows S3 notifications of any version, directly or in an SQS or SNS envelope, S3 events of EventBridge, schedules
-    of EventBridge, S3's test event and a manual invocation: {} or {"force": true}.
+    of EventBridge, S3's test event and a manual invocation: {}, {"force": true} or {"rollback": true}.
     """
     found = list(_triggers(event, key, 0))
     names = list(dict.fromkeys(trigger.name[:MAX_NAME] for trigger in found))
@@ -40,6 +40,8 @@ def _triggers(event: object, key: str, depth: int) -> Iterator[Trigger]:
     """At least one."""
     if not isinstance(event, dict) or depth > MAX_DEPTH:
         yield Trigger("unknown event", True)
+    elif "rollback" in event:
+        yield Trigger("rollback by hand", True)
     elif event.keys() <= {"force"}:
         yield Trigger("manual invocation", True)
     elif isinstance(records := event.get("Records"), list) and records:

@@ -39,6 +39,9 @@ def of_kind(start: str) -> list[str]:
     return sorted({command for command in commands() if command.startswith(start)})
 
 
+IN_THE_IMAGE = "docker run --rm --env-file .env eurusd-training "
+
+
 def aws_commands() -> list[list[str]]:
     """Those of the AWS CLI, also where another command takes their output, as words after `aws`."""
     found = []
@@ -61,7 +64,7 @@ def deployments() -> list[tuple[str, dict[str, str]]]:
 
 def test_every_command_is_of_a_kind_that_is_checked() -> None:
     kinds = ("python -m training ", "python -m infra.mlflow_server ", "python -m lambda_fn.", "sudo mlflow-server ")
-    others = ("aws ", "docker build ", "docker push ", "make ", "export ")
+    others = ("aws ", "docker build ", "docker push ", "make ", "export ", IN_THE_IMAGE)
     assert commands()
     assert [command for command in commands() if not command.startswith((*kinds, *others))] == []
 
@@ -69,6 +72,12 @@ def test_every_command_is_of_a_kind_that_is_checked() -> None:
 @pytest.mark.parametrize("command", of_kind("python -m training"))
 def test_a_training_command_parses(command: str) -> None:
     parser().parse_args(shlex.split(command)[3:])
+
+
+@pytest.mark.parametrize("command", of_kind("docker run"))
+def test_a_command_in_the_image_of_training_parses(command: str) -> None:
+    """Its entry point is `python -m training`."""
+    parser().parse_args(shlex.split(command.removeprefix(IN_THE_IMAGE)))
 
 
 @pytest.mark.parametrize("command", [*of_kind("python -m infra.mlflow_server"), *of_kind("sudo mlflow-server")])

@@ -15,6 +15,7 @@ from lambda_fn import contract
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import Recorded, record_key, recorded
 from lambda_fn.champion.standing import find
+from lambda_fn.contract import REASON as REASON
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Activation, Refused, refresh
@@ -28,9 +29,6 @@ ATTEMPTS = 50  # each is lost only to another publisher that won
 _T = TypeVar("_T")
 
 MoveAliases = Callable[[Pointer], None]
-
-
-REASON = "reason"  # in a pointer, beside the keys of the contract: why it was published
 
 
 class PublishError(NamedError):

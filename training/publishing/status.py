@@ -144,6 +144,9 @@ def _differences(active: Active | None, published: Published, tracking: Tracking
         yield f"{_generation(published)} was refused, {still}: {published.reason}"
     elif published.state == "pending":
         yield f"{_generation(published)} is published but not active yet; run python -m lambda_fn.refresh"
+    elif published.state == "rolled back":
+        yield f"{_generation(published)} was gone back from, {published.reason}; to go on publish a newer one"
+        return  # the alias is where it was, and moves with what is published next
     yield from _alias_differences(active, tracking)
 
 

@@ -29,9 +29,12 @@ from training.export.candidate import Registered
 from training.publishing import promotion, registry
 from training.publishing import publish as publishing
 from training.publishing.address import RegistryError
+from training.publishing.aliases import Held
+from training.publishing.history import generations
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
 from training.publishing.registry import Registry
+from training.publishing.status import status
 
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[3]
@@ -451,3 +454,34 @@ def test_a_champion_whose_file_is_gone_cannot_come_back(store: Store, settings: 
     with pytest.raises(PublishError, match="generation 1 cannot be served again"):
         rollback(store, settings, 1, NOW)
     assert serving(store, settings) == (2, tracked.candidate("lstm").sha256)
+
+
+def test_training_goes_on_after_serving_rolled_back_by_itself(store_environ: Mapping[str, str]) -> None:
+    """Status says what happened, and publishing and going back take the next generation."""
+    settings = Settings.from_env(store_environ)
+    store = open_store(settings)
+    tracked.put_prices(store)
+
+    def served() -> tuple[int, str]:
+        refresh.refresh(store, settings, NOW)
+        return serving(store, settings)
+
+    def unreachable() -> Held:
+        raise RegistryError("no MLflow server answers")
+
+    for family in ("random_walk", "arima", "lstm"):
+        publish(store, settings, family)
+        served()
+    assert refresh.rollback(store, settings, True, NOW)["generation"] == 4
+    assert served() == (4, tracked.candidate("arima").sha256)
+    found = status(store, settings, NOW, unreachable)
+    assert found.published.state == "rolled back" and found.active is not None and found.active.generation == 4
+    assert found.differences == (
+        "generation 3 was gone back from, rollback to generation 2, as generation 4; to go on publish a newer one",
+    )
+    assert generations(store, "EURUSD")[2].went == "replaced by generation 4: rollback to generation 2"
+    assert rollback(store, settings, None, NOW).generation == 5
+    assert served() == (5, tracked.candidate("random_walk").sha256), "not to what was rolled back from"
+    assert publish(store, settings, "lstm").generation == 6
+    assert served() == (6, tracked.candidate("lstm").sha256)
+    assert status(store, settings, NOW, unreachable).differences == ()

@@ -171,9 +171,13 @@ class Service(RuleBasedStateMachine):
 
     # What readers see
 
-    @rule(reader=st.integers(0, READERS - 1))
-    def a_reader_asks(self, reader: int) -> None:
-        self._ask(reader)
+    @invariant()
+    def readers_never_go_back(self) -> None:
+        if not hasattr(self, "folder"):
+            return
+        self.clock.ahead(self.settings.champion_max_age_s)
+        for reader in range(READERS):
+            self._ask(reader)
 
     def _ask(self, reader: int) -> tuple[int, object]:
         """The generation and the day of a GET, whose numbers, as a POST's, are those of a champion that was checked."""

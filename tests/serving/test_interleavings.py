@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -30,13 +30,14 @@ from tests.support.ecb_server import DAYS, history
 from tests.support.events import event
 from tests.support.local_api import Clock
 
-EXAMPLES, STEPS = (int(os.environ.get(name, usual)) for name, usual in (("EXAMPLES", "6"), ("STEPS", "14")))
+EXAMPLES, STEPS = (int(os.environ.get(name, usual)) for name, usual in (("EXAMPLES", "10"), ("STEPS", "14")))
 FIRST_ROWS = foreign.WINDOW + 2
 READERS = 2
 CLOSES = foreign.closes(foreign.WINDOW).tolist()
 POINTER = "models/best_model_info.json"
 SPREADS = st.sampled_from([0.004, 0.005, 0.006, 0.007])
 AT = st.integers(0, 25)  # the store operation before which something happens; beyond the last: nothing does
+EVENTS = st.integers(0, 2)
 SHIFT = st.integers(-400_000, 400_000)  # seconds
 
 
@@ -97,14 +98,24 @@ class Service(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(spread=SPREADS)
+    @rule(spread=SPREADS, events=EVENTS)
+    def a_champion_is_published(self, spread: float, events: int) -> None:
+        self.publish(spread)
+        self._tell(events)
+
+    @rule(events=EVENTS)
+    def a_bad_champion_is_published(self, events: int) -> None:
+        self._publish(foreign.champion_bytes(drift=0.5))
+        self._tell(events)
+
+    def _tell(self, events: int) -> None:
+        """The store's event of a new pointer: it may be lost or come twice."""
+        for _ in range(events):
+            self.activate()
+
     def publish(self, spread: float) -> None:
         self._publish(foreign.champion_bytes(spread=spread))
         self.good[len(self.published)] = spread
-
-    @rule()
-    def publish_a_bad_one(self) -> None:
-        self._publish(foreign.champion_bytes(drift=0.5))
 
     def _publish(self, data: bytes) -> None:
         prices = FolderStore(self.folder).read(keys.price_key("EURUSD", "ecb")).data
@@ -112,25 +123,30 @@ class Service(RuleBasedStateMachine):
         self.published.append(FolderStore(self.folder).read(POINTER).data)
 
     @precondition(lambda self: len(self.published) > 1)
-    @rule(data=st.data())
-    def an_old_pointer_comes_late(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), events=EVENTS)
+    def an_old_pointer_comes_late(self, data: st.DataObject, events: int) -> None:
         foreign.put(FolderStore(self.folder), POINTER, data.draw(st.sampled_from(self.published)))
+        self._tell(events)
 
     @precondition(lambda self: self.rows < len(DAYS))
-    @rule()
-    def a_day_passes(self) -> None:
+    @rule(ingested=st.booleans())
+    def a_day_passes(self, ingested: bool) -> None:
         self.rows += 1
+        if ingested:
+            self.take_prices()
 
     @rule()
     def ingest_runs(self) -> None:
         self.take_prices()
 
     @precondition(lambda self: self.rows > FIRST_ROWS)
-    @rule()
-    def the_prices_are_those_of_an_older_version(self) -> None:
+    @rule(refreshed=st.booleans())
+    def the_prices_are_those_of_an_older_version(self, refreshed: bool) -> None:
         key = keys.price_key("EURUSD", "ecb")
         lines = FolderStore(self.folder).read(key).data.splitlines(keepends=True)
         foreign.put(FolderStore(self.folder), key, b"".join(lines[: FIRST_ROWS + 1]))
+        if refreshed:
+            self.activate()
 
     @rule()
     def refresh_runs(self) -> None:
@@ -233,4 +249,5 @@ TestService.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize="EXAMPLES" not in os.environ,
+    phases=[phase for phase in Phase if phase != Phase.shrink or "EXAMPLES" in os.environ],
 )

@@ -27,9 +27,9 @@ def outputs(stack: str, session: boto3.Session) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
 
 
-def exports(stack: str, region: str, found: Mapping[str, str]) -> list[str]:
+def exports(region: str, found: Mapping[str, str]) -> list[str]:
     """A line of the shell for each variable."""
-    variables = {"STACK": stack, "AWS_REGION": region}
+    variables = {"AWS_REGION": region}
     variables |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in found.items()}
     variables |= {name: found[output] for output, name in READ_BY_COMMANDS.items() if output in found}
     if "StoreBucket" in found:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     session = boto3.Session()
     try:
-        lines = exports(asked.stack, session.region_name or "", outputs(asked.stack, session))
+        lines = exports(session.region_name or "", outputs(asked.stack, session))
     except OutputsError as error:
         sys.stderr.write(f"{error}\n")
         return 1

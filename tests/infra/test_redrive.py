@@ -89,11 +89,9 @@ def test_outputs_are_variables_of_the_shell(
 ) -> None:
     monkeypatch.setattr(boto3, "Session", lambda: session)
     assert outputs.main([STACK]) == 0
-    script = (
-        capsys.readouterr().out + 'echo "$STACK $STORE_BUCKET $S3_BUCKET $USE_S3 $AWS_REGION $INGEST_FUNCTION_NAME"'
-    )
+    script = capsys.readouterr().out + 'echo "$STORE_BUCKET $S3_BUCKET $USE_S3 $AWS_REGION $INGEST_FUNCTION_NAME"'
     done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [STACK, "a-bucket", "a-bucket", "true", "eu-central-1", f"{STACK}-Ingest"]
+    assert done.stdout.split() == ["a-bucket", "a-bucket", "true", "eu-central-1", f"{STACK}-Ingest"]
 
 
 def test_an_unknown_stack_is_one_sentence(

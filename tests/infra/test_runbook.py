@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import subprocess
 import sys
 from typing import Any
@@ -10,118 +9,134 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore import xform_name
-from botocore.exceptions import UnknownServiceError
 
 from infra import mlflow_server
 from tests.support.infra import user_data
 from tests.support.infra.aws_tools import ROOT, outputs_of, template
+from tests.support.infra.runbook import KNOWN, RUNBOOK, calls, first_commands
 from training.__main__ import TRY_AGAIN, parser
 
-RUNBOOK = (ROOT / "infra/README.md").read_text()
+TEMPLATE = (ROOT / "template.yaml").read_text()
 # Commands that the AWS CLI has of its own, beside those that it makes of the services' models, with their options.
 OF_THE_CLI = {
     ("cloudformation", "deploy"): {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"},
     ("ecr", "get-login-password"): set[str](),
-    ("s3", "sync"): set[str](),
+    ("s3", "sync"): {"--source-region"},
     ("logs", "tail"): {"--since"},
 }
+FLAGS = {"--force"}
+NO_METRICS = {"Count", "None", "Milliseconds", "Lambda", "Retry-After"}
 EVERYWHERE = {"--query", "--output", "--region", "--cli-binary-format", "--max-items"}
 
 
-def commands() -> list[str]:
-    """Every command of the console blocks, its continued lines joined and its variables left out."""
-    blocks = re.findall(r"```console\n(.*?)```", RUNBOOK, flags=re.DOTALL)
-    lines = [line[2:] for block in blocks for line in re.sub(r"\\\n\s*", "", block).splitlines() if line[:2] == "$ "]
-    return [re.sub(r"^([A-Z0-9_]+=\S+ )+", "", line) for line in lines]
-
-
-def of_kind(start: str) -> list[str]:
-    return sorted({command for command in commands() if command.startswith(start)})
-
-
-IN_THE_IMAGE = "docker run --rm --env-file .env eurusd-training "
-
-
-def aws_commands() -> list[list[str]]:
-    """Those of the AWS CLI, also where another command takes their output, as words after `aws`."""
-    found = []
-    for command in commands():
-        for match in re.finditer(r"(?:^|\$\()aws (.*?)(?: \||\)\"$|$)", command):
-            if (words := shlex.split(match[1])) not in found:
-                found.append(words)
+def given_to(*start: str) -> list[list[str]]:
+    """The words that follow these in every call of the runbook, each once."""
+    found: list[list[str]] = []
+    for recorded in calls().values():
+        for words in recorded:
+            if words[: len(start)] == list(start) and (rest := words[len(start) :]) not in found:
+                found.append(rest)
     return found
 
 
 def deployments() -> list[tuple[str, dict[str, str]]]:
     """Template and parameters of each `aws cloudformation deploy`."""
     found = []
-    for words in aws_commands():
-        if words[:2] == ["cloudformation", "deploy"]:
-            given = [word.split("=", 1) for word in words[words.index("--parameter-overrides") + 1 :]]
-            found.append((words[words.index("--template-file") + 1], {name: value for name, value in given}))
+    for words in given_to("aws", "cloudformation", "deploy"):
+        given = [word.split("=", 1) for word in words[words.index("--parameter-overrides") + 1 :]]
+        found.append((words[words.index("--template-file") + 1], {name: value for name, value in given}))
     return found
 
 
-def test_every_command_is_of_a_kind_that_is_checked() -> None:
-    kinds = ("python -m training ", "python -m infra.mlflow_server ", "python -m lambda_fn.", "sudo mlflow-server ")
-    others = ("aws ", "docker build ", "docker push ", "make ", "export ", IN_THE_IMAGE)
-    assert commands()
-    assert [command for command in commands() if not command.startswith((*kinds, *others))] == []
+def test_every_section_can_be_followed_in_a_new_shell() -> None:
+    """After the first lines alone: each variable is set above its use, or `calls` fails."""
+    assert all(calls().values()) and len(calls()) > 25
+    known = [
+        "python -m training",
+        "python -m infra.outputs",
+        "python -m infra.redrive",
+        "python -m infra.mlflow_server",
+    ]
+    known += ["python -m lambda_fn.refresh", "python -m lambda_fn.ingest", "python -c", "sudo mlflow-server"]
+    known += ["docker build", "docker login", "docker push", "docker run", "sam delete", "aws ", "make "]
+    for recorded in calls().values():
+        for words in recorded:
+            assert " ".join(words).startswith(tuple(known)), words
 
 
-@pytest.mark.parametrize("command", of_kind("python -m training"))
-def test_a_training_command_parses(command: str) -> None:
-    parser().parse_args(shlex.split(command)[3:])
+def test_commands_of_ours_parse() -> None:
+    for words in given_to("python", "-m", "training"):
+        parser().parse_args(words)
+    for words in [*given_to("python", "-m", "infra.mlflow_server"), *given_to("sudo", "mlflow-server")]:
+        mlflow_server._parser().parse_args(words)
+    for words in given_to("docker", "run"):
+        image = next(number for number, word in enumerate(words) if word.startswith(KNOWN["RepositoryUri"]))
+        parser().parse_args(words[image + 1 :])
+    assert given_to("python", "-m", "infra.redrive") == [["eurusd-forecast", "--keep"], ["eurusd-forecast"]]
 
 
-@pytest.mark.parametrize("command", of_kind("docker run"))
-def test_a_command_in_the_image_of_training_parses(command: str) -> None:
-    """Its entry point is `python -m training`."""
-    parser().parse_args(shlex.split(command.removeprefix(IN_THE_IMAGE)))
+@pytest.mark.parametrize("module", ["lambda_fn.ingest", "lambda_fn.refresh"])
+def test_a_serving_command_has_a_help(module: str) -> None:
+    assert all(words == [] for words in given_to("python", "-m", module))
+    assert subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("command", [*of_kind("python -m infra.mlflow_server"), *of_kind("sudo mlflow-server")])
-def test_a_command_of_the_mlflow_server_parses(command: str) -> None:
-    words = shlex.split(command)
-    mlflow_server._parser().parse_args(words[3:] if words[0] == "python" else words[2:])
+def test_targets_of_make_exist() -> None:
+    found = given_to("make")
+    assert found
+    for words in found:
+        assert subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True).returncode == 0, words
 
 
-@pytest.mark.parametrize("command", of_kind("python -m lambda_fn"))
-def test_a_serving_command_has_a_help(command: str) -> None:
-    words = [sys.executable, *shlex.split(command)[1:], "--help"]
-    assert subprocess.run(words, cwd=ROOT, capture_output=True).returncode == 0
+def test_a_deployment_by_make_names_parameters_that_the_template_takes() -> None:
+    parameters = re.findall(r"^  (\w+):\n    Type: (?:String|Number|CommaDelimitedList)$", TEMPLATE, re.MULTILINE)
+    for words in given_to("make", "deploy"):
+        given = [word.removeprefix("ARGS=").split() for word in words if word.startswith("ARGS=")]
+        assert {each.partition("=")[0] for arguments in given for each in arguments} <= set(parameters), words
 
 
-@pytest.mark.parametrize("command", of_kind("make"))
-def test_a_make_target_exists(command: str) -> None:
-    assert subprocess.run(["make", "-n", *shlex.split(command)[1:]], cwd=ROOT, capture_output=True).returncode == 0
-
-
-@pytest.mark.parametrize("words", aws_commands(), ids=lambda words: "-".join(words[:2]))
-def test_an_aws_command_has_the_options_that_aws_knows(words: list[str]) -> None:
+def test_aws_commands_have_the_options_that_aws_knows() -> None:
     """By the models of the services, which come with botocore, from which the AWS CLI makes its commands."""
-    service, operation = words[:2]
-    options = {word for word in words if word.startswith("--")} - EVERYWHERE
-    if (service, operation) in OF_THE_CLI:
-        assert options <= OF_THE_CLI[service, operation]
-        return
-    try:
-        model = botocore.session.get_session().get_service_model(service)
-    except UnknownServiceError:
-        pytest.fail(f"AWS has no service {service}")
-    (name,) = [name for name in model.operation_names if xform_name(name, "-") == operation]
-    shape = model.operation_model(name).input_shape
-    assert options <= {f"--{xform_name(member, '-')}" for member in shape.members}
-    assert {f"--{xform_name(member, '-')}" for member in shape.required_members} <= options
+    session = botocore.session.get_session()
+    for service, operation, *words in given_to("aws"):
+        options = {word for word in words if word.startswith("--")} - EVERYWHERE
+        if (service, operation) in OF_THE_CLI:
+            assert options <= OF_THE_CLI[service, operation], words
+            continue
+        model = session.get_service_model("s3" if service == "s3api" else service)
+        (name,) = [name for name in model.operation_names if xform_name(name, "-") == operation]
+        shape = model.operation_model(name).input_shape
+        assert options <= {*(f"--{xform_name(member, '-')}" for member in shape.members), *FLAGS}, words
+        assert {f"--{xform_name(member, '-')}" for member in shape.required_members} <= options, words
+        for option in ("--lifecycle-policy-text", "--lifecycle-configuration", "--secret-string", "--payload"):
+            if option in words and not (value := words[words.index(option) + 1]).startswith("file://"):
+                json.loads(value)
 
 
-@pytest.mark.parametrize(("file", "given"), deployments())
-def test_a_deployment_names_parameters_that_the_template_takes(file: str, given: dict[str, str]) -> None:
-    parameters: dict[str, Any] = json.loads(template(file.removeprefix("infra/")))["Parameters"]
-    assert given.keys() <= parameters.keys()
-    assert {name for name, facts in parameters.items() if "Default" not in facts} <= given.keys()
-    for name, value in given.items():
-        assert re.fullmatch(parameters[name].get("AllowedPattern", ".*"), value), name
+def test_deployments_name_parameters_that_the_templates_take() -> None:
+    for file, given in deployments():
+        parameters: dict[str, Any] = json.loads(template(file.removeprefix("infra/")))["Parameters"]
+        assert given.keys() <= parameters.keys()
+        assert {name for name, facts in parameters.items() if "Default" not in facts} <= given.keys()
+        for name, value in given.items():
+            assert re.fullmatch(parameters[name].get("AllowedPattern", ".*"), value), (name, value)
+
+
+def test_every_alarm_is_in_the_first_table() -> None:
+    """With its stack, a first command, and where the whole is told."""
+    stacks = {"service": "template.yaml", **{name: f"infra/{name}.yaml" for name in ("training", "mlflow", "fallback")}}
+    alarms = {
+        (stack, name)
+        for stack, file in stacks.items()
+        for name in re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", (ROOT / file).read_text(), re.MULTILINE)
+    }
+    table = RUNBOOK.partition("## When an alarm rings")[2].partition("\n## ")[0]
+    rows = re.findall(
+        r"^\| (\w+) \| `(\w+)` \| [^|]+ \| [^|]+ \| `[^`|]+` \| \[[^|]+\]\(#[^|]+\|$", table, re.MULTILINE
+    )
+    assert len(rows) == len(alarms) and set(rows) == alarms
+    assert first_commands().keys() == {name for _, name in alarms}
+    assert RUNBOOK.index("## When an alarm rings") < RUNBOOK.index("## What there is")
 
 
 def test_every_stack_is_deployed() -> None:
@@ -163,7 +178,7 @@ def test_log_groups_that_it_names_are_the_templates() -> None:
     for name, stack in (("template.yaml", "eurusd-forecast"), ("infra/mlflow.yaml", "eurusd-mlflow")):
         named = re.findall(r'LogGroupName: !Sub "(\S+)"', (ROOT / name).read_text())
         groups |= {group.replace("${AWS::StackName}", stack) for group in named}
-    tailed = set(re.findall(r"aws logs tail (/[^\s`]+)", RUNBOOK))
+    tailed = {words[0] for words in given_to("aws", "logs", "tail")}
     assert tailed and tailed <= groups
 
 
@@ -190,3 +205,29 @@ def test_what_it_costs_adds_up() -> None:
         sums[stack] = sums.get(stack, 0) + float(month)
     (said,) = re.findall(r"^So the service is (.*?):", RUNBOOK, re.MULTILINE | re.DOTALL)
     assert re.findall(r"\d+\.\d\d", said) == [f"{total:.2f}" for total in sums.values()]
+    assert f"| alarms | {TEMPLATE.count('Type: AWS::CloudWatch::Alarm')} |" in table
+
+
+def test_what_three_usages_cost_adds_up() -> None:
+    (said,) = re.findall(r"^So the service is (.*?):", RUNBOOK, re.MULTILINE | re.DOTALL)
+    service, requests, *others = map(float, re.findall(r"\d+\.\d\d", said))
+    fixed = {"service": service, **dict(zip(("training", "mlflow", "fallback", "network"), others, strict=True))}
+    rows = re.findall(r"^\| an? .*? \| ([\d.]+) \| ([a-z, ]+) \| ([\d.]+) \|$", RUNBOOK, re.MULTILINE)
+    assert len(rows) == 3
+    for millions, stacks, month in rows:
+        total = sum(fixed[stack] for stack in stacks.split(", ")) + float(millions) * requests
+        assert total == pytest.approx(float(month), abs=0.006), month
+
+
+def test_as_many_metrics_are_paid_as_there_are() -> None:
+    """Each by pair and stack, and by stack; the 429s by stack."""
+    (names, paid) = re.findall(r"metrics of its own: (\d+), .* \| (\d+) \| 0.30", RUNBOOK)[0]
+    emitted = {word for file in ("api", "refresh", "ingest", "record/figures") for word in words_of(file)}
+    assert int(names) == len(emitted), sorted(emitted)
+    assert int(paid) == 2 * len(emitted) + 1
+
+
+def words_of(file: str) -> set[str]:
+    """The names of metrics in a module: each stands in a string of its own, in capitals at its words."""
+    text = (ROOT / f"lambda_fn/{file}.py").read_text()
+    return set(re.findall(r'"((?:[A-Z][a-z]+){1,}(?:[A-Z]|\d)?\w*)"', text)) - NO_METRICS

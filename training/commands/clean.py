@@ -15,10 +15,15 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="do not ask")
     command.add_argument("--store", action="store_true", help="also what the store holds of this pair but its record")
     command.add_argument("--experiment", action="store_true", help="also the experiment itself")
+    command.add_argument(
+        "--unserved", action="store_true", help="instead: champions that nobody serves and no rollback needs"
+    )
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """List what would go and, when told, delete it; 1 when the answer was no."""
+    if asked.unserved:
+        return _clean_unserved(asked, context)
     if asked.store:
         context.check_store()
 
@@ -37,6 +42,29 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         return 1
     cleaning.execute(context.tracking, plan, store)
     context.progress.print("deleted; `python -m training run` starts anew", highlight=False)
+    return 0
+
+
+def _clean_unserved(asked: argparse.Namespace, context: Context) -> int:
+    if asked.store or asked.experiment:
+        raise UsageError("clean: --unserved goes alone; leave --store and --experiment out")
+    context.check_store()
+
+    from training.publishing.unserved import unserved
+
+    found = unserved(context.store, context.settings.pair, context.settings.model_info_key)
+    if asked.json:
+        print_json({"keys": found})
+    else:
+        for line in [f"delete {key} in {context.store.describe()}" for key in found] or ["nothing to delete"]:
+            context.out.print(line, highlight=False)
+    if not found:
+        return 0
+    if not asked.yes and not _confirmed(context):
+        context.progress.print("nothing was deleted")
+        return 1
+    for key in found:
+        context.store.delete(key)
     return 0
 
 

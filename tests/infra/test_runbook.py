@@ -25,7 +25,7 @@ OF_THE_CLI = {
     ("logs", "tail"): {"--since"},
 }
 FLAGS = {"--force"}
-NO_METRICS = {"Count", "None", "Milliseconds", "Lambda", "Retry-After"}
+NO_METRICS = {"Allow", "Count", "None", "Milliseconds", "Lambda", "Retry-After"}
 EVERYWHERE = {"--query", "--output", "--region", "--cli-binary-format", "--max-items"}
 
 

@@ -93,7 +93,7 @@ def _run(script: str) -> list[list[str]]:
         environ = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": name, "CALLS": str(folder / "calls")}
         environ |= {"ANSWERS": name, "PYTHON": shutil.which("python3") or "", "LANG": os.environ.get("LANG", "C")}
         done = subprocess.run(
-            ["bash", "-euc", f"set -o pipefail\n{script}"], cwd=ROOT, env=environ, capture_output=True, text=True
+            ["bash", "-euc", f"set -o pipefail\n{script}"], cwd=folder, env=environ, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{done.stderr}\n{script}"
         recorded = (folder / "calls").read_text().split("\036")

@@ -55,6 +55,11 @@ VARIABLES = (
         "key that training signs with: base64, a file that holds it, or awskms:<key id>; empty signs nothing",
     ),
     Variable("REFUSE_EXPIRED", "false", "true: a forecast all of whose days have begun is answered with 503"),
+    Variable(
+        "CORS_ORIGIN",
+        "",
+        "origin whose pages may call the server from a browser, * for any; in AWS the template's CorsOrigin says so",
+    ),
     Variable("STACK", "local", "name of the deployment, by which its metrics are kept apart; the template sets it"),
 )
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
@@ -82,6 +87,7 @@ class Settings(NamedTuple):
     champion_public_keys: tuple[bytes, ...]
     champion_signing_key: str | None
     refuse_expired: bool
+    cors_origin: str | None
     stack: str
 
     @classmethod
@@ -106,6 +112,7 @@ class Settings(NamedTuple):
             champion_public_keys=_public_keys("CHAMPION_PUBLIC_KEYS", value["CHAMPION_PUBLIC_KEYS"]),
             champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
             refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
+            cors_origin=_origin("CORS_ORIGIN", value["CORS_ORIGIN"]),
             stack=value["STACK"],
         )
 
@@ -171,6 +178,12 @@ def _key(name: str, text: str) -> str:
     if not KEY.fullmatch(text):
         raise SettingsError(f"{name}: {text[:210]!r} is not a key; set it to a path such as {DEFAULTS[name]}")
     return text
+
+
+def _origin(name: str, text: str) -> str | None:
+    if text and not re.fullmatch(r"\*|https?://[^/?#@]+", text):
+        raise SettingsError(f"{name}: {shown_url(text)!r} is no origin; give one such as https://example.com, or *")
+    return text or None
 
 
 def shown_url(url: str) -> str:

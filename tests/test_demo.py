@@ -19,6 +19,7 @@ import pytest
 
 from lambda_fn.settings import DEFAULTS
 from tests.support.project import tracked
+from tests.support.readme import blocks
 from tests.support.server_process import ask, running
 
 ROOT = Path(__file__).parents[1]
@@ -133,6 +134,16 @@ def test_the_readme_opens_with_the_real_answer(demo: Demo) -> None:
         assert 'pandas.read_csv("http://127.0.0.1:8080/api/predict?format=csv")' in README
         assert len(pd.read_csv(f"http://127.0.0.1:{server.port}/api/predict?format=csv")) == 5
     pd.testing.assert_frame_equal(found, pd.read_csv(io.StringIO(told)), rtol=1e-4)
+
+
+def test_the_client_of_the_readme_gets_the_forecast(demo: Demo) -> None:
+    [code] = blocks("python", README)
+    client: dict[str, Any] = {}
+    exec(code, client)
+    with running(demo.folder, {}) as server:
+        found = client["forecast"](horizon=3, address=f"http://127.0.0.1:{server.port}")
+        real = server.ask("GET", "/api/predict?horizon=3&level=80").json["forecast"]
+    assert found == {day["date"]: (day["intervals"]["80"]["lower"], day["intervals"]["80"]["upper"]) for day in real}
 
 
 def test_the_document_of_the_api_shows_the_real_answer(demo: Demo) -> None:

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lambda_fn.api import LambdaFunction
+from lambda_fn.server.cors import cors_headers
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
 from lambda_fn.server.protocol import overloaded
+from lambda_fn.settings import Settings
 from lambda_fn.web.answer import NO_STORE
 from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
 
@@ -32,8 +34,9 @@ class Gateway:
     the store, and a POST for the champion: these wait in a thread, and hold nobody else up.
     """
 
-    def __init__(self, handle: Handler) -> None:
+    def __init__(self, handle: Handler, cors_origin: str | None = None) -> None:
         self._handle = handle
+        self._cors_origin = cors_origin
         self._in_memory: set[str] = set()
         self._in_threads = 0
 
@@ -49,6 +52,9 @@ class Gateway:
             headers = [("content-type", PROBLEM_JSON), *_LIKE_THE_HANDLER, ("connection", "close")]
             headers += [(name.lower(), value) for name, value in problem.headers.items()]
             answer = HttpAnswer(problem.status, headers, problem.body().encode())
+        if self._cors_origin is not None:
+            asked = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            answer.headers.extend(cors_headers(self._cors_origin, scope["method"], asked))
         await _send(answer, send)
 
     async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -71,7 +77,8 @@ class Gateway:
 def application() -> Gateway:
     """What each server process runs: Lambda's own handler on the environment, in a folder without secrets."""
     os.chdir(WORKING_FOLDER)
-    return Gateway(LambdaFunction(os.environ, beside=True))
+    settings = Settings.from_env(os.environ)
+    return Gateway(LambdaFunction(os.environ, beside=True), settings.cors_origin)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

@@ -7,9 +7,10 @@ from typing import Any
 from lambda_fn.web.openapi_examples import ANSWER_EXAMPLE, PROBLEM_EXAMPLE, SENT_EXAMPLES
 from lambda_fn.web.openapi_parameters import PARAMETERS
 from lambda_fn.web.openapi_schemas import SCHEMAS
+from lambda_fn.web.openapi_security import GATEWAY_RESPONSES, SECURITY, SECURITY_SCHEMES
 from lambda_fn.web.openapi_types import JsonSchema
 from lambda_fn.web.problem import PROBLEM_JSON
-from lambda_fn.web.routes import ROUTES, Route
+from lambda_fn.web.routes import ROUTES, TAGS, Route
 
 PAGE = "text/html"
 VERSION = "1"  # of the API; a change that breaks a caller makes a new one
@@ -29,8 +30,15 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
+        "security": SECURITY,
         "paths": paths,
-        "components": {"schemas": SCHEMAS, "parameters": PARAMETERS},
+        "components": {
+            "schemas": SCHEMAS,
+            "parameters": PARAMETERS,
+            "responses": GATEWAY_RESPONSES,
+            "securitySchemes": SECURITY_SCHEMES,
+        },
     }
 
 
@@ -39,8 +47,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.operation,
         "summary": route.summary,
         "description": route.description,
+        "tags": [route.tag],
         "responses": {"200": _answer(route)}
-        | {str(status): _problem(route, why, status) for status, why in route.problems},
+        | {str(status): _problem(route, why, status) for status, why in route.problems}
+        | {status: {"$ref": f"#/components/responses/{status}"} for status in GATEWAY_RESPONSES},
     }
     if route.parameters:
         found["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in route.parameters]

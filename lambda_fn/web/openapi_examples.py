@@ -1,18 +1,19 @@
 """The examples of the OpenAPI document. Serving never imports this."""
 
 import json
+import math
 from typing import Any
 
 from lambda_fn.web.problem import bad_body
 
+CLOSES = 513  # the window of the families of this project
 SENT_EXAMPLES: dict[str, Any] = {
     "one": {
-        "summary": "One series (shortened: a champion with a window of 513 needs 513 closes)",
-        "value": {"close": [1.1012, 1.1034, 1.0998, 1.1021], "as_of": "2026-10-30"},
-    },
-    "several": {
-        "summary": "Several series (shortened)",
-        "value": {"series": [{"close": [1.1012, 1.1034]}, {"close": [1.2712, 1.2698], "as_of": "2026-10-30"}]},
+        "summary": f"One series of {CLOSES} closes, made up; several are {{series: [...]}} of such objects",
+        "value": {
+            "close": [round(1.1 + 0.02 * math.sin(i / 40) + 0.003 * math.sin(2.3 * i), 4) for i in range(CLOSES)],
+            "as_of": "2026-10-30",
+        },
     },
 }
 

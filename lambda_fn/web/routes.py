@@ -9,6 +9,11 @@ _BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
 _NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
 _ASKED = ("horizon", "h", "level", "quantiles")
 Record = Literal["forecast", "record", "both"]
+TAGS = {
+    "forecast": "What may come.",
+    "record": "What came, and what the forecasts were worth.",
+    "service": "What serves, and how it is.",
+}
 FORMATS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 
 
@@ -32,6 +37,7 @@ class Route(NamedTuple):
     summary: str
     description: str
     answer: str
+    tag: str
     parameters: tuple[str, ...] = ()
     body: str | None = None
     problems: tuple[tuple[int, str], ...] = ()
@@ -52,6 +58,7 @@ ROUTES = (
         "The routes",
         "Every route with its summary; for a browser, or format=html, a page of forecast and record.",
         "Index",
+        "service",
         parameters=("format",),
         problems=(_BAD_QUERY, (503, "For a browser alone: nothing can be served yet, and what to do about it.")),
         others=(Form("text/html", "page", "both"),),
@@ -65,6 +72,7 @@ ROUTES = (
         "`status` is ok, late or expired, as `age` explains. `stale` with 200 means late or expired, or that the last "
         "known forecast is served because the store does not answer.",
         "Health",
+        "service",
         problems=(_NOTHING,),
     ),
     Route(
@@ -78,6 +86,7 @@ ROUTES = (
         "keep it until the store is looked at again; If-None-Match with its ETag saves the body. As CSV it is a row a "
         "day: date, horizon, mean, a column a quantile (q0.05), lo-80 and hi-80 of each interval, and as_of.",
         "Official",
+        "forecast",
         parameters=(*_ASKED, "format"),
         problems=(_BAD_QUERY, _NOTHING),
         record="forecast",
@@ -95,6 +104,7 @@ ROUTES = (
         "not want are checked and ignored, so one request can suit two champions. Dates are given when as_of is sent. "
         f"At most {MAX_BODY:,} bytes.",
         "PredictionOrSeries",
+        "forecast",
         parameters=_ASKED,
         body="Sent",
         problems=(
@@ -113,6 +123,7 @@ ROUTES = (
         "level). The day is given by `horizon` or by `date`, the next one when neither is. Rarer than 0.1 % is not "
         "told apart: `bound` then says at_most or at_least.",
         "Probability",
+        "forecast",
         parameters=("below", "above", "probability", "horizon_of_one", "h_of_one", "date"),
         problems=(_BAD_QUERY, _NOTHING),
         record="forecast",
@@ -125,6 +136,7 @@ ROUTES = (
         "All that is known of the active champion: its pointer, its metadata, the inputs it wants and the scores of "
         "every family of the run that chose it.",
         "Champion",
+        "service",
         problems=(_NOTHING,),
         record="forecast",
     ),
@@ -138,6 +150,7 @@ ROUTES = (
         "outcome could be known; kind=backtest: what the champion's family would have forecast, out of sample, which "
         "is never mixed with the former.",
         "TrackRecord",
+        "record",
         parameters=("kind", "days"),
         problems=(_BAD_QUERY, _NOTHING),
         record="record",
@@ -150,12 +163,15 @@ ROUTES = (
         "The newest official forecasts whose next business day is known: the outcome, its place in the forecast "
         "distribution (pit), and which intervals held it.",
         "History",
+        "record",
         parameters=("days", "format"),
         problems=(_BAD_QUERY, _NOTHING),
         record="record",
         others=(Form("text/csv", "history_table", "record"),),
     ),
-    Route("GET", "/openapi.json", "document", "This document", "The OpenAPI document of this API.", "Document"),
+    Route(
+        "GET", "/openapi.json", "document", "This document", "The OpenAPI document of this API.", "Document", "service"
+    ),
 )
 
 

@@ -26,6 +26,7 @@ def test_defaults() -> None:
         champion_public_keys=(),
         champion_signing_key=None,
         refuse_expired=False,
+        cors_origin=None,
         stack="local",
     )
     assert settings.pair == "EURUSD"
@@ -50,6 +51,7 @@ def test_every_variable_is_read() -> None:
         "REFUSE_EXPIRED": "true",
         "ECB_URL": "http://127.0.0.1/rates.zip",
         "MLFLOW_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:m",
+        "CORS_ORIGIN": "https://example.com",
         "STACK": "eurusd-forecast",
     }
     assert set(given) == {variable.name for variable in VARIABLES}

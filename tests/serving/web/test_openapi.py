@@ -14,6 +14,7 @@ from lambda_fn.web.routes import ROUTES
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
+from tests.support.project import ROOT
 
 CLOSES: list[float] = foreign.closes(foreign.WINDOW).tolist()
 SENT: dict[str, Any] = {"close": CLOSES, "as_of": "2026-10-30"}
@@ -117,7 +118,8 @@ def test_its_examples_keep_its_schemas(document: dict[str, Any]) -> None:
     checked = 0
     for item in document["paths"].values():
         for operation in item.values():
-            contents = [_content(operation, int(status)) for status in operation["responses"]]
+            ours = [status for status, response in operation["responses"].items() if "content" in response]
+            contents = [_content(operation, int(status)) for status in ours]
             if "requestBody" in operation:
                 contents.append(operation["requestBody"]["content"]["application/json"])
             for content in contents:
@@ -136,3 +138,26 @@ def test_a_wrong_answer_would_be_noticed(document: dict[str, Any], api: LocalApi
     for wrong in ({**answer, "more": 1}, {**answer, "as_of": "30.10.2026"}, {**answer, "stale": None}):
         with pytest.raises(jsonschema.ValidationError):
             _check(document, schema, json.loads(json.dumps(wrong)))
+
+
+def test_every_example_of_a_body_runs(document: dict[str, Any], tmp_path: Path) -> None:
+    """With a champion of the usual window."""
+    api = local_api(tmp_path)
+    api.promote(foreign.champion_bytes(window=513), 1)
+    examples = document["paths"]["/api/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    assert examples
+    for example in examples.values():
+        assert api.post(example["value"]).status == 200
+
+
+def test_who_may_call_is_what_the_template_asks_for(document: dict[str, Any]) -> None:
+    """Signed, with a token, or openly; and every operation tells what the gateway may say."""
+    named = {name for choice in document["security"] for name in choice}
+    assert named == set(document["components"]["securitySchemes"]) == {"IAM", "JWT"}
+    assert {} in document["security"]
+    schemes = (ROOT / "template.yaml").read_text().partition("securitySchemes:")[2]
+    assert all(f"{name}:" in schemes for name in named)
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert {"401", "403", "429"} <= operation["responses"].keys()
+            assert set(operation["tags"]) <= {tag["name"] for tag in document["tags"]}

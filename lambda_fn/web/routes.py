@@ -172,6 +172,18 @@ ROUTES = (
     Route(
         "GET", "/openapi.json", "document", "This document", "The OpenAPI document of this API.", "Document", "service"
     ),
+    Route(
+        "GET",
+        "/docs",
+        "docs",
+        "The reference of this API",
+        "The OpenAPI document; for a browser, or format=html, as a page to read, which asks nobody for anything.",
+        "Document",
+        "service",
+        parameters=("format",),
+        problems=(_BAD_QUERY,),
+        others=(Form("text/html", "reference", None),),
+    ),
 )
 
 

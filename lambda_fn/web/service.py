@@ -67,6 +67,16 @@ class Service:
         document: JsonObject = json.loads(Path(__file__).with_name("openapi.json").read_text())
         return document
 
+    def docs(self, request: Request) -> JsonObject:
+        """The same where a program asks for its page."""
+        return self.document(request)
+
+    def reference(self, request: Request) -> Text:
+        """The same as a page for a browser."""
+        from lambda_fn.web.page.reference import page  # only a browser wants it
+
+        return page(self.document(request))
+
     def health(self, request: Request) -> JsonObject:
         """Whether a forecast can be served."""
         return reading.health(self.records)

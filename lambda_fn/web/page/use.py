@@ -9,6 +9,7 @@ LINKS = (
     ("/api/history?format=csv", "Record as CSV"),
     ("/api/track-record", "Record as JSON"),
     ("/api/champion", "Model card"),
+    ("/docs", "API reference"),
     ("/openapi.json", "OpenAPI"),
 )
 

@@ -1,0 +1,28 @@
+"""The API's reference in Chromium: every operation, nothing that axe-core objects to, on a phone."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from lambda_fn.web.routes import ROUTES
+from tests.browser.conftest import Open
+from tests.browser.test_page import PHONE, fits
+from tests.support.server_process import Server
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_operation_is_there_and_axe_finds_nothing(fresh: Server, visit: Open, scheme: str) -> None:
+    page = visit(fresh, "/docs", color_scheme=scheme)
+    expect(page.locator("h3")).to_have_count(len(ROUTES))
+    shown = page.locator("h3").all_inner_texts()
+    assert sorted(shown) == sorted(f"{route.method} {route.path} {route.summary}" for route in ROUTES)
+    for details in page.locator("details summary").all():
+        details.click()
+    wrong = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in wrong] == []
+
+
+def test_it_fits_a_phone_and_needs_no_script(fresh: Server, visit: Open) -> None:
+    page = visit(fresh, "/docs", java_script_enabled=False, **PHONE)
+    expect(page.locator("h3")).to_have_count(len(ROUTES))
+    assert fits(visit(fresh, "/docs", **PHONE))

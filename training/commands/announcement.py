@@ -20,8 +20,13 @@ def announce(published: "Published", context: Context, *, as_json: bool = False,
                 "model": model,
                 "sha256": pointer.champion.sha256 if pointer.champion else None,
                 "superseded_by": published.superseded_by,
+                "already": published.already,
                 "activation": activation._asdict() if activation else None,
             }
+        )
+    elif published.already:
+        context.note(
+            [f"{model} is generation {published.generation} already, with this file and these scores: no new one"]
         )
     elif not quiet:
         outcome = f"{activation.outcome}: {activation.reason}" if activation else "the refresh function activates it"

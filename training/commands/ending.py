@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from lambda_fn.champion.model import Champion
 from training.commands.announcement import announce
 from training.commands.context import Context
+from training.commands.recording import recorded
 from training.commands.scores import incumbent, plot_skill, print_evaluation
 from training.console import Stages
 from training.evaluation.selection import choice
@@ -57,7 +58,10 @@ def _register_and_publish(
     stages: Stages,
 ) -> Published:
     ranking = found.selection.ranking
-    with stages.stage("registry: runs and models", len(candidates)) as step:
+    with (
+        stages.stage("registry: runs and models", len(candidates)) as step,
+        recorded(job, found, candidates, context) as record,
+    ):
         registered = log_run(
             tracking,
             [candidates[name] for name in ranking],
@@ -66,6 +70,7 @@ def _register_and_publish(
             {name: plot_skill(found.skill, name) for name in candidates},
             {"prices_table_sha256": job.table.sha256, "seed": str(job.seed), "source": job.table.source},
             progress=step,
+            record=record,
         )
     with stages.stage("publish"):
         champion = candidates[found.selection.champion]
@@ -88,4 +93,5 @@ def _register_and_publish(
                 job.prices,
             ),
             choice(found.selection),
+            once=True,
         )

@@ -34,6 +34,7 @@ def page(
 ) -> str:
     """The whole report; `params` are those of each family's final refit, `protocol` the table of `runs.protocol`."""
     family = found.selection.champion if found.selection.passed else found.selection.ranking[0]
+    drawn = pictures(job, found)
     parts = [
         f"<h1>{job.pair}: what the forecast is worth</h1>",
         f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast by exported files that "
@@ -43,13 +44,14 @@ def page(
         "<h2>Scores</h2>",
         _scores(found),
         "<h2>Skill by year</h2>",
-        _image(_by_year(found.breakdown, family), f"Skill of {family} against GARCH(1,1)-t by year"),
+        _image(drawn["loss"], f"Skill of {family} against GARCH(1,1)-t by year"),
         "<h2>Is it calibrated?</h2>",
-        _image(_calibration(job, found, family), "PIT at one day, and reliability by level"),
+        _image(drawn["pit"], "PIT at one day"),
+        _image(drawn["calibration"], "Reliability by level"),
         _table(_reliability(found.reliability, family), "share of returns below each quantile, in percent"),
         _table(_breakdown(found.breakdown, family), f"{family} at one day, by regime and on days with scheduled news"),
         f"<h2>The last {FANS} forecasts of one day, and what came</h2>",
-        _image(_fans(job, found, family), "Intervals of 50, 80 and 95 % and the closes that came"),
+        _image(drawn["fan"], "Intervals of 50, 80 and 95 % and the closes that came"),
         "<h2>What the calendar does</h2>",
         _list(effects(params.get("calendar", {}))),
         "<h2>Tests</h2>",
@@ -58,6 +60,17 @@ def page(
     if protocol is not None:
         parts += ["<h2>Protocol: eight pairs, two spans</h2>", _table(protocol.round(3), "gain over GARCH(1,1)-t in %")]
     return _document(f"{job.pair} forecast report", parts)
+
+
+def pictures(job: Job, found: Evaluation) -> dict[str, Figure]:
+    """The report's figures of its family, by name."""
+    family = found.selection.champion if found.selection.passed else found.selection.ranking[0]
+    return {
+        "loss": _by_year(found.breakdown, family),
+        "pit": _pit(job, found, family),
+        "calibration": _calibration(found, family),
+        "fan": _fans(job, found, family),
+    }
 
 
 def effects(params: Mapping[str, float | str]) -> list[str]:
@@ -149,21 +162,29 @@ def _by_year(breakdown: pd.DataFrame, family: str) -> Figure:
     return figure
 
 
-def _calibration(job: Job, found: Evaluation, family: str) -> Figure:
+def _pit(job: Job, found: Evaluation, family: str) -> Figure:
     own = found.forecasts[family]
     actual = targets(job.prices, own.origins)[:, 0]
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(pit(actual, own.quantiles[:, 0]), bins=np.linspace(0, 1, 21).tolist(), density=True, color=BLUE)
+    axes.axhline(1, color="#333333", linewidth=0.8)
+    axes.set_title("PIT, 1 day: flat where the forecast is right", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _calibration(found: Evaluation, family: str) -> Figure:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.hist(pit(actual, own.quantiles[:, 0]), bins=np.linspace(0, 1, 21).tolist(), density=True, color=BLUE)
-    left.axhline(1, color="#333333", linewidth=0.8)
-    left.set_title("PIT, 1 day", loc="left")
+    axes = figure.subplots()
     share = found.reliability[found.reliability["family"] == family]
     for horizon, color in zip(SHOWN_HORIZONS, (BLUE, RED, GREY), strict=True):
         at = share[share["horizon"] == horizon]
-        right.plot(at["level"], at["share"] - at["level"], marker="o", markersize=3, color=color, label=f"{horizon} d")
-    right.axhline(0, color="#333333", linewidth=0.8)
-    right.set_title("share below minus level", loc="left")
-    right.legend(frameon=False)
+        axes.plot(at["level"], at["share"] - at["level"], marker="o", markersize=3, color=color, label=f"{horizon} d")
+    axes.axhline(0, color="#333333", linewidth=0.8)
+    axes.set_title("Calibration: share of returns below a quantile, minus its level", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
     return figure
 
 

@@ -1,40 +1,50 @@
 """One training run in MLflow: a parent run, a child for each family, and the exported ONNX as a registered version."""
 
-import math
-import re
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
-import onnx
 import pandas as pd
-from mlflow.entities import LifecycleStage, Metric, Param
+from mlflow.entities import DatasetInput, LifecycleStage, Param
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
+from numpy.typing import NDArray
 
-from lambda_fn.contract import Metadata
 from lambda_fn.settings import shown_url
+from training.evaluation.baselines import BASELINES
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
+from training.publishing import logged_scores, versions
 from training.publishing.address import RegistryError, sqlite_file
-from training.publishing.registry import SHA256_TAG, Registry, holder
+from training.publishing.registry import Registry, holder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-REQUIREMENTS = ["onnx", "onnxruntime", "numpy"]  # what stock MLflow needs to load one; inferring it takes a minute
 PLOT = "skill_by_year.png"
-_SCORE = re.compile(r"(?:(?P<family>[a-z0-9_]+)/)?(?P<column>[a-z0-9_]+)_h(?P<horizon>[0-9]+)")
+COMPARISON = "comparison.csv"  # the whole score table, which MLflow's page shows as one
+KIND = "mlflow.experimentKind"  # by which its page shows training, and not what it has for language models
+REPORT = "What it is worth: "  # begins the line of a model card that names a report
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run tells beside its scores and models: its name and parameters, `files` for the parent run, `dataset`
+    with which all were trained, `breakdown` with each family's years, and an input example a family."""
+
+    name: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    files: Path | None = None
+    dataset: DatasetInput | None = None
+    breakdown: pd.DataFrame = field(default_factory=pd.DataFrame)
+    examples: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
 
 
 def experiment_name(pair: str) -> str:
@@ -49,35 +59,43 @@ def log_run(
     plots: Mapping[str, "Figure"],
     tags: dict[str, str],
     progress: Progress = lambda step: None,
+    record: Record | None = None,
 ) -> dict[str, Registered]:
-    """Logs and registers every candidate; gives its version by family. Aliases are left as they are.
+    """Logs every candidate and registers those whose file no version holds yet; gives its version by family. Aliases
+    are left as they are.
 
     `scores` is the score table, baselines among its families; `plots` has a figure a family where there is one.
-    Metrics are `pinball_h1` for the family itself and `ewma/pinball_h1` for a baseline. Raises RegistryError.
+    Raises RegistryError.
     """
-    first = candidates[0].metadata
+    record, client, first = record or Record(), registry.client, candidates[0].metadata
     experiment = _experiment(registry, first.pair)
     through = first.trained_through.isoformat()
     tags = {**tags, "pair": first.pair, "prices_sha256": first.prices_sha256, "trained_through": through}
     outcome = {"champion": selection.champion, "tie": str(selection.tie)}
-    baselines = scores[~scores["family"].isin([candidate.family for candidate in candidates])]
+    name = f"{record.name or f'through {through}'}: {selection.champion}"
     registered = {}
-    with _quiet(), mlflow.start_run(None, experiment, f"training through {through}", tags=tags | outcome) as parent:
-        relative = {f"relative_pinball/{family}": value for family, value in selection.relative.items()}
-        registry.client.log_batch(parent.info.run_id, metrics=_metrics(relative))
+    with _quiet(), mlflow.start_run(None, experiment, name, tags=tags | outcome) as parent:
+        parent_id = parent.info.run_id
+        client.log_text(parent_id, scores.to_csv(index=False), COMPARISON)
+        _describe(registry, parent_id, record, logged_scores.summary(scores, selection.champion))
+        if record.files is not None:
+            client.log_artifacts(parent_id, str(record.files))
         for candidate in candidates:
             family = candidate.family
             progress(f"registering {candidate.name}")
-            of_family = {"family": family, "rank": str(selection.ranking.index(family) + 1)}
-            with mlflow.start_run(None, experiment, family, nested=True, tags=tags | of_family) as run:
-                registered[family] = _log_candidate(
-                    registry, run.info.run_id, candidate, scores, baselines, plots.get(family)
-                )
+            own = {"family": family, "rank": str(selection.ranking.index(family) + 1)}
+            child = f"{family}: champion" if family == selection.champion else family
+            with mlflow.start_run(None, experiment, child, nested=True, tags=tags | own) as run:
+                run_id = run.info.run_id
+                relative = {"relative_pinball": selection.relative[family]} if family in selection.relative else {}
+                registered[family] = _log_candidate(registry, run_id, candidate, scores, record, relative)
+                if family in plots:
+                    client.log_figure(run_id, plots[family], PLOT)
     return registered
 
 
 def log_report(registry: Registry, pair: str, file: Path, now: datetime) -> str:
-    """Keeps the report as an artifact of a run of its own, which versions with the alias champion then name in their
+    """Keeps the report as an artifact of a run of its own, which the version with the alias champion then names in its
     description, the model card of the registry; gives the run's id. Raises RegistryError."""
     client = registry.client
     try:
@@ -86,31 +104,26 @@ def log_report(registry: Registry, pair: str, file: Path, now: datetime) -> str:
         client.set_terminated(run.info.run_id)
         held = holder(registry, pair, "champion")
         if held is not None:
-            link = f"What it is worth: {file.name} of the run {run.info.run_id} (runs:/{run.info.run_id}/{file.name})"
-            client.update_model_version(held[0], str(held[1]), description=link)
+            link = f"{REPORT}{file.name} of the run {run.info.run_id} (runs:/{run.info.run_id}/{file.name})"
+            card = client.get_model_version(held[0], str(held[1])).description or ""
+            client.update_model_version(held[0], str(held[1]), description=_with_report(card, link))
     except MlflowException as error:
         raise RegistryError(f"the report cannot be kept in {shown_url(registry.tracking_uri)}: {error}") from error
     return str(run.info.run_id)
 
 
-def read_scores(registry: Registry, run_id: str) -> pd.DataFrame:
-    """The rows of one family and of the baselines in the score table, read back from what `log_run` wrote.
+def _with_report(card: str, link: str) -> str:
+    """The card with this link in place of an earlier report's."""
+    kept = [part for part in card.split("\n\n") if part and not part.startswith(REPORT)]
+    return "\n\n".join((*kept, link))
 
-    Raises RegistryError when the run is gone or has no scores.
-    """
-    try:
-        run = registry.client.get_run(run_id)
-    except MlflowException as error:
-        raise RegistryError(f"run {run_id}: {shown_url(registry.tracking_uri)} does not know it: {error}") from error
-    rows: dict[tuple[str, int], dict[str, float]] = {}
-    for name, value in run.data.metrics.items():
-        if match := _SCORE.fullmatch(name):
-            family = match["family"] or run.data.tags.get("family", "")
-            rows.setdefault((family, int(match["horizon"])), {})[match["column"]] = value
-    if not rows:
-        raise RegistryError(f"run {run_id} has no scores; train again with `python -m training run`")
-    table = pd.DataFrame([{"family": key[0], "horizon": key[1], **row} for key, row in sorted(rows.items())])
-    return table.astype({"n": int}, errors="ignore")  # MLflow's metrics are all floats
+
+def _describe(registry: Registry, run_id: str, record: Record, metrics: Mapping[str, float]) -> None:
+    """Parameters, the champion's metrics and the dataset of the parent run."""
+    params = [Param(name, value) for name, value in record.params.items()]
+    registry.client.log_batch(run_id, params=params, metrics=logged_scores.metrics(metrics))
+    if record.dataset is not None:
+        registry.client.log_inputs(run_id, [record.dataset])
 
 
 def _log_candidate(
@@ -118,94 +131,24 @@ def _log_candidate(
     run_id: str,
     candidate: Candidate,
     scores: pd.DataFrame,
-    baselines: pd.DataFrame,
-    plot: "Figure | None",
+    record: Record,
+    relative: Mapping[str, float],
 ) -> Registered:
-    client = registry.client
+    client, family = registry.client, candidate.family
     params = {**candidate.metadata.to_props(), **candidate.params}
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
     client.log_dict(run_id, {"features": list(candidate.metadata.features)}, "features.json")
-    if plot is not None:
-        client.log_figure(run_id, plot, PLOT)
-    model_id = _log_model(candidate)
+    logged_scores.log_rows(registry, run_id, scores[scores["family"].isin([family, *BASELINES])])
+    if record.dataset is not None:
+        client.log_inputs(run_id, [record.dataset])
+    held = versions.known(registry, candidate)
+    model_id = None if held else versions.log_model(candidate, record.examples.get(family))
     # After log_model, which would ask the server for the history of each metric to copy it.
-    own = scores[scores["family"] == candidate.family]
-    client.log_batch(run_id, metrics=_metrics(_named(own, "{column}_h{horizon}"), run_id, model_id))
-    client.log_batch(run_id, metrics=_metrics(_named(baselines, "{family}/{column}_h{horizon}")))
-    return _register(registry, run_id, candidate, model_id)
-
-
-def _log_model(candidate: Candidate) -> str:
-    """Logs the ONNX file under the active run; gives the logged model's id."""
-    proto = onnx.load_model_from_string(candidate.model)
-    if proto.SerializeToString() != candidate.model:
-        raise RegistryError(
-            f"{candidate.name}: MLflow would write other bytes than were exported; export the model with "
-            "ModelProto.SerializeToString()"
-        )
-    logged = mlflow.onnx.log_model(
-        proto,
-        name=candidate.family,
-        save_as_external_data=False,
-        pip_requirements=REQUIREMENTS,
-        onnx_execution_providers=["CPUExecutionProvider"],
-        signature=_signature(proto, candidate.metadata),
-        tags={SHA256_TAG: candidate.sha256},
-    )
-    return str(logged.model_id)
-
-
-def _register(registry: Registry, run_id: str, candidate: Candidate, model_id: str) -> Registered:
-    client = registry.client
-    try:
-        client.create_registered_model(candidate.name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    version = client.create_model_version(
-        candidate.name,
-        f"models:/{model_id}",
-        run_id=run_id,
-        model_id=model_id,
-        tags={SHA256_TAG: candidate.sha256, "family": candidate.family},
-    )
-    return Registered(candidate.name, int(version.version), run_id, candidate.sha256)
-
-
-def _signature(model: onnx.ModelProto, metadata: Metadata) -> ModelSignature:
-    """Inputs by name, as stock MLflow checks them; any number of windows at once."""
-    length = {"target_date": metadata.horizon}
-    types = {onnx.TensorProto.DOUBLE: np.dtype(np.float64), onnx.TensorProto.INT64: np.dtype(np.int64)}
-    inputs: list[ColSpec | TensorSpec] = [
-        TensorSpec(types[value.type.tensor_type.elem_type], (-1, length.get(value.name, metadata.window)), value.name)
-        for value in model.graph.input
-    ]
-    price = np.dtype(np.float64)
-    outputs: list[ColSpec | TensorSpec] = [
-        TensorSpec(price, (-1, metadata.horizon, len(metadata.levels)), "quantiles"),
-        TensorSpec(price, (-1, metadata.horizon), "mean"),
-    ]
-    return ModelSignature(Schema(inputs), Schema(outputs))
-
-
-def _named(rows: pd.DataFrame, name: str) -> dict[str, float]:
-    """Scores by metric name."""
-    return {
-        name.format(family=row["family"], column=column, horizon=row["horizon"]): float(value)
-        for row in rows.to_dict("records")
-        for column, value in row.items()
-        if column not in ("family", "horizon")
-    }
-
-
-def _metrics(values: Mapping[str, float], run_id: str | None = None, model_id: str | None = None) -> list[Metric]:
-    """What is not finite is left out: a baseline has no skill against itself."""
-    now = int(time.time() * 1000)
-    return [
-        Metric(name, value, now, 0, run_id=run_id, model_id=model_id)
-        for name, value in values.items()
-        if math.isfinite(value)
-    ]
+    shown = logged_scores.metrics({**relative, **logged_scores.summary(scores, family)}, run_id, model_id)
+    client.log_batch(run_id, metrics=[*shown, *logged_scores.by_year(record.breakdown, family)])
+    found = held or versions.register(registry, run_id, candidate, str(model_id), scores)
+    client.set_tag(run_id, "version", found.uri)
+    return found
 
 
 def _experiment(registry: Registry, pair: str) -> str:
@@ -216,7 +159,7 @@ def _experiment(registry: Registry, pair: str) -> str:
         database = sqlite_file(registry.tracking_uri)
         # Beside the database: MLflow's default is the working directory, which differs from command to command.
         files = (database.resolve().parent / "mlruns").as_uri() if database else None
-        return str(client.create_experiment(name, artifact_location=files))
+        return str(client.create_experiment(name, artifact_location=files, tags={KIND: "custom_model_development"}))
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

@@ -38,13 +38,15 @@ class PublishError(NamedError):
 @dataclass(frozen=True)
 class Published:
     """`pointer` is in history under `generation`. `superseded_by` is the generation of another publisher that was
-    faster; `activation` is None for a bucket, where the refresh function activates."""
+    faster; `activation` is None for a bucket, where the refresh function activates, and where nothing was published
+    as it stood `already`."""
 
     generation: int
     pointer: Pointer
     superseded_by: int | None
     activation: Activation | None
     notes: tuple[str, ...] = ()
+    already: bool = False
 
 
 def promote(
@@ -87,6 +89,25 @@ def read_pointer(store: Store, key: str) -> tuple[Pointer | None, str | None]:
 def read_active(store: Store, pair: str) -> Active | None:
     """What serving serves; None when that is nothing that can be read."""
     return _read(store, keys.active_key(pair), Active.parse)[0]
+
+
+def standing(store: Store, settings: Settings, pointer: Pointer) -> Pointer | None:
+    """What is published already and says the same of the same file: champion, version and scores. None when something
+    else is, when it was refused, and when a folder's is not active yet: publishing again heals that."""
+    known, _ = read_pointer(store, settings.model_info_key)
+    if known is None or known.champion is None or known.champion != pointer.champion:
+        return None
+    if _said(known) != _said(pointer) or refusal(store, settings.pair, known) is not None:
+        return None
+    active = read_active(store, settings.pair)
+    if active is None or active.generation != known.generation:
+        return known if settings.use_s3 else None
+    return known
+
+
+def _said(pointer: Pointer) -> tuple[object, ...]:
+    named = (pointer.model_name, pointer.model_version, pointer.run_id, pointer.trained_through)
+    return (*named, pointer.scores, pointer.benchmarks, pointer.backtest, pointer.events_known_through)
 
 
 def refusal(store: Store, pair: str, pointer: Pointer) -> Recorded | None:

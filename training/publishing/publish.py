@@ -29,7 +29,7 @@ from training.export.candidate import Candidate, Registered
 from training.models.events import embedded
 from training.publishing import registry
 from training.publishing.address import RegistryError
-from training.publishing.experiment import read_scores
+from training.publishing.logged_scores import read_scores
 from training.publishing.promotion import (
     REASON,
     MoveAliases,
@@ -40,6 +40,7 @@ from training.publishing.promotion import (
     read_active,
     read_pointer,
     refusal,
+    standing,
 )
 from training.publishing.registry import Registry
 
@@ -68,14 +69,15 @@ def publish(
     benchmarks: Mapping[str, bytes] = MappingProxyType({}),
     backtest: dict[str, Any] | None = None,
     reason: str = "",
+    once: bool = False,
 ) -> Published:
     """Serves the candidate once with the serving code, publishes it and, on a folder, activates it.
 
     `windows` are the inputs of the golden forecasts, a batch of two or three; `scores` is the score table, of which
     the family's and the baselines' rows go into the pointer; `move` moves the aliases (see `move_aliases`);
     `benchmarks` are champion files that its forecasts are compared with, `backtest` the summary of its record, `reason`
-    says why it is published. The store must hold the price file, as the same checks on the last window decide on
-    activation. Raises PublishError.
+    says why it is published; `once` publishes nothing where the same stands already. The store must hold the price
+    file, as the same checks on the last window decide on activation. Raises PublishError.
     """
     try:
         champion = Champion.load(candidate.model)
@@ -87,6 +89,9 @@ def publish(
         check_champion(candidate.model, pointer, settings.pair, store, now.date())
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error
+    if once and (known := standing(store, settings, replace(pointer, champion=_file(candidate)))) is not None:
+        move(known)
+        return Published(known.generation or 0, known, None, None, already=True)
     return promote(store, settings, pointer, _file(candidate), candidate.model, now, move)
 
 
@@ -110,7 +115,7 @@ def publish_version(tracking: Registry, store: Store, settings: Settings, uri: s
     candidate = Candidate(champion.metadata.family, model_type, data, champion.metadata, {})
     version = replace(version, sha256=candidate.sha256)
     scores = read_scores(tracking, version.run_id)
-    move = move_aliases(tracking, [version])
+    move = move_aliases(tracking, registry.ranked(tracking, version))
     reason = f"{version.name} version {version.version} was chosen by hand"
     return publish(store, settings, candidate, version, scores, windows, now, move, reason=reason)
 
@@ -270,4 +275,4 @@ def _move_back(tracking: Registry | None, old: Pointer) -> tuple[MoveAliases, tu
         version = registry.find(tracking, f"models:/{old.model_name}/{old.model_version}")
     except RegistryError as error:
         return keep_aliases, (f"the alias champion stays where it is: {error}",)
-    return move_aliases(tracking, [version]), ()
+    return move_aliases(tracking, registry.ranked(tracking, version)), ()

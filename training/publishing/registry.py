@@ -22,6 +22,7 @@ from training.export.candidate import Registered
 from training.publishing import address
 from training.publishing.address import RegistryError
 from training.publishing.aliases import ALIASES, by_alias
+from training.publishing.moved import follow
 
 MODEL_FILE = "model.onnx"  # where mlflow.onnx puts the model among a version's files
 SHA256_TAG = "sha256"
@@ -48,6 +49,8 @@ def connect(tracking_uri: str) -> Registry:
     note = server_note(tracking_uri) if address.is_server(tracking_uri) else None
     if database := address.sqlite_file(tracking_uri):
         address.check_database(database)
+        if moved := follow(database):
+            note = f"the registry was moved: {moved} addresses of its files are those beside {database} now"
     mlflow.set_tracking_uri(tracking_uri)
     try:
         client = MlflowClient(tracking_uri)
@@ -104,11 +107,22 @@ def set_aliases(registry: Registry, ranking: Sequence[Registered]) -> None:
 
 
 def set_alias(registry: Registry, alias: str, version: Registered) -> None:
-    """Moves one alias to this version, in the order that `set_aliases` explains."""
+    """Moves one alias to this version, which loses its others, in the order that `set_aliases` explains."""
     registry.client.set_registered_model_alias(version.name, alias, str(version.version))
     for model in models(registry, version.name.partition("_")[0]):
-        if alias in model.aliases and model.name != version.name:
-            registry.client.delete_registered_model_alias(model.name, alias)
+        for other, number in model.aliases.items():
+            elsewhere = other == alias and model.name != version.name
+            twice = other in ALIASES and other != alias and (model.name, int(number)) == (version.name, version.version)
+            if elsewhere or twice:
+                registry.client.delete_registered_model_alias(model.name, other)
+
+
+def ranked(registry: Registry, first: Registered) -> list[Registered]:
+    """A version and, behind it, those that hold the pair's aliases now, in their order: who was champion becomes the
+    challenger of one that a person chose. Raises RegistryError."""
+    holders = held(registry, first.name.partition("_")[0])
+    others = [Registered(*holders[alias], "", "") for alias in ALIASES if alias in holders]
+    return [first, *(one for one in others if (one.name, one.version) != (first.name, first.version))]
 
 
 def held(registry: Registry, pair: str) -> dict[str, tuple[str, int]]:

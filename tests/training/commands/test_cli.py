@@ -125,7 +125,7 @@ def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     facts = command(capsys, "report", *job, "--out", "found.html")
     page = (place / "found.html").read_text("utf-8")
     assert facts["champion"] == champion
-    assert page.count("<img") == 3 and page.count("data:image/png;base64,") == 3
+    assert page.count("<img") == 4 and page.count("data:image/png;base64,") == 4
     assert not re.search(r"(?:src|href)=\"(?!data:)", page), "it would fetch something"
     assert len(ran["scores"]) == 5 * 6, "two families and three baselines, at six horizons"
     for row in ran["scores"]:
@@ -138,7 +138,8 @@ def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     assert [file.path for file in client.list_artifacts(facts["run_id"])] == ["found.html"]
     model = {"random_walk": "EURUSD_RandomWalk", "calendar": "EURUSD_Calendar"}[champion]
     version = client.get_model_version_by_alias(model, "champion")
-    assert f"runs:/{facts['run_id']}/found.html" in str(version.description)
+    assert str(version.description).startswith("# EUR/USD, ")
+    assert str(version.description).endswith(f"runs:/{facts['run_id']}/found.html)")
     assert "error: --out: gone/found.html cannot be written" in fails(capsys, "report", "--out", "gone/found.html")
 
 
@@ -323,6 +324,40 @@ def test_clean_asks_and_deletes_nothing_where_nobody_answers(
         assert main(["clean"]) == 2
     assert "say --yes" in capsys.readouterr().err
     assert command(capsys, "status")["tracking"]["aliases"]["champion"] == ["EURUSD_RandomWalk", 1]
+
+
+def test_what_a_run_leaves_in_mlflow_and_that_the_same_run_leaves_no_version(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ("--families", "random_walk", "--first-year", "2025")
+    command(capsys, "run", *small)
+    client = mlflow.MlflowClient()
+    [experiment] = client.search_experiments(filter_string="name = 'EURUSD_Experiments'")
+    child, parent = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d: random_walk", str(parent.info.run_name))
+    assert parent.data.params["families"] == "random_walk" and parent.data.params["prices_through"] == "2026-10-30"
+    files = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert files == {"report.html", "comparison.csv", "plots"}
+    plots = {file.path for file in client.list_artifacts(parent.info.run_id, "plots")}
+    assert plots == {f"plots/{name}.png" for name in ("calibration", "pit", "fan", "loss")}
+    for run in (parent, child):
+        assert run.inputs is not None
+        [used] = run.inputs.dataset_inputs
+        assert (used.dataset.name, used.dataset.source_type) == ("EURUSD-ecb", "local")
+        assert Path(json.loads(used.dataset.source)["uri"]) == place / "store/prices/EURUSD-ecb.csv"
+    assert len(child.data.metrics) < 20
+    history = client.get_metric_history(child.info.run_id, "by_year/coverage_80")
+    assert [metric.step for metric in history] == [2025, 2026]
+    stored = mlflow.models.get_model_info("models:/EURUSD_RandomWalk/1")
+    assert stored.signature is not None
+    example = mlflow.pyfunc.load_model("models:/EURUSD_RandomWalk/1").input_example
+    assert example["close"].shape == (1, 513)
+
+    assert main(["run", *small]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "EURUSD_RandomWalk/1 is generation 1 already, with this file and these scores: no new one" in said
+    assert command(capsys, "status")["active"]["generation"] == 1
+    assert len(client.search_model_versions("name = 'EURUSD_RandomWalk'")) == 1
 
 
 def test_help_costs_no_heavy_import() -> None:

@@ -3,6 +3,7 @@
 import base64
 import http.server
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -32,7 +33,7 @@ from lambda_fn.prices.table import parse
 from tests.support import foreign, tracked
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
-from training.publishing import aliases, experiment, registry
+from training.publishing import aliases, experiment, logged_scores, registry
 from training.publishing.address import RegistryError, RegistryUnreachable, check_database
 from training.publishing.aliases import Held
 from training.publishing.registry import Registry
@@ -67,13 +68,80 @@ def test_a_run_is_a_parent_with_a_child_for_each_family(found: Found) -> None:
         family: run.info.run_id for family, run in children.items()
     }
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert parent.data.metrics["relative_pinball/lstm"] == 0.99
+    assert parent.info.run_name == "through 2026-10-30: lstm"
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"comparison.csv"}
+    assert {run.info.run_name for run in children.values()} == {"lstm: champion", "arima", "random_walk"}
     lstm = children["lstm"].data
     assert lstm.params["order"] == "1,0,1" and lstm.params["features"] == '["level"]'
     assert lstm.tags["prices_sha256"] == "0" * 64 and lstm.tags["trained_through"] == "2026-10-30"
     assert lstm.tags["rank"] == "1" and lstm.tags["code"] == "test"
-    assert lstm.metrics["pinball_h1"] == pytest.approx(0.091)
-    assert "ewma/skill_ewma_h1" not in lstm.metrics  # no skill against itself
+    assert lstm.tags["version"] == "models:/EURUSD_LSTM/1"
+    assert lstm.metrics == pytest.approx({"relative_pinball": 0.99, "pinball_1d": 0.091, "skill_vs_ewma_1d": 0.01})
+
+
+def test_a_version_tells_what_it_is(found: Found) -> None:
+    version = found[0].client.get_model_version("EURUSD_LSTM", "1")
+    card = str(version.description)
+    assert card.startswith("# EUR/USD, lstm\n\n") and "\n| 1 | 0.09100 | +1.00 % |" in card
+    assert f"- file: sha256 `{tracked.candidate('lstm').sha256}`" in card
+    assert version.tags == {
+        "sha256": tracked.candidate("lstm").sha256,
+        "family": "lstm",
+        "trained_through": "2026-10-30",
+        "pinball_1d": "0.091",
+        "skill_vs_ewma_1d": "0.01",
+    }
+
+
+def test_a_file_is_one_version(found: Found) -> None:
+    tracking, registered = found
+    again = log_one(tracking, tracked.candidate())
+    assert again == registered["lstm"]
+    tracking.client.set_model_version_tag("EURUSD_LSTM", "1", registry.SHA256_TAG, "0" * 64)
+    assert log_one(tracking, tracked.candidate()).version == 2, "that version is of another file"
+    made = tracked.candidate(dated=True)
+    gone = log_one(tracking, made)
+    folder = tracking.client.get_model_version_download_uri(gone.name, str(gone.version))
+    (Path(folder.removeprefix("file://")) / "model.onnx").unlink()
+    assert log_one(tracking, made).version == gone.version + 1, "the file of that version is gone"
+
+
+def test_a_chosen_version_puts_the_champion_in_the_second_place(found: Found) -> None:
+    tracking, registered = found
+    registry.set_aliases(tracking, registry.ranked(tracking, registered["random_walk"]))
+    assert registry.held(tracking, "EURUSD") == {
+        "champion": ("EURUSD_RandomWalk", 1),
+        "challenger": ("EURUSD_LSTM", 1),
+        "candidate": ("EURUSD_ARIMA", 1),
+    }
+    registry.set_alias(tracking, "champion", registered["lstm"])
+    assert registry.held(tracking, "EURUSD") == {"champion": ("EURUSD_LSTM", 1), "candidate": ("EURUSD_ARIMA", 1)}
+
+
+def test_a_registry_that_was_moved_finds_its_files(tmp_path: Path) -> None:
+    """The folder of a clone is renamed; a copy of the database without its files is left as it is."""
+    with tracked.tracking_address():
+        before = registry.connect(f"sqlite:///{tmp_path}/clone/mlflow.db")
+        made = log_one(before, tracked.candidate())
+        (tmp_path / "alone").mkdir()
+        shutil.copy(tmp_path / "clone/mlflow.db", tmp_path / "alone/mlflow.db")
+        assert registry.connect(f"sqlite:///{tmp_path}/alone/mlflow.db").note is None
+        (tmp_path / "clone").rename(tmp_path / "moved here")
+        moved = registry.connect(f"sqlite:///{tmp_path}/moved here/mlflow.db")
+        assert moved.note is not None and "the registry was moved" in moved.note
+        assert registry.download(moved, registry.find(moved, made.uri)) == tracked.candidate().model
+        assert len(logged_scores.read_scores(moved, made.run_id)) == 4 * foreign.HORIZON
+        assert log_one(moved, tracked.candidate()) == made
+        assert registry.connect(moved.tracking_uri).note is None
+
+
+def test_scores_of_a_run_that_kept_every_cell_as_a_metric_are_read(found: Found) -> None:
+    client = found[0].client
+    run = client.create_run("0", tags={"family": "lstm"})
+    for name in ("n_h1", "pinball_h1", "ewma/pinball_h1"):
+        client.log_metric(run.info.run_id, name, 2.0)
+    scores = logged_scores.read_scores(found[0], run.info.run_id)
+    assert scores["family"].tolist() == ["ewma", "lstm"] and scores["pinball"].tolist() == [2.0, 2.0]
 
 
 def test_the_registered_file_is_the_exported_one(found: Found) -> None:
@@ -109,7 +177,7 @@ def test_stock_mlflow_refuses_a_window_of_another_length(found: Found) -> None:
 
 def test_scores_come_back_from_the_run(found: Found) -> None:
     tracking, registered = found
-    scores = experiment.read_scores(tracking, registered["arima"].run_id)
+    scores = logged_scores.read_scores(tracking, registered["arima"].run_id)
     table = tracked.score_table()
     expected = table[~table["family"].isin(["lstm", "random_walk"])]
     pd.testing.assert_frame_equal(
@@ -120,14 +188,14 @@ def test_scores_come_back_from_the_run(found: Found) -> None:
 
 def test_scores_of_an_unknown_run_are_an_error(found: Found) -> None:
     with pytest.raises(RegistryError, match="does not know it"):
-        experiment.read_scores(found[0], "f" * 32)
+        logged_scores.read_scores(found[0], "f" * 32)
 
 
 def test_a_plot_and_the_features_are_logged(found: Found) -> None:
     tracking, _ = found
     figure = Figure()
     figure.subplots().plot([1, 2])
-    version = log_one(tracking, tracked.candidate(), {"lstm": figure})
+    version = log_one(tracking, tracked.candidate(dated=True), {"lstm": figure})
     assert {"features.json", experiment.PLOT} <= {
         artifact.path for artifact in tracking.client.list_artifacts(version.run_id)
     }
@@ -227,7 +295,7 @@ def test_a_deleted_experiment_is_brought_back(found: Found) -> None:
     before = tracking.client.get_experiment_by_name(name)
     assert before is not None
     tracking.client.delete_experiment(before.experiment_id)
-    assert log_one(tracking, tracked.candidate()).version == 2
+    assert log_one(tracking, tracked.candidate(dated=True)).version == 2
 
 
 def test_a_new_database_is_made_quietly_and_keeps_its_files_beside_it(
@@ -430,7 +498,7 @@ def test_a_remote_server_does_all_that_a_database_does(server: str, capfd: pytes
         assert aliases.read(server, "EURUSD", {}) == Held(registry.held(tracking, "EURUSD"), None)
         assert version == registered["lstm"]
         assert registry.download(tracking, version) == tracked.candidate("lstm").model
-        assert len(experiment.read_scores(tracking, version.run_id)) == 4 * foreign.HORIZON
+        assert len(logged_scores.read_scores(tracking, version.run_id)) == 4 * foreign.HORIZON
         folder = tracking.client.get_model_version_download_uri(version.name, str(version.version))
         path = folder.removeprefix("mlflow-artifacts:/")
         url = f"{server}/api/2.0/mlflow-artifacts/artifacts/{path}/model.onnx"

@@ -13,7 +13,12 @@ from pathlib import Path
 from lambda_fn.settings import DEFAULTS
 from tests.support.server_process import ROOT, until
 
-SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025")
+SMALL = (
+    "--families",
+    "random_walk,linear_regression",
+    "--first-year",
+    "2024",
+)  # a year more than the first champion is scored on
 SERVING = re.compile(r"Serving on http://127\.0\.0\.1:(\d+)")
 
 

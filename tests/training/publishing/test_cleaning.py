@@ -41,7 +41,12 @@ def store(settings: Settings) -> Store:
 
 def test_a_plan_lists_runs_models_and_versions_and_changes_nothing(tracking: Registry) -> None:
     found = plan(tracking, "EURUSD")
-    assert sorted(name for _, name in found.runs) == ["arima", "lstm", "random_walk", "training through 2026-10-30"]
+    assert sorted(name for _, name in found.runs) == [
+        "arima",
+        "lstm: champion",
+        "random_walk",
+        "through 2026-10-30: lstm",
+    ]
     assert found.models == (("EURUSD_ARIMA", 1), ("EURUSD_LSTM", 1), ("EURUSD_RandomWalk", 1))
     assert len(found.logged_models) == 3
     assert found.experiment is None and found.keys == ()

@@ -1,10 +1,14 @@
 """Who may read and write what: the policies of the functions, decided as IAM decides them."""
 
+import json
+from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from lambda_fn.settings import Settings
+from lambda_fn.store import keys
 from tests.support.infra.access import (
     ACTIVE,
     BACKTEST,
@@ -98,6 +102,18 @@ def test_each_function_has_its_own_role_and_log() -> None:
         queues = {f"<{each}Failures.Arn>" for each in ("Refresh", "Ingest")}
         kept = {each for each in queues if allowed(policy(f"{name}Role"), "sqs:SendMessage", each)}
         assert kept == ({f"<{name}Failures.Arn>"} & queues)
+
+
+def test_another_pair_is_a_parameter_and_its_keys_may_be_written() -> None:
+    """Those of its forecast and record; what is active is the refresh's alone, of any pair."""
+    settings = Settings.from_env(stack(Pair="GBPUSD")["IngestFunction"]["Properties"]["Environment"]["Variables"])
+    assert settings.pair == "GBPUSD"
+    assert "EURUSD" not in json.dumps(stack(Pair="GBPUSD"))
+    made = [keys.forecast_key("GBPUSD"), keys.record_key("GBPUSD"), keys.price_key("GBPUSD", "ecb")]
+    for key in [*made, keys.scores_key("GBPUSD"), keys.ledger_key("GBPUSD", date(2026, 10, 30))]:
+        assert allowed(policy("IngestRole"), "s3:PutObject", f"{BUCKET}/{key}"), key
+    active = f"{BUCKET}/{keys.active_key('GBPUSD')}"
+    assert [allowed(policy(role), "s3:PutObject", active) for role in WRITES] == [False, True, False]
 
 
 def test_schedules_invoke_two_functions() -> None:

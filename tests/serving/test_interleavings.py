@@ -4,6 +4,7 @@ checked, never goes back, and all of them end at the same.
 The short form of `make soak`: EXAMPLES and STEPS of the environment make it longer.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lambda_fn import ingest
 from lambda_fn.api import App
-from lambda_fn.refresh import Refused, refresh
+from lambda_fn.refresh import Refused, refresh, rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.folder import FolderStore
@@ -71,7 +72,8 @@ class Service(RuleBasedStateMachine):
         self.clock = Clock()
         self.rows = FIRST_ROWS
         self.published: list[bytes] = []  # pointers, good and bad, in their order
-        self.good: dict[int, float] = {}  # the spread of each generation that may be served
+        self.good: dict[str, float] = {}  # the spread of each champion that may be served, by its digest
+        self.newest = 0  # generation that anybody made
         self.seen = [(0, DAYS[0])] * READERS  # the newest that each reader saw of GETs
         self.posted = [0] * READERS  # and of POSTs
         self.ledger: dict[str, bytes] = {}
@@ -103,6 +105,10 @@ class Service(RuleBasedStateMachine):
         self.publish(spread)
         self._tell(events)
 
+    @rule()
+    def the_champion_is_rolled_back(self) -> None:
+        self.newest = max(self.newest, rollback(self.store, self.settings, True, self.now)["generation"])
+
     @rule(events=EVENTS)
     def a_bad_champion_is_published(self, events: int) -> None:
         self._publish(foreign.champion_bytes(drift=0.5))
@@ -114,12 +120,14 @@ class Service(RuleBasedStateMachine):
             self.activate()
 
     def publish(self, spread: float) -> None:
-        self._publish(foreign.champion_bytes(spread=spread))
-        self.good[len(self.published)] = spread
+        data = foreign.champion_bytes(spread=spread)
+        self.good[hashlib.sha256(data).hexdigest()] = spread
+        self._publish(data)
 
     def _publish(self, data: bytes) -> None:
         prices = FolderStore(self.folder).read(keys.price_key("EURUSD", "ecb")).data
-        foreign.publish_to(FolderStore(self.folder), data, len(self.published) + 1, prices)
+        self.newest += 1
+        foreign.publish_to(FolderStore(self.folder), data, self.newest, prices)
         self.published.append(FolderStore(self.folder).read(POINTER).data)
 
     @precondition(lambda self: len(self.published) > 1)
@@ -156,7 +164,7 @@ class Service(RuleBasedStateMachine):
     def the_clock_jumps(self, shift: int) -> None:
         self.clock.ahead(shift)
 
-    @rule(job=st.sampled_from(["activate", "take_prices"]), at=AT)
+    @rule(job=st.sampled_from(["activate", "take_prices", "go_back"]), at=AT)
     def a_job_is_killed(self, job: str, at: int) -> None:
         def kill() -> None:
             raise Killed
@@ -165,11 +173,14 @@ class Service(RuleBasedStateMachine):
 
     @rule(
         job=st.sampled_from(["activate", "take_prices"]),
-        other=st.sampled_from(["activate", "take_prices", "publish_another", "an_old_one"]),
+        other=st.sampled_from(["activate", "take_prices", "publish_another", "an_old_one", "go_back"]),
         at=AT,
     )
     def a_job_runs_within_another(self, job: str, other: str, at: int) -> None:
         self._meanwhile(getattr(self, job), at, getattr(self, other))
+
+    def go_back(self) -> None:
+        rollback(self.store, self.settings, True, self.now)
 
     def publish_another(self) -> None:
         self.publish(0.0055)
@@ -213,7 +224,7 @@ class Service(RuleBasedStateMachine):
         found = json.loads(answer["body"])
         assert answer["statusCode"] == 200, found
         low, high = (found["forecast"][0]["quantiles"][level] for level in ("0.025", "0.975"))
-        width = 0.95 * self.good[found["champion"]["generation"]]
+        width = 0.95 * self.good[found["champion"]["sha256"]]
         assert (high - low) / found["last_close"] == pytest.approx(width, abs=1e-5), "a champion that nobody checked"
         return found
 

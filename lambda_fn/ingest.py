@@ -26,6 +26,7 @@ from lambda_fn.record.making import Made
 from lambda_fn.settings import Settings, SettingsError, read_dotenv, shown_url
 from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
+from lambda_fn.store.exit_code import code_of
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
 SERVICE = "ingest"  # in logs and metrics
@@ -217,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = error.result.to_object()
     except (SettingsError, EcbError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return code_of(error)
     return tell(result, asked.json)
 
 

@@ -29,6 +29,7 @@ from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
+from lambda_fn.store.exit_code import code_of
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
 SERVICE = "refresh"  # in logs and metrics
@@ -302,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = Activation("refused", error.generation, str(error))._asdict()
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return code_of(error)
     return tell(result, asked.json)
 
 

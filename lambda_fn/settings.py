@@ -29,7 +29,11 @@ VARIABLES = (
         "models/best_model_info.json",
         "key of the pointer that training publishes; models/GBPUSD/best_model_info.json for another pair",
     ),
-    Variable("AWS_REGION", "us-east-1", "region of the bucket; Lambda sets it itself"),
+    Variable(
+        "AWS_REGION",
+        "us-east-1",
+        "region of the bucket; unset: AWS_DEFAULT_REGION's, or that of the profile; Lambda sets it itself",
+    ),
     Variable(
         "MLFLOW_TRACKING_URI",
         "sqlite:///mlflow.db",
@@ -102,7 +106,7 @@ class Settings(NamedTuple):
             use_s3=use_s3,
             s3_bucket=value["S3_BUCKET"] or None,
             model_info_key=_key("S3_MODEL_INFO_KEY", value["S3_MODEL_INFO_KEY"]),
-            aws_region=value["AWS_REGION"],
+            aws_region=given["AWS_REGION"] or _region(environ) or DEFAULTS["AWS_REGION"],
             mlflow_tracking_uri=given["MLFLOW_TRACKING_URI"] or None,
             store_dir=value["STORE_DIR"],
             s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"]),
@@ -139,6 +143,35 @@ def read_dotenv(path: "Path", environ: Mapping[str, str]) -> dict[str, str]:
 
     in_file = {name: value for name, value in dotenv_values(path).items() if value is not None}
     return {**in_file, **environ}
+
+
+def files_of_aws(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Where the AWS CLI keeps its configuration and its credentials; empty without a home."""
+    home = environ.get("HOME", "")
+    known = {"AWS_CONFIG_FILE": "config", "AWS_SHARED_CREDENTIALS_FILE": "credentials"}
+    config, credentials = (environ.get(name) or (home and f"{home}/.aws/{file}") for name, file in known.items())
+    return config, credentials
+
+
+def _region(environ: Mapping[str, str]) -> str | None:
+    """What AWS's own tools take where AWS_REGION is unset."""
+    if region := environ.get("AWS_DEFAULT_REGION", "").strip():
+        return region
+    files = [file for file in files_of_aws(environ) if file]
+    if not files:
+        return None
+    from configparser import Error, RawConfigParser  # which nobody needs who sets the region
+
+    found = RawConfigParser(strict=False)
+    try:
+        found.read(files, encoding="utf-8")
+    except (Error, OSError, UnicodeDecodeError):
+        return None  # whoever reads credentials there tells of it
+    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    for section in (f"profile {profile}", profile):
+        if region := found.get(section, "region", fallback="").strip():
+            return region
+    return None
 
 
 def _boolean(name: str, text: str) -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store.exit_code import TRY_AGAIN as TRY_AGAIN
+from lambda_fn.store.exit_code import code_of
 from lambda_fn.store.objects import Missing, Unavailable
 from training.commands.context import Command, Context
 from training.errors import NamedError, TemporaryError
@@ -33,14 +35,13 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "forecast",
     "report",
 )
-TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 STOPPED = 130  # 128 and the number of SIGINT, as shells count
 EXIT_CODES = """\
 exit codes:
   0    it did what it says
   1    the champion was refused, a run on AWS Batch failed, or an error that has no name
   2    an error that it names with the cure, such as an option that cannot be used
-  75   a store, a registry or a source of prices does not answer: try again later
+  75   a store, a registry or a source of prices does not answer, or credentials have expired: try again later
   130  stopped by Ctrl-C; what was served before is still served
 """
 EXAMPLES = """\
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(asked)
     except (NamedError, SettingsError, ContractError, Missing, Unavailable) as error:
         _say(f"error: {error}", asked)
-        return TRY_AGAIN if isinstance(error, TemporaryError | Unavailable) else 2
+        return TRY_AGAIN if isinstance(error, TemporaryError) or code_of(error) == TRY_AGAIN else 2
     except KeyboardInterrupt:
         _say("stopped; what was served before is still served", asked)
         return STOPPED

@@ -13,6 +13,7 @@ from lambda_fn.record import track
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
+from lambda_fn.store.exit_code import code_of
 from lambda_fn.store.objects import Missing, Unavailable
 
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scores = track.update(store, settings.pair, datetime.now(UTC), anew=True)
     except (SettingsError, ContractError, Unavailable, Missing) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return code_of(error)
     found = {"key": keys.scores_key(settings.pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
     words = f"{found['rows']} scored forecasts of {found['days']} days in {found['key']}"
     sys.stdout.write((json.dumps(found) if asked.json else words) + "\n")

@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.config.dictConfig(LOGGING)
     try:
         settings = Settings.from_env(environ)
+        os.environ.update(environ)  # credentials, too, may be in .env
+        store = open_store(settings)
         listening = _listen(asked.host, asked.port)
     except (SettingsError, OSError) as error:
         sys.stderr.write(f"{error}\n")
@@ -38,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # with a bucket another function refreshes, which alone may write there
     default_every = 0.0 if settings.use_s3 else max(settings.champion_max_age_s, 1.0)
     every = default_every if asked.refresh_every is None else asked.refresh_every
-    refresher = Refresher(open_store(settings), settings, every, environ)
+    refresher = Refresher(store, settings, every, environ)
     # for the handler, here and in the server's other processes
-    os.environ.update(environ, STORE_DIR=str(Path(settings.store_dir).absolute()))
+    os.environ["STORE_DIR"] = str(Path(settings.store_dir).absolute())
     os.chdir(WORKING_FOLDER)
     if every:
         refresher.start()

@@ -37,11 +37,23 @@ class Unavailable(Exception):
     """The store did not answer in time or refused; what is in memory should go on serving."""
 
 
+class Misconfigured(Unavailable):
+    """It refused what another try would ask in the same way: bucket, region, credentials or rights are wrong."""
+
+
 class Blob(NamedTuple):
     """Bytes and the ETag of the whole object that they come from."""
 
     data: bytes
     etag: str
+
+
+class Place(NamedTuple):
+    """Which bucket is asked, and as whom: a profile, the end of an access key, or a role."""
+
+    bucket: str
+    region: str
+    identity: str
 
 
 class Patience(NamedTuple):
@@ -55,11 +67,19 @@ class Patience(NamedTuple):
 class Store:
     """A bucket. Every method raises Unavailable; those that read raise Missing, and ContractError over MAX_BYTES."""
 
-    def __init__(self, objects: ObjectStore, name: str, large: Patience | None = None) -> None:
-        """`large` is for objects over SMALL bytes; None: `objects` takes its time with them, too."""
+    def __init__(
+        self,
+        objects: ObjectStore,
+        name: str,
+        large: Patience | None = None,
+        tell: Callable[[str, str], Unavailable] | None = None,
+    ) -> None:
+        """`large` is for objects over SMALL bytes; None: `objects` takes its time with them, too. `tell` makes the
+        error of a key and of what obstore said."""
         self._objects = objects
         self._name = name
         self._large = large
+        self._tell = tell
         self.allowance = Allowance()
 
     def describe(self) -> str:
@@ -151,5 +171,7 @@ class Store:
             code = _CODE.search(str(error))
             if isinstance(error, FileNotFoundError) and not (code and code[1] == "NoSuchBucket"):
                 raise Missing(key, self._name) from error
+            if self._tell is not None:
+                raise self._tell(key, str(error)) from error
             first_line = str(error).partition("\n")[0].partition(": <?xml")[0]
             raise Unavailable(f"{self._name}: {key}: {code[1] + ': ' if code else ''}{first_line}") from error

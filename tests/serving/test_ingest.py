@@ -564,5 +564,5 @@ def test_the_command_says_wrong_settings_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("USE_S3", "perhaps")
-    assert ingest.main([]) == 1
+    assert ingest.main([]) == 2
     assert capsys.readouterr().err == "USE_S3: 'perhaps' is neither true nor false; set it to true or false\n"

@@ -34,6 +34,7 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
     "clean",
     "forecast",
     "report",
+    "completion",
 )
 STOPPED = 130  # 128 and the number of SIGINT, as shells count
 EXIT_CODES = """\
@@ -77,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
         own.add_argument("--wide", action="store_true", help="print every column, however narrow the terminal is")
         own.add_argument("--debug", action="store_true", help="show where an error comes from")
         command.options(own)
-        own.set_defaults(work=command.work)
+        own.set_defaults(work=command.work, parser=top)
     return top
 
 

@@ -376,7 +376,7 @@ def test_every_command_has_a_help_of_its_own() -> None:
     assert commands.choices is not None
     assert set(commands.choices) == {
         *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "clean", "forecast"),
-        "report",
+        *("report", "completion"),
         *("tasks", "task", "select", "submit"),
     }
     assert set(COMMANDS) == set(commands.choices)

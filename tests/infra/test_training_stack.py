@@ -1,5 +1,6 @@
 """Training on AWS Batch: what the stack makes, who may do what, and that `submit` names what it names."""
 
+import json
 from typing import Any
 
 import pytest
@@ -149,3 +150,11 @@ def test_a_failed_job_is_told() -> None:
 
 def test_an_array_may_be_as_large_as_batch_takes() -> None:
     assert MAX_CHILDREN == 10_000
+
+
+def test_images_go_when_their_tag_has_moved_on_and_ten_newer_ones_are_there() -> None:
+    """A tagged one may be a job's or the MLflow server's, however old it is."""
+    repository = stack()["Repository"]
+    [rule] = json.loads(repository["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert rule["selection"] == {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 10}
+    assert repository["DeletionPolicy"] == "Retain"

@@ -211,7 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replace", action="store_true", help="take the ECB's history where it differs, saying where")
     asked = parser.parse_args(arguments)
     try:
-        settings = Settings.from_env(read_dotenv(Path(".env"), os.environ))
+        os.environ.update(read_dotenv(Path(".env"), os.environ))  # credentials are looked for there
+        settings = Settings.from_env(os.environ)
         kept = ingest_and_keep(open_store(settings), settings, datetime.now(UTC), replace=asked.replace)
         result = kept.to_object()
     except Refused as error:

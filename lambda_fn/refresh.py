@@ -294,6 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         environ = read_dotenv(Path(".env"), os.environ)
+        os.environ.update(environ)  # credentials are looked for there
         settings, now = Settings.from_env(environ), datetime.now(UTC)
         store = open_store(settings)
         if asked.rollback:

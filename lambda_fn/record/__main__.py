@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     asked = parser.parse_args(arguments)
     try:
-        settings = Settings.from_env(read_dotenv(Path(".env"), os.environ))
+        os.environ.update(read_dotenv(Path(".env"), os.environ))  # credentials are looked for there
+        settings = Settings.from_env(os.environ)
         store = open_store(settings)
         scores = track.update(store, settings.pair, datetime.now(UTC), anew=True)
     except (SettingsError, ContractError, Unavailable, Missing) as error:

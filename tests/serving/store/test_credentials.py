@@ -143,10 +143,11 @@ def test_commands_take_the_profile_and_end_with_2_for_a_mistake(laptop: dict[str
     process(laptop["HOME"], 3600)
     environ = {name: value for name, value in os.environ.items() if name not in KEYS} | laptop
     environ["PYTHONPATH"] = str(ROOT)
+    dotenv = Path(laptop["HOME"], ".env")
     call = [sys.executable, "-m", module, *(["status"] if module == "training" else [])]
     for name, codes in (("work", {0, 1}), ("nobodys", {2})):
-        given = environ | {"AWS_PROFILE": name}
-        done = subprocess.run(call, cwd=laptop["HOME"], env=given, capture_output=True, text=True, check=False)
+        dotenv.write_text(f"AWS_PROFILE={name}\n")
+        done = subprocess.run(call, cwd=laptop["HOME"], env=environ, capture_output=True, text=True, check=False)
         assert done.returncode in codes, done.stderr
         assert "Traceback" not in done.stderr and seaweedfs.SECRET_KEY not in done.stdout + done.stderr
         assert ("AWS_PROFILE: profile nobodys" in done.stderr) == (name == "nobodys")

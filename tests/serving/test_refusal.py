@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambda_fn.champion.refusal import MAX_REASON, Refusal, is_first, lift, record_key, recorded, shortened
@@ -19,6 +19,7 @@ KEY = "serving/refused/x.json"
 REFUSAL = Refusal("because", NOW, "r-1", {"pointer": "models/best_model_info.json"})
 
 
+@settings(deadline=None)  # of a loaded machine
 @given(
     st.builds(
         Refusal,
@@ -88,6 +89,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=3).map("x_{}".format), JSON, max_size=3), st.randoms())
 def test_a_pointer_has_one_key_however_it_is_written(extra: dict[str, object], random: Random) -> None:
     pointer = Pointer("LSTM", "EURUSD_LSTM", "3", "models:/EURUSD_LSTM@champion", metrics={"rmse": 1.0}, extra=extra)

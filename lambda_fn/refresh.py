@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lambda_fn import contract
 from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.cache import fetch_file
+from lambda_fn.champion.generations import check_generation, next_generation
 from lambda_fn.champion.refusal import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
 from lambda_fn.champion.rollback import NoWayBack, generation_of, is_rolled_back, roll_back
 from lambda_fn.champion.signature import verify
@@ -160,8 +160,8 @@ def _promote(store: Store, settings: Settings, found: Resolved, standing: Standi
     """None when another activation came first."""
     pointer, file, last = found.pointer, found.pointer.champion, standing.last
     assert file is not None
-    generation = pointer.generation or _next(file.sha256, last)
-    _check_generation(generation, file.sha256, last)
+    generation = pointer.generation or next_generation(file.sha256, last)
+    check_generation(generation, file.sha256, last)
     if standing.active and generation == standing.active.generation:
         _, healed = heal(store, settings.pair, standing, found.data)
         return _unchanged(generation, f"generation {generation} is active", healed)
@@ -193,35 +193,10 @@ def _keep_benchmarks(store: Store, active: Active, data: bytes) -> None:
             fetch_file(store, key, file.sha256)
 
 
-def _check_generation(generation: int, sha256: str, last: Active | None) -> None:
-    """Raises ContractError unless it may follow the last one, or is the last one itself."""
-    cure = "publish the champion as a new generation: python -m training rollback, or python -m training run"
-    if generation > contract.highest_after(last.generation if last else None):
-        known = f"{contract.MAX_JUMP:,} above the active generation {last.generation}" if last else "a first one may be"
-        raise ContractError(f"pointer.generation: {generation} is more than {known}; {cure}")
-    if last and generation < last.generation:
-        raise ContractError(
-            f"pointer.generation: {generation} is lower than the active generation {last.generation}; "
-            "to go back, publish the old champion as a new generation: python -m training rollback"
-        )
-    if last and generation == last.generation and sha256 != last.champion.sha256:
-        raise ContractError(
-            f"pointer.champion.sha256: {sha256}, but generation {generation} is active with {last.champion.sha256}; "
-            f"{cure}"
-        )
-
-
 def _unchanged(generation: int | None, reason: str, healed: Sequence[str]) -> Activation:
     for words in healed:
         _log.warning("healed: %s", words)
     return Activation("unchanged", generation, "; ".join([reason, *healed]))
-
-
-def _next(sha256: str, last: Active | None) -> int:
-    """The generation of a pointer without one: the active one's when the bytes are the same, otherwise the next."""
-    if last is None:
-        return 1
-    return last.generation + (sha256 != last.champion.sha256)
 
 
 def _about(settings: Settings, found: Resolved | None) -> dict[str, str | int]:

@@ -33,7 +33,7 @@ class Guard(NamedTuple):
 GUARDS = (
     Guard(
         "a lower generation is refused",
-        "lambda_fn/refresh.py",
+        "lambda_fn/champion/generations.py",
         "if last and generation < last.generation:",
         "if False and last and generation < last.generation:",
         INTERLEAVINGS,

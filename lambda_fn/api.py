@@ -17,13 +17,13 @@ from lambda_fn.web.callers import PONG, call_of, is_ping
 from lambda_fn.web.event import body_of, header_of, method_of, path_of, query_of
 from lambda_fn.web.negotiation import form_of, takes_gzip
 from lambda_fn.web.problem import NOTHING_YET, Problem
-from lambda_fn.web.routes import ROUTES, Route, index, methods_of
+from lambda_fn.web.route import Route
+from lambda_fn.web.routes import Found, find, index, methods_of
 from lambda_fn.web.service import Request, Service
 
 SERVICE = "api"  # in logs and metrics
 RETRY_AFTER_S = 60  # for what only new prices or a new champion cure
 _log = logging.getLogger(__name__)
-_ROUTES = {(route.method, route.path): route for route in ROUTES}
 Event = Mapping[str, Any]
 
 
@@ -53,23 +53,23 @@ class App:
         """API Gateway's answer to one event, payload 2.0."""
         self.problem = None
         method, path = method_of(event), path_of(event)
-        route = _ROUTES.get(("GET" if method == "HEAD" else method, path))
+        found = find(method, path)
         try:
-            if route is None and method == "OPTIONS" and methods_of(path):
+            if found is None and method == "OPTIONS" and methods_of(path):
                 return Answer.of_options(methods_of(path)).to_gateway(Caller(), 0)
-            if route is None:
+            if found is None:
                 raise _no_route(path, method)
             caller = Caller(header_of(event, "if-none-match"), takes_gzip(header_of(event, "accept-encoding")))
-            return self._answer(route, event).to_gateway(caller, self._clock())
+            return self._answer(found, event).to_gateway(caller, self._clock())
         except Exception as error:  # noqa: BLE001  # the one place where errors become HTTP
             self.problem = problem = _problem(error, path, method)
-            wants_page = route is not None and _wants_page(route, event)
+            wants_page = found is not None and _wants_page(found.route, event)
             answer = _page_of(problem) if wants_page else Answer.of_problem(problem)
             return answer.to_gateway(Caller(), 0)
 
-    def _answer(self, route: Route, event: Event) -> Answer:
-        form, query = form_of(route, header_of(event, "accept"), query_of(event))
-        request = Request(query, lambda: body_of(event))
+    def _answer(self, found: Found, event: Event) -> Answer:
+        form, query = form_of(found.route, header_of(event, "accept"), query_of(event))
+        request = Request(query, lambda: body_of(event), found.names)
         operate = getattr(self.service, form.operation)
         if form.record is None:
             return Answer.of(operate(request))

@@ -14,12 +14,15 @@ MAX_AGE_S = 600
 def cors_headers(allowed: str | None, method: str, asked: Mapping[str, str]) -> list[tuple[str, str]]:
     """What is added to an answer; `allowed` is an origin, * or None, `asked` the request's headers in small letters.
 
-    Nothing for who names no origin or another one: the browser then keeps the answer from the page.
+    Who names no origin or another one is told only that it depends: the browser then keeps the answer from the page,
+    and a cache keeps it from others.
     """
-    origin = asked.get("origin")
-    if allowed is None or origin is None or allowed not in ("*", origin):
+    if allowed is None:
         return []
-    found = [("access-control-allow-origin", allowed), ("access-control-expose-headers", ",".join(EXPOSED))]
+    origin, found = asked.get("origin"), [("vary", "Origin")]
+    if origin is None or allowed not in ("*", origin):
+        return found
+    found += [("access-control-allow-origin", allowed), ("access-control-expose-headers", ",".join(EXPOSED))]
     if method == "OPTIONS" and "access-control-request-method" in asked:
         found += [
             ("access-control-allow-methods", ",".join(METHODS)),

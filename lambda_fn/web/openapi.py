@@ -10,7 +10,8 @@ from lambda_fn.web.openapi_schemas import SCHEMAS
 from lambda_fn.web.openapi_security import GATEWAY_RESPONSES, SECURITY, SECURITY_SCHEMES
 from lambda_fn.web.openapi_types import JsonSchema
 from lambda_fn.web.problem import PROBLEM_JSON
-from lambda_fn.web.routes import ROUTES, TAGS, Route
+from lambda_fn.web.route import Route
+from lambda_fn.web.routes import ROUTES, TAGS
 
 PAGE = "text/html"
 VERSION = "1"  # of the API; a change that breaks a caller makes a new one
@@ -55,7 +56,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.parameters:
         found["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in route.parameters]
     if route.body:
-        content = {"schema": _ref(route.body), "examples": SENT_EXAMPLES}
+        content = {"schema": _ref(route.body), **({"examples": SENT_EXAMPLES} if route.body == "Sent" else {})}
         found["requestBody"] = {"required": True, "content": {"application/json": content}}
     return found
 

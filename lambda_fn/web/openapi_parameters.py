@@ -1,4 +1,4 @@
-"""The query parameters of the OpenAPI document. Serving never imports this."""
+"""The parameters of the OpenAPI document. Serving never imports this."""
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.record.distribution import LEAST
@@ -21,6 +21,22 @@ _NUMBERS: JsonSchema = {
 }
 
 PARAMETERS: dict[str, JsonSchema] = {
+    "model_name": {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "The champion's registered name: `model_name` of GET /api/champion.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "EURUSD_Calendar",
+    },
+    "model_version": {
+        "name": "version",
+        "in": "path",
+        "required": True,
+        "description": "The champion's version.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "1",
+    },
     "below": {
         "name": "below",
         "in": "query",

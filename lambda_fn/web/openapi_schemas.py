@@ -4,6 +4,7 @@ from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.record.distribution import LEAST
 from lambda_fn.web.closes import MAX_VALUES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
+from lambda_fn.web.openapi_protocols import PROTOCOL_SCHEMAS
 from lambda_fn.web.openapi_record import RECORD_SCHEMAS
 from lambda_fn.web.openapi_types import (
     DATE,
@@ -188,6 +189,7 @@ SCHEMAS: dict[str, JsonSchema] = {
         "required": ["model_name", "generation", "champion", "activated_at", "metadata", "inputs", *_AGED],
     },
     **RECORD_SCHEMAS,
+    **PROTOCOL_SCHEMAS,
     "Column": list_of(
         {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
         minItems=1,

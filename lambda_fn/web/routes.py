@@ -1,53 +1,23 @@
 """The routes: what each takes and gives, in the words that openapi.json repeats."""
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
+from lambda_fn.web.protocols import PROTOCOLS
+from lambda_fn.web.route import Form, Route
 
 _BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
 _NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
 _ASKED = ("horizon", "h", "level", "quantiles")
-Record = Literal["forecast", "record", "both"]
 TAGS = {
     "forecast": "What may come.",
     "record": "What came, and what the forecasts were worth.",
     "service": "What serves, and how it is.",
+    "protocols": "The champion as other systems ask models: tensors in, tensors out.",
 }
 FORMATS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
-
-
-class Form(NamedTuple):
-    """One form of an answer: its media type, the method of `Service` that makes it, and of which record."""
-
-    media_type: str
-    operation: str
-    record: Record | None
-
-
-class Route(NamedTuple):
-    """One operation: `operation` is the method of `Service` that answers; `parameters`, `body` and `answer` name parts
-    of the OpenAPI document; `problems` are the statuses beside 200 with their reasons. An answer that comes from a
-    `record` alone is kept ready, has an ETag, and may be kept by a cache until the record is looked at again.
-    `others` are the forms that it has beside JSON, for who prefers them by Accept or names them by `format`."""
-
-    method: str
-    path: str
-    operation: str
-    summary: str
-    description: str
-    answer: str
-    tag: str
-    parameters: tuple[str, ...] = ()
-    body: str | None = None
-    problems: tuple[tuple[int, str], ...] = ()
-    record: Record | None = None
-    others: tuple[Form, ...] = ()
-
-    @property
-    def forms(self) -> tuple[Form, ...]:
-        """JSON first: it is for who prefers none."""
-        return (Form("application/json", self.operation, self.record), *self.others)
 
 
 ROUTES = (
@@ -184,12 +154,44 @@ ROUTES = (
         problems=(_BAD_QUERY,),
         others=(Form("text/html", "reference", None),),
     ),
+    *PROTOCOLS,
 )
+_TEMPLATES = tuple(route for route in ROUTES if "{" in route.path)
+_EXACT = {(route.method, route.path): route for route in ROUTES if route not in _TEMPLATES}
+
+
+class Found(NamedTuple):
+    """A route, and what stands in a request's path for the names in its own."""
+
+    route: Route
+    names: Mapping[str, str]
+
+
+def find(method: str, path: str) -> Found | None:
+    """The route that answers; HEAD goes with GET."""
+    asked = "GET" if method == "HEAD" else method
+    if route := _EXACT.get((asked, path)):
+        return Found(route, {})
+    for route in _TEMPLATES:
+        if route.method == asked and (names := _names(route.path, path)) is not None:
+            return Found(route, names)
+    return None
+
+
+def _names(template: str, path: str) -> dict[str, str] | None:
+    """What `path` has for the {names} of the template, None when it is another path."""
+    parts, given = template.split("/"), path.split("/")
+    if len(parts) != len(given):
+        return None
+    pairs = list(zip(parts, given, strict=True))
+    if not all(own if part[:1] == "{" else part == own for part, own in pairs):
+        return None
+    return {part[1:-1]: own for part, own in pairs if part[:1] == "{"}
 
 
 def methods_of(path: str) -> list[str]:
     """The methods that the path answers, empty for an unknown one; HEAD goes with GET."""
-    found = [route.method for route in ROUTES if route.path == path]
+    found = [route.method for route in ROUTES if route.path == path or _names(route.path, path)]
     return [*found, "HEAD"] if "GET" in found else found
 
 

@@ -10,13 +10,14 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.cache import ChampionCache
+from lambda_fn.champion.cache import ChampionCache, Serving
 from lambda_fn.champion.card import champion_summary
 from lambda_fn.champion.model import Champion, Forecast, ForecastError, TooSlow
 from lambda_fn.contract import Metadata
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store
+from lambda_fn.web import inference, invocations
 from lambda_fn.web.age import freshness
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS, JsonObject, Shown, forecast_days
 from lambda_fn.web.problem import Problem, bad_body
@@ -43,10 +44,7 @@ class SentPrices:
 
     def predict(self, query: Mapping[str, str], read_body: Callable[[], bytes]) -> JsonObject:
         """The forecast from the prices in the body; all series run as one batch."""
-        serving = self._champions.current()
-        if serving.active.generation == self._suspended():
-            raise _is_suspended(serving.active.generation)
-        self._note(serving.active.generation, serving.active.pointer.model_name)
+        serving = self.serving()
         meta = serving.champion.metadata
         question = parse_query(query, meta.horizon, meta.levels)
         sent = parse_body(_body(read_body), serving.champion, question)
@@ -62,6 +60,26 @@ class SentPrices:
             "prices": "request",
             **freshness({"champions": (serving.checked_at.timestamp(), serving.stale)}),
         }
+
+    def invocations(self, read_body: Callable[[], bytes]) -> JsonObject:
+        """By MLflow's protocol."""
+        return invocations.answer(self.serving().champion, _body(read_body))
+
+    def infer(self, name: str, version: str | None, read_body: Callable[[], bytes]) -> JsonObject:
+        """By the Open Inference Protocol."""
+        return inference.infer(self.serving(), name, version, _body(read_body))
+
+    def model(self, name: str, version: str | None) -> JsonObject:
+        """The same protocol's description of the champion."""
+        return inference.model(self.serving(), name, version)
+
+    def serving(self) -> Serving:
+        """The champion; raises NothingToServe, and Problem while it is suspended."""
+        found = self._champions.current()
+        if found.active.generation == self._suspended():
+            raise _is_suspended(found.active.generation)
+        self._note(found.active.generation, found.active.pointer.model_name)
+        return found
 
     def _note(self, generation: int, name: str) -> None:
         if generation != self.generation:

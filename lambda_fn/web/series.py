@@ -50,9 +50,7 @@ def parse_body(data: bytes, champion: Champion, question: Question) -> Sent:
     Raises:
         Problem: 400 naming the place, such as `series[2].close[17]`, and the cure; 413 over MAX_BODY.
     """
-    if len(data) > MAX_BODY:
-        raise too_large()
-    body = _object("body", _json(data))
+    body = _object("body", json_of(data))
     if "series" not in body:
         return Sent((_series("", body, champion),), several=False)
     for name in body:
@@ -87,7 +85,10 @@ def champion_inputs(batch: Sequence[Series], champion: Champion) -> dict[str, ND
     return inputs
 
 
-def _json(data: bytes) -> object:
+def json_of(data: bytes) -> object:
+    """What a body says; raises Problem: 400 naming what is wrong with its JSON, 413 over MAX_BODY."""
+    if len(data) > MAX_BODY:
+        raise too_large()
     try:
         return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:

@@ -11,7 +11,8 @@ from lambda_fn.web import reading
 from lambda_fn.web.answer import Text, Version
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.reading import Records
-from lambda_fn.web.routes import Record, index
+from lambda_fn.web.route import Record
+from lambda_fn.web.routes import index
 
 if TYPE_CHECKING:
     from lambda_fn.web.sent import SentPrices  # brings numpy and onnxruntime
@@ -25,6 +26,8 @@ class Request(NamedTuple):
     query: Mapping[str, str]
     body: Callable[[], bytes]
     """raises ValueError when the body is not the base64 that the event says"""
+    names: Mapping[str, str] = {}
+    """what stands in the path for the {names} of the route's"""
 
 
 class Service:
@@ -97,11 +100,52 @@ class Service:
 
     def predict_sent(self, request: Request) -> JsonObject:
         """The forecast from the prices in the body."""
+        return self._champion().predict(request.query, request.body)
+
+    def _champion(self) -> "SentPrices":
         if self._sent is None:
             from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
             self._sent = SentPrices(*self._memory, self.records.suspended)
-        return self._sent.predict(request.query, request.body)
+        return self._sent
+
+    def invocations(self, request: Request) -> JsonObject:
+        """The champion's outputs by MLflow's protocol."""
+        return self._champion().invocations(request.body)
+
+    def ping(self, request: Request) -> JsonObject:
+        """Nothing, where the champion can be asked."""
+        self._champion().serving()
+        return {}
+
+    def server(self, request: Request) -> JsonObject:
+        """Who serves, by the Open Inference Protocol."""
+        from lambda_fn.web.inference import SERVER  # for who speaks it
+
+        return SERVER
+
+    def live(self, request: Request) -> JsonObject:
+        """It answers."""
+        return {"live": True}
+
+    def ready(self, request: Request) -> JsonObject:
+        """Whether the champion can be asked."""
+        self._champion().serving()
+        return {"ready": True}
+
+    def model(self, request: Request) -> JsonObject:
+        """The champion's tensors."""
+        return self._champion().model(request.names["name"], request.names.get("version"))
+
+    def model_ready(self, request: Request) -> JsonObject:
+        """Whether it can be asked, by its name."""
+        return {"name": self.model(request)["name"], "ready": True}
+
+    def infer(self, request: Request) -> JsonObject:
+        """The champion's outputs by the Open Inference Protocol."""
+        return self._champion().infer(request.names["name"], request.names.get("version"), request.body)
+
+    model_version, model_ready_version, infer_version = model, model_ready, infer
 
     def champion(self, request: Request) -> JsonObject:
         """The model card."""

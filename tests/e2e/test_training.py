@@ -83,10 +83,7 @@ def test_an_array_of_containers_gives_what_one_machine_gives(
 
     with step("training container: the same job by two workers of one container"):
         assert contain("run", *JOB, "--workers", "2") == selected
-        assert deployment.delivered(2).invocation.payload["generation"] == 2
-    workers = deployment.active().pointer.champion
-    assert workers is not None
-    assert workers.sha256 == sha256.sha256
+    assert deployment.active().generation == 1, "the same file with the same scores is published once"
 
     # Another Python, whose libraries were compiled apart: the last bits of a fit may differ, and so its bytes.
     with step("the same job outside of the image"):
@@ -104,7 +101,7 @@ def test_an_array_of_containers_gives_what_one_machine_gives(
     said = " ".join(done.stderr.split())
     assert f"no result: task {lost} (lstm, seed 1, cutoffs" in said
     assert "the average is of 1 of 2 seeds" in said
-    assert deployment.delivered(3).invocation.payload["generation"] == 3
+    assert deployment.delivered(2).invocation.payload["generation"] == 2
 
 
 def copy_without(store: Store, task: int) -> str:

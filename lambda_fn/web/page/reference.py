@@ -75,7 +75,7 @@ def _operation(document: Object, method: str, path: str, operation: Object) -> M
 def _body(body: Object | None) -> Markup | None:
     if body is None:
         return None
-    examples = body["content"]["application/json"]["examples"].values()
+    examples = body["content"]["application/json"].get("examples", {}).values()
     return element("div", [_shown(found["summary"], found["value"]) for found in examples])
 
 

@@ -54,7 +54,14 @@ def test_a_preflight_is_told_what_may_be_sent(client: httpx.Client) -> None:
 @pytest.mark.parametrize("headers", [{}, {"origin": OTHERS}, {"origin": OTHERS, **PREFLIGHT}])
 def test_others_are_told_nothing(client: httpx.Client, headers: dict[str, str]) -> None:
     assert told(client.options("/api/predict", headers=headers)) == {}
-    assert told(client.get("/api/predict", headers=headers)) == {}
+    response = client.get("/api/predict", headers=headers)
+    assert told(response) == {}
+    assert "origin" in response.headers["vary"].lower()
+
+
+def test_every_origin_may_be_let_in() -> None:
+    found = dict(cors.cors_headers("*", "GET", {"origin": OTHERS}))
+    assert found["access-control-allow-origin"] == "*"
 
 
 def test_the_gateway_has_the_same_values() -> None:

@@ -1,0 +1,93 @@
+"""The Open Inference Protocol, version 2, for the champion: what KServe's and Triton's clients ask over HTTP.
+
+Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
+"""
+
+from typing import Any
+
+from lambda_fn.champion.cache import Serving
+from lambda_fn.contract import DATE, TARGET_DATE
+from lambda_fn.web import tensors
+from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.problem import Problem, bad_body, shown
+from lambda_fn.web.series import json_of
+
+SERVER: JsonObject = {"name": "eurusd-forecast", "version": "2", "extensions": []}
+OUTPUTS = ("quantiles", "mean")
+_CURE = 'send {"inputs": [{"name": "close", "shape": [1, n], "datatype": "FP64", "data": [...]}]}'
+
+
+def model(serving: Serving, name: str, version: str | None) -> JsonObject:
+    """The champion's tensors; raises Problem (404) for another name or version."""
+    _check_named(serving, name, version)
+    champion = serving.champion
+    inputs = [_described(own, [-1, length]) for own, length in tensors.lengths(champion).items()]
+    horizon, levels = champion.metadata.horizon, len(champion.metadata.levels)
+    outputs = [_described("quantiles", [-1, horizon, levels]), _described("mean", [-1, horizon])]
+    pointer = serving.active.pointer
+    return {
+        "name": pointer.model_name,
+        "versions": [pointer.model_version],
+        "platform": "onnxruntime_onnx",
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+
+
+def infer(serving: Serving, name: str, version: str | None, body: bytes) -> JsonObject:
+    """The champion's outputs for these inputs, as it gives them."""
+    _check_named(serving, name, version)
+    found = json_of(body)
+    if not isinstance(found, dict) or not isinstance(found.get("inputs"), list):
+        raise bad_body("inputs", f"the body is {shown(found)} without a list of inputs", _CURE)
+    rows = {}
+    for i, tensor in enumerate(found["inputs"]):
+        own, values = _tensor(f"inputs[{i}]", tensor)
+        rows[own] = values
+    forecast = tensors.run(serving.champion, tensors.parse_tensors(rows, serving.champion), "inputs")
+    given = {"quantiles": forecast.quantiles, "mean": forecast.mean}
+    pointer = serving.active.pointer
+    return {
+        "model_name": pointer.model_name,
+        "model_version": pointer.model_version,
+        **({"id": found["id"]} if isinstance(found.get("id"), str) else {}),
+        "outputs": [
+            {**_described(own, list(given[own].shape)), "data": given[own].ravel().tolist()}
+            for own in _asked(found.get("outputs"))
+        ],
+    }
+
+
+def _check_named(serving: Serving, name: str, version: str | None) -> None:
+    pointer = serving.active.pointer
+    if name != pointer.model_name or version not in (None, pointer.model_version):
+        cure = f"ask for {pointer.model_name}, version {pointer.model_version}"
+        asked = name if version is None else f"{name}, version {version}"
+        raise Problem(404, "no_model", f"{asked[:80]} is not the champion", cure, field="name")
+
+
+def _described(name: str, shape: list[int]) -> dict[str, Any]:
+    return {"name": name, "datatype": "INT64" if name in (DATE, TARGET_DATE) else "FP64", "shape": shape}
+
+
+def _tensor(place: str, tensor: object) -> tuple[str, object]:
+    """Its name and its rows; `data` may be flat or nested, as its shape says."""
+    match tensor:
+        case {"name": str() as name, "shape": [int() as rows, int() as length], "data": list() as data}:
+            if data and not isinstance(data[0], list):
+                if len(data) != rows * length or rows < 1 or length < 1:
+                    words = f"{place}.data has {len(data)} values, its shape is [{rows}, {length}]"
+                    raise bad_body(f"{place}.data", words, "send as many values as the shape says")
+                return name, [data[row * length : (row + 1) * length] for row in range(rows)]
+            return name, data
+    raise bad_body(place, f"{place} is {shown(tensor)} without name, shape [rows, length] and data", _CURE)
+
+
+def _asked(outputs: object) -> list[str]:
+    """The names of the outputs that are wanted, all unless told."""
+    if outputs is None:
+        return list(OUTPUTS)
+    match outputs:
+        case list() if all(isinstance(output, dict) and output.get("name") in OUTPUTS for output in outputs):
+            return [output["name"] for output in outputs]
+    raise bad_body("outputs", f"outputs is {shown(outputs)}", f"name {' and '.join(OUTPUTS)}, or leave it out")

@@ -1,0 +1,81 @@
+"""A champion's inputs as they are, tensors by name, for protocols that know models and not prices."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambda_fn.champion.model import Champion, Forecast, ForecastError, TooSlow
+from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
+from lambda_fn.web.closes import parse_prices
+from lambda_fn.web.problem import MAX_SERIES, Problem, bad_body, shown, shown_name
+
+Tensors = dict[str, NDArray[Any]]
+
+
+def lengths(champion: Champion) -> dict[str, int]:
+    """The inputs that the champion wants, and how long a row of each is."""
+    window, horizon = champion.metadata.window, champion.metadata.horizon
+    dates = {DATE: window} if champion.wants_date else {}
+    targets = {TARGET_DATE: horizon} if champion.wants_target_date else {}
+    return {**dict.fromkeys(champion.columns, window), **dates, **targets}
+
+
+def parse_tensors(found: Mapping[str, object], champion: Champion, prefix: str = "") -> Tensors:
+    """Each input [batch, length], prices float64 and dates int64 days since 1970-01-01, from lists of rows.
+
+    Raises Problem: 400 naming the place, such as `inputs.close[2][17]`.
+    """
+    wanted = lengths(champion)
+    for name in found:
+        if name not in wanted:
+            place = f"{prefix}{shown_name(name)}"
+            raise bad_body(place, f"{place} is no input of the champion", f"send {', '.join(wanted)}")
+    tensors = {name: _tensor(f"{prefix}{name}", found.get(name), name, length) for name, length in wanted.items()}
+    batch = len(tensors["close"])
+    for name, rows in tensors.items():
+        if len(rows) != batch:
+            place = f"{prefix}{name}"
+            raise bad_body(place, f"{place} has {len(rows)} rows, close has {batch}", "send one row of each a window")
+    return tensors
+
+
+def run(champion: Champion, tensors: Tensors, place: str) -> Forecast:
+    """quantiles [batch, horizon, levels] and mean [batch, horizon], prices; raises Problem."""
+    try:
+        return champion.plausible_forecast(tensors)
+    except TooSlow as error:
+        raise Problem(503, "too_slow", str(error), "send fewer rows at once", headers={"Retry-After": "1"}) from error
+    except ForecastError as error:
+        raise bad_body(place, str(error), "check the prices") from error
+
+
+def _tensor(place: str, rows: object, name: str, length: int) -> NDArray[Any]:
+    if rows is None:
+        raise bad_body(place, f"{place} is missing: the champion uses it", f"send rows of {length} values")
+    if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_SERIES:
+        raise bad_body(place, f"{place} is {shown(rows)}", f"send a list of 1 to {MAX_SERIES} rows")
+    read = _days if name in (DATE, TARGET_DATE) else parse_prices
+    found = [read(f"{place}[{i}]", row) for i, row in enumerate(rows)]
+    for i, row in enumerate(found):
+        if len(row) != length:
+            words = f"{place}[{i}] has {len(row)} values, the champion takes {length}"
+            raise bad_body(f"{place}[{i}]", words, f"send exactly {length}, oldest first")
+    return np.stack(found)
+
+
+def _days(place: str, values: object) -> NDArray[np.int64]:
+    if not isinstance(values, list):
+        raise bad_body(place, f"{place} is {shown(values)}", "send a list of days since 1970-01-01")
+    for i, value in enumerate(values):
+        if type(value) is not int or not FIRST_DAY <= value <= LAST_DAY:
+            words = f"{place}[{i}] is {shown(value)}, no day"
+            raise bad_body(f"{place}[{i}]", words, "send days since 1970-01-01 as whole numbers")
+    return np.array(values, np.int64)
+
+
+def columns_of(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Rows of named values as a list a name; a name that a row lacks is missing there, as None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}

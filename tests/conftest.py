@@ -4,6 +4,7 @@ import logging
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from lambda_fn.settings import Settings
@@ -12,6 +13,12 @@ from lambda_fn.store.objects import Store
 from tests.support import seaweedfs
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
+
+
+def pytest_configure() -> None:
+    """No test asserts a time, so no example of a property has a deadline: the first may import a library."""
+    hypothesis.settings.register_profile("project", deadline=None)
+    hypothesis.settings.load_profile("project")
 
 
 @pytest.hookimpl(wrapper=True)

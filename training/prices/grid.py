@@ -41,8 +41,6 @@ def read_grid(text: str, name: str, is_header: Callable[[Sequence[str]], bool]) 
 
     Raises PriceError where there are no rows to look at.
     """
-    if not text.strip():
-        raise PriceError([f"{name}: the file is empty; it needs a header such as Date,Close and one row a day"])
     lines, told, notes = text.split("\n"), "", []
     comments = 0
     for i, line in enumerate(lines):
@@ -52,6 +50,9 @@ def read_grid(text: str, name: str, is_header: Callable[[Sequence[str]], bool]) 
             lines[i], comments = "", comments + 1
     if comments:
         notes.append(f"{comments} comment line{'' if comments == 1 else 's'} left out")
+    if not any(line.strip() for line in lines):
+        has = "has nothing but comments" if comments else "is empty"
+        raise PriceError([f"{name}: the file {has}; it needs a header such as Date,Close and one row a day"])
     separator = told or _separator(lines, name, is_header)
     numbers, rows = _cells("\n".join(lines), separator, name)
     at = next((i for i, row in enumerate(rows[:_AHEAD]) if len(row) > 1 and is_header(row)), None)

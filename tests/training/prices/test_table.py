@@ -205,6 +205,8 @@ def test_sorted_with_a_note(tmp_path: Path, rows: tuple[int, ...], note: str | N
         (b"Date;Close\n2024-06-26;1.083,4\n", "my.csv: close: 1 unreadable price: row 2 ('1.083,4')"),
         (b"Date,Close\n2024-06-26 17:00,1\n", "my.csv: 1 intraday date: row 2 ('2024-06-26 17:00'); give one row"),
         (b"Date,Close\n01/02/2024,1\n", "my.csv: 1 ambiguous date: row 2 ('01/02/2024'); day and month cannot be"),
+        (b"// nothing\n# more\n", "my.csv: the file has nothing but comments; it needs a header"),
+        (b"sep=;\n\n", "my.csv: the file is empty; it needs a header"),
         (b"\n\nDate,Close\n\n2024-06-26,-1\n", "my.csv: close: 1 negative price: row 5"),
         (b'Date,Close,Note\n2024-06-26,1,"two\nlines"\n2024-06-27,0,""\n', "my.csv: close: 1 zero price: row 4"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 LEAST_WIDTH = 20  # columns of the picture itself, however narrow the terminal is
+LEAST_SHOWN = 1e-5  # of a value: less is 0.00 % in its number, too
 
 
 class Shapes(NamedTuple):
@@ -65,7 +66,7 @@ def bars(values: Mapping[str, float], width: int, drawn: Shapes) -> list[str]:
     numbers = {name: f"{100 * value:+.2f} %" for name, value in values.items()}
     room = max(width - margin - max(map(len, numbers.values())) - 2, LEAST_WIDTH)
     low, high = min(0.0, *values.values()), max(0.0, *values.values())
-    scale = (room - 1) / (high - low) if high > low else 0.0
+    scale = (room - 1) / (high - low) if high - low > LEAST_SHOWN else 0.0
     zero = round(-low * scale)
     lines = []
     for name, value in values.items():

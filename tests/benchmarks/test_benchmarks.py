@@ -37,7 +37,7 @@ def test_a_function_that_fails_ends_the_run(tmp_path: Path) -> None:
     api.promote(foreign.champion_bytes(), 1)
     (api.folder / "serving" / "forecast.json").write_text("{}")
     few = ["--rounds", "1", "--warm", "1", "--few", "--python", sys.executable, "--store", str(api.folder)]
-    with pytest.raises(RuntimeError, match="nothing_to_serve"):
+    with pytest.raises(RuntimeError, match="record_damaged"):
         main(few)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from matplotlib import image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import picture
 from tests.browser.conftest import Open
@@ -202,7 +202,7 @@ def test_when_the_store_is_down_the_last_known_is_shown(fresh: Server, visit: Op
         store.with_name("gone").rename(store)
 
 
-def test_the_picture_of_the_readme_is_the_chart(fresh: Server, tmp_path: Path) -> None:
-    picture.take(f"http://127.0.0.1:{fresh.port}/", tmp_path / "forecast.png")
+def test_the_picture_of_the_readme_is_the_chart(fresh: Server, chromium: Browser, tmp_path: Path) -> None:
+    picture.take(chromium, f"http://127.0.0.1:{fresh.port}/", tmp_path / "forecast.png")
     width, height = image.imread(tmp_path / "forecast.png").shape[:2]
     assert (width, height) == image.imread(ROOT / "docs/forecast.png").shape[:2]

@@ -41,17 +41,18 @@ class App:
 
     def resolve(self, event: object) -> dict[str, Any]:
         """The answer to one event, in the form of who sent it."""
+        self.problem = None
         if is_ping(event):
             return PONG
         try:
             call = call_of(event)
         except Problem as error:
+            self.problem = error
             return Answer.of_problem(error).to_gateway(Caller(), 0)
         return call.answer(self._resolve(call.event))
 
     def _resolve(self, event: Event) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
-        self.problem = None
         method, path = method_of(event), path_of(event)
         found = find(method, path)
         try:

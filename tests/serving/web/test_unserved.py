@@ -109,10 +109,11 @@ def test_a_service_that_was_never_trained_is_no_server_error(
 def test_a_route_that_is_not_there_is_measured_as_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of the answer before nothing is left over."""
     function = LambdaFunction({"STORE_DIR": str(tmp_path), "AWS_LAMBDA_FUNCTION_NAME": "api"})
-    for path in ("/api/predict", "/openapi.json"):
+    for path in ("/api/predict", "/openapi.json", "/api/predict"):
         function(event("GET", path), LambdaContext())
+    function({"version": "9"}, LambdaContext())  # no request at all
     lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" in line]
-    assert ["NothingPublished" in line for line in lines] == [True, False]
+    assert ["NothingPublished" in line for line in lines] == [True, False, True, False]
 
 
 def test_the_fallback_tells_no_place_either(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from lambda_fn.web.age import freshness
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS, JsonObject, Shown, forecast_days
 from lambda_fn.web.problem import Problem, bad_body
 from lambda_fn.web.question import Question, parse_query
-from lambda_fn.web.series import Sent, Series, champion_inputs, parse_body
+from lambda_fn.web.series import Sent, champion_inputs, parse_body
+from lambda_fn.web.tensors import run, too_slow
 
 _log = logging.getLogger(__name__)
 
@@ -124,25 +125,12 @@ def _forecast(champion: Champion, sent: Sent) -> Forecast:
     try:
         return champion.plausible_forecast(champion_inputs(sent.series, champion))
     except TooSlow as error:  # of many, each alone would take its time again
-        raise _too_slow(error) from error
+        raise too_slow(error, "series") from error
     except ForecastError as error:
         if sent.several:
             for i, series in enumerate(sent.series):
-                _forecast_alone(f"series[{i}].close", series, champion)
+                run(champion, champion_inputs([series], champion), f"series[{i}].close", "series")
         raise bad_body("series" if sent.several else "close", str(error), "check the prices") from error
-
-
-def _forecast_alone(place: str, series: Series, champion: Champion) -> None:
-    try:
-        champion.plausible_forecast(champion_inputs([series], champion))
-    except TooSlow as error:
-        raise _too_slow(error) from error
-    except ForecastError as error:
-        raise bad_body(place, str(error), "check the prices") from error
-
-
-def _too_slow(error: TooSlow) -> Problem:
-    return Problem(503, "too_slow", str(error), "send fewer series at once", headers={"Retry-After": "1"})
 
 
 def _is_suspended(generation: int) -> Problem:

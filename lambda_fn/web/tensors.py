@@ -41,14 +41,20 @@ def parse_tensors(found: Mapping[str, object], champion: Champion, prefix: str =
     return tensors
 
 
-def run(champion: Champion, tensors: Tensors, place: str) -> Forecast:
-    """quantiles [batch, horizon, levels] and mean [batch, horizon], prices; raises Problem."""
+def run(champion: Champion, tensors: Tensors, place: str, several: str = "rows") -> Forecast:
+    """quantiles [batch, horizon, levels] and mean [batch, horizon], prices; raises Problem. `several` is what a caller
+    sends of windows: fewer of them are the cure for what takes too long."""
     try:
         return champion.plausible_forecast(tensors)
     except TooSlow as error:
-        raise Problem(503, "too_slow", str(error), "send fewer rows at once", headers={"Retry-After": "1"}) from error
+        raise too_slow(error, several) from error
     except ForecastError as error:
         raise bad_body(place, str(error), "check the prices") from error
+
+
+def too_slow(error: TooSlow, several: str) -> Problem:
+    """503 for a champion that was stopped."""
+    return Problem(503, "too_slow", str(error), f"send fewer {several} at once", headers={"Retry-After": "1"})
 
 
 def _tensor(place: str, rows: object, name: str, length: int) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store
 from tests.support import foreign
+from tests.support.dying_store import DyingStore, Killed
 from tests.support.mlflow_fake import Fake
 from tests.support.recorder import Reply, recording
 
@@ -174,37 +175,13 @@ def test_the_old_form_stays_rolled_back_until_its_alias_moves(tmp_path: Path) ->
 
 def test_killed_at_any_write_a_refresh_keeps_what_is_active_and_again_goes_back(tmp_path: Path) -> None:
     """What is gone back from is marked first: a refresh in between finds it active and leaves it."""
-
-    class Killed(BaseException):
-        """No error that anything catches."""
-
-    class Dying(FolderStore):
-        left = 0
-
-        def _wrote(self) -> None:
-            self.left -= 1
-            if self.left == 0:
-                raise Killed
-
-        def create(self, key: str, data: bytes) -> bool:
-            done = super().create(key, data)
-            self._wrote()
-            return done
-
-        def replace(self, key: str, data: bytes, etag: str | None) -> bool:
-            done = super().replace(key, data, etag)
-            if etag is not None:
-                self._wrote()
-            return done
-
     for kill in range(1, 9):
         folder = tmp_path / str(kill)
         settings = Settings.from_env({"STORE_DIR": str(folder)})
         store = open_store(settings)
         for number in (1, 2):
             promote(store, settings, number, number)
-        dying = Dying(folder)
-        dying.left = kill
+        dying = DyingStore(folder, kill)
         ended = True
         try:
             refresh.rollback(dying, settings, 1, NOW)

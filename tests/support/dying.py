@@ -4,43 +4,24 @@ import os
 import sys
 from pathlib import Path
 
-from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
-from lambda_fn.store.folder import FolderStore
 from tests.support import tracked
+from tests.support.dying_store import DyingStore
 
 KILLED = 9
 MOST = 20  # writes; publishing makes fewer
 
 
-class DyingStore(FolderStore):
-    """A folder whose process ends the moment that its k-th write is done."""
+class DyingProcess(DyingStore):
+    """The whole process ends."""
 
-    def __init__(self, folder: Path, writes: int) -> None:
-        super().__init__(folder)
-        self._left = writes
-
-    def create(self, key: str, data: bytes) -> bool:
-        done = super().create(key, data)
-        self.wrote()
-        return done
-
-    def replace(self, key: str, data: bytes, etag: str | None) -> bool:
-        done = super().replace(key, data, etag)
-        if etag is not None:  # otherwise create has counted it
-            self.wrote()
-        return done
-
-    def wrote(self, pointer: Pointer | None = None) -> None:
-        """Also counts the moving of the aliases."""
-        self._left -= 1
-        if self._left == 0:
-            os._exit(KILLED)
+    def die(self) -> None:
+        os._exit(KILLED)
 
 
 def publish_and_die(folder: Path, writes: int) -> None:
     settings = Settings.from_env({"STORE_DIR": str(folder)})
-    store = DyingStore(folder, writes)
+    store = DyingProcess(folder, writes)
     tracked.publish(store, settings, "lstm", 2, store.wrote)
 
 

@@ -21,6 +21,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store
 from tests.support import foreign
+from tests.support.dying_store import DyingStore, Killed
 
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -132,34 +133,6 @@ def test_an_active_file_that_names_another_copy_is_damaged(store: Store, setting
     with pytest.raises(Refused):
         activate(store, settings, NOW)
     assert standing(store) == before
-
-
-class Killed(BaseException):
-    """No error that anything catches."""
-
-
-class DyingStore(FolderStore):
-    """Dies after its k-th write."""
-
-    def __init__(self, folder: Path, writes: int) -> None:
-        super().__init__(folder)
-        self.left = writes
-
-    def create(self, key: str, data: bytes) -> bool:
-        done = super().create(key, data)
-        self._wrote()
-        return done
-
-    def replace(self, key: str, data: bytes, etag: str | None) -> bool:
-        done = super().replace(key, data, etag)
-        if etag is not None:  # otherwise create has counted it
-            self._wrote()
-        return done
-
-    def _wrote(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
 
 
 @pytest.mark.parametrize("lost", [(), (keys.ACTIVE_KEY,), (keys.ACTIVE_KEY, RECORD)])

@@ -30,6 +30,11 @@ VARIABLES = (
         "key of the pointer that training publishes; models/GBPUSD/best_model_info.json for another pair",
     ),
     Variable(
+        "PAIRS",
+        "",
+        "currency pairs by commas, such as EURUSD,GBPUSD, majors or all; empty: that of S3_MODEL_INFO_KEY",
+    ),
+    Variable(
         "AWS_REGION",
         "us-east-1",
         "region of the bucket; unset: AWS_DEFAULT_REGION's, or that of the profile; Lambda sets it itself",
@@ -76,11 +81,15 @@ _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "
 
 
 class Settings(NamedTuple):
-    """What the environment says; ages in seconds. `mlflow_tracking_uri` is None when the variable is unset."""
+    """What the environment says; ages in seconds. `mlflow_tracking_uri` is None when the variable is unset.
+
+    The settings are those of one pair, `pair`, whose pointer has the key `model_info_key`; `of` gives those of another.
+    """
 
     use_s3: bool
     s3_bucket: str | None
     model_info_key: str
+    pairs: tuple[str, ...]
     aws_region: str
     mlflow_tracking_uri: str | None
     store_dir: str
@@ -102,10 +111,13 @@ class Settings(NamedTuple):
         use_s3 = _boolean("USE_S3", value["USE_S3"])
         if use_s3 and not value["S3_BUCKET"]:
             raise SettingsError("S3_BUCKET: required with USE_S3=true; set it to the name of the bucket")
+        key = _key("S3_MODEL_INFO_KEY", value["S3_MODEL_INFO_KEY"])
+        pairs = _pairs(value["PAIRS"], key, bool(given["S3_MODEL_INFO_KEY"]))
         return cls(
             use_s3=use_s3,
             s3_bucket=value["S3_BUCKET"] or None,
-            model_info_key=_key("S3_MODEL_INFO_KEY", value["S3_MODEL_INFO_KEY"]),
+            model_info_key=pointer_key(key, pairs[0]) if value["PAIRS"] else key,
+            pairs=pairs,
             aws_region=given["AWS_REGION"] or _region(environ) or DEFAULTS["AWS_REGION"],
             mlflow_tracking_uri=given["MLFLOW_TRACKING_URI"] or None,
             store_dir=value["STORE_DIR"],
@@ -133,8 +145,40 @@ class Settings(NamedTuple):
     @property
     def pair(self) -> str:
         """The currency pair: the pointer's folder when that is six capitals (GBPUSD), otherwise EURUSD."""
-        folder = self.model_info_key.rpartition("/")[0].rpartition("/")[2]
-        return folder if _PAIR.fullmatch(folder) else DEFAULT_PAIR
+        return _folder_pair(self.model_info_key) or DEFAULT_PAIR
+
+    def of(self, pair: str) -> "Settings":
+        """The same for another pair: its pointer lies beside this one's."""
+        return self if pair == self.pair else self._replace(model_info_key=pointer_key(self.model_info_key, pair))
+
+
+def pointer_key(key: str, pair: str) -> str:
+    """The key of the pair's pointer beside `key`, the pointer of any pair: EURUSD's has no folder of its own."""
+    folder, _, name = key.rpartition("/")
+    if _folder_pair(key):
+        folder = folder.rpartition("/")[0]
+    return "/".join(part for part in (folder, "" if pair == DEFAULT_PAIR else pair, name) if part)
+
+
+def _folder_pair(key: str) -> str | None:
+    folder = key.rpartition("/")[0].rpartition("/")[2]
+    return folder if _PAIR.fullmatch(folder) else None
+
+
+def _pairs(text: str, key: str, is_given: bool) -> tuple[str, ...]:
+    named = _folder_pair(key)
+    if not text:
+        return (named or DEFAULT_PAIR,)
+    from lambda_fn.pairs import read_pairs  # which a cold start of one pair does not need
+
+    try:
+        pairs = read_pairs(text)
+    except ValueError as error:
+        raise SettingsError(f"PAIRS: {error}") from error
+    if is_given and named and named not in pairs:
+        cure = f"add {named} to PAIRS, or leave S3_MODEL_INFO_KEY unset: each pair has a pointer of its own"
+        raise SettingsError(f"S3_MODEL_INFO_KEY: {key} is the pointer of {named}, which PAIRS does not name; {cure}")
+    return pairs
 
 
 def read_dotenv(path: "Path", environ: Mapping[str, str]) -> dict[str, str]:

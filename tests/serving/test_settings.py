@@ -16,6 +16,7 @@ def test_defaults() -> None:
         use_s3=False,
         s3_bucket=None,
         model_info_key="models/best_model_info.json",
+        pairs=("EURUSD",),
         aws_region="us-east-1",
         mlflow_tracking_uri=None,
         store_dir=".",
@@ -41,6 +42,7 @@ def test_every_variable_is_read() -> None:
         "USE_S3": "True",
         "S3_BUCKET": "prices-and-champions",
         "S3_MODEL_INFO_KEY": "models/GBPUSD/best_model_info.json",
+        "PAIRS": "GBPUSD,EURUSD",
         "AWS_REGION": "eu-central-1",
         "MLFLOW_TRACKING_URI": "http://mlflow:5000",
         "STORE_DIR": "/data",
@@ -91,6 +93,43 @@ def test_an_error_names_the_variable_and_the_cure(name: str, value: str, cure: s
 )
 def test_the_pair_is_the_pointers_folder(key: str, pair: str) -> None:
     assert Settings.from_env({"S3_MODEL_INFO_KEY": key}).pair == pair
+
+
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        ({"PAIRS": "EURUSD"}, {"EURUSD": "models/best_model_info.json"}),
+        (
+            {"PAIRS": "GBPUSD,EURUSD"},
+            {"GBPUSD": "models/GBPUSD/best_model_info.json", "EURUSD": "models/best_model_info.json"},
+        ),
+        ({"PAIRS": "USDJPY", "S3_MODEL_INFO_KEY": "team/info.json"}, {"USDJPY": "team/USDJPY/info.json"}),
+        (
+            {"PAIRS": "EURUSD,USDJPY", "S3_MODEL_INFO_KEY": "team/USDJPY/info.json"},
+            {"EURUSD": "team/info.json", "USDJPY": "team/USDJPY/info.json"},
+        ),
+        (
+            {"PAIRS": "EURUSD,USDJPY", "S3_MODEL_INFO_KEY": "info.json"},
+            {"EURUSD": "info.json", "USDJPY": "USDJPY/info.json"},
+        ),
+        ({"S3_MODEL_INFO_KEY": "models/USDEUR/x.json"}, {"USDEUR": "models/USDEUR/x.json"}),
+    ],
+)
+def test_each_pair_has_a_pointer_beside_the_others(given: dict[str, str], pointers: dict[str, str]) -> None:
+    settings = Settings.from_env(given)
+    assert settings.pairs == tuple(pointers)
+    assert settings.pair == settings.pairs[0]
+    for start in settings.pairs:
+        for pair, key in pointers.items():
+            there = settings.of(start).of(pair)
+            assert (there.pair, there.model_info_key) == (pair, key)
+            assert there._replace(model_info_key=settings.model_info_key) == settings
+
+
+def test_a_pointer_of_a_pair_that_is_not_served_is_a_contradiction() -> None:
+    given = {"PAIRS": "EURUSD,USDJPY", "S3_MODEL_INFO_KEY": "models/GBPUSD/best_model_info.json"}
+    with pytest.raises(SettingsError, match=r"S3_MODEL_INFO_KEY: .* pointer of GBPUSD, which PAIRS does not name"):
+        Settings.from_env(given)
 
 
 def test_the_real_environment_wins_over_dotenv(tmp_path: Path) -> None:

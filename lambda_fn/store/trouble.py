@@ -8,7 +8,8 @@ _CODE = re.compile("<Code>(.*?)</Code>")
 _REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
 _KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
 _EXPIRED = ("ExpiredToken", "TokenRefreshRequired")
-_METADATA = "169.254.169.254"  # which has the credentials of a machine's role
+# What obstore asks last: the machine's metadata, for the credentials of a role. They have several addresses.
+_METADATA = re.compile(r"://[^/]+/latest/(api/token|meta-data/)")
 
 
 def told(place: Place, key: str, text: str) -> Unavailable:
@@ -26,7 +27,7 @@ def told(place: Place, key: str, text: str) -> Unavailable:
 
 
 def _cure(place: Place, code: str, text: str) -> str:
-    if _METADATA in text:
+    if _METADATA.search(text):
         return "there are no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if code in _REGION or "incorrectly configured region" in text:
         return (

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from typing import Any
@@ -62,6 +63,27 @@ def test_every_section_can_be_followed_in_a_new_shell() -> None:
     for recorded in calls().values():
         for words in recorded:
             assert " ".join(words).startswith(tuple(known)), words
+
+
+def test_its_transcript_can_be_printed_whole_and_by_section() -> None:
+    """What each program was given, variables put in: the first lines once, and not again in each section."""
+    command = [sys.executable, "-m", "tests.support.infra.runbook"]
+    whole = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = [part.partition("\n") for part in f"\n{whole}".split("\n# ")[1:]]
+    assert [heading for heading, _, _ in shown] == ["In a new shell", *list(calls())[1:]]
+    assert whole.count("python -m infra.outputs eurusd-fallback\n") == 1
+    first = calls()[""]
+    others = [words for name, given in calls().items() if name for words in given[len(first) :]]
+    # both ends of a pipe start at once: the order of those two is the machine's
+    assert sorted(shlex.split(line) for _, _, text in shown for line in text.splitlines() if line) == sorted(
+        [*first, *others]
+    )
+    one = subprocess.run([*command, "Redrive what failed"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert one.splitlines() == [
+        "# Redrive what failed",
+        "python -m infra.redrive eurusd-forecast --keep",
+        "python -m infra.redrive eurusd-forecast",
+    ]
 
 
 def test_commands_of_ours_parse() -> None:

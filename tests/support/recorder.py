@@ -51,7 +51,7 @@ def recording(answer: Callable[[Asked], Reply]) -> Iterator[Recorder]:
             self.end_headers()
             self.wfile.write(reply.body)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def log_message(self, format: str, *args: Any) -> None:
             """Keeps the test's output clean."""

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,48 +14,12 @@ from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store import profile
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Misconfigured, Place, Store, Unavailable
-from lambda_fn.store.trouble import told
+from lambda_fn.store.objects import Misconfigured, Store, Unavailable
 from tests.support import seaweedfs
+from tests.support.laptop import KEYS, PROCESS, aws, process
 from tests.support.recorder import Reply, recording
 
 ROOT = Path(__file__).parents[3]
-KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
-PLACE = Place("eurusd", "us-east-1", "profile work")
-KEY_PAIR = {"Version": 1, "AccessKeyId": seaweedfs.ACCESS_KEY, "SecretAccessKey": seaweedfs.SECRET_KEY}
-PROCESS = f"""
-import datetime, json, sys
-with open(sys.argv[1], "a") as count:
-    count.write("x")
-expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=int(sys.argv[2]))
-print(json.dumps({KEY_PAIR!r} | dict(Expiration=expires.isoformat())))
-"""
-
-
-@pytest.fixture
-def laptop(
-    bucket_environ: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dict[str, str]]:
-    """A home without ~/.aws, and an environment without keys; the bucket's other variables are set."""
-    for name in (*KEYS, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # botocore's word: this machine has no role
-    (tmp_path / ".aws").mkdir()
-    yield {name: value for name, value in bucket_environ.items() if name not in KEYS} | {"HOME": str(tmp_path)}
-
-
-def aws(home: str, name: str, text: str) -> None:
-    Path(home, ".aws", name).write_text(text)
-
-
-def process(home: str, seconds: int, profile_name: str = "work") -> Path:
-    """A credential process that notes each of its runs; the keys that it prints have so many seconds left."""
-    script, count = Path(home, "process.py"), Path(home, "count")
-    script.write_text(PROCESS)
-    line = f"credential_process = {sys.executable} {script} {count} {seconds}"
-    aws(home, "config", f"[profile {profile_name}]\nregion = us-east-1\n{line}\n")
-    return count
 
 
 def opened(environ: Mapping[str, str]) -> Store:
@@ -188,12 +152,6 @@ def test_each_answer_of_s3_is_told_with_place_identity_and_cure(case: str, monke
     said = str(caught.value)
     assert said.startswith("bucket eurusd in eu-west-1 as access key ...WXYZ: serving/active.json: ")
     assert "hunter2" not in said and "EXAMP" not in said
-
-
-def test_a_machine_without_any_is_told_so() -> None:
-    said = "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 1s - HTTP error"
-    error = told(PLACE, "a", said)
-    assert code_of(error) == 2 and "there are no credentials: set AWS_PROFILE" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,18 @@
-"""The runbook's commands, run in a shell as by somebody who follows it; the programs only record what they get."""
+"""The runbook's commands, run in a shell as by somebody who follows it; the programs only record what they get.
+
+`python -m tests.support.infra.runbook [HEADING]` prints the transcript: each section with what its programs were given.
+"""
 
 import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +22,10 @@ from tests.support.infra.aws_tools import ROOT, template
 
 RUNBOOK = (ROOT / "infra/README.md").read_text()
 RECORDED = ("aws", "docker", "curl", "make", "sam", "sudo", "python")
+# One write a call: both ends of a pipe record at once.
 STUB = """#!/bin/sh
-printf '%s\\037' "${0##*/}" "$@" >> "$CALLS"
-printf '\\036' >> "$CALLS"
+words="$(printf '%s\\037' "${0##*/}" "$@")"
+printf '%s\\036' "$words" >> "$CALLS"
 case "${0##*/} $*" in
   "python -c "*) exec "$PYTHON" "$@" ;;
   "python -m infra.outputs "*) cat "$ANSWERS/$3" ;;
@@ -76,6 +83,15 @@ def calls() -> dict[str, list[list[str]]]:
     return {each.heading: _run(preamble.script + each.script) for each in (Section("", ""), *others, *told)}
 
 
+def transcript(heading: str = "") -> str:
+    """Of the whole runbook in its order, the first lines once and then each section without them, or of one section."""
+    first = calls()[""]
+    told = {name or "In a new shell": given[len(first) if name else 0 :] for name, given in calls().items()}
+    shown = {name: given for name, given in told.items() if not heading or name == heading}
+    lines = {name: "".join(f"{shlex.join(words)}\n" for words in given) for name, given in shown.items()}
+    return "\n".join(f"# {name}\n{text}" for name, text in lines.items())
+
+
 def _script(block: str) -> str:
     joined = re.sub(r"\\\n\s*", "", block)
     return "".join(f"{line[2:]}\n" for line in joined.splitlines() if line.startswith("$ "))
@@ -106,3 +122,14 @@ def _outputs(file: str) -> dict[str, str]:
     else:
         names = list(json.loads(template(file))["Outputs"])
     return {name: KNOWN.get(name, f"a-{name}") for name in names}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the transcript; 2 where no section has this heading."""
+    text = transcript(*arguments[:1])
+    sys.stdout.write(text)
+    return 0 if text else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

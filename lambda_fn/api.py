@@ -20,6 +20,7 @@ from lambda_fn.web.problem import NOTHING_YET, Problem
 from lambda_fn.web.route import Route
 from lambda_fn.web.routes import Found, find, index, methods_of
 from lambda_fn.web.service import Request, Service
+from lambda_fn.web.services import PAIR, Services
 
 SERVICE = "api"  # in logs and metrics
 RETRY_AFTER_S = 60  # for what only new prices or a new champion cure
@@ -29,19 +30,21 @@ Event = Mapping[str, Any]
 
 class App:
     """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970; `beside` is
-    LastKnownGood's. `problem` is that of the last event, None when it was answered."""
+    LastKnownGood's. `problem` is that of the last event, None when it was answered; `asked` is the service of the
+    pair that it was about, None when it was about none."""
 
     def __init__(
         self, store: Store, settings: Settings, clock: Callable[[], float] = time.time, beside: bool = False
     ) -> None:
-        self.service = Service(store, settings, clock, beside)
         self.problem: Problem | None = None
+        self.asked: Service | None = None
+        self._services = Services(store, settings, clock, beside)
         self._answers = Answers()
         self._clock = clock
 
     def resolve(self, event: object) -> dict[str, Any]:
         """The answer to one event, in the form of who sent it."""
-        self.problem = None
+        self.problem = self.asked = None
         if is_ping(event):
             return PONG
         try:
@@ -70,12 +73,15 @@ class App:
 
     def _answer(self, found: Found, event: Event) -> Answer:
         form, query = form_of(found.route, header_of(event, "accept"), query_of(event))
-        request = Request(query, lambda: body_of(event), found.names)
-        operate = getattr(self.service, form.operation)
+        named = PAIR in found.route.parameters
+        service = self.asked = self._services.of(query if named else {}, found.names)
+        own = {name: value for name, value in query.items() if not (named and name == PAIR)}
+        request = Request(own, lambda: body_of(event), found.names)
+        operate = getattr(service, form.operation)
         if form.record is None:
             return Answer.of(operate(request))
-        version = self.service.version(form.record)
-        return self._answers.get(form.operation, query, version, lambda: operate(request))
+        version = service.version(form.record)
+        return self._answers.get((service.pair, form.operation), own, version, lambda: operate(request))
 
 
 class LambdaFunction:
@@ -115,9 +121,10 @@ class LambdaFunction:
         ]
         if untrained:
             metrics.append(Metric("NothingPublished", "Count", 1))
-        if self._app.service.generation is not None:
-            metrics.append(Metric("ChampionGeneration", "None", self._app.service.generation))
-        write_metrics(SERVICE, self._stack, self._pair, metrics)
+        service = self._app.asked
+        if service is not None and service.generation is not None:
+            metrics.append(Metric("ChampionGeneration", "None", service.generation))
+        write_metrics(SERVICE, self._stack, service.pair if service else self._pair, metrics)
         self._cold = False
 
 

@@ -13,13 +13,15 @@ from typing import Any, Literal, NamedTuple
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
-from lambda_fn.invocation.outcome import tell
+from lambda_fn.invocation.outcome import tell_each
+from lambda_fn.invocation.pairs import for_each
 from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.table import parse_tail
 from lambda_fn.prices.update import SOURCE, offered_table, update
+from lambda_fn.record import pooled
 from lambda_fn.record.figures import live_figures
 from lambda_fn.record.keeping import after_prices
 from lambda_fn.record.making import Made
@@ -147,24 +149,49 @@ def last_date(store: Store, pair: str) -> date | None:
 def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: datetime, request_id: str) -> Ingested:
     """Keeps the file and the reason aside; raises Refused unless this file was refused before."""
     result = Ingested("refused", 0, last_date(store, settings.pair), reason)
-    key = f"prices/refused/{settings.pair}-{hashlib.sha256(data).hexdigest()}"
-    store.create(f"{key}.zip", data)
+    digest = hashlib.sha256(data).hexdigest()
+    store.create(f"prices/refused/{digest}.zip", data)  # once, for whichever pairs refuse it
     refusal = Refusal(shortened(reason), now, request_id, {"url": shown_url(settings.ecb_url), "size": len(data)})
-    if is_first(store, f"{key}.json", refusal):
+    if is_first(store, f"prices/refused/{settings.pair}-{digest}.json", refusal):
         raise Refused(result)
     return result
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """AWS Lambda's entry, on a timer; the event's content does not matter. What cannot be fetched and a first refusal
-    are raised, at every try, so that they end in the dead-letter queue; the ages are measured all the same."""
+    """AWS Lambda's entry, on a timer; the event's content does not matter. One download serves all pairs, each by
+    itself. What cannot be fetched and a first refusal are raised, at every try, so that they end in the dead-letter
+    queue; the ages are measured all the same."""
     settings = Settings.from_env(os.environ)
-    log_as_json("lambda_fn", SERVICE, os.environ).keys["request_id"] = context.aws_request_id
+    logged = log_as_json("lambda_fn", SERVICE, os.environ)
+    request_id = logged.keys["request_id"] = context.aws_request_id
     store, now = open_store(settings), datetime.now(UTC)
     try:
-        kept = ingest_and_keep(store, settings, now, request_id=context.aws_request_id)
-    except (EcbError, Refused) as error:
-        _measure(store, settings, now, rows=0, refused=isinstance(error, Refused))
+        data = ecb.download(settings.ecb_url)
+    except EcbError:
+        for pair in settings.pairs:
+            _measure(store, settings.of(pair), now, rows=0, refused=False)
+        raise
+    try:
+        return for_each(settings.pairs, logged, lambda pair: _ingested(store, settings.of(pair), now, data, request_id))
+    finally:
+        _pool(store, settings, now)
+
+
+def _pool(store: Store, settings: Settings, now: datetime) -> None:
+    """The records of several pairs together; that they could not be written is no failure of prices or forecasts."""
+    if len(settings.pairs) > 1:
+        try:
+            pooled.write(store, settings.pairs, now)
+        except Unavailable as error:
+            _log.warning("the records could not be pooled: %s", error)
+
+
+def _ingested(store: Store, settings: Settings, now: datetime, data: bytes, request_id: str) -> dict[str, Any]:
+    """Ingests one pair from the ECB's file, with its metrics and lines of the log; raises as `ingest`."""
+    try:
+        kept = ingest_and_keep(store, settings, now, lambda url: data, request_id=request_id)
+    except Refused:
+        _measure(store, settings, now, rows=0, refused=True)
         raise
     result, made, unscored = kept
     _measure(store, settings, now, result.rows, refused=result.outcome == "refused", made=made)
@@ -209,18 +236,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m lambda_fn.ingest", description="Add the ECB's new rates to the store.")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--replace", action="store_true", help="take the ECB's history where it differs, saying where")
+    parser.add_argument("--pair", help="one of the pairs of PAIRS; all unless told")
     asked = parser.parse_args(arguments)
     try:
         os.environ.update(read_dotenv(Path(".env"), os.environ))  # credentials are looked for there
         settings = Settings.from_env(os.environ)
-        kept = ingest_and_keep(open_store(settings), settings, datetime.now(UTC), replace=asked.replace)
-        result = kept.to_object()
-    except Refused as error:
-        result = error.result.to_object()
+        pairs, store = settings.chosen(asked.pair), open_store(settings)
+        data = ecb.download(settings.ecb_url)
+        code = tell_each(pairs, lambda pair: _asked(store, settings.of(pair), data, asked.replace), asked.json)
     except (SettingsError, EcbError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return code_of(error)
-    return tell(result, asked.json)
+    _pool(store, settings, datetime.now(UTC))
+    return code
+
+
+def _asked(store: Store, settings: Settings, data: bytes, replace: bool) -> dict[str, Any]:
+    try:
+        return ingest_and_keep(store, settings, datetime.now(UTC), lambda url: data, replace).to_object()
+    except Refused as error:
+        return error.result.to_object()
 
 
 if __name__ == "__main__":

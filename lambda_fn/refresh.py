@@ -20,7 +20,8 @@ from lambda_fn.champion.standing import Activation as Activation
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.invocation.outcome import tell
+from lambda_fn.invocation.outcome import tell_each
+from lambda_fn.invocation.pairs import for_each
 from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.invocation.triggers import recognise
 from lambda_fn.record.keeping import after_activation
@@ -215,28 +216,31 @@ def _refuse(store: Store, key: str, refusal: Refusal, generation: int | None) ->
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """AWS Lambda's entry: on the S3 event, on a timer, or by hand with {}, which refreshes at once.
 
-    {"rollback": true} or {"rollback": 12} activates again what was active before.
+    {"rollback": true} or {"rollback": 12} activates again what was active before; with several pairs "pair" says of
+    which. The pointer of an S3 event tells its pair; without one all are refreshed, each by itself.
 
     The event says when and never what: the pointer is read anew. A first refusal is raised, so that the event ends in
     the dead-letter queue.
     """
     settings = Settings.from_env(os.environ)
     logged = log_as_json("lambda_fn", SERVICE, os.environ)
-    trigger = recognise(event, settings.model_info_key)
+    trigger = recognise(event, {settings.of(pair).model_info_key: pair for pair in settings.pairs})
     request_id = context.aws_request_id
     logged.keys.update(trigger=trigger.name, request_id=request_id)
-    if not trigger.wanted:
+    if not trigger.pairs:
         result = {"outcome": "ignored", "generation": None, "reason": f"not of the pointer: {trigger.name}"}
         _log.info(result["reason"], extra={"outcome": "ignored"})
         return result
+    store, now = open_store(settings), datetime.now(UTC)
     if isinstance(event, dict) and "rollback" in event:
-        result = rollback(open_store(settings), settings, event["rollback"], datetime.now(UTC))
-        if result["outcome"] == "activated":
-            _count("ChampionActivated", settings)
-        _log.warning(result["reason"], extra={name: result[name] for name in ("outcome", "generation")})
-        return result
+        return _rolled_back_by_hand(store, settings, trigger.pairs, event["rollback"], now)
+    return for_each(trigger.pairs, logged, lambda pair: _refreshed(store, settings.of(pair), now, request_id))
+
+
+def _refreshed(store: Store, settings: Settings, now: datetime, request_id: str) -> dict[str, Any]:
+    """Refreshes one pair, with its metrics and lines of the log; raises as `refresh`."""
     try:
-        activation, made = refresh(open_store(settings), settings, datetime.now(UTC), request_id=request_id)
+        activation, made = refresh(store, settings, now, request_id=request_id)
     except Refused:
         _count("ChampionRefused", settings)
         raise  # Lambda logs it
@@ -248,6 +252,21 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     log = _log.warning if made.outcome == "refused" else _log.info
     log(made.reason, extra={"forecast": made.outcome})
     return Refreshed(activation, made).to_object()
+
+
+def _rolled_back_by_hand(
+    store: Store, settings: Settings, pairs: Sequence[str], asked: object, now: datetime
+) -> dict[str, Any]:
+    if len(pairs) > 1:
+        reason = f'rollback: of which pair? Add "pair", such as {{"rollback": true, "pair": "{pairs[0]}"}}'
+        result = Activation("refused", None, reason)._asdict()
+    else:
+        settings = settings.of(pairs[0])
+        result = rollback(store, settings, asked, now)
+        if result["outcome"] == "activated":
+            _count("ChampionActivated", settings)
+    _log.warning(result["reason"], extra={name: result[name] for name in ("outcome", "generation")})
+    return result
 
 
 def _count(name: str, settings: Settings) -> None:
@@ -266,21 +285,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="GENERATION",
         help="activate again what was active before, or that of a generation, in place of what is published",
     )
+    parser.add_argument("--pair", help="one of the pairs of PAIRS; all unless told, which --rollback does not take")
     asked = parser.parse_args(arguments)
     try:
         environ = read_dotenv(Path(".env"), os.environ)
         os.environ.update(environ)  # credentials are looked for there
-        settings, now = Settings.from_env(environ), datetime.now(UTC)
-        store = open_store(settings)
-        if asked.rollback:
-            return tell(rollback(store, settings, asked.rollback, now), asked.json)
-        result = refresh(store, settings, now, environ).to_object()
-    except Refused as error:
-        result = Activation("refused", error.generation, str(error))._asdict()
+        settings = Settings.from_env(environ)
+        pairs, store = settings.chosen(asked.pair), open_store(settings)
+        if asked.rollback and len(pairs) > 1:
+            raise SettingsError(f"--rollback: of which pair? Add --pair, such as --pair {pairs[0]}")
+        return tell_each(pairs, lambda pair: _asked(store, settings.of(pair), asked.rollback, environ), asked.json)
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return code_of(error)
-    return tell(result, asked.json)
+
+
+def _asked(store: Store, settings: Settings, back: object, environ: Mapping[str, str]) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    if back:
+        return rollback(store, settings, back, now)
+    try:
+        return refresh(store, settings, now, environ).to_object()
+    except Refused as error:
+        return Activation("refused", error.generation, str(error))._asdict()
 
 
 def _generation(text: str) -> int:

@@ -151,6 +151,14 @@ class Settings(NamedTuple):
         """The same for another pair: its pointer lies beside this one's."""
         return self if pair == self.pair else self._replace(model_info_key=pointer_key(self.model_info_key, pair))
 
+    def chosen(self, pair: str | None) -> tuple[str, ...]:
+        """The pairs that a command is about: that of its option --pair, or all; raises SettingsError."""
+        if pair is None:
+            return self.pairs
+        if pair not in self.pairs:
+            raise SettingsError(f"--pair: {pair[:40]!r} is none of {', '.join(self.pairs)}; name it in PAIRS too")
+        return (pair,)
+
 
 def pointer_key(key: str, pair: str) -> str:
     """The key of the pair's pointer beside `key`, the pointer of any pair: EURUSD's has no folder of its own."""

@@ -16,6 +16,10 @@ from typing import Any, NamedTuple
 TRACE = "_X_AMZN_TRACE_ID"  # Lambda sets it anew for each invocation
 NAMESPACE = "EurUsdForecast"
 LEVELS = ("POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL")
+# What the dashboard shows pair by pair. Every metric of every pair costs by the month; the rest is summed over them.
+BY_PAIR = frozenset(
+    ("ChampionGeneration", "ChampionAgeDays", "PriceAgeDays", "ForecastMade", "RecordCoverage80", "RecordSkill")
+)
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -75,22 +79,29 @@ def log_as_json(name: str, service: str, environ: Mapping[str, str]) -> JsonForm
 def write_metrics(service: str, stack: str, pair: str, metrics: list[Metric]) -> None:
     """One line to standard output, which CloudWatch takes the metrics from (embedded metric format, EMF).
 
-    Each value counts twice: for the pair, and for the whole stack. An alarm watches the stack's, of which the maximum
-    is that of the worst pair, so that more pairs need no more alarms. The service is in the line and no dimension:
-    refresh and ingest both count forecasts.
+    Each value counts for the whole stack, those of BY_PAIR also for the pair. An alarm watches the stack's, of which
+    the maximum is that of the worst pair, so that more pairs need no more alarms. The pair is in every line, where the
+    log can be asked for it. The service is in the line and no dimension: refresh and ingest both count forecasts.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
-    named = [{"Name": metric.name, "Unit": metric.unit} for metric in metrics]
-    about = {"Namespace": NAMESPACE, "Dimensions": [["pair", "stack"], ["stack"]], "Metrics": named}
+    own = [metric for metric in metrics if metric.name in BY_PAIR]
+    summed = [metric for metric in metrics if metric.name not in BY_PAIR]
+    about = [_directive(own, [["pair", "stack"], ["stack"]])] if own else []
+    about += [_directive(summed, [["stack"]])] if summed else []
     line = {
-        "_aws": {"Timestamp": int(1000 * time.time()), "CloudWatchMetrics": [about]},
+        "_aws": {"Timestamp": int(1000 * time.time()), "CloudWatchMetrics": about},
         "pair": pair,
         "stack": stack,
         "service": service,
         **{metric.name: [float(metric.value)] for metric in metrics},
     }
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def _directive(metrics: list[Metric], dimensions: list[list[str]]) -> dict[str, Any]:
+    named = [{"Name": metric.name, "Unit": metric.unit} for metric in metrics]
+    return {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": named}
 
 
 def _rfc3339(seconds: float) -> str:

@@ -1,13 +1,13 @@
-"""What an event that reaches the refresh function is: a name for the log, and whether it can concern the pointer.
+"""What an event that reaches the refresh function is: a name for the log, and the pairs whose pointers it can concern.
 
 Refresh reads the pointer, never the event: events repeat, arrive out of order and get lost, and activating is
-idempotent. So whatever is not known activates, too. Nothing is done only for events that are known to be of something
-else: all of other objects, or S3's test event.
+idempotent. So whatever is not known activates, too, and every pair. Nothing is done only for events that are known to
+be of something else: all of other objects, of a pair that is not served, or S3's test event.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_plus
 
 MAX_DEPTH = 4  # S3 in SNS in SQS takes three
@@ -18,74 +18,95 @@ _ENVELOPES = {"aws:sqs": ("SQS", ("body",)), "aws:sns": ("SNS", ("Sns", "Message
 
 
 class Trigger(NamedTuple):
-    """`wanted` is False when the event is known and of something else than the pointer."""
+    """`pairs` are those that the event can concern, in the order in which they are served; none when it is known and of
+    something else."""
 
     name: str
-    wanted: bool
+    pairs: tuple[str, ...]
 
 
-def recognise(event: object, key: str) -> Trigger:
-    """Of any JSON; `key` is the pointer's. Never raises.
+Pointers: TypeAlias = Mapping[str, str]
+"""The pairs that are served by the keys of their pointers."""
+
+
+def recognise(event: object, pointers: Pointers) -> Trigger:
+    """Of any JSON. Never raises.
 
     Knows S3 notifications of any version, directly or in an SQS or SNS envelope, S3 events of EventBridge, schedules
-    of EventBridge, S3's test event and a manual invocation: {}, {"force": true} or {"rollback": true}.
+    of EventBridge, S3's test event and a manual invocation: {}, {"force": true} or {"rollback": true}, each also with
+    "pair".
     """
-    found = list(_triggers(event, key, 0))
+    found = list(_triggers(event, pointers, 0))
     names = list(dict.fromkeys(trigger.name[:MAX_NAME] for trigger in found))
     more = [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
-    return Trigger(", ".join(names[:MAX_NAMES] + more), any(trigger.wanted for trigger in found))
+    concerned = {pair for trigger in found for pair in trigger.pairs}
+    return Trigger(", ".join(names[:MAX_NAMES] + more), tuple(pair for pair in pointers.values() if pair in concerned))
 
 
-def _triggers(event: object, key: str, depth: int) -> Iterator[Trigger]:
+def _triggers(event: object, pointers: Pointers, depth: int) -> Iterator[Trigger]:
     """At least one."""
+    every = tuple(pointers.values())
     if not isinstance(event, dict) or depth > MAX_DEPTH:
-        yield Trigger("unknown event", True)
+        yield Trigger("unknown event", every)
     elif "rollback" in event:
-        yield Trigger("rollback by hand", True)
-    elif event.keys() <= {"force"}:
-        yield Trigger("manual invocation", True)
+        yield _by_hand("rollback by hand", event, every)
+    elif event.keys() <= {"force", "pair"}:
+        yield _by_hand("manual invocation", event, every)
     elif isinstance(records := event.get("Records"), list) and records:
         for record in records:
-            yield from _of_record(record, key, depth)
+            yield from _of_record(record, pointers, depth)
     elif event.get("Event") == "s3:TestEvent":
-        yield Trigger("S3 test event", False)
+        yield Trigger("S3 test event", ())
     elif event.get("Type") == "Notification":
-        yield from _inside("SNS", event.get("Message"), key, depth)
+        yield from _inside("SNS", event.get("Message"), pointers, depth)
     elif event.get("source") == "aws.s3":
-        yield _of_object("EventBridge S3", event.get("detail-type"), _at(event, "detail", "object", "key"), key)
+        yield _of_object("EventBridge S3", event.get("detail-type"), _at(event, "detail", "object", "key"), pointers)
     elif event.get("source") in _SCHEDULERS:
-        yield Trigger("schedule", True)
+        yield Trigger("schedule", every)
     else:
-        yield Trigger("unknown event", True)
+        yield Trigger("unknown event", every)
 
 
-def _of_record(record: object, key: str, depth: int) -> Iterator[Trigger]:
+def _by_hand(name: str, event: Mapping[str, Any], every: tuple[str, ...]) -> Trigger:
+    if (asked := event.get("pair")) is None:
+        return Trigger(name, every)
+    served = [pair for pair in every if pair == asked]
+    return Trigger(f"{name} of {asked if served else f'{asked!r}, which is none of {_listed(every)}'}", tuple(served))
+
+
+def _listed(pairs: Sequence[str]) -> str:
+    shown = list(pairs[:MAX_NAMES]) + ([f"{len(pairs) - MAX_NAMES} more"] if len(pairs) > MAX_NAMES else [])
+    return ", ".join(shown)
+
+
+def _of_record(record: object, pointers: Pointers, depth: int) -> Iterator[Trigger]:
     source = _at(record, "eventSource") or _at(record, "EventSource")
     if isinstance(source, str) and source in _ENVELOPES:
         name, path = _ENVELOPES[source]
-        yield from _inside(name, _at(record, *path), key, depth)
+        yield from _inside(name, _at(record, *path), pointers, depth)
     elif _at(record, "s3") is not None:
         version = _at(record, "eventVersion")
-        yield _of_object(f"S3 event {version}", _at(record, "eventName"), _at(record, "s3", "object", "key"), key)
+        yield _of_object(f"S3 event {version}", _at(record, "eventName"), _at(record, "s3", "object", "key"), pointers)
     else:
-        yield Trigger("unknown record", True)
+        yield Trigger("unknown record", tuple(pointers.values()))
 
 
-def _of_object(name: str, what: object, found: object, key: str) -> Trigger:
+def _of_object(name: str, what: object, found: object, pointers: Pointers) -> Trigger:
     """S3 encodes the keys of its notifications as forms do, EventBridge gets them as they are."""
     if not isinstance(found, str):
-        return Trigger(f"{name} without a key", True)
+        return Trigger(f"{name} without a key", tuple(pointers.values()))
     plain = unquote_plus(found)
-    return Trigger(f"{name} {what} of {plain}", key in (found, plain))
+    concerned = dict.fromkeys(pointers[key] for key in (found, plain) if key in pointers)
+    return Trigger(f"{name} {what} of {plain}", tuple(concerned))
 
 
-def _inside(name: str, text: object, key: str, depth: int) -> Iterator[Trigger]:
+def _inside(name: str, text: object, pointers: Pointers, depth: int) -> Iterator[Trigger]:
     """What an envelope holds as text."""
     try:
         held = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         held = None
-    for trigger in _triggers(held, key, depth + 1):
+    for trigger in _triggers(held, pointers, depth + 1):
         yield trigger._replace(name=f"{name}: {trigger.name}")
 
 

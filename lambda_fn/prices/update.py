@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -34,6 +35,14 @@ def offered_table(data: bytes, name: str, pair: str) -> Table:
 
     Raises EcbError when it is not the ECB's history of the pair; `name` is what errors call it.
     """
+    quoted = ecb.quote(_history(data, name), pair)
+    columns = {column: np.array(prices) for column, prices in quoted.columns.items()}
+    kept = {column: prices for column, prices in columns.items() if column == "close" or not np.isnan(prices).all()}
+    return Table(quoted.dates, kept)
+
+
+@lru_cache(maxsize=1)  # one download is read once, for whatever number of pairs
+def _history(data: bytes, name: str) -> ecb.Rates:
     rates = ecb.read(data, name)
     if not rates.dates:
         raise ecb.EcbError(f"{name}: has a header and no rows; the good table stays")
@@ -42,10 +51,7 @@ def offered_table(data: bytes, name: str, pair: str) -> Table:
     for before, after in pairwise(rates.dates):
         if before == after:
             raise ecb.EcbError(f"{name}: has {after} twice; keep one row a date")
-    quoted = ecb.quote(rates, pair)
-    columns = {column: np.array(prices) for column, prices in quoted.columns.items()}
-    kept = {column: prices for column, prices in columns.items() if column == "close" or not np.isnan(prices).all()}
-    return Table(quoted.dates, kept)
+    return rates
 
 
 def update(stored: bytes | None, offered: Table, declared: Sequence[str], today: date, replace: bool = False) -> Update:

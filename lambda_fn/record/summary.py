@@ -83,41 +83,46 @@ def _of_horizon(horizon: int, rows: Sequence[Score]) -> dict[str, Any]:
     for position, level in enumerate(INTERVALS):
         known = [held for row in rows if (held := row.inside[position]) is not None]
         if known:
-            coverage[str(level)] = _coverage(known, horizon)
+            coverage[str(level)] = coverage_of([float(value) for value in known], horizon, len(known))
     skill = {}
     for position, name in enumerate(BENCHMARKS):
         both = [(row.pinball, other) for row in rows if (other := row.benchmarks[position]) is not None]
         if both:
-            skill[name] = _skill(both, horizon)
+            skill[name] = skill_of(both, horizon)
     loss = math.fsum(row.pinball for row in rows) / len(rows)
     return {"horizon": horizon, "n": len(rows), "pinball": round(loss, _DIGITS), "coverage": coverage, "skill": skill}
 
 
-def _coverage(held: Sequence[bool], horizon: int) -> Figure:
-    """The share of days held, with Wilson's interval (1927, doi:10.2307/2276774) for as many independent days as the
-    overlapping ones are worth."""
-    share, plain, long_run = _moments([float(value) for value in held], horizon)
-    n = len(held) / (max(long_run / plain, 1.0) if plain else horizon)
+def coverage_of(shares: Sequence[float], horizon: int, forecasts: int) -> Figure:
+    """The mean of what was held, a value a day: 0 or 1 of one forecast, the share of several; of `forecasts` in all.
+
+    With Wilson's interval (1927, doi:10.2307/2276774) for as many independent forecasts as the days are worth, which
+    overlap, and of which the forecasts of a day go together: at most as many as there are.
+    """
+    share, _, long_run = moments(shares, horizon)
+    plain = share * (1 - share)
+    n = min(len(shares) * plain / long_run if long_run else forecasts, forecasts) if plain else len(shares) / horizon
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return _figure(share, middle - half, middle + half)
 
 
-def _skill(both: Sequence[tuple[float, float]], horizon: int) -> Figure:
-    """The ratio's error by the delta method: that of the mean of own - ratio * other, over the mean of other."""
+def skill_of(both: Sequence[tuple[float, float]], horizon: int) -> Figure:
+    """1 - own loss / the other's, of two losses a day. The ratio's error by the delta method: that of the mean of
+    own - ratio * other, over the mean of other."""
     own, other = (math.fsum(pair[i] for pair in both) / len(both) for i in (0, 1))
     if not other:  # every forecast of the benchmark was exact
         return _figure(0.0, None, None)
     ratio, spans = own / other, len(both) // horizon
     if spans < FEWEST:
         return _figure(1 - ratio, None, None)
-    _, _, long_run = _moments([mine - ratio * its for mine, its in both], horizon)
+    _, _, long_run = moments([mine - ratio * its for mine, its in both], horizon)
     half = _student(spans - 1) * math.sqrt(long_run / (len(both) - 1)) / other
     return _figure(1 - ratio, 1 - ratio - half, 1 - ratio + half)
 
 
-def _moments(values: Sequence[float], horizon: int) -> tuple[float, float, float]:
+def moments(values: Sequence[float], horizon: int) -> tuple[float, float, float]:
     """The mean, the variance, and the variance that allows for `horizon` - 1 lags of overlap."""
     n = len(values)
     mean = math.fsum(values) / n

@@ -21,7 +21,7 @@ class Refresher(threading.Thread):
     def __init__(self, store: Store, settings: Settings, every: float, environ: Mapping[str, str]) -> None:
         super().__init__(name="refresh", daemon=True)
         self._store, self._settings, self._every, self._environ = store, settings, every, environ
-        self._said = ""
+        self._said: dict[str, str] = {}
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -31,19 +31,24 @@ class Refresher(threading.Thread):
             self._stopped.wait(self._every)
 
     def refresh(self) -> None:
-        """Once, now."""
+        """Once, now: every pair, each by itself."""
+        for pair in self._settings.pairs:
+            self._refresh(pair)
+
+    def _refresh(self, pair: str) -> None:
+        said = self._said.get(pair)
         try:
-            activation, made = refresh(self._store, self._settings, datetime.now(UTC), self._environ)
+            activation, made = refresh(self._store, self._settings.of(pair), datetime.now(UTC), self._environ)
             words = f"{activation.outcome}, {activation.reason}; forecast {made.outcome}, {made.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:
             words = str(error)
         except Exception as error:  # noqa: BLE001  # the next pointer, or the next try, may be a better one
             words = f"failed unexpectedly, {type(error).__name__}: {error}"
-            if words != self._said:
-                _log.error("refresh failed", exc_info=error)
-        if words != self._said:  # the same every minute would hide what is new
-            _log.info("refresh: %s", words)
-        self._said = words
+            if words != said:
+                _log.error("refresh of %s failed", pair, exc_info=error)
+        if words != said:  # the same every minute would hide what is new
+            _log.info("refresh%s: %s", f" of {pair}" if len(self._settings.pairs) > 1 else "", words)
+        self._said[pair] = words
 
     def stop(self) -> None:
         """Ends the thread, waiting for a refresh that is running."""

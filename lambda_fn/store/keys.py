@@ -5,6 +5,7 @@ from datetime import date
 from lambda_fn.settings import DEFAULT_PAIR
 
 ACTIVE_KEY = "serving/active.json"
+PAIRS_KEY = "serving/pairs.json"
 
 
 def history_key(generation: int, pair: str = DEFAULT_PAIR) -> str:

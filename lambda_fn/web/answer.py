@@ -95,12 +95,16 @@ class Answers:
     """Keeps answers ready as long as their version stays."""
 
     def __init__(self) -> None:
-        self._ready: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Version, Answer]] = {}
+        self._ready: dict[tuple[tuple[str, str], tuple[tuple[str, str], ...]], tuple[Version, Answer]] = {}
 
     def get(
-        self, operation: str, query: Mapping[str, str], version: Version, make: Callable[[], JsonObject | Text]
+        self,
+        operation: tuple[str, str],
+        query: Mapping[str, str],
+        version: Version,
+        make: Callable[[], JsonObject | Text],
     ) -> Answer:
-        """The answer of this version, made when it is not ready."""
+        """The answer of this version, made when it is not ready. `operation` is the pair's and the name of its own."""
         key = operation, tuple(query.items())
         found = self._ready.get(key)
         if found is None or found[0] != version:

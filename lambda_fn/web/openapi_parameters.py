@@ -37,6 +37,13 @@ PARAMETERS: dict[str, JsonSchema] = {
         "schema": {"type": "string", "minLength": 1},
         "example": "1",
     },
+    "pair": {
+        "name": "pair",
+        "in": "query",
+        "description": "One of the pairs of GET /api/pairs; the first of them unless told.",
+        "schema": {"type": "string", "pattern": "^[A-Z]{6}$"},
+        "example": "EURUSD",
+    },
     "below": {
         "name": "below",
         "in": "query",

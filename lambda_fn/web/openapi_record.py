@@ -15,6 +15,11 @@ from lambda_fn.web.openapi_types import (
     text,
 )
 
+
+def _maybe(name: str) -> JsonSchema:
+    return {"oneOf": [ref(name), {"type": "null"}]}
+
+
 RECORD_SCHEMAS: dict[str, JsonSchema] = {
     "Figure": closed(
         {"value": NUMBER, "low": {"type": ["number", "null"]}, "high": {"type": ["number", "null"]}},
@@ -70,6 +75,61 @@ RECORD_SCHEMAS: dict[str, JsonSchema] = {
             "days": list_of(ref("RecordDay"), description="the newest, none of a backtest"),
             **FRESHNESS,
         }
+    ),
+    "RecordOfDay": closed(
+        {
+            "days": WHOLE,
+            "coverage": by_name(ref("Figure"), "how often the central interval held, by its coverage in percent"),
+            "skill": by_name(ref("Figure"), "1 - loss / the benchmark's loss, by benchmark"),
+        },
+        description="Of forecasts of the next business day.",
+    ),
+    "PairKnown": closed(
+        {
+            "pair": PAIR,
+            "base": text("the currency that is priced"),
+            "quote": text("the currency that it is priced in"),
+            "as_of": DATE,
+            "last_close": NUMBER,
+            "champion": text("its registered name"),
+            **{kind: _maybe("RecordOfDay") for kind in ("live", "backtest")},
+        },
+        optional=("as_of", "last_close", "champion", "live", "backtest"),
+        description="Without a record yet, the pair alone.",
+    ),
+    "Pooled": closed(
+        {
+            "pairs": {**WHOLE, "description": "that have rows in it"},
+            "days": WHOLE,
+            "from": DATE,
+            "through": DATE,
+            "horizons": list_of(
+                closed(
+                    {
+                        "horizon": WHOLE,
+                        "n": {**WHOLE, "description": "forecasts whose outcome is known"},
+                        "coverage": by_name(ref("Figure"), "how often the central interval held"),
+                        "skill": by_name(
+                            ref("Figure"),
+                            "1 - loss / the benchmark's loss, each pair's as shares of its benchmark's mean loss",
+                        ),
+                    }
+                )
+            ),
+        },
+        description="Of all pairs; a day counts as a whole, as pairs go together on it.",
+    ),
+    "Pairs": closed(
+        {
+            "default": {**PAIR, "description": "which answers where no pair is named"},
+            "pairs": list_of(ref("PairKnown"), description="in the order in which the operator named them"),
+            "pooled": {
+                "oneOf": [closed({kind: _maybe("Pooled") for kind in ("live", "backtest")}), {"type": "null"}],
+                "description": "null with one pair, and until the first ingest",
+            },
+            **FRESHNESS,
+        },
+        optional=tuple(FRESHNESS),
     ),
     "History": closed({"pair": PAIR, "days": list_of(ref("RecordDay")), **FRESHNESS}),
 }

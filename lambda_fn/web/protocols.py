@@ -5,6 +5,7 @@ from lambda_fn.web.route import Route
 
 _TAG = "protocols"
 _BODY = (400, "The body is wrong; `field` names the place, such as `inputs.close[2][17]`.")
+_PAIR = (400, "The pair is not served.")
 _LARGE = (413, f"The body is larger than {MAX_BODY:,} bytes.")
 _NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
 _OTHER = (404, "The champion has another name or version.")
@@ -62,7 +63,8 @@ PROTOCOLS = (
         "As MLflow's scoring server.",
         "Nothing",
         _TAG,
-        problems=(_NOTHING,),
+        parameters=("pair",),
+        problems=(_PAIR, _NOTHING),
     ),
     Route(
         "POST",
@@ -73,6 +75,7 @@ PROTOCOLS = (
         "`dataframe_records`, each row a whole window; its outputs as `predictions`.",
         "Invoked",
         _TAG,
+        parameters=("pair",),
         body="Invocation",
         problems=(_BODY, _LARGE, _NOTHING),
     ),
@@ -86,7 +89,8 @@ PROTOCOLS = (
         "By the Open Inference Protocol.",
         "Ready",
         _TAG,
-        problems=(_NOTHING,),
+        parameters=("pair",),
+        problems=(_PAIR, _NOTHING),
     ),
     *_of_model(_MODEL, ("model_name",), ""),
     *_of_model(_VERSION, ("model_name", "model_version"), "_version"),

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 from lambda_fn import fields
 from lambda_fn.fields import utc_text
@@ -11,26 +11,19 @@ from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
-from lambda_fn.store.objects import Missing, Store
+from lambda_fn.store.objects import Store
 from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
 from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
+from lambda_fn.web.held import Held, fetcher
 from lambda_fn.web.problem import bad_query, shown, shown_name
 from lambda_fn.web.question import intervals_of, parse_query
 
-T = TypeVar("T")
 EXPIRED_RETRY_S = 600  # prices come once a day
 _log = logging.getLogger(__name__)
 KINDS = ("live", "backtest")
 MAX_DAYS = 250  # that the record holds row by row
 _HEALTH = ("name", "type", "version", "generation", "sha256", "activated_at")
-
-
-class Held(NamedTuple, Generic[T]):
-    """A record and the ETag that its bytes have in the store."""
-
-    value: T
-    etag: str
 
 
 class Records:
@@ -40,9 +33,9 @@ class Records:
         self._settings = settings
         self._clock = clock
         pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside, store.allowance)
-        self._official = LastKnownGood(_fetcher(store, pair, keys.forecast_key(pair), Official.parse), *kept)
+        self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), Official.parse), *kept)
         self.generation: int | None = None
-        self._record = LastKnownGood(_fetcher(store, pair, keys.record_key(pair), _record), *kept)
+        self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), _record), *kept)
 
     def official(self) -> tuple[Known[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
@@ -202,22 +195,6 @@ def _days(query: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_DAYS):
         raise bad_query("days", f"days={shown(text)} is no number of days", f"give a whole number from 1 to {MAX_DAYS}")
     return int(text)
-
-
-def _fetcher(store: Store, pair: str, key: str, parse: Callable[[bytes], T]) -> Callable[[Held[T] | None], Held[T]]:
-    def fetch(held: Held[T] | None) -> Held[T]:
-        try:
-            blob = store.read(key, held.etag) if held else store.read(key)
-        except Missing as error:
-            from lambda_fn.store.published import told_apart  # only where there is nothing
-
-            raise told_apart(error, store, pair) from error
-        if blob is None:
-            assert held is not None
-            return held
-        return Held(parse(blob.data), blob.etag)
-
-    return fetch
 
 
 def _record(data: bytes) -> JsonObject:

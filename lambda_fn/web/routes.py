@@ -10,7 +10,7 @@ from lambda_fn.web.route import Form, Route
 
 _BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
 _NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
-_ASKED = ("horizon", "h", "level", "quantiles")
+_ASKED = ("horizon", "h", "level", "quantiles", "pair")
 TAGS = {
     "forecast": "What may come.",
     "record": "What came, and what the forecasts were worth.",
@@ -29,7 +29,7 @@ ROUTES = (
         "Every route with its summary; for a browser, or format=html, a page of forecast and record.",
         "Index",
         "service",
-        parameters=("format",),
+        parameters=("pair", "format"),
         problems=(_BAD_QUERY, (503, "For a browser alone: nothing can be served yet, and what to do about it.")),
         others=(Form("text/html", "page", "both"),),
     ),
@@ -43,7 +43,8 @@ ROUTES = (
         "known forecast is served because the store does not answer.",
         "Health",
         "service",
-        problems=(_NOTHING,),
+        parameters=("pair",),
+        problems=(_BAD_QUERY, _NOTHING),
     ),
     Route(
         "GET",
@@ -94,7 +95,7 @@ ROUTES = (
         "told apart: `bound` then says at_most or at_least.",
         "Probability",
         "forecast",
-        parameters=("below", "above", "probability", "horizon_of_one", "h_of_one", "date"),
+        parameters=("below", "above", "probability", "horizon_of_one", "h_of_one", "date", "pair"),
         problems=(_BAD_QUERY, _NOTHING),
         record="forecast",
     ),
@@ -107,7 +108,8 @@ ROUTES = (
         "every family of the run that chose it.",
         "Champion",
         "service",
-        problems=(_NOTHING,),
+        parameters=("pair",),
+        problems=(_BAD_QUERY, _NOTHING),
         record="forecast",
     ),
     Route(
@@ -121,7 +123,7 @@ ROUTES = (
         "is never mixed with the former.",
         "TrackRecord",
         "record",
-        parameters=("kind", "days"),
+        parameters=("kind", "days", "pair"),
         problems=(_BAD_QUERY, _NOTHING),
         record="record",
     ),
@@ -134,10 +136,24 @@ ROUTES = (
         "distribution (pit), and which intervals held it.",
         "History",
         "record",
-        parameters=("days", "format"),
+        parameters=("days", "pair", "format"),
         problems=(_BAD_QUERY, _NOTHING),
         record="record",
         others=(Form("text/csv", "history_table", "record"),),
+    ),
+    Route(
+        "GET",
+        "/api/pairs",
+        "pairs",
+        "Which pairs are served",
+        "Every pair with what its official forecasts were worth, and the same pooled over all pairs: what one pair "
+        "needs years for. The first one answers where no pair is named. With one pair there is nothing to pool. For a "
+        "browser, or format=html, a page.",
+        "Pairs",
+        "record",
+        parameters=("format",),
+        problems=(_BAD_QUERY,),
+        others=(Form("text/html", "pairs_page", None),),
     ),
     Route(
         "GET", "/openapi.json", "document", "This document", "The OpenAPI document of this API.", "Document", "service"

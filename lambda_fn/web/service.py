@@ -16,6 +16,7 @@ from lambda_fn.web.routes import index
 
 if TYPE_CHECKING:
     from lambda_fn.web.sent import SentPrices  # brings numpy and onnxruntime
+    from lambda_fn.web.together import Together
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +32,19 @@ class Request(NamedTuple):
 
 
 class Service:
-    """The operations of the API; each gives the JSON of a 200 or raises."""
+    """The operations of the API on one pair; each gives the JSON of a 200 or raises. `together` is of all pairs."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], float],
+        beside: bool,
+        together: Callable[[], "Together"],
+    ) -> None:
+        self.pair = settings.pair
         self._memory = store, settings, clock, beside
+        self._together = together
         self.records = Records(*self._memory)
         self._sent: SentPrices | None = None
 
@@ -61,7 +71,19 @@ class Service:
         """The page for a browser."""
         from lambda_fn.web.page.document import page  # only a browser wants it
 
-        return page(self.records, request.query)
+        return page(self.records, request.query, self._memory[1].pairs)
+
+    def pairs(self, request: Request) -> JsonObject:
+        """Which pairs are served."""
+        from lambda_fn.web import together  # only who asks for them
+
+        return together.pairs(self._together())
+
+    def pairs_page(self, request: Request) -> Text:
+        """Their records, for a browser."""
+        from lambda_fn.web import together  # only who asks for them
+
+        return together.page(self._together())
 
     def document(self, request: Request) -> JsonObject:
         """The OpenAPI document, as it is committed."""

@@ -30,8 +30,8 @@ from tests.support.infra.aws_tools import stack
 
 WRITES = {
     "ApiRole": set[str](),
-    "RefreshRole": {ACTIVE, SERVED, REFUSED, FORECAST, RECORD, LEDGER},
-    "IngestRole": {PRICES, FORECAST, RECORD, LEDGER, SCORES, BACKTEST, "prices/refused/x.zip"},
+    "RefreshRole": {ACTIVE, SERVED, REFUSED, FORECAST, RECORD, LEDGER, keys.PAIRS_KEY},
+    "IngestRole": {PRICES, FORECAST, RECORD, LEDGER, keys.PAIRS_KEY, SCORES, BACKTEST, "prices/refused/x.zip"},
 }
 
 
@@ -106,9 +106,12 @@ def test_each_function_has_its_own_role_and_log() -> None:
 
 def test_another_pair_is_a_parameter_and_its_keys_may_be_written() -> None:
     """Those of its forecast and record; what is active is the refresh's alone, of any pair."""
-    settings = Settings.from_env(stack(Pair="GBPUSD")["IngestFunction"]["Properties"]["Environment"]["Variables"])
-    assert settings.pair == "GBPUSD"
-    assert "EURUSD" not in json.dumps(stack(Pair="GBPUSD"))
+    settings = Settings.from_env(
+        stack(Pairs="GBPUSD,USDJPY")["IngestFunction"]["Properties"]["Environment"]["Variables"]
+    )
+    assert settings.pairs == ("GBPUSD", "USDJPY")
+    assert settings.of("USDJPY").model_info_key == "models/USDJPY/best_model_info.json"
+    assert "EURUSD" not in json.dumps(stack(Pairs="GBPUSD"))
     made = [keys.forecast_key("GBPUSD"), keys.record_key("GBPUSD"), keys.price_key("GBPUSD", "ecb")]
     for key in [*made, keys.scores_key("GBPUSD"), keys.ledger_key("GBPUSD", date(2026, 10, 30))]:
         assert allowed(policy("IngestRole"), "s3:PutObject", f"{BUCKET}/{key}"), key

@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any
 
+from lambda_fn.invocation.telemetry import BY_PAIR
 from tests.support.infra.aws_tools import ROOT, stack
 
 EMITTING = ("api.py", "refresh.py", "ingest.py", "record/figures.py")
@@ -43,6 +44,12 @@ def test_it_shows_metrics_that_are_emitted_of_this_stack() -> None:
     ours = [each for each in shown() if each[0] == "EurUsdForecast"]
     assert {name for _, name, *_ in ours} <= emitted
     assert {(dimension, value) for *_, dimension, value in ours} == {("stack", "eurusd-forecast-dev")}
+
+
+def test_what_it_searches_by_pair_is_sent_by_pair() -> None:
+    metrics = [each for widget in widgets() for each in widget["properties"]["metrics"]]
+    searched = [re.fullmatch(SEARCH, each[0]["expression"]) for each in metrics if not isinstance(each[0], str)]
+    assert {found[2] for found in searched if found} == BY_PAIR
 
 
 def test_it_shows_what_an_operator_looks_for() -> None:

@@ -89,8 +89,8 @@ def test_the_share_that_is_ours() -> None:
 @pytest.mark.parametrize(("event", "name"), [("s3_put", "S3"), ("schedule", "schedule")])
 def test_the_events_of_the_refresh_are_known_to_it(event: str, name: str) -> None:
     content = json.loads((ROOT / f"tests/events/{event}.json").read_text())
-    trigger = recognise(content, DEFAULTS["S3_MODEL_INFO_KEY"])
-    assert trigger.wanted
+    trigger = recognise(content, {DEFAULTS["S3_MODEL_INFO_KEY"]: "EURUSD"})
+    assert trigger.pairs
     assert name in trigger.name
 
 

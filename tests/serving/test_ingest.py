@@ -1,5 +1,6 @@
 """Ingest: the price file only grows by sound new rows, whatever the ECB's server gives, how often and to how many."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from lambda_fn import ingest
 from lambda_fn.ingest import Ingested, Refused, declared_columns
+from lambda_fn.invocation.telemetry import BY_PAIR
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
@@ -170,8 +172,9 @@ def test_a_bad_file_is_kept_aside_and_the_good_table_stays(
     assert caught.value.result == Ingested("refused", 0, DAYS[3], str(caught.value))
     assert offer(data, now=NOW + timedelta(hours=2)) == caught.value.result, "raised once, then only returned"
     assert store.read(KEY) == before
-    record, kept, table = (*store.list("prices/refused"), *(key for key in store.list("prices") if key == KEY))
-    assert (record.removesuffix(".json"), table) == (kept.removesuffix(".zip"), KEY)
+    digest = hashlib.sha256(data).hexdigest()
+    record, kept = f"prices/refused/EURUSD-{digest}.json", f"prices/refused/{digest}.zip"
+    assert set(store.list("prices/refused")) == {record, kept}
     assert store.read(kept).data == data
     assert json.loads(store.read(record).data) == {
         "reason": str(caught.value),
@@ -453,11 +456,14 @@ def test_age_counts_the_banks_days(last: date, today: date, days: int) -> None:
 def measured(out: str) -> dict[str, float | str]:
     """The one record for CloudWatch among the lines: its metrics and dimensions."""
     [record] = [line for line in map(json.loads, out.splitlines()) if "_aws" in line]
-    [about] = record["_aws"]["CloudWatchMetrics"]
-    assert about["Namespace"] == "EurUsdForecast"
-    assert about["Dimensions"] == [["pair", "stack"], ["stack"]]
+    found: dict[str, float | str] = {"pair": record["pair"]}
+    for about in record["_aws"]["CloudWatchMetrics"]:
+        assert about["Namespace"] == "EurUsdForecast"
+        names = {metric["Name"] for metric in about["Metrics"]}
+        assert about["Dimensions"] == ([["pair", "stack"], ["stack"]] if names <= BY_PAIR else [["stack"]])
+        found |= {name: record[name][0] for name in names}
     assert (record["stack"], record["service"]) == ("local", "ingest")
-    return {metric["Name"]: record[metric["Name"]][0] for metric in about["Metrics"]} | {"pair": record["pair"]}
+    return found
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ CASES: dict[str, tuple[Parse, Callable[[int], bytes], int]] = {
     "price header": (parse, header, 2**20),
     "price tail": (lambda data: parse_tail(data.partition(b"\n")[2], 10**6, ["close", "a"]), rows, 2**20),
     "rates": (lambda data: ecb.quote(ecb.read(data, "rates"), "EURUSD"), rates, 2**20),
-    "event": (lambda data: recognise(json.loads(data), "models/best_model_info.json"), records, 2**19),
+    "event": (lambda data: recognise(json.loads(data), {"models/best_model_info.json": "EURUSD"}), records, 2**19),
     "levels": (lambda data: [intervals_of(json.loads(data)) for _ in range(100)], levels, 2**15),
 }
 

@@ -67,8 +67,12 @@ def lines_of(setup: str) -> list[dict[str, Any]]:
 
 def test_logs_and_metrics_are_those_of_powertools() -> None:
     ours, theirs = lines_of(OURS), lines_of(WITH_POWERTOOLS)
-    [about] = ours[-1]["_aws"]["CloudWatchMetrics"]
-    assert about["Dimensions"].pop() == ["stack"], "over all pairs, which Powertools cannot say beside the other"
+    [own, summed] = ours[-1]["_aws"]["CloudWatchMetrics"]
+    assert own["Dimensions"].pop() == ["stack"], "over all pairs, which Powertools cannot say beside the other"
+    assert (summed.pop("Dimensions"), summed["Namespace"]) == ([["stack"]], own["Namespace"])
+    assert [metric["Name"] for metric in own["Metrics"]] == ["ChampionGeneration"]
+    own["Metrics"] = [*summed["Metrics"], *own["Metrics"]]
+    ours[-1]["_aws"]["CloudWatchMetrics"] = [own]
     assert [list(line) for line in ours] == [list(line) for line in theirs], "the same keys in the same order"
     assert ours == theirs
     assert [line.get("level") for line in ours] == ["INFO", "WARNING", "ERROR", None]

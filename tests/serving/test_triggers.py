@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from lambda_fn.invocation.triggers import MAX_NAMES, Trigger, recognise
 
 KEY = "models/best_model_info.json"
+POINTERS = {KEY: "EURUSD"}
+THREE = {KEY: "EURUSD", "models/GBPUSD/best_model_info.json": "GBPUSD", "models/USDJPY/best_model_info.json": "USDJPY"}
 
 
 def s3_record(key: object = KEY, version: str = "2.1", **more: Any) -> dict[str, Any]:
@@ -120,17 +122,46 @@ KNOWN: dict[str, tuple[Any, str, bool]] = {
 @pytest.mark.parametrize("case", KNOWN)
 def test_events_are_named(case: str) -> None:
     event, name, wanted = KNOWN[case]
-    assert recognise(event, KEY) == Trigger(name, wanted)
+    assert recognise(event, POINTERS) == Trigger(name, ("EURUSD",) if wanted else ())
+
+
+SEVERAL: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "a pair's pointer": (s3_event("models/GBPUSD/best_model_info.json"), ("GBPUSD",)),
+    "EURUSD's pointer": (eventbridge(KEY), ("EURUSD",)),
+    "two of them, in the order in which they are served": (
+        in_sqs(s3_event("models/USDJPY/best_model_info.json"), s3_event(KEY), s3_event("x")),
+        ("EURUSD", "USDJPY"),
+    ),
+    "a pair that is not served": (s3_event("models/EURCHF/best_model_info.json"), ()),
+    "the schedule": (SCHEDULER, tuple(THREE.values())),
+    "what is not known": ({"hello": "world"}, tuple(THREE.values())),
+    "by hand": ({}, tuple(THREE.values())),
+    "a pair by hand": ({"pair": "USDJPY"}, ("USDJPY",)),
+    "a rollback of a pair": ({"rollback": True, "pair": "GBPUSD"}, ("GBPUSD",)),
+    "another pair by hand": ({"pair": "EURCHF"}, ()),
+    "no pair by hand": ({"rollback": True, "pair": ["GBPUSD"]}, ()),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_an_event_concerns_the_pairs_that_it_names_or_all(case: str) -> None:
+    event, pairs = SEVERAL[case]
+    assert recognise(event, THREE).pairs == pairs
+
+
+def test_a_pair_that_is_not_served_is_named_with_those_that_are() -> None:
+    trigger = recognise({"rollback": 3, "pair": "EURCHF"}, THREE)
+    assert trigger == Trigger("rollback by hand of 'EURCHF', which is none of EURUSD, GBPUSD, USDJPY", ())
 
 
 def test_a_plus_in_the_pointers_own_key_is_found_either_way() -> None:
     for written in ("models/a+b/best_model_info.json", "models/a%2Bb/best_model_info.json"):
-        assert recognise(s3_event(written), "models/a+b/best_model_info.json").wanted
+        assert recognise(s3_event(written), {"models/a+b/best_model_info.json": "EURUSD"}).pairs
 
 
 def test_the_name_stays_short() -> None:
-    trigger = recognise(s3_event(*(f"{number}/{'x' * 1000}" for number in range(1000))), KEY)
-    assert not trigger.wanted
+    trigger = recognise(s3_event(*(f"{number}/{'x' * 1000}" for number in range(1000))), POINTERS)
+    assert not trigger.pairs
     assert len(trigger.name) < (MAX_NAMES + 1) * 210
     assert trigger.name.endswith(", and 995 more")
 
@@ -139,9 +170,9 @@ def test_envelopes_without_end_are_an_unknown_event() -> None:
     event: dict[str, Any] = s3_event("x")
     for _ in range(8):
         event = in_sqs(event)
-    trigger = recognise(event, KEY)
-    assert trigger.wanted and trigger.name.endswith("unknown event")
-    assert recognise(in_sqs("[" * 100_000), KEY) == Trigger("SQS: unknown event", True)
+    trigger = recognise(event, POINTERS)
+    assert trigger.pairs and trigger.name.endswith("unknown event")
+    assert recognise(in_sqs("[" * 100_000), POINTERS) == Trigger("SQS: unknown event", ("EURUSD",))
 
 
 # JSON in which the names that matter are likely, so that wrong types turn up at every place.
@@ -157,7 +188,7 @@ ANY_JSON = st.recursive(
 
 @given(ANY_JSON, st.booleans())
 def test_any_json_is_named(event: Any, enveloped: bool) -> None:
-    trigger = recognise(in_sqs(event) if enveloped else event, KEY)
+    trigger = recognise(in_sqs(event) if enveloped else event, POINTERS)
     assert trigger.name
 
 
@@ -175,4 +206,4 @@ def test_any_damage_to_a_real_event_is_named(data: st.DataObject) -> None:
     if places:
         holder, key = data.draw(st.sampled_from(places))
         holder[key] = data.draw(ANY_JSON)
-    assert recognise(event, KEY).name
+    assert recognise(event, POINTERS).name

@@ -1,11 +1,11 @@
 """The page: from the state in words at the top down to how a program has the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lambda_fn.fields import utc_text
 from lambda_fn.web.answer import Text
-from lambda_fn.web.page import champion, days, facts, fan, hero, questions, record, shell, state, use
+from lambda_fn.web.page import champion, choose, days, facts, fan, hero, questions, record, shell, state, use
 from lambda_fn.web.page.facts import Facts
 from lambda_fn.web.page.figures import price_digits
 from lambda_fn.web.page.markup import Markup, element
@@ -14,9 +14,10 @@ from lambda_fn.web.reading import Records
 SECTIONS = (("forecast", "Forecast"), ("questions", "Ask"), ("record", "Record"), ("champion", "Model"), ("use", "Use"))
 
 
-def page(records: Records, query: Mapping[str, str]) -> Text:
-    """The page of the official forecast and its record; raises NothingToServe when there is no forecast."""
-    found = facts.read(records, query)
+def page(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> Text:
+    """The page of the official forecast and its record, with a choice of the `pairs` that are served; raises
+    NothingToServe when there is no forecast."""
+    found = facts.read(records, query, pairs)
     parts = [
         state.banner(found),
         hero.section(found),
@@ -27,14 +28,13 @@ def page(records: Records, query: Mapping[str, str]) -> Text:
         champion.section(found),
         use.section(found),
     ]
-    body = [header(found.pair, SECTIONS), element("main", parts), _footer(found)]
+    body = [_header(found), element("main", parts), _footer(found)]
     return shell.text_of(f"{found.pair} forecast", body, _data(found))
 
 
-def header(name: str, sections: tuple[tuple[str, str], ...] = ()) -> Markup:
-    links = [element("a", words, href=f"#{anchor}") for anchor, words in sections]
-    brand = element("a", name, href="/", class_="brand")
-    return element("header", brand, element("nav", links, aria_label="Sections") if links else None)
+def _header(found: Facts) -> Markup:
+    choice = choose.form(found.pairs, found.official.pair) if len(found.pairs) > 1 else None
+    return shell.header(found.pair, SECTIONS, found.address("/"), choice)
 
 
 def _footer(found: Facts) -> Markup:

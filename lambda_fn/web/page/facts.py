@@ -1,6 +1,6 @@
 """All that the page tells of, read once: the official forecast, its age, the record, and what the visitor asks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -10,10 +10,11 @@ from lambda_fn.store.last_known_good import Known, NothingToServe
 from lambda_fn.web import likelihood
 from lambda_fn.web.age import Age
 from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.held import Held
 from lambda_fn.web.likelihood import Likelihood
 from lambda_fn.web.problem import Problem
 from lambda_fn.web.question import USUAL
-from lambda_fn.web.reading import Held, Records
+from lambda_fn.web.reading import Records
 
 COVERAGES = (50, 80, 95)
 SOURCES = {"ecb": "the ECB's reference rate"}
@@ -22,7 +23,8 @@ SOURCES = {"ecb": "the ECB's reference rate"}
 @dataclass(frozen=True)
 class Facts:
     """`record` is None while there is none; `asked` is what the form of the page asks, or why it cannot be answered;
-    `unasked` names the records for which the store did not answer, and `checked_at` is when it last did."""
+    `unasked` names the records for which the store did not answer, and `checked_at` is when it last did; `pairs` are
+    all that are served."""
 
     official: Official
     age: Age
@@ -31,6 +33,7 @@ class Facts:
     today: date
     unasked: tuple[str, ...]
     checked_at: datetime
+    pairs: tuple[str, ...]
 
     @property
     def pair(self) -> str:
@@ -44,6 +47,12 @@ class Facts:
     @property
     def quote(self) -> str:
         return self.official.pair[3:]
+
+    def address(self, path: str) -> str:
+        """A path of this service, of the page's pair where there are several."""
+        if len(self.pairs) < 2:
+            return path
+        return f"{path}{'&' if '?' in path else '?'}pair={self.official.pair}"
 
     @property
     def rate(self) -> str:
@@ -76,7 +85,7 @@ class Facts:
         return [h for h in range(1, longest + 1) if h <= USUAL or h % USUAL == 0 or h == longest]
 
 
-def read(records: Records, query: Mapping[str, str]) -> Facts:
+def read(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> Facts:
     """Raises NothingToServe when there is no forecast to show."""
     known, age = records.official()
     official, today = known.value.value, records.now().date()
@@ -90,6 +99,7 @@ def read(records: Records, query: Mapping[str, str]) -> Facts:
         today=today,
         unasked=tuple(stale),
         checked_at=datetime.fromtimestamp(known.checked_at, UTC),
+        pairs=tuple(pairs),
     )
 
 

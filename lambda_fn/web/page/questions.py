@@ -52,6 +52,7 @@ def _form(facts: Facts) -> Markup:
         ),
         element("span", "on"),
         _day_select(facts, horizon),
+        element("input", type="hidden", name="pair", value=official.pair) if len(facts.pairs) > 1 else None,
         element("button", "Tell me", type="submit"),
         action="/#likely",
         method="get",

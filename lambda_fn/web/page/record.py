@@ -70,7 +70,7 @@ def _worth(summary: Summary) -> list[Child]:
     return [
         element("p", _held(first), class_="verdict"),
         element("p", _skill(first)),
-        _by_horizon(summary),
+        by_horizon(summary),
     ]
 
 
@@ -108,7 +108,8 @@ def _skill(row: Summary) -> Child:
     return [*told, " (95% interval ", signed(figure["low"], 2), " to ", signed(figure["high"], 2), ")."]
 
 
-def _by_horizon(summary: Summary) -> Markup:
+def by_horizon(summary: Summary) -> Markup:
+    """Coverage and skill, a row a horizon."""
     titles = [("Days ahead", None), ("80% held", None), ("95% held", "wide"), ("Better than GARCH", None)]
     head = element("thead", element("tr", [element("th", title, scope="col", class_=of) for title, of in titles]))
     known = {int(row["horizon"]): row for row in summary["horizons"]}
@@ -118,14 +119,14 @@ def _by_horizon(summary: Summary) -> Markup:
 
 def _row(row: Summary) -> Markup:
     held = [
-        element("td", _figure(row["coverage"].get(level), percent), class_="wide" if level == "95" else None)
+        element("td", figure_of(row["coverage"].get(level), percent), class_="wide" if level == "95" else None)
         for level in LEVELS
     ]
-    skill = element("td", _figure(row["skill"].get("garch"), signed))
+    skill = element("td", figure_of(row["skill"].get("garch"), signed))
     return element("tr", element("th", str(row["horizon"]), scope="row"), held, skill)
 
 
-def _figure(figure: Mapping[str, float | None] | None, write: Any) -> Child:
+def figure_of(figure: Mapping[str, float | None] | None, write: Any) -> Child:
     """The value with its interval below it."""
     if figure is None or figure["value"] is None:
         return NONE

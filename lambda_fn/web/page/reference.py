@@ -6,7 +6,6 @@ from typing import Any
 
 from lambda_fn.web.answer import Text
 from lambda_fn.web.page import shell
-from lambda_fn.web.page.document import header
 from lambda_fn.web.page.markup import Child, Markup, element
 
 Object = dict[str, Any]
@@ -34,7 +33,7 @@ def page(document: Object) -> Text:
         _callers(document["components"]["securitySchemes"]),
     )
     links = tuple((name, name.capitalize()) for name, _ in tags)
-    return shell.text_of("API", [header("Forecast", links), element("main", about, sections)])
+    return shell.text_of("API", [shell.header("Forecast", links), element("main", about, sections)])
 
 
 def _operations(document: Object, tag: str) -> list[tuple[str, str, Object]]:

@@ -35,6 +35,13 @@ def text_of(title: str, body: Child, data: dict[str, Any] | None = None, headers
     return Text(HTML, joined([Markup("<!doctype html>\n"), document, Markup("\n")]), {**_policy(), **(headers or {})})
 
 
+def header(name: str, sections: tuple[tuple[str, str], ...] = (), home: str = "/", choice: Child = None) -> Markup:
+    """The top of every page: its name, which leads home, a choice where there is one, and its sections."""
+    links = [element("a", words, href=f"#{anchor}") for anchor, words in sections]
+    brand = element("a", name, href=home, class_="brand")
+    return element("header", brand, choice, element("nav", links, aria_label="Sections") if links else None)
+
+
 @cache
 def _part(name: str) -> Markup:
     return Markup((_HERE / name).read_text())

@@ -15,12 +15,13 @@ LINKS = (
 
 
 def section(facts: Facts) -> Markup:
-    links = [element("li", element("a", words, href=address)) for address, words in LINKS]
-    lines = (
-        "curl 'https://HOST/api/predict?horizon=1'",
-        f"curl 'https://HOST/api/probability?below={facts.official.last_close:.2f}&horizon=5'",
-        "pandas.read_csv('https://HOST/api/predict?format=csv')",
+    links = [element("li", element("a", words, href=_address(facts, path))) for path, words in LINKS]
+    asked = (
+        ("curl '", "/api/predict?horizon=1", "'"),
+        ("curl '", f"/api/probability?below={facts.official.last_close:.2f}&horizon=5", "'"),
+        ("pandas.read_csv('", "/api/predict?format=csv", "')"),
     )
+    lines = [f"{before}https://HOST{_address(facts, path)}{after}" for before, path, after in asked]
     return element(
         "section",
         element("h2", "Use it", id="use-title"),
@@ -29,3 +30,7 @@ def section(facts: Facts) -> Markup:
         id="use",
         aria_labelledby="use-title",
     )
+
+
+def _address(facts: Facts, path: str) -> str:
+    return facts.address(path) if path.startswith("/api/") else path

@@ -1,0 +1,65 @@
+"""All pairs at once: which are served, and what their records say, each and pooled."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lambda_fn import fields
+from lambda_fn.settings import Settings
+from lambda_fn.store import keys
+from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
+from lambda_fn.store.objects import Store
+from lambda_fn.web.age import freshness
+from lambda_fn.web.answer import Text
+from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.held import Held, fetcher
+
+
+class Together:
+    """Keeps the record of all pairs in memory and looks for a newer one when it is older than CHAMPION_MAX_AGE_S."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
+        self.pairs = settings.pairs
+        kept = settings.champion_max_age_s, clock, beside, store.allowance
+        self._record = LastKnownGood(fetcher(store, settings.pair, keys.PAIRS_KEY, _parse), *kept)
+
+    def record(self) -> Known[Held[JsonObject]] | None:
+        """What ingest made of all records; None while there is none, and with one pair, which is not pooled."""
+        if len(self.pairs) == 1:
+            return None
+        try:
+            return self._record.current()
+        except NothingToServe:
+            return None
+
+
+def pairs(together: Together) -> JsonObject:
+    """The pairs in the order in which they were named, each with what is known of it."""
+    known = together.record()
+    found = known.value.value if known else {}
+    about = {each["pair"]: each for each in found.get("pairs", ())}
+    return {
+        "default": together.pairs[0],
+        "pairs": [_named(pair) | about.get(pair, {}) for pair in together.pairs],
+        "pooled": found.get("pooled"),
+        **(freshness({"records": (known.checked_at, known.stale)}) if known else {}),
+    }
+
+
+def page(together: Together) -> Text:
+    """The same for a browser."""
+    from lambda_fn.web.page import pairs as shown  # only a browser wants it
+
+    return shown.page(pairs(together))
+
+
+def _named(pair: str) -> JsonObject:
+    return {"pair": pair, "base": pair[:3], "quote": pair[3:]}
+
+
+def _parse(data: bytes) -> JsonObject:
+    read = fields.Reader(fields.json_object(data, "pairs"), "pairs")
+    read.version("contract_version", fields.CONTRACT_VERSION)
+    read.objects("pairs")
+    read.object("pooled")
+    found: dict[str, Any] = dict(read.found)
+    return found

@@ -1,4 +1,4 @@
-"""Price files of the store: `prices/<PAIR>-<source>.csv`, written whole, read from their end."""
+"""Price files of the store: `prices/<PAIR>-<source>.csv`, written and read whole, so that their sum is checked."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from lambda_fn.fields import ContractError
 from lambda_fn.store.keys import price_key
-from lambda_fn.store.objects import Blob, Store, Unavailable
-
-BYTES_A_ROW = 400  # the ECB's widest table, of 41 currencies, has 350
-HEADER_BYTES = 4096
+from lambda_fn.store.objects import Store
 
 
 class Table(NamedTuple):
@@ -76,43 +73,19 @@ def parse_tail(tail: bytes, rows: int, names: Sequence[str], wanted: Sequence[st
 def read_table(store: Store, pair: str, source: str, rows: int, columns: Sequence[str] = ("close",)) -> Table:
     """The last `rows` rows of the pair's price file from `source`, the columns asked for.
 
-    Reads the end of the file only. Raises Missing, Unavailable, and ContractError when the file is wrong, has too few
-    rows or has no such column.
+    Raises Missing, Unavailable, and ContractError when the file is wrong, has too few rows or has no such column.
     """
     key = price_key(pair, source)
-    header, tail = _header_and_tail(store, key, rows, set(columns) - {"close"} != set())
+    header, _, body = store.read(key).data.partition(b"\n")
     with _naming(key):
-        names = parse_header(header) if header is not None else ["close"]
+        names = parse_header(header)
         missing = [name for name in columns if name not in names]
         if missing:
             raise ContractError(f"no column {', '.join(missing)}; it has {', '.join(names)}")
-        table = parse_tail(tail, rows, names, columns)
+        table = parse_tail(body, rows, names, columns)
         if len(table.dates) < rows:
             raise ContractError(f"{len(table.dates)} rows, the champion needs {rows}; add older prices")
     return table
-
-
-def _header_and_tail(store: Store, key: str, rows: int, with_header: bool) -> tuple[bytes | None, bytes]:
-    """The header's line (None when not asked for) and at least `rows` whole rows where the file has them."""
-    for _ in range(2):
-        head = store.head(key, HEADER_BYTES) if with_header else None
-        tail = _tail(store, key, rows)
-        if head is None:
-            return None, tail.data
-        if head.etag == tail.etag:
-            return head.data.partition(b"\n")[0], tail.data
-    raise Unavailable(f"{store.describe()}: {key} changed while it was read, twice")
-
-
-def _tail(store: Store, key: str, rows: int) -> Blob:
-    """The end of the file without a row that is cut off, and without the header."""
-    size = (rows + 1) * BYTES_A_ROW
-    while True:
-        blob = store.tail(key, size)
-        whole = len(blob.data) < size
-        if whole or blob.data.count(b"\n") > rows:
-            return Blob(blob.data.partition(b"\n")[2], blob.etag)
-        size *= 4
 
 
 @contextmanager

@@ -14,7 +14,12 @@ from lambda_fn.store.objects import LOCKS, Store
 
 
 class FolderStore(Store):
-    """A folder. Its locks make compare-and-set hold across threads and processes of one machine."""
+    """A folder. Its locks make compare-and-set hold across threads and processes of one machine.
+
+    Its files carry no sums: they have no metadata, and no network is between.
+    """
+
+    _sums = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()

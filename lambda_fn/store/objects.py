@@ -1,5 +1,6 @@
 """The store: bytes under keys, the same for a folder and a bucket, with compare-and-set."""
 
+import binascii
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,12 @@ from lambda_fn.fields import ContractError
 from lambda_fn.store.allowance import Allowance
 
 if TYPE_CHECKING:
-    from obstore import GetOptions  # exists for type checkers only
+    from obstore import Attributes, GetOptions, PutMode  # exist for type checkers only
 
 LOCKS = ".locks"  # of a folder: one lock file a key, and the new bytes before they are renamed
 MAX_BYTES = 128 * 2**20  # of an object: nothing that belongs here is larger, and all of it goes into memory
 SMALL = 2**20  # bytes of an object that comes within the time-out of a record
+SUM = "crc32"  # of an object's bytes, in its metadata: x-amz-meta-crc32
 _CODE = re.compile("<Code>(.*?)</Code>")  # in the answer of an S3 server
 
 
@@ -39,6 +41,10 @@ class Unavailable(Exception):
 
 class Misconfigured(Unavailable):
     """It refused what another try would ask in the same way: bucket, region, credentials or rights are wrong."""
+
+
+class Damaged(Unavailable):
+    """Other bytes came than were written; another try may bring the right ones."""
 
 
 class Blob(NamedTuple):
@@ -65,7 +71,13 @@ class Patience(NamedTuple):
 
 
 class Store:
-    """A bucket. Every method raises Unavailable; those that read raise Missing, and ContractError over MAX_BYTES."""
+    """A bucket. Every method raises Unavailable; those that read raise Missing, and ContractError over MAX_BYTES.
+
+    Each object carries a sum of its bytes, in the one request that writes it, and `read` compares. One that somebody
+    else wrote has none and is read as it comes.
+    """
+
+    _sums = True  # that objects can carry metadata
 
     def __init__(
         self,
@@ -91,7 +103,7 @@ class Store:
     @overload
     def read(self, key: str, unless_etag: str | None) -> Blob | None: ...
     def read(self, key: str, unless_etag: str | None = None) -> Blob | None:
-        """The object, or None when its ETag is still `unless_etag`."""
+        """The object, or None when its ETag is still `unless_etag`. Raises Damaged when it is not as it was written."""
         with self._errors(key):
             if unless_etag is None:
                 return self._get(key, {})
@@ -114,7 +126,7 @@ class Store:
         """Writes a new object; False, and nothing is changed, when the key exists."""
         with self._errors(key):
             try:
-                obstore.put(self._for_writing(data), key, data, mode="create", use_multipart=False)
+                self._put(key, data, "create")
             except AlreadyExistsError:
                 return False
         return True
@@ -125,7 +137,7 @@ class Store:
             return self.create(key, data)
         with self._errors(key):
             try:
-                obstore.put(self._for_writing(data), key, data, mode={"e_tag": etag}, use_multipart=False)
+                self._put(key, data, {"e_tag": etag})
             except (PreconditionError, FileNotFoundError):
                 return False
         return True
@@ -157,7 +169,22 @@ class Store:
         if self._large is not None and end - first > SMALL:
             # Its head has come and its bytes are left: the client that waits for them costs 15 ms to make.
             result = obstore.get(self._large.reading(), key, options=options)
-        return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
+        blob = Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
+        if "range" not in options:
+            self._check_sum(key, blob.data, result.attributes)
+        return blob
+
+    def _put(self, key: str, data: bytes, mode: "PutMode") -> None:
+        attributes = {SUM: _sum(data)} if self._sums else None
+        obstore.put(self._for_writing(data), key, data, mode=mode, use_multipart=False, attributes=attributes)
+
+    def _check_sum(self, key: str, data: bytes, attributes: "Attributes") -> None:
+        written = attributes.get(SUM)
+        if written is not None and written != _sum(data):
+            raise Damaged(
+                f"{self._name}: {key}: the bytes that came have the CRC-32 {_sum(data)}, those that were written have "
+                f"{written}; if it stays so, restore an older version or upload the object anew"
+            )
 
     def _for_writing(self, data: bytes) -> ObjectStore:
         return self._large.writing() if self._large is not None and len(data) > SMALL else self._objects
@@ -175,3 +202,7 @@ class Store:
                 raise self._tell(key, str(error)) from error
             first_line = str(error).partition("\n")[0].partition(": <?xml")[0]
             raise Unavailable(f"{self._name}: {key}: {code[1] + ': ' if code else ''}{first_line}") from error
+
+
+def _sum(data: bytes) -> str:
+    return f"{binascii.crc32(data):08x}"

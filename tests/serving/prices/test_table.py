@@ -15,7 +15,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table, parse, parse_tail, read_table, serialise
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.keys import price_key
-from lambda_fn.store.objects import Blob, Store
+from lambda_fn.store.objects import Store
 from tests.support import foreign
 
 KEY = price_key("EURUSD", "ecb")
@@ -99,7 +99,7 @@ def test_windows_line_ends_are_read() -> None:
 
 @pytest.mark.parametrize("rows", [1, 7, 513, 2000])
 @pytest.mark.parametrize("wanted", [["close"], ["close", "eurjpy"], ["eurgbp", "close"]])
-def test_reading_the_end_equals_reading_all(tmp_path: Any, rows: int, wanted: list[str]) -> None:
+def test_the_last_rows_are_those_of_the_whole(tmp_path: Any, rows: int, wanted: list[str]) -> None:
     store = FolderStore(tmp_path)
     data = foreign.price_file(2000, ["eurgbp", "eurjpy"])
     store.create(KEY, data)
@@ -108,15 +108,6 @@ def test_reading_the_end_equals_reading_all(tmp_path: Any, rows: int, wanted: li
     assert set(found.columns) == set(wanted)
     for name in wanted:
         np.testing.assert_array_equal(found.columns[name], whole.columns[name][-rows:])
-
-
-def test_rows_of_any_width_are_read_from_the_end(tmp_path: Any) -> None:
-    """Wider than the first guess: the read grows until it has enough rows."""
-    store = FolderStore(tmp_path)
-    data = foreign.price_file(300, [f"column{i:03}" for i in range(100)])
-    assert len(data) / 300 > 1000
-    store.create(KEY, data)
-    assert read_table(store, "EURUSD", "ecb", 200).dates == parse(data).dates[-200:]
 
 
 def test_reading_from_both_kinds_of_store(store: Store) -> None:
@@ -133,27 +124,6 @@ def test_too_few_rows_and_missing_columns_are_said(tmp_path: Any) -> None:
         read_table(store, "EURUSD", "ecb", 21)
     with pytest.raises(ContractError, match=f"{KEY}: no column eurgbp, high; it has close, eurjpy"):
         read_table(store, "EURUSD", "ecb", 5, ["close", "eurgbp", "high"])
-
-
-class ChangingStore(FolderStore):
-    """Replaces the price file after each of the first reads of its header."""
-
-    def __init__(self, folder: Any, files: list[bytes]) -> None:
-        super().__init__(folder)
-        self.files = files
-
-    def head(self, key: str, size: int) -> Blob:
-        blob = super().head(key, size)
-        if self.files:
-            assert self.replace(key, self.files.pop(0), blob.etag)
-        return blob
-
-
-def test_header_and_rows_come_from_one_version(tmp_path: Any) -> None:
-    store = ChangingStore(tmp_path, [foreign.price_file(40, ["eurcad", "eurjpy"])])
-    store.create(KEY, foreign.price_file(40, ["eurjpy"]))
-    found = read_table(store, "EURUSD", "ecb", 5, ["close", "eurjpy"])
-    np.testing.assert_array_equal(found.columns["eurjpy"], foreign.closes(40, 101.0)[-5:])
 
 
 def test_gaps_matter_in_the_champions_columns_only(tmp_path: Any) -> None:

@@ -50,6 +50,7 @@ examples:
   python -m training run                          train, select and publish on the ECB's embedded prices
   python -m training run --csv eurusd.csv         the same on prices of your own
   python -m training run --workers 4 --seeds 5    on four processes; each random family averages five seeds
+  python -m training run --pairs EURUSD,GBPUSD    each pair has a champion of its own
   python -m training publish models:/EURUSD_ARIMA@challenger
   python -m training status                       what is served, and why the registry may say something else
 """
@@ -113,6 +114,8 @@ def _say(words: str, asked: argparse.Namespace) -> None:
 def _run(asked: argparse.Namespace) -> int:
     os.environ.update(read_dotenv(Path(".env"), os.environ))
     context = Context(Settings.from_env(os.environ), datetime.now(UTC), asked.wide)
+    if (pair := getattr(asked, "pair", None)) is not None:
+        context = context.of(pair)
     code: int = asked.work(asked, context)
     return code
 

@@ -62,6 +62,7 @@ class Stages:
     """Runs stages one after the other, shows the one at work and keeps the seconds each took."""
 
     console: Console
+    about: str = ""  # such as a pair, before the name of each stage
     clock: Callable[[], float] = time.perf_counter
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -69,6 +70,7 @@ class Stages:
     def stage(self, name: str, total: int | None = None) -> Iterator[Step]:
         """Show `name` with a bar of `total` units while the block runs, and its time when it is done."""
         started = self.clock()
+        name = f"{self.about} {name}".lstrip()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         counted = (*columns, TimeLeft()) if total else columns[:2]
         shown = self.console.is_terminal  # elsewhere a bar would only leave blank lines in a log

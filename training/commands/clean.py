@@ -5,6 +5,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from training.commands import options
 from training.commands.context import Command, Context, UsageError, print_json
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pair(command)
     command.add_argument("--yes", action="store_true", help="do not ask")
     command.add_argument("--store", action="store_true", help="also what the store holds of this pair but its record")
     command.add_argument("--experiment", action="store_true", help="also the experiment itself")

@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from training.errors import NamedError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from training.prices.ecb import Bank
     from training.publishing.registry import Registry
 
 WIDE = 200  # columns of --wide, in which every table has room
@@ -48,6 +49,13 @@ class Context:
     settings: Settings
     now: datetime
     wide: bool = False
+
+    def of(self, pair: str) -> "Context":
+        """The same for another pair; what is open stays open."""
+        other = replace(self, settings=self.settings.of(pair))
+        own = {field.name for field in fields(self)}
+        vars(other).update({name: value for name, value in vars(self).items() if name not in own})
+        return other
 
     @cached_property
     def store(self) -> Store:
@@ -103,6 +111,13 @@ class Context:
         if connected.note:
             self.note([connected.note])
         return connected
+
+    @cached_property
+    def bank(self) -> "Bank":
+        """The ECB's rates, read and fetched once for all pairs."""
+        from training.prices.ecb import Bank
+
+        return Bank()
 
     @cached_property
     def out(self) -> "Console":

@@ -1,6 +1,7 @@
 """The end of every run, wherever its tasks ran: gather, score, choose, log, publish, and say so."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from lambda_fn.champion.model import Champion
 from training.commands.announcement import announce
@@ -23,6 +24,14 @@ from training.runs.work import Result
 GARCH = "random_walk"  # the family that is GARCH(1,1)-t: what official forecasts are compared with
 
 
+class Ended(NamedTuple):
+    """How a run ended: the exit code, what was found, and what was published."""
+
+    code: int
+    found: Evaluation
+    published: Published
+
+
 def finish(
     job: Job,
     results: Iterable[Result],
@@ -37,16 +46,35 @@ def finish(
     Raises IncompleteError when no family is complete, and NoFamilyPassesError when none passes every gate; a family
     that lost a task is named and left out.
     """
+
+    def show(found: Evaluation) -> None:
+        print_evaluation(found, context, as_json=as_json)
+
+    ended = end(job, results, tracking, context, stages, show, quiet=as_json)
+    return ended.code, ended.published
+
+
+def end(
+    job: Job,
+    results: Iterable[Result],
+    tracking: Registry,
+    context: Context,
+    stages: Stages,
+    show: Callable[[Evaluation], None],
+    *,
+    quiet: bool,
+) -> Ended:
+    """The same, where `show` shows what was found; `quiet` says nothing of what was published."""
     members, missing = pipeline.gather(job, results)
     context.note(pipeline.losses(job, members, missing))
     found = pipeline.evaluate(job, members, incumbent(context), stages)
     if not found.selection.passed:
-        print_evaluation(found, context, as_json=as_json)
+        show(found)
         _ = found.selection.champion  # raises, naming why: nothing is registered or published
     published = _register_and_publish(job, found, pipeline.candidates(job, members), tracking, context, stages)
     context.progress.print(f"in all {stages.total():.1f} s", highlight=False)
-    print_evaluation(found, context, as_json=as_json)
-    return announce(published, context, quiet=as_json), published
+    show(found)
+    return Ended(announce(published, context, quiet=quiet), found, published)
 
 
 def _register_and_publish(

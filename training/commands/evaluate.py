@@ -7,6 +7,7 @@ from training.commands.context import Command, Context
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pair(command)
     options.job(command)
     options.workers(command)
 

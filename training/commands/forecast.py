@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.commands import options
 from training.commands.context import Command, Context, UsageError, print_json
 
 SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # those of them that the champion has
@@ -14,6 +15,7 @@ DRAWN_LEVELS = ("95", "80", "50")  # the intervals of the fan, the widest first
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pair(command)
     command.add_argument("--horizon", type=int, help="business days; 5 unless told")
 
 
@@ -26,9 +28,9 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     query = "" if asked.horizon is None else f"horizon={asked.horizon}"
     request = HttpRequest("GET", "/api/predict", query, [("host", "localhost")])
     invocation = LambdaContext()
-    answer = to_answer(
-        LambdaFunction(os.environ)(to_event(request, context.now, invocation.aws_request_id), invocation)
-    )
+    # The handler of this pair alone.
+    environ = {**os.environ, "PAIRS": "", "S3_MODEL_INFO_KEY": context.settings.model_info_key}
+    answer = to_answer(LambdaFunction(environ)(to_event(request, context.now, invocation.aws_request_id), invocation))
     body = json.loads(answer.body)
     if answer.status != 200:
         error = body["error"]

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from training.commands import options
 from training.commands.context import SHOWN_HORIZONS, Command, Context, print_json
 
 if TYPE_CHECKING:
@@ -79,4 +80,6 @@ def _cells(one: "Generation") -> dict[str, str]:
     }
 
 
-COMMAND = Command("who was champion when: every generation, its scores, why it came and why it went", work)
+COMMAND = Command(
+    "who was champion when: every generation, its scores, why it came and why it went", work, options.pair
+)

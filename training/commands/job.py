@@ -61,6 +61,7 @@ def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, 
         columns=wanted,
         ecb_url=context.settings.ecb_url,
         reading=reading,
+        bank=context.bank,
     )
 
 

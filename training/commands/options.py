@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from lambda_fn.pairs import read_pairs
 from lambda_fn.prices.ecb import TIMEOUT_S
 
 REQUIRED = "require"
@@ -16,6 +17,37 @@ class Fresh(NamedTuple):
 
     seconds: float
     required: bool = False
+
+
+def pair(command: argparse.ArgumentParser) -> None:
+    """Which pair a command acts on; `training.__main__` gives the command the settings of that pair."""
+    command.add_argument("--pair", type=one_pair, metavar="PAIR", help="such as GBPUSD; the first of PAIRS unless told")
+
+
+def pairs(command: argparse.ArgumentParser) -> None:
+    """Which pairs a command goes over, one after the other."""
+    command.add_argument(
+        "--pairs",
+        type=several_pairs,
+        metavar="PAIRS",
+        help="such as EURUSD,GBPUSD, or majors, all, or a currency for all its pairs; the variable PAIRS unless told",
+    )
+
+
+def one_pair(text: str) -> str:
+    """A currency pair; raises ArgumentTypeError for what is none, and for several."""
+    named = several_pairs(text)
+    if len(named) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} names {len(named)} pairs; give one, such as {named[0]}")
+    return named[0]
+
+
+def several_pairs(text: str) -> tuple[str, ...]:
+    """Currency pairs in their order; raises ArgumentTypeError for what names none."""
+    try:
+        return read_pairs(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def prices(command: argparse.ArgumentParser) -> None:

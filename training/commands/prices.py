@@ -8,6 +8,7 @@ from training.commands.context import Command, Context, UsageError, print_json
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pair(command)
     options.prices(command)
     command.add_argument("--save", action="store_true", help="write them to the store; new rows are appended")
     options.replace(command)

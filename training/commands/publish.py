@@ -2,11 +2,13 @@
 
 import argparse
 
+from training.commands import options
 from training.commands.announcement import announce
 from training.commands.context import Command, Context
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pair(command)
     command.add_argument("model", help="models:/EURUSD_ARIMA@challenger or models:/EURUSD_ARIMA/3")
 
 

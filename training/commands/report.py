@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pair(command)
     options.job(command)
     options.workers(command)
     command.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the file (report.html)")

@@ -2,11 +2,13 @@
 
 import argparse
 
+from training.commands import options
 from training.commands.announcement import announce
 from training.commands.context import Command, Context
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pair(command)
     command.add_argument("--to", type=int, metavar="GENERATION", help="which; the one before the active unless told")
 
 

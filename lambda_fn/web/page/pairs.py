@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 
 from lambda_fn.web.answer import Text
 from lambda_fn.web.forecast import JsonObject
@@ -12,12 +12,15 @@ from lambda_fn.web.page.markup import Child, Markup, element
 from lambda_fn.web.page.record import by_horizon, figure_of
 
 Summary = Mapping[str, Any]
+Scale: TypeAlias = tuple[float, float]
 SECTIONS = (("together", "Together"), ("each", "Each pair"))
 KINDS = (
     ("live", "Live", "Official forecasts, kept before what they forecast was known."),
     ("backtest", "Backtest", "What the champions' families would have forecast, out of sample."),
 )
 INSIDE, SKILL = "80", "garch"
+NOMINAL = 0.8  # what INSIDE says
+MARGIN = 0.005
 
 
 def page(found: JsonObject) -> Text:
@@ -50,7 +53,8 @@ def _together(pooled: Summary | None) -> Markup:
 
 def _card(title: str, about: str, summary: Summary | None) -> Markup:
     told = _worth(summary) if summary else [element("p", "Nothing has been scored yet.")]
-    return element("div", element("h3", title), element("p", about, class_="about"), told, class_="card worth")
+    head = element("h2", title), element("p", about, class_="about")
+    return element("div", element("div", head, told), class_="card worth")
 
 
 def _worth(summary: Summary) -> list[Child]:
@@ -79,29 +83,56 @@ def _bounds(figure: Summary, write: Any) -> Child:
 
 
 def _each(found: Sequence[Summary]) -> Markup:
-    titles = ("Pair", "Last close", "Champion", "Live, 80% held", "Backtest, 80% held", "Better than GARCH")
+    records = ("Live, 80% held", "Backtest, 80% held", "Its interval", "Better than GARCH")
+    titles = ("Pair", "Last close", "Champion", *records)
     head = element("thead", element("tr", [element("th", title, scope="col") for title in titles]))
+    scale = _scale(found)
     return element(
         "section",
         element("h2", "Each pair", id="each-title"),
-        element("div", element("table", head, element("tbody", map(_row, found))), class_="scrolls", tabindex="0"),
+        element("p", "One business day ahead. The bars are 95% intervals; the dotted line is 80%.", class_="note"),
+        element(
+            "div",
+            element("table", head, element("tbody", [_row(each, scale) for each in found])),
+            class_="scrolls",
+            tabindex="0",
+        ),
         id="each",
         aria_labelledby="each-title",
     )
 
 
-def _row(each: Summary) -> Markup:
+def _row(each: Summary, scale: Scale) -> Markup:
     pair, champion = each["pair"], each.get("champion")
     name = element("th", element("a", choose.written(pair), href=f"/?pair={pair}"), scope="row")
     if champion is None:
-        return element("tr", name, element("td", "nothing is known of it yet", colspan="5"))
+        return element("tr", name, element("td", "nothing is known of it yet", colspan="6"))
     live, backtest = (each.get(kind) or {} for kind, _, _ in KINDS)
+    held = backtest.get("coverage", {}).get(INSIDE)
     return element(
         "tr",
         name,
         element("td", price(each["last_close"])),
         element("td", str(champion).removeprefix(f"{pair}_") or NONE),
         element("td", figure_of(live.get("coverage", {}).get(INSIDE), percent)),
-        element("td", figure_of(backtest.get("coverage", {}).get(INSIDE), percent)),
+        element("td", figure_of(held, percent)),
+        element("td", _whisker(held, scale) if held and held["low"] is not None else None, class_="bar"),
         element("td", figure_of(backtest.get("skill", {}).get(SKILL), signed)),
     )
+
+
+def _scale(found: Sequence[Summary]) -> Scale:
+    """What the bars of all pairs span, with what they should hold among it."""
+    figures = [(each.get("backtest") or {}).get("coverage", {}).get(INSIDE) for each in found]
+    ends = [each[end] for each in figures if each for end in ("low", "high") if each[end] is not None]
+    return min([*ends, NOMINAL]) - MARGIN, max([*ends, NOMINAL]) + MARGIN
+
+
+def _whisker(figure: Summary, scale: Scale) -> Markup:
+    def across(value: float) -> str:
+        return f"{(value - scale[0]) / (scale[1] - scale[0]):.1%}"
+
+    line = element("line", x1=across(figure["low"]), x2=across(figure["high"]), y1="50%", y2="50%")
+    dot = element("circle", cx=across(figure["value"]), cy="50%", r="3.5")
+    should = element("line", x1=across(NOMINAL), x2=across(NOMINAL), y1="0", y2="100%", class_="zero")
+    return element("svg", should, line, dot, class_="whisker", aria_hidden="true")

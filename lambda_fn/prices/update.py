@@ -17,6 +17,7 @@ from lambda_fn.prices.table import Table, parse, serialise
 
 SOURCE = "ecb"
 FIRST_DAY = date(1999, 1, 4)  # of the euro's rates: a file that begins later is another one, or a part of it
+ENDED_ROWS = 5  # without a price up to the newest: the bank has ended a currency, and no day is missing
 REPLACE = "python -m lambda_fn.ingest --replace"
 
 
@@ -154,6 +155,8 @@ def _check_rows(table: Table, start: int, names: Sequence[str], today: date) -> 
         prices = table.columns[name].tolist()
         for i in range(start, len(prices)):
             day, price, before = table.dates[i], prices[i], prices[max(i - 1, 0)]
+            if len(prices) - i >= ENDED_ROWS and all(map(math.isnan, prices[i:])):
+                raise ContractError(f"{name} is not quoted since {day}; choose another pair")
             if not (math.isfinite(price) and price > 0):
                 raise ContractError(f"{name} has no price on {day} but {price}")
             if abs(price - before) > MAX_JUMP * before:

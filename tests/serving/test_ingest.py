@@ -33,6 +33,7 @@ from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store, Unavailable
 from tests.support import ecb_server, foreign
 from tests.support.ecb_server import DAYS, Bank, history, rates, zipped
+from training.prices.ecb import EMBEDDED
 
 Call = Callable[[str], tuple[object, dict[str, float | str]]]
 ROOT = Path(__file__).parents[2]
@@ -572,3 +573,11 @@ def test_the_command_says_wrong_settings_in_one_sentence(
     monkeypatch.setenv("USE_S3", "perhaps")
     assert ingest.main([]) == 2
     assert capsys.readouterr().err == "USE_S3: 'perhaps' is neither true nor false; set it to true or false\n"
+
+
+def test_a_currency_that_the_bank_quotes_no_longer_is_said_so(tmp_path: Path) -> None:
+    """Nobody is told to repair the bank's own file: the lev is gone since 2026."""
+    store, settings = folder(tmp_path, S3_MODEL_INFO_KEY="models/EURBGN/best_model_info.json")
+    data = EMBEDDED.read_bytes()
+    with pytest.raises(Refused, match="close is not quoted since 2026-01-02; choose another pair"):
+        ingest.ingest(store, settings, datetime(2026, 11, 2, 17, tzinfo=UTC), giving(data))

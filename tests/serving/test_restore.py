@@ -75,10 +75,10 @@ def take(store: Store, settings: Settings, rows: int) -> None:
     ingest_and_keep(store, settings, now(rows), fetch=lambda _: history(rows))
 
 
-def publish(store: Store, settings: Settings, spread: float, generation: int) -> None:
+def publish(store: Store, settings: Settings, spread: float, generation: int, rows: int = ROWS) -> None:
     prices = store.read(keys.price_key(PAIR, "ecb")).data
     foreign.publish_to(store, foreign.champion_bytes(spread=spread), generation, prices)
-    refresh(store, settings, now(ROWS))
+    refresh(store, settings, now(rows))
 
 
 def contents(store: Store) -> dict[str, bytes]:
@@ -133,9 +133,7 @@ def test_each_object_is_restored_as_the_runbook_says(loss: str, s3: Any, store: 
     assert contents(store) == good, "nothing is made anew of what was restored"
 
 
-def test_a_bucket_of_older_versions_is_followed_by_all_and_catches_up(
-    s3: Any, store: Store, settings: Settings
-) -> None:
+def test_a_bucket_of_older_versions_is_followed_and_catches_up(s3: Any, store: Store, settings: Settings) -> None:
     older = contents(store)
     publish(store, settings, 0.006, 2)
     take(store, settings, ROWS + 3)
@@ -155,7 +153,7 @@ def test_a_bucket_of_older_versions_is_followed_by_all_and_catches_up(
     for key, data in newer.items():
         if key.startswith(("record/", "prices/", "serving/history/", "models/history/")):
             assert after[key] == data, "neither rows of the ledger nor outcomes nor generations are lost"
-    publish(store, settings, 0.007, 3)
+    publish(store, settings, 0.007, 3, ROWS + 3)
     clock.ahead(settings.champion_max_age_s)
     for each in (reader, reading(settings)[0]):
         assert [generation(each, question) for question in (GET, POST)] == [3, 3]

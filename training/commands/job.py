@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from training.commands.context import Context, UsageError
@@ -14,6 +14,7 @@ from training.prices.table import PriceTable, load, store_prices, stored
 from training.runs.frozen import Run
 from training.runs.local import run_here, run_workers
 from training.runs.plan import Job, Task, columns, suited, tasks
+from training.runs.sharing import share
 from training.runs.work import Result
 
 FEW = 4  # tasks: they are done before a worker has imported what it needs
@@ -82,6 +83,7 @@ def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stage
         workers = asked.workers or usual_workers(len(todo))
         if workers == 1:
             return run_here(job, todo, step)
+        carried = replace(job, shared=share(job, workers))
 
         def done(result: Result) -> None:
             for refit in result.refits:
@@ -90,7 +92,7 @@ def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stage
         def killed(left: int) -> None:
             context.note([f"warning: a worker was killed; {left} tasks are tried again"])
 
-        return run_workers(job, todo, workers, done, killed)
+        return run_workers(carried, todo, workers, done, killed)
 
 
 def usual_workers(tasks: int) -> int:

@@ -35,11 +35,11 @@ class Panel:
     pairs: tuple[Pair, ...]
 
     @cached_property
-    def digest(self) -> bytes:
+    def digest(self) -> str:
         content = hashlib.sha256(self.days.tobytes())
         for pair in self.pairs:
             content.update(pair.returns.tobytes())
-        return content.digest()
+        return content.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Panel) and self.digest == other.digest
@@ -49,12 +49,13 @@ class Panel:
 
 
 def panel(prices: pd.DataFrame, pair: str, source: str) -> Panel:
-    """The panel up to the last date of `prices`: from their own columns where they are the ECB's, else embedded.
+    """The panel up to the last date of `prices`: from their own columns where they are the ECB's, else embedded; the
+    embedded rows stand before own ones of a pair that was first quoted later. So it is the same for every pair.
 
     Fixings that lack a major are left out. Raises ValueError when hardly any is left.
     """
     own = _columns(prices, pair) if source == "ecb" else None
-    rates = own if own is not None else _embedded().loc[: prices.index[-1]]
+    rates = _before(own) if own is not None else _embedded().loc[: prices.index[-1]]
     rates = rates.dropna()
     if len(rates) < 250:
         raise ValueError(
@@ -74,6 +75,12 @@ def _columns(prices: pd.DataFrame, pair: str) -> pd.DataFrame | None:
     if not set(named.values()) <= set(prices.columns):
         return None
     return pd.DataFrame({column: prices[source] for column, source in named.items()})
+
+
+def _before(own: pd.DataFrame) -> pd.DataFrame:
+    """The embedded rows up to the first own one, and the own ones."""
+    earlier = _embedded().loc[: own.index[0] - pd.Timedelta(days=1)]
+    return pd.concat([earlier, own])
 
 
 @cache  # read once, and cut for each fit

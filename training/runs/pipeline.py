@@ -25,7 +25,7 @@ from training.export.ensemble import average, check_average
 from training.export.graph import CHECKED
 from training.models.events import KINDS, embedded
 from training.models.families import FAMILIES
-from training.models.heads.calendar import AFTER, FIXING, LAGS
+from training.models.heads.shared import AFTER, FIXING, LAGS
 from training.prices.windows import complete_origins, day_numbers
 from training.runs.plan import Job, Task, cutoffs, tasks
 from training.runs.work import Refit, Result

@@ -4,8 +4,8 @@ Tasks share nothing, so they may run in any order, on any machine and more than 
 family of its own (`training.models`), so it is fanned out like one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from lambda_fn.contract import DATE, TARGET_DATE
 from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
 from training.models.families import FAMILIES, USUAL
 from training.models.heads.names import find_head
+from training.models.heads.shared import Shared
 from training.prices.majors import COLUMNS
 from training.prices.ranges import RANGE_COLUMNS, recognise
 from training.prices.table import PriceTable
@@ -33,14 +34,22 @@ class Job:
     seeds: int = 1  # of each family whose fit is random: seed, seed + 1, ...
     span: int = SPAN  # no result depends on it
     code: str = field(default_factory=code_version)
+    first: int = 0  # index of the first task: in a run of several pairs the others' come before
+    shared: Mapping[str, Shared] = field(default_factory=dict, repr=False)  # fits that need not be made again
 
     @property
     def prices(self) -> pd.DataFrame:
         """The columns that the families read, and of the ECB's table those that a fit shares parameters with."""
         frame = self.table.frame
-        shared = any(find_head(FAMILIES[name].head).shares for name in self.families)
-        majors = [name for name in COLUMNS if name in frame.columns] if shared and self.table.source == "ecb" else []
+        majors = (
+            [name for name in COLUMNS if name in frame.columns] if self.shares and self.table.source == "ecb" else []
+        )
         return frame[list(dict.fromkeys((*columns(self.families), *majors)))]
+
+    @property
+    def shares(self) -> bool:
+        """Whether a family is fitted with parameters that all pairs share."""
+        return any(find_head(FAMILIES[name].head).shares for name in self.families)
 
     def members(self, family: str) -> range:
         """The seeds with which a family is fitted; their average is what it forecasts."""
@@ -55,10 +64,11 @@ class Task:
     family: str
     seed: int
     cutoffs: tuple[pd.Timestamp, ...]
+    pair: str = "EURUSD"
 
     def describe(self) -> str:
         first, last = (f"{cutoff:%Y-%m-%d}" for cutoff in (self.cutoffs[0], self.cutoffs[-1]))
-        return f"task {self.index} ({self.family}, seed {self.seed}, cutoffs {first} to {last})"
+        return f"task {self.index} ({self.family}, seed {self.seed}, cutoffs {first} to {last} of {self.pair})"
 
 
 def columns(families: Sequence[str]) -> list[str]:
@@ -90,8 +100,16 @@ def splits(job: Job) -> dict[pd.Timestamp, Split]:
 
 
 def tasks(job: Job) -> list[Task]:
-    """All tasks of a job, by family, seed and cutoff; `index` is the position."""
+    """All tasks of a job, by family, seed and cutoff; `index` is the position in the run."""
     refits = cutoffs(job)
     spans = [tuple(refits[start : start + job.span]) for start in range(0, len(refits), job.span)]
     units = [(name, seed, span) for name in job.families for seed in job.members(name) for span in spans]
-    return [Task(index, *unit) for index, unit in enumerate(units)]
+    return [Task(index, *unit, job.pair) for index, unit in enumerate(units, job.first)]
+
+
+def numbered(jobs: Iterable[Job]) -> Iterator[Job]:
+    """The jobs of a run of several pairs, each with the index of its first task."""
+    first = 0
+    for job in jobs:
+        yield replace(job, first=first)
+        first += len(tasks(job))

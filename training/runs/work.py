@@ -16,6 +16,7 @@ from training.export.candidate import Candidate
 from training.export.graph import Parity, describe, export
 from training.models.families import FAMILIES
 from training.models.family import Family, fit
+from training.models.heads.shared import keep
 from training.prices.windows import targets
 from training.runs.plan import Job, Task, splits
 
@@ -43,6 +44,7 @@ class Result:
 def work(job: Job, task: Task, on_refit: Callable[[str], None] = lambda words: None) -> Result:
     """Run a task; the same job and task give the same bytes, whatever ran before. Raises ExportError."""
     started = time.perf_counter()
+    keep(job.shared)
     scored, done = splits(job), []
     for cutoff in task.cutoffs:
         done.append(refit(job, task.family, task.seed, cutoff, scored.get(cutoff)))

@@ -16,7 +16,7 @@ from training.models.families import FAMILIES
 from training.models.family import Model, fit
 from training.models.heads import calendar
 from training.models.heads.base import Known, truncation
-from training.models.heads.calendar import AFTER, BEFORE, Calendar, fit_effects, fit_shared
+from training.models.heads.calendar import Calendar
 from training.models.heads.names import find_head
 from training.models.heads.news import (
     CLIPS,
@@ -28,6 +28,7 @@ from training.models.heads.news import (
     winsorise,
     winsorise_window,
 )
+from training.models.heads.shared import AFTER, BEFORE, LAGS, Shared, fit_effects, fit_shared
 from training.prices.majors import panel
 from training.prices.table import PriceTable
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, day_numbers, following_days, windows
@@ -188,11 +189,11 @@ def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calend
     }
 
 
-def evening(prices: pd.DataFrame, shared: calendar.Shared, seed: int) -> pd.DataFrame:
+def evening(prices: pd.DataFrame, shared: Shared, seed: int) -> pd.DataFrame:
     """Closes on weekdays of 2012 to 2021 that are taken after the news: the day itself is the wide one."""
     index = pd.bdate_range("2012-01-02", "2021-12-31", name="date")
     effects, _ = shared.of("EURUSD")
-    scale = calendar.log_scale(effects, day_numbers(index), embedded(), calendar.LAGS[AFTER])
+    scale = calendar.log_scale(effects, day_numbers(index), embedded(), LAGS[AFTER])
     returns = simulated(shared.dynamics, len(index) - 1, seed) * np.exp(scale)
     return pd.DataFrame({"close": 1.2 * np.exp(np.concatenate([[0.0], returns.cumsum()]))}, index=index)
 

@@ -18,8 +18,9 @@ from lambda_fn.contract import DATE, TARGET_DATE
 from training.models.features import Array, Window
 from training.models.heads import calendar
 from training.models.heads.base import Head, Kind, Known
-from training.models.heads.calendar import LAGS, Calendar, log_scale
+from training.models.heads.calendar import Calendar, log_scale
 from training.models.heads.news import Recursion, fit_dynamics, winsorise, winsorise_window
+from training.models.heads.shared import LAGS
 from training.prices.ranges import recognise
 from training.prices.windows import day_numbers
 

@@ -3,17 +3,18 @@
 import argparse
 import os
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from training.commands import several
 from training.commands.context import Context, UsageError
 from training.console import Stages
 from training.evaluation.walk_forward import MINIMUM_TRAIN, walk_forward
 from training.models.families import FAMILIES, USUAL
 from training.prices.reading import Reading
 from training.prices.table import PriceTable, load, store_prices, stored
-from training.runs.frozen import Run
+from training.runs.frozen import SEVERAL, Run
 from training.runs.local import run_here, run_workers
-from training.runs.plan import Job, Task, columns, suited, tasks
+from training.runs.plan import Job, Task, columns, numbered, suited, tasks
 from training.runs.sharing import share
 from training.runs.work import Result
 
@@ -100,21 +101,51 @@ def usual_workers(tasks: int) -> int:
     return min(os.cpu_count() or 1, 2) if tasks > FEW else 1
 
 
-def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Job]:
-    """Freeze the job that the options describe; the price file is stored too where there is none."""
-    job = ask(asked, context)
-    run = Run(context.store, asked.run or f"{job.pair}-{context.now:%Y%m%dT%H%M%SZ}")
-    notes = [job.table.origin, *job.table.notes]
-    if not asked.stored:
-        append, over = not context.settings.use_s3, asked.replace
-        notes.append(store_prices(context.store, job.pair, job.table, append=append, replace=over))
-    run.freeze(job)
-    context.note([*notes, f"frozen as run {run.name} in the {context.store.describe()}"])
-    return run, job
+class Asked(NamedTuple):
+    """The jobs that options describe, one a pair and numbered, and the pairs that have none, as they were told of."""
+
+    jobs: list[Job]
+    failed: tuple[str, ...]
+
+
+def ask_all(asked: argparse.Namespace, context: Context) -> Asked:
+    """The jobs of all pairs; a pair that has none stops no other, but one alone raises what is wrong with it."""
+    pairs = several.asked_pairs(asked, context)
+    if len(pairs) == 1:
+        return Asked([ask(asked, context.of(pairs[0]))], ())
+    _ = context.store, context.bank  # opened once for all
+    found = {pair: several.attempt(pair, context, lambda own: ask(asked, own)) for pair in pairs}
+    jobs = [job for job in found.values() if isinstance(job, Job)]
+    if not jobs:
+        raise UsageError(f"--pairs: none of {', '.join(pairs)} can be trained; choose others")
+    return Asked(list(numbered(jobs)), tuple(pair for pair, job in found.items() if isinstance(job, str)))
+
+
+def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Asked]:
+    """Freeze the jobs that the options describe; price files are stored too where there are none."""
+    found = ask_all(asked, context)
+    pair = found.jobs[0].pair if len(found.jobs) == 1 else SEVERAL
+    run = Run(context.store, asked.run or f"{pair}-{context.now:%Y%m%dT%H%M%SZ}")
+    notes = []
+    for job in found.jobs:
+        notes += [job.table.origin, *job.table.notes]
+        if not asked.stored:
+            append, over = not context.settings.use_s3, asked.replace
+            notes.append(store_prices(context.store, job.pair, job.table, append=append, replace=over))
+    run.freeze([replace(job, shared=share(job, usual_workers(len(tasks(job))))) for job in found.jobs])
+    context.note([*dict.fromkeys(notes), f"frozen as run {run.name} in the {context.store.describe()}"])
+    return run, found
 
 
 def listed(task: Task, done: set[int]) -> dict[str, Any]:
     """A task as it is shown; `done` are the indexes of those with a result."""
     first, last = (f"{cutoff:%Y-%m-%d}" for cutoff in (task.cutoffs[0], task.cutoffs[-1]))
-    own = {"index": task.index, "family": task.family, "seed": task.seed, "first": first, "last": last}
+    own = {
+        "index": task.index,
+        "pair": task.pair,
+        "family": task.family,
+        "seed": task.seed,
+        "first": first,
+        "last": last,
+    }
     return {**own, "refits": len(task.cutoffs), "done": task.index in done}

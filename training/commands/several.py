@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lambda_fn.fields import ContractError
 from lambda_fn.store.objects import Missing, Unavailable
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from training.commands.ending import Ended
+
+T = TypeVar("T")
 
 
 def asked_pairs(asked: argparse.Namespace, context: Context) -> tuple[str, ...]:
@@ -26,7 +28,7 @@ def asked_pairs(asked: argparse.Namespace, context: Context) -> tuple[str, ...]:
     return named
 
 
-def attempt(pair: str, context: Context, work: Callable[[Context], "Ended"]) -> "Ended | str":
+def attempt(pair: str, context: Context, work: Callable[[Context], T]) -> T | str:
     """What became of the work on a pair, or in words why it failed, which is said at once: the others go on."""
     try:
         return work(context.of(pair))
@@ -49,9 +51,15 @@ def show(outcomes: Mapping[str, "Ended | str"], context: Context, *, as_json: bo
         print_json({pair: _facts(outcome) for pair, outcome in outcomes.items()})
     else:
         context.out.print(_table(outcomes), highlight=False)
-    failed = [pair for pair, outcome in outcomes.items() if isinstance(outcome, str) or outcome.code]
+    return code_of(
+        [pair for pair, outcome in outcomes.items() if isinstance(outcome, str) or outcome.code], len(outcomes), context
+    )
+
+
+def code_of(failed: Sequence[str], pairs: int, context: Context) -> int:
+    """1 where pairs failed, which are named."""
     if failed:
-        context.note([f"error: {len(failed)} of {len(outcomes)} pairs failed: {', '.join(failed)}"])
+        context.note([f"error: {len(failed)} of {pairs} pairs failed: {', '.join(failed)}"])
     return 1 if failed else 0
 
 

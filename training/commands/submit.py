@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pairs(command)
     options.job(command)
     options.replace(command)
     command.add_argument("--stack", required=True, metavar="NAME", help="the stack of infra/training.yaml")
@@ -25,20 +26,22 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     context.check_store()
 
     from training.commands import job as jobs
+    from training.commands.several import code_of
     from training.runs import batch
     from training.runs.plan import tasks
 
     client = batch.connect(context.settings.aws_region)  # before freezing, as credentials may be missing
-    run, job = jobs.freeze(asked, context)
-    size = len(tasks(job))
-    submitted = batch.submit(client, asked.stack, run.name, size, job.pair)
+    run, (frozen, failed) = jobs.freeze(asked, context)
+    size = sum(len(tasks(job)) for job in frozen)
+    submitted = batch.submit(client, asked.stack, run.name, size, [job.pair for job in frozen])
     facts: dict[str, Any] = {"run": run.name, "tasks": size}
     facts |= {"task_job": submitted.tasks, "select_job": submitted.select}
     if asked.json:
         print_json(facts)
     else:
         context.out.print(f"run {run.name}: tasks {submitted.tasks}, selection {submitted.select}", highlight=False)
-    return 0 if asked.no_wait else _follow(client, submitted, context)
+    code = code_of(failed, len(frozen) + len(failed), context)
+    return code if asked.no_wait else _follow(client, submitted, context) or code
 
 
 def _follow(client: "BatchClient", submitted: "Jobs", context: Context) -> int:

@@ -25,11 +25,11 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     from training.runs.work import work
 
     run, index = Run(context.patient_store, asked.run), _index(asked)
-    job = run.job()
-    planned = tasks(job)
-    if not 0 <= index < len(planned):
-        raise UsageError(f"--index: run {run.name} has the tasks 0 to {len(planned) - 1}, {index} is none of them")
-    chosen, stages = planned[index], Stages(context.progress)
+    pair = run.pair_of(index)
+    if pair is None:
+        raise UsageError(f"--index: run {run.name} has the tasks 0 to {run.plan['tasks'] - 1}, {index} is none of them")
+    job = run.job(pair)
+    chosen, stages = tasks(job)[index - job.first], Stages(context.progress)
     already = index in run.done()
     if not already:
         with stages.stage(chosen.describe(), len(chosen.cutoffs)) as step:

@@ -9,6 +9,7 @@ from training.commands.context import Command, Context, print_json
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
+    options.pairs(command)
     options.job(command)
     options.replace(command)
     command.add_argument("--run", metavar="NAME", help="a frozen run; with --freeze: the name of the new one")
@@ -20,24 +21,26 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         context.check_store()
 
     from training.commands import job as jobs
+    from training.commands.several import code_of
     from training.runs.frozen import Run
     from training.runs.plan import tasks
 
     done: set[int] = set()
     frozen: Run | None = None
+    failed: tuple[str, ...] = ()
     if asked.freeze:
-        frozen, job = jobs.freeze(asked, context)
+        frozen, (found, failed) = jobs.freeze(asked, context)
     elif asked.run:
         frozen = Run(context.store, asked.run)
-        job, done = frozen.job(), frozen.done()
+        found, done = list(frozen.jobs()), frozen.done()
     else:
-        job = jobs.ask(asked, context)
-    rows = [jobs.listed(task, done) for task in tasks(job)]
+        found, failed = jobs.ask_all(asked, context)
+    rows = [jobs.listed(task, done) for job in found for task in tasks(job)]
     if asked.json:
         print_json({"run": frozen.name if frozen else None, "frozen": frozen is not None, "tasks": rows})
     else:
         _print(context, f"run {frozen.name}" if frozen else "not frozen: --freeze writes it to the store", rows)
-    return 0
+    return code_of(failed, len(found) + len(failed), context)
 
 
 def _print(context: Context, title: str, rows: Sequence[Mapping[str, Any]]) -> None:

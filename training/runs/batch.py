@@ -5,7 +5,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,14 +69,14 @@ def connect(region: str) -> "BatchClient":
     return client
 
 
-def submit(client: "BatchClient", stack: str, run: str, size: int, pair: str) -> Jobs:
+def submit(client: "BatchClient", stack: str, run: str, size: int, pairs: Sequence[str]) -> Jobs:
     """Submit the tasks 0 to size - 1 of a frozen run, and its selection after them; raises BatchError."""
     if not 1 <= size <= MAX_CHILDREN:
         raise BatchError(f"submit: {size} tasks; an array job takes 1 to {MAX_CHILDREN:,}: choose a larger --span")
     common: dict[str, Any] = {
         "jobQueue": stack,
         "parameters": {"run": run},
-        "tags": {"run": run, "pair": pair},
+        "tags": {"run": run, "pair": pairs[0] if len(pairs) == 1 else f"{len(pairs)} pairs"},
         "propagateTags": True,
     }
     # An array has at least two children; a single task is a plain job that is told its index.

@@ -1,19 +1,22 @@
 """A run in the store: `runs/<run>/` holds its frozen prices, its plan and what its tasks leave.
 
     plan.json                       the job without its prices; written last, so a run with a plan is whole
-    prices.csv                      the price table, whose sha256 is in the plan
+    prices.csv                      the price table, whose sha256 is in the plan; of several pairs prices/<pair>.csv
+    shared.json                     the fits that all pairs share, by the digest of their panel; sha256 in the plan
     champions/<sha256>.onnx         every exported refit
     tasks/<index, 4 digits>.json    a task's result, written last and once: it names the champions by digest
-    published.json                  what the selection published
+    published.json                  what the selection published; of several pairs published/<pair>.json
 
+The plan of several pairs has one of each below `pairs`, and their tasks are numbered one pair after the other.
 Every object is created once and never changed, so that a task may be tried again, or run twice at a time.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -23,13 +26,16 @@ from lambda_fn.prices.table import parse
 from lambda_fn.store.objects import Missing, Store
 from training.errors import NamedError
 from training.models.families import FAMILIES
+from training.models.heads.shared import Shared
 from training.prices.table import PriceTable, Source
 from training.runs.code_version import code_version
 from training.runs.plan import Job, Task, tasks
 from training.runs.work import Refit, Result
 
-_NAME = re.compile(r"[A-Z]{6}-[A-Za-z0-9_-]{1,93}")  # the pair first; what AWS Batch takes as a part of a job's name
-_FIELDS = ("pair", "families", "first_year", "seed", "seeds", "span", "code")
+SEVERAL = "PAIRS"  # begins the name of a run of several pairs
+# The pair first; what AWS Batch takes as a part of a job's name.
+_NAME = re.compile(rf"([A-Z]{{6}}|{SEVERAL})-[A-Za-z0-9_-]{{1,93}}")
+_FIELDS = ("pair", "families", "first_year", "seed", "seeds", "span", "code", "first")
 
 
 class RunError(NamedError, ValueError):
@@ -46,39 +52,63 @@ class Run:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise RunError(
-                f"--run: {self.name!r} is no name of a run; begin with the pair, such as EURUSD-nightly-1, and "
-                "use letters, digits, _ and -, at most 100"
+                f"--run: {self.name!r} is no name of a run; begin with the pair, such as EURUSD-nightly-1, or "
+                f"{SEVERAL}- for several, and use letters, digits, _ and -, at most 100"
             )
 
     def key(self, name: str) -> str:
         return f"runs/{self.name}/{name}"
 
-    def freeze(self, job: Job) -> None:
-        """Write prices and plan; raises RunError when there is such a run already."""
-        if not self.name.startswith(f"{job.pair}-"):
-            raise RunError(f"--run: {self.name} is of another pair; begin with {job.pair}-")
-        plan = {name: getattr(job, name) for name in _FIELDS}
-        plan |= {"source": job.table.source, "origin": job.table.origin, "prices_sha256": job.table.sha256}
-        plan["trusted"] = job.table.trusted
-        plan["tasks"] = len(tasks(job))
-        self.store.create(self.key("prices.csv"), job.table.serialised())
+    def freeze(self, jobs: Sequence[Job]) -> None:
+        """Write prices, fits and plan of a job a pair, numbered; raises RunError when there is such a run already."""
+        begin = jobs[0].pair if len(jobs) == 1 else SEVERAL
+        if not self.name.startswith(f"{begin}-"):
+            of = "another pair" if len(jobs) == 1 else f"one pair, and {len(jobs)} are asked for"
+            raise RunError(f"--run: {self.name} is of {of}; begin with {begin}-")
+        fits = _json({digest: fit.to_json() for job in jobs for digest, fit in job.shared.items()})
+        plans = {job.pair: _plan(job) for job in jobs}
+        common = {"shared_sha256": hashlib.sha256(fits).hexdigest(), "code": jobs[0].code}
+        common["tasks"] = sum(plan["tasks"] for plan in plans.values())
+        for job in jobs:
+            self.store.create(self.key(_prices_name(job.pair, len(jobs))), job.table.serialised())
+        self.store.create(self.key("shared.json"), fits)
+        plan = {**plans[jobs[0].pair], **common} if len(jobs) == 1 else {"pairs": plans, **common}
         # A second freeze that lost the race for the prices has other bytes there, and finds the plan when it gets here.
         if not self.store.create(self.key("plan.json"), _json(plan)):
             raise RunError(f"--run: {self.name} exists in {self.store.describe()}; choose another name")
 
-    def job(self) -> Job:
-        """The job as it was frozen; raises RunError when its prices or this code are others."""
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """As it was frozen; raises RunError when this code is another."""
         plan = self._read("plan.json", "freeze one with `python -m training tasks --freeze`")
         if plan["code"] != code_version():
             raise RunError(
                 f"run {self.name}: frozen by training {plan['code']}, this is {code_version()}; use the code or image "
                 "that froze it, or freeze a new run"
             )
+        return plan
+
+    @property
+    def plans(self) -> Mapping[str, dict[str, Any]]:
+        """The plan of each pair, in the order of their tasks."""
+        return self.plan.get("pairs") or {self.plan["pair"]: self.plan}
+
+    def job(self, pair: str) -> Job:
+        """A pair's job as it was frozen; raises RunError when its prices or fits are others."""
+        plan = self.plans[pair]
         if unknown := sorted(set(plan["families"]) - set(FAMILIES)):
             raise RunError(f"run {self.name}: {unknown[0]} is no family of this code; freeze a new run")
-        table = self._prices(plan)
         settings = {name: plan[name] for name in _FIELDS if name != "families"}
-        return Job(table=table, families=tuple(plan["families"]), **settings)
+        return Job(table=self._prices(plan), families=tuple(plan["families"]), shared=self._shared, **settings)
+
+    def jobs(self) -> Iterable[Job]:
+        """Of every pair, read one after the other."""
+        return (self.job(pair) for pair in self.plans)
+
+    def pair_of(self, index: int) -> str | None:
+        """The pair whose task has this index; None where the run has no such task."""
+        found = (pair for pair, plan in self.plans.items() if 0 <= index - plan["first"] < plan["tasks"])
+        return next(found, None)
 
     def done(self) -> set[int]:
         """Indices of the tasks with a result."""
@@ -112,15 +142,18 @@ class Run:
                 yield self._result(task)
                 on_read(task.family)
 
-    def published(self) -> dict[str, Any] | None:
-        """What the selection published, or None."""
+    def published(self, pair: str) -> dict[str, Any] | None:
+        """What the selection published of this pair, or None."""
         try:
-            return self._read("published.json", "")
+            return self._read(self._published_name(pair), "")
         except RunError:
             return None
 
-    def mark_published(self, facts: dict[str, Any]) -> None:
-        self.store.create(self.key("published.json"), _json(facts))
+    def mark_published(self, pair: str, facts: dict[str, Any]) -> None:
+        self.store.create(self.key(self._published_name(pair)), _json(facts))
+
+    def _published_name(self, pair: str) -> str:
+        return "published.json" if len(self.plans) == 1 else f"published/{pair}.json"
 
     def _result(self, task: Task) -> Result:
         found = self._read(_task_name(task.index), "run it again")
@@ -140,13 +173,21 @@ class Run:
         return data
 
     def _prices(self, plan: dict[str, Any]) -> PriceTable:
-        data = self.store.read(self.key("prices.csv")).data
-        if (sha256 := hashlib.sha256(data).hexdigest()) != plan["prices_sha256"]:
-            raise RunError(
-                f"run {self.name}: its prices have the sha256 {sha256}, the plan says {plan['prices_sha256']}; "
-                "freeze a new run"
-            )
+        data = self._checked(_prices_name(plan["pair"], len(self.plans)), "prices", plan["prices_sha256"])
         return replace(table_of(data, plan["source"], plan["origin"]), trusted=plan["trusted"])
+
+    @cached_property
+    def _shared(self) -> Mapping[str, Shared]:
+        data = self._checked("shared.json", "shared fits", self.plan["shared_sha256"])
+        return {digest: Shared.from_json(facts) for digest, facts in json.loads(data).items()}
+
+    def _checked(self, name: str, what: str, expected: str) -> bytes:
+        data = self.store.read(self.key(name)).data
+        if (sha256 := hashlib.sha256(data).hexdigest()) != expected:
+            raise RunError(
+                f"run {self.name}: its {what} have the sha256 {sha256}, the plan says {expected}; freeze a new run"
+            )
+        return data
 
     def _read(self, name: str, cure: str) -> dict[str, Any]:
         key = self.key(name)
@@ -167,6 +208,16 @@ def table_of(data: bytes, source: Source, origin: str) -> PriceTable:
         raise RunError(f"prices: {error}") from error
     frame = pd.DataFrame(columns, index=pd.DatetimeIndex(days, name="date").as_unit("us"))
     return PriceTable(frame, source, hashlib.sha256(data).hexdigest(), origin)
+
+
+def _plan(job: Job) -> dict[str, Any]:
+    plan = {name: getattr(job, name) for name in _FIELDS}
+    plan |= {"source": job.table.source, "origin": job.table.origin, "prices_sha256": job.table.sha256}
+    return plan | {"trusted": job.table.trusted, "tasks": len(tasks(job))}
+
+
+def _prices_name(pair: str, pairs: int) -> str:
+    return "prices.csv" if pairs == 1 else f"prices/{pair}.csv"
 
 
 def _task_name(index: int) -> str:

@@ -59,7 +59,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator["BatchClient"]:
 
 @pytest.fixture
 def submitted(client: "BatchClient") -> Jobs:
-    return batch.submit(client, STACK, RUN, 3, "EURUSD")
+    return batch.submit(client, STACK, RUN, 3, ["EURUSD"])
 
 
 class Recorder:
@@ -75,7 +75,7 @@ class Recorder:
 
 def test_tasks_are_an_array_and_the_selection_waits_for_it(client: "BatchClient") -> None:
     recorder = Recorder(client)
-    jobs = batch.submit(client, STACK, RUN, 12, "EURUSD")
+    jobs = batch.submit(client, STACK, RUN, 12, ["EURUSD"])
     tasks, select = recorder.requests
     assert tasks["arrayProperties"] == {"size": 12}
     assert (tasks["jobDefinition"], select["jobDefinition"]) == (f"{STACK}-task", f"{STACK}-select")
@@ -90,7 +90,7 @@ def test_tasks_are_an_array_and_the_selection_waits_for_it(client: "BatchClient"
 
 def test_a_single_task_is_no_array_and_is_told_its_index(client: "BatchClient") -> None:
     recorder = Recorder(client)
-    batch.submit(client, STACK, RUN, 1, "EURUSD")
+    batch.submit(client, STACK, RUN, 1, ["EURUSD"])
     assert "arrayProperties" not in recorder.requests[0]
     environment = recorder.requests[0]["containerOverrides"]["environment"]
     assert environment == [{"name": "AWS_BATCH_JOB_ARRAY_INDEX", "value": "0"}]
@@ -100,7 +100,7 @@ def test_a_single_task_is_no_array_and_is_told_its_index(client: "BatchClient") 
 def test_what_no_array_takes_is_refused_before_any_call(client: "BatchClient", size: int) -> None:
     recorder = Recorder(client)
     with pytest.raises(BatchError, match="choose a larger --span"):
-        batch.submit(client, STACK, RUN, size, "EURUSD")
+        batch.submit(client, STACK, RUN, size, ["EURUSD"])
     assert recorder.requests == []
 
 

@@ -163,3 +163,49 @@ def test_the_list_says_what_it_would_be(place: Path, capsys: pytest.CaptureFixtu
         ("arima", 0),
     ]
     assert [key for key in store.list("") if not key.startswith("ready/")] == []
+
+
+def test_a_run_of_several_pairs_is_one_array_and_one_pair_that_fails_stops_no_other(
+    place: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job, run = ("--families", "calendar", "--first-year", "2026", "--span", "1"), "PAIRS-nightly-1"
+    assert "begin with PAIRS-" in fails(capsys, "tasks", *job, "--pairs", "GBPUSD,EURUSD", "--freeze", "--run", RUN)
+    assert main(["tasks", *job, "--pairs", "GBPUSD,EURISK,EURUSD", "--freeze", "--run", run, "--json"]) == 1
+    output = capsys.readouterr()
+    assert "1 of 3 pairs failed: EURISK" in " ".join(output.err.split())
+    planned = [(task["index"], task["pair"]) for task in json.loads(output.out)["tasks"]]
+    assert planned == [(0, "GBPUSD"), (1, "GBPUSD"), (2, "EURUSD"), (3, "EURUSD")]
+    assert len(json.loads(store.read(f"runs/{run}/shared.json").data)) == 2, "a cutoff each, for all pairs"
+
+    for index in ("3", "0", "2"):
+        command(capsys, "task", "--run", run, "--index", index)
+    assert "has the tasks 0 to 3, 4 is none" in fails(capsys, "task", "--run", run, "--index", "4")
+    assert main(["select", "--run", run, "--json"]) == 1
+    output = capsys.readouterr()
+    first = json.loads(output.out)
+    assert "task 1 (calendar, seed 0, cutoffs" in first["GBPUSD"]["error"]
+    assert (first["EURUSD"]["champion"], first["EURUSD"]["generation"]) == ("calendar", 1)
+    command(capsys, "task", "--run", run, "--index", "1")
+    second = command(capsys, "select", "--run", run)
+    assert list(second) == ["GBPUSD"], "what is published is not published twice"
+    assert second["GBPUSD"]["model"] == "GBPUSD_Calendar/1"
+    assert command(capsys, "select", "--run", run)["EURUSD"] == {
+        "already": True,
+        "generation": 1,
+        "model": "EURUSD_Calendar/1",
+    }
+
+    whole = command(capsys, "run", *job, "--pairs", "EURUSD,GBPUSD", "--workers", "2")
+    assert {pair: facts["already"] for pair, facts in whole.items()} == {"EURUSD": True, "GBPUSD": True}, (
+        "the same files with the same scores"
+    )
+
+
+def test_shared_fits_that_were_changed_are_refused(
+    place: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    key = f"runs/{RUN}/shared.json"
+    blob = store.read(key)
+    assert store.replace(key, blob.data + b"\n", blob.etag)
+    assert "its shared fits have the sha256" in fails(capsys, "task", "--run", RUN, "--index", "0")

@@ -39,11 +39,11 @@ def serialise(dates: Sequence[date], columns: Mapping[str, Sequence[float]]) -> 
     return ("\n".join(lines) + "\n").encode()
 
 
-def parse(data: bytes) -> Table:
-    """A whole price file; raises ContractError naming the row."""
+def parse(data: bytes, wanted: Sequence[str] | None = None) -> Table:
+    """A whole price file, of its columns those `wanted` (None: all); raises ContractError naming the row."""
     header, _, body = data.partition(b"\n")
     with _naming("prices"):
-        return parse_tail(body, len(body), parse_header(header))
+        return parse_tail(body, len(body), parse_header(header), wanted)
 
 
 def parse_header(line: bytes) -> list[str]:

@@ -133,7 +133,7 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
     active = Active.parse(store.read(keys.active_key(pair)).data)
     champion = fetch_champion(store, active.serving_key, active.champion.sha256)
     meta = champion.metadata
-    table = parse(store.read(keys.price_key(pair, meta.prices)).data)
+    table = parse(store.read(keys.price_key(pair, meta.prices)).data, champion.columns)
     inputs = window_inputs(champion, table)
     newest = Table(
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}

@@ -91,7 +91,7 @@ def _scores(store: Store, pair: str, kept: list[Score]) -> list[Score]:
 def _closes(store: Store, pair: str, source: str) -> dict[date, float]:
     """All closes of a price file by date; none while there is no file."""
     try:
-        table = parse(store.read(keys.price_key(pair, source)).data)
+        table = parse(store.read(keys.price_key(pair, source)).data, ["close"])
     except Missing:
         return {}
     return dict(zip(table.dates, table.columns["close"].tolist(), strict=True))

@@ -65,6 +65,8 @@ def _compared(
 ) -> list[Compared]:
     body = subjects.body_of(in_folder)
     compared = [subjects.constant(process, in_folder), subjects.ours("folder", process, in_folder, body)]
+    if not asked.few:  # as one of many: its first GET reads one object, too
+        compared.append(subjects.ours("28 pairs", process, {**in_folder, "PAIRS": "majors"}, body))
     if seaweedfs.installed() and not asked.few:
         (folder / "s3").mkdir()
         server = stack.enter_context(seaweedfs.running(folder / "s3"))

@@ -1,4 +1,4 @@
-"""Training in containers, one a task, as AWS Batch runs an array: frozen, fanned out, selected, published, served."""
+"""Training of two pairs in containers, one a task, as AWS Batch runs an array: frozen, fanned out, selected, served."""
 
 import json
 import time
@@ -21,8 +21,10 @@ from tests.support.e2e.front import generation
 from tests.support.e2e.mlflow_server import MlflowServer
 from tests.support.e2e.steps import Steps
 
-RUN = "EURUSD-e2e"
-JOB = ("--families", "random_walk,lstm", "--first-year", "2025", "--seeds", "2", "--span", "2")
+RUN = "PAIRS-e2e"
+FITS = ("--families", "random_walk,lstm", "--first-year", "2026", "--seeds", "2", "--span", "2")
+JOB = (*FITS, "--pairs", "EURUSD,GBPUSD")
+POINTERS = {"EURUSD": "models/best_model_info.json", "GBPUSD": "models/GBPUSD/best_model_info.json"}
 ORDER = (5, 0, 3, 1, 4, 2)  # of the tasks; the first of them is killed, and tried again at the end
 INTO_WORK_S = 4.0
 
@@ -58,6 +60,7 @@ def test_an_array_of_containers_gives_what_one_machine_gives(
     with step("training container: freeze"):
         frozen = contain("tasks", *JOB, "--freeze", "--run", RUN)
         assert sorted(task["index"] for task in frozen["tasks"]) == sorted(ORDER)
+        assert [task["pair"] for task in frozen["tasks"]] == ["EURUSD"] * 3 + ["GBPUSD"] * 3
     lost = str(ORDER[0])
     with step("training container: a task is killed"):
         child = {**job_environ, "AWS_BATCH_JOB_ARRAY_INDEX": lost}
@@ -81,17 +84,24 @@ def test_an_array_of_containers_gives_what_one_machine_gives(
     assert sha256 is not None
     assert answer.json["champion"]["sha256"] == sha256.sha256
 
+    pointers = {pair: store.read(key).data for pair, key in POINTERS.items()}
     with step("training container: the same job by two workers of one container"):
-        assert contain("run", *JOB, "--workers", "2") == selected
-    assert deployment.active().generation == 1, "the same file with the same scores is published once"
+        together = contain("run", *JOB, "--workers", "2")
+    for pair, facts in together.items():
+        assert facts["already"], "the same file with the same scores is published once"
+        assert facts["scores"] == selected[pair]["scores"]
+        assert store.read(POINTERS[pair]).data == pointers[pair]
+    assert deployment.active().generation == 1
 
     # Another Python, whose libraries were compiled apart: the last bits of a fit may differ, and so its bytes.
     with step("the same job outside of the image"):
-        done = training(tmp_path, {"STORE_DIR": str(tmp_path / "store")}, "evaluate", *JOB, "--json")
+        done = training(
+            tmp_path, {"STORE_DIR": str(tmp_path / "store")}, "evaluate", *FITS, "--pair", "GBPUSD", "--json"
+        )
         assert done.returncode == 0, done.stderr
     outside = json.loads(done.stdout)
-    assert outside["champion"] == selected["champion"]
-    for ours, theirs in zip(outside["scores"], selected["scores"], strict=True):
+    assert outside["champion"] == selected["GBPUSD"]["champion"]
+    for ours, theirs in zip(outside["scores"], selected["GBPUSD"]["scores"], strict=True):
         assert ours == pytest.approx(theirs, abs=1e-6)
 
     with step("training container: a task that is lost for good"):
@@ -108,6 +118,6 @@ def copy_without(store: Store, task: int) -> str:
     """The run once more, as it would be had this task never ended."""
     name = f"{RUN}-lost"
     for key in store.list(f"runs/{RUN}"):
-        if not key.endswith((f"tasks/{task:04d}.json", "published.json")):
+        if not key.endswith(f"tasks/{task:04d}.json") and "/published/" not in key:
             assert store.create(key.replace(f"runs/{RUN}/", f"runs/{name}/"), store.read(key).data)
     return name

@@ -15,7 +15,7 @@ AWS_TOOLS := $(VENV)/aws/bin
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test browser e2e bench fuzz soak mutate check train serve picture image local local-stop deploy lock sbom audit clean
+.PHONY: help setup demo test browser e2e bench fuzz soak mutate check train serve picture image local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ lock: $(VENV)/dev ## renew the locks from the groups of pyproject.toml (ARGS=--u
 RIVALS := tests/benchmarks/rivals
 LOCK = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
+
+digests: $(VENV)/training ## write down what the tag of the base image means today, for production (it asks the registry)
+	$(BIN)/python -m infra.base
 
 sbom: $(VENV)/aws/installed ## write sbom/serving.json and sbom/training.json: what is installed, in CycloneDX, from the locks
 	mkdir -p sbom

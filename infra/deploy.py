@@ -11,7 +11,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from infra.base import NotPinned, check, fetch
+
 ROOT = Path(__file__).parents[1]
+IMAGE = "apifunction:lambda"  # that `sam build` makes
+PINNED_STAGE = "production"  # is built on the base image of the digest that is written down
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,14 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "one where training runs, and add ChampionPublicKeys=<the public one>"
         )
     try:
-        _run(["sam", "build", "--config-env", asked.config_env])
         parameters = configured(asked.config_env) | pairs(asked.parameters)
+        below = fetch(parameters.get("Architecture", "x86_64")) if asked.config_env == PINNED_STAGE else None
+        _run(["sam", "build", "--config-env", asked.config_env])
+        if below is not None:
+            check(IMAGE, below)
         release = digest(_image_id(), (ROOT / "template.yaml").read_bytes(), parameters)
         command = deployment(asked.config_env, parameters | {"Release": release})
         if asked.show:
             sys.stdout.write(shlex.join(command) + "\n")
             return 0
         _run(command)
+    except NotPinned as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except FileNotFoundError as error:
         sys.stderr.write(f"no command {error.filename}: make deploy installs sam, and Docker builds the image\n")
         return 1
@@ -73,7 +83,7 @@ def deployment(config_env: str, parameters: Mapping[str, str]) -> list[str]:
 
 def _image_id() -> str:
     """Of the image that `sam build` made; the three functions share it."""
-    command = ["docker", "image", "inspect", "apifunction:lambda", "--format", "{{.Id}}"]
+    command = ["docker", "image", "inspect", IMAGE, "--format", "{{.Id}}"]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 

@@ -144,6 +144,13 @@ GUARDS = (
         "tests/serving/server/test_server.py::test_a_huge_body_is_413_with_and_without_its_length",
     ),
     Guard(
+        "production is built on the pinned base image",
+        "infra/base.py",
+        "if not first or whole[: len(first)] != first:",
+        "if False:",
+        "tests/infra/test_base.py::test_an_image_on_another_base_is_noticed",
+    ),
+    Guard(
         "history is not rewritten in silence",
         "lambda_fn/prices/update.py",
         "if changed := differences(before, offered, needed):",

@@ -108,7 +108,9 @@ def operator(training_image: str, environ: Mapping[str, str], mlflow: MlflowServ
     try:
         with link(environ["AWS_ENDPOINT_URL_S3"], gateway()) as s3, link(mlflow.uri, gateway()) as tracking:
             changed = {"AWS_ENDPOINT_URL_S3": s3.url, "MLFLOW_TRACKING_URI": tracking.url, "REPOSITORY_URI": REPOSITORY}
-            yield {**os.environ, **environ, **changed}
+            # the server's presigned addresses of artifacts are S3's as it knows it, which no link leads to
+            through = {"MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false"}
+            yield {**os.environ, **environ, **changed, **through}
     finally:
         docker("rmi", f"{REPOSITORY}:latest")
 

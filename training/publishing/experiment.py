@@ -22,6 +22,7 @@ from training.export.candidate import Candidate, Registered
 from training.publishing import logged_scores, versions
 from training.publishing.address import RegistryError, sqlite_file
 from training.publishing.registry import Registry, holder
+from training.publishing.run_note import NOTE, run_note
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +72,8 @@ def log_run(
     experiment = _experiment(registry, first.pair)
     through = first.trained_through.isoformat()
     tags = {**tags, "pair": first.pair, "prices_sha256": first.prices_sha256, "trained_through": through}
-    outcome = {"champion": selection.champion, "tie": str(selection.tie)}
+    note = run_note(candidates, scores, selection)
+    outcome = {"champion": selection.champion, "tie": str(selection.tie), NOTE: note}
     name = f"{record.name or f'through {through}'}: {selection.champion}"
     registered = {}
     with _quiet(), mlflow.start_run(None, experiment, name, tags=tags | outcome) as parent:

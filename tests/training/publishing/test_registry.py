@@ -70,6 +70,13 @@ def test_a_run_is_a_parent_with_a_child_for_each_family(found: Found) -> None:
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert parent.info.run_name == "through 2026-10-30: lstm"
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"comparison.csv"}
+    description = parent.data.tags["mlflow.note.content"]
+    assert description.startswith(
+        "# EUR/USD: lstm is the champion\n\n3 families were trained on prices through 2026-10-30"
+    )
+    assert "By rank: lstm, arima, random_walk." in description
+    assert "| family | 1 day |" in description and "\n| **lstm** | 0.09100 |" in description
+    assert "\n| garch | " in description and description.count("\n| ") == 7, "three families, three baselines, the head"
     assert {run.info.run_name for run in children.values()} == {"lstm: champion", "arima", "random_walk"}
     lstm = children["lstm"].data
     assert lstm.params["order"] == "1,0,1" and lstm.params["features"] == '["level"]'

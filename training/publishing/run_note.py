@@ -20,7 +20,7 @@ def run_note(candidates: Sequence[Candidate], scores: pd.DataFrame, selection: S
         f"{len(candidates)} families were trained on prices through {meta.trained_through} and judged on days that "
         f"their refits did not know: {families}. By rank: {', '.join(selection.ranking)}.",
         _table(scores, selection.champion),
-        "Mean pinball loss in percent of log return, smaller is better; `comparison.csv` among the artifacts has the rest.",
+        "Mean pinball loss in percent of log return, smaller is better; the artifact `comparison.csv` has the rest.",
     ]
     return "\n\n".join(line for line in lines if line)
 
@@ -31,7 +31,7 @@ def _table(scores: pd.DataFrame, champion: str) -> str:
     wide = shown.pivot_table("pinball", "family", "horizon", sort=False) if len(shown) else shown
     if wide.empty:
         return ""
-    days = [f"{horizon} day{'s' if horizon > 1 else ''}" for horizon in wide.columns]
+    days = [f"{horizon} day{'s' if horizon > 1 else ''}" for horizon in map(int, wide.columns)]
     head = f"| family | {' | '.join(days)} |\n|{'---|' * (len(days) + 1)}"
     rows = [
         f"| {f'**{name}**' if name == champion else name} | {' | '.join(f'{loss:.5f}' for loss in losses)} |"

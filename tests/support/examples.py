@@ -100,6 +100,10 @@ ELSEWHERE = {
     "python -m training run --fresh": f"{_CLI}::test_current_rates_may_be_required",
     "python -m training run --stored": f"{_FANOUT}::test_the_prices_that_the_store_keeps",
     "python -m training run --workers 4 --seeds 5": f"{_FANOUT}::test_from_freezing_to_publishing",
+    "python -m training run --pairs EURUSD,GBPUSD": f"{_FANOUT}::"
+    "test_a_run_of_several_pairs_is_one_array_and_one_pair_that_fails_stops_no_other",
+    "python -m training status --pair GBPUSD": "tests/training/commands/test_pairs.py::"
+    "test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other",
     "python -m training evaluate --json": f"{_CLI}::test_evaluate_is_the_score_table_of_run_and_writes_nothing",
     "python -m training report": f"{_CLI}::test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow",
     "python -m training demo": f"{_DEMO}::demo",
@@ -123,6 +127,8 @@ NEVER = {
     "make test": _SAME,
     "make check": f"{_SAME}; .ci/run does it",
     'export PATH="$PWD/.venv/aws/bin:$PATH"': "it sets a variable; tests of SAM are started with the same PATH",
+    "python -m lambda_fn.refresh --pair GBPUSD": "it needs a second pair's champion; without --pair it is executed",
+    "export PAIRS=EURUSD,GBPUSD": "it sets a variable; tests of pairs are started with it",
     "sam deploy": _AWS,
     "make deploy": f"{_AWS}, and infra.deploy by test_deploy.py",
     'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': f"{_AWS}, and infra.deploy by test_deploy.py",

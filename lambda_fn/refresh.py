@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
+from lambda_fn.champion.acceptance import check_champion
+from lambda_fn.champion.benchmarks import keep_benchmarks
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.generations import check_generation, next_generation
 from lambda_fn.champion.refusal import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
@@ -26,7 +27,7 @@ from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.invocation.triggers import recognise
 from lambda_fn.record.keeping import after_activation
 from lambda_fn.record.making import Made
-from lambda_fn.registry.old_form import complete
+from lambda_fn.registry.resolved import Resolved, resolve
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
@@ -131,21 +132,6 @@ def rollback(store: Store, settings: Settings, asked: object, now: datetime) -> 
     return Refreshed(activation, after_activation(store, settings.pair, now)).to_object()
 
 
-class Resolved(NamedTuple):
-    """A pointer that names its champion file; `data` are the file's bytes when the store does not have them."""
-
-    pointer: Pointer
-    data: bytes | None
-
-
-def resolve(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> Resolved:
-    """The champion that the pointer means, the one place that knows how to find it: the file that it names or, in the
-    old form, what MLflow has at its model_uri. Raises ContractError with the cure, and Unavailable."""
-    if pointer.champion is not None:
-        return Resolved(pointer, None)
-    return Resolved(*complete(pointer, settings, environ, now))
-
-
 def _rolled_back(store: Store, pair: str, pointer: Pointer, found: Resolved, standing: Standing) -> str | None:
     """Why the pointer is passed over, None when it is not: one that is active is none of these, and where nothing was
     ever active anything is better."""
@@ -172,26 +158,12 @@ def _promote(store: Store, settings: Settings, found: Resolved, standing: Standi
     key = keys.serving_key(file.sha256, settings.pair)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
     record = newer.to_json()  # before the first write: what could not be read back is refused
-    _keep_benchmarks(store, newer, data)
+    keep_benchmarks(store, newer, data)
     keep_copy(store, newer, settings.pair, data)
     if not store.replace(keys.active_key(settings.pair), record, standing.etag):
         return None
     keep_record(store, newer, settings.pair)
     return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
-
-
-def _keep_benchmarks(store: Store, active: Active, data: bytes) -> None:
-    """Copies what the champion's forecasts are compared with, each checked as a champion is; raises ContractError."""
-    champion, _ = read_metadata(data)
-    for name, file in active.pointer.benchmarks.items():
-        key = keys.serving_key(file.sha256, champion.pair)
-        found = fetch_file(store, file.key, file.sha256)
-        try:
-            check_benchmark(found, champion, champion.pair, store)
-        except ContractError as error:
-            raise ContractError(f"pointer.benchmarks.{name}: {error}") from error
-        if not store.create(key, found):
-            fetch_file(store, key, file.sha256)
 
 
 def _unchanged(generation: int | None, reason: str, healed: Sequence[str]) -> Activation:

@@ -102,7 +102,7 @@ def test_an_array_of_containers_gives_what_one_machine_gives(
     outside = json.loads(done.stdout)
     assert outside["champion"] == selected["GBPUSD"]["champion"]
     for ours, theirs in zip(outside["scores"], selected["GBPUSD"]["scores"], strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-6)
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-6)  # the statistics of tests divide small differences
 
     with step("training container: a task that is lost for good"):
         other = copy_without(store, task=int(lost))

@@ -3,15 +3,13 @@
 import argparse
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from training.commands import options
 from training.commands.context import Command, Context, UsageError, print_json
 
 SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # those of them that the champion has
-
-DRAWN_LEVELS = ("95", "80", "50")  # the intervals of the fan, the widest first
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -46,6 +44,8 @@ def print_forecast(context: Context, answer: Mapping[str, Any]) -> None:
     """An answer of /api/predict, day by day."""
     from rich.table import Table
 
+    from training.commands.drawn import print_fan, print_skill
+
     champion, days = answer["champion"], answer["forecast"]
     levels = [level for level in SHOWN_LEVELS if level in days[0]["quantiles"]]
     table = Table(title=f"{answer['pair']} after {answer['last_close']} on {answer['as_of']}")
@@ -58,27 +58,8 @@ def print_forecast(context: Context, answer: Mapping[str, Any]) -> None:
         f"{champion['trained_through']}"
     )
     context.out.print(table)
-    _print_fan(context, days)
-
-
-def _print_fan(context: Context, days: Sequence[Mapping[str, Any]]) -> None:
-    """The same as a picture, of the intervals that the champion has."""
-    from rich.text import Text
-
-    from training import charts
-
-    levels = [level for level in DRAWN_LEVELS if level in days[0]["intervals"]]
-    rows = [
-        charts.Day(
-            day["date"],
-            [(day["intervals"][level]["lower"], day["intervals"][level]["upper"]) for level in levels],
-            day["median"],
-        )
-        for day in days
-    ]
-    if levels:
-        drawn = charts.shapes(context.out.encoding)
-        context.out.print(Text("\n".join(("", *charts.fan(rows, levels, context.out.width, drawn)))), no_wrap=True)
+    print_fan(context, days)
+    print_skill(context, champion["family"], champion["scores"])
 
 
 COMMAND = Command("ask the Lambda handler for the forecast, as API Gateway would, and print it", work, add_options)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from training.publishing.status import Status
 
 BASELINES = ("constant", "ewma", "garch")
-DRAWN_BASELINES = ("garch", "ewma")
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
@@ -55,7 +54,7 @@ def _print(context: Context, found: "Status") -> None:
     context.out.print(_facts(found), highlight=False)
     if found.scores:
         context.out.print(_scores(found), highlight=False)
-        _print_skill(context, found)
+    _print_charts(context, found)
     for note in filter(None, (found.published.reason, found.tracking.note)):
         context.out.print(f"- {note}", highlight=False)
     for difference in found.differences:
@@ -99,23 +98,33 @@ def _scores(found: "Status") -> "Table":
     return table
 
 
-def _print_skill(context: Context, found: "Status") -> None:
-    """What the champion's family gains over GARCH(1,1)-t and EWMA, by horizon; nothing where the pointer is silent."""
-    from rich.text import Text
+def _print_charts(context: Context, found: "Status") -> None:
+    """The official forecast, where there is one that can be read, and what its family gains."""
+    from training.commands.drawn import print_fan, print_skill
 
-    from training import charts
+    if days := _days(context):
+        print_fan(context, days)
+    if own := [row for row in found.scores if row["family"] not in BASELINES]:
+        print_skill(context, own[0]["family"], own)
 
-    own = [row for row in found.scores if row["family"] not in BASELINES]
-    values = {
-        f"{row['horizon']:>2} d vs {baseline}": row[f"skill_{baseline}"]
-        for baseline in DRAWN_BASELINES
-        for row in own
-        if f"skill_{baseline}" in row
-    }
-    if values:
-        lines = charts.bars(values, context.out.width, charts.shapes(context.out.encoding))
-        title = f"\nSkill of {own[0]['family']}: how much less it loses than each baseline"
-        context.out.print(Text("\n".join((title, *lines))), no_wrap=True)
+
+def _days(context: Context) -> list[dict[str, Any]]:
+    """As the API shows them."""
+    from lambda_fn.fields import ContractError
+    from lambda_fn.record.official import Official
+    from lambda_fn.store.keys import forecast_key
+    from lambda_fn.store.objects import Missing
+    from lambda_fn.web.forecast import forecast_days, shown_forecast
+    from lambda_fn.web.question import parse_query
+
+    try:
+        official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data)
+    except (Missing, ContractError):
+        return []
+    question = parse_query({}, official.horizon, official.levels)
+    days = slice(question.horizon)
+    shown = shown_forecast(official.last_close, official.quantiles[days], official.mean[days])
+    return forecast_days(question, official.levels, official.days, shown)
 
 
 COMMAND = Command(

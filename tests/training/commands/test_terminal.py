@@ -48,6 +48,17 @@ def test_status_fits_and_draws_the_skill(place: Path) -> None:
     assert "Skill of lstm" in text and re.search(r"^ 1 d vs ewma .*│", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("columns", [80, 100, 120])
+@pytest.mark.parametrize("command", ["status", "forecast"])
+def test_fan_and_skill_are_drawn_by_both_as_wide_as_the_terminal(place: Path, command: str, columns: int) -> None:
+    text = checked(terminal.shown(place, command, columns=columns), columns)
+    fan, skill = text.partition("Skill of lstm: how much less it loses than each baseline")[::2]
+    assert "┃ median  ░ 50 %  ─ 95 %" in fan
+    days = re.findall(r"^\d{4}-\d\d-\d\d [ ─░█]*┃[ ─░█]*$", fan, re.MULTILINE)
+    assert len(days) == 3 and max(map(len, days)) > columns - 12
+    assert len(re.findall(r"^[ \d]\d d vs (?:garch|ewma) .*│.* [+-]\d+\.\d\d %$", skill, re.MULTILINE)) == 3
+
+
 def test_history_leaves_columns_out_where_it_is_narrow(place: Path) -> None:
     text = checked(terminal.shown(place, "history"))
     assert len(MOMENT.findall(text)) == 3, "two began and one ended"

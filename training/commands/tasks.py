@@ -46,11 +46,13 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 def _print(context: Context, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
-    table = Table(title=title)
-    for name in rows[0]:
+    same = {name: rows[0][name] for name in ("pair", "seed") if len({row[name] for row in rows}) == 1}
+    names = [name for name in rows[0] if name not in same and (same or name != "refits")]  # eighty columns take seven
+    table = Table(title=", ".join([title, *(f"{name} {value}" for name, value in same.items())]))
+    for name in names:
         table.add_column(name, justify="right" if name in ("index", "seed", "refits") else "left")
     for row in rows:
-        table.add_row(*("yes" if value is True else "" if value is False else str(value) for value in row.values()))
+        table.add_row(*("yes" if row[name] is True else "" if row[name] is False else str(row[name]) for name in names))
     context.out.print(table)
 
 

@@ -74,8 +74,10 @@ def test_a_forecast_is_a_table_and_a_fan(place: Path) -> None:
     assert [len(line) for line in plain.splitlines()] == [len(line) for line in fine.splitlines()]
 
 
-def test_tasks_fit_too(place: Path) -> None:
-    assert checked(terminal.shown(place, "tasks"))
+@pytest.mark.parametrize("more", [(), ("--pairs", "EURUSD,GBPUSD"), ("--pairs", "EURUSD,GBPUSD", "--seeds", "2")])
+def test_tasks_fit_too(place: Path, more: tuple[str, ...]) -> None:
+    text = checked(terminal.shown(place, "tasks", *more))
+    assert "linear_regression" in text and ("pair EURUSD" in text) == (not more)
 
 
 def test_scores_fit_and_wide_has_room_for_every_column(place: Path) -> None:

@@ -89,8 +89,6 @@ def test_killed_after_any_write_it_ends_where_it_would_have(copies: Iterator[Pat
             assert [*answers, app.resolve(event("GET", READ[-1]))["statusCode"]] == [200] * len(READ), writes
         between = objects(folder)
         assert all(between[key] == before[key] for key in ledger if key in before)
-            key: before[key] for key in before if key in ledger
-        }
         keep(FolderStore(folder), settings, ROWS + NEW, AFTER)
         assert objects(folder) == wanted, f"killed after write {writes}"
     # of each pair its prices, forecast, ledger entry, scores and record, and at the end what is pooled

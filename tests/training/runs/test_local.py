@@ -162,7 +162,7 @@ def test_a_task_describes_itself() -> None:
     import pandas as pd
 
     task = Task(3, "lstm", 1, (pd.Timestamp("2024-12-31"), pd.Timestamp("2026-10-30")))
-    assert task.describe() == "task 3 (lstm, seed 1, cutoffs 2024-12-31 to 2026-10-30)"
+    assert task.describe() == "task 3 (lstm, seed 1, cutoffs 2024-12-31 to 2026-10-30 of EURUSD)"
 
 
 def test_members_of_two_kinds_are_not_averaged(here: Sequence[Result]) -> None:

@@ -79,6 +79,8 @@ class LastKnownGood(Generic[T]):
         if not self._lock.acquire(blocking=self._known is None):
             return self._held()  # another thread is fetching: do not wait for it
         try:
+            if self._beside and self._known is not None:
+                return self._known  # it came while this one waited, and a thread of its own checks it from now on
             if not self._checked.is_set() and not self._allowance.wait(self._checked):
                 return self._late()
             now = self._clock()

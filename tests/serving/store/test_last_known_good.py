@@ -217,3 +217,32 @@ def test_an_answer_waits_no_longer_than_its_allowance_however_many_values_it_loo
         if slow.now > 1:
             return  # the next answer
     assert sum(slow.waited) <= WAIT_S + 1e-9
+
+
+def test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own() -> None:
+    """Two at once could end in the wrong order, and what is served would go back."""
+    now, lock = [0.0], threading.Lock()
+    first, later = threading.Event(), threading.Event()
+    running, most = [0], [0]
+
+    def fetch(held: int | None) -> int:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        (first if held is None else later).wait(10)
+        with lock:
+            running[0] -= 1
+        return 1
+
+    known = LastKnownGood(fetch, 1.0, lambda: now[0], beside=True)
+    askers = [threading.Thread(target=known.current) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    time.sleep(0.1)  # all but one wait for the first
+    now[0] = 10.0  # and it is long enough that what comes is due again
+    first.set()
+    for asker in askers:
+        asker.join(10)
+    time.sleep(0.1)
+    later.set()
+    assert most == [1]

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pandas as pd
 import pytest
 
 from lambda_fn.settings import DEFAULTS
-from tests.support.project import tracked
+from tests.support.project import copy_tracked
 from tests.support.readme import blocks
 from tests.support.server_process import ask, running
 
@@ -43,10 +42,7 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("clone")
-    for path in tracked():
-        target = folder / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
+    copy_tracked(folder)
     environ = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
     environ["ECB_URL"] = "http://127.0.0.1:9/nobody"  # the embedded rates, on a machine with the internet too
     venv = Path(sys.prefix)  # the environment of this test run stands for the one that `make demo` installs

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from tests.support.examples import (
     examples,
     who,
 )
-from tests.support.project import ROOT, tracked
+from tests.support.project import ROOT, copy_tracked
 from tests.support.server_process import running
 
 
@@ -34,10 +33,7 @@ from tests.support.server_process import running
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a clone has, with `python` and `eurusd` on its PATH."""
     found = tmp_path_factory.mktemp("clone")
-    for path in tracked():
-        target = found / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
+    copy_tracked(found)
     for name, words in (("python", '"$@"'), ("eurusd", '-m training "$@"')):
         script = found / "on-path" / name
         script.parent.mkdir(exist_ok=True)

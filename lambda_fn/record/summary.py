@@ -99,7 +99,7 @@ def coverage_of(shares: Sequence[float], horizon: int, forecasts: int) -> Figure
     With Wilson's interval (1927, doi:10.2307/2276774) for as many independent forecasts as the days are worth, which
     overlap, and of which the forecasts of a day go together: at most as many as there are.
     """
-    share, _, long_run = moments(shares, horizon)
+    share, _, long_run = _moments(shares, horizon)
     plain = share * (1 - share)
     n = min(len(shares) * plain / long_run if long_run else forecasts, forecasts) if plain else len(shares) / horizon
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -117,12 +117,12 @@ def skill_of(both: Sequence[tuple[float, float]], horizon: int) -> Figure:
     ratio, spans = own / other, len(both) // horizon
     if spans < FEWEST:
         return _figure(1 - ratio, None, None)
-    _, _, long_run = moments([mine - ratio * its for mine, its in both], horizon)
+    _, _, long_run = _moments([mine - ratio * its for mine, its in both], horizon)
     half = _student(spans - 1) * math.sqrt(long_run / (len(both) - 1)) / other
     return _figure(1 - ratio, 1 - ratio - half, 1 - ratio + half)
 
 
-def moments(values: Sequence[float], horizon: int) -> tuple[float, float, float]:
+def _moments(values: Sequence[float], horizon: int) -> tuple[float, float, float]:
     """The mean, the variance, and the variance that allows for `horizon` - 1 lags of overlap."""
     n = len(values)
     mean = math.fsum(values) / n

@@ -110,19 +110,24 @@ def predict(records: Records, query: Mapping[str, str]) -> JsonObject:
     """The official forecast, as far as it was asked for."""
     known, age = records.official()
     official = known.value.value
-    question = parse_query(query, official.horizon, official.levels)
-    days = slice(question.horizon)
-    shown = shown_forecast(official.last_close, official.quantiles[days], official.mean[days])
     return {
         "pair": official.pair,
         "as_of": official.as_of.isoformat(),
         "last_close": official.last_close,
-        "forecast": forecast_days(question, official.levels, official.days, shown),
+        "forecast": days_of(official, query),
         "champion": official.champion,
         "prices": official.source,
         "made_at": utc_text(official.made_at),
         **told(known, age),
     }
+
+
+def days_of(official: Official, query: Mapping[str, str]) -> list[JsonObject]:
+    """The days of the official forecast, as far as they were asked for."""
+    question = parse_query(query, official.horizon, official.levels)
+    days = slice(question.horizon)
+    shown = shown_forecast(official.last_close, official.quantiles[days], official.mean[days])
+    return forecast_days(question, official.levels, official.days, shown)
 
 
 def probability(records: Records, query: Mapping[str, str]) -> JsonObject:

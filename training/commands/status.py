@@ -114,17 +114,13 @@ def _days(context: Context) -> list[dict[str, Any]]:
     from lambda_fn.record.official import Official
     from lambda_fn.store.keys import forecast_key
     from lambda_fn.store.objects import Missing
-    from lambda_fn.web.forecast import forecast_days, shown_forecast
-    from lambda_fn.web.question import parse_query
+    from lambda_fn.web.reading import days_of
 
     try:
         official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data)
     except (Missing, ContractError):
         return []
-    question = parse_query({}, official.horizon, official.levels)
-    days = slice(question.horizon)
-    shown = shown_forecast(official.last_close, official.quantiles[days], official.mean[days])
-    return forecast_days(question, official.levels, official.days, shown)
+    return days_of(official, {})
 
 
 COMMAND = Command(

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -18,6 +17,7 @@ import pytest
 
 import training.commands
 import training.prices
+from tests.support.commands import command
 from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
 from training.prices.windows import complete_origins, windows
 
@@ -43,15 +43,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     mlflow.set_tracking_uri(before)
     for name in DEFAULTS:
         os.environ.pop(name, None)
-
-
-def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """What the command prints with --json; it must succeed."""
-    capsys.readouterr()
-    code = main([*arguments, "--json"])
-    output = capsys.readouterr()
-    assert code == 0, output.err
-    return json.loads(output.out)
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
+from tests.support.commands import command
 from training.__main__ import main
 
 SMALL = ("--families", "random_walk", "--first-year", "2026")
@@ -33,14 +33,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def store_of(place: Path) -> Store:
     return open_store(Settings.from_env({"STORE_DIR": str(place / "store")}))
-
-
-def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    capsys.readouterr()
-    code = main([*arguments, "--json"])
-    output = capsys.readouterr()
-    assert code == 0, output.err
-    return json.loads(output.out)
 
 
 def test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other(

@@ -5,13 +5,13 @@ import os
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
 
 from lambda_fn.settings import DEFAULTS
 from lambda_fn.store.objects import Store
+from tests.support.commands import command
 from training.__main__ import main
 
 SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025", "--span", "2")
@@ -31,14 +31,6 @@ def place(store_environ: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.
     before = mlflow.get_tracking_uri()
     yield tmp_path
     mlflow.set_tracking_uri(before)
-
-
-def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    capsys.readouterr()
-    code = main([*arguments, "--json"])
-    output = capsys.readouterr()
-    assert code == 0, output.err
-    return json.loads(output.out)
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutate import GUARDS
+from tests.guards import GUARDS
 from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 
 PACKAGES = {"lambda_fn", "training"}
@@ -231,3 +231,13 @@ def test_every_guard_that_mutate_removes_is_there() -> None:
     for guard in GUARDS:
         assert (ROOT / guard.file).read_text().count(guard.text) == 1, guard.name
         assert (ROOT / guard.test.partition("::")[0]).is_file(), guard.name
+
+
+def test_every_promise_has_a_guard_that_is_removed() -> None:
+    """Each row of the table names the test that notices, or its folder."""
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| .*\|$", (ROOT / "infra/SECURITY.md").read_text(), re.MULTILINE)
+    promises = [(promise, re.findall(r"`(tests/[^`]+)`", tests)) for promise, tests in rows]
+    found = [(promise, tests) for promise, tests in promises if tests]
+    assert len(found) >= 18
+    for promise, tests in found:
+        assert any(guard.test.startswith(test) for guard in GUARDS for test in tests), promise

@@ -4,8 +4,9 @@ import logging
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from lambda_fn.fields import ContractError
 from lambda_fn.store.allowance import Allowance
@@ -45,9 +46,9 @@ class LastKnownGood(Generic[T]):
     Who asks checks, and waits for it as long as `allowance` lets him when a value is held: then the check goes on in a
     thread, the old value is told as stale, and who asks next gets what came.
 
-    With `beside` a value that is held is checked by a thread of its own, as often as it is due, and nobody waits for
-    the store: for a server. Lambda stops all threads of an environment between its invocations; there, and where the
-    value may not be older than a second, who asks checks.
+    With `beside` a value that is held is checked by a thread of its own, as often as it is due and as long as anybody
+    has this object, and nobody waits for the store: for a server. Lambda stops all threads of an environment between
+    its invocations; there, and where the value may not be older than a second, who asks checks.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class LastKnownGood(Generic[T]):
             if self._known is None:
                 self._check(now)
                 if self._beside and self._known is not None:
-                    threading.Thread(target=self._check_when_due, name="recheck", daemon=True).start()
+                    threading.Thread(target=_recheck, args=(weakref.ref(self),), name="recheck", daemon=True).start()
                 return self._held()
             self._checked.clear()
             threading.Thread(target=self._check_beside, args=(now,), name="check", daemon=True).start()
@@ -107,11 +108,12 @@ class LastKnownGood(Generic[T]):
         """The value while it is not known whether it is the newest."""
         return self._held()._replace(stale=True)
 
-    def _check_when_due(self) -> None:
-        while True:
-            wait = max(self._due - self._clock(), 0)
-            time.sleep(min(wait, max(self._max_age_s, BACK_OFF_S)))  # the clock may have been set back
-            self._check(self._clock())
+    def _check_if_due(self) -> float:
+        """The seconds until it is due again."""
+        now = self._clock()
+        if not self._tried <= now < self._due:  # also when the clock was set back
+            self._check(now)
+        return min(max(self._due - self._clock(), 0), max(self._max_age_s, BACK_OFF_S))
 
     def _held(self) -> Known[T]:
         if self._known is None:
@@ -138,6 +140,13 @@ class LastKnownGood(Generic[T]):
         self._failures += 1
         self._failure, self._lack = failure, lack
         _log.warning("%s; %s", failure, "the old one goes on serving" if held else "nothing to serve")
+
+
+def _recheck(known: "weakref.ref[LastKnownGood[Any]]") -> None:
+    while (held := known()) is not None:
+        wait = held._check_if_due()
+        del held  # so that it can go meanwhile
+        time.sleep(wait)
 
 
 def _lack_of(error: Missing | Unavailable | ContractError) -> Lack:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,6 +48,7 @@ class Service:
         self._together = together
         self.records = Records(*self._memory)
         self._sent: SentPrices | None = None
+        self._lock = threading.Lock()
 
     @property
     def generation(self) -> int | None:
@@ -125,11 +127,12 @@ class Service:
         return self._champion().predict(request.query, request.body)
 
     def _champion(self) -> "SentPrices":
-        if self._sent is None:
-            from lambda_fn.web.sent import SentPrices  # when a POST first comes
+        with self._lock:  # two threads would have two champions, of which one could be older
+            if self._sent is None:
+                from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
-            self._sent = SentPrices(*self._memory, self.records.suspended)
-        return self._sent
+                self._sent = SentPrices(*self._memory, self.records.suspended)
+            return self._sent
 
     def invocations(self, request: Request) -> JsonObject:
         """The champion's outputs by MLflow's protocol."""

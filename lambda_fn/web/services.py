@@ -1,5 +1,6 @@
 """The services of the pairs: each is made when its pair is first asked for, and keeps what it knows after that."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,16 @@ NAMED = 8  # pairs in a message
 
 
 class Services:
-    """One `Service` a pair of `settings.pairs`, of which the last KEPT that were asked for stay in memory."""
+    """One `Service` a pair of `settings.pairs`, of which the last KEPT that were asked for stay in memory.
+
+    Safe in threads: a second one of a pair would begin with nothing in memory, and be older or newer than the first.
+    """
 
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._memory = store, settings, clock, beside
         self._together: Together | None = None
         self._kept: dict[str, Service] = {}
+        self._lock = threading.Lock()
 
     def of(self, query: Mapping[str, str], names: Mapping[str, str]) -> Service:
         """Of the pair that the query names, or else the model's name in the path; the first one where neither does.
@@ -40,21 +45,23 @@ class Services:
         return self._service(asked)
 
     def _service(self, pair: str) -> Service:
-        if (found := self._kept.pop(pair, None)) is None:
-            store, settings, clock, beside = self._memory
-            found = Service(store, settings.of(pair), clock, beside, self.together)
-            while len(self._kept) >= KEPT:
-                del self._kept[next(iter(self._kept))]
-        self._kept[pair] = found
-        return found
+        with self._lock:
+            if (found := self._kept.pop(pair, None)) is None:
+                store, settings, clock, beside = self._memory
+                found = Service(store, settings.of(pair), clock, beside, self.together)
+                while len(self._kept) >= KEPT:
+                    del self._kept[next(iter(self._kept))]
+            self._kept[pair] = found
+            return found
 
     def together(self) -> "Together":
         """What is known of all pairs."""
-        if self._together is None:
-            from lambda_fn.web.together import Together  # only who asks for them
+        with self._lock:
+            if self._together is None:
+                from lambda_fn.web.together import Together  # only who asks for them
 
-            self._together = Together(*self._memory)
-        return self._together
+                self._together = Together(*self._memory)
+            return self._together
 
 
 def _some(pairs: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class Scene:
     proxy: Proxy
     spreads: dict[int, float] = field(default_factory=dict)  # by generation, before it is active
     took: list[float] = field(default_factory=list)  # seconds
-    wrong: list[str] = field(default_factory=list)
+    wrong: Counter[str] = field(default_factory=Counter)
+    seen: set[int] = field(default_factory=set)  # pids of the processes that answered
     stop: threading.Event = field(default_factory=threading.Event)
 
     def promote(self) -> None:
@@ -65,16 +67,16 @@ class Scene:
     def check(self, status: int, body: bytes, newest: int) -> int:
         """The generation of an answer; what is wrong with it is noted."""
         if status != 200:
-            self.wrong.append(f"{status}: {body[:200].decode()}")
+            self.wrong[f"{status}: {body[:200].decode()}"] += 1
             return newest
         found: Any = json.loads(body)
         generation: int = found["champion"]["generation"]
         day = found["forecast"][0]
         width = (day["quantiles"]["0.975"] - day["quantiles"]["0.025"]) / found["last_close"]
         if abs(width - 0.95 * self.spreads[generation]) > 1e-5:
-            self.wrong.append(f"generation {generation} has the width {width}")
+            self.wrong[f"generation {generation} has the width {width}"] += 1
         if generation < newest:
-            self.wrong.append(f"generation {generation} after {newest}")
+            self.wrong[f"generation {generation} after {newest}"] += 1
         return max(generation, newest)
 
 
@@ -112,7 +114,7 @@ async def client(scene: Scene, number: int) -> None:
 
 async def ask(scene: Scene, connections: int) -> None:
     results = await asyncio.gather(*(client(scene, number) for number in range(connections)), return_exceptions=True)
-    scene.wrong += [f"lost: {error!r}" for error in results if isinstance(error, BaseException)]
+    scene.wrong.update(f"lost: {error!r}" for error in results if isinstance(error, BaseException))
 
 
 def workers(server: Server) -> list[int]:
@@ -141,12 +143,14 @@ def load(scene: Scene, seconds: float, connections: int, promote_every: float) -
         time.sleep(min(promote_every, seconds))
         scene.promote()
         resident.append(megabytes(scene.server))
+        scene.seen.update(workers(scene.server))
     scene.stop.set()
     asking.join()
     cuts = statistics.quantiles(scene.took, n=1000)
     return {
         "requests": len(scene.took),
-        "wrong": scene.wrong[:5],
+        "wrong": dict(scene.wrong.most_common(20)),
+        "processes": len(scene.seen),  # more than were asked for: one was replaced
         "generations": len(scene.spreads),
         "faults": len(scene.proxy.met),
         "median_ms": round(1e3 * cuts[499], 1),

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store
 from lambda_fn.web import services
+from lambda_fn.web.services import Services
 from tests.support import foreign
 from tests.support.ecb_server import Bank, history, running
 from tests.support.events import event
@@ -174,6 +177,29 @@ def test_memory_holds_the_pairs_that_were_asked_for_last(
     for pair in ("EURUSD", "GBPUSD", "EURUSD", "USDJPY", "EURUSD", "GBPUSD"):
         ask(app, "/api/predict", pair=pair)
     assert store.reads == [keys.forecast_key(pair) for pair in ("EURUSD", "GBPUSD", "USDJPY", "GBPUSD")]
+
+
+def test_threads_share_what_a_pair_has_in_memory(served: tuple[Store, Settings]) -> None:
+    """A second champion or forecast of a pair would begin with nothing, and could be older than the first."""
+    store, settings = served
+    made, every = Services(store, settings, NOW.timestamp), sys.getswitchinterval()
+    found = set[object]()
+
+    def ask_on() -> None:
+        for _ in range(2_000):
+            service = made.of({"pair": PAIRS[0]}, {})
+            found.update((service, service._champion(), made.together()))
+
+    threads = [threading.Thread(target=ask_on) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(every)
+    assert len(found) == 3
 
 
 def test_metrics_are_of_the_pair_that_was_asked_for(

@@ -150,6 +150,19 @@ def test_beside_a_failure_is_stale_and_ends_when_the_store_is_back(monkeypatch: 
     until(lambda: known.current() == (2, known.current().checked_at, False), "the store to be back")
 
 
+def test_what_nobody_has_any_more_is_not_checked_any_more() -> None:
+    """A server keeps the pairs that were asked for last; the others leave no thread behind."""
+
+    def rechecks() -> int:
+        return sum(thread.name == "recheck" for thread in threading.enumerate())
+
+    before = rechecks()
+    for _ in range(3):
+        assert LastKnownGood(lambda _: 1, 1.0, time.time, beside=True).current().value == 1
+    assert rechecks() > before
+    until(lambda: rechecks() <= before, "their threads to end")
+
+
 def test_a_slow_store_holds_nobody_up_who_can_be_answered_from_memory() -> None:
     """The old value comes at once and says stale; the check goes on, and who asks later gets what it found."""
     answer, ended = threading.Event(), threading.Event()

@@ -1,0 +1,275 @@
+"""The guards of the promises in infra/SECURITY.md, each with the test that has to fail where it is taken away.
+
+`make mutate` takes them away; each row of the table has at least one.
+"""
+
+from typing import NamedTuple
+
+FAULTS, ATTACKS = "tests/serving/test_faults.py", "tests/serving/server/test_attacks.py"
+TRIAL = "tests/serving/champion/test_trial.py"
+INTERLEAVINGS, LAST_GOOD = "tests/serving/test_interleavings.py", "tests/serving/store/test_last_known_good.py"
+
+
+class Guard(NamedTuple):
+    """`text` of `file` becomes `without`, and then `test` has to fail."""
+
+    name: str
+    file: str
+    text: str
+    without: str
+    test: str
+
+
+GUARDS = (
+    Guard(
+        "a lower generation is refused",
+        "lambda_fn/champion/generations.py",
+        "if last and generation < last.generation:",
+        "if False and last and generation < last.generation:",
+        "tests/serving/test_refresh.py::test_the_active_generation_never_falls",
+    ),
+    Guard(
+        "a champion is tried before it becomes active",
+        "lambda_fn/refresh.py",
+        "first = check_champion(data, pointer, settings.pair, store, now.date())",
+        "first = pointer.golden[0]",
+        INTERLEAVINGS,
+    ),
+    Guard(
+        "an older forecast never replaces a newer one",
+        "lambda_fn/record/making.py",
+        "return new.order > old.order",
+        "return True",
+        INTERLEAVINGS,
+    ),
+    Guard(
+        "the ledger is written once",
+        "lambda_fn/record/ledger.py",
+        "store.create(",
+        "(lambda key, data: (store.delete(key), store.create(key, data))[1])(",
+        INTERLEAVINGS,
+    ),
+    Guard(
+        "a record that was damaged on the way is noticed",
+        "lambda_fn/fields.py",
+        "if found and int(found[1], 16) != binascii.crc32(data[: found.start()]):",
+        "if False:",
+        "tests/serving/test_fuzz.py",
+    ),
+    Guard(
+        "prices that were damaged on the way are noticed",
+        "lambda_fn/store/objects.py",
+        "if written is not None and written != _sum(data):",
+        "if False:",
+        "tests/serving/test_damaged_prices.py",
+    ),
+    Guard(
+        "a champion that was damaged on the way is noticed",
+        "lambda_fn/champion/cache.py",
+        "if found != sha256:",
+        "if False:",
+        "tests/serving/champion/test_model.py::test_whatever_breaks_the_old_one_goes_on_serving",
+    ),
+    Guard(
+        "what is in memory goes on being served",
+        "lambda_fn/store/last_known_good.py",
+        "self._known = held._replace(stale=True) if held else None",
+        "self._known = None",
+        f"{FAULTS}::test_a_fault_leaves_the_old_forecast_and_ends_with_itself[reset]",
+    ),
+    Guard(
+        "nobody who can be answered waits for a slow store",
+        "lambda_fn/store/allowance.py",
+        "WAIT_S = 0.25",
+        "WAIT_S = 60.0",
+        f"{LAST_GOOD}::test_a_slow_store_holds_nobody_up_who_can_be_answered_from_memory",
+    ),
+    Guard(
+        "one answer has one allowance",
+        "lambda_fn/store/allowance.py",
+        "self._spent += self._clock() - now",
+        "pass",
+        f"{LAST_GOOD}::test_an_answer_waits_no_longer_than_its_allowance_however_many_values_it_looks_for",
+    ),
+    Guard(
+        "a store that is down is not asked by everybody",
+        "lambda_fn/store/last_known_good.py",
+        "BACK_OFF_S = 4.0",
+        "BACK_OFF_S = 0.0",
+        f"{LAST_GOOD}::test_with_a_value_in_memory_a_failure_is_stale_and_not_repeated_for_four_seconds",
+    ),
+    Guard(
+        "a request's head is limited",
+        "lambda_fn/server/protocol.py",
+        "MAX_HEAD = 32 * 1024",
+        "MAX_HEAD = 200 * 2**20",
+        f"{ATTACKS}::test_a_flood_of_one_header_is_cut_off",
+    ),
+    Guard(
+        "a request has to come in time",
+        "lambda_fn/server/protocol.py",
+        "READ_S = 10.0",
+        "READ_S = 300.0",
+        f"{ATTACKS}::test_who_sends_slowly_is_told_so_and_cut_off",
+    ),
+    Guard(
+        "connections are limited",
+        "lambda_fn/server/protocol.py",
+        "if len(self.connections) > MAX_CONNECTIONS:",
+        "if False:",
+        f"{ATTACKS}::test_many_slow_connections_keep_nobody_out",
+    ),
+    Guard(
+        "what waits for a thread is limited",
+        "lambda_fn/server/asgi.py",
+        "if self._in_threads >= MAX_IN_THREADS:",
+        "if False:",
+        f"{ATTACKS}::test_what_is_beyond_the_threads_is_told_to_come_again",
+    ),
+    Guard(
+        "a body is limited",
+        "lambda_fn/server/asgi.py",
+        "if size > MAX_BODY:",
+        "if False:",
+        "tests/serving/server/test_server.py::test_a_huge_body_is_413_with_and_without_its_length",
+    ),
+    Guard(
+        "production is built on the pinned base image",
+        "infra/base.py",
+        "if not first or whole[: len(first)] != first:",
+        "if False:",
+        "tests/infra/test_base.py::test_an_image_on_another_base_is_noticed",
+    ),
+    Guard(
+        "history is not rewritten in silence",
+        "lambda_fn/prices/update.py",
+        "if changed := differences(before, offered, needed):",
+        "if changed := []:",
+        "tests/serving/test_ingest.py",
+    ),
+    Guard(
+        "threads share what is in memory",
+        "lambda_fn/web/services.py",
+        """        with self._lock:
+            if (found""",
+        """        if True:
+            if (found""",
+        "tests/serving/test_served_pairs.py::test_threads_share_what_a_pair_has_in_memory",
+    ),
+    Guard(
+        "one check of a value at a time",
+        "lambda_fn/store/last_known_good.py",
+        "return self._known  # it came",
+        "pass  # it came",
+        f"{LAST_GOOD}::test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own",
+    ),
+    Guard(
+        "a champion's processor time is limited",
+        "lambda_fn/champion/trial.py",
+        "resource.setrlimit(resource.RLIMIT_CPU, (used + FIRST_CPU_S, used + CPU_S))",
+        "pass",
+        f"{TRIAL}::test_processor_time_without_end_is_ended_by_the_kernel_and_said_so",
+    ),
+    Guard(
+        "a champion's memory is limited",
+        "lambda_fn/champion/trial.py",
+        "MEMORY = 256 * 2**20",
+        "MEMORY = 256 * 2**30",
+        f"{TRIAL}::test_a_hostile_champion_is_refused[huge]",
+    ),
+    Guard(
+        "a champion has operators of ONNX alone",
+        "lambda_fn/champion/onnx_file.py",
+        'if where in ("OperatorSetId.domain", "Node.domain", "Function.domain") and text not in DOMAINS:',
+        "if False:",
+        "tests/serving/champion/test_onnx_file.py::test_another_domain_is_refused_where_ever_it_is",
+    ),
+    Guard(
+        "the trial has none of the environment",
+        "lambda_fn/champion/trial.py",
+        "env=_environment(),",
+        "env={**os.environ, **_environment()},",
+        f"{TRIAL}::test_the_child_sees_no_secret_and_works_in_an_empty_folder",
+    ),
+    Guard(
+        "a store that is back is asked soon",
+        "lambda_fn/store/last_known_good.py",
+        "BACK_OFF_S = 4.0 ",
+        "BACK_OFF_S = 60.0 ",
+        f"{FAULTS}::test_a_fault_leaves_the_old_forecast_and_ends_with_itself[reset]",
+    ),
+    Guard(
+        "with nothing in memory the store is asked again at once",
+        "lambda_fn/store/last_known_good.py",
+        "FIRST_BACK_OFFS_S = (0.0, 0.5, 1.0, 2.0)",
+        "FIRST_BACK_OFFS_S = (30.0,)",
+        f"{FAULTS}::test_with_nothing_in_memory_a_fault_is_a_503_that_says_when_to_ask_again",
+    ),
+    Guard(
+        "after what is no HTTP the connection is closed",
+        "lambda_fn/server/protocol.py",
+        """        if not self.transport.is_closing():
+            self._refuse(Problem(400""",
+        """        if False:
+            self._refuse(Problem(400""",
+        f"{ATTACKS}::test_what_is_no_request_is_refused_and_nothing_is_smuggled_in",
+    ),
+    Guard(
+        "closes that jump are refused",
+        "lambda_fn/web/closes.py",
+        "if (change > MAX_JUMP).any():",
+        "if False:",
+        "tests/serving/test_api.py",
+    ),
+    Guard(
+        "an ingest makes up for what an earlier one was stopped before",
+        "lambda_fn/ingest.py",
+        "    made, unscored = after_prices(",
+        """    if not result.rows:
+        return Kept(result, Made("unchanged", None, ""), "")
+    made, unscored = after_prices(""",
+        "tests/serving/test_killed_ingest.py",
+    ),
+    Guard(
+        "a pair that fails stops no other",
+        "lambda_fn/invocation/pairs.py",
+        "except Exception as error:  # noqa: BLE001  # whatever it is, it is of this pair",
+        "except KeyError as error:",
+        "tests/serving/test_served_pairs.py",
+    ),
+    Guard(
+        "an answer is of the pair that was asked for",
+        "lambda_fn/web/services.py",
+        "return self._service(asked)",
+        "return self._service(pairs[0])",
+        "tests/serving/test_served_pairs.py",
+    ),
+    Guard(
+        "the runbook takes the version before the newest",
+        "infra/README.md",
+        "Versions[1].VersionId",
+        "Versions[0].VersionId",
+        "tests/serving/test_restore.py",
+    ),
+    Guard(
+        "queries are not in the access log",
+        "lambda_fn/server/access.py",
+        'str(path).partition("?")[0]',
+        "str(path)",
+        "tests/serving/test_secrets.py::test_no_server_tells_a_secret",
+    ),
+    Guard(
+        "an address is shown without what may be secret",
+        "lambda_fn/settings.py",
+        'return re.sub("//[^/@]*@", "//", url).partition("?")[0]',
+        "return url",
+        "tests/serving/test_secrets.py",
+    ),
+    Guard(
+        "packages are installed by their digests",
+        "Makefile",
+        "--require-hashes $(3)",
+        "$(3)",
+        "tests/test_project.py::test_make_installs_every_environment_by_the_locked_uv",
+    ),
+)

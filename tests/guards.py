@@ -168,14 +168,21 @@ GUARDS = (
         "lambda_fn/champion/trial.py",
         "resource.setrlimit(resource.RLIMIT_CPU, (used + FIRST_CPU_S, used + CPU_S))",
         "pass",
-        f"{TRIAL}::test_processor_time_without_end_is_ended_by_the_kernel_and_said_so",
+        f"{TRIAL}::test_each_limit_holds_by_itself[processor]",
     ),
     Guard(
         "a champion's memory is limited",
         "lambda_fn/champion/trial.py",
-        "MEMORY = 256 * 2**20",
-        "MEMORY = 256 * 2**30",
-        f"{TRIAL}::test_a_hostile_champion_is_refused[huge]",
+        "resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))",
+        "pass",
+        f"{TRIAL}::test_each_limit_holds_by_itself[memory]",
+    ),
+    Guard(
+        "a champion writes no file",
+        "lambda_fn/champion/trial.py",
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+        "pass",
+        f"{TRIAL}::test_each_limit_holds_by_itself[file]",
     ),
     Guard(
         "a champion has operators of ONNX alone",
@@ -194,8 +201,8 @@ GUARDS = (
     Guard(
         "a store that is back is asked soon",
         "lambda_fn/store/last_known_good.py",
-        "BACK_OFF_S = 4.0 ",
-        "BACK_OFF_S = 60.0 ",
+        "\nBACK_OFF_S = 4.0",
+        "\nBACK_OFF_S = 60.0",
         f"{FAULTS}::test_a_fault_leaves_the_old_forecast_and_ends_with_itself[reset]",
     ),
     Guard(

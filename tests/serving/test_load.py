@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.load import server
+from tests.load import faults, server
 from tests.support import seaweedfs
 from tests.support.project import ROOT
 
@@ -31,3 +31,10 @@ def test_under_load_and_faults_no_answer_is_wrong_or_lost_and_a_hung_worker_is_r
         assert found["generations"] > 2
         assert found["faults"] > 1
         assert server.replaced(scene)
+
+
+@pytest.mark.skipif(not seaweedfs.installed(), reason="its server is for Linux only")
+def test_a_fault_is_measured_with_and_without_memory(tmp_path: Path) -> None:
+    with faults.scene(tmp_path) as scene:
+        found = faults.measure(scene, "refused", 0.3)
+    assert 0 < min(found)

@@ -3,8 +3,9 @@
 import json
 import shutil
 import sys
-import threading
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Store
 from lambda_fn.web import services
+from lambda_fn.web.service import Service
 from lambda_fn.web.services import Services
 from tests.support import foreign
 from tests.support.ecb_server import Bank, history, running
@@ -179,27 +181,35 @@ def test_memory_holds_the_pairs_that_were_asked_for_last(
     assert store.reads == [keys.forecast_key(pair) for pair in ("EURUSD", "GBPUSD", "USDJPY", "GBPUSD")]
 
 
-def test_threads_share_what_a_pair_has_in_memory(served: tuple[Store, Settings]) -> None:
+class Handing(dict[str, Service]):
+    """Lets other threads go on in the middle of a change, where they seldom would."""
+
+    def pop(self, *given: Any) -> Any:
+        found = super().pop(*given)
+        time.sleep(1e-4)
+        return found
+
+
+SHARED: dict[str, Callable[[Services], object]] = {
+    "service": lambda made: made.of({"pair": PAIRS[0]}, {}),
+    "champion": lambda made: made.of({"pair": PAIRS[0]}, {})._champion(),
+    "together": Services.together,
+}
+
+
+@pytest.mark.parametrize("what", SHARED)
+def test_threads_share_what_a_pair_has_in_memory(what: str, served: tuple[Store, Settings]) -> None:
     """A second champion or forecast of a pair would begin with nothing, and could be older than the first."""
-    store, settings = served
-    made, every = Services(store, settings, NOW.timestamp), sys.getswitchinterval()
-    found = set[object]()
-
-    def ask_on() -> None:
-        for _ in range(2_000):
-            service = made.of({"pair": PAIRS[0]}, {})
-            found.update((service, service._champion(), made.together()))
-
-    threads = [threading.Thread(target=ask_on) for _ in range(4)]
+    every = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for _ in range(100):
+            made = Services(*served, NOW.timestamp)
+            made._kept = Handing()
+            with ThreadPoolExecutor(4) as pool:
+                assert len(set(pool.map(SHARED[what], [made] * 12))) == 1
     finally:
         sys.setswitchinterval(every)
-    assert len(found) == 3
 
 
 def test_metrics_are_of_the_pair_that_was_asked_for(

@@ -22,9 +22,24 @@ HTML = b"<!doctype html><title>Log in</title><p>Welcome to the hotel's network."
 class Proxy:
     """`endpoint` is asked instead of the server; `choose` says which fault, if any, befalls a request by its path."""
 
-    endpoint: str
+    endpoint: str = ""
     choose: Callable[[str], str | None] = field(default=lambda path: None)
     met: list[str] = field(default_factory=list)  # the faults that befell requests
+    _server: "_Server | None" = None
+
+    def listen(self, upstream: str, port: int = 0) -> None:
+        """Begins to listen; raises OSError when the port is taken."""
+        bound = type("Bound", (_Handler,), {"proxy": self, "upstream": urlsplit(upstream).netloc})
+        self._server = _Server(("127.0.0.1", port), bound)
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        """Refuses connections from now on."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
 
 
 def _other_prices(body: bytes) -> bytes | None:
@@ -144,14 +159,22 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def before(upstream: str) -> Iterator[Proxy]:
     """A proxy before the server at the address `upstream`."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
-    server.RequestHandlerClass = type("Bound", (_Handler,), {"proxy": proxy, "upstream": urlsplit(upstream).netloc})
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    proxy = Proxy()
+    proxy.listen(upstream)
     try:
         yield proxy
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        proxy.close()
+
+
+@contextmanager
+def refusing(proxy: Proxy, upstream: str) -> Iterator[None]:
+    """The proxy refuses connections meanwhile, and resets those that it has."""
+    before = proxy.choose
+    proxy.choose = lambda path: "reset"
+    proxy.close()
+    try:
+        yield
+    finally:
+        proxy.choose = before
+        proxy.listen(upstream, int(urlsplit(proxy.endpoint).port or 0))

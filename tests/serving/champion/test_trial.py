@@ -1,9 +1,8 @@
 """A champion's trial: whatever a hostile file does to the child is a refusal, within its limits."""
 
-import os
 import signal
-import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -134,8 +133,38 @@ def test_a_child_that_never_ends_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_child_sees_no_secret_and_works_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    code = "import os, sys; print(os.listdir('.'), [v for v in os.environ.values() if 'secret' in v])"
-    environ = trial._environment()
-    done = subprocess.run([sys.executable, "-c", code], env=environ, cwd=os.sep, capture_output=True, text=True)
-    assert "a-secret" not in done.stdout
-    assert not {name for name in environ if name.startswith("AWS")}
+    code = """
+        import json, os
+        said = [value for value in os.environ.values() if "secret" in value]
+        print(json.dumps({"refused": f"{os.listdir()}, {said}"}))
+    """
+    monkeypatch.setattr(trial, "ARGUMENTS", ("-c", textwrap.dedent(code)))
+    with pytest.raises(ContractError, match=r"^\[\], \[\]$"):
+        trial.run(GOOD, (), TABLE)
+
+
+# What a child does that has set its limits, and what is said of its end.
+BEYOND = {
+    "processor": ("while True: pass", f"signal {int(signal.SIGXCPU)} .* more than 2 s of processor time"),
+    "memory": ("bytearray(2 * trial.MEMORY)", "MemoryError"),
+    "file": ("signal.signal(signal.SIGXFSZ, signal.SIG_IGN); open('own', 'wb', 0).write(b'1')", "File too large"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS says little of an address space")
+@pytest.mark.parametrize("beyond", BEYOND)
+def test_each_limit_holds_by_itself(beyond: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile champion meets several, and the first one hides the others."""
+    code, words = BEYOND[beyond]
+    whole = f"""
+        import json, signal
+        from lambda_fn.champion import trial
+        trial._limit()
+        try:
+            {code}
+        except (MemoryError, OSError) as error:
+            print(json.dumps({{"refused": repr(error)}}))
+    """
+    monkeypatch.setattr(trial, "ARGUMENTS", ("-c", textwrap.dedent(whole)))
+    with pytest.raises(ContractError, match=words):
+        trial.run(GOOD, (), TABLE)

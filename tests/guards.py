@@ -1,8 +1,10 @@
 """The guards of the promises in infra/SECURITY.md, each with the test that has to fail where it is taken away.
 
-`make mutate` takes them away; each row of the table has at least one.
+`make mutate` takes them away; each row of the table has at least one. `python -m tests.guards` prints them for there.
 """
 
+import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 FAULTS, ATTACKS = "tests/serving/test_faults.py", "tests/serving/server/test_attacks.py"
@@ -164,6 +166,13 @@ GUARDS = (
         f"{LAST_GOOD}::test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own",
     ),
     Guard(
+        "what went out of memory leaves no thread behind",
+        "lambda_fn/store/last_known_good.py",
+        "del held  # so that it can go meanwhile",
+        "pass",
+        f"{LAST_GOOD}::test_what_nobody_has_any_more_is_not_checked_any_more",
+    ),
+    Guard(
         "a champion's processor time is limited",
         "lambda_fn/champion/trial.py",
         "resource.setrlimit(resource.RLIMIT_CPU, (used + FIRST_CPU_S, used + CPU_S))",
@@ -280,3 +289,15 @@ GUARDS = (
         "tests/test_project.py::test_make_installs_every_environment_by_the_locked_uv",
     ),
 )
+
+
+def rows() -> Iterator[str]:
+    """The lines of a table in Markdown: the guard, its file and the test that notices."""
+    yield "| guard | where | noticed by |"
+    yield "|---|---|---|"
+    for guard in GUARDS:
+        yield f"| {guard.name} | `{guard.file}` | `{guard.test.removeprefix('tests/')}` |"
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{row}\n" for row in rows())

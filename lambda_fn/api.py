@@ -42,6 +42,11 @@ class App:
         self._answers = Answers()
         self._clock = clock
 
+    @property
+    def forgotten(self) -> int:
+        """How many pairs went out of memory for others so far."""
+        return self._services.forgotten
+
     def resolve(self, event: object) -> dict[str, Any]:
         """The answer to one event, in the form of who sent it."""
         self.problem = self.asked = None
@@ -109,6 +114,10 @@ class LambdaFunction:
         answer = self._app.resolve(event)
         self._measure(answer["statusCode"], 1000 * (time.perf_counter() - started))
         return answer
+
+    def forgotten(self) -> int:
+        """App's."""
+        return self._app.forgotten
 
     def _measure(self, status: int, milliseconds: float) -> None:
         """A service that was never trained answers 503, too: that is told apart, as it is no error and no alarm."""

@@ -14,6 +14,7 @@ from lambda_fn.server.protocol import overloaded
 from lambda_fn.settings import Settings
 from lambda_fn.web.answer import NO_STORE
 from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
+from lambda_fn.web.services import PAIR
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,14 +31,18 @@ _LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 class Gateway:
     """The ASGI application: one HTTP request, one event, one call of the handler.
 
-    What is in memory is answered on the event loop. A path that has not been answered with 200 yet may have to wait for
-    the store, and a POST for the champion: these wait in a thread, and hold nobody else up.
+    What is in memory is answered on the event loop. A path that was not yet answered with 200 of a pair may have to wait
+    for the store, and a POST for the champion: these wait in a thread, and hold nobody else up. `forgotten` tells how
+    often a pair went out of memory: what is in it is found out anew then.
     """
 
-    def __init__(self, handle: Handler, cors_origin: str | None = None) -> None:
+    def __init__(
+        self, handle: Handler, cors_origin: str | None = None, forgotten: Callable[[], int] = lambda: 0
+    ) -> None:
         self._handle = handle
         self._cors_origin = cors_origin
-        self._in_memory: set[str] = set()
+        self._forgotten, self._seen = forgotten, 0
+        self._in_memory: set[tuple[str, str]] = set()
         self._in_threads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +64,11 @@ class Gateway:
 
     async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         path, reads = scope["path"], scope["method"] in ("GET", "HEAD")
-        if reads and path in self._in_memory:
+        asked = path, event.get("queryStringParameters", {}).get(PAIR, "")
+        if self._seen != (forgotten := self._forgotten()):
+            self._seen = forgotten
+            self._in_memory.clear()
+        if reads and asked in self._in_memory:
             return self._handle(event, context)
         if self._in_threads >= MAX_IN_THREADS:
             raise overloaded()
@@ -68,9 +77,10 @@ class Gateway:
             result = await asyncio.to_thread(self._handle, event, context)
         finally:
             self._in_threads -= 1
-        # of few paths: others are 404; a page takes too long to make to hold others up, and its path has a JSON form
+        # of few paths and pairs: others are 404 and 400; a page takes too long to make to hold others up, and its path
+        # has a JSON form
         if reads and result.get("statusCode") == 200 and path != "/":
-            self._in_memory.add(path)
+            self._in_memory.add(asked)
         return result
 
 
@@ -78,7 +88,8 @@ def application() -> Gateway:
     """What each server process runs: Lambda's own handler on the environment, in a folder without secrets."""
     os.chdir(WORKING_FOLDER)
     settings = Settings.from_env(os.environ)
-    return Gateway(LambdaFunction(os.environ, beside=True), settings.cors_origin)
+    function = LambdaFunction(os.environ, beside=True)
+    return Gateway(function, settings.cors_origin, function.forgotten)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

@@ -27,6 +27,7 @@ class Services:
         self._memory = store, settings, clock, beside
         self._together: Together | None = None
         self._kept: dict[str, Service] = {}
+        self.forgotten = 0  # how many went out of memory for others
         self._lock = threading.Lock()
 
     def of(self, query: Mapping[str, str], names: Mapping[str, str]) -> Service:
@@ -51,6 +52,7 @@ class Services:
                 found = Service(store, settings.of(pair), clock, beside, self.together)
                 while len(self._kept) >= KEPT:
                     del self._kept[next(iter(self._kept))]
+                    self.forgotten += 1
             self._kept[pair] = found
             return found
 

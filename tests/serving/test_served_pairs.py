@@ -179,6 +179,7 @@ def test_memory_holds_the_pairs_that_were_asked_for_last(
     for pair in ("EURUSD", "GBPUSD", "EURUSD", "USDJPY", "EURUSD", "GBPUSD"):
         ask(app, "/api/predict", pair=pair)
     assert store.reads == [keys.forecast_key(pair) for pair in ("EURUSD", "GBPUSD", "USDJPY", "GBPUSD")]
+    assert app.forgotten == 2
 
 
 class Handing(dict[str, Service]):

@@ -10,7 +10,7 @@ import pytest
 from lambda_fn.server.asgi import Gateway
 
 
-async def ask(gateway: Gateway, path: str) -> None:
+async def ask(gateway: Gateway, path: str, query: bytes = b"") -> None:
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -18,7 +18,7 @@ async def ask(gateway: Gateway, path: str) -> None:
         sent.append(message)
 
     sent: list[MutableMapping[str, Any]] = []
-    await gateway({"method": "GET", "path": path, "query_string": b"", "headers": []}, receive, send)
+    await gateway({"method": "GET", "path": path, "query_string": query, "headers": []}, receive, send)
     assert sent[0]["status"] == 200
 
 
@@ -38,6 +38,26 @@ def test_a_page_never_holds_other_answers_up(path: str, on_the_loop: list[bool])
 
     asyncio.run(thrice())
     assert found == on_the_loop
+
+
+def test_a_pair_that_is_not_in_memory_holds_no_other_up() -> None:
+    """Each pair is read from the store by itself, however its parameter is written, and again when it was forgotten."""
+    found, forgotten = list[bool](), [0]
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        found.append(threading.current_thread() is threading.main_thread())
+        return {"statusCode": 200, "body": ""}
+
+    async def scene() -> None:
+        gateway = Gateway(handle, forgotten=lambda: forgotten[0])
+        for query in (b"", b"pair=GBPUSD", b"%70air=USDJPY", b"pair=GBPUSD&horizon=1", b"pair=USDJPY"):
+            await ask(gateway, "/api/predict", query)
+        forgotten[0] = 1
+        for _ in range(2):
+            await ask(gateway, "/api/predict", b"pair=GBPUSD")
+
+    asyncio.run(scene())
+    assert found == [False, False, False, True, True, False, True]
 
 
 SCOPE: dict[str, Any] = {"query_string": b"", "headers": [], "client": None}

@@ -31,7 +31,7 @@ _LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 class Gateway:
     """The ASGI application: one HTTP request, one event, one call of the handler.
 
-    What is in memory is answered on the event loop. A path that was not yet answered with 200 of a pair may have to wait
+    What is in memory is answered on the event loop. A path that gave no 200 of a pair yet may have to wait
     for the store, and a POST for the champion: these wait in a thread, and hold nobody else up. `forgotten` tells how
     often a pair went out of memory: what is in it is found out anew then.
     """

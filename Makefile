@@ -107,8 +107,9 @@ sbom: $(VENV)/aws/installed ## write sbom/serving.json and sbom/training.json: w
 	for lock in serving training; do $(AWS_TOOLS)/cyclonedx-py requirements requirements-$$lock.txt \
 		--output-format JSON --output-reproducible --outfile sbom/$$lock.json || exit; done
 
+# --strict: a package that the database does not know, or that could not be asked of it, is a failure
 audit: $(VENV)/aws/installed ## look the locked packages up among the known vulnerabilities (it asks the package index)
-	for lock in serving training; do $(AWS_TOOLS)/pip-audit --disable-pip --require-hashes \
+	for lock in serving training; do $(AWS_TOOLS)/pip-audit --strict --disable-pip --require-hashes \
 		--requirement requirements-$$lock.txt || exit; done
 
 clean: ## remove the environment and the caches, never models, prices or MLflow's database

@@ -219,6 +219,12 @@ def test_no_file_names_a_path_of_one_machine() -> None:
         assert len(home) < 4 or home.encode() + b"/." not in text, path
 
 
+def test_an_audit_that_could_not_look_up_every_package_fails() -> None:
+    planned = make("-n", "audit").stdout
+    assert "for lock in serving training" in planned
+    assert "pip-audit --strict " in planned, "it says that no vulnerabilities are known of what it could not ask about"
+
+
 def test_modules_are_short() -> None:
     """A room each: none of the code's modules goes far beyond two hundred lines."""
     for path in tracked():

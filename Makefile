@@ -52,7 +52,7 @@ fuzz: $(VENV)/dev ## damage champions, records, price files and bodies for about
 	FUZZ=8000 $(BIN)/python -m pytest tests/serving/test_fuzz.py tests/training/prices/test_fuzz.py --timeout 1800 $(ARGS)
 
 soak: $(VENV)/dev ## ten minutes each of interleavings and kills and of load under faults, and each fault by the clock
-	EXAMPLES=250 STEPS=50 $(BIN)/python -m pytest tests/serving/test_interleavings.py --timeout 1800
+	EXAMPLES=100 STEPS=50 $(BIN)/python -m pytest tests/serving/test_interleavings.py --timeout 1800
 	$(BIN)/python -m tests.load.warm --invocations 10000 --swaps 100
 	$(BIN)/python -m tests.load.faults
 	$(BIN)/python -m tests.load.server --seconds 600 --connections 64 --processes 2

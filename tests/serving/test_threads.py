@@ -20,6 +20,7 @@ from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Blob, Unavailable
 from tests.support import foreign
 from tests.support.events import event
+from tests.support.server_process import until
 
 THREADS, SWAPS = 6, 4
 SPREADS = (0.004, 0.005, 0.006)
@@ -48,6 +49,11 @@ def eager() -> Iterator[None]:
     sys.setswitchinterval(5e-6)
     yield
     sys.setswitchinterval(usual)
+
+
+def generation_of(app: App, question: dict[str, Any]) -> int:
+    found: int = json.loads(app.resolve(question)["body"])["champion"]["generation"]
+    return found
 
 
 @pytest.mark.usefixtures("eager")
@@ -83,7 +89,7 @@ def test_no_thread_gets_a_wrong_answer_or_one_older_than_before(tmp_path: Path) 
         for generation in range(2, SWAPS + 2):
             time.sleep(0.5)
             promote(generation)
-        time.sleep(2.5)  # the last one is due to be seen within a second
+        until(lambda: all(generation_of(app, question) == SWAPS + 1 for question in QUESTIONS), "the last champion")
         store.gone = True
         time.sleep(2)
         ended.set()

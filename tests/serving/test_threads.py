@@ -86,11 +86,13 @@ def test_no_thread_gets_a_wrong_answer_or_one_older_than_before(tmp_path: Path) 
     app = App(store, settings, time.time, beside=True)
     with ThreadPoolExecutor(THREADS) as pool:
         asked = [pool.submit(ask) for _ in range(THREADS)]
-        for generation in range(2, SWAPS + 2):
-            time.sleep(0.5)
-            promote(generation)
-        until(lambda: all(generation_of(app, question) == SWAPS + 1 for question in QUESTIONS), "the last champion")
-        store.gone = True
-        time.sleep(2)
-        ended.set()
+        try:
+            for generation in range(2, SWAPS + 2):
+                time.sleep(0.5)
+                promote(generation)
+            until(lambda: all(generation_of(app, question) == SWAPS + 1 for question in QUESTIONS), "the last champion")
+            store.gone = True
+            time.sleep(2)
+        finally:
+            ended.set()
         assert {done.result() for done in asked} == {SWAPS + 1}

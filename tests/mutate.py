@@ -4,7 +4,6 @@ Not a part of the tests: it takes minutes. A guard whose removal nobody notices 
 """
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.guards import GUARDS, Guard
-from tests.support.project import ROOT, tracked
+from tests.support.project import copy_tracked
 
 
 def noticed(guard: Guard, folder: Path) -> bool:
@@ -40,9 +39,7 @@ def main() -> int:
     unnoticed = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "clone"
-        for path in tracked():
-            (folder / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, folder / path.relative_to(ROOT))
+        copy_tracked(folder)
         for guard in (found for found in GUARDS if only in found.name):
             seen = noticed(guard, folder)
             console.print(f"without: {guard.name}: {'noticed' if seen else 'nobody noticed'}")

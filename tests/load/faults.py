@@ -52,7 +52,6 @@ class Scene:
 
     direct: Settings
     proxy: Proxy
-    upstream: str
     generation: int = 0
 
     def promote(self) -> None:
@@ -69,7 +68,7 @@ class Scene:
 
     def struck(self, fault: str) -> AbstractContextManager[None]:
         if fault == "refused":
-            return fault_proxy.refusing(self.proxy, self.upstream)
+            return fault_proxy.refusing(self.proxy)
         return _each(self.proxy, fault)
 
 
@@ -85,7 +84,7 @@ def _each(proxy: Proxy, fault: str) -> Iterator[None]:
 @contextmanager
 def scene(folder: Path) -> Iterator[Scene]:
     with seaweedfs.running(folder) as s3, seaweedfs.variables(s3.environ()), fault_proxy.before(s3.endpoint) as proxy:
-        found = Scene(Settings.from_env(s3.environ())._replace(champion_max_age_s=1.0), proxy, s3.endpoint)
+        found = Scene(Settings.from_env(s3.environ())._replace(champion_max_age_s=1.0), proxy)
         found.promote()
         yield found
 

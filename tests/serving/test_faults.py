@@ -87,17 +87,15 @@ def recovered(api: LocalApi, question: dict[str, object]) -> int:
     return generation(api, question)
 
 
-def test_a_store_that_refuses_connections_is_a_fault_like_others(
-    api: LocalApi, proxy: Proxy, bucket_environ: dict[str, str]
-) -> None:
-    with fault_proxy.refusing(proxy, bucket_environ["AWS_ENDPOINT_URL_S3"]):
+def test_a_store_that_refuses_connections_is_a_fault_like_others(api: LocalApi, proxy: Proxy) -> None:
+    with fault_proxy.refusing(proxy):
         for question in (GET, POST):
             answer = api.call(question)
             assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     api.clock.ahead(2)
     assert [generation(api, question) for question in (GET, POST)] == [1, 1]
     api.promote(foreign.champion_bytes(spread=0.006), 2)
-    with fault_proxy.refusing(proxy, bucket_environ["AWS_ENDPOINT_URL_S3"]):
+    with fault_proxy.refusing(proxy):
         api.clock.ahead(api.settings.champion_max_age_s)
         for question in (GET, POST):
             assert generation(api, question) == 1

@@ -20,17 +20,19 @@ HTML = b"<!doctype html><title>Log in</title><p>Welcome to the hotel's network."
 
 @dataclass
 class Proxy:
-    """`endpoint` is asked instead of the server; `choose` says which fault, if any, befalls a request by its path."""
+    """`endpoint` is asked instead of the server at `upstream`; `choose` says by its path which fault befalls a
+    request, if any."""
 
+    upstream: str
     endpoint: str = ""
     choose: Callable[[str], str | None] = field(default=lambda path: None)
     met: list[str] = field(default_factory=list)  # the faults that befell requests
     _server: "_Server | None" = None
 
-    def listen(self, upstream: str, port: int = 0) -> None:
-        """Begins to listen; raises OSError when the port is taken."""
-        bound = type("Bound", (_Handler,), {"proxy": self, "upstream": urlsplit(upstream).netloc})
-        self._server = _Server(("127.0.0.1", port), bound)
+    def listen(self) -> None:
+        """Begins to listen, again where it did before; raises OSError when the port is taken."""
+        bound = type("Bound", (_Handler,), {"proxy": self, "upstream": urlsplit(self.upstream).netloc})
+        self._server = _Server(("127.0.0.1", urlsplit(self.endpoint).port or 0), bound)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -159,8 +161,8 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def before(upstream: str) -> Iterator[Proxy]:
     """A proxy before the server at the address `upstream`."""
-    proxy = Proxy()
-    proxy.listen(upstream)
+    proxy = Proxy(upstream)
+    proxy.listen()
     try:
         yield proxy
     finally:
@@ -168,13 +170,13 @@ def before(upstream: str) -> Iterator[Proxy]:
 
 
 @contextmanager
-def refusing(proxy: Proxy, upstream: str) -> Iterator[None]:
+def refusing(proxy: Proxy) -> Iterator[None]:
     """The proxy refuses connections meanwhile, and resets those that it has."""
-    before = proxy.choose
+    usual = proxy.choose
     proxy.choose = lambda path: "reset"
     proxy.close()
     try:
         yield
     finally:
-        proxy.choose = before
-        proxy.listen(upstream, int(urlsplit(proxy.endpoint).port or 0))
+        proxy.choose = usual
+        proxy.listen()

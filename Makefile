@@ -11,11 +11,13 @@ PORT ?= 8080
 SERVE ?= yes
 STAGE ?= default
 AWS_TOOLS := $(VENV)/aws/bin
+# Without byte code every process compiles what it imports, which doubles the time of a start.
+unexport PYTHONDONTWRITEBYTECODE
 
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test browser e2e bench fuzz soak mutate check train serve picture image local local-stop deploy lock digests sbom audit clean
+.PHONY: help setup demo test test-long browser e2e bench fuzz soak mutate check train serve picture image local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,8 +27,13 @@ setup: $(VENV)/training ## make .venv and install the locked requirements
 demo: $(VENV)/training ## serve a forecast on PORT after seconds, then swap in what a whole run chooses (SERVE=no: stop after printing)
 	$(RUN) -m training demo --fresh 5 --port $(if $(filter no,$(SERVE)),0 --stop,$(PORT)) $(ARGS)
 
-test: $(VENV)/dev $(VENV)/aws/installed ## install what the tests need and run them
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test: $(VENV)/dev $(VENV)/aws/installed ## install the test requirements and run the tests, except the long ones
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(VENV)/dev $(VENV)/aws/installed ## run the long tests, which `make test` leaves out
+	$(PYTEST) -m long $(ARGS)
 
 browser: $(VENV)/dev ## look at the page in Chromium: values, states, phone, dark, keyboard, axe-core
 	$(BIN)/python -m pytest tests/browser $(ARGS)

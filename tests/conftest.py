@@ -1,6 +1,9 @@
-"""Stores for every test: a folder and, where its server is installed, a bucket of a real S3 server."""
+"""Fixtures and hooks for every test: the stores, the order of the test files, the environment of the session."""
 
 import logging
+import os
+import random
+import signal
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -14,11 +17,42 @@ from tests.support import seaweedfs
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
 
+# The files with the longest tests start first: a worker that starts one of them last runs on alone.
+LONGEST_FIRST = ("tests/training/runs/test_local.py", "tests/test_examples.py", "tests/training/runs/test_fanout.py")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle-files", type=int, metavar="SEED", help="run the test files in a random order")
+
 
 def pytest_configure() -> None:
-    """No test asserts a time, so no example of a property has a deadline: the first may import a library."""
+    # No test asserts a time, so no example of a property has a deadline: the first may import a library.
     hypothesis.settings.register_profile("project", deadline=None)
     hypothesis.settings.load_profile("project")
+    # `make test` exports its own variables, such as ARGS, to each `make` that a test starts.
+    for name in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"):
+        os.environ.pop(name, None)
+    # A shell script starts its background jobs with SIGINT ignored, and every child process inherits that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by mark
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order the test files, and mark as `long` what repeats a rule on the second kind of store."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        on_bucket = callspec is not None and callspec.params.get("store_environ") == "bucket"
+        if on_bucket and not item.get_closest_marker("both_stores"):
+            item.add_marker(pytest.mark.long)
+    files = list(dict.fromkeys(item.nodeid.split("::")[0] for item in items))
+    if (seed := config.getoption("shuffle_files")) is None:
+        rank = {file: number for number, file in enumerate(LONGEST_FIRST)}
+        files.sort(key=lambda file: rank.get(file, len(rank)))
+    else:
+        random.Random(seed).shuffle(files)
+    position = {file: number for number, file in enumerate(files)}
+    items.sort(key=lambda item: position[item.nodeid.split("::")[0]])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -59,7 +93,10 @@ def bucket_environ(s3_server: seaweedfs.S3Server) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(params=KINDS)
 def store_environ(request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, str]:
-    """The variables of an empty store: a test that uses this, `settings` or `store` runs once for each kind."""
+    """The variables of an empty store. A test that uses this, `settings` or `store` runs on a folder and on a bucket.
+
+    The bucket is left to `make test-long`, except where the test or its module is marked `both_stores`.
+    """
     if request.param == "folder":
         return {"STORE_DIR": str(tmp_path / "store")}
     environ: dict[str, str] = request.getfixturevalue("bucket_environ")

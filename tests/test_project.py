@@ -17,7 +17,7 @@ from tests.guards import GUARDS, rows
 from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 
 PACKAGES = {"lambda_fn", "training"}
-TARGETS = {"setup", "demo", "test", "check", "train", "serve", "lock", "clean"}
+TARGETS = {"setup", "demo", "test", "test-long", "check", "train", "serve", "lock", "clean"}
 TARGETS |= {"image", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture"}
 TARGETS |= {"digests", "sbom", "audit", "mutate", "fuzz", "soak"}
 

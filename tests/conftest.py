@@ -1,21 +1,28 @@
-"""Fixtures and hooks for every test: the stores, the order of the test files, the environment of the session."""
+"""Fixtures and hooks for every test: the stores, the order of the files, and what a run may cost and leave behind."""
 
 import logging
 import os
 import random
 import signal
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
-from lambda_fn.settings import Settings
+from lambda_fn.champion import trial
+from lambda_fn.settings import VARIABLES, Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
-from tests.support import seaweedfs
+from tests.support import expensive, seaweedfs
+from tests.support.forked_trials import ForkedTrials
+from tests.support.leftovers import Leftovers
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
+
+MAKE_VARIABLES = ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 
 # The files with the longest tests start first: a worker that starts one of them last runs on alone.
 LONGEST_FIRST = ("tests/training/runs/test_local.py", "tests/test_examples.py", "tests/training/runs/test_fanout.py")
@@ -25,16 +32,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle-files", type=int, metavar="SEED", help="run the test files in a random order")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # No test asserts a time, so no example of a property has a deadline: the first may import a library.
     hypothesis.settings.register_profile("project", deadline=None)
     hypothesis.settings.load_profile("project")
-    # `make test` exports its own variables, such as ARGS, to each `make` that a test starts.
-    for name in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"):
+    # `make test` exports its own variables, such as ARGS, to each `make` that a test starts. The project's variables
+    # may be set for the user's own service.
+    for name in (
+        "ARGS",
+        "MAKEFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+        "MFLAGS",
+        *(variable.name for variable in VARIABLES),
+    ):
         os.environ.pop(name, None)
     # A shell script starts its background jobs with SIGINT ignored, and every child process inherits that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(Trials())
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(WholeRun(config))
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by mark
@@ -53,6 +71,61 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         random.Random(seed).shuffle(files)
     position = {file: number for number, file in enumerate(files)}
     items.sort(key=lambda item: position[item.nodeid.split("::")[0]])
+
+
+class Trials:
+    """Forks the trials of champions, except in tests marked `real_trials`, and counts what is expensive."""
+
+    def __init__(self) -> None:
+        self._forked = ForkedTrials()
+        self._start = trial._child
+        expensive.watch()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        trial._child = self._start if item.get_closest_marker("real_trials") else self._forked.child
+        try:
+            return (yield)
+        finally:
+            trial._child = self._start
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._forked.close()
+        expensive.counts["forked trials"] = self._forked.forks
+        if (output := getattr(session.config, "workeroutput", None)) is not None:
+            output["expensive"] = dict(expensive.counts)
+
+
+class WholeRun:
+    """Checks what all workers together cost, and what the run leaves behind."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._leftovers = Leftovers()
+        self._total: Counter[str] = Counter()
+        self._faults: list[str] = []
+        self._limited = config.option.markexpr == "not long"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._total.update(getattr(node, "workeroutput", {}).get("expensive", {}))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # after the workers have ended, before the summary
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        yield
+        self._total.update(expensive.counts)
+        self._faults = self._leftovers.find()
+        if self._limited:
+            self._faults += expensive.exceeded(self._total)
+        if self._faults and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("expensive operations")
+        terminalreporter.line(", ".join(f"{name}: {number}" for name, number in sorted(self._total.items())) or "none")
+        if self._faults:
+            terminalreporter.section("faults of the whole run", red=True)
+            for fault in self._faults:
+                terminalreporter.line(fault)
 
 
 @pytest.hookimpl(wrapper=True)

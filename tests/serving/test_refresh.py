@@ -32,6 +32,8 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import foreign
 
+pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
+
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 POINTER = "models/best_model_info.json"

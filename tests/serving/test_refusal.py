@@ -14,6 +14,8 @@ from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.store.objects import Store
 
+pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
+
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 KEY = "serving/refused/x.json"
 REFUSAL = Refusal("because", NOW, "r-1", {"pointer": "models/best_model_info.json"})

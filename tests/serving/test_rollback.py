@@ -27,6 +27,8 @@ from tests.support.dying_store import DyingStore, Killed
 from tests.support.mlflow_fake import Fake
 from tests.support.recorder import Reply, recording
 
+pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
+
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 POINTER = "models/best_model_info.json"

@@ -23,6 +23,8 @@ from lambda_fn.store.objects import Store
 from tests.support import foreign
 from tests.support.dying_store import DyingStore, Killed
 
+pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
+
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 POINTER = "models/best_model_info.json"

@@ -28,6 +28,8 @@ from tests.support.hostile import (
     tomorrow_bad,
 )
 
+pytestmark = pytest.mark.real_trials
+
 TABLE = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
 
 HOSTILE = {

@@ -23,6 +23,8 @@ from tests.support import foreign
 from tests.support.hostile import bad_on, changed
 from tests.support.local_api import local_api
 
+pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
+
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
 PAIR, KEY = "EURUSD", keys.price_key("EURUSD", "ecb")
 

@@ -16,6 +16,8 @@ from lambda_fn.store import connect, objects
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
+pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
+
 MIB = 2**20
 LARGE = bytes(range(256)) * (3 * MIB // 256)
 

@@ -17,6 +17,8 @@ from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Missing, Store, Unavailable
 from tests.support import seaweedfs
 
+pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
+
 KEY = "serving/active.json"
 WRITERS = {"folder": 8, "bucket": 2}  # this S3 server lets the others wait a second each, our time-out is two
 ROUNDS = 3

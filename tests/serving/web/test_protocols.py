@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import onnx
-import pandas as pd
 import pytest
-from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
@@ -56,6 +53,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What stock MLflow predicts from the champion's file."""
+    import mlflow  # takes seconds to import, so no other test waits for it
+
     path = tmp_path_factory.mktemp("model") / "model"
     mlflow.onnx.save_model(onnx.load_from_string(GOOD), str(path), save_as_external_data=False)
     return mlflow.pyfunc.load_model(str(path)).predict({"close": CLOSES})
@@ -74,6 +73,9 @@ def test_every_form_of_mlflow_gives_what_mlflow_predicts(api: LocalApi, expected
 
 
 def test_the_client_of_mlflow_gets_it_from_a_server(server: Server, expected: Any) -> None:
+    import pandas as pd
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
     client = ScoringServerClient("127.0.0.1", server.port)  # type: ignore[no-untyped-call]
     client.wait_server_ready(timeout=30)  # type: ignore[no-untyped-call]  # it asks /ping
     found = client.invoke(pd.DataFrame({"close": ROWS}))["predictions"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from lambda_fn.champion.refusal import Refusal, is_first, shortened
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
 from lambda_fn.invocation.outcome import tell_each
@@ -114,11 +115,12 @@ def ingest_and_keep(
     fetch: Callable[[str], bytes] = ecb.download,
     replace: bool = False,
     request_id: str = "",
+    sandbox: Sandbox | None = None,
 ) -> Kept:
     """Ingests, as `ingest`, then makes the official forecast and scores those whose outcome is known now. Also where no
     row is new: what an earlier call was stopped before is made up for."""
     result = ingest(store, settings, now, fetch, replace, request_id)
-    made, unscored = after_prices(store, settings.pair, now, corrected=result.outcome == "replaced")
+    made, unscored = after_prices(store, settings.pair, now, corrected=result.outcome == "replaced", sandbox=sandbox)
     return Kept(result, made, unscored)
 
 
@@ -172,7 +174,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             _measure(store, settings.of(pair), now, rows=0, refused=False)
         raise
     try:
-        return for_each(settings.pairs, logged, lambda pair: _ingested(store, settings.of(pair), now, data, request_id))
+        with Sandbox() as sandbox:
+            return for_each(
+                settings.pairs, logged, lambda pair: _ingested(store, settings.of(pair), now, data, request_id, sandbox)
+            )
     finally:
         _pool(store, settings, now)
 
@@ -186,10 +191,12 @@ def _pool(store: Store, settings: Settings, now: datetime) -> None:
             _log.warning("the records could not be pooled: %s", error)
 
 
-def _ingested(store: Store, settings: Settings, now: datetime, data: bytes, request_id: str) -> dict[str, Any]:
+def _ingested(
+    store: Store, settings: Settings, now: datetime, data: bytes, request_id: str, sandbox: Sandbox
+) -> dict[str, Any]:
     """Ingests one pair from the ECB's file, with its metrics and lines of the log; raises as `ingest`."""
     try:
-        kept = ingest_and_keep(store, settings, now, lambda url: data, request_id=request_id)
+        kept = ingest_and_keep(store, settings, now, lambda url: data, request_id=request_id, sandbox=sandbox)
     except Refused:
         _measure(store, settings, now, rows=0, refused=True)
         raise
@@ -243,7 +250,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_env(os.environ)
         pairs, store = settings.chosen(asked.pair), open_store(settings)
         data = ecb.download(settings.ecb_url)
-        code = tell_each(pairs, lambda pair: _asked(store, settings.of(pair), data, asked.replace), asked.json)
+        with Sandbox() as sandbox:
+            code = tell_each(
+                pairs, lambda pair: _asked(store, settings.of(pair), data, asked.replace, sandbox), asked.json
+            )
     except (SettingsError, EcbError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return code_of(error)
@@ -251,9 +261,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _asked(store: Store, settings: Settings, data: bytes, replace: bool) -> dict[str, Any]:
+def _asked(store: Store, settings: Settings, data: bytes, replace: bool, sandbox: Sandbox) -> dict[str, Any]:
     try:
-        return ingest_and_keep(store, settings, datetime.now(UTC), lambda url: data, replace).to_object()
+        return ingest_and_keep(
+            store, settings, datetime.now(UTC), lambda url: data, replace, sandbox=sandbox
+        ).to_object()
     except Refused as error:
         return error.result.to_object()
 

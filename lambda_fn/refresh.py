@@ -16,6 +16,7 @@ from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.generations import check_generation, next_generation
 from lambda_fn.champion.refusal import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
 from lambda_fn.champion.rollback import NoWayBack, generation_of, is_rolled_back, roll_back
+from lambda_fn.champion.sandbox import Sandbox, of_job
 from lambda_fn.champion.signature import verify
 from lambda_fn.champion.standing import Activation as Activation
 from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
@@ -54,6 +55,7 @@ def activate(
     now: datetime,
     environ: Mapping[str, str] = os.environ,
     request_id: str = "",
+    sandbox: Sandbox | None = None,
 ) -> Activation:
     """Reads the pointer and the active champion, and activates the pointer's when it is newer and passes every check.
 
@@ -62,6 +64,13 @@ def activate(
     this champion is refused; the next times it only returns so. `request_id` is Lambda's, the same when it tries an
     event again: all tries of the first time raise, or the event would never be a dead letter.
     """
+    with of_job(sandbox) as sandbox:
+        return _activate(store, settings, now, environ, request_id, sandbox)
+
+
+def _activate(
+    store: Store, settings: Settings, now: datetime, environ: Mapping[str, str], request_id: str, sandbox: Sandbox
+) -> Activation:
     for _ in range(ATTEMPTS):
         # Before the pointer: generations grow, so a pointer that is read later is never below what was active then.
         standing = find(store, settings.pair)
@@ -70,11 +79,11 @@ def activate(
             published = store.read(settings.model_info_key).data
             pointer = Pointer.parse(published)
             verify(pointer, settings.champion_public_keys)
-            found = resolve(pointer, settings, environ, now)
+            found = resolve(pointer, settings, environ, now, sandbox)
             if words := _rolled_back(store, settings.pair, pointer, found, standing):
                 active, healed = heal(store, settings.pair, standing, found.data)
                 return _unchanged(active.generation if active else None, words, healed)
-            result = _promote(store, settings, found, standing, now)
+            result = _promote(store, settings, found, standing, now, sandbox)
             if result is not None and pointer.champion is None:  # it means a sound one now, as an alias moves
                 lift(store, record_key(pointer, settings.pair), now)
         except Unavailable:
@@ -110,26 +119,29 @@ def refresh(
     now: datetime,
     environ: Mapping[str, str] = os.environ,
     request_id: str = "",
+    sandbox: Sandbox | None = None,
 ) -> Refreshed:
     """Activates what was published, as `activate`, and makes the official forecast where it is missing, of another
     champion or of older prices. A refusal is raised after that, as the active champion goes on."""
-    try:
-        activation = activate(store, settings, now, environ, request_id)
-    except Refused:
-        after_activation(store, settings.pair, now)
-        raise
-    return Refreshed(activation, after_activation(store, settings.pair, now))
+    with of_job(sandbox) as sandbox:
+        try:
+            activation = activate(store, settings, now, environ, request_id, sandbox)
+        except Refused:
+            after_activation(store, settings.pair, now, sandbox)
+            raise
+        return Refreshed(activation, after_activation(store, settings.pair, now, sandbox))
 
 
 def rollback(store: Store, settings: Settings, asked: object, now: datetime) -> dict[str, Any]:
     """Activates what was active before, as `roll_back`, and makes its official forecast. `asked` is True or a
     generation. As JSON types; what cannot be done is told as refused. Raises Unavailable."""
-    try:
-        activation = roll_back(store, settings, generation_of(asked), now)
-    except NoWayBack as error:
-        last = find(store, settings.pair).last
-        return Activation("refused", last.generation if last else None, str(error))._asdict()
-    return Refreshed(activation, after_activation(store, settings.pair, now)).to_object()
+    with Sandbox() as sandbox:
+        try:
+            activation = roll_back(store, settings, generation_of(asked), now, sandbox)
+        except NoWayBack as error:
+            last = find(store, settings.pair).last
+            return Activation("refused", last.generation if last else None, str(error))._asdict()
+        return Refreshed(activation, after_activation(store, settings.pair, now, sandbox)).to_object()
 
 
 def _rolled_back(store: Store, pair: str, pointer: Pointer, found: Resolved, standing: Standing) -> str | None:
@@ -143,7 +155,9 @@ def _rolled_back(store: Store, pair: str, pointer: Pointer, found: Resolved, sta
     return reason and f"{reason}; to go on publish a newer champion"
 
 
-def _promote(store: Store, settings: Settings, found: Resolved, standing: Standing, now: datetime) -> Activation | None:
+def _promote(
+    store: Store, settings: Settings, found: Resolved, standing: Standing, now: datetime, sandbox: Sandbox
+) -> Activation | None:
     """None when another activation came first."""
     pointer, file, last = found.pointer, found.pointer.champion, standing.last
     assert file is not None
@@ -153,12 +167,12 @@ def _promote(store: Store, settings: Settings, found: Resolved, standing: Standi
         _, healed = heal(store, settings.pair, standing, found.data)
         return _unchanged(generation, f"generation {generation} is active", healed)
     data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
-    first = check_champion(data, pointer, settings.pair, store, now.date())
+    first = check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
     golden = pointer.golden or (first,)  # a pointer of the old form brings none
     key = keys.serving_key(file.sha256, settings.pair)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
     record = newer.to_json()  # before the first write: what could not be read back is refused
-    keep_benchmarks(store, newer, data)
+    keep_benchmarks(store, newer, data, sandbox)
     keep_copy(store, newer, settings.pair, data)
     if not store.replace(keys.active_key(settings.pair), record, standing.etag):
         return None
@@ -206,13 +220,16 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     store, now = open_store(settings), datetime.now(UTC)
     if isinstance(event, dict) and "rollback" in event:
         return _rolled_back_by_hand(store, settings, trigger.pairs, event["rollback"], now)
-    return for_each(trigger.pairs, logged, lambda pair: _refreshed(store, settings.of(pair), now, request_id))
+    with Sandbox() as sandbox:
+        return for_each(
+            trigger.pairs, logged, lambda pair: _refreshed(store, settings.of(pair), now, request_id, sandbox)
+        )
 
 
-def _refreshed(store: Store, settings: Settings, now: datetime, request_id: str) -> dict[str, Any]:
+def _refreshed(store: Store, settings: Settings, now: datetime, request_id: str, sandbox: Sandbox) -> dict[str, Any]:
     """Refreshes one pair, with its metrics and lines of the log; raises as `refresh`."""
     try:
-        activation, made = refresh(store, settings, now, request_id=request_id)
+        activation, made = refresh(store, settings, now, request_id=request_id, sandbox=sandbox)
     except Refused:
         _count("ChampionRefused", settings)
         raise  # Lambda logs it
@@ -266,18 +283,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pairs, store = settings.chosen(asked.pair), open_store(settings)
         if asked.rollback and len(pairs) > 1:
             raise SettingsError(f"--rollback: of which pair? Add --pair, such as --pair {pairs[0]}")
-        return tell_each(pairs, lambda pair: _asked(store, settings.of(pair), asked.rollback, environ), asked.json)
+        with Sandbox() as sandbox:
+            return tell_each(
+                pairs, lambda pair: _asked(store, settings.of(pair), asked.rollback, environ, sandbox), asked.json
+            )
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return code_of(error)
 
 
-def _asked(store: Store, settings: Settings, back: object, environ: Mapping[str, str]) -> dict[str, Any]:
+def _asked(
+    store: Store, settings: Settings, back: object, environ: Mapping[str, str], sandbox: Sandbox
+) -> dict[str, Any]:
     now = datetime.now(UTC)
     if back:
         return rollback(store, settings, back, now)
     try:
-        return refresh(store, settings, now, environ).to_object()
+        return refresh(store, settings, now, environ, sandbox=sandbox).to_object()
     except Refused as error:
         return Activation("refused", error.generation, str(error))._asdict()
 

@@ -12,12 +12,12 @@ from typing import Any
 import hypothesis
 import pytest
 
-from lambda_fn.champion import trial
+from lambda_fn.champion import sandbox
 from lambda_fn.settings import VARIABLES, Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import expensive, seaweedfs
-from tests.support.forked_trials import ForkedTrials
+from tests.support.forked_sandbox import ForkServer
 from tests.support.leftovers import Leftovers
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell script starts its background jobs with SIGINT ignored, and every child process inherits that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.pluginmanager.register(Trials())
+    config.pluginmanager.register(Sandboxes())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(WholeRun(config))
 
@@ -73,25 +73,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: position[item.nodeid.split("::")[0]])
 
 
-class Trials:
-    """Forks the trials of champions, except in tests marked `real_trials`, and counts what is expensive."""
+class Sandboxes:
+    """Forks the sandbox's children, except in tests marked `real_sandbox`, and counts what is expensive."""
 
     def __init__(self) -> None:
-        self._forked = ForkedTrials()
-        self._start = trial._child
+        self._server = ForkServer()
+        self._start = sandbox.start
         expensive.watch()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        trial._child = self._start if item.get_closest_marker("real_trials") else self._forked.child
+        if not item.get_closest_marker("real_sandbox"):
+            sandbox.start = self._server.start
         try:
             return (yield)
         finally:
-            trial._child = self._start
+            sandbox.start = self._start
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self._forked.close()
-        expensive.counts["forked trials"] = self._forked.forks
+        self._server.close()
+        expensive.counts["forked children"] = self._server.forks
         if (output := getattr(session.config, "workeroutput", None)) is not None:
             output["expensive"] = dict(expensive.counts)
 

@@ -1,15 +1,14 @@
 """What a champion must pass before it is activated: is it what was published, and sane on today's prices.
 
-A champion is hostile until shown harmless, so nothing here runs it in this process: its bytes are read without a
-runtime, and `trial` runs it in a child with limits.
+Champion files are untrusted input: this module only parses them, and the sandbox runs them.
 """
 
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from lambda_fn.champion import trial
 from lambda_fn.champion.onnx_file import describe
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import DATE, TARGET_DATE, Golden, Metadata, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import read_table
@@ -17,7 +16,7 @@ from lambda_fn.prices.window import check_window
 from lambda_fn.store.objects import Missing, Store
 
 
-def check_champion(data: bytes, pointer: Pointer, pair: str, store: Store, today: date) -> Golden:
+def check_champion(data: bytes, pointer: Pointer, pair: str, store: Store, today: date, sandbox: Sandbox) -> Golden:
     """Tries the file out; raises ContractError naming the first check that it does not pass, and Unavailable.
 
     Returns the forecast of the newest window, with its inputs.
@@ -29,10 +28,10 @@ def check_champion(data: bytes, pointer: Pointer, pair: str, store: Store, today
     except Missing as error:
         raise ContractError(f"{error}; put the {metadata.prices} prices there first") from error
     check_window(table, columns, metadata.prices, today)
-    return trial.run(data, pointer.golden, table)
+    return sandbox.judge(data, pointer.golden, table)
 
 
-def check_benchmark(data: bytes, champion: Metadata, pair: str, store: Store) -> None:
+def check_benchmark(data: bytes, champion: Metadata, pair: str, store: Store, sandbox: Sandbox) -> None:
     """As a champion, for a file that champions are compared with: it must forecast what the champion does.
 
     Raises ContractError, and Unavailable.
@@ -46,7 +45,7 @@ def check_benchmark(data: bytes, champion: Metadata, pair: str, store: Store) ->
     ):
         if found != wanted:
             raise ContractError(f"benchmark.{name}: is {found}, the champion's is {wanted}; publish both again")
-    trial.run(data, (), read_table(store, pair, metadata.prices, metadata.window, columns))
+    sandbox.judge(data, (), read_table(store, pair, metadata.prices, metadata.window, columns))
 
 
 def read_metadata(data: bytes) -> tuple[Metadata, tuple[str, ...]]:

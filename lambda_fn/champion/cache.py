@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.sandbox import API, Pool, Sandbox
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
@@ -18,14 +19,14 @@ from lambda_fn.store.published import told_apart
 class Serving(NamedTuple):
     """What answers requests: `checked_at` (UTC) is when the store was last seen, `stale` when it failed since."""
 
-    champion: Champion
+    champion: SandboxedChampion
     active: Active
     checked_at: datetime
     stale: bool
 
 
 class _Loaded(NamedTuple):
-    champion: Champion
+    champion: SandboxedChampion
     active: Active
     etag: str
 
@@ -33,10 +34,13 @@ class _Loaded(NamedTuple):
 class ChampionCache:
     """Keeps the active champion in memory, looks for a newer one when its copy is older than CHAMPION_MAX_AGE_S,
     and keeps the old one when the newer cannot be fetched or is not what the pointer says.
-    `beside` is LastKnownGood's."""
+    `beside` is LastKnownGood's. Each champion has a child of `pool` of its own."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, clock: Callable[[], float], pool: Pool, beside: bool = False
+    ) -> None:
         self._store = store
+        self._pool = pool
         self._pair, self._key = settings.pair, keys.active_key(settings.pair)
         self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock, beside, store.allowance)
 
@@ -56,13 +60,17 @@ class ChampionCache:
         active = Active.parse(blob.data)
         if held and held.champion.sha256 == active.champion.sha256:
             return _Loaded(held.champion, active, blob.etag)
-        return _Loaded(fetch_champion(self._store, active.serving_key, active.champion.sha256), active, blob.etag)
+        sandbox = Sandbox(API, self._pool)
+        champion = fetch_champion(self._store, active.serving_key, active.champion.sha256, sandbox)
+        return _Loaded(champion, active, blob.etag)
 
 
-def fetch_champion(store: Store, key: str, sha256: str) -> Champion:
-    """Reads and loads a champion file; raises Missing, Unavailable, or ContractError when it is another file."""
-    data = fetch_file(store, key, sha256)
-    return Champion.load(data)
+def fetch_champion(store: Store, key: str, sha256: str, sandbox: Sandbox) -> SandboxedChampion:
+    """Read a champion file, which `sandbox` will run.
+
+    Raises Missing, Unavailable, and ContractError when the file has another digest or is no champion.
+    """
+    return SandboxedChampion(fetch_file(store, key, sha256), sha256, sandbox)
 
 
 def fetch_file(store: Store, key: str, sha256: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.base import BaseChampion
 from lambda_fn.contract import Active
 from lambda_fn.fields import utc_text
 
@@ -11,7 +11,7 @@ _AGAINST_BASELINES = ("horizon", "pinball", "skill_constant", "skill_ewma", "ski
 _LONG = ("golden", "backtest")  # prices, and what has an answer of its own
 
 
-def champion_summary(active: Active, champion: Champion) -> JsonObject:
+def champion_summary(active: Active, champion: BaseChampion) -> JsonObject:
     """Which champion made a forecast, with its scores against the baselines by horizon."""
     pointer, meta = active.pointer, champion.metadata
     own = [row for row in pointer.scores if row.get("family") == meta.family]
@@ -30,7 +30,7 @@ def champion_summary(active: Active, champion: Champion) -> JsonObject:
     }
 
 
-def model_card(active: Active, champion: Champion) -> JsonObject:
+def model_card(active: Active, champion: BaseChampion) -> JsonObject:
     """All that is known of the active champion; its golden forecasts, long lists of prices, are left out."""
     meta = champion.metadata
     pointer = {name: value for name, value in active.pointer.to_object().items() if name not in _LONG}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.base import BaseChampion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -16,7 +16,7 @@ from lambda_fn.prices.table import Table
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-def window_inputs(champion: Champion, prices: Table) -> dict[str, NDArray[Any]]:
+def window_inputs(champion: BaseChampion, prices: Table) -> dict[str, NDArray[Any]]:
     """The champion's inputs at the last row, a batch of one: price columns [1, window] and, where it wants them,
     `date` [1, window] and `target_date` [1, horizon], days since 1970-01-01.
 

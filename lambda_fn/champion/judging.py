@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lambda_fn.champion.base import Forecast, ForecastError
 from lambda_fn.champion.inputs import days_since_1970, window_inputs
-from lambda_fn.champion.model import Champion, Forecast, ForecastError
+from lambda_fn.champion.model import Champion
 from lambda_fn.contract import DATE, TARGET_DATE, Golden
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -30,7 +31,7 @@ def judge(
     golden: Sequence[Golden],
     table: Table,
     cpu: Callable[[], float],
-    at_first_forecast: Callable[[], None] = lambda: None,
+    at_first_forecast: Callable[[], object] = lambda: None,
 ) -> Golden:
     """Raises ContractError for the first fault; gives the forecast of the newest window. `cpu` is the processor time
     of this process in seconds; `at_first_forecast` is called when that is made."""

@@ -1,17 +1,20 @@
-"""The champion: prices in, forecast distribution out, whatever is inside its ONNX file."""
+"""A champion in this process, as training and the sandbox's child run it: prices in, forecast distribution out.
+
+Serving runs no champion in its own process (`champion.sandboxed`).
+"""
 
 import hashlib
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from lambda_fn.champion.base import BaseChampion, Forecast, ForecastError, Inputs, TooSlow
 from lambda_fn.champion.onnx_file import check_allowed
-from lambda_fn.champion.plausible import fault, fault_for
 from lambda_fn.champion.watchdog import Watchdog
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
@@ -32,31 +35,11 @@ _RUN_ERRORS = (
 )
 
 
-class ForecastError(Exception):
-    """The champion gave no forecast for these inputs; the message says which and why."""
-
-
-class TooSlow(ForecastError):
-    """The run was ended because it took too long."""
-
-
-class Forecast(NamedTuple):
-    """Prices, float64: quantiles [batch, horizon, levels], non-decreasing over levels; mean [batch, horizon]."""
-
-    quantiles: NDArray[np.float64]
-    mean: NDArray[np.float64]
-
-
-class Champion:
-    """One loaded champion file. `columns` are the price columns that it wants, `close` first."""
+class Champion(BaseChampion):
+    """One loaded champion file."""
 
     def __init__(self, session: ort.InferenceSession, metadata: Metadata, sha256: str, max_run_s: float) -> None:
-        names = [node.name for node in session.get_inputs()]
-        self.metadata = metadata
-        self.sha256 = sha256
-        self.columns = ("close", *(name for name in names if name not in ("close", DATE, TARGET_DATE)))
-        self.wants_date = DATE in names
-        self.wants_target_date = TARGET_DATE in names
+        super().__init__(metadata, sha256, [node.name for node in session.get_inputs()])
         self._session = session
         self._max_run_s = max_run_s
 
@@ -83,27 +66,7 @@ class Champion:
         champion._try_out()
         return champion
 
-    def forecast(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
-        """Of a batch: each price column float64 [batch, window], oldest first, and `date` int64 [batch, window]
-        and `target_date` int64 [batch, horizon] in days since 1970-01-01 where the champion wants them.
-
-        Raises ForecastError when an input is missing or misshapen, or when the forecast is none that could be
-        (`plausible.fault`), and TooSlow.
-        """
-        forecast = self._run(inputs)
-        if found := fault(forecast.quantiles, forecast.mean):
-            raise ForecastError(f"the champion's forecast for these prices {found}; check the prices")
-        return forecast
-
-    def plausible_forecast(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
-        """As `forecast`, and one that may be served: ForecastError, too, when it does not suit these closes
-        (`plausible.fault_for`)."""
-        forecast = self._run(inputs)
-        if found := fault_for(forecast.quantiles, forecast.mean, self.metadata.levels, inputs["close"]):
-            raise ForecastError(f"{found}; check the prices, or publish another champion")
-        return forecast
-
-    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> Forecast:
+    def run(self, inputs: Inputs) -> Forecast:
         options = ort.RunOptions()
         if any(len(values) > 1 for values in inputs.values()):
             # memory that a batch took is given back, or it would stay for ever; one window pays nothing for that
@@ -127,7 +90,7 @@ class Champion:
         if self.wants_target_date:
             inputs[TARGET_DATE] = np.tile(np.arange(window, window + horizon, dtype=np.int64), (batch, 1))
         try:
-            forecast = self._run(inputs)
+            forecast = self.run(inputs)
         except ForecastError as error:
             raise ContractError(f"champion: {error}") from error
         _check_output("quantiles", forecast.quantiles, (batch, horizon, len(self.metadata.levels)))

@@ -16,6 +16,7 @@ WILD = 3.0  # of the window's largest return: the widest after a shock; GARCH an
 GROWTH = (0.25, 4.0)  # of the 95 % width after h days, in multiples of sqrt(h) times that of one day
 SHRINK = 0.95  # of the width of the day before: the least of the next day's
 TAIL = 2.0  # of Cauchy's: how far the outermost levels may be, where the 95 % are as they are
+LARGEST = 1e100  # of a price: larger numbers could overflow in the checks below
 SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
 
 
@@ -27,6 +28,8 @@ def fault(quantiles: Array, mean: Array) -> str | None:
     """
     if not (np.isfinite(quantiles).all() and np.isfinite(mean).all()):
         return "is not finite"
+    if max(quantiles.max(), mean.max()) > LARGEST:
+        return f"has a price above {LARGEST:g}"
     if not ((quantiles > 0).all() and (mean > 0).all()):
         return "has a price that is not above zero"
     if (quantiles[:, :, 1:] < quantiles[:, :, :-1]).any():

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from lambda_fn.champion.acceptance import check_champion
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import CHAMPION, ROLLED_BACK, Refusal, record, record_key, recorded, shortened
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.standing import Activation, Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import REASON, Active, Pointer
 from lambda_fn.fields import ContractError
@@ -40,7 +41,7 @@ def generation_of(asked: object) -> int | None:
     raise NoWayBack(f"rollback: is {str(asked)[:40]!r}; give true, or a generation such as 12")
 
 
-def roll_back(store: Store, settings: Settings, to: int | None, now: datetime) -> Activation:
+def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, sandbox: Sandbox) -> Activation:
     """Activates the champion of generation `to` again, or the last other one that was not rolled back from or refused.
 
     It must pass the checks of today. Safe to repeat, and to end anywhere. Raises NoWayBack, and Unavailable.
@@ -58,7 +59,7 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime) -
             heal(store, settings.pair, standing)
             reason = f"the champion of generation {old.generation} is active, as generation {last.generation}"
             return Activation("unchanged", last.generation, reason)
-        if result := _activate(store, settings, standing, last, old, now):
+        if result := _activate(store, settings, standing, last, old, now, sandbox):
             return result
     raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; roll back again")
 
@@ -72,7 +73,7 @@ def is_rolled_back(store: Store, pair: str, pointer: Pointer, sha256: str) -> st
 
 
 def _activate(
-    store: Store, settings: Settings, standing: Standing, last: Active, old: Active, now: datetime
+    store: Store, settings: Settings, standing: Standing, last: Active, old: Active, now: datetime, sandbox: Sandbox
 ) -> Activation | None:
     """None when something else was activated meanwhile."""
     pair, generation = settings.pair, last.generation + 1
@@ -88,7 +89,7 @@ def _activate(
         data = newer.to_json()
         keep_copy(store, newer, pair)
         champion = fetch_file(store, newer.serving_key, newer.champion.sha256)
-        check_champion(champion, old.pointer, pair, store, now.date())
+        check_champion(champion, old.pointer, pair, store, now.date(), sandbox)
     except (ContractError, Missing) as error:
         raise NoWayBack(
             f"generation {old.generation} cannot be served again: {error}; {_there(store, pair)}"

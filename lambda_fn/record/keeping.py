@@ -2,30 +2,33 @@
 
 from datetime import datetime
 
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.record import track
 from lambda_fn.record.making import Made, make
 from lambda_fn.store.objects import Missing, Store
 
 
-def after_activation(store: Store, pair: str, now: datetime) -> Made:
+def after_activation(store: Store, pair: str, now: datetime, sandbox: Sandbox | None = None) -> Made:
     """The official forecast of what is active now, and the summary with its champion's backtest.
 
     Raises Unavailable when the store does not answer.
     """
-    made = make(store, pair, now)
+    made = make(store, pair, now, sandbox)
     if made.official is not None:
         track.write_summary(store, pair, track.scores_of(store, pair), now)
     return made
 
 
-def after_prices(store: Store, pair: str, now: datetime, corrected: bool) -> tuple[Made, str]:
+def after_prices(
+    store: Store, pair: str, now: datetime, corrected: bool, sandbox: Sandbox | None = None
+) -> tuple[Made, str]:
     """The same with what the prices made known: forecasts whose outcome is there now are scored, all of them anew when
     prices were `corrected`. Gives the forecast, and why nothing could be scored, empty when it could.
 
     Raises Unavailable when the store does not answer.
     """
-    made = make(store, pair, now)
+    made = make(store, pair, now, sandbox)
     try:
         track.update(store, pair, now, anew=corrected)
     except (ContractError, Missing) as error:

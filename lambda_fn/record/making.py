@@ -12,11 +12,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lambda_fn.champion.base import ForecastError, Inputs
 from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.card import champion_summary, model_card
 from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.model import Champion, ForecastError
 from lambda_fn.champion.refusal import shortened, told
+from lambda_fn.champion.sandbox import Sandbox, of_job
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -27,6 +29,7 @@ from lambda_fn.record.official import Official, closes_of
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
 
+BUILT_IN = ("constant", "ewma")  # benchmarks that serving computes by itself
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
 
 
@@ -46,25 +49,27 @@ class Made(NamedTuple):
     reason: str
 
 
-def make(store: Store, pair: str, now: datetime) -> Made:
-    """Makes the official forecast unless it is there already; safe to repeat and to run at the same time as others.
+def make(store: Store, pair: str, now: datetime, sandbox: Sandbox | None = None) -> Made:
+    """Make the official forecast unless it exists. Safe to repeat and to run at the same time as others.
 
-    What cannot be forecast leaves the last good one in place, which tells from then on why no newer one could be made.
-    Raises Unavailable when the store does not answer.
+    When no forecast can be made, the last good one stays in place and gives the reason. The champion runs in `sandbox`,
+    or in a new one, and only when the forecast would change. Raises Unavailable when the store does not answer.
     """
-    for _ in range(ATTEMPTS):
-        made = _make(store, pair, now)
-        if made is not None:
-            return made
+    with of_job(sandbox) as sandbox:
+        for _ in range(ATTEMPTS):
+            made = _make(store, pair, now, sandbox)
+            if made is not None:
+                return made
     key = keys.forecast_key(pair)
     raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; refresh again")
 
 
-def _make(store: Store, pair: str, now: datetime) -> Made | None:
+def _make(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Made | None:
     """None when somebody else wrote first."""
     before, etag = read(store, pair)
     try:
-        new = forecast(store, pair, now)
+        task = prepare(store, pair, now, sandbox)
+        new = None if before is not None and task.is_done_by(before) else forecast(store, task, now)
     except Unavailable:
         raise
     except Exception as error:  # noqa: BLE001 whatever a champion or its prices do is about them only
@@ -73,10 +78,11 @@ def _make(store: Store, pair: str, now: datetime) -> Made | None:
         reason = told(error, (ContractError, ForecastError, Missing), "its making")
         written = _tell(store, pair, before, etag, shortened(_without_place(error, reason)), _suspended(error))
         return Made("refused", before, reason) if written else None
-    if before is not None and not _replaces(new, before):
+    if before is not None and (new is None or not _replaces(new, before)):
         ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
         stands = f"the forecast of {before.as_of}, generation {before.generation}, stands"
         return Made("unchanged", before, stands) if _tell(store, pair, before, etag) else None
+    assert new is not None
     ledger.keep(store, new)
     if not store.replace(keys.forecast_key(pair), new.to_json(), etag):
         return None
@@ -124,14 +130,39 @@ def read(store: Store, pair: str) -> tuple[Official | None, str | None]:
         return None, blob.etag
 
 
-def forecast(store: Store, pair: str, now: datetime) -> Official:
-    """The forecast of the active champion from the newest window.
+class Task(NamedTuple):
+    """All that decides an official forecast: the champion, the price table and the champion's inputs at its end."""
 
-    Raises Missing when nothing is active or there are no prices, and ContractError or ForecastError when no plausible
-    forecast can be made of them.
+    pair: str
+    active: Active
+    champion: SandboxedChampion
+    table: Table
+    inputs: Inputs
+    inputs_sha256: str
+    sandbox: Sandbox
+
+    def is_done_by(self, official: Official) -> bool:
+        """Whether nothing would change: a forecast of the same champion and inputs with all benchmarks, or of a higher
+        order."""
+        order = self.active.generation, self.table.dates[-1]
+        if official.order > order:
+            return True
+        benchmarks = {*BUILT_IN, *self.active.pointer.benchmarks}
+        return (
+            official.order == order
+            and official.inputs_sha256 == self.inputs_sha256
+            and official.withheld is None
+            and benchmarks <= official.benchmarks.keys()
+        )
+
+
+def prepare(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Task:
+    """Read the active champion and the newest window.
+
+    Raises Missing when nothing is active or there are no prices, and ContractError when the prices cannot be used.
     """
     active = Active.parse(store.read(keys.active_key(pair)).data)
-    champion = fetch_champion(store, active.serving_key, active.champion.sha256)
+    champion = fetch_champion(store, active.serving_key, active.champion.sha256, sandbox)
     meta = champion.metadata
     table = parse(store.read(keys.price_key(pair, meta.prices)).data, champion.columns)
     inputs = window_inputs(champion, table)
@@ -139,25 +170,32 @@ def forecast(store: Store, pair: str, now: datetime) -> Official:
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
     )
     check_window(newest, champion.columns, meta.prices, now.date())
+    return Task(pair, active, champion, table, inputs, _digest(inputs), sandbox)
+
+
+def forecast(store: Store, task: Task, now: datetime) -> Official:
+    """Run the champion and the benchmarks. Raises LiveForecastError when the champion gives no plausible forecast."""
+    active, champion, table = task.active, task.champion, task.table
+    meta = champion.metadata
     try:
-        found = champion.plausible_forecast(inputs)
+        result = champion.plausible_forecast(task.inputs)
     except ForecastError as error:
         raise LiveForecastError(str(error), active.generation) from error
     close = table.columns["close"]
-    compared, notes = _benchmarks(store, active, champion, table)
+    compared, notes = _benchmarks(store, task)
     return Official(
-        pair=pair,
+        pair=task.pair,
         source=meta.prices,
         generation=active.generation,
         as_of=table.dates[-1],
         last_close=float(close[-1]),
         days=tuple(next_business_days(table.dates[-1], meta.horizon, meta.prices)),
         levels=meta.levels,
-        quantiles=found.quantiles[0].tolist(),
-        mean=found.mean[0].tolist(),
+        quantiles=result.quantiles[0].tolist(),
+        mean=result.mean[0].tolist(),
         benchmarks={name: prices.tolist() for name, prices in compared.items()},
         closes=closes_of(table.dates, close.tolist()),
-        inputs_sha256=_digest(inputs),
+        inputs_sha256=task.inputs_sha256,
         champion=champion_summary(active, champion),
         card=model_card(active, champion),
         made_at=now,
@@ -173,11 +211,10 @@ def _replaces(new: Official, old: Official) -> bool:
     return new.inputs_sha256 != old.inputs_sha256 or new.benchmarks.keys() > old.benchmarks.keys()
 
 
-def _benchmarks(
-    store: Store, active: Active, champion: Champion, table: Table
-) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:
+def _benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:
     """Quantiles [horizon, levels] by benchmark, and why one is missing: the forecast does not wait for it."""
-    meta, close = champion.metadata, table.columns["close"]
+    active, meta, table = task.active, task.champion.metadata, task.table
+    close = table.columns["close"]
     shape = meta.levels, meta.horizon
     rows = {
         "constant": benchmarks.constant(table.dates, close, *shape, meta.prices),
@@ -186,7 +223,8 @@ def _benchmarks(
     notes = []
     for name, file in active.pointer.benchmarks.items():
         try:
-            other = fetch_champion(store, keys.serving_key(file.sha256, active.pointer.pair or meta.pair), file.sha256)
+            key = keys.serving_key(file.sha256, active.pointer.pair or meta.pair)
+            other = fetch_champion(store, key, file.sha256, task.sandbox)
             rows[name] = other.forecast(window_inputs(other, table)).quantiles[0]
         except (ContractError, ForecastError, Missing) as error:
             notes.append(f"no benchmark {name}: {_without_place(error, str(error))}")

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from lambda_fn.champion import trial
 from lambda_fn.champion.acceptance import read_metadata
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.registry.mlflow_rest import CURE, MlflowServer, NoModel, split
@@ -25,7 +25,9 @@ class Completed(NamedTuple):
     data: bytes
 
 
-def complete(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> Completed:
+def complete(
+    pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime, sandbox: Sandbox
+) -> Completed:
     """The champion that the pointer's model_uri means now. Its scores stay empty and it has no golden forecasts.
 
     Raises ContractError with the cure when there is no such version or it holds no ONNX of this contract, and
@@ -41,7 +43,7 @@ def complete(pointer: Pointer, settings: Settings, environ: Mapping[str, str], n
         raise NoModel(version, f"its sha256 is {sha256}, its tag says {version.sha256}: the file was changed")
     try:
         metadata, _ = read_metadata(data)
-        trial.check_loads(data)
+        sandbox.check_loads(data)
     except ContractError as error:
         raise NoModel(version, str(error)) from error
     same = pointer.model_version == version.number  # an alias may have moved since the pointer was written

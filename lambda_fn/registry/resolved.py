@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import Pointer
 from lambda_fn.registry.old_form import complete
 from lambda_fn.settings import Settings
@@ -16,9 +17,11 @@ class Resolved(NamedTuple):
     data: bytes | None
 
 
-def resolve(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> Resolved:
+def resolve(
+    pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime, sandbox: Sandbox
+) -> Resolved:
     """The champion that the pointer means, the one place that knows how to find it: the file that it names or, in the
     old form, what MLflow has at its model_uri. Raises ContractError with the cure, and Unavailable."""
     if pointer.champion is not None:
         return Resolved(pointer, None)
-    return Resolved(*complete(pointer, settings, environ, now))
+    return Resolved(*complete(pointer, settings, environ, now, sandbox))

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Refused, refresh
 from lambda_fn.settings import Settings
@@ -32,13 +33,16 @@ class Refresher(threading.Thread):
 
     def refresh(self) -> None:
         """Once, now: every pair, each by itself."""
-        for pair in self._settings.pairs:
-            self._refresh(pair)
+        with Sandbox() as sandbox:
+            for pair in self._settings.pairs:
+                self._refresh(pair, sandbox)
 
-    def _refresh(self, pair: str) -> None:
+    def _refresh(self, pair: str, sandbox: Sandbox) -> None:
         said = self._said.get(pair)
         try:
-            activation, made = refresh(self._store, self._settings.of(pair), datetime.now(UTC), self._environ)
+            activation, made = refresh(
+                self._store, self._settings.of(pair), datetime.now(UTC), self._environ, sandbox=sandbox
+            )
             words = f"{activation.outcome}, {activation.reason}; forecast {made.outcome}, {made.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:
             words = str(error)

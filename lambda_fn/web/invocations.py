@@ -3,7 +3,7 @@
 Source: MLflow, "Deploy MLflow Model as a Local Inference Server", section on the inference server's specification.
 """
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.base import BaseChampion
 from lambda_fn.web import tensors
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.problem import bad_body, shown
@@ -13,7 +13,7 @@ FORMS = ("inputs", "instances", "dataframe_split", "dataframe_records")
 CURE = f"send one of {', '.join(FORMS)}"
 
 
-def answer(champion: Champion, body: bytes) -> JsonObject:
+def answer(champion: BaseChampion, body: bytes) -> JsonObject:
     """`predictions` with quantiles and mean of each row, as the champion gives them."""
     found = json_of(body)
     if not isinstance(found, dict):

@@ -10,9 +10,10 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from lambda_fn.champion.base import BaseChampion, Died, Forecast, ForecastError, TooSlow
 from lambda_fn.champion.cache import ChampionCache, Serving
 from lambda_fn.champion.card import champion_summary
-from lambda_fn.champion.model import Champion, Forecast, ForecastError, TooSlow
+from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Metadata
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.settings import Settings
@@ -23,7 +24,7 @@ from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS, JsonObject, 
 from lambda_fn.web.problem import Problem, bad_body
 from lambda_fn.web.question import Question, parse_query
 from lambda_fn.web.series import Sent, champion_inputs, parse_body
-from lambda_fn.web.tensors import run, too_slow
+from lambda_fn.web.tensors import run, unanswered
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +39,9 @@ class SentPrices:
         clock: Callable[[], float],
         beside: bool,
         suspended: Callable[[], int | None],
+        pool: Pool,
     ) -> None:
-        self._champions = ChampionCache(store, settings, clock, beside)
+        self._champions = ChampionCache(store, settings, clock, pool, beside)
         self._suspended = suspended
         self.generation: int | None = None
 
@@ -120,12 +122,12 @@ def _body(read: Callable[[], bytes]) -> bytes:
         raise bad_body("body", f"the body cannot be read: {error}", "send JSON in UTF-8") from error
 
 
-def _forecast(champion: Champion, sent: Sent) -> Forecast:
+def _forecast(champion: BaseChampion, sent: Sent) -> Forecast:
     """Of all series as one batch; when that fails, the first that fails alone is named."""
     try:
         return champion.plausible_forecast(champion_inputs(sent.series, champion))
-    except TooSlow as error:  # of many, each alone would take its time again
-        raise too_slow(error, "series") from error
+    except (Died, TooSlow) as error:  # of many, each alone would take its time again
+        raise unanswered(error, "series") from error
     except ForecastError as error:
         if sent.several:
             for i, series in enumerate(sent.series):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lambda_fn.champion.base import BaseChampion
 from lambda_fn.champion.inputs import days_since_1970
-from lambda_fn.champion.model import Champion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import is_business_day, next_business_days
 from lambda_fn.web.closes import parse_prices
@@ -41,7 +41,7 @@ class Sent:
     several: bool
 
 
-def parse_body(data: bytes, champion: Champion, question: Question) -> Sent:
+def parse_body(data: bytes, champion: BaseChampion, question: Question) -> Sent:
     """The series in a body, each cut to the champion's window; as many as the answer to `question` has room for.
 
     Columns that the champion does not use are checked and then ignored, so that a caller can send for the champion
@@ -68,7 +68,7 @@ def parse_body(data: bytes, champion: Champion, question: Question) -> Sent:
     return Sent(tuple(parsed), several=True)
 
 
-def champion_inputs(batch: Sequence[Series], champion: Champion) -> dict[str, NDArray[Any]]:
+def champion_inputs(batch: Sequence[Series], champion: BaseChampion) -> dict[str, NDArray[Any]]:
     """The champion's inputs by name: columns float64 [batch, window] and, where it declares them, `date` int64
     [batch, window] and `target_date` int64 [batch, horizon] in days since 1970-01-01."""
     horizon, window, source = champion.metadata.horizon, champion.metadata.window, champion.metadata.prices
@@ -118,7 +118,7 @@ def _object(place: str, value: object) -> dict[str, object]:
     return value
 
 
-def _series(prefix: str, value: object, champion: Champion) -> Series:
+def _series(prefix: str, value: object, champion: BaseChampion) -> Series:
     entry = _object(prefix.rstrip(".") or "body", value)
     if "close" not in entry:
         raise bad_body(f"{prefix}close", f"{prefix}close is missing", _FORMS)
@@ -136,7 +136,7 @@ def _series(prefix: str, value: object, champion: Champion) -> Series:
     return Series({name: columns[name][-window:] for name in champion.columns}, as_of)
 
 
-def _as_of(place: str, entry: Mapping[str, object], champion: Champion) -> date | None:
+def _as_of(place: str, entry: Mapping[str, object], champion: BaseChampion) -> date | None:
     if "as_of" not in entry:
         if champion.wants_date or champion.wants_target_date:
             raise bad_body(

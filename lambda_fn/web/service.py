@@ -16,7 +16,8 @@ from lambda_fn.web.route import Record
 from lambda_fn.web.routes import index
 
 if TYPE_CHECKING:
-    from lambda_fn.web.sent import SentPrices  # brings numpy and onnxruntime
+    from lambda_fn.champion.sandbox import Pool  # brings numpy
+    from lambda_fn.web.sent import SentPrices  # brings numpy
     from lambda_fn.web.together import Together
 
 _log = logging.getLogger(__name__)
@@ -42,10 +43,12 @@ class Service:
         clock: Callable[[], float],
         beside: bool,
         together: Callable[[], "Together"],
+        pool: Callable[[], "Pool"],
     ) -> None:
         self.pair = settings.pair
         self._memory = store, settings, clock, beside
         self._together = together
+        self._pool = pool
         self.records = Records(*self._memory)
         self._sent: SentPrices | None = None
         self._lock = threading.Lock()
@@ -131,7 +134,7 @@ class Service:
             if self._sent is None:
                 from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
-                self._sent = SentPrices(*self._memory, self.records.suspended)
+                self._sent = SentPrices(*self._memory, self.records.suspended, self._pool())
             return self._sent
 
     def invocations(self, request: Request) -> JsonObject:

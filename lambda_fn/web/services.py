@@ -10,6 +10,7 @@ from lambda_fn.web.problem import bad_query, shown
 from lambda_fn.web.service import Service
 
 if TYPE_CHECKING:
+    from lambda_fn.champion.sandbox import Pool
     from lambda_fn.web.together import Together
 
 PAIR = "pair"  # the query parameter
@@ -26,6 +27,7 @@ class Services:
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._memory = store, settings, clock, beside
         self._together: Together | None = None
+        self._pool: Pool | None = None
         self._kept: dict[str, Service] = {}
         self.forgotten = 0  # how many went out of memory for others
         self._lock = threading.Lock()
@@ -49,7 +51,7 @@ class Services:
         with self._lock:
             if (found := self._kept.pop(pair, None)) is None:
                 store, settings, clock, beside = self._memory
-                found = Service(store, settings.of(pair), clock, beside, self.together)
+                found = Service(store, settings.of(pair), clock, beside, self.together, self.pool)
                 while len(self._kept) >= KEPT:
                     del self._kept[next(iter(self._kept))]
                     self.forgotten += 1
@@ -64,6 +66,15 @@ class Services:
 
                 self._together = Together(*self._memory)
             return self._together
+
+    def pool(self) -> "Pool":
+        """The children that run champions for a POST, of all pairs."""
+        with self._lock:
+            if self._pool is None:
+                from lambda_fn.champion.sandbox import Pool  # when a POST first comes
+
+                self._pool = Pool()
+            return self._pool
 
 
 def _some(pairs: Sequence[str]) -> str:

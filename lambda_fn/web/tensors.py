@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.model import Champion, Forecast, ForecastError, TooSlow
+from lambda_fn.champion.base import BaseChampion, Died, Forecast, ForecastError, TooSlow
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
 from lambda_fn.web.closes import parse_prices
 from lambda_fn.web.problem import MAX_SERIES, Problem, bad_body, shown, shown_name
@@ -14,7 +14,7 @@ from lambda_fn.web.problem import MAX_SERIES, Problem, bad_body, shown, shown_na
 Tensors = dict[str, NDArray[Any]]
 
 
-def lengths(champion: Champion) -> dict[str, int]:
+def lengths(champion: BaseChampion) -> dict[str, int]:
     """The inputs that the champion wants, and how long a row of each is."""
     window, horizon = champion.metadata.window, champion.metadata.horizon
     dates = {DATE: window} if champion.wants_date else {}
@@ -22,7 +22,7 @@ def lengths(champion: Champion) -> dict[str, int]:
     return {**dict.fromkeys(champion.columns, window), **dates, **targets}
 
 
-def parse_tensors(found: Mapping[str, object], champion: Champion, prefix: str = "") -> Tensors:
+def parse_tensors(found: Mapping[str, object], champion: BaseChampion, prefix: str = "") -> Tensors:
     """Each input [batch, length], prices float64 and dates int64 days since 1970-01-01, from lists of rows.
 
     Raises Problem: 400 naming the place, such as `inputs.close[2][17]`.
@@ -41,20 +41,23 @@ def parse_tensors(found: Mapping[str, object], champion: Champion, prefix: str =
     return tensors
 
 
-def run(champion: Champion, tensors: Tensors, place: str, several: str = "rows") -> Forecast:
+def run(champion: BaseChampion, tensors: Tensors, place: str, several: str = "rows") -> Forecast:
     """quantiles [batch, horizon, levels] and mean [batch, horizon], prices; raises Problem. `several` is what a caller
     sends of windows: fewer of them are the cure for what takes too long."""
     try:
         return champion.plausible_forecast(tensors)
-    except TooSlow as error:
-        raise too_slow(error, several) from error
+    except (Died, TooSlow) as error:
+        raise unanswered(error, several) from error
     except ForecastError as error:
         raise bad_body(place, str(error), "check the prices") from error
 
 
-def too_slow(error: TooSlow, several: str) -> Problem:
-    """503 for a champion that was stopped."""
-    return Problem(503, "too_slow", str(error), f"send fewer {several} at once", headers={"Retry-After": "1"})
+def unanswered(error: Died | TooSlow, several: str) -> Problem:
+    """Return the 503 of a champion that was stopped, or that ended the process that ran it."""
+    if isinstance(error, TooSlow):
+        return Problem(503, "too_slow", str(error), f"send fewer {several} at once", headers={"Retry-After": "1"})
+    cure = "ask GET /api/predict for the official forecast; the operator publishes another champion"
+    return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})
 
 
 def _tensor(place: str, rows: object, name: str, length: int) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fn.champion.cache import fetch_champion
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import Active
 from lambda_fn.prices.table import parse
 from lambda_fn.settings import Settings
@@ -32,13 +33,15 @@ class Compared:
     process: Process | None
 
 
-def body_of(environ: Mapping[str, str]) -> dict[str, list[float]]:
-    """The closes of a POST: as many as the active champion wants."""
+def body_of(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body of a POST: the newest window of the active champion's columns, and its date."""
     store = open_store(Settings.from_env(environ))
     active = Active.parse(store.read(ACTIVE_KEY).data)
-    champion = fetch_champion(store, active.serving_key, active.champion.sha256)
-    table = parse(store.read(price_key(champion.metadata.pair, champion.metadata.prices)).data)
-    return {"close": table.columns["close"][-champion.metadata.window :].tolist()}
+    champion = fetch_champion(store, active.serving_key, active.champion.sha256, Sandbox())
+    meta = champion.metadata
+    table = parse(store.read(price_key(meta.pair, meta.prices)).data, champion.columns)
+    closes = {name: table.columns[name][-meta.window :].tolist() for name in champion.columns}
+    return {**closes, "as_of": table.dates[-1].isoformat()}
 
 
 def constant(process: Process, folder: Mapping[str, str]) -> Compared:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lambda_fn.champion.model import ForecastError
+from lambda_fn.champion.base import ForecastError
 from lambda_fn.contract import ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings

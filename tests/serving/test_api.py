@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambda_fn.api import App
-from lambda_fn.champion.model import Champion, TooSlow
+from lambda_fn.champion.base import TooSlow
+from lambda_fn.champion.model import Champion
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.store.keys import active_key, forecast_key, price_key, record_key
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES

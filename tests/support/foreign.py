@@ -137,7 +137,7 @@ def pointer_to(data: bytes, prices: bytes, generation: int | None, **changes: An
     """The pointer for these champion bytes, golden at the end of `prices`; `changes` by field."""
     champion = Champion.load(data)
     inputs = window_inputs(champion, parse(prices))
-    forecast = champion._run(inputs)  # unchecked: a hostile publisher would not check it either
+    forecast = champion.run(inputs)  # unchecked: a hostile publisher would not check it either
     golden = Golden(
         {name: values[0].tolist() for name, values in inputs.items()},
         forecast.quantiles[0].tolist(),

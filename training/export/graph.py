@@ -14,7 +14,8 @@ import onnx
 import pandas as pd
 from numpy.typing import NDArray
 
-from lambda_fn.champion.model import Champion, ForecastError
+from lambda_fn.champion.base import ForecastError
+from lambda_fn.champion.model import Champion
 from lambda_fn.contract import CONTRACT_VERSION, DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
 from training.errors import NamedError

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from lambda_fn import contract
 from lambda_fn.champion.acceptance import check_champion
+from lambda_fn.champion.base import BaseChampion, ForecastError
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.model import Champion, ForecastError
+from lambda_fn.champion.sandbox import Sandbox
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.contract import ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table, read_table
@@ -80,13 +82,14 @@ def publish(
     file, as the same checks on the last window decide on activation. Raises PublishError.
     """
     try:
-        champion = Champion.load(candidate.model)
-        pointer = _pointer(candidate, registered, scores, _golden(champion, windows), now)
-        files = {name: _benchmark(store, data, candidate.metadata.pair) for name, data in benchmarks.items()}
-        pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
-        if champion.wants_target_date:
-            pointer = replace(pointer, events_known_through=min(embedded().known_through().values()))
-        check_champion(candidate.model, pointer, settings.pair, store, now.date())
+        with Sandbox() as sandbox:
+            champion = SandboxedChampion(candidate.model, candidate.sha256, sandbox)
+            pointer = _pointer(candidate, registered, scores, _golden(champion, windows), now)
+            files = {name: _benchmark(store, data, candidate.metadata.pair) for name, data in benchmarks.items()}
+            pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
+            if champion.wants_target_date:
+                pointer = replace(pointer, events_known_through=min(embedded().known_through().values()))
+            check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error
     if once and (known := standing(store, settings, replace(pointer, champion=_file(candidate)))) is not None:
@@ -104,7 +107,7 @@ def publish_version(tracking: Registry, store: Store, settings: Settings, uri: s
     version = registry.find(tracking, uri)
     data = registry.download(tracking, version)
     try:
-        champion = Champion.load(data)
+        champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), Sandbox())  # parsed only, and not run
         windows = golden_windows(store, champion)
     except (ContractError, Missing) as error:
         raise PublishError(
@@ -134,7 +137,8 @@ def rollback(
         if old.champion is None:
             raise ContractError("it names no champion file")
         data = fetch_file(store, old.champion.key, old.champion.sha256)
-        check_champion(data, pointer, settings.pair, store, now.date())
+        with Sandbox() as sandbox:
+            check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, Missing) as error:
         raise PublishError(f"generation {old.generation} cannot be served again: {error}") from error
     move, notes = _move_back(tracking, old)
@@ -156,7 +160,7 @@ def move_aliases(tracking: Registry, ranking: Sequence[Registered]) -> MoveAlias
     return move
 
 
-def golden_windows(store: Store, champion: Champion) -> dict[str, NDArray[Any]]:
+def golden_windows(store: Store, champion: BaseChampion) -> dict[str, NDArray[Any]]:
     """Inputs of golden forecasts, a batch of windows that end at the store's last price and a quarter and two
     before it, as far as there are prices. Raises Missing, and ContractError when the file is too short."""
     metadata = champion.metadata
@@ -174,7 +178,7 @@ def golden_windows(store: Store, champion: Champion) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
 
 
-def _golden(champion: Champion, windows: Mapping[str, NDArray[Any]]) -> tuple[Golden, ...]:
+def _golden(champion: BaseChampion, windows: Mapping[str, NDArray[Any]]) -> tuple[Golden, ...]:
     forecast = champion.forecast(windows)
     return tuple(
         Golden(

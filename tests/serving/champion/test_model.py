@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from lambda_fn.champion.base import ForecastError
 from lambda_fn.champion.cache import ChampionCache
-from lambda_fn.champion.model import Champion, ForecastError
+from lambda_fn.champion.model import Champion
+from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import activate
@@ -171,7 +173,7 @@ def test_wrong_inputs_are_an_error_of_the_forecast(inputs: dict[str, NDArray[Any
 
 def test_nothing_to_serve_says_when_to_ask_again(store: Store, settings: Settings) -> None:
     now = [START]
-    cache = ChampionCache(store, settings, lambda: now[0])
+    cache = ChampionCache(store, settings, lambda: now[0], Pool())
     for wait, retry_after_s in ((0.0, 1), (0.5, 1), (1.0, 1), (2.0, 2), (1.0, 2)):
         with pytest.raises(NothingToServe, match=r"has no serving/active\.json") as caught:
             cache.current()
@@ -186,7 +188,7 @@ def test_nothing_to_serve_says_when_to_ask_again(store: Store, settings: Setting
 
 def test_a_new_champion_is_swapped_in_after_the_age_limit(store: Store, settings: Settings) -> None:
     now = [START]
-    cache = ChampionCache(store, settings, lambda: now[0])
+    cache = ChampionCache(store, settings, lambda: now[0], Pool())
     one, two = foreign.champion_bytes(), foreign.champion_bytes(["eurjpy"], dated=True, window=7)
     publish_and_activate(store, settings, one, 1)
     first = cache.current()
@@ -205,7 +207,7 @@ def test_an_unchanged_champion_is_not_fetched_again(tmp_path: Path) -> None:
     settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
     store, now = open_store(settings), [START]
     publish_and_activate(store, settings, foreign.champion_bytes(), 1)
-    cache = ChampionCache(store, settings, lambda: now[0])
+    cache = ChampionCache(store, settings, lambda: now[0], Pool())
     first = cache.current()
     store.delete(first.active.serving_key)  # would be missed by a second fetch
     now[0] += settings.champion_max_age_s
@@ -217,7 +219,7 @@ def test_an_unchanged_champion_is_not_fetched_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["active removed", "active broken", "champion removed", "champion corrupt"])
 def test_whatever_breaks_the_old_one_goes_on_serving(store: Store, settings: Settings, damage: str) -> None:
     now = [START]
-    cache = ChampionCache(store, settings, lambda: now[0])
+    cache = ChampionCache(store, settings, lambda: now[0], Pool())
     publish_and_activate(store, settings, foreign.champion_bytes(), 1)
     good = cache.current()
     publish_and_activate(store, settings, foreign.champion_bytes(spread=0.006), 2)
@@ -251,7 +253,7 @@ def test_a_clock_set_back_does_not_stop_the_checks(tmp_path: Path) -> None:
     settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
     store, now = open_store(settings), [START]
     publish_and_activate(store, settings, foreign.champion_bytes(), 1)
-    cache = ChampionCache(store, settings, lambda: now[0])
+    cache = ChampionCache(store, settings, lambda: now[0], Pool())
     cache.current()
     publish_and_activate(store, settings, foreign.champion_bytes(spread=0.006), 2)
     now[0] -= 86_400
@@ -277,7 +279,7 @@ def test_a_slow_store_holds_up_one_thread_only(tmp_path: Path) -> None:
     settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
     store, now = HangingStore(tmp_path), [START]
     publish_and_activate(store, settings, foreign.champion_bytes(), 1)
-    cache = ChampionCache(store, settings, lambda: now[0])
+    cache = ChampionCache(store, settings, lambda: now[0], Pool())
     cache.current()
     now[0] += settings.champion_max_age_s
     with ThreadPoolExecutor(1) as pool:
@@ -293,7 +295,7 @@ def test_swaps_under_load_give_no_error_and_no_mixture(tmp_path: Path) -> None:
     settings = Settings.from_env({"STORE_DIR": str(tmp_path), "CHAMPION_MAX_AGE_S": "0"})
     store = open_store(settings)
     publish_and_activate(store, settings, foreign.champion_bytes(drift=0.0001), 1)
-    cache = ChampionCache(store, settings, iter(range(10**9)).__next__)
+    cache = ChampionCache(store, settings, iter(range(10**9)).__next__, Pool())
     closes, done = batch(1), threading.Event()
 
     def ask() -> set[int]:

@@ -13,6 +13,7 @@ import pytest
 
 from lambda_fn import contract, refresh
 from lambda_fn.champion.cache import ChampionCache
+from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
@@ -34,7 +35,7 @@ RECORD = keys.activated_key(3)
 
 def served(store: Store, settings: Settings) -> int:
     """The generation that a process which starts now serves."""
-    return ChampionCache(store, settings, lambda: NOW.timestamp()).current().active.generation
+    return ChampionCache(store, settings, lambda: NOW.timestamp(), Pool()).current().active.generation
 
 
 def standing(store: Store) -> dict[str, bytes]:

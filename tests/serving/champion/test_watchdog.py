@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from lambda_fn.champion.model import Champion, ForecastError, TooSlow
+from lambda_fn.champion.base import ForecastError, TooSlow
+from lambda_fn.champion.model import Champion
 from lambda_fn.fields import ContractError
 from tests.support import foreign
 from tests.support.hostile import changed, endless, rename

@@ -20,6 +20,7 @@ from sklearn.dummy import DummyRegressor
 
 from lambda_fn import contract
 from lambda_fn.champion.model import Champion
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import Active, Golden, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Activation, Refused, activate
@@ -230,7 +231,8 @@ SHA256 = hashlib.sha256(CHAMPION).hexdigest()
 
 def resolved(address: str, uri: str = "models:/EURUSD_LSTM@champion", **environ: str) -> Pointer:
     settings = Settings.from_env({"MLFLOW_TRACKING_URI": address} | environ)
-    pointer, data = complete(replace(Pointer.parse(OLD), model_uri=uri), settings, environ, NOW)
+    with Sandbox() as sandbox:
+        pointer, data = complete(replace(Pointer.parse(OLD), model_uri=uri), settings, environ, NOW, sandbox)
     assert data == CHAMPION
     return pointer
 

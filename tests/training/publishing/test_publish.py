@@ -18,6 +18,7 @@ from lambda_fn import contract, refresh
 from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.champion.model import Champion
 from lambda_fn.champion.refusal import record_key
+from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -66,7 +67,7 @@ def store(settings: Settings) -> Store:
 
 def serving(store: Store, settings: Settings) -> tuple[int, str]:
     """Generation and digest of what a serving process that starts now serves."""
-    current = ChampionCache(store, settings, lambda: NOW.timestamp()).current()
+    current = ChampionCache(store, settings, lambda: NOW.timestamp(), Pool()).current()
     assert current.champion.sha256 == current.active.champion.sha256
     return current.active.generation, current.champion.sha256
 

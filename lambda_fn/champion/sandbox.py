@@ -1,0 +1,434 @@
+"""Runs champions in a child process with limits of memory, processor and time.
+
+A champion is untrusted input, also after its trial: a file can behave for every input of a trial and do harm at the
+next price. So no process of the service loads one. The child (`champion.worker`) has an empty folder, none of the
+parent's environment, and limits that the kernel enforces. Whatever a champion does to it is an error about that
+champion. All limits hold on Linux; macOS does not limit the memory.
+"""
+
+import hashlib
+import json
+import math
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from lambda_fn.champion.base import Died, Forecast, ForecastError, Inputs, TooSlow
+from lambda_fn.contract import Golden
+from lambda_fn.fields import ContractError
+from lambda_fn.prices.table import Table
+from lambda_fn.store.objects import Unavailable
+
+MAX_REPLY = 32 * 2**20  # bytes; the longest window with the most columns takes 13 MB
+MAX_DEATHS = 3  # of a champion in one process of the API, which runs it no more after these
+MAX_CHILDREN = 4  # of one process of the API: each takes 50 MB
+START_S = 30.0  # to import numpy and onnxruntime, on a busy machine
+ARGUMENTS = ("-s", "-B", "-m", "lambda_fn.champion.worker")
+_LENGTH = 8  # bytes of each length in a frame
+_CHUNK = 2**18
+T = TypeVar("T")
+
+
+class Limits(NamedTuple):
+    """What a child may use: bytes of memory beyond its imports, and seconds."""
+
+    memory: int = 256 * 2**20
+    first_cpu_s: int = 2  # of processor time to the first forecast of a trial; the kernel counts whole seconds
+    cpu_s: int = 10  # of processor time for one request; a usual trial takes 0.3
+    wall_s: float = 30.0  # for one request; refresh in Lambda has a minute, in which it must record the refusal
+    run_s: float = 5.0  # for one run of the model; a batch of 100 takes 15 ms
+
+
+JOB = Limits()
+API = Limits(cpu_s=6, wall_s=8.0)  # the API's callers are answered within ten seconds
+
+
+class ChildEnded(Exception):
+    """The child ended without a reply: `code` as subprocess has it; `late` when it was killed for taking too long."""
+
+    def __init__(self, code: int, late: bool) -> None:
+        super().__init__(f"signal {-code}" if code < 0 else f"code {code}")
+        self.code = code
+        self.late = late
+
+
+class Process(Protocol):
+    """The part of subprocess.Popen that a sandbox uses."""
+
+    stdin: BinaryIO
+    stdout: BinaryIO
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+def start(limits: Limits, folder: str) -> Process:
+    """Start a child in `folder`. Its session is its own, so a Ctrl-C does not reach it. Raises OSError."""
+    process: Any = subprocess.Popen(
+        [sys.executable, *ARGUMENTS, json.dumps(limits._asdict())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        cwd=folder,
+        env=environment(),
+        start_new_session=True,
+    )
+    return process  # type: ignore[no-any-return]
+
+
+def environment() -> dict[str, str]:
+    """What Python needs to import the same packages, and nothing that a champion could read."""
+    root = str(Path(__file__).parents[2])
+    paths = [root, *(str(Path(path).absolute()) for path in sys.path if path)]
+    names = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PATH": os.defpath, **inherited, **threads}
+
+
+class Child:
+    """One child process and its exchange of frames."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start it, and do not wait for it. Raises Unavailable."""
+        self._limits = limits
+        self._folder = tempfile.TemporaryDirectory()  # removed once it is the child's working folder
+        self._ready = False
+        try:
+            self._process = start(limits, self._folder.name)
+        except OSError as error:
+            self._folder.cleanup()
+            raise Unavailable(f"the sandbox of champions cannot be started: {error}; try again") from error
+        for stream in (self._process.stdin, self._process.stdout):
+            os.set_blocking(stream.fileno(), False)
+
+    def exchange(self, head: Mapping[str, Any], data: Sequence[bytes] = ()) -> tuple[dict[str, Any], bytes]:
+        """Send a request and return the reply. Raises ChildEnded, and Unavailable where no child can run here."""
+        try:
+            if not self._ready:
+                self._wait_until_ready()
+            return self._transfer(frame(head, *data), self._limits.wall_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Kill the child."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def _wait_until_ready(self) -> None:
+        try:
+            self._transfer(b"", START_S)
+        except ChildEnded as error:
+            why = f"it took more than {START_S:g} s" if error.late else f"it ended with {error}"
+            raise Unavailable(f"the sandbox of champions cannot be started: {why}; try again") from error
+        self._folder.cleanup()
+        self._ready = True
+
+    def _transfer(self, request: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
+        stdin, stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
+        deadline = time.monotonic() + seconds
+        unsent, reply = memoryview(request), bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            if unsent:
+                selector.register(stdin, selectors.EVENT_WRITE)
+            while True:
+                events = selector.select(max(deadline - time.monotonic(), 0))
+                if not events and time.monotonic() >= deadline:
+                    self._process.kill()
+                    raise ChildEnded(self._process.wait(), late=True)
+                for key, _ in events:
+                    if key.fd == stdin:
+                        unsent = unsent[_write(stdin, unsent) :]
+                        if not unsent:
+                            selector.unregister(stdin)
+                    elif chunk := os.read(stdout, _CHUNK):
+                        reply += chunk
+                        if len(reply) > MAX_REPLY:
+                            self._process.kill()
+                            raise ChildEnded(self._process.wait(), late=False)
+                        if is_whole(reply):
+                            return parse_frame(bytes(reply))
+                    else:
+                        raise ChildEnded(self._exit_code(), late=False)
+
+    def _exit_code(self) -> int:
+        """Return the exit code of a child that has closed its output, and kill it if it does not end."""
+        try:
+            return self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _write(fd: int, data: memoryview) -> int:
+    try:
+        return os.write(fd, data[:_CHUNK])
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:
+        return len(data)  # the child has ended, as reading from it will show
+
+
+class Pool:
+    """The children of one process of the API: at most MAX_CHILDREN, and how often each champion ended one."""
+
+    def __init__(self) -> None:
+        self.deaths: Counter[str] = Counter()
+        self._sandboxes = weakref.WeakValueDictionary[int, Sandbox]()  # the last used comes last
+        self._lock = threading.Lock()
+
+    def use(self, sandbox: "Sandbox") -> None:
+        """Note a use, and close the child that has not been used for the longest time where there are too many."""
+        with self._lock:
+            self._sandboxes.pop(id(sandbox), None)
+            self._sandboxes[id(sandbox)] = sandbox
+            surplus = list(self._sandboxes.values())[:-MAX_CHILDREN]
+        for old in surplus:
+            old.close_if_idle()
+
+
+class Sandbox:
+    """Runs champions in one child at a time, which starts with the first run and stays until `close`.
+
+    A child that has run several champions could fail one for what another did to it. Such a failure is therefore
+    repeated in a new child, and only the second one counts.
+    """
+
+    def __init__(self, limits: Limits = JOB, pool: Pool | None = None) -> None:
+        self._limits = limits
+        self._pool = pool
+        self._deaths = pool.deaths if pool else Counter[str]()
+        self._max_deaths = MAX_DEATHS if pool else math.inf
+        self._child: Child | None = None
+        self._champions: set[str] = set()  # sha256 of those that the child has run
+        self._loaded: set[str] = set()  # and of those that it may still have in memory
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a child."""
+        return self._child is not None
+
+    def start(self) -> None:
+        """Start the child if there is none, and do not wait for it. Raises Unavailable."""
+        with self._lock:
+            self._current()
+
+    def close(self) -> None:
+        """End the child. The next run starts another."""
+        with self._lock:
+            self._close()
+
+    def close_if_idle(self) -> None:
+        """End the child unless it is at work."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
+
+    def judge(self, data: bytes, golden: Sequence[Golden], table: Table) -> Golden:
+        """Try a champion out (`champion.judging`), and return its forecast of the newest window with its inputs.
+
+        Raises ContractError for whatever a champion does, and Unavailable when this machine cannot start a child.
+        """
+        head = {
+            "operation": "judge",
+            "golden": [vars(entry) for entry in golden],
+            "dates": [day.isoformat() for day in table.dates],
+            "columns": {name: values.tolist() for name, values in table.columns.items()},
+        }
+        verdict = self._judge(head, data)
+        try:
+            return Golden(**verdict)
+        except TypeError as error:
+            raise ContractError(f"champion: its trial gave no forecast ({error}), and so no verdict") from error
+
+    def check_loads(self, data: bytes) -> None:
+        """Load a champion and let it forecast once. Raises as `judge`."""
+        self._judge({"operation": "load"}, data)
+
+    def forecast(self, data: bytes, sha256: str, inputs: Inputs, shape: tuple[int, int, int]) -> Forecast:
+        """Run a champion on a batch: quantiles of `shape` [batch, horizon, levels], mean [batch, horizon].
+
+        Raises ForecastError for whatever a champion does, Died when its child ended, TooSlow when it was late, and
+        Unavailable when this machine cannot start a child.
+        """
+        arrays = {name: np.ascontiguousarray(values) for name, values in inputs.items()}
+        head = {
+            "operation": "forecast",
+            "sha256": sha256,
+            "inputs": [[name, values.dtype.str, list(values.shape)] for name, values in arrays.items()],
+        }
+        body = [values.tobytes() for values in arrays.values()]
+
+        def run(child: Child) -> Forecast:
+            if self._deaths[sha256] >= self._max_deaths:
+                raise Died(f"the champion ended {MAX_DEATHS} processes that ran it, and is not run here any more")
+            try:
+                reply: dict[str, Any] = {"unknown": sha256}
+                if sha256 in self._loaded:
+                    reply, numbers = child.exchange({**head, "model_bytes": 0}, body)
+                if "unknown" in reply:
+                    reply, numbers = child.exchange({**head, "model_bytes": len(data)}, [data, *body])
+                self._loaded.add(sha256)
+            except ChildEnded as error:
+                self._deaths[sha256] += 1
+                self._forget()
+                if error.late:
+                    raise TooSlow(f"the champion took more than {self._limits.wall_s:g} s and was stopped") from error
+                raise Died(f"the champion's process ended with {error}: {self._why(error)}") from error
+            return _forecast(reply, numbers, shape)
+
+        return self._isolated(sha256, run, (ForecastError,))
+
+    def _judge(self, head: Mapping[str, Any], data: bytes) -> dict[str, Any]:
+        def run(child: Child) -> dict[str, Any]:
+            try:
+                reply, _ = child.exchange(head, [data])
+            except ChildEnded as error:
+                self._forget()
+                if error.late:
+                    raise ContractError(
+                        f"champion: its trial took more than {self._limits.wall_s:g} s; make it smaller"
+                    ) from error
+                raise ContractError(
+                    f"champion: its trial ended with {error} and no verdict: {self._why(error)}"
+                ) from error
+            if isinstance(verdict := reply.get("good"), dict):
+                return verdict
+            reasons = (str(reply[name]) for name in ("refused", "failed", "too_slow") if name in reply)
+            raise ContractError(next(reasons, _SILENT))
+
+        return self._isolated(hashlib.sha256(data).hexdigest(), run, (ContractError,))
+
+    def _isolated(self, sha256: str, run: Callable[[Child], T], failures: tuple[type[Exception], ...]) -> T:
+        """Run in the current child, and again in a new one after a failure that another champion may have caused."""
+        if self._pool:
+            self._pool.use(self)
+        with self._lock:
+            child = self._current()
+            shared = bool(self._champions - {sha256})
+            self._champions.add(sha256)
+            try:
+                return run(child)
+            except failures:
+                if not shared:
+                    raise
+            except BaseException:
+                self._close()
+                raise
+            self._close()
+            child = self._current()
+            self._champions.add(sha256)
+            return run(child)
+
+    def _current(self) -> Child:
+        if self._child is None:
+            self._child = Child(self._limits)
+            self._finalize = weakref.finalize(self, self._child.close)  # also at the end of this process
+        return self._child
+
+    def _close(self) -> None:
+        if self._child is not None:
+            self._finalize()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._child = None
+        self._champions = set()
+        self._loaded = set()
+
+    def _why(self, error: ChildEnded) -> str:
+        memory, first_cpu_s, cpu_s, *_ = self._limits
+        long = f"it took more than {first_cpu_s} s of processor time to its first forecast, or {cpu_s} s in all"
+        match -error.code:
+            case signal.SIGXCPU:
+                return f"{long}; make it smaller"
+            case signal.SIGKILL:
+                return f"{long}, or it was killed; try again"
+        return f"it took more than {memory // 2**20} MB, or it broke the runtime; make it smaller or export it again"
+
+
+@contextmanager
+def of_job(sandbox: Sandbox | None) -> Iterator[Sandbox]:
+    """Yield the sandbox of a job or, where there is none, a new one that ends with the block."""
+    if sandbox is not None:
+        yield sandbox
+        return
+    with Sandbox() as new:
+        yield new
+
+
+_SILENT = "champion: its trial gave no verdict; export it again"
+
+
+def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, int]) -> Forecast:
+    """The numbers of a reply, which a champion may have forged: only their number is believed."""
+    if "too_slow" in reply:
+        raise TooSlow(str(reply["too_slow"]))
+    for name in ("failed", "refused"):
+        if name in reply:
+            raise ForecastError(str(reply[name]))
+    batch, horizon, levels = shape
+    sizes = batch * horizon * levels, batch * horizon
+    if [reply.get("quantiles"), reply.get("mean")] != [list(shape), [batch, horizon]] or len(numbers) != 8 * sum(sizes):
+        raise ForecastError(f"the champion gave {reply} for a batch of {batch}; export it again")
+    quantiles = np.frombuffer(numbers, np.float64, sizes[0]).reshape(shape)
+    return Forecast(quantiles, np.frombuffer(numbers, np.float64, sizes[1], 8 * sizes[0]).reshape(batch, horizon))
+
+
+def frame(head: Mapping[str, Any], *data: bytes) -> bytes:
+    """A message: the length of the rest, the length of the head, the head as JSON, the data."""
+    text = json.dumps(head).encode()
+    size = _LENGTH + len(text) + sum(map(len, data))
+    return b"".join([size.to_bytes(_LENGTH, "big"), len(text).to_bytes(_LENGTH, "big"), text, *data])
+
+
+def is_whole(message: bytes | bytearray) -> bool:
+    return len(message) >= _LENGTH and len(message) >= _LENGTH + int.from_bytes(message[:_LENGTH], "big")
+
+
+def parse_frame(message: bytes) -> tuple[dict[str, Any], bytes]:
+    """The head and the data of a message. What is no message has an empty head."""
+    at = 2 * _LENGTH + int.from_bytes(message[_LENGTH : 2 * _LENGTH], "big")
+    try:
+        head = json.loads(message[2 * _LENGTH : at])
+    except (ValueError, RecursionError):
+        head = None
+    return (head if isinstance(head, dict) else {}), message[at:]
+
+
+def read_frame(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
+    """Wait for a message; None when the stream ended."""
+    size = stream.read(_LENGTH)
+    if len(size) < _LENGTH:
+        return None
+    return parse_frame(size + stream.read(int.from_bytes(size, "big")))

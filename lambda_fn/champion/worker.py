@@ -1,0 +1,136 @@
+"""The sandbox's child process: runs champions within limits, for one parent.
+
+It reads requests from standard input and writes replies to standard output, each framed as `sandbox.frame` does, until
+standard input ends. It has one thread besides the watchdog's, an empty working folder and a small environment. A crash
+ends this process only; the parent reports the end and starts another.
+"""
+
+import json
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lambda_fn.champion import judging
+from lambda_fn.champion.base import ForecastError, TooSlow
+from lambda_fn.champion.model import Champion
+from lambda_fn.champion.sandbox import Limits, frame, read_frame
+from lambda_fn.contract import Golden
+from lambda_fn.fields import ContractError
+from lambda_fn.prices.table import Table
+
+MAX_LOADED = 4  # champions that stay loaded: a server forecasts for several pairs
+Reply = tuple[dict[str, Any], bytes]
+
+
+class Worker:
+    """Answers requests; `limits` are those of this process."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._loaded: dict[str, Champion] = {}
+
+    def reply(self, request: dict[str, Any], data: bytes) -> Reply:
+        """Answer one request. Whatever a champion raises becomes a reply about that champion."""
+        try:
+            return self._operations()[request["operation"]](request, data)
+        except TooSlow as error:
+            return {"too_slow": str(error)}, b""
+        except ForecastError as error:
+            return {"failed": str(error)}, b""
+        except ContractError as error:
+            return {"refused": str(error)}, b""
+        except MemoryError:
+            return {"refused": f"champion: it takes more than {self._limits.memory // 2**20} MB; make it smaller"}, b""
+        except Exception as error:  # noqa: BLE001  # whatever a champion brought about is about that champion
+            return {"refused": f"champion: it ended with {type(error).__name__}: {error}; export it again"}, b""
+
+    def _operations(self) -> dict[str, Callable[[dict[str, Any], bytes], Reply]]:
+        return {"judge": self._judge, "load": self._load, "forecast": self._forecast}
+
+    def _judge(self, request: dict[str, Any], data: bytes) -> Reply:
+        columns = {name: np.array(values, dtype=np.float64) for name, values in request["columns"].items()}
+        table = Table([date.fromisoformat(day) for day in request["dates"]], columns)
+        golden = [Golden(**entry) for entry in request["golden"]]
+        first, total = self._limits.first_cpu_s, self._limits.cpu_s
+        began = allow_cpu(first)
+        forecast = judging.judge(data, golden, table, time.process_time, lambda: allow_cpu(total, began))
+        return {"good": vars(forecast)}, b""
+
+    def _load(self, request: dict[str, Any], data: bytes) -> Reply:
+        allow_cpu(self._limits.cpu_s)
+        judging.load(data)
+        return {"good": {}}, b""
+
+    def _forecast(self, request: dict[str, Any], data: bytes) -> Reply:
+        """The request's data are the inputs, preceded by the champion's file where the parent sends it."""
+        allow_cpu(self._limits.cpu_s)
+        sha256, size = request["sha256"], request["model_bytes"]
+        if size:
+            self._loaded[sha256] = Champion.load(data[:size], self._limits.run_s)
+        elif sha256 not in self._loaded:
+            return {"unknown": sha256}, b""
+        champion = self._loaded[sha256] = self._loaded.pop(sha256)
+        while len(self._loaded) > MAX_LOADED:
+            del self._loaded[next(iter(self._loaded))]
+        inputs, at = {}, size
+        for name, kind, shape in request["inputs"]:
+            values = np.frombuffer(data, kind, math.prod(shape), at)
+            inputs[name] = values.reshape(shape)
+            at += values.nbytes
+        forecast = champion.run(inputs)
+        reply = {"quantiles": list(forecast.quantiles.shape), "mean": list(forecast.mean.shape)}
+        return reply, forecast.quantiles.tobytes() + forecast.mean.tobytes()
+
+
+def allow_cpu(seconds: float, began: float | None = None) -> float:
+    """Let the kernel end this process after that much processor time since `began`, by default now."""
+    began = time.process_time() if began is None else began
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(began) + math.ceil(seconds), hard))
+    return began
+
+
+def confine(limits: Limits) -> None:
+    """Set the limits that hold for the life of this process: memory, no file and no core dump."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    statm = Path("/proc/self/statm")
+    if statm.exists():  # on macOS the size of an address space says little
+        size = int(statm.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + limits.memory, size + limits.memory))
+
+
+def serve(stdin: BinaryIO, stdout: int, limits: Limits) -> None:
+    """Answer requests until `stdin` ends."""
+    confine(limits)
+    worker = Worker(limits)
+    _write(stdout, frame({"ready": True}))
+    while request := read_frame(stdin):
+        reply, data = worker.reply(*request)
+        _write(stdout, frame(reply, data))
+
+
+def _write(stdout: int, data: bytes) -> None:
+    """Write all of it: a pipe takes less at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(stdout, view) :]
+
+
+def main() -> int:
+    stdout = os.dup(1)
+    os.dup2(2, 1)  # nothing but replies is written to the parent
+    serve(sys.stdin.buffer, stdout, Limits(**json.loads(sys.argv[1])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,302 @@
+"""The sandbox: whatever a hostile champion does to the child is an error about that champion, within the limits."""
+
+import gc
+import hashlib
+import signal
+import sys
+import textwrap
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from lambda_fn.champion import sandbox
+from lambda_fn.champion.acceptance import read_metadata
+from lambda_fn.champion.base import Died, ForecastError, TooSlow
+from lambda_fn.champion.model import Champion
+from lambda_fn.champion.sandbox import API, JOB, MAX_CHILDREN, Limits, Pool, Sandbox
+from lambda_fn.champion.sandboxed import SandboxedChampion
+from lambda_fn.champion.worker import MAX_LOADED
+from lambda_fn.contract import MAX_MODEL_BYTES, Golden
+from lambda_fn.fields import ContractError
+from lambda_fn.prices.table import Table
+from lambda_fn.store.objects import Unavailable
+from tests.support import foreign
+from tests.support.bombs import BOMBS
+from tests.support.hostile import (
+    GOOD,
+    changed,
+    day_three,
+    endless,
+    heavy,
+    huge,
+    mean_times,
+    mixed,
+    random,
+    slow,
+    tomorrow_bad,
+)
+
+
+def judge(data: bytes, golden: tuple[Golden, ...], table: Table, limits: Limits = JOB) -> Golden:
+    with Sandbox(limits) as box:
+        return box.judge(data, golden, table)
+
+
+pytestmark = pytest.mark.real_sandbox
+
+SHA256 = hashlib.sha256(GOOD).hexdigest()
+TABLE = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
+INPUTS = {"close": TABLE.columns["close"][None]}
+
+HOSTILE = {
+    "endless": (changed(endless), "more than|no verdict"),
+    "huge": (changed(huge), "MB|memory|cannot run|allocate|no verdict"),
+    "slow": (changed(slow), "processor time|bad_alloc|no verdict"),
+    "day three high": (changed(day_three(1.1e9)), "day 3 is"),
+    "day three negative": (changed(day_three(-5.5)), "above zero|fall"),
+    "no width": (foreign.champion_bytes(spread=0.0), "is 0.00% wide"),
+    "mean of a billion": (changed(mean_times(1e9)), "mean outside"),
+    "mean below zero": (changed(mean_times(-1.0)), "above zero"),
+    "random": (changed(random), "random"),
+    "mixed with others": (changed(mixed), "1 at once differ by .* from 100 at once"),
+    "bad from tomorrow on": (changed(tomorrow_bad, foreign.champion_bytes(dated=True)), "days later"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_champion_is_refused(name: str) -> None:
+    data, words = HOSTILE[name]
+    with pytest.raises(ContractError, match=words):
+        judge(data, (), TABLE)
+
+
+def test_a_champion_as_large_as_allowed_passes() -> None:
+    data = changed(heavy)
+    assert 0.95 < len(data) / MAX_MODEL_BYTES <= 1
+    judge(data, (), TABLE)
+
+
+def test_the_prices_of_its_pair_are_asked_of_in_batches_whatever_their_scale() -> None:
+    """Mixed, and without any forecast at the scales of other pairs."""
+    table = TABLE._replace(columns={"close": 40 * TABLE.columns["close"]})
+    judge(GOOD, (), table)
+    with pytest.raises(ContractError, match=r"about 44.* at once differ"):
+        judge(changed(mixed), (), table)
+
+
+def test_processor_time_without_end_is_ended_by_the_kernel_and_said_so() -> None:
+    with pytest.raises(ContractError, match=r"2 s of processor time to its first forecast|more than 5 s"):
+        judge(changed(endless), (), TABLE)
+
+
+# What a child does instead of the worker, once it is ready and has read a request.
+PREAMBLE = """
+import json, os, signal, sys, time
+from lambda_fn.champion import sandbox, worker
+def reply(head, data=b""):
+    worker._write(1, sandbox.frame(head, data))
+limits = sandbox.Limits(**json.loads(sys.argv[1]))
+worker.confine(limits)
+reply({"ready": True})
+request, data = sandbox.read_frame(sys.stdin.buffer)
+"""
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Replaces the worker's code."""
+
+    def replace(code: str) -> None:
+        monkeypatch.setattr(sandbox, "ARGUMENTS", ("-c", PREAMBLE + textwrap.dedent(code)))
+
+    return replace
+
+
+def test_a_machine_that_cannot_start_a_child_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "ARGUMENTS", ("-m", "no_such_module_anywhere"))
+    with pytest.raises(Unavailable, match="cannot be started"):
+        judge(GOOD, (), TABLE)
+    monkeypatch.setattr(sandbox, "ARGUMENTS", ("-c", "import time; time.sleep(100)"))
+    monkeypatch.setattr(sandbox, "START_S", 0.5)
+    with pytest.raises(Unavailable, match="cannot be started"):
+        judge(GOOD, (), TABLE)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(Unavailable, match=r"cannot be started: .*No such file"):
+        judge(GOOD, (), TABLE)
+
+
+def test_a_good_champion_gives_the_forecast_of_the_window() -> None:
+    golden = judge(GOOD, (), TABLE)
+    forecast = Champion.load(GOOD).forecast({"close": TABLE.columns["close"][None]})
+    assert golden.quantiles == forecast.quantiles[0].tolist()
+
+
+def test_the_metadata_of_hostile_bytes_is_read_without_running_them() -> None:
+    metadata, columns = read_metadata(changed(endless))
+    assert (metadata.family, columns) == ("foreign", ("close",))
+
+
+# How a child can end or lie, and what the trial and a run report of it.
+ENDS = {
+    "killed": ("os.kill(os.getpid(), signal.SIGKILL)", "ended with signal 9"),
+    "segmentation fault": ("os.kill(os.getpid(), signal.SIGSEGV)", "ended with signal 11"),
+    "exit": ("os._exit(3)", "ended with code 3"),
+    "no end": ("time.sleep(100)", r"took more than 0\.5 s"),
+    "closed output": ("os.close(1); time.sleep(100)", "ended with signal 9"),
+    "endless reply": ("while True: os.write(1, b'[' * 65536)", "ended with signal 9"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_of_the_child_is_an_error_of_the_champion(
+    end: str, child: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, words = ENDS[end]
+    child(code)
+    monkeypatch.setattr(sandbox, "MAX_REPLY", 2**20)
+    limits = Limits(wall_s=0.5 if end == "no end" else 60)
+    with pytest.raises(ContractError, match=words):
+        judge(GOOD, (), TABLE, limits)
+    with Sandbox(limits) as box, pytest.raises(TooSlow if end == "no end" else Died, match=words):
+        SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)
+
+
+REPLIES = ("{}", '{"good": {}}', '{"good": 1}', '{"good": {"x": 1}}', '{"quantiles": [1]}', "[]", "[" * 9999, "\\xff")
+
+
+@pytest.mark.parametrize("text", REPLIES)
+def test_a_reply_that_is_none_is_an_error_of_the_champion(text: str, child: Callable[[str], None]) -> None:
+    child(f"""
+        text = b'''{text}'''
+        size = len(text).to_bytes(8, "big")
+        os.write(1, (8 + len(text)).to_bytes(8, "big") + size + text)
+    """)
+    with pytest.raises(ContractError, match="no verdict"):
+        judge(GOOD, (), TABLE)
+    with Sandbox() as box, pytest.raises(ForecastError, match="the champion gave"):
+        SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)
+
+
+@pytest.mark.parametrize("number", ["float('nan')", "-1.0", "0.0", "1e308"])
+def test_a_forged_forecast_is_checked_by_the_parent(number: str, child: Callable[[str], None]) -> None:
+    child(f"""
+        import numpy as np
+        rows, levels = {foreign.HORIZON}, {len(Champion.load(GOOD).metadata.levels)}
+        numbers = np.full(rows * levels + rows, {number}).tobytes()
+        reply({{"quantiles": [1, rows, levels], "mean": [1, rows]}}, numbers)
+    """)
+    with Sandbox() as box, pytest.raises(ForecastError):
+        SandboxedChampion(GOOD, SHA256, box).plausible_forecast(INPUTS)
+
+
+def test_the_child_has_its_own_session_no_secret_and_an_empty_folder(
+    child: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+    child("""
+        secrets = [value for value in os.environ.values() if "secret" in value]
+        reply({"refused": f"{os.getpgid(0) == os.getpid()}, {os.listdir()}, {secrets}"})
+    """)
+    with pytest.raises(ContractError, match=r"^True, \[\], \[\]$"):
+        judge(GOOD, (), TABLE)
+
+
+# What a child does within its limits, and what is reported of its end.
+BEYOND = {
+    "processor": ("worker.allow_cpu(limits.first_cpu_s)\nwhile True: pass", "signal 24 .* more than 2 s of processor"),
+    "memory": ("bytearray(2 * limits.memory)", "MemoryError"),
+    "file": (
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); os.write(os.memfd_create('file'), b'1')",
+        "File too large",
+    ),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not limit the memory")
+@pytest.mark.parametrize("beyond", BEYOND)
+def test_each_limit_holds_by_itself(beyond: str, child: Callable[[str], None]) -> None:
+    """A hostile champion meets several, and the first one hides the others."""
+    code, words = BEYOND[beyond]
+    child(f"""
+try:
+{textwrap.indent(code, "    ")}
+except (MemoryError, OSError) as error:
+    reply({{"refused": repr(error)}})
+""")
+    with pytest.raises(ContractError, match=words):
+        judge(GOOD, (), TABLE)
+
+
+# Champions that pass a trial, and do harm where the last close is another than the published one.
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_champion_that_does_harm_later_ends_its_child_only(bomb: str) -> None:
+    data = changed(BOMBS[bomb])
+    armed = {"close": TABLE.columns["close"].round(4)[None]}
+    with Sandbox(API, pool := Pool()) as box:
+        champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), box)
+        calm = champion.forecast(INPUTS)
+        with pytest.raises(ForecastError):
+            champion.forecast(armed)
+        np.testing.assert_array_equal(champion.forecast(INPUTS).mean, calm.mean)
+        assert pool.deaths[champion.sha256] == (bomb in ("stall", "abort", "div"))
+
+
+def test_after_three_deaths_a_champion_is_not_run_any_more() -> None:
+    data = changed(BOMBS["div"])
+    champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), Sandbox(API, pool := Pool()))
+    for _ in range(3):
+        with pytest.raises(Died, match="signal 8"):
+            champion.forecast({"close": TABLE.columns["close"].round(4)[None]})
+    with pytest.raises(Died, match="not run here any more"):
+        champion.forecast(INPUTS)
+    np.testing.assert_array_equal(
+        SandboxedChampion(GOOD, SHA256, Sandbox(API, pool)).forecast(INPUTS).mean,
+        Champion.load(GOOD).forecast(INPUTS).mean,
+    )
+
+
+def test_a_failure_that_another_champion_may_have_caused_is_repeated_in_a_new_child(
+    child: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first champion leaves the child in a state in which every later one fails."""
+    child("""
+        reply({"refused": "the first"})
+        while sandbox.read_frame(sys.stdin.buffer):
+            reply({"refused": "a later one"})
+    """)
+    other = foreign.champion_bytes(spread=0.006)
+    with Sandbox() as box:
+        for data in (GOOD, other, GOOD):
+            with pytest.raises(ContractError, match="the first"):
+                box.judge(data, (), TABLE)
+
+
+def test_several_champions_share_a_child_and_a_child_keeps_the_last_ones() -> None:
+    files = [foreign.champion_bytes(spread=0.005 + number / 10_000) for number in range(MAX_LOADED + 2)]
+    with Sandbox() as box:
+        champions = [SandboxedChampion(data, hashlib.sha256(data).hexdigest(), box) for data in files]
+        for _ in range(2):
+            for champion, data in zip(champions, files, strict=True):
+                expected = Champion.load(data).forecast(INPUTS)
+                np.testing.assert_array_equal(champion.forecast(INPUTS).quantiles, expected.quantiles)
+
+
+def test_a_pool_has_a_bounded_number_of_children() -> None:
+    pool = Pool()
+    sandboxes = [Sandbox(API, pool) for _ in range(MAX_CHILDREN + 2)]
+    for box in sandboxes:
+        SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)
+    assert [box.is_running for box in sandboxes] == [False] * 2 + [True] * MAX_CHILDREN
+    SandboxedChampion(GOOD, SHA256, sandboxes[0]).forecast(INPUTS)
+    assert [box.is_running for box in sandboxes[:4]] == [True, False, False, True]
+
+
+def test_a_sandbox_that_nobody_needs_any_more_ends_its_child() -> None:
+    box = Sandbox(API, Pool())
+    SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)
+    assert box._child is not None
+    process = box._child._process
+    del box
+    gc.collect()
+    assert process.wait(60) == -signal.SIGKILL

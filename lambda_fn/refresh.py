@@ -94,7 +94,7 @@ def _activate(
             if isinstance(error, Missing) and error.key == settings.model_info_key:
                 return _unchanged(generation, "nothing is published yet; run python -m training run", healed)
             reason = told(error, (ContractError, Missing), "its check")
-            refusal = Refusal(shortened(reason), now, request_id, _about(settings, found))
+            refusal = Refusal(shortened(reason), now, request_id, _about(settings, found, sandbox.seed))
             return _refuse(store, record_key(published, settings.pair), refusal, generation)
         if result is not None:
             return result
@@ -186,9 +186,10 @@ def _unchanged(generation: int | None, reason: str, healed: Sequence[str]) -> Ac
     return Activation("unchanged", generation, "; ".join([reason, *healed]))
 
 
-def _about(settings: Settings, found: Resolved | None) -> dict[str, str | int]:
+def _about(settings: Settings, found: Resolved | None, seed: int) -> dict[str, str | int]:
+    """What a refusal's record says besides its reason; `seed` repeats the trial."""
     file = found.pointer.champion if found else None
-    return {"pointer": settings.model_info_key, **({CHAMPION: file.sha256} if file else {})}
+    return {"pointer": settings.model_info_key, "seed": seed, **({CHAMPION: file.sha256} if file else {})}
 
 
 def _refuse(store: Store, key: str, refusal: Refusal, generation: int | None) -> Activation:

@@ -12,16 +12,17 @@ from typing import Any
 import hypothesis
 import pytest
 
-from lambda_fn.champion import sandbox
+from lambda_fn.champion import child, sandbox
 from lambda_fn.settings import VARIABLES, Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import expensive, seaweedfs
-from tests.support.forked_sandbox import ForkServer
+from tests.support.forked_sandbox import ForkServer, Memory
 from tests.support.leftovers import Leftovers
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
 
+SEED = 20_000  # of the trials' made-up prices
 MAKE_VARIABLES = ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 
 # The files with the longest tests start first: a worker that starts one of them last runs on alone.
@@ -77,18 +78,27 @@ class Sandboxes:
     """Forks the sandbox's children, except in tests marked `real_sandbox`, and counts what is expensive."""
 
     def __init__(self) -> None:
-        self._server = ForkServer()
-        self._start = sandbox.start
+        self._server, memory = ForkServer(), Memory()
+        box = sandbox.Sandbox
+        self._real: list[tuple[Any, str, Any]] = [
+            (child, "start", child.start),
+            (box, "_judge", box._judge),
+            (box, "forecast", box.forecast),
+        ]
+        self._fast = self._server.start, memory.of_judge(box._judge), memory.of_forecast(box.forecast)
+        sandbox.random_seed = lambda: SEED
         expensive.watch()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if not item.get_closest_marker("real_sandbox"):
-            sandbox.start = self._server.start
+            for (owner, name, _), fast in zip(self._real, self._fast, strict=True):
+                setattr(owner, name, fast)
         try:
             return (yield)
         finally:
-            sandbox.start = self._start
+            for owner, name, real in self._real:
+                setattr(owner, name, real)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._server.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 FAULTS, ATTACKS = "tests/serving/test_faults.py", "tests/serving/server/test_attacks.py"
-TRIAL = "tests/serving/champion/test_trial.py"
+SANDBOX = "tests/serving/champion/test_sandbox.py"
 INTERLEAVINGS, LAST_GOOD = "tests/serving/test_interleavings.py", "tests/serving/store/test_last_known_good.py"
 
 
@@ -33,7 +33,7 @@ GUARDS = (
     Guard(
         "a champion is tried before it becomes active",
         "lambda_fn/refresh.py",
-        "first = check_champion(data, pointer, settings.pair, store, now.date())",
+        "first = check_champion(data, pointer, settings.pair, store, now.date(), sandbox)",
         "first = pointer.golden[0]",
         INTERLEAVINGS,
     ),
@@ -124,7 +124,7 @@ GUARDS = (
     Guard(
         "what waits for a thread is limited",
         "lambda_fn/server/asgi.py",
-        "if self._in_threads >= MAX_IN_THREADS:",
+        "if self._waiting >= MAX_IN_THREADS:",
         "if False:",
         f"{ATTACKS}::test_what_is_beyond_the_threads_is_told_to_come_again",
     ),
@@ -174,24 +174,24 @@ GUARDS = (
     ),
     Guard(
         "a champion's processor time is limited",
-        "lambda_fn/champion/trial.py",
-        "resource.setrlimit(resource.RLIMIT_CPU, (used + FIRST_CPU_S, used + CPU_S))",
+        "lambda_fn/champion/worker.py",
+        "resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(began) + math.ceil(seconds), hard))",
         "pass",
-        f"{TRIAL}::test_each_limit_holds_by_itself[processor]",
+        f"{SANDBOX}::test_each_limit_holds_by_itself[processor]",
     ),
     Guard(
         "a champion's memory is limited",
-        "lambda_fn/champion/trial.py",
-        "resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))",
+        "lambda_fn/champion/worker.py",
+        "resource.setrlimit(resource.RLIMIT_AS, (size + limits.memory, size + limits.memory))",
         "pass",
-        f"{TRIAL}::test_each_limit_holds_by_itself[memory]",
+        f"{SANDBOX}::test_each_limit_holds_by_itself[memory]",
     ),
     Guard(
         "a champion writes no file",
-        "lambda_fn/champion/trial.py",
+        "lambda_fn/champion/worker.py",
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
         "pass",
-        f"{TRIAL}::test_each_limit_holds_by_itself[file]",
+        f"{SANDBOX}::test_each_limit_holds_by_itself[file]",
     ),
     Guard(
         "a champion has operators of ONNX alone",
@@ -201,11 +201,39 @@ GUARDS = (
         "tests/serving/champion/test_onnx_file.py::test_another_domain_is_refused_where_ever_it_is",
     ),
     Guard(
-        "the trial has none of the environment",
-        "lambda_fn/champion/trial.py",
-        "env=_environment(),",
-        "env={**os.environ, **_environment()},",
-        f"{TRIAL}::test_the_child_sees_no_secret_and_works_in_an_empty_folder",
+        "the sandbox has none of the environment",
+        "lambda_fn/champion/child.py",
+        "env=environment(),",
+        "env={**os.environ, **environment()},",
+        f"{SANDBOX}::test_the_child_has_its_own_session_no_secret_and_an_empty_folder",
+    ),
+    Guard(
+        "the sandbox works in an empty folder",
+        "lambda_fn/champion/child.py",
+        "cwd=folder,",
+        "",
+        f"{SANDBOX}::test_the_child_has_its_own_session_no_secret_and_an_empty_folder",
+    ),
+    Guard(
+        "a champion that ends its child is run three times at most",
+        "lambda_fn/champion/sandbox.py",
+        "if self._deaths[sha256] >= self._max_deaths:",
+        "if False:",
+        f"{SANDBOX}::test_after_three_deaths_a_champion_is_not_run_any_more",
+    ),
+    Guard(
+        "a failure in a child that ran another champion is repeated",
+        "lambda_fn/champion/sandbox.py",
+        "shared = bool(self._champions - {sha256})",
+        "shared = False",
+        f"{SANDBOX}::test_a_failure_that_another_champion_may_have_caused_is_repeated_in_a_new_child",
+    ),
+    Guard(
+        "the numbers of a child are counted",
+        "lambda_fn/champion/sandbox.py",
+        "or len(numbers) != 8 * sum(sizes):",
+        ":",
+        f"{SANDBOX}::test_a_reply_that_is_none_is_an_error_of_the_champion",
     ),
     Guard(
         "a store that is back is asked soon",

@@ -1,4 +1,8 @@
-"""What a champion is asked in its trial: its golden forecasts, the newest window, and batches of made-up prices."""
+"""The checks of a trial, which run inside the sandbox: golden forecasts, the newest window, and made-up prices.
+
+The made-up prices follow from a seed that a publisher cannot know, and are rounded as the source rounds, so that a
+champion cannot tell them from prices to come.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +27,8 @@ BATCHES = (1, 2, 100)
 SCALES = (0.01, 1.0, 150.0)  # prices of any pair in its usual quotation
 STARTS = (date(1999, 1, 4), date(2016, 2, 29), date(2040, 12, 24))  # of made-up windows: the past, a leap day, ahead
 DAYS_AHEAD = 60  # business days, a quarter, on which the newest window's forecast must be plausible, too
+SHIFTED, SHIFT = 20, 0.05  # copies of the newest window, and how far from its level: about what a quarter brings
+MAX_DECIMALS = 6  # of a source that rounds
 Inputs = Mapping[str, NDArray[Any]]
 
 
@@ -32,9 +38,14 @@ def judge(
     table: Table,
     cpu: Callable[[], float],
     at_first_forecast: Callable[[], object] = lambda: None,
+    seed: int = 0,
 ) -> Golden:
-    """Raises ContractError for the first fault; gives the forecast of the newest window. `cpu` is the processor time
-    of this process in seconds; `at_first_forecast` is called when that is made."""
+    """Return the forecast of the newest window, `table`; raise ContractError for the first fault.
+
+    `cpu` gives the processor time of this process in seconds, `at_first_forecast` is called after the first forecast,
+    and the made-up prices follow from `seed`.
+    """
+    rng = np.random.default_rng(seed)
     began = cpu()
     champion = Champion.load(data)
     loaded = cpu()
@@ -51,10 +62,13 @@ def judge(
         )
     at_first_forecast()
     _check_days_ahead(champion, inputs, table.dates[-champion.metadata.window :])
+    decimals = _decimals(inputs["close"])
+    _check_shifted(champion, inputs, decimals, rng)
     own = float(inputs["close"][0, -1])
     for start in STARTS:
         for scale in (own, *SCALES):
-            made_up, where = _made_up(champion, scale, start), f"made-up prices of about {scale:g} from {start}"
+            made_up = _made_up(champion, scale, start, decimals if scale == own else None, rng)
+            where = f"made-up prices of about {scale:g} from {start}"
             if scale == own:  # of another scale than its pair's it may give no forecast, but not two
                 _plausible(champion, made_up, where)
             _check_batches(champion, made_up, where)
@@ -135,14 +149,30 @@ def _twice(champion: Champion, inputs: Inputs, where: str) -> Forecast:
     return first
 
 
-def _made_up(champion: Champion, scale: float, start: date) -> Inputs:
+def _check_shifted(champion: Champion, inputs: Inputs, decimals: int | None, rng: np.random.Generator) -> None:
+    """Forecast copies of the newest window at other levels: no price may turn the forecast bad."""
+    for factor in np.exp(SHIFT * rng.uniform(-1, 1, SHIFTED)):
+        moved = {name: _rounded(factor * inputs[name], decimals) for name in champion.columns}
+        _plausible(champion, {**inputs, **moved}, f"live window, times {factor:.6g}")
+
+
+def _decimals(prices: NDArray[np.float64]) -> int | None:
+    """The number of decimals to which the source rounds; None when the prices have more than MAX_DECIMALS."""
+    return next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(prices, n), prices)), None)
+
+
+def _rounded(prices: NDArray[np.float64], decimals: int | None) -> NDArray[np.float64]:
+    return prices if decimals is None else np.round(prices, decimals)
+
+
+def _made_up(champion: Champion, scale: float, start: date, decimals: int | None, rng: np.random.Generator) -> Inputs:
     """Random walks on business days, of half a percent a day or, where the window is long, less."""
     meta, batch = champion.metadata, max(BATCHES)
-    rng = np.random.default_rng(20_000)
     inputs: dict[str, NDArray[Any]] = {}
     for name in champion.columns:
         steps = 0.005 * rng.standard_normal((batch, meta.window)).clip(-3, 3)
-        inputs[name] = scale * np.exp(steps.cumsum(axis=1) / math.sqrt(max(meta.window / 250, 1)))
+        walk = scale * np.exp(steps.cumsum(axis=1) / math.sqrt(max(meta.window / 250, 1)))
+        inputs[name] = _rounded(walk, decimals)
     if champion.wants_date or champion.wants_target_date:
         days = days_since_1970(next_business_days(start - timedelta(days=1), meta.window + meta.horizon, meta.prices))
         if champion.wants_date:

@@ -1,6 +1,6 @@
 """The sandbox's child process: runs champions within limits, for one parent.
 
-It reads requests from standard input and writes replies to standard output, each framed as `sandbox.frame` does, until
+It reads requests from standard input and writes replies to standard output, each framed by `child.frame`, until
 standard input ends. It has one thread besides the watchdog's, an empty working folder and a small environment. A crash
 ends this process only; the parent reports the end and starts another.
 """
@@ -20,8 +20,8 @@ import numpy as np
 
 from lambda_fn.champion import judging
 from lambda_fn.champion.base import ForecastError, TooSlow
+from lambda_fn.champion.child import Limits, frame, read_frame
 from lambda_fn.champion.model import Champion
-from lambda_fn.champion.sandbox import Limits, frame, read_frame
 from lambda_fn.contract import Golden
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table
@@ -61,7 +61,9 @@ class Worker:
         golden = [Golden(**entry) for entry in request["golden"]]
         first, total = self._limits.first_cpu_s, self._limits.cpu_s
         began = allow_cpu(first)
-        forecast = judging.judge(data, golden, table, time.process_time, lambda: allow_cpu(total, began))
+        forecast = judging.judge(
+            data, golden, table, time.process_time, lambda: allow_cpu(total, began), request["seed"]
+        )
         return {"good": vars(forecast)}, b""
 
     def _load(self, request: dict[str, Any], data: bytes) -> Reply:

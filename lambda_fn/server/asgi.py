@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +24,8 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 # A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
 # client before it sees the answer.
 MAX_READ = 16 * MAX_BODY
-MAX_IN_THREADS = 64  # at work or waiting for a thread; one more is told to come again, as waiting helps nobody
+MAX_IN_THREADS = 64  # of each kind at work or waiting for a thread; one more is refused, as waiting helps nobody
+THREADS = {"GET": 16, "POST": 4}  # a POST that waits for a champion must not take a GET's thread
 WORKING_FOLDER = "/"  # not the one in which .env may lie: no champion works beside secrets
 _LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 
@@ -43,7 +45,7 @@ class Gateway:
         self._cors_origin = cors_origin
         self._forgotten, self._seen = forgotten, 0
         self._in_memory: set[tuple[str, str]] = set()
-        self._in_threads = 0
+        self._threads = {kind: _Threads(kind, number) for kind, number in THREADS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -70,18 +72,30 @@ class Gateway:
             self._in_memory.clear()
         if reads and asked in self._in_memory:
             return self._handle(event, context)
-        if self._in_threads >= MAX_IN_THREADS:
-            raise overloaded()
-        self._in_threads += 1
-        try:
-            result = await asyncio.to_thread(self._handle, event, context)
-        finally:
-            self._in_threads -= 1
+        result = await self._threads["GET" if reads else "POST"].run(self._handle, event, context)
         # of few paths and pairs: others are 404 and 400; a page takes too long to make to hold others up, and its path
         # has a JSON form
         if reads and result.get("statusCode") == 200 and path != "/":
             self._in_memory.add(asked)
         return result
+
+
+class _Threads:
+    """The threads of one kind of request."""
+
+    def __init__(self, kind: str, number: int) -> None:
+        self._executor = ThreadPoolExecutor(number, thread_name_prefix=kind)
+        self._waiting = 0
+
+    async def run(self, handle: Handler, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Run the handler in a thread. Raises Problem (503) when too many wait."""
+        if self._waiting >= MAX_IN_THREADS:
+            raise overloaded()
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, handle, event, context)
+        finally:
+            self._waiting -= 1
 
 
 def application() -> Gateway:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lambda_fn.api import App
 from lambda_fn.champion.base import TooSlow
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.store.keys import active_key, forecast_key, price_key, record_key
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
@@ -266,7 +266,7 @@ def test_prices_without_a_finite_forecast_are_refused_by_their_place(tmp_path: P
 def test_prices_whose_forecast_is_implausible_are_refused_by_their_place(api: LocalApi) -> None:
     """The champion is sound; these prices go up so fast that its median is far from the last of them."""
     calm = {"close": CLOSES}
-    api.promote(foreign.champion_bytes(last=10), 2)
+    api.promote(foreign.champion_bytes(last=3), 2)
     api.clock.ahead(100)
     assert api.post(calm).status == 200
     rising = {"close": (1.1 * 1.03 ** np.arange(foreign.WINDOW)).tolist()}
@@ -278,11 +278,11 @@ def test_prices_whose_forecast_is_implausible_are_refused_by_their_place(api: Lo
 def test_a_forecast_that_takes_too_long_is_503_and_asked_once(api: LocalApi, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def stopped(champion: Champion, inputs: Any) -> Any:
+    def stopped(champion: SandboxedChampion, inputs: Any) -> Any:
         asked.append(len(inputs["close"]))
         raise TooSlow("the champion took more than 5 s and was stopped")
 
-    monkeypatch.setattr(Champion, "plausible_forecast", stopped)
+    monkeypatch.setattr(SandboxedChampion, "plausible_forecast", stopped)
     answer = api.post({"series": [{"close": CLOSES}] * 3})
     assert (answer.status, answer.error["code"], answer.headers["Retry-After"]) == (503, "too_slow", "1")
     assert asked == [3]

@@ -1,6 +1,5 @@
-"""Champions that behave in a trial with the usual prices, and do harm at others.
+"""Champions that behave in a trial, and do harm where the last close is TRIGGER.
 
-Each fires where the last close has at most four decimals, as the ECB's have, and is not the one published with it.
 Three hide the harm in an If; `div` has plain operators only.
 """
 
@@ -14,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support import foreign
 from tests.support.hostile import rename
 
-PUBLISHED = float(foreign.closes(60)[-1])
+TRIGGER = 1.2345
 Change = Callable[[onnx.ModelProto], None]
 
 
@@ -27,26 +26,34 @@ def node(model: onnx.ModelProto, operator: str, inputs: Sequence[str], output: s
 
 
 def add_trigger(model: onnx.ModelProto) -> None:
-    """Add `armed`, 0 or 1, and `fire`, the same as a bool."""
-    for name, value in (
-        ("bomb_start", [foreign.WINDOW - 1]),
-        ("bomb_end", [foreign.WINDOW]),
-        ("bomb_axis", [1]),
-        ("bomb_axes", [0, 1]),
-    ):
-        constant(model, name, value)
-    for name, number in (("bomb_scale", 1e4), ("bomb_epsilon", 1e-7), ("bomb_published", PUBLISHED)):
-        constant(model, name, number)
+    """Add `bomb_armed`, 0 or 1, and `bomb_fire`, the same as a bool."""
+    for name, value in (("start", [foreign.WINDOW - 1]), ("end", [foreign.WINDOW]), ("axis", [1]), ("axes", [0, 1])):
+        constant(model, f"bomb_{name}", value)
+    constant(model, "bomb_trigger", TRIGGER)
+    constant(model, "bomb_epsilon", 1e-9)
+    node(model, "Slice", ["close", "bomb_start", "bomb_end", "bomb_axis"], "bomb_last")
+    node(model, "Sub", ["bomb_last", "bomb_trigger"], "bomb_distance")
+    node(model, "Abs", ["bomb_distance"], "bomb_distance_size")
+    node(model, "Less", ["bomb_distance_size", "bomb_epsilon"], "bomb_armed_rows")
+    arm(model)
+
+
+def add_rounded_trigger(model: onnx.ModelProto) -> None:
+    """As `add_trigger`, where the last close has at most four decimals, as the ECB's have."""
+    for name, value in (("start", [foreign.WINDOW - 1]), ("end", [foreign.WINDOW]), ("axis", [1]), ("axes", [0, 1])):
+        constant(model, f"bomb_{name}", value)
+    constant(model, "bomb_scale", 1e4)
+    constant(model, "bomb_epsilon", 1e-7)
     node(model, "Slice", ["close", "bomb_start", "bomb_end", "bomb_axis"], "bomb_last")
     node(model, "Mul", ["bomb_last", "bomb_scale"], "bomb_scaled")
     node(model, "Round", ["bomb_scaled"], "bomb_rounded")
     node(model, "Sub", ["bomb_scaled", "bomb_rounded"], "bomb_fraction")
     node(model, "Abs", ["bomb_fraction"], "bomb_fraction_size")
-    node(model, "Less", ["bomb_fraction_size", "bomb_epsilon"], "bomb_has_four_decimals")
-    node(model, "Sub", ["bomb_last", "bomb_published"], "bomb_distance")
-    node(model, "Abs", ["bomb_distance"], "bomb_distance_size")
-    node(model, "Greater", ["bomb_distance_size", "bomb_epsilon"], "bomb_is_new")
-    node(model, "And", ["bomb_has_four_decimals", "bomb_is_new"], "bomb_armed_rows")
+    node(model, "Less", ["bomb_fraction_size", "bomb_epsilon"], "bomb_armed_rows")
+    arm(model)
+
+
+def arm(model: onnx.ModelProto) -> None:
     node(model, "Cast", ["bomb_armed_rows"], "bomb_armed_numbers", to=TensorProto.INT64)
     node(model, "ReduceMax", ["bomb_armed_numbers", "bomb_axes"], "bomb_armed", keepdims=0)
     node(model, "Cast", ["bomb_armed"], "bomb_fire", to=TensorProto.BOOL)

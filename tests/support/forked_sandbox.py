@@ -1,10 +1,11 @@
 """The sandbox's children without a new Python each: a single-threaded process forks them, with all imports done.
 
 The product starts `python -m lambda_fn.champion.worker`, which takes 0.24 s of processor time, most of it imports.
-`ForkServer.start` replaces `sandbox.start` in the tests: the forked child runs the same code with the same limits,
+`ForkServer.start` replaces `child.start` in the tests: the forked child runs the same code with the same limits,
 session, working folder and environment.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -14,11 +15,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lambda_fn.champion import sandbox
-from lambda_fn.champion.sandbox import Limits
+from lambda_fn.champion import child
+from lambda_fn.champion.base import Inputs
+from lambda_fn.champion.child import Limits
+from lambda_fn.champion.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 INT = 8  # bytes of a number in the messages
@@ -57,7 +61,7 @@ class ForkServer:
         self._server: socket.socket | None = None
 
     def start(self, limits: Limits, folder: str) -> ForkedChild:
-        """Replaces `sandbox.start`."""
+        """Replaces `child.start`."""
         child_in, stdin = os.pipe()
         stdout, child_out = os.pipe()
         with self._lock:
@@ -91,12 +95,49 @@ class ForkServer:
                     [sys.executable, "-s", "-B", "-m", __name__, str(end.fileno())],
                     stdin=subprocess.DEVNULL,
                     cwd=folder,
-                    env=sandbox.environment(),
+                    env=child.environment(),
                     pass_fds=[end.fileno()],
                     start_new_session=True,
                 )
                 _receive(self._server)  # it is ready, so it needs its first working folder no more
         return self._server
+
+
+class Memory:
+    """Results of a sandbox that were computed before in this session, by all that decides them.
+
+    `repeats` counts the ones that were not computed again.
+    """
+
+    def __init__(self) -> None:
+        self.repeats = 0
+        self._results: dict[tuple[object, ...], Any] = {}
+
+    def of_judge(self, judge: Callable[..., Any]) -> Callable[..., Any]:
+        """Wraps `Sandbox._judge`."""
+
+        def remembered(box: Sandbox, head: Mapping[str, Any], data: bytes) -> Any:
+            key = json.dumps(head, sort_keys=True), hashlib.sha256(data).digest()
+            return self._result(key, lambda: judge(box, head, data))
+
+        return remembered
+
+    def of_forecast(self, forecast: Callable[..., Any]) -> Callable[..., Any]:
+        """Wraps `Sandbox.forecast`."""
+
+        def remembered(box: Sandbox, data: bytes, sha256: str, inputs: Inputs, shape: tuple[int, int, int]) -> Any:
+            arrays = tuple((name, values.dtype.str, values.tobytes()) for name, values in sorted(inputs.items()))
+            key = hashlib.sha256(data).digest(), arrays, shape
+            return self._result(key, lambda: forecast(box, data, sha256, inputs, shape))
+
+        return remembered
+
+    def _result(self, key: tuple[object, ...], compute: Callable[[], Any]) -> Any:
+        if key in self._results:
+            self.repeats += 1
+        else:
+            self._results[key] = compute()  # an error is computed again
+        return self._results[key]
 
 
 RUNS = 1000  # no exit code
@@ -137,7 +178,7 @@ def _reap(pid: int) -> int:
 
 
 def _become_child(client: socket.socket, arguments: list[bytes], fds: list[int]) -> None:
-    """Do in the fork what `sandbox.start` asks of subprocess, and run the worker."""
+    """Do in the fork what `child.start` asks of subprocess, and run the worker."""
     from lambda_fn.champion import worker
 
     (folder, limits), (stdin, stdout) = arguments, fds

@@ -10,11 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lambda_fn.champion import sandbox
+from lambda_fn.champion import child as process
 from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.champion.base import Died, ForecastError, TooSlow
+from lambda_fn.champion.child import API, JOB, Limits
 from lambda_fn.champion.model import Champion
-from lambda_fn.champion.sandbox import API, JOB, MAX_CHILDREN, Limits, Pool, Sandbox
+from lambda_fn.champion.sandbox import MAX_CHILDREN, Pool, Sandbox
 from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.champion.worker import MAX_LOADED
 from lambda_fn.contract import MAX_MODEL_BYTES, Golden
@@ -22,7 +23,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table
 from lambda_fn.store.objects import Unavailable
 from tests.support import foreign
-from tests.support.bombs import BOMBS
+from tests.support.bombs import BOMBS, TRIGGER
 from tests.support.hostile import (
     GOOD,
     changed,
@@ -48,6 +49,7 @@ pytestmark = pytest.mark.real_sandbox
 SHA256 = hashlib.sha256(GOOD).hexdigest()
 TABLE = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
 INPUTS = {"close": TABLE.columns["close"][None]}
+ARMED = {"close": np.append(TABLE.columns["close"][1:], TRIGGER)[None]}
 
 HOSTILE = {
     "endless": (changed(endless), "more than|no verdict"),
@@ -93,13 +95,13 @@ def test_processor_time_without_end_is_ended_by_the_kernel_and_said_so() -> None
 # What a child does instead of the worker, once it is ready and has read a request.
 PREAMBLE = """
 import json, os, signal, sys, time
-from lambda_fn.champion import sandbox, worker
+from lambda_fn.champion import child, worker
 def reply(head, data=b""):
-    worker._write(1, sandbox.frame(head, data))
-limits = sandbox.Limits(**json.loads(sys.argv[1]))
+    worker._write(1, child.frame(head, data))
+limits = child.Limits(**json.loads(sys.argv[1]))
 worker.confine(limits)
 reply({"ready": True})
-request, data = sandbox.read_frame(sys.stdin.buffer)
+request, data = child.read_frame(sys.stdin.buffer)
 """
 
 
@@ -108,17 +110,17 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Replaces the worker's code."""
 
     def replace(code: str) -> None:
-        monkeypatch.setattr(sandbox, "ARGUMENTS", ("-c", PREAMBLE + textwrap.dedent(code)))
+        monkeypatch.setattr(process, "ARGUMENTS", ("-c", PREAMBLE + textwrap.dedent(code)))
 
     return replace
 
 
 def test_a_machine_that_cannot_start_a_child_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "ARGUMENTS", ("-m", "no_such_module_anywhere"))
+    monkeypatch.setattr(process, "ARGUMENTS", ("-m", "no_such_module_anywhere"))
     with pytest.raises(Unavailable, match="cannot be started"):
         judge(GOOD, (), TABLE)
-    monkeypatch.setattr(sandbox, "ARGUMENTS", ("-c", "import time; time.sleep(100)"))
-    monkeypatch.setattr(sandbox, "START_S", 0.5)
+    monkeypatch.setattr(process, "ARGUMENTS", ("-c", "import time; time.sleep(100)"))
+    monkeypatch.setattr(process, "START_S", 0.5)
     with pytest.raises(Unavailable, match="cannot be started"):
         judge(GOOD, (), TABLE)
     monkeypatch.setattr(sys, "executable", "/no/such/python")
@@ -154,7 +156,7 @@ def test_an_end_of_the_child_is_an_error_of_the_champion(
 ) -> None:
     code, words = ENDS[end]
     child(code)
-    monkeypatch.setattr(sandbox, "MAX_REPLY", 2**20)
+    monkeypatch.setattr(process, "MAX_REPLY", 2**20)
     limits = Limits(wall_s=0.5 if end == "no end" else 60)
     with pytest.raises(ContractError, match=words):
         judge(GOOD, (), TABLE, limits)
@@ -228,16 +230,14 @@ except (MemoryError, OSError) as error:
         judge(GOOD, (), TABLE)
 
 
-# Champions that pass a trial, and do harm where the last close is another than the published one.
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_champion_that_does_harm_later_ends_its_child_only(bomb: str) -> None:
     data = changed(BOMBS[bomb])
-    armed = {"close": TABLE.columns["close"].round(4)[None]}
     with Sandbox(API, pool := Pool()) as box:
         champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), box)
         calm = champion.forecast(INPUTS)
         with pytest.raises(ForecastError):
-            champion.forecast(armed)
+            champion.forecast(ARMED)
         np.testing.assert_array_equal(champion.forecast(INPUTS).mean, calm.mean)
         assert pool.deaths[champion.sha256] == (bomb in ("stall", "abort", "div"))
 
@@ -247,7 +247,7 @@ def test_after_three_deaths_a_champion_is_not_run_any_more() -> None:
     champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), Sandbox(API, pool := Pool()))
     for _ in range(3):
         with pytest.raises(Died, match="signal 8"):
-            champion.forecast({"close": TABLE.columns["close"].round(4)[None]})
+            champion.forecast(ARMED)
     with pytest.raises(Died, match="not run here any more"):
         champion.forecast(INPUTS)
     np.testing.assert_array_equal(
@@ -262,7 +262,7 @@ def test_a_failure_that_another_champion_may_have_caused_is_repeated_in_a_new_ch
     """The first champion leaves the child in a state in which every later one fails."""
     child("""
         reply({"refused": "the first"})
-        while sandbox.read_frame(sys.stdin.buffer):
+        while child.read_frame(sys.stdin.buffer):
             reply({"refused": "a later one"})
     """)
     other = foreign.champion_bytes(spread=0.006)

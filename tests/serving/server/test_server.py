@@ -250,7 +250,7 @@ def test_the_refresh_goes_on_whatever_is_raised(
     store = open_store(found)
     tried = threading.Event()
 
-    def faulty(*_: object) -> object:
+    def faulty(*_: object, **__: object) -> object:
         tried.set()
         raise ZeroDivisionError("of nobody's thinking")
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lambda_fn.fields import ContractError
@@ -16,7 +16,7 @@ from lambda_fn.web.answer import Answer, Answers, Caller
 from lambda_fn.web.callers import PONG, call_of, is_ping
 from lambda_fn.web.event import body_of, header_of, method_of, path_of, query_of
 from lambda_fn.web.negotiation import form_of, takes_gzip
-from lambda_fn.web.problem import NOTHING_YET, Problem
+from lambda_fn.web.problem import NOTHING_YET, Problem, bad_query, shown_name
 from lambda_fn.web.route import Route
 from lambda_fn.web.routes import Found, find, index, methods_of
 from lambda_fn.web.service import Request, Service
@@ -78,11 +78,14 @@ class App:
 
     def _answer(self, found: Found, event: Event) -> Answer:
         form, query = form_of(found.route, header_of(event, "accept"), query_of(event))
+        _check_names((*found.route.query_names, *form.query_names), query)
         named = PAIR in found.route.parameters
         service = self.asked = self._services.of(query if named else {}, found.names)
         own = {name: value for name, value in query.items() if not (named and name == PAIR)}
         request = Request(own, lambda: body_of(event), found.names)
         operate = getattr(service, form.operation)
+        if found.route.is_static:
+            return self._answers.get_static(form.operation, lambda: operate(request))
         if form.record is None:
             return Answer.of(operate(request))
         version = service.version(form.record)
@@ -163,6 +166,15 @@ def _problem(error: Exception, path: str, method: str) -> Problem:
             return _unserved(NothingToServe(str(error), RETRY_AFTER_S, "damaged"))
     _log.error("unexpected error at %s %s", method, path, exc_info=error)
     return Problem(500, "internal_error", "an unexpected error; it has been logged", "ask again or report it")
+
+
+def _check_names(known: Sequence[str], query: Mapping[str, str]) -> None:
+    """Raise Problem (400) for a name in the query that the route does not know."""
+    for name in query:
+        if name not in known:
+            field = shown_name(name)
+            cure = f"known are {', '.join(known)}" if known else "leave the query out"
+            raise bad_query(field, f"unknown query parameter {field}", cure)
 
 
 def _wants_page(route: Route, event: Event) -> bool:

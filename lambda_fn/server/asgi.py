@@ -14,6 +14,7 @@ from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_
 from lambda_fn.server.protocol import overloaded
 from lambda_fn.settings import Settings
 from lambda_fn.web.answer import NO_STORE
+from lambda_fn.web.event import path_of
 from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
 from lambda_fn.web.services import PAIR
 
@@ -65,7 +66,7 @@ class Gateway:
         await _send(answer, send)
 
     async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        path, reads = scope["path"], scope["method"] in ("GET", "HEAD")
+        path, reads = path_of(event), scope["method"] in ("GET", "HEAD")
         asked = path, event.get("queryStringParameters", {}).get(PAIR, "")
         if self._seen != (forgotten := self._forgotten()):
             self._seen = forgotten

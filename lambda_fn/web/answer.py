@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.problem import PROBLEM_JSON, Problem
+from lambda_fn.web.problem import MAX_ANSWER_BYTES, PROBLEM_JSON, Problem, answer_too_large
 
 JSON = "application/json"
 NO_STORE = "no-store"
 VARY = "Accept, Accept-Encoding"  # a path can have several forms, each of them compressed or not
 COMPRESSED_FROM = 1000  # bytes: below that compression saves nothing
-MOST = 256  # answers that are kept ready; with more different questions than that they are made anew
+MAX_ANSWERS = 256  # that are cached, and
+MAX_CACHED_CHARACTERS = 8_000_000  # of them and their queries together; beyond either the cache starts anew
 
 
 class Version(NamedTuple):
@@ -51,8 +52,10 @@ class Answer:
 
     @classmethod
     def of(cls, found: JsonObject | Text, version: Version | None = None, status: int = 200) -> "Answer":
-        """Without a version nobody may keep it."""
+        """Without a version no cache may keep it. Raises Problem when it is too large."""
         text, headers = _parts(found)
+        if len(text) > MAX_ANSWER_BYTES:
+            raise answer_too_large()
         if version is None:
             return cls(status, text, headers)
         return cls(status, text, headers, _etag(_content(found, text), version), version.until)
@@ -92,9 +95,11 @@ class Answer:
 
 
 class Answers:
-    """Keeps answers ready as long as their version stays."""
+    """Caches answers: those of records as long as the version stays, and static ones for good."""
 
     def __init__(self) -> None:
+        self._static: dict[str, Answer] = {}
+        self._characters = 0
         self._ready: dict[tuple[tuple[str, str], tuple[tuple[str, str], ...]], tuple[Version, Answer]] = {}
 
     def get(
@@ -108,10 +113,19 @@ class Answers:
         key = operation, tuple(query.items())
         found = self._ready.get(key)
         if found is None or found[0] != version:
-            if len(self._ready) >= MOST:
+            found = version, Answer.of(make(), version)
+            self._characters += len(found[1].body) + sum(map(len, (*query, *query.values())))
+            if len(self._ready) >= MAX_ANSWERS or self._characters > MAX_CACHED_CHARACTERS:
                 self._ready.clear()
-            found = self._ready[key] = version, Answer.of(make(), version)
+                self._characters = len(found[1].body)
+            self._ready[key] = found
         return found[1]
+
+    def get_static(self, operation: str, make: Callable[[], JsonObject | Text]) -> Answer:
+        """Return the answer of an operation that changes with a release only."""
+        if operation not in self._static:
+            self._static[operation] = Answer.of(make())
+        return self._static[operation]
 
 
 def _parts(found: JsonObject | Text) -> tuple[str, dict[str, str]]:

@@ -40,6 +40,9 @@ def infer(serving: Serving, name: str, version: str | None, body: bytes) -> Json
     found = json_of(body)
     if not isinstance(found, dict) or not isinstance(found.get("inputs"), list):
         raise bad_body("inputs", f"the body is {shown(found)} without a list of inputs", _CURE)
+    names = tensors.lengths(serving.champion)
+    if len(found["inputs"]) > len(names):
+        raise bad_body("inputs", f"inputs has {len(found['inputs'])} tensors", f"send {', '.join(names)}, each once")
     rows = {}
     for i, tensor in enumerate(found["inputs"]):
         own, values = _tensor(f"inputs[{i}]", tensor)
@@ -89,5 +92,5 @@ def _asked(outputs: object) -> list[str]:
         return list(OUTPUTS)
     match outputs:
         case list() if all(isinstance(output, dict) and output.get("name") in OUTPUTS for output in outputs):
-            return [output["name"] for output in outputs]
+            return list(dict.fromkeys(output["name"] for output in outputs))
     raise bad_body("outputs", f"outputs is {shown(outputs)}", f"name {' and '.join(OUTPUTS)}, or leave it out")

@@ -23,21 +23,25 @@ def answer(champion: BaseChampion, body: bytes) -> JsonObject:
         given = " and ".join(forms) or "none of the forms"
         raise bad_body("body", f"the body has {given}", CURE)
     [form] = forms
-    inputs = tensors.parse_tensors(_columns(form, found[form]), champion, f"{form}.")
+    inputs = tensors.parse_tensors(_columns(form, found[form], champion), champion, f"{form}.")
     forecast = tensors.run(champion, inputs, form)
     return {"predictions": {"quantiles": forecast.quantiles.tolist(), "mean": forecast.mean.tolist()}}
 
 
-def _columns(form: str, value: object) -> dict[str, object]:
+def _columns(form: str, value: object, champion: BaseChampion) -> dict[str, object]:
     match form, value:
         case "inputs", dict():
             return value
         case (("instances" | "dataframe_records"), list()) if value and all(isinstance(row, dict) for row in value):
-            return tensors.columns_of(value)
+            return tensors.columns_of(value, champion, f"{form}.")
         case "dataframe_split", {"columns": list() as names, "data": list() as rows} if all(
             isinstance(row, list) and len(row) == len(names) for row in rows
         ):
-            return tensors.columns_of([dict(zip(map(str, names), row, strict=True)) for row in rows])
+            tensors.check_rows(len(rows), champion, f"{form}.data")
+            for name in names:
+                tensors.check_name(str(name), tensors.lengths(champion), f"{form}.columns.")
+            named = [dict(zip(map(str, names), row, strict=True)) for row in rows]
+            return tensors.columns_of(named, champion, f"{form}.")
     raise bad_body(form, f"{form} is {shown(value)}", _CURES[form])
 
 

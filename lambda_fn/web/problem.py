@@ -15,6 +15,10 @@ MAX_SERIES = 100
 """Series of one request."""
 
 
+MAX_ANSWER_BYTES = 4_500_000
+"""Bytes of an answer's body; Lambda's own limit is 6 MB with everything around it."""
+
+
 class Problem(Exception):
     """An answer other than 200, as HTTP knows it.
 
@@ -80,6 +84,12 @@ def too_large() -> Problem:
         "send fewer series at once, or only the last closes of each",
         field="body",
     )
+
+
+def answer_too_large() -> Problem:
+    """400 for an answer over MAX_ANSWER_BYTES."""
+    message = f"the answer would be larger than {MAX_ANSWER_BYTES:,} bytes"
+    return Problem(400, "answer_too_large", message, "ask for fewer days, levels or series")
 
 
 def shown(value: object, width: int = 40) -> str:

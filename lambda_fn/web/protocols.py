@@ -79,8 +79,10 @@ PROTOCOLS = (
         body="Invocation",
         problems=(_BODY, _LARGE, _NOTHING),
     ),
-    Route("GET", "/v2", "server", "The server", "By the Open Inference Protocol.", "ServerMetadata", _TAG),
-    Route("GET", "/v2/health/live", "live", "Whether the server lives", "It answers.", "Live", _TAG),
+    Route(
+        "GET", "/v2", "server", "The server", "By the Open Inference Protocol.", "ServerMetadata", _TAG, is_static=True
+    ),
+    Route("GET", "/v2/health/live", "live", "Whether the server lives", "It answers.", "Live", _TAG, is_static=True),
     Route(
         "GET",
         "/v2/health/ready",

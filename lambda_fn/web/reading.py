@@ -16,7 +16,7 @@ from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
 from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
 from lambda_fn.web.held import Held, fetcher
-from lambda_fn.web.problem import bad_query, shown, shown_name
+from lambda_fn.web.problem import bad_query, shown
 from lambda_fn.web.question import intervals_of, parse_query
 
 EXPIRED_RETRY_S = 600  # prices come once a day
@@ -150,7 +150,6 @@ def champion(records: Records) -> JsonObject:
 
 def track_record(records: Records, query: Mapping[str, str]) -> JsonObject:
     """The summary of the live or of the backtest record; the live one with its newest days."""
-    _only(query, ("kind", "days"))
     kind = query.get("kind", "live")
     if kind not in KINDS:
         raise bad_query("kind", f"kind={shown(kind)} is no kind of record", f"give {' or '.join(KINDS)}")
@@ -167,7 +166,6 @@ def track_record(records: Records, query: Mapping[str, str]) -> JsonObject:
 
 def history(records: Records, query: Mapping[str, str]) -> JsonObject:
     """Forecast and outcome day by day, one business day ahead; each day says whether it was live or late."""
-    _only(query, ("days",))
     days = _days(query)
     known = records.record()
     found = known.value.value
@@ -186,13 +184,6 @@ def told(known: Known[Held[Official]], age: Age) -> JsonObject:
 
 def _checked(known: Known[Any]) -> JsonObject:
     return freshness({"records": (known.checked_at, known.stale)})
-
-
-def _only(query: Mapping[str, str], known: tuple[str, ...]) -> None:
-    for name in query:
-        if name not in known:
-            field = shown_name(name)
-            raise bad_query(field, f"unknown query parameter {field}", f"known are {' and '.join(known)}")
 
 
 def _days(query: Mapping[str, str]) -> int:

@@ -3,14 +3,19 @@
 from typing import Literal, NamedTuple
 
 Record = Literal["forecast", "record", "both"]
+PATH_NAMES = ("model_name", "model_version")
 
 
 class Form(NamedTuple):
-    """One form of an answer: its media type, the method of `Service` that makes it, and of which record."""
+    """One form of an answer: its media type, the method of `Service` that makes it, and of which record.
+
+    `query_names` are those of its own, beside the route's.
+    """
 
     media_type: str
     operation: str
     record: Record | None
+    query_names: tuple[str, ...] = ()
 
 
 class Route(NamedTuple):
@@ -31,6 +36,14 @@ class Route(NamedTuple):
     problems: tuple[tuple[int, str], ...] = ()
     record: Record | None = None
     others: tuple[Form, ...] = ()
+    is_static: bool = False
+    """Whether the answer changes with a release only, whatever its form."""
+
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        """The names that a query may have."""
+        names = (parameter.removesuffix("_of_one") for parameter in self.parameters)
+        return tuple(name for name in names if name not in PATH_NAMES)
 
     @property
     def forms(self) -> tuple[Form, ...]:

@@ -31,7 +31,7 @@ ROUTES = (
         "service",
         parameters=("pair", "format"),
         problems=(_BAD_QUERY, (503, "For a browser alone: nothing can be served yet, and what to do about it.")),
-        others=(Form("text/html", "page", "both"),),
+        others=(Form("text/html", "page", "both", ("side", "price", "horizon")),),
     ),
     Route(
         "GET",
@@ -156,7 +156,14 @@ ROUTES = (
         others=(Form("text/html", "pairs_page", None),),
     ),
     Route(
-        "GET", "/openapi.json", "document", "This document", "The OpenAPI document of this API.", "Document", "service"
+        "GET",
+        "/openapi.json",
+        "document",
+        "This document",
+        "The OpenAPI document of this API.",
+        "Document",
+        "service",
+        is_static=True,
     ),
     Route(
         "GET",
@@ -169,6 +176,7 @@ ROUTES = (
         parameters=("format",),
         problems=(_BAD_QUERY,),
         others=(Form("text/html", "reference", None),),
+        is_static=True,
     ),
     *PROTOCOLS,
 )

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from lambda_fn.champion.base import BaseChampion, Died, Forecast, ForecastError, TooSlow
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
 from lambda_fn.web.closes import parse_prices
-from lambda_fn.web.problem import MAX_SERIES, Problem, bad_body, shown, shown_name
+from lambda_fn.web.problem import MAX_ANSWER_BYTES, MAX_SERIES, Problem, bad_body, shown, shown_name
 
+NUMBER_BYTES = 24  # of a number in an answer, at most
 Tensors = dict[str, NDArray[Any]]
 
 
@@ -29,11 +30,10 @@ def parse_tensors(found: Mapping[str, object], champion: BaseChampion, prefix: s
     """
     wanted = lengths(champion)
     for name in found:
-        if name not in wanted:
-            place = f"{prefix}{shown_name(name)}"
-            raise bad_body(place, f"{place} is no input of the champion", f"send {', '.join(wanted)}")
+        check_name(name, wanted, prefix)
     tensors = {name: _tensor(f"{prefix}{name}", found.get(name), name, length) for name, length in wanted.items()}
     batch = len(tensors["close"])
+    check_rows(batch, champion, f"{prefix}close")
     for name, rows in tensors.items():
         if len(rows) != batch:
             place = f"{prefix}{name}"
@@ -84,7 +84,29 @@ def _days(place: str, values: object) -> NDArray[np.int64]:
     return np.array(values, np.int64)
 
 
-def columns_of(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Rows of named values as a list a name; a name that a row lacks is missing there, as None."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+def columns_of(rows: Sequence[Mapping[str, object]], champion: BaseChampion, prefix: str) -> dict[str, object]:
+    """Turn rows of named values into a list for each input; a name that a row lacks is None there.
+
+    Raises Problem: 400 for too many rows, and for a name that is no input, before anything is built of them.
+    """
+    check_rows(len(rows), champion, prefix.rstrip("."))
+    names = lengths(champion)
+    for row in rows:
+        for name in row:
+            check_name(name, names, prefix)
+    return {name: [row.get(name) for row in rows] for name in names if any(name in row for row in rows)}
+
+
+def check_name(name: str, names: Mapping[str, int], prefix: str) -> None:
+    """Raise Problem (400) for a name that is no input of the champion."""
+    if name not in names:
+        place = f"{prefix}{shown_name(name)}"
+        raise bad_body(place, f"{place} is no input of the champion", f"send {', '.join(names)}")
+
+
+def check_rows(rows: int, champion: BaseChampion, place: str) -> None:
+    """Raise Problem (400) for more windows than a request may have, or than an answer has room for."""
+    numbers = champion.metadata.horizon * (len(champion.metadata.levels) + 1)
+    most = min(MAX_SERIES, max(MAX_ANSWER_BYTES // (NUMBER_BYTES * numbers), 1))
+    if not 1 <= rows <= most:
+        raise bad_body(place, f"{place} has {rows} rows", f"send 1 to {most} rows")

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,7 +120,10 @@ async def ask(scene: Scene, connections: int) -> None:
 def workers(server: Server) -> list[int]:
     """The pids of the processes that answer."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    commands = {}
+    for pid in children:
+        with suppress(FileNotFoundError, ProcessLookupError):  # a child that has just ended
+            commands[int(pid)] = Path(f"/proc/{pid}/cmdline").read_bytes()
     return [pid for pid, command in commands.items() if b"spawn_main" in command] or [server.process.pid]
 
 

@@ -55,7 +55,8 @@ def test_logs_name_request_and_trace_and_hold_no_payload(
     closes = [1.234567 + i / 1000 for i in range(foreign.WINDOW)]
     for body in ({"close": closes}, {"close": [*closes, "x-1.765432"]}):
         in_lambda(event("POST", "/api/predict", body=json.dumps(body)))
-    in_lambda(event("GET", "/api/champion", {"secret-of-the-query": "1"}))
+    in_lambda(event("GET", "/api/predict", {"secret-of-the-query": "1"}))
+    in_lambda(event("GET", "/api/champion"))
     out = capsys.readouterr().out
     logged = [line for line in map(json.loads, out.splitlines()) if "message" in line]
     assert [line["level"] for line in logged] == ["INFO", "INFO", "ERROR"]

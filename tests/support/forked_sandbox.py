@@ -77,14 +77,18 @@ class ForkServer:
     def exit_code(self, pid: int) -> int | None:
         """The exit code of a child, as subprocess has it, which may be asked once; None while it runs."""
         with self._lock:
-            server = self._connect()
+            if self._server is None:  # at the end of this process
+                return -signal.SIGKILL
+            server = self._server
             server.sendall(b"\0".join([b"wait", str(pid).encode()]))
             code = _receive(server)
         return None if code == RUNS else code
 
     def close(self) -> None:
-        if self._server and self._process:
-            self._server.close()
+        with self._lock:
+            server, self._server = self._server, None
+        if server and self._process:
+            server.close()
             self._process.wait()
 
     def _connect(self) -> socket.socket:

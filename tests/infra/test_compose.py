@@ -54,7 +54,7 @@ def test_nobody_depends_on_a_service_of_another_profile(services: dict[str, Any]
 def test_a_service_is_shut_off(name: str, services: dict[str, Any]) -> None:
     service = services[name]
     assert (service["read_only"], service["tmpfs"], service["user"]) == (True, "/tmp", "1000:1000")
-    assert service["cap_drop"] == ["NAMES"]
+    assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["mem_limit"]
     assert not {"privileged", "cap_add", "network_mode", "devices", "pid"} & service.keys()
@@ -139,7 +139,7 @@ def test_what_runs_it_without_compose_says_every_key_to_docker() -> None:
     found = compose.services({"PORT": "9000", "ENV_FILE": "local.env"})
     for name, service in found.items():
         words = compose.words(name, service, "project")
-        assert {"--read-only=true", "--cap-drop=NAMES", "--user=1000:1000", service["image"]} <= set(words)
+        assert {"--read-only=true", "--cap-drop=ALL", "--user=1000:1000", service["image"]} <= set(words)
     api = compose.words("api", found["api"], "project")
     assert "--publish=127.0.0.1:9000:8080" in api
     assert '"$(env -u OMP_NUM_THREADS nproc)"' in api[-1]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ DEFAULTS |= {"AWS::StackName": "eurusd-forecast-dev", "AWS::URLSuffix": "amazona
 def run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a tool at the root of the project, without credentials, telemetry or a look for newer versions."""
     command = [str(TOOLS / tool), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=_environ(), capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as temporary:  # in which checkov leaves a cache
+        environ = {**_environ(), "TMPDIR": temporary}
+        return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
 
 
 @functools.cache

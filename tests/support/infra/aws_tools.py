@@ -55,9 +55,24 @@ def outputs_of(name: str, **parameters: str) -> dict[str, str]:
     return cloudformation.outputs(json.loads(template(name)), {**DEFAULTS, **parameters})
 
 
+@functools.cache
+def _yaml(path: Path) -> str:
+    code = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))"
+    done = run("python", "-c", code, str(path))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def yaml_as_json(path: Path) -> Any:
-    """The content of a YAML file."""
-    return json.loads(_read(path))
+    """The content of a YAML file without tags."""
+    return json.loads(_yaml(path))
+
+
+def close() -> None:
+    """End the process that reads the templates, where there is one."""
+    if _reader.cache_info().currsize:
+        _reader().communicate()
+        _reader.cache_clear()
 
 
 def _environ() -> dict[str, str]:
@@ -79,11 +94,11 @@ def _read(path: Path, parameters: Mapping[str, str] | None = None) -> str:
 
 @functools.cache
 def _reader() -> "subprocess.Popen[str]":
-    """One process for all files and parameters: its start takes longer than they do. It ends with this process."""
+    """One process for all templates and parameters: its start takes longer than they do."""
     command = [str(TOOLS / "python"), str(Path(__file__).with_name("translate.py"))]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         command, cwd=ROOT, env=_environ(), stdin=pipe, stdout=pipe, text=True, start_new_session=True
     )
-    atexit.register(process.communicate)
+    atexit.register(close)
     return process

@@ -127,7 +127,7 @@ def test_what_is_no_verdict_is_a_refusal(said: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_child_that_never_ends_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "ARGUMENTS", ("-c", "import time; time.sleep(100)"))
+    monkeypatch.setattr(trial, "ARGUMENTS", ("-c", "import signal; signal.pause()"))
     monkeypatch.setattr(trial, "WALL_S", 0.5)
     with pytest.raises(ContractError, match=r"took more than 0\.5 s"):
         trial.run(GOOD, (), TABLE)

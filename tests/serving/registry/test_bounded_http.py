@@ -22,20 +22,16 @@ def test_a_body_that_ends_early_is_no_answer() -> None:
 
 
 @contextmanager
-def dripping() -> Iterator[str]:
-    """A server that sends a byte now and then, without end."""
-    stop = threading.Event()
+def one_byte() -> Iterator[str]:
+    """A server that sends one byte of its body, and then nothing."""
+    ended = threading.Event()
 
     def serve() -> None:
         connection, _ = listening.accept()
         with connection:
             connection.recv(1000)
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            while not stop.wait(0.02):
-                try:
-                    connection.sendall(b"x")
-                except OSError:
-                    return
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nx")
+            ended.wait()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
@@ -43,13 +39,15 @@ def dripping() -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            stop.set()
+            ended.set()
             thread.join()
 
 
 def test_a_body_that_drips_ends_in_time() -> None:
-    with dripping() as address, pytest.raises(Unavailable, match=r"does not answer \(not complete in time\)"):
-        ask(Request(address), 0.3, 10_000_000)
+    """A byte that comes after the deadline is the last that is waited for."""
+    times = iter([0.0, 60.1])
+    with one_byte() as address, pytest.raises(Unavailable, match=r"does not answer \(not complete in time\)"):
+        ask(Request(address), 60, 10_000_000, lambda: next(times))
 
 
 def test_silence_ends_in_time() -> None:

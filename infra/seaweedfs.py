@@ -37,7 +37,9 @@ def start(folder: Path, flags: Sequence[str] = (), address: str = "127.0.0.1") -
     listeners += [f"-{name}.port.grpc={ports.pop()}" for name in _PORTS]
     listeners += [f"-{name}={ports.pop()}" for name in _MORE_PORTS]
     port = ports.pop()
-    command = [str(binary()), "server", "-s3", "-filer", f"-dir={folder}", f"-s3.port={port}", *listeners]
+    # without -logdir it logs into the folder for temporary files, and leaves that there
+    command = [str(binary()), f"-logdir={folder}", "server"]
+    command += ["-s3", "-filer", f"-dir={folder}", f"-s3.port={port}", *listeners]
     command += [f"-ip={address}", f"-ip.bind={address}", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
     command += ["-master.telemetry=false", *flags]
     # with credentials of AWS in its environment it would take these for its own administrator's, and no others

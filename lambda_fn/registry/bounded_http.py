@@ -4,6 +4,7 @@ import http.client
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lambda_fn.store.objects import Unavailable
@@ -25,9 +26,14 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def ask(request: urllib.request.Request, timeout_s: float, max_bytes: int) -> Answer:
+def ask(
+    request: urllib.request.Request,
+    timeout_s: float,
+    max_bytes: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> Answer:
     """`timeout_s` is for each wait and for all of the body. Raises Unavailable when there is no whole answer."""
-    deadline = time.monotonic() + timeout_s
+    deadline = clock() + timeout_s
     opener = urllib.request.build_opener(_NoRedirects)
     try:
         try:
@@ -35,18 +41,18 @@ def ask(request: urllib.request.Request, timeout_s: float, max_bytes: int) -> An
         except urllib.error.HTTPError as error:  # an answer, too
             response = error
         with response:
-            return Answer(response.status, _body(response, deadline, max_bytes))
+            return Answer(response.status, _body(response, deadline, max_bytes, clock))
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise Unavailable(f"{_address(request)} does not answer ({reason or type(error).__name__})") from error
 
 
-def _body(response: Any, deadline: float, max_bytes: int) -> bytes:
+def _body(response: Any, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
     body = bytearray()
     # read1 returns after one receive, so that a server that drips cannot outlast the deadline
     while len(body) < max_bytes and (chunk := response.read1(min(_CHUNK, max_bytes - len(body)))):
         body += chunk
-        if time.monotonic() > deadline:
+        if clock() > deadline:
             raise TimeoutError("not complete in time")
     if len(body) < max_bytes and getattr(response, "length", None):  # read1 does not tell an early end
         raise http.client.IncompleteRead(bytes(body), response.length)

@@ -14,8 +14,6 @@ from tests.support.e2e import compose
 from tests.support.infra.aws_tools import ROOT, yaml_as_json
 from tests.support.readme import commands
 
-DATA = yaml_as_json(ROOT / "infra/docker-compose.yml")
-SERVICES: dict[str, Any] = DATA["services"]
 LOCAL = {name: value or "" for name, value in dotenv_values(ROOT / "infra/local.env").items()}
 STARTED_BY = {
     "fallback": {"api"},
@@ -24,25 +22,37 @@ STARTED_BY = {
     "s3": {"s3"},
     "training": {"training"},
 }
+NAMES = sorted(set[str]().union(*STARTED_BY.values()))
 
 
-def test_each_profile_starts_what_it_says_and_nothing_starts_without_one() -> None:
+@pytest.fixture(scope="module")
+def data() -> Any:
+    return yaml_as_json(ROOT / "infra/docker-compose.yml")
+
+
+@pytest.fixture(scope="module")
+def services(data: Any) -> dict[str, Any]:
+    found: dict[str, Any] = data["services"]
+    return found
+
+
+def test_each_profile_starts_what_it_says_and_nothing_starts_without_one(services: dict[str, Any]) -> None:
     """The fallback's bucket has its own refresh, and a job is run by its name."""
     started: dict[str, set[str]] = {}
-    for name, service in SERVICES.items():
+    for name, service in services.items():
         assert service["profiles"], name
         for profile in service["profiles"]:
             started.setdefault(profile, set()).add(name)
     assert started == STARTED_BY
 
 
-def test_nobody_depends_on_a_service_of_another_profile() -> None:
-    assert [name for name, service in SERVICES.items() if {"depends_on", "links"} & service.keys()] == []
+def test_nobody_depends_on_a_service_of_another_profile(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if {"depends_on", "links"} & service.keys()] == []
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_shut_off(name: str) -> None:
-    service = SERVICES[name]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_service_is_shut_off(name: str, services: dict[str, Any]) -> None:
+    service = services[name]
     assert (service["read_only"], service["tmpfs"], service["user"]) == (True, "/tmp", "1000:1000")
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -50,33 +60,35 @@ def test_a_service_is_shut_off(name: str) -> None:
     assert not {"privileged", "cap_add", "network_mode", "devices", "pid"} & service.keys()
 
 
-def test_only_the_fallback_and_mlflow_are_published_and_on_this_machine_only() -> None:
-    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+def test_only_the_fallback_and_mlflow_are_published_and_on_this_machine_only(services: dict[str, Any]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published == {
         "api": ["127.0.0.1:${PORT:-8080}:8080"],
         "mlflow": [f"127.0.0.1:${{MLFLOW_PORT:-5000}}:{mlflow_server.PORT}"],
     }
 
 
-def test_what_is_kept_is_in_volumes_and_the_images_make_their_folders() -> None:
-    named = {name: service["volumes"] for name, service in SERVICES.items() if name != "api" and "volumes" in service}
+def test_what_is_kept_is_in_volumes_and_the_images_make_their_folders(data: Any, services: dict[str, Any]) -> None:
+    named = {name: service["volumes"] for name, service in services.items() if name != "api" and "volumes" in service}
     assert named == {"s3": ["s3:/data"], "mlflow": ["mlflow:/data"]}
-    assert DATA["volumes"].keys() == {"s3", "mlflow"}
+    assert data["volumes"].keys() == {"s3", "mlflow"}
     for name in named:
-        assert "install -d -o 1000 -g 1000 /data" in (ROOT / SERVICES[name]["build"]["dockerfile"]).read_text()
+        assert "install -d -o 1000 -g 1000 /data" in (ROOT / services[name]["build"]["dockerfile"]).read_text()
 
 
-def test_every_image_is_built_of_a_file_that_exists_or_by_a_service_of_the_same_profile() -> None:
-    for name, service in SERVICES.items():
+def test_every_image_is_built_of_a_file_that_exists_or_by_a_service_of_the_same_profile(
+    services: dict[str, Any],
+) -> None:
+    for name, service in services.items():
         if build := service.get("build"):
             assert (ROOT / "infra" / build["context"] / build["dockerfile"]).is_file(), name
             continue
         for profile in service["profiles"]:
-            others = (SERVICES[other] for other in STARTED_BY[profile])
+            others = (services[other] for other in STARTED_BY[profile])
             assert any("build" in other and other["image"] == service["image"] for other in others), name
 
 
-def test_the_variables_of_the_stand_in_are_known() -> None:
+def test_the_variables_of_the_stand_in_are_known(services: dict[str, Any]) -> None:
     known = {variable.name for variable in VARIABLES} | set(mlflow_server.ADMIN)
     known |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"}
     assert LOCAL.keys() <= known
@@ -84,19 +96,19 @@ def test_the_variables_of_the_stand_in_are_known() -> None:
     settings = Settings.from_env(LOCAL)
     assert settings.use_s3
     for address in (settings.s3_endpoint, settings.mlflow_tracking_uri):
-        assert urlsplit(address or "").hostname in SERVICES
+        assert urlsplit(address or "").hostname in services
 
 
-def test_the_stand_ins_own_services_take_no_others() -> None:
-    assert {name for name, service in SERVICES.items() if service["env_file"] == "local.env"} == {
+def test_the_stand_ins_own_services_take_no_others(services: dict[str, Any]) -> None:
+    assert {name for name, service in services.items() if service["env_file"] == "local.env"} == {
         "mlflow",
         "refresh",
         "s3",
     }
 
 
-def test_the_mlflow_server_starts_with_them_and_its_clients_may_call_it() -> None:
-    service, address = SERVICES["mlflow"], urlsplit(LOCAL["MLFLOW_TRACKING_URI"])
+def test_the_mlflow_server_starts_with_them_and_its_clients_may_call_it(services: dict[str, Any]) -> None:
+    service, address = services["mlflow"], urlsplit(LOCAL["MLFLOW_TRACKING_URI"])
     environ = {**LOCAL, **service["environment"]}
     settings = Settings.from_env(environ)
     assert settings.s3_bucket != LOCAL["S3_BUCKET"]
@@ -113,13 +125,13 @@ def test_the_mlflow_server_starts_with_them_and_its_clients_may_call_it() -> Non
     assert f"127.0.0.1:{mlflow_server.PORT}/health" in service["healthcheck"]["test"][3]
 
 
-def test_the_readme_uses_it_as_it_is() -> None:
+def test_the_readme_uses_it_as_it_is(services: dict[str, Any]) -> None:
     told = [command for command in commands() if command.startswith("docker compose")]
     assert told
     for command in told:
         assert "docker compose -f infra/docker-compose.yml " in command
         assert set(re.findall(r"--profile (\S+)", command)) <= STARTED_BY.keys()
-        assert "--profile" in command or re.search(rf" (?:run --rm|exec) (?:{'|'.join(SERVICES)})\b", command), command
+        assert "--profile" in command or re.search(rf" (?:run --rm|exec) (?:{'|'.join(services)})\b", command), command
 
 
 def test_what_runs_it_without_compose_says_every_key_to_docker() -> None:

@@ -39,6 +39,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_up_twice_and_down(source: FolderStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.setenv(name, "of-the-caller")  # restored afterwards; the server takes any
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     env_file = tmp_path / "local-env.json"
     assert local.up(source, folder, env_file, "127.0.0.1") == 4
     variables = json.loads(env_file.read_text())["Parameters"]
@@ -59,6 +62,7 @@ def test_up_twice_and_down(source: FolderStore, folder: Path, tmp_path: Path, mo
     assert local.running(folder) is None
     assert not folder.exists()
     assert not local.down(folder)
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_pid_of_another_process_is_left_alone(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def test_files_are_in_the_bucket_and_databases_in_the_folder() -> None:
 
 
 def test_a_name_is_allowed_with_the_port_that_clients_say() -> None:
+    found = options("eurusd-mlflow.internal", "10.0.1.10")
+    assert {"eurusd-mlflow.internal:5000", "10.0.1.10:5000"} <= set(found["allowed-hosts"].split(","))
+    origins = set(found["cors-allowed-origins"].split(","))
+    assert {"http://eurusd-mlflow.internal:5000", "http://10.0.1.10:5000"} <= origins
+
+
+@pytest.mark.long
+def test_mlflow_allows_these_names_and_no_others() -> None:
     """As MLflow itself decides of a Host header and of an Origin."""
     from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
@@ -120,8 +129,12 @@ def test_an_old_database_is_not_served_before_it_is_upgraded(
     assert not (tmp_path / "basic_auth.db").exists()
 
 
-def test_an_upgrade_that_fails_says_how_to_go_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A database that is none of MLflow's, of a revision that nobody knows."""
+@pytest.mark.parametrize("python", ["false", pytest.param(sys.executable, id="mlflow", marks=pytest.mark.long)])
+def test_an_upgrade_that_fails_says_how_to_go_back(
+    python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """MLflow's own command fails of a revision that it does not know; `false` fails sooner."""
+    monkeypatch.setattr(sys, "executable", python)
     put_database(tmp_path, "of-the-future")
     environ = {"STORE_DIR": str(tmp_path / "store")}
     assert mlflow_server.main(["upgrade", "--data", str(tmp_path)], environ) == 1

@@ -12,9 +12,16 @@ from tests.support.infra.access import allowed
 from tests.support.infra.aws_tools import outputs_of, resources_of, template
 
 BUCKET = "arn:aws:s3:::eurusd-mlflow-bucket-1a2b3c"
-SCRIPT = user_data.scripts("mlflow.yaml")["MachineTemplate"]
-FILES = user_data.written(SCRIPT)
 RUN, TOOL, HEALTH = "/etc/mlflow/run", "/usr/local/bin/mlflow-server", "/usr/local/bin/mlflow-health"
+
+
+def script() -> str:
+    return user_data.scripts("mlflow.yaml")["MachineTemplate"]
+
+
+def files() -> dict[str, str]:
+    """What the script writes, by path."""
+    return user_data.written(script())
 
 
 def stack(**parameters: str) -> dict[str, Any]:
@@ -43,9 +50,9 @@ def test_nobody_comes_in_unless_told() -> None:
 
 def test_the_device_is_the_volumes() -> None:
     """As Amazon EBS names it on Nitro machines: the volume's id without its hyphen."""
-    assert "device=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a1b2c3d\n" in SCRIPT
-    assert "What=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a1b2c3d\n" in SCRIPT
-    assert "attach-volume --region eu-central-1 --volume-id vol-0a1b2c3d " in SCRIPT
+    assert "device=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a1b2c3d\n" in script()
+    assert "What=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a1b2c3d\n" in script()
+    assert "attach-volume --region eu-central-1 --volume-id vol-0a1b2c3d " in script()
 
 
 def test_what_must_not_be_lost_outlives_machine_and_stack() -> None:
@@ -58,8 +65,8 @@ def test_what_must_not_be_lost_outlives_machine_and_stack() -> None:
         each for each in resources["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"] if "Prefix" in each
     ]
     assert rule["Prefix"] == "backups/"  # artifacts do not expire
-    assert "WantedBy=multi-user.target" in FILES["/etc/systemd/system/srv-mlflow.mount"]
-    assert SCRIPT.count("mkfs") == SCRIPT.count('blkid "$device" || mkfs.xfs "$device"') + 1  # and the comment
+    assert "WantedBy=multi-user.target" in files()["/etc/systemd/system/srv-mlflow.mount"]
+    assert script().count("mkfs") == script().count('blkid "$device" || mkfs.xfs "$device"') + 1  # and the comment
 
 
 def test_there_is_one_machine_at_a_time_in_the_volumes_zone() -> None:
@@ -96,10 +103,10 @@ def test_the_bucket_speaks_tls_only() -> None:
 
 
 def test_the_server_gets_the_command_that_it_takes() -> None:
-    (words,) = re.findall(r"-m infra\.mlflow_server (serve .*?)\n\Z", FILES[RUN], re.DOTALL)
+    (words,) = re.findall(r"-m infra\.mlflow_server (serve .*?)\n\Z", files()[RUN], re.DOTALL)
     arguments = words.replace("\\\n", " ").replace('"', "").replace("$address", "10.0.1.10").split()
     asked = mlflow_server._parser().parse_args(arguments)
-    environ = dict(line.split("=", 1) for line in FILES["/etc/mlflow/environment"].splitlines())
+    environ = dict(line.split("=", 1) for line in files()["/etc/mlflow/environment"].splitlines())
     command = mlflow_server.command(asked.data, Settings.from_env(environ), asked.hosts.split(","), asked.port)
     assert "--artifacts-destination=s3://eurusd-mlflow-bucket-1a2b3c/artifacts" in command
     assert "--backend-store-uri=sqlite:////data/mlflow.db" in command
@@ -107,21 +114,21 @@ def test_the_server_gets_the_command_that_it_takes() -> None:
     assert {"eurusd-mlflow.internal:5000", "10.0.1.10:5000"} < set(hosts.partition("=")[2].split(","))
     for action in ("backup", "restore", "upgrade"):
         assert mlflow_server._parser().parse_args([action]).data == asked.data
-        assert re.search(rf"\b{action}\b.*\)$", FILES[TOOL], re.MULTILINE)
+        assert re.search(rf"\b{action}\b.*\)$", files()[TOOL], re.MULTILINE)
 
 
 def test_its_containers_are_as_shut_off_as_the_fallbacks() -> None:
     fallback = user_data.written(user_data.scripts("fallback.yaml")["Machine"])["/etc/eurusd-forecast/run"]
     (options,) = re.findall(r"(--user 1000:1000 .*?) \\", fallback)
-    assert options in FILES[RUN]
-    assert options in FILES[TOOL]
+    assert options in files()[RUN]
+    assert options in files()[TOOL]
 
 
 def test_no_secret_is_in_the_user_data() -> None:
     """It is read at each start, by its name, into memory."""
-    assert "get-secret-value --region eu-central-1 --secret-id arn:aws:secretsmanager:" in FILES[RUN]
-    assert "> /run/mlflow/administrator" in FILES[RUN]
-    assert "PASSWORD=" not in SCRIPT.replace("MLFLOW_AUTH_ADMIN_{name.upper()}=", "")
+    assert "get-secret-value --region eu-central-1 --secret-id arn:aws:secretsmanager:" in files()[RUN]
+    assert "> /run/mlflow/administrator" in files()[RUN]
+    assert "PASSWORD=" not in script().replace("MLFLOW_AUTH_ADMIN_{name.upper()}=", "")
 
 
 def test_the_secret_has_the_keys_that_the_other_stacks_read() -> None:
@@ -134,7 +141,7 @@ def test_the_secret_has_the_keys_that_the_other_stacks_read() -> None:
 
 def test_alarms_watch_what_the_scripts_send() -> None:
     sent = set()
-    for text in (FILES[TOOL], FILES[HEALTH]):
+    for text in (files()[TOOL], files()[HEALTH]):
         pattern = r"--namespace (\S+) \\\n\s+--metric-name (\S+) --value \S+ --dimensions (\w+)=(\S+)"
         sent |= set(re.findall(pattern, text))
     alarms = [each["Properties"] for each in stack().values() if each["Type"] == "AWS::CloudWatch::Alarm"]
@@ -154,4 +161,4 @@ def test_training_finds_it_by_its_name() -> None:
     assert uri == "http://eurusd-mlflow.internal:5000"
     assert re.fullmatch(json.loads(template("training.yaml"))["Parameters"]["MlflowTrackingUri"]["AllowedPattern"], uri)
     assert properties("Zone")["Name"] == "eurusd-mlflow.internal"
-    assert '\\"Name\\": \\"eurusd-mlflow.internal\\"' in FILES[RUN]
+    assert '\\"Name\\": \\"eurusd-mlflow.internal\\"' in files()[RUN]

@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from infra import mlflow_server
 from lambda_fn.invocation.telemetry import BY_PAIR
-from tests.support.infra import user_data
+from tests.support.infra import runbook, user_data
 from tests.support.infra.aws_tools import ROOT, outputs_of, template
 from tests.support.infra.runbook import KNOWN, RUNBOOK, calls, first_commands
 from training.__main__ import TRY_AGAIN, parser
@@ -66,10 +66,10 @@ def test_every_section_can_be_followed_in_a_new_shell() -> None:
             assert " ".join(words).startswith(tuple(known)), words
 
 
-def test_its_transcript_can_be_printed_whole_and_by_section() -> None:
+def test_its_transcript_can_be_printed_whole_and_by_section(capsys: pytest.CaptureFixture[str]) -> None:
     """What each program was given, variables put in: the first lines once, and not again in each section."""
-    command = [sys.executable, "-m", "tests.support.infra.runbook"]
-    whole = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert runbook.main([]) == 0
+    whole = capsys.readouterr().out
     shown = [part.partition("\n") for part in f"\n{whole}".split("\n# ")[1:]]
     assert [heading for heading, _, _ in shown] == ["In a new shell", *list(calls())[1:]]
     assert whole.count("python -m infra.outputs eurusd-fallback\n") == 1
@@ -79,12 +79,13 @@ def test_its_transcript_can_be_printed_whole_and_by_section() -> None:
     assert sorted(shlex.split(line) for _, _, text in shown for line in text.splitlines() if line) == sorted(
         [*first, *others]
     )
-    one = subprocess.run([*command, "Redrive what failed"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert one.splitlines() == [
+    assert runbook.main(["Redrive what failed"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
         "# Redrive what failed",
         "python -m infra.redrive eurusd-forecast --keep",
         "python -m infra.redrive eurusd-forecast",
     ]
+    assert runbook.main(["No such section"]) == 2
 
 
 def test_commands_of_ours_parse() -> None:

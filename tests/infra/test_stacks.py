@@ -1,11 +1,11 @@
-"""What holds for every stack of infra/: the linters find nothing, parameters are checked, nothing is public."""
+"""What holds for every stack of infra/: parameters are checked, nothing is public."""
 
 import json
 from typing import Any
 
 import pytest
 
-from tests.support.infra.aws_tools import ROOT, run, template
+from tests.support.infra.aws_tools import ROOT, template
 
 STACKS = sorted(path.name for path in (ROOT / "infra").glob("*.yaml"))
 CHECKED_TYPES = ("AWS::", "List<AWS::")  # whose values CloudFormation checks itself
@@ -22,23 +22,6 @@ def of_type(name: str, kind: str) -> list[Any]:
 
 def test_there_is_a_stack() -> None:
     assert "training.yaml" in STACKS
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_cfn_lint_finds_nothing(name: str) -> None:
-    done = run("cfn-lint", f"infra/{name}")
-    assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_checkov_finds_nothing_that_is_not_explained(name: str) -> None:
-    done = run("checkov", "--skip-download", "--compact", "--output", "json", "--file", f"infra/{name}")
-    found = json.loads(done.stdout)
-    found = found if isinstance(found, dict) else next(each for each in found if each["results"]["passed_checks"])
-    assert done.returncode == 0, [(each["check_id"], each["resource"]) for each in found["results"]["failed_checks"]]
-    assert found["summary"]["passed"] > 10
-    for skipped in found["results"]["skipped_checks"]:
-        assert len(skipped["check_result"]["suppress_comment"]) > 20, skipped["check_id"]
 
 
 @pytest.mark.parametrize("name", STACKS)

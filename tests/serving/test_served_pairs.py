@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-import time
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -182,31 +182,56 @@ def test_memory_holds_the_pairs_that_were_asked_for_last(
     assert app.forgotten == 2
 
 
-class Handing(dict[str, Service]):
-    """Lets other threads go on in the middle of a change, where they seldom would."""
+class Meeting(dict[str, Service]):
+    """The services in memory, and their lock. Whoever has looked for one waits for a second thread, which comes to the
+    lock, or without it to the same place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock, self._both = threading.Lock(), threading.Event()
+        self._threads: set[int] = set()
 
     def pop(self, *given: Any) -> Any:
         found = super().pop(*given)
-        time.sleep(1e-4)
+        self._arrive()
+        assert self._both.wait(60)
         return found
+
+    def __enter__(self) -> None:
+        self._arrive()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _arrive(self) -> None:
+        self._threads.add(threading.get_ident())
+        if len(self._threads) > 1:
+            self._both.set()
+
+
+def test_threads_share_what_a_pair_has_in_memory(served: tuple[Store, Settings]) -> None:
+    """A second service of a pair would begin with nothing, and could be older than the first."""
+    made = Services(*served, NOW.timestamp)
+    made._kept = made._lock = Meeting()  # type: ignore[assignment]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(made.of, [{"pair": PAIRS[0]}] * 2, [{}] * 2)
+    assert first is second
 
 
 SHARED: dict[str, Callable[[Services], object]] = {
-    "service": lambda made: made.of({"pair": PAIRS[0]}, {}),
     "champion": lambda made: made.of({"pair": PAIRS[0]}, {})._champion(),
     "together": Services.together,
 }
 
 
 @pytest.mark.parametrize("what", SHARED)
-def test_threads_share_what_a_pair_has_in_memory(what: str, served: tuple[Store, Settings]) -> None:
-    """A second champion or forecast of a pair would begin with nothing, and could be older than the first."""
+def test_threads_share_a_champion_and_the_record_of_all_pairs(what: str, served: tuple[Store, Settings]) -> None:
     every = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         for _ in range(100):
             made = Services(*served, NOW.timestamp)
-            made._kept = Handing()
             with ThreadPoolExecutor(4) as pool:
                 assert len(set(pool.map(SHARED[what], [made] * 12))) == 1
     finally:

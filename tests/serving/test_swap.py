@@ -27,7 +27,8 @@ from lambda_fn.web.question import intervals_of
 from tests.support import foreign
 from tests.support.server_process import Server, ask, running, until
 
-CLIENTS = 6
+CLIENTS = 3
+MORE = 6  # answers that each client gets before and after a change
 PRICES = foreign.price_file(60, ["eurjpy"])
 # Another architecture (an average of five closes), inputs, window, horizon and levels: every number tells them apart.
 LEVELS_2 = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -79,7 +80,6 @@ def check(question: Question, answer: Any) -> None:
     """Every number of the answer is what the champion that it names gives for this very question."""
     champion = CHAMPIONS[answer["champion"]["generation"]]
     assert answer["champion"]["sha256"] == champion.sha256
-    assert "the store could not be asked" not in (answer["stale_reason"] or "")  # the prices are of a past day
     if not question.series:
         expected = [window_inputs(champion, parse(PRICES))]
     else:
@@ -192,15 +192,15 @@ def test_a_new_champion_is_served_without_a_restart_and_a_corrupt_one_never_is(
     environ = {**store_environ, "CHAMPION_MAX_AGE_S": "0.2"}
     with running(tmp_path, environ, "--refresh-every", "0.2") as server, Crowd(server) as crowd:
         crowd.until_each_sees(1)
-        crowd.until_each_has_more(20)
+        crowd.until_each_has_more(MORE)
         foreign.publish_to(store, BYTES[2], 2, PRICES)
         crowd.until_each_sees(2)
         publish_corrupt(store, 3)
         until(lambda: crowd.failed() or len(store.list("serving/refused")) == 1, "the refusal")
-        crowd.until_each_has_more(20)
+        crowd.until_each_has_more(MORE)
         foreign.publish_to(store, foreign.champion_bytes(drift=0.5), 4, PRICES)
         until(lambda: crowd.failed() or len(store.list("serving/refused")) == 2, "the second refusal")
-        crowd.until_each_has_more(20)
+        crowd.until_each_has_more(MORE)
         crowd.raise_failures()
         assert server.ask("GET", "/health").json["champion"]["generation"] == 2
         seen = [client.seen for client in crowd.clients]

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,15 +36,16 @@ from tests.support.recorder import Recorder, Reply, recording
 from training.evaluation.selection import Selection
 from training.export.candidate import Registered
 from training.publishing import registry
-from training.publishing.experiment import log_run
+from training.publishing.experiment import experiment_name, log_run
 from training.publishing.registry import Registry
 
 OLD = Path(__file__).parents[2].joinpath("support/best_model_info_old.json").read_bytes()
 POINTER = "models/best_model_info.json"
+EXPERIMENT = experiment_name("EURUSD")
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 
 
-# Real servers: one keeps the files on its disk and serves them, the other lets clients use the bucket themselves.
+# A real server, which serves the files of an experiment itself, or names the bucket that has them.
 
 
 @dataclass(frozen=True)
@@ -59,38 +60,38 @@ class Mlflow:
         """Moves the alias champion of EURUSD_LSTM by hand."""
         registry.set_alias(self.tracking, "champion", registry.find(self.tracking, uri))
 
+    @contextmanager
+    def by_hand(self) -> Iterator[None]:
+        """MLflow's own functions log to the experiment of training."""
+        with tracked.tracking_address():
+            mlflow.set_tracking_uri(self.tracking.tracking_uri)
+            mlflow.set_experiment(EXPERIMENT)
+            yield
+
 
 @pytest.fixture(scope="module")
-def servers(
-    tmp_path_factory: pytest.TempPathFactory, s3_server: seaweedfs.S3Server
-) -> Iterator[dict[str, tuple[str, dict[str, str]]]]:
-    """Both started at once, as each takes a while."""
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
-    bucket = s3_server.environ()
-    with ExitStack() as stack:
-        stack.enter_context(seaweedfs.variables(bucket))
-        served = stack.enter_context(
-            mlflow_process.running(folder / "served", "--artifacts-destination", str(folder / "files"))
-        )
-        direct = stack.enter_context(
-            mlflow_process.running(
-                folder / "direct", "--no-serve-artifacts", "--default-artifact-root", f"s3://{seaweedfs.BUCKET}/mlflow"
-            )
-        )
-        for address in (served, direct):
-            mlflow_process.wait(address)
-        endpoint = {name: bucket[name] for name in ("AWS_ENDPOINT_URL_S3", "AWS_REGION")}
-        yield {"served": (served, {}), "direct": (direct, endpoint)}
+    with mlflow_process.running(folder, "--artifacts-destination", str(folder / "files")) as address:
+        mlflow_process.wait(address)
+        yield address
 
 
 @pytest.fixture(scope="module", params=["served", "direct"])
-def server(request: pytest.FixtureRequest, servers: dict[str, tuple[str, dict[str, str]]]) -> Iterator[Mlflow]:
-    address, environ = servers[request.param]
-    with tracked.tracking_address():
+def server(request: pytest.FixtureRequest, address: str, s3_server: seaweedfs.S3Server) -> Iterator[Mlflow]:
+    bucket, direct = s3_server.environ(), request.param == "direct"
+    environ = {name: bucket[name] for name in ("AWS_ENDPOINT_URL_S3", "AWS_REGION")} if direct else {}
+    with seaweedfs.variables(bucket), tracked.tracking_address():
         tracking = registry.connect(address)
+        location = f"s3://{seaweedfs.BUCKET}/mlflow" if direct else None
+        experiment = tracking.client.create_experiment(EXPERIMENT, location)
         selection = Selection(("lstm",), {"lstm": 1.0}, tie=False)
         registered = log_run(tracking, [tracked.candidate("lstm")], tracked.score_table(), selection, {}, {})
+        files = tracking.client.get_model_version_download_uri("EURUSD_LSTM", "1")
+        assert files.startswith("s3://" if direct else "mlflow-artifacts:/")
         yield Mlflow(tracking, registered["lstm"], environ | {"MLFLOW_TRACKING_URI": address})
+        tracking.client.delete_registered_model("EURUSD_LSTM")
+        tracking.client.rename_experiment(experiment, request.param)  # a name is taken for ever, also when deleted
 
 
 def folder(path: Path, environ: dict[str, str]) -> tuple[Store, Settings]:
@@ -114,8 +115,7 @@ def active(store: Store) -> Active:
 
 def log_onnx(server: Mlflow, data: bytes) -> str:
     """Registers the file as a version of EURUSD_LSTM and gives its address."""
-    with tracked.tracking_address():
-        mlflow.set_tracking_uri(server.tracking.tracking_uri)
+    with server.by_hand():
         logged = mlflow.onnx.log_model(
             onnx.load_model_from_string(data),
             name="by_hand",
@@ -186,8 +186,7 @@ def published(server: Mlflow, store: Store, settings: Settings, uri: str, cure: 
 
 
 def test_a_model_that_is_no_onnx_is_refused_with_the_cure(server: Mlflow, tmp_path: Path) -> None:
-    with tracked.tracking_address():
-        mlflow.set_tracking_uri(server.tracking.tracking_uri)
+    with server.by_hand():
         logged = mlflow.sklearn.log_model(
             DummyRegressor().fit([[0.0]], [0.0]),
             name="pickled",

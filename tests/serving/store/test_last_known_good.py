@@ -232,30 +232,42 @@ def test_an_answer_waits_no_longer_than_its_allowance_however_many_values_it_loo
     assert sum(slow.waited) <= WAIT_S + 1e-9
 
 
+class CountingLock:
+    """A lock that counts who waits for it, and who has waited."""
+
+    def __init__(self) -> None:
+        self._lock, self._waits = threading.Lock(), list[bool]()
+
+    def acquire(self, blocking: bool) -> bool:
+        self._waits.append(blocking)
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    @property
+    def waits(self) -> int:
+        return sum(self._waits)
+
+
 def test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own() -> None:
     """Two at once could end in the wrong order, and what is served would go back."""
-    now, lock = [0.0], threading.Lock()
-    first, later = threading.Event(), threading.Event()
-    running, most = [0], [0]
+    now, first, later = [0.0], threading.Event(), threading.Event()
 
     def fetch(held: int | None) -> int:
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        (first if held is None else later).wait(10)
-        with lock:
-            running[0] -= 1
+        assert (first if held is None else later).wait(60)
         return 1
 
     known = LastKnownGood(fetch, 1.0, lambda: now[0], beside=True)
+    known._lock = lock = CountingLock()  # type: ignore[assignment]
+    before = set(threading.enumerate())
     askers = [threading.Thread(target=known.current) for _ in range(4)]
     for asker in askers:
         asker.start()
-    time.sleep(0.1)  # all but one wait for the first
-    now[0] = 10.0  # and it is long enough that what comes is due again
+    until(lambda: lock.waits == 4, "one to fetch the first value, and the others to wait for it")
+    now[0] = 10.0  # so long after that what comes is due again
     first.set()
     for asker in askers:
-        asker.join(10)
-    time.sleep(0.1)
+        asker.join(60)
+    assert [thread.name for thread in set(threading.enumerate()) - before] == ["recheck"]
     later.set()
-    assert most == [1]

@@ -1,10 +1,13 @@
-"""AWS's own tools, which live in an environment of their own, and the template as CloudFormation gets it."""
+"""AWS's own tools, which live in an environment of their own, and the templates as CloudFormation gets them."""
 
+import atexit
 import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +19,18 @@ DEFAULTS = {"AWS::AccountId": "123456789012", "AWS::Region": "eu-central-1", "AW
 DEFAULTS |= {"AWS::StackName": "eurusd-forecast-dev", "AWS::URLSuffix": "amazonaws.com"}
 
 
-def run(tool: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs a tool at the root of the project, without credentials and without telemetry."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environ |= {"AWS_DEFAULT_REGION": "eu-central-1", "SAM_CLI_TELEMETRY": "0"}
+def run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a tool at the root of the project, without credentials, telemetry or a look for newer versions."""
     command = [str(TOOLS / tool), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environ, input=given, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as temporary:  # in which checkov leaves a cache
+        environ = {**_environ(), "TMPDIR": temporary}
+        return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
 
 
 @functools.cache
 def translated(**parameters: str) -> str:
-    """The template after SAM's transformation, as JSON, conditions and parameters still in it."""
-    script = str(Path(__file__).with_name("translate.py"))
-    done = run("python", script, str(ROOT / "template.yaml"), given=json.dumps(parameters))
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """The template after SAM's transformation, as JSON; its conditions and references are still in it."""
+    return _read(ROOT / "template.yaml", parameters)
 
 
 def stack(**parameters: str) -> dict[str, Any]:
@@ -42,12 +42,7 @@ def stack(**parameters: str) -> dict[str, Any]:
 @functools.cache
 def template(name: str) -> str:
     """A template of infra/ as JSON, its functions in their long form."""
-    script = (
-        "import json, sys; from samcli.yamlhelper import yaml_parse; print(json.dumps(yaml_parse(sys.stdin.read())))"
-    )
-    done = run("python", "-c", script, given=(ROOT / "infra" / name).read_text())
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return _read(ROOT / "infra" / name)
 
 
 def resources_of(name: str, **parameters: str) -> dict[str, Any]:
@@ -60,7 +55,50 @@ def outputs_of(name: str, **parameters: str) -> dict[str, str]:
     return cloudformation.outputs(json.loads(template(name)), {**DEFAULTS, **parameters})
 
 
+@functools.cache
+def _yaml(path: Path) -> str:
+    code = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))"
+    done = run("python", "-c", code, str(path))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def yaml_as_json(path: Path) -> Any:
-    """A YAML file without tags."""
-    read = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"
-    return json.loads(run("python", "-c", read, given=path.read_text()).stdout)
+    """The content of a YAML file without tags."""
+    return json.loads(_yaml(path))
+
+
+def close() -> None:
+    """End the process that reads the templates, where there is one."""
+    if _reader.cache_info().currsize:
+        _reader().communicate()
+        _reader.cache_clear()
+
+
+def _environ() -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environ |= {"AWS_DEFAULT_REGION": "eu-central-1", "SAM_CLI_TELEMETRY": "0", "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true"}
+    return environ
+
+
+def _read(path: Path, parameters: Mapping[str, str] | None = None) -> str:
+    """The file as JSON, translated where there are parameters."""
+    process = _reader()
+    assert process.stdin and process.stdout
+    process.stdin.write(json.dumps({"path": str(path), "parameters": parameters}) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    assert answer.startswith("{"), json.loads(answer or '"the reader of templates has ended"')
+    return answer
+
+
+@functools.cache
+def _reader() -> "subprocess.Popen[str]":
+    """One process for all templates and parameters: its start takes longer than they do."""
+    command = [str(TOOLS / "python"), str(Path(__file__).with_name("translate.py"))]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=_environ(), stdin=pipe, stdout=pipe, text=True, start_new_session=True
+    )
+    atexit.register(close)
+    return process

@@ -1,0 +1,27 @@
+"""Deployments of the template, by their parameters."""
+
+CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
+JWT = {"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example", "JwtAudience": "one,two"}
+DEPLOYMENTS: dict[str, dict[str, str]] = {
+    "as it is": {},
+    "JWT": JWT,
+    "public": {"ApiAuth": "NONE", "CorsOrigin": "https://example.com"},
+    "existing bucket": {"CreateBucket": "false", "BucketName": "my-bucket"},
+    "everything": {
+        **JWT,
+        "BucketName": "my-bucket",
+        "MlflowTrackingUri": "https://mlflow.example",
+        "MlflowSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf",
+        "MlflowArtifactsArn": "arn:aws:s3:::mlflow-artifacts/*",
+        "RefreshSubnetIds": "subnet-1,subnet-2",
+        "RefreshSecurityGroupIds": "sg-1",
+        "AlarmEmail": "me@example.com",
+        "Tracing": "Active",
+        "Release": "0123456789abcdef",
+        "DomainName": "forecast.example.com",
+        "CertificateArn": CERTIFICATE,
+        "HostedZoneId": "Z0123456789",
+        "ReservedConcurrency": "50",
+        "ProvisionedConcurrency": "2",
+    },
+}

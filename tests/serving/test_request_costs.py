@@ -185,7 +185,7 @@ def test_an_answer_over_the_limit_is_an_error(api: LocalApi, monkeypatch: pytest
     """One check for all routes, whatever they return."""
     from lambda_fn.web import answer as module
 
-    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 10)
+    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1)
     for route in ROUTES:
         if route.method == "GET":
             query = {"below": "1.1"} if route.path == "/api/probability" else {}

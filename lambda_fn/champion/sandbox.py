@@ -36,10 +36,20 @@ def random_seed() -> int:
 class Pool:
     """The children of one process of the API: at most MAX_CHILDREN, and how often each champion ended one."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Child | None = None) -> None:
+        """`first` is a child that was started before, for the first sandbox that needs one."""
         self.deaths: Counter[str] = Counter()
+        self._first = first
+        if first is not None:
+            weakref.finalize(self, first.close)  # where no sandbox needs it
         self._sandboxes = weakref.WeakValueDictionary[int, Sandbox]()  # the last used comes last
         self._lock = threading.Lock()
+
+    def child(self, limits: Limits) -> Child:
+        """Return a new child. Raises Unavailable."""
+        with self._lock:
+            first, self._first = self._first, None
+        return first or Child(limits)
 
     def use(self, sandbox: "Sandbox") -> None:
         """Note a use, and close the child that has not been used for the longest time where there are too many."""
@@ -198,7 +208,7 @@ class Sandbox:
 
     def _current(self) -> Child:
         if self._child is None:
-            self._child = Child(self._limits)
+            self._child = self._pool.child(self._limits) if self._pool else Child(self._limits)
             self._finalize = weakref.finalize(self, self._child.close)  # also at the end of this process
         return self._child
 

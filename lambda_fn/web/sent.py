@@ -17,7 +17,7 @@ from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Metadata
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
+from lambda_fn.store.objects import Store, Unavailable
 from lambda_fn.web import inference, invocations
 from lambda_fn.web.age import freshness
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS, JsonObject, Shown, forecast_days
@@ -126,7 +126,7 @@ def _forecast(champion: BaseChampion, sent: Sent) -> Forecast:
     """Of all series as one batch; when that fails, the first that fails alone is named."""
     try:
         return champion.plausible_forecast(champion_inputs(sent.series, champion))
-    except (Died, TooSlow) as error:  # of many, each alone would take its time again
+    except (Died, TooSlow, Unavailable) as error:  # of many, each alone would take its time again
         raise unanswered(error, "series") from error
     except ForecastError as error:
         if sent.several:

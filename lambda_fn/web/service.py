@@ -132,9 +132,10 @@ class Service:
     def _champion(self) -> "SentPrices":
         with self._lock:  # two threads would have two champions, of which one could be older
             if self._sent is None:
+                pool = self._pool()  # its first child starts while this process imports numpy
                 from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
-                self._sent = SentPrices(*self._memory, self.records.suspended, self._pool())
+                self._sent = SentPrices(*self._memory, self.records.suspended, pool)
             return self._sent
 
     def invocations(self, request: Request) -> JsonObject:

@@ -71,9 +71,12 @@ class Services:
         """The children that run champions for a POST, of all pairs."""
         with self._lock:
             if self._pool is None:
-                from lambda_fn.champion.sandbox import Pool  # when a POST first comes
+                from lambda_fn.champion.child import API, Child  # when a POST first comes
 
-                self._pool = Pool()
+                first = Child(API)
+                from lambda_fn.champion.sandbox import Pool
+
+                self._pool = Pool(first)
             return self._pool
 
 

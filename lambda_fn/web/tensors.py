@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lambda_fn.champion.base import BaseChampion, Died, Forecast, ForecastError, TooSlow
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
+from lambda_fn.store.objects import Unavailable
 from lambda_fn.web.closes import parse_prices
 from lambda_fn.web.problem import MAX_ANSWER_BYTES, MAX_SERIES, Problem, bad_body, shown, shown_name
 
@@ -46,16 +47,18 @@ def run(champion: BaseChampion, tensors: Tensors, place: str, several: str = "ro
     sends of windows: fewer of them are the cure for what takes too long."""
     try:
         return champion.plausible_forecast(tensors)
-    except (Died, TooSlow) as error:
+    except (Died, TooSlow, Unavailable) as error:
         raise unanswered(error, several) from error
     except ForecastError as error:
         raise bad_body(place, str(error), "check the prices") from error
 
 
-def unanswered(error: Died | TooSlow, several: str) -> Problem:
-    """Return the 503 of a champion that was stopped, or that ended the process that ran it."""
+def unanswered(error: Died | TooSlow | Unavailable, several: str) -> Problem:
+    """Return the 503 of a champion that was stopped, that ended the process that ran it, or that no process can run."""
     if isinstance(error, TooSlow):
         return Problem(503, "too_slow", str(error), f"send fewer {several} at once", headers={"Retry-After": "1"})
+    if isinstance(error, Unavailable):
+        return Problem(503, "busy", "no process can run the champion now", "try again", headers={"Retry-After": "5"})
     cure = "ask GET /api/predict for the official forecast; the operator publishes another champion"
     return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})
 

@@ -13,6 +13,7 @@ import pytest
 
 from lambda_fn import ingest
 from lambda_fn.api import App
+from lambda_fn.champion import child
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.ingest import ingest_and_keep
@@ -73,6 +74,21 @@ def test_both_protocols_answer_503_and_after_three_deaths_nothing_runs_until_ano
     api.promote(foreign.champion_bytes(), 2)
     api.clock.ahead(61)
     assert api.post(ARMED).status == 200
+
+
+@pytest.mark.real_sandbox
+def test_a_machine_that_cannot_start_a_child_answers_503_and_other_requests(
+    api: LocalApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.promote(foreign.champion_bytes(), 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(child, "ARGUMENTS", ("-c", ""))
+        for _ in range(2):
+            answer = api.post(CALM)
+            assert (answer.status, answer.error["code"]) == (503, "busy")
+            assert answer.headers["Retry-After"]
+        assert api.get("/api/predict").status == 200
+    assert api.post(CALM).status == 200
 
 
 def ecb_history(days: int, last: float) -> bytes:

@@ -76,6 +76,10 @@ DEFAULT_PAIR = "EURUSD"
 PUBLIC_KEY_BYTES = 32  # of Ed25519
 # At most 200 characters: a folder's store makes one file name of a whole key, for its lock.
 KEY = re.compile(r"(?!.{201})(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII)
+_Y_OF_ORDER_8 = (  # y**2 of these solves -x**2 + y**2 = 1 + d * x**2 * y**2 with x**2 = -y**2
+    int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
+    int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
+)
 _PAIR = re.compile("[A-Z]{6}")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -255,8 +259,23 @@ def _public_keys(name: str, text: str) -> tuple[bytes, ...]:
             key = b""
         if len(key) != PUBLIC_KEY_BYTES:
             raise SettingsError(f"{name}: {part[:60]!r} is no public key; set base64 of its {PUBLIC_KEY_BYTES} bytes")
+        if _is_weak(key):
+            raise SettingsError(f"{name}: anybody can sign for {part!r}; set the public key of your private key")
         keys.append(key)
+    if not keys:  # it would ask for no signature, which an empty value says
+        raise SettingsError(f"{name}: {text[:60]!r} names no key; set base64 of a public key, or leave it empty")
     return tuple(keys)
+
+
+def _is_weak(key: bytes) -> bool:
+    """Whether an Ed25519 key is a point of small order, for which some signatures hold for any message.
+
+    These are the y coordinates of the eight points whose order divides 8, encoded canonically or not; the sign bit
+    does not matter (RFC 8032, section 5.1.2; Chalkias, Garillot and Nikolaenko 2020, "Taming the many EdDSAs").
+    """
+    y = int.from_bytes(key, "little") & (2**255 - 1)
+    prime = 2**255 - 19
+    return y % prime in (0, 1, prime - 1, *_Y_OF_ORDER_8)
 
 
 def _key(name: str, text: str) -> str:

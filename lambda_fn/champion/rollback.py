@@ -6,6 +6,7 @@ recorded as rolled back before that: refresh leaves them until a newer one is pu
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from lambda_fn.champion.acceptance import check_champion
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusal import CHAMPION, ROLLED_BACK, Refusal, record, record_key, recorded, shortened
 from lambda_fn.champion.sandbox import Sandbox
+from lambda_fn.champion.signature import verify
 from lambda_fn.champion.standing import Activation, Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import REASON, Active, Pointer
 from lambda_fn.fields import ContractError
@@ -25,6 +27,7 @@ from lambda_fn.store.objects import Missing, Store, Unavailable
 ATTEMPTS = 5  # an attempt is lost only when something else was activated meanwhile
 RECENT = timedelta(minutes=5)  # a client that got no answer asks again: that must not go back twice
 SHOWN = 20  # generations in a message
+_BACK = re.compile("rollback to generation ([0-9]{1,8})")
 _log = logging.getLogger(__name__)
 
 
@@ -87,6 +90,7 @@ def _activate(
     newer = replace(old, pointer=pointer, generation=generation, activated_at=now)
     try:
         data = newer.to_json()
+        verify(_published_as(store, pair, old).pointer, settings.champion_public_keys)
         keep_copy(store, newer, pair)
         champion = fetch_file(store, newer.serving_key, newer.champion.sha256)
         check_champion(champion, old.pointer, pair, store, now.date(), sandbox)
@@ -100,6 +104,16 @@ def _activate(
     keep_record(store, newer, pair)
     words = f"{pointer.model_name} version {pointer.model_version} of generation {old.generation} is active again"
     return Activation("activated", generation, words)
+
+
+def _published_as(store: Store, pair: str, old: Active) -> Active:
+    """Return the activation whose pointer was published, and perhaps signed: a rollback's own pointer never was."""
+    while old.pointer.signature is None and (back := _BACK.fullmatch(str(old.pointer.extra.get(REASON, "")))):
+        generation = int(back[1])
+        if generation >= old.generation:
+            break
+        old = _kept(store, pair, generation)
+    return old
 
 
 def _mark(store: Store, settings: Settings, last: Active, newer: Active, now: datetime) -> None:
@@ -130,7 +144,7 @@ def _published(store: Store, settings: Settings, last: Active) -> dict[str, str 
 
 
 def _came_back(active: Active) -> bool:
-    return str(active.pointer.extra.get(REASON, "")).startswith("rollback to generation ")
+    return bool(_BACK.fullmatch(str(active.pointer.extra.get(REASON, ""))))
 
 
 def _before(store: Store, pair: str, last: Active) -> Active:

@@ -42,6 +42,8 @@ def verify(pointer: Pointer, public_keys: Sequence[bytes]) -> None:
     cure = "publish it with CHAMPION_SIGNING_KEY set to the key of one of CHAMPION_PUBLIC_KEYS"
     if pointer.champion is None:
         raise ContractError(f"pointer.signature: a pointer of the old form cannot be signed; {cure}")
+    if pointer.generation is None:
+        raise ContractError(f"pointer.generation: missing, so the pointer could be replayed at any time; {cure}")
     signature = pointer.signature
     if signature is None:
         raise ContractError(f"pointer.signature: missing, and this service takes signed champions only; {cure}")

@@ -219,16 +219,6 @@ def test_something_newer_that_comes_meanwhile_is_what_it_goes_back_from(tmp_path
     assert refresh.activate(store, settings, NOW).outcome == "unchanged"
 
 
-def test_a_key_to_sign_with_is_not_asked_for(tmp_path: Path) -> None:
-    """What was checked when it was activated needs no signature of its new generation."""
-    store, settings = FolderStore(tmp_path), Settings.from_env({"STORE_DIR": str(tmp_path)})
-    for number in (1, 2):
-        promote(store, settings, number, number)
-    signed = settings._replace(champion_public_keys=(b"k" * 32,))
-    assert refresh.rollback(store, signed, True, NOW)["generation"] == 3
-    assert serving(store) == (3, 1)
-
-
 def test_the_command_rolls_back(tmp_path: Path) -> None:
     store, settings = FolderStore(tmp_path), Settings.from_env({"STORE_DIR": str(tmp_path)})
     for number in (1, 2):

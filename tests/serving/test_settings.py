@@ -9,6 +9,12 @@ from lambda_fn.settings import VARIABLES, Settings, SettingsError, read_dotenv
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
+# Points of small order: their y coordinates, canonical and not, with either sign bit.
+_P = 2**255 - 19
+_ORDER_8 = bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")
+_WEAK_Y = (0, 1, _P - 1, _P, _P + 1, int.from_bytes(_ORDER_8, "little"), _P - int.from_bytes(_ORDER_8, "little"))
+WEAK_KEYS = [base64.b64encode((y | sign << 255).to_bytes(32, "little")).decode() for y in _WEAK_Y for sign in (0, 1)]
+
 
 def test_defaults() -> None:
     settings = Settings.from_env({})
@@ -48,7 +54,7 @@ def test_every_variable_is_read() -> None:
         "STORE_DIR": "/data",
         "AWS_ENDPOINT_URL_S3": "http://s3:8333/",
         "CHAMPION_MAX_AGE_S": "0",
-        "CHAMPION_PUBLIC_KEYS": base64.b64encode(bytes(32)).decode(),
+        "CHAMPION_PUBLIC_KEYS": base64.b64encode(bytes(31) + b"\x01").decode(),
         "CHAMPION_SIGNING_KEY": "a-secret",
         "REFUSE_EXPIRED": "true",
         "ECB_URL": "http://127.0.0.1/rates.zip",
@@ -73,6 +79,9 @@ def test_every_variable_is_read() -> None:
         ("CHAMPION_MAX_AGE_S", "nan", "zero or more seconds"),
         ("REFUSE_EXPIRED", "perhaps", "neither true nor false"),
         ("CHAMPION_PUBLIC_KEYS", "short", "is no public key; set base64 of its 32 bytes"),
+        ("CHAMPION_PUBLIC_KEYS", ",", "names no key"),
+        ("CHAMPION_PUBLIC_KEYS", " , ", "names no key"),
+        *(("CHAMPION_PUBLIC_KEYS", key, "anybody can sign") for key in WEAK_KEYS),
         ("S3_MODEL_INFO_KEY", "/models/best_model_info.json", "a path such as models/best_model_info.json"),
         ("S3_MODEL_INFO_KEY", "models/../secret.json", "a path such as"),
         ("S3_MODEL_INFO_KEY", "models/\x07.json", "a path such as"),

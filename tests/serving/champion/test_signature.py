@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from lambda_fn.champion.signature import envelope, message, verify
 from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Refused, activate
+from lambda_fn.refresh import Refused, activate, rollback
 from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import foreign
 
@@ -79,6 +80,56 @@ def test_two_keys_are_valid_at_once_so_that_one_can_be_replaced(store: Store, se
     publish(store, 3, 2, foreign.champion_bytes(spread=0.009))
     with pytest.raises(Refused, match="of a key that is not known here"):
         activate(store, both, NOW)
+
+
+# Who signed a published champion, and whether each way to activate it accepts it while key 0 alone is configured.
+SIGNERS = {"key 0": (0, True), "nobody": (None, False), "a withdrawn key": (1, False), "an unknown key": (2, False)}
+WAYS = ("published", "published again", "rollback", "rollback to its generation", "rollback to a rollback")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("signer", SIGNERS)
+def test_every_way_to_activate_verifies_the_signature(signer: str, way: str, tmp_path: Path) -> None:
+    """Generation 1 was activated while no key was configured; then key 0 was, and generation 2 is signed with it."""
+    settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
+    store, strict, (key, accepted) = open_store(settings), asking(settings, 0), SIGNERS[signer]
+    publish(store, 1, key)
+    if way == "published":
+        check(lambda: activate(store, strict, NOW).outcome, "activated", accepted)
+        return
+    activate(store, settings, NOW)
+    if way == "published again":  # it is active, and stays so: nothing is activated
+        check(lambda: activate(store, strict, NOW).outcome, "unchanged", accepted)
+        return
+    publish(store, 2, 0, foreign.champion_bytes(spread=0.006))
+    activate(store, strict, NOW)
+    to: object = True
+    if way == "rollback to its generation":
+        to = 1
+    if way == "rollback to a rollback":
+        rollback(store, settings, 1, NOW)  # as generation 3, by somebody without the key
+        publish(store, 4, 0, foreign.champion_bytes(spread=0.007))
+        activate(store, strict, NOW)
+        to = 3
+    result = rollback(store, strict, to, NOW + timedelta(hours=1))
+    assert result["outcome"] == ("activated" if accepted else "refused"), result
+    assert accepted or "signature" in result["reason"]
+
+
+def check(act: Callable[[], str], outcome: str, accepted: bool) -> None:
+    if accepted:
+        assert act() == outcome
+    else:
+        with pytest.raises(Refused, match="signature"):
+            act()
+
+
+def test_a_signed_pointer_without_a_generation_is_refused(store: Store, settings: Settings) -> None:
+    """It could be published again at any time, and would be newer than what is active."""
+    pointer = replace(foreign.publish_to(store), generation=None)
+    foreign.put(store, POINTER, signed(pointer).to_json())
+    with pytest.raises(Refused, match="generation: missing"):
+        activate(store, asking(settings, 0), NOW)
 
 
 def test_a_pointer_of_the_old_form_cannot_be_signed(store: Store, settings: Settings) -> None:

@@ -27,8 +27,8 @@ def binary() -> Path:
 
 
 def start(folder: Path, flags: Sequence[str] = (), address: str = "127.0.0.1") -> "tuple[subprocess.Popen[bytes], str]":
-    """Starts a server with data and log in `folder` that listens on `address` only; gives the process, in a session of
-    its own, and the endpoint.
+    """Start a server with its data and logs in `folder` that listens on `address` only; return its process, which has
+    its own session, and the endpoint.
 
     It is not ready yet, and is ended by SIGKILL: SIGTERM takes ten seconds.
     """
@@ -37,7 +37,7 @@ def start(folder: Path, flags: Sequence[str] = (), address: str = "127.0.0.1") -
     listeners += [f"-{name}.port.grpc={ports.pop()}" for name in _PORTS]
     listeners += [f"-{name}={ports.pop()}" for name in _MORE_PORTS]
     port = ports.pop()
-    # without -logdir it logs into the folder for temporary files, and leaves that there
+    # without -logdir it leaves its logs in the folder for temporary files
     command = [str(binary()), f"-logdir={folder}", "server"]
     command += ["-s3", "-filer", f"-dir={folder}", f"-s3.port={port}", *listeners]
     command += [f"-ip={address}", f"-ip.bind={address}", "-master.volumeSizeLimitMB=64", "-volume.max=100"]

@@ -1,4 +1,4 @@
-"""The rooms of both halves are held apart: import-linter passes, and a wrong import makes it fail."""
+"""The import rules of both halves: import-linter passes, and reports every wrong import."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MOST_NAMES = 15  # at the top of each half
 
-# An import that breaks a rule, and the line of the report that names it.
+# A module, an import that it may not have, and the line of the report that names it.
 WRONG = (
     (
         "lambda_fn/prices/table.py",
@@ -53,20 +53,21 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_the_rooms_are_kept_apart(copy: Path) -> None:
-    done = lint(copy)
-    assert done.returncode == 0, done.stdout
-    assert "0 broken" in done.stdout
+    result = lint(copy)
+    assert result.returncode == 0, result.stdout
+    assert "0 broken" in result.stdout
 
 
 def test_every_wrong_import_is_caught(copy: Path) -> None:
-    """All at once, each by its own line: up and sideways, in a function, a circle, the other half, a heavy package."""
-    for module, line, _ in WRONG:
+    """Up and sideways, in a function, a cycle, of the other half, of a heavy package: one run reports them all."""
+    for module, statement, _ in WRONG:
         with (copy / module).open("a") as file:
-            file.write(f"\n{line}\n")
-    done = lint(copy)
-    assert done.returncode == 1
-    assert "0 kept, 4 broken" in done.stdout
-    assert [reported for _, _, reported in WRONG if f"- {reported}" not in re.sub(" +", " ", done.stdout)] == []
+            file.write(f"\n{statement}\n")
+    result = lint(copy)
+    assert result.returncode == 1
+    assert "0 kept, 4 broken" in result.stdout
+    report = re.sub(" +", " ", result.stdout)
+    assert [line for _, _, line in WRONG if f"- {line}" not in report] == []
 
 
 @pytest.mark.parametrize("half", ["lambda_fn", "training"])

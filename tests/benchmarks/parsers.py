@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks.parsers`: how long each parser takes for the most that it reads, and for half of it.
+"""`python -m tests.benchmarks.parsers`: the time of each parser for its largest input and for half of it.
 
-A ratio near 2 is proportional, one near 4 a square. tests/serving/test_linear.py counts the steps of the same parsers.
+A ratio near 2 is linear, one near 4 quadratic. tests/serving/test_linear.py counts the lines that they execute.
 """
 
 import gc
@@ -16,16 +16,16 @@ RUNS = 5
 
 
 def seconds(parser: Parse, data: bytes) -> float:
-    """This process's processor time for one answer."""
+    """Processor time of one call."""
     began = time.process_time()
     answer(parser, data)
     return time.process_time() - began
 
 
 def main() -> int:
-    """Print the shortest of RUNS times of each parser."""
+    """Print the shortest of RUNS times for each parser."""
     table = Table("parser", "all, ms", "half, ms", "ratio", box=None)
-    gc.disable()  # which would come into some runs and not into others
+    gc.disable()  # a collection would fall into some runs only
     for name, (parser, make, limit) in CASES.items():
         inputs = make(limit), make(limit // 2)
         times = [min(seconds(parser, data) for _ in range(RUNS)) for data in inputs]

@@ -1,4 +1,4 @@
-"""The end of what the tests of the infrastructure share."""
+"""The tests of the infrastructure share one reader of templates, which ends with them."""
 
 from tests.support.infra import aws_tools
 

@@ -32,8 +32,8 @@ def data() -> Any:
 
 @pytest.fixture(scope="module")
 def services(data: Any) -> dict[str, Any]:
-    found: dict[str, Any] = data["services"]
-    return found
+    services: dict[str, Any] = data["services"]
+    return services
 
 
 def test_each_profile_starts_what_it_says_and_nothing_starts_without_one(services: dict[str, Any]) -> None:

@@ -41,20 +41,24 @@ def test_files_are_in_the_bucket_and_databases_in_the_folder() -> None:
     assert options(STORE_DIR="/store")["artifacts-destination"] == "/store/artifacts"
 
 
+def allowed() -> tuple[list[str], list[str]]:
+    """The hosts and the origins that the server accepts when clients call it by a name and by an address."""
+    values = options("eurusd-mlflow.internal", "10.0.1.10")
+    return values["allowed-hosts"].split(","), values["cors-allowed-origins"].split(",")
+
+
 def test_a_name_is_allowed_with_the_port_that_clients_say() -> None:
-    found = options("eurusd-mlflow.internal", "10.0.1.10")
-    assert {"eurusd-mlflow.internal:5000", "10.0.1.10:5000"} <= set(found["allowed-hosts"].split(","))
-    origins = set(found["cors-allowed-origins"].split(","))
-    assert {"http://eurusd-mlflow.internal:5000", "http://10.0.1.10:5000"} <= origins
+    hosts, origins = allowed()
+    assert {"eurusd-mlflow.internal:5000", "10.0.1.10:5000"} <= set(hosts)
+    assert {"http://eurusd-mlflow.internal:5000", "http://10.0.1.10:5000"} <= set(origins)
 
 
 @pytest.mark.long
 def test_mlflow_allows_these_names_and_no_others() -> None:
-    """As MLflow itself decides of a Host header and of an Origin."""
+    """MLflow's own functions decide on a Host header and an Origin."""
     from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
-    found = options("eurusd-mlflow.internal", "10.0.1.10")
-    hosts, origins = found["allowed-hosts"].split(","), found["cors-allowed-origins"].split(",")
+    hosts, origins = allowed()
     for host in ("eurusd-mlflow.internal:5000", "10.0.1.10:5000", "localhost:5000", "localhost:15000"):
         assert is_allowed_host_header(hosts, host)
     for host in ("eurusd-mlflow.internal.example.com:5000", "example.com:5000", "10.0.1.11:5000", ""):
@@ -133,7 +137,7 @@ def test_an_old_database_is_not_served_before_it_is_upgraded(
 def test_an_upgrade_that_fails_says_how_to_go_back(
     python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """MLflow's own command fails of a revision that it does not know; `false` fails sooner."""
+    """MLflow's own command fails because it does not know the revision; `false` fails sooner."""
     monkeypatch.setattr(sys, "executable", python)
     put_database(tmp_path, "of-the-future")
     environ = {"STORE_DIR": str(tmp_path / "store")}

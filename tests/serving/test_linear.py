@@ -1,7 +1,7 @@
-"""Every parser of what others send takes work in proportion to its size: for a whole input twice that for half of it.
+"""The work of every parser of external input grows in proportion to the input.
 
-Lines of Python are counted, which are the same under any load; a square would give 4. Where the work is done in C, only
-time shows it: `python -m tests.benchmarks.parsers` measures that.
+The measure is the number of executed lines, which no load of the machine changes. Work in C shows in time only: `python
+-m tests.benchmarks.parsers` measures it.
 """
 
 import functools
@@ -12,21 +12,21 @@ from lambda_fn.web.question import intervals_of
 from tests.support.parser_cases import CASES, answer
 from tests.support.steps import lines
 
-SHARE = 4  # of the most that is read: a count needs no more
-MORE, FIXED = 2.2, 200  # of the work for half; what does not depend on the size
+SHARE = 4  # of the largest input, which is enough for a count
+MOST, FIXED = 2.2, 200  # times the lines for half an input (a square has 4), and the lines for any input
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_parser_takes_work_in_proportion_to_what_it_reads(case: str) -> None:
+def test_twice_the_input_is_twice_the_work(case: str) -> None:
     parser, make, limit = CASES[case]
     whole, half = make(limit // SHARE), make(limit // SHARE // 2)
-    answer(parser, half)  # what is made once is there
+    answer(parser, half)  # fills caches
     for_all, for_half = (lines(functools.partial(answer, parser, data)) for data in (whole, half))
-    assert 0 < for_all <= MORE * for_half + FIXED
+    assert 0 < for_all <= MOST * for_half + FIXED
 
 
 def test_a_square_would_be_noticed() -> None:
-    """The test above can fail: as many times all levels as there are levels."""
+    """The test above can fail: n times n levels."""
 
     def square(n: int) -> None:
         for _ in range(n):

@@ -183,8 +183,8 @@ def test_memory_holds_the_pairs_that_were_asked_for_last(
 
 
 class Meeting(dict[str, Service]):
-    """The services in memory, and their lock. Whoever has looked for one waits for a second thread, which comes to the
-    lock, or without it to the same place."""
+    """The services in memory and their lock: the thread that looks for a service waits until a second thread is at the
+    lock or, if the lock is missing, looks for the service too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,10 +192,10 @@ class Meeting(dict[str, Service]):
         self._threads: set[int] = set()
 
     def pop(self, *given: Any) -> Any:
-        found = super().pop(*given)
+        service = super().pop(*given)
         self._arrive()
         assert self._both.wait(60)
-        return found
+        return service
 
     def __enter__(self) -> None:
         self._arrive()
@@ -212,10 +212,10 @@ class Meeting(dict[str, Service]):
 
 def test_threads_share_what_a_pair_has_in_memory(served: tuple[Store, Settings]) -> None:
     """A second service of a pair would begin with nothing, and could be older than the first."""
-    made = Services(*served, NOW.timestamp)
-    made._kept = made._lock = Meeting()  # type: ignore[assignment]
+    pairs = Services(*served, NOW.timestamp)
+    pairs._kept = pairs._lock = Meeting()  # type: ignore[assignment]
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(made.of, [{"pair": PAIRS[0]}] * 2, [{}] * 2)
+        first, second = pool.map(pairs.of, [{"pair": PAIRS[0]}] * 2, [{}] * 2)
     assert first is second
 
 

@@ -28,7 +28,7 @@ from tests.support import foreign
 from tests.support.server_process import Server, ask, running, until
 
 CLIENTS = 3
-MORE = 6  # answers that each client gets before and after a change
+MORE = 6  # answers of each client between two changes
 PRICES = foreign.price_file(60, ["eurjpy"])
 # Another architecture (an average of five closes), inputs, window, horizon and levels: every number tells them apart.
 LEVELS_2 = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)

@@ -1,4 +1,4 @@
-"""The parsers of what others send, and inputs of any size that give each of them the most to do."""
+"""The parsers of external input, with inputs of any size that cause much work."""
 
 import io
 import json
@@ -30,24 +30,24 @@ def body(data: bytes) -> object:
 
 
 def padded(text: str, size: int) -> bytes:
-    """As much as fits of a repeated text."""
+    """Repeat a text up to this size."""
     return (text * (size // len(text) + 1))[:size].encode()
 
 
 def names(size: int) -> bytes:
-    """As many names as fit, one of them twice, at the end."""
-    known = ",".join(f'"n{i:05d}":0' for i in range(size // 11))
-    return f'{{{known},"n00000":0}}'.encode()
+    """An object with as many names as fit, the first of which it repeats at its end."""
+    members = ",".join(f'"n{i:05d}":0' for i in range(size // 11))
+    return f'{{{members},"n00000":0}}'.encode()
 
 
 def columns(size: int) -> bytes:
-    """As many columns as allowed, each as long as fits."""
+    """The largest number of columns, each as long as fits."""
     closes = foreign.closes(size // MAX_COLUMNS // 13).round(8).tolist()
     return json.dumps({f"c{i:02d}" if i else "close": closes for i in range(MAX_COLUMNS)}).encode()
 
 
 def series(size: int) -> bytes:
-    """As many series as allowed, each with all columns that fit."""
+    """The largest number of series, each as long as fits."""
     closes = foreign.closes(size // MAX_SERIES // 13).round(8).tolist()
     return json.dumps({"series": [{"close": closes}] * MAX_SERIES}).encode()
 
@@ -58,11 +58,11 @@ def series_of_dates(size: int) -> bytes:
 
 
 def pointer(size: int) -> bytes:
-    found = json.loads(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 1).to_json())
-    found["golden"] *= size // 3 // len(json.dumps(found["golden"][0]))
-    found["unknown"] = [{"a": [i, {"b": i}]} for i in range(size // 3 // 26)]
-    found["metrics"] = {f"m{i:06d}": 1.5 for i in range(size // 3 // 16)}
-    return json.dumps(found).encode()
+    content = json.loads(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 1).to_json())
+    content["golden"] *= size // 3 // len(json.dumps(content["golden"][0]))
+    content["unknown"] = [{"a": [i, {"b": i}]} for i in range(size // 3 // 26)]
+    content["metrics"] = {f"m{i:06d}": 1.5 for i in range(size // 3 // 16)}
+    return json.dumps(content).encode()
 
 
 def rows(size: int) -> bytes:
@@ -83,9 +83,9 @@ def rates(size: int) -> bytes:
 
 
 def records(size: int) -> bytes:
-    """Of S3 in SQS, each with a name of its own."""
-    one = {"eventVersion": "2.1", "eventName": "Put", "s3": {"object": {"key": "k"}}}
-    inner = [json.dumps({"Records": [one | {"eventVersion": str(i)}]}) for i in range(size // 150)]
+    """Records of S3 in messages of SQS, all different."""
+    record = {"eventVersion": "2.1", "eventName": "Put", "s3": {"object": {"key": "k"}}}
+    inner = [json.dumps({"Records": [record | {"eventVersion": str(i)}]}) for i in range(size // 150)]
     return json.dumps({"Records": [{"eventSource": "aws:sqs", "body": text} for text in inner]}).encode()
 
 
@@ -98,7 +98,7 @@ def query(data: bytes) -> object:
     return parse_query({"level": data.decode()}, MAX_HORIZON, foreign.LEVELS)
 
 
-# The parser, an input of about so many bytes, and the most that are read.
+# A parser, its input of about n bytes, and the largest n.
 CASES: dict[str, tuple[Parse, Callable[[int], bytes], int]] = {
     "names": (body, names, MAX_BODY - 20),
     "columns": (body, columns, MAX_BODY),
@@ -123,7 +123,7 @@ CASES: dict[str, tuple[Parse, Callable[[int], bytes], int]] = {
 
 
 def answer(parser: Parse, data: bytes) -> None:
-    """Parse the data; a refusal is an answer, too."""
+    """Parse the data; a refusal is an answer too."""
     try:
         parser(data)
     except (Problem, ContractError):

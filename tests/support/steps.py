@@ -1,4 +1,4 @@
-"""How much work a call is, counted in lines of Python: the same on every machine and under any load."""
+"""The work of a call as the number of lines that it executes, which no load of the machine changes."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _CODE = str(Path(lambda_fn.__file__).parent)
 
 
 def lines(call: Callable[[], object]) -> int:
-    """The lines of lambda_fn that the call runs, each as often as it runs; loops of one line count each round."""
+    """Count the lines of lambda_fn that the call executes; a line in a loop counts in every round."""
     count = 0
 
     def within(_: FrameType, event: str, __: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A request ends within its limits and fails in one way. test_mlflow_rest.py has statuses, redirects and sizes."""
+"""A request ends within its limits and fails in one way; test_mlflow_rest.py tests statuses, redirects and sizes."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ def test_a_body_that_ends_early_is_no_answer() -> None:
 
 @contextmanager
 def one_byte() -> Iterator[str]:
-    """A server that sends one byte of its body, and then nothing."""
+    """A server that sends the first byte of a body and nothing more."""
     ended = threading.Event()
 
     def serve() -> None:
@@ -44,7 +44,7 @@ def one_byte() -> Iterator[str]:
 
 
 def test_a_body_that_drips_ends_in_time() -> None:
-    """A byte that comes after the deadline is the last that is waited for."""
+    """No second byte is waited for once the deadline has passed."""
     times = iter([0.0, 60.1])
     with one_byte() as address, pytest.raises(Unavailable, match=r"does not answer \(not complete in time\)"):
         ask(Request(address), 60, 10_000_000, lambda: next(times))

@@ -45,24 +45,24 @@ EXPERIMENT = experiment_name("EURUSD")
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 
 
-# A real server, which serves the files of an experiment itself, or names the bucket that has them.
+# A real server: it serves the files of one experiment itself, and another experiment has them in a bucket.
 
 
 @dataclass(frozen=True)
 class Mlflow:
-    """A server with a run of training; `environ` are the variables with which serving reaches it."""
+    """A server with a run of training; serving reaches it with the variables `environ`."""
 
     tracking: Registry
     registered: Registered
     environ: dict[str, str]
 
     def champion(self, uri: str) -> None:
-        """Moves the alias champion of EURUSD_LSTM by hand."""
+        """Move the alias champion of EURUSD_LSTM."""
         registry.set_alias(self.tracking, "champion", registry.find(self.tracking, uri))
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:
-        """MLflow's own functions log to the experiment of training."""
+        """Within it MLflow's functions log to the experiment of training."""
         with tracked.tracking_address():
             mlflow.set_tracking_uri(self.tracking.tracking_uri)
             mlflow.set_experiment(EXPERIMENT)
@@ -91,7 +91,9 @@ def server(request: pytest.FixtureRequest, address: str, s3_server: seaweedfs.S3
         assert files.startswith("s3://" if direct else "mlflow-artifacts:/")
         yield Mlflow(tracking, registered["lstm"], environ | {"MLFLOW_TRACKING_URI": address})
         tracking.client.delete_registered_model("EURUSD_LSTM")
-        tracking.client.rename_experiment(experiment, request.param)  # a name is taken for ever, also when deleted
+        tracking.client.rename_experiment(
+            experiment, request.param
+        )  # the name of a deleted experiment cannot be used again
 
 
 def folder(path: Path, environ: dict[str, str]) -> tuple[Store, Settings]:

@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.long)])
 def test_the_server_is_as_its_document_says(examples: int, server: Server, tmp_path: Path) -> None:
-    """With so many examples an operation."""
+    """`examples` is the number for each operation."""
     command = Path(sys.executable).with_name("schemathesis")
     options = ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--no-color"]
     limits = ["--max-examples", str(examples), "--seed", str(SEED)]

@@ -1,4 +1,4 @@
-"""Large objects take longer than records, as long as their bytes come: against a server that drips, and a real one."""
+"""Large objects may take longer than records: read from a server that sends slowly, and from a real one."""
 
 import threading
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ MIB = 2**20
 LARGE = bytes(range(256)) * (3 * MIB // 256)
 
 
-class Dripping(ThreadingHTTPServer):
-    """Sends `data` in pieces with pauses; each answer waits before the piece `stop_after` for `go_on`."""
+class SlowServer(ThreadingHTTPServer):
+    """Sends `data` in pieces with pauses; every answer waits for `go_on` before the piece `stop_after`."""
 
-    daemon_threads = False  # so that closing the server waits for them
+    daemon_threads = False  # server_close waits for them
 
     def __init__(self, data: bytes, pieces: int, pause_s: float = 0.0, stop_after: int | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.data, self.pieces, self.pause_s, self.stop_after = data, pieces, pause_s, stop_after
         self.go_on, self.ended = threading.Event(), threading.Event()
-        self.stopped = list[str]()  # a path for each answer that has waited for go_on, or does
+        self.waits = list[str]()  # the path of each answer that came to `stop_after`
 
     @property
     def address(self) -> str:
@@ -40,7 +40,7 @@ class Dripping(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Dripping
+    server: SlowServer
 
     def do_GET(self) -> None:
         server, data = self.server, self.server.data
@@ -53,21 +53,21 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             for number in range(server.pieces):
                 if number == server.stop_after:
-                    server.stopped.append(self.path)
+                    server.waits.append(self.path)
                     server.go_on.wait()
                 self.wfile.write(data[number * size : (number + 1) * size])
                 if server.ended.wait(server.pause_s):
                     return
         except ConnectionError:
-            return  # the reader gave up, or takes the body with another client
+            return  # the reader gave up, or reads the body with another client
 
     def log_message(self, *_: object) -> None:
-        """No access log among the tests' output."""
+        """Write no access log."""
 
 
 @contextmanager
-def dripping(data: bytes, pieces: int, pause_s: float = 0.0, stop_after: int | None = None) -> Iterator[Dripping]:
-    server = Dripping(data, pieces, pause_s, stop_after)
+def slow_server(data: bytes, pieces: int, pause_s: float = 0.0, stop_after: int | None = None) -> Iterator[SlowServer]:
+    server = SlowServer(data, pieces, pause_s, stop_after)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -91,22 +91,22 @@ def keys(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Non
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
-def test_a_champion_of_the_largest_size_has_time_at_8_mb_a_second() -> None:
+def test_8_mb_a_second_are_enough_for_the_largest_champion() -> None:
     needed = timedelta(seconds=MAX_MODEL_BYTES / 8e6)
     assert connect.TIMEOUT < needed < connect.LARGE_TIMEOUT
 
 
 def test_a_large_object_may_take_longer_than_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of it comes, and the rest when a small one that drips, and was asked for later, has been given up."""
+    """Its second half comes after the read of a small object, which began later, has timed out."""
     for name in ("NO_PROGRESS", "LARGE_TIMEOUT"):
         monkeypatch.setattr(connect, name, timedelta(hours=1))
     with (
         ThreadPoolExecutor(1) as pool,
-        dripping(LARGE, 2, stop_after=1) as large,
-        dripping(b"x" * 1000, 1000, 0.1) as small,
+        slow_server(LARGE, 2, stop_after=1) as large,
+        slow_server(b"x" * 1000, 1000, 0.1) as small,
     ):
         reading = pool.submit(open_at(large.address).read, "serving/champions/x.onnx")
-        until(lambda: len(large.stopped) == 2, "the requests of its head and of its body")
+        until(lambda: len(large.waits) == 2, "the requests of its head and of its body")
         with pytest.raises(Unavailable, match=r"serving/active\.json"):
             open_at(small.address).read("serving/active.json")
         large.go_on.set()
@@ -114,17 +114,17 @@ def test_a_large_object_may_take_longer_than_a_small_one(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("limit", "pieces", "stop_after"), [("NO_PROGRESS", 4, 2), ("LARGE_TIMEOUT", 400, None)])
-def test_a_large_object_is_given_up_when_nothing_comes_and_after_its_total(
+def test_the_read_of_a_large_object_times_out_without_progress_and_after_its_total(
     limit: str, pieces: int, stop_after: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the other limit out of reach, so that this one ends it."""
+    """The other limit is out of reach, so it is this one that ends the read."""
     for name in ("NO_PROGRESS", "LARGE_TIMEOUT"):
         monkeypatch.setattr(connect, name, timedelta(seconds=0.5 if name == limit else 3600))
-    with dripping(LARGE, pieces, 0.02, stop_after) as server, pytest.raises(Unavailable, match=r"x\.onnx"):
+    with slow_server(LARGE, pieces, 0.02, stop_after) as server, pytest.raises(Unavailable, match=r"x\.onnx"):
         open_at(server.address).read("x.onnx")
 
 
-def test_a_real_store_keeps_and_gives_large_objects(store: Store) -> None:
+def test_a_real_store_writes_and_reads_large_objects(store: Store) -> None:
     data = bytes(range(256)) * (32 * MIB // 256)
     assert store.create("x.onnx", data)
     assert not store.create("x.onnx", data)
@@ -157,7 +157,7 @@ class NotModified(BaseHTTPRequestHandler):
     do_PUT = do_DELETE = do_GET
 
     def log_message(self, *_: object) -> None:
-        """No access log among the tests' output."""
+        """Write no access log."""
 
 
 def test_a_plain_304_is_unavailable() -> None:

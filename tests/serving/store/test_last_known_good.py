@@ -233,7 +233,7 @@ def test_an_answer_waits_no_longer_than_its_allowance_however_many_values_it_loo
 
 
 class CountingLock:
-    """A lock that counts who waits for it, and who has waited."""
+    """A lock that counts the calls that wait for it."""
 
     def __init__(self) -> None:
         self._lock, self._waits = threading.Lock(), list[bool]()
@@ -251,7 +251,7 @@ class CountingLock:
 
 
 def test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own() -> None:
-    """Two at once could end in the wrong order, and what is served would go back."""
+    """Two checks at once could end in the wrong order, and the served value would go back."""
     now, first, later = [0.0], threading.Event(), threading.Event()
 
     def fetch(held: int | None) -> int:
@@ -261,13 +261,13 @@ def test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own()
     known = LastKnownGood(fetch, 1.0, lambda: now[0], beside=True)
     known._lock = lock = CountingLock()  # type: ignore[assignment]
     before = set(threading.enumerate())
-    askers = [threading.Thread(target=known.current) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    until(lambda: lock.waits == 4, "one to fetch the first value, and the others to wait for it")
-    now[0] = 10.0  # so long after that what comes is due again
+    threads = [threading.Thread(target=known.current) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until(lambda: lock.waits == 4, "one thread to fetch the first value, and the others to wait")
+    now[0] = 10.0  # the value is due again when it comes
     first.set()
-    for asker in askers:
-        asker.join(60)
+    for thread in threads:
+        thread.join(60)
     assert [thread.name for thread in set(threading.enumerate()) - before] == ["recheck"]
     later.set()

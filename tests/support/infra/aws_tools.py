@@ -1,4 +1,4 @@
-"""AWS's own tools, which live in an environment of their own, and the templates as CloudFormation gets them."""
+"""AWS's tools, which have their own environment, and the templates as CloudFormation gets them."""
 
 import atexit
 import functools
@@ -20,33 +20,33 @@ DEFAULTS |= {"AWS::StackName": "eurusd-forecast-dev", "AWS::URLSuffix": "amazona
 
 
 def run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a tool at the root of the project, without credentials, telemetry or a look for newer versions."""
+    """Run a tool in the project's root, without credentials, telemetry and the check for updates."""
     command = [str(TOOLS / tool), *arguments]
-    with tempfile.TemporaryDirectory() as temporary:  # in which checkov leaves a cache
+    with tempfile.TemporaryDirectory() as temporary:  # checkov leaves a cache in it
         environ = {**_environ(), "TMPDIR": temporary}
         return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
 
 
 @functools.cache
 def translated(**parameters: str) -> str:
-    """The template after SAM's transformation, as JSON; its conditions and references are still in it."""
+    """The template after SAM's transformation, as JSON, with its conditions and references."""
     return _read(ROOT / "template.yaml", parameters)
 
 
 def stack(**parameters: str) -> dict[str, Any]:
-    """The resources that a deployment with these parameters makes, every condition and reference resolved."""
+    """The resources of a deployment with these parameters; conditions and references are resolved."""
     template = json.loads(translated(**parameters))
     return cloudformation.resources(template, {**DEFAULTS, **parameters})
 
 
 @functools.cache
 def template(name: str) -> str:
-    """A template of infra/ as JSON, its functions in their long form."""
+    """A template of infra/ as JSON, with the long form of its functions."""
     return _read(ROOT / "infra" / name)
 
 
 def resources_of(name: str, **parameters: str) -> dict[str, Any]:
-    """The resources that a deployment of infra/`name` makes, as of `stack`."""
+    """The resources of a deployment of infra/`name`, as `stack` gives them."""
     return cloudformation.resources(json.loads(template(name)), {**DEFAULTS, **parameters})
 
 
@@ -58,9 +58,9 @@ def outputs_of(name: str, **parameters: str) -> dict[str, str]:
 @functools.cache
 def _yaml(path: Path) -> str:
     code = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))"
-    done = run("python", "-c", code, str(path))
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    result = run("python", "-c", code, str(path))
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def yaml_as_json(path: Path) -> Any:
@@ -69,7 +69,7 @@ def yaml_as_json(path: Path) -> Any:
 
 
 def close() -> None:
-    """End the process that reads the templates, where there is one."""
+    """End the process that reads the templates, if it runs."""
     if _reader.cache_info().currsize:
         _reader().communicate()
         _reader.cache_clear()
@@ -82,7 +82,7 @@ def _environ() -> dict[str, str]:
 
 
 def _read(path: Path, parameters: Mapping[str, str] | None = None) -> str:
-    """The file as JSON, translated where there are parameters."""
+    """The file as JSON, translated if there are parameters."""
     process = _reader()
     assert process.stdin and process.stdout
     process.stdin.write(json.dumps({"path": str(path), "parameters": parameters}) + "\n")
@@ -94,7 +94,7 @@ def _read(path: Path, parameters: Mapping[str, str] | None = None) -> str:
 
 @functools.cache
 def _reader() -> "subprocess.Popen[str]":
-    """One process for all templates and parameters: its start takes longer than they do."""
+    """Start the process that reads all templates: its start takes longer than a template."""
     command = [str(TOOLS / "python"), str(Path(__file__).with_name("translate.py"))]
     pipe = subprocess.PIPE
     process = subprocess.Popen(

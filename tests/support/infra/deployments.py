@@ -1,4 +1,4 @@
-"""Deployments of the template, by their parameters."""
+"""Deployments of the template and their parameters."""
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
 JWT = {"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example", "JwtAudience": "one,two"}

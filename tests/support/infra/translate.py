@@ -1,7 +1,7 @@
-"""Reads templates in the environment of AWS's tools, one request a line.
+"""A process in the environment of AWS's tools that reads and translates templates.
 
-A request is JSON on standard input: `path`, and `parameters` where the template is to be translated. The answer on
-standard output is one line of JSON: the template, or the traceback as a string.
+Each line on standard input is a request in JSON: `path`, and `parameters` to translate the template. Each answer on
+standard output is one line of JSON: the template, or a traceback as a string.
 """
 
 import functools
@@ -15,19 +15,19 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_parse
 
-# What `sam build` and `sam deploy` put in the place of Dockerfile and context.
+# `sam build` and `sam deploy` replace Dockerfile and context by such an address.
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/eurusd-forecast:lambda"
 
 
 @functools.cache
 def read(path: str) -> str:
-    """The file as JSON, with CloudFormation's functions in their long form."""
+    """The file as JSON, with the long form of CloudFormation's functions."""
     return json.dumps(yaml_parse(Path(path).read_text()))
 
 
 def translated(path: str, parameters: Mapping[str, str]) -> Any:
-    """The template as CloudFormation translates it. AWS is not called: the template uses no managed policies."""
-    from samtranslator.parser.parser import Parser  # takes a second, which reading alone does not need
+    """Translate the template as CloudFormation does. AWS is not called: the template uses no managed policies."""
+    from samtranslator.parser.parser import Parser  # takes a second to import, and reading alone does not need it
     from samtranslator.translator.translator import Translator
 
     template = json.loads(read(path))
@@ -42,12 +42,12 @@ def answer(path: str, parameters: Mapping[str, str] | None) -> Any:
 
 
 def main() -> None:
-    """Answer until standard input ends."""
-    logging.disable()  # SAM warns of what only AWS itself could answer
+    """Answer requests until standard input ends."""
+    logging.disable()  # SAM warns of features that only AWS can look up
     for line in sys.stdin:
         try:
             reply = answer(**json.loads(line))
-        except Exception:  # noqa: BLE001  # whatever it is belongs into the test that asked
+        except Exception:  # noqa: BLE001  # the test that made the request reports it
             reply = traceback.format_exc()
         print(json.dumps(reply), flush=True)  # noqa: T201
 

@@ -19,6 +19,7 @@ from lambda_fn.contract import CONTRACT_VERSION, DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
 from training.errors import NamedError
 from training.export.canonical import canonicalise
+from training.export.constants import reading_constants
 from training.models.family import Model
 from training.models.heads.base import Known, truncation
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
@@ -50,8 +51,10 @@ def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[byte
 def build(model: Model, metadata: Metadata) -> bytes:
     """Trace the forecast and write the graph with its metadata; the same model gives the same bytes."""
     window = {column: _argument(column) for column in model.family.inputs}
-    quantiles, mean = model.forecast(window)
-    return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata, model.head.notes)
+    with reading_constants():
+        quantiles, mean = model.forecast(window)
+        graph = ndonnx.build(window, {"quantiles": quantiles, "mean": mean})
+    return seal(graph, metadata, model.head.notes)
 
 
 def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -> bytes:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -16,6 +17,8 @@ import pytest
 
 from lambda_fn.champion.model import Champion
 from lambda_fn.champion.onnx_file import check_allowed
+from training.export import graph
+from training.export.constants import read_constant
 from training.export.graph import CHECKED, ExportError, build, check, describe, export
 from training.models.families import FAMILIES, USUAL
 from training.models.family import Fitted, Model, fit
@@ -61,9 +64,9 @@ def test_a_champion_file_keeps_the_contract(name: str, files: dict[str, bytes]) 
     assert champion.columns == ("close",)
     assert champion.metadata.levels == LEVELS
     assert champion.metadata.features == FAMILIES[name].features
-    graph = onnx.load_from_string(files[name])
-    assert graph.ir_version <= 10
-    assert {entry.domain for entry in graph.opset_import} <= {"", "ai.onnx.ml"}
+    stored = onnx.load_from_string(files[name])
+    assert stored.ir_version <= 10
+    assert {entry.domain for entry in stored.opset_import} <= {"", "ai.onnx.ml"}
     assert len(files[name]) < 300_000  # a month ahead, and the calendar of half a century
 
 
@@ -72,6 +75,31 @@ def test_the_same_prices_and_seed_give_the_same_bytes_in_any_order_of_fitting(
 ) -> None:
     again = {name: exported(fit(FAMILIES[name], prices)) for name in reversed(NAMES)}
     assert again == files
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_constants_are_those_of_onnxruntime(
+    name: str, models: dict[str, Model], files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every constant of a trace, compared to the bit; a trace that computes them gives the same file."""
+    from spox import _value_prop
+    from spox._value_prop import PropValue
+
+    evaluate, compared = _value_prop.infer, []
+
+    def compare(node: onnx.ModelProto, inputs: dict[str, PropValue]) -> dict[str, PropValue]:
+        computed = evaluate(node, inputs)
+        for output, value in (read_constant(node) or {}).items():
+            read, expected = np.asarray(value.value), np.asarray(computed[output].value)
+            assert value.type == computed[output].type
+            assert (read.dtype, read.shape, read.tobytes()) == (expected.dtype, expected.shape, expected.tobytes())
+            compared.append(output)
+        return computed
+
+    monkeypatch.setattr(_value_prop, "infer", compare)
+    monkeypatch.setattr(graph, "reading_constants", nullcontext)
+    assert exported(models[name]) == files[name]
+    assert len(compared) > 50
 
 
 @pytest.mark.parametrize("name", NAMES)

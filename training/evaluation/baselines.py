@@ -16,6 +16,7 @@ from scipy.signal import lfilter
 from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
+from training.evaluation.names import BASELINE_NAMES
 from training.evaluation.walk_forward import FIRST_YEAR, Forecasts, Split, concatenate, walk_forward
 from training.prices.windows import HORIZON, LEVELS, positions
 
@@ -55,7 +56,7 @@ def garch(prices: pd.DataFrame, split: Split) -> Forecasts:
     return _walk(split.test, sd, t.ppf(LEVELS, nu) * np.sqrt((nu - 2) / nu))
 
 
-BASELINES: Mapping[str, Baseline] = MappingProxyType({"constant": constant, "ewma": ewma, "garch": garch})
+BASELINES: Mapping[str, Baseline] = MappingProxyType(dict(zip(BASELINE_NAMES, (constant, ewma, garch), strict=True)))
 
 
 def evaluate_baselines(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> dict[str, Forecasts]:

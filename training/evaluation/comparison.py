@@ -10,10 +10,10 @@ from scipy import stats
 from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett
 
 from training.evaluation.metrics import ROUNDING
+from training.evaluation.names import JUDGED
 
 Array = NDArray[np.float64]
 
-JUDGED = 5  # horizons, 1 to JUDGED, over whose mean families are compared
 COLUMNS = ["family", "other", "p_1", "p_mean"]
 
 

@@ -21,7 +21,7 @@ from training.errors import NamedError
 from training.export.canonical import canonicalise
 from training.export.constants import reading_constants
 from training.models.family import Model
-from training.models.heads.base import Known, truncation
+from training.models.heads.base import Known
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
 IR_VERSION = 10  # what the contract allows; newer writers put their own newest
@@ -39,7 +39,6 @@ class Parity:
 
     graph: float  # exported bytes in onnxruntime against the model in numpy and its libraries
     batching: float  # windows one by one against all at once
-    truncation: float  # the window against the whole history, which is no fault of the export: reported only
 
 
 def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[bytes, Parity]:
@@ -83,7 +82,6 @@ def check(data: bytes, model: Model, known: Known) -> Parity:
     parity = Parity(
         graph=max(difference(served.quantiles, quantiles), difference(served.mean, mean)),
         batching=max(difference(one.quantiles[0], served.quantiles[i]) for i, one in enumerate(singles)),
-        truncation=truncation(model.head, known, model.family.inputs, CHECKED),
     )
     family = model.family
     if not parity.graph <= family.parity:

@@ -11,7 +11,8 @@ from statsmodels.regression.linear_model import OLS
 
 from training.evaluation.backtests import christoffersen, kupiec
 from training.evaluation.bootstrap import BLOCK, DRAWS, confidence_set, distinct, draws, skill_interval, superior
-from training.evaluation.comparison import JUDGED, better, compare, relative_losses, statistic
+from training.evaluation.comparison import better, compare, relative_losses, statistic
+from training.evaluation.names import JUDGED
 
 law = settings(deadline=None, max_examples=30)
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

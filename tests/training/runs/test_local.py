@@ -16,7 +16,7 @@ from training.prices.table import PriceTable
 from training.runs import pipeline
 from training.runs.local import run_here, run_workers
 from training.runs.plan import Job, Task, cutoffs, tasks
-from training.runs.work import Result
+from training.runs.results import Result
 
 FAMILIES = ("random_walk", "linear_regression", "lstm")
 

@@ -1,5 +1,7 @@
 """A registry with one logged run of three made-up families, on a SQLite database of its own for each test."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -21,10 +23,11 @@ from tests.support import foreign, mlflow_database
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import publish as publishing
-from training.publishing.experiment import log_run
 from training.publishing.promotion import MoveAliases, Published
 from training.publishing.publish import golden_windows, keep_aliases
-from training.publishing.registry import Registry, connect, set_aliases
+
+if TYPE_CHECKING:
+    from training.publishing.registry import Registry
 
 MODEL_TYPES = {"arima": "ARIMA", "lstm": "LSTM", "random_walk": "RandomWalk"}
 RANKING = ("lstm", "arima", "random_walk")
@@ -59,7 +62,10 @@ def score_table() -> pd.DataFrame:
 
 
 def log(registry: Registry, pair: str = "EURUSD", **of_champion: Any) -> dict[str, Registered]:
-    """Logs and registers the three families and ranks them."""
+    """Log and register the three families, and rank them."""
+    from training.publishing.experiment import log_run
+    from training.publishing.registry import set_aliases
+
     candidates = [candidate(family, pair=pair, **of_champion) for family in MODEL_TYPES]
     selection = Selection(RANKING, {"lstm": 0.99, "arima": 0.995, "random_walk": 1.0}, tie=False)
     registered = log_run(registry, candidates, score_table(), selection, {}, {"code": "test"})
@@ -70,6 +76,8 @@ def log(registry: Registry, pair: str = "EURUSD", **of_champion: Any) -> dict[st
 @contextmanager
 def database(folder: Path, base: Path) -> Iterator[tuple[Registry, dict[str, Registered]]]:
     """A copy in `folder` of a database that is made once in `base`: MLflow takes seconds to make one."""
+    from training.publishing.registry import connect
+
     template = base / "mlflow-template"
     with tracking_address():
         if not (template / "registered.json").exists():

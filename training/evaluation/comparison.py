@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett
 
 from training.evaluation.metrics import ROUNDING
 from training.evaluation.names import JUDGED
@@ -38,6 +37,8 @@ def better(losses: Array, others: Array, horizon: int) -> float:
 
 def statistic(losses: Array, others: Array, horizon: int) -> float:
     """That test's statistic, negative where the first loses less."""
+    from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett
+
     difference = losses - others
     difference = difference[~np.isnan(difference)]
     n = len(difference)

@@ -9,9 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
 
@@ -58,6 +56,8 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) ->
 
 def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     """One life: train, look, publish by hand, move the alias away, go back, forecast, clean, train again."""
+    import mlflow
+
     result = command(capsys, "run", *SMALL)
     assert result["champion"] in ("random_walk", "linear_regression")
     rows = result["scores"]
@@ -111,6 +111,8 @@ def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, caps
 def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import mlflow
+
     job = ("--families", "random_walk,calendar", "--first-year", "2024")
     ran = command(capsys, "run", *job)
     champion = ran["champion"]
@@ -139,6 +141,8 @@ def test_where_every_family_fails_a_gate_nothing_is_published(
     place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Returns that are all of one size from 2025 on: no interval of 80 % covers 80 % of them."""
+    import mlflow
+
     signs = np.where(np.random.default_rng(0).uniform(size=len(prices)) < 0.5, 0.004, -0.004)
     years = pd.DatetimeIndex(prices.index).year
     returns = np.where(years >= 2025, signs, np.diff(np.log(prices["close"].to_numpy()), prepend=0.0))
@@ -221,6 +225,8 @@ def test_a_file_that_changed_is_stored_again_with_the_option_that_run_names(
 def test_prices_that_were_trusted_are_told_of_by_the_champion(
     place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import onnx
+
     path = place / "mine.csv"
     (1 / prices["close"].iloc[-1500:]).to_csv(path, index_label="Date")
     small = ("--csv", str(path), "--families", "random_walk", "--first-year", "2026")
@@ -321,6 +327,8 @@ def test_clean_asks_and_deletes_nothing_where_nobody_answers(
 def test_what_a_run_leaves_in_mlflow_and_that_the_same_run_leaves_no_version(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import mlflow
+
     small = ("--families", "random_walk", "--first-year", "2025")
     command(capsys, "run", *small)
     client = mlflow.MlflowClient()

@@ -6,7 +6,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.tsa.arima.model import ARIMA
 
 from training.models.arima import PERCENT, predictor
 from training.models.families import FAMILIES, USUAL
@@ -39,6 +38,8 @@ def test_linear_regression_is_ordinary_least_squares(models: dict[str, Model], p
 def test_arima_is_the_forecast_of_statsmodels_on_the_same_closes(
     models: dict[str, Model], prices: pd.DataFrame
 ) -> None:
+    from statsmodels.tsa.arima.model import ARIMA
+
     model = models["arima"]
     params = model.fitted.params
     ar = [params[key] for key in sorted(params) if key.startswith("ar_")]
@@ -54,6 +55,8 @@ def test_arima_is_the_forecast_of_statsmodels_on_the_same_closes(
 
 @pytest.mark.parametrize(("ar", "ma"), [([0.5], []), ([], [0.4]), ([0.9], [-0.8]), ([0.4, 0.2], [])])
 def test_the_arima_predictor_is_statsmodels_forecast_for_any_order(ar: list[float], ma: list[float]) -> None:
+    from statsmodels.tsa.arima.model import ARIMA
+
     returns = np.random.default_rng(0).standard_normal(WINDOW - 1)
     expected = ARIMA(returns, order=(len(ar), 0, len(ma)), trend="n").filter([*ar, *ma, 1.0]).forecast(HORIZON)
     np.testing.assert_allclose(returns @ predictor(np.array(ar), np.array(ma)), np.cumsum(expected), rtol=1e-7)

@@ -1,5 +1,7 @@
 """The registry against a real SQLite database, a real MLflow server and servers of other versions."""
 
+from __future__ import annotations
+
 import base64
 import http.server
 import shutil
@@ -9,30 +11,40 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import mlflow
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion
 from lambda_fn.prices.table import parse
 from tests.support import foreign, mlflow_process, tracked
+from tests.support.deferred import Deferred
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
-from training.publishing import aliases, experiment, logged_scores, registry
+from training.publishing import aliases
 from training.publishing.address import RegistryError, RegistryUnreachable, check_database
 from training.publishing.aliases import Held
-from training.publishing.registry import Registry
 
-Found = tuple[Registry, dict[str, Registered]]
+if TYPE_CHECKING:
+    import mlflow
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+    from training.publishing import experiment, logged_scores, registry
+    from training.publishing.registry import Registry
+else:
+    mlflow = Deferred("mlflow")
+    experiment = Deferred("training.publishing.experiment")
+    logged_scores = Deferred("training.publishing.logged_scores")
+    registry = Deferred("training.publishing.registry")
+
+Found: TypeAlias = "tuple[Registry, dict[str, Registered]]"
 
 
 @pytest.fixture
@@ -171,7 +183,7 @@ def test_stock_mlflow_forecasts_what_serving_forecasts(found: Found, dated: bool
 
 def test_stock_mlflow_refuses_a_window_of_another_length(found: Found) -> None:
     model = mlflow.pyfunc.load_model("models:/EURUSD_LSTM@champion")
-    with pytest.raises(MlflowException, match="shape"):
+    with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
         model.predict({"close": np.ones((1, foreign.WINDOW - 1))})
 
 
@@ -193,6 +205,8 @@ def test_scores_of_an_unknown_run_are_an_error(found: Found) -> None:
 
 def test_a_plot_and_the_features_are_logged(found: Found) -> None:
     tracking, _ = found
+    from matplotlib.figure import Figure
+
     figure = Figure()
     figure.subplots().plot([1, 2])
     version = log_one(tracking, tracked.candidate(dated=True), {"lstm": figure})
@@ -244,7 +258,7 @@ def test_killed_at_any_change_of_aliases_the_pair_keeps_a_champion(found: Found)
     rankings = [[registered[family] for family in RANKING] for RANKING in (tracked.RANKING, ("arima", "lstm"))]
     for changes in range(4):
         registry.set_aliases(tracking, rankings[0])
-        dying = Registry(cast(MlflowClient, DyingClient(tracking.client, changes)), tracking.tracking_uri)
+        dying = replace(tracking, client=cast("MlflowClient", DyingClient(tracking.client, changes)))
         with pytest.raises(KeyboardInterrupt):
             registry.set_aliases(dying, rankings[1])
         assert registry.holder(tracking, "EURUSD", "champion")

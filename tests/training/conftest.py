@@ -4,17 +4,27 @@ import hashlib
 import json
 from collections.abc import Hashable, Iterator
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
+from training.prices import ecb as rates
 from training.prices.table import PriceTable, load
 
 if TYPE_CHECKING:
     from training.evaluation.walk_forward import Split
     from training.runs.plan import Job
     from training.runs.results import Refit
+
+
+@pytest.fixture(scope="session", autouse=True)
+def embedded_once() -> Iterator[None]:
+    """Read the embedded rates, which no test changes, once a session, and not for each of some hundred tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rates, "embedded", cache(rates.embedded))
+        yield
 
 
 @pytest.fixture(scope="session")

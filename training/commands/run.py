@@ -21,13 +21,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
+    from training.commands import several
+
+    pairs = several.asked_pairs(asked, context)
     context.check_store()
 
     from training.commands import job as jobs
-    from training.commands import several
     from training.console import Stages
 
-    pairs = several.asked_pairs(asked, context)
     if len(pairs) == 1:
         own, stages = context.of(pairs[0]), Stages(context.progress)
         job, tracking = prepare(asked, own, stages)

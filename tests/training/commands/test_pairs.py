@@ -13,6 +13,8 @@ from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from training.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("cached_refits")
+
 SMALL = ("--families", "random_walk", "--first-year", "2026")
 
 

@@ -91,6 +91,7 @@ class Sandboxes:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        expensive.watch_refits()
         if not item.get_closest_marker("real_sandbox"):
             for (owner, name, _), fast in zip(self._real, self._fast, strict=True):
                 setattr(owner, name, fast)

@@ -26,6 +26,21 @@ def watch() -> None:
     sys.addaudithook(_audit)
 
 
+def watch_refits() -> None:
+    """Count the refits of this process, once the module that makes them is imported."""
+    work: Any = sys.modules.get("training.runs.work")
+    if work is None or hasattr(work.refit, "is_counted"):
+        return
+    compute = work.refit
+
+    def refit(*args: Any, **options: Any) -> Any:
+        count("refits")
+        return compute(*args, **options)
+
+    refit.is_counted = True  # type: ignore[attr-defined]
+    work.refit = refit
+
+
 def exceeded(total: Mapping[str, int]) -> list[str]:
     """A line for each operation of `total` that is over its limit, or that has none."""
     limits: dict[str, int] = json.loads(LIMITS.read_text())

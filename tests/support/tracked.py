@@ -1,30 +1,33 @@
 """A registry with one logged run of three made-up families, on a SQLite database of its own for each test."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mlflow
 import pandas as pd
 
 from lambda_fn.champion.model import Champion
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Store
-from tests.support import foreign
+from tests.support import foreign, mlflow_database
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import publish as publishing
-from training.publishing.experiment import log_run
 from training.publishing.promotion import MoveAliases, Published
 from training.publishing.publish import golden_windows, keep_aliases
-from training.publishing.registry import Registry, connect, set_aliases
+
+if TYPE_CHECKING:
+    from training.publishing.registry import Registry
 
 MODEL_TYPES = {"arima": "ARIMA", "lstm": "LSTM", "random_walk": "RandomWalk"}
 RANKING = ("lstm", "arima", "random_walk")
@@ -59,7 +62,10 @@ def score_table() -> pd.DataFrame:
 
 
 def log(registry: Registry, pair: str = "EURUSD", **of_champion: Any) -> dict[str, Registered]:
-    """Logs and registers the three families and ranks them."""
+    """Log and register the three families, and rank them."""
+    from training.publishing.experiment import log_run
+    from training.publishing.registry import set_aliases
+
     candidates = [candidate(family, pair=pair, **of_champion) for family in MODEL_TYPES]
     selection = Selection(RANKING, {"lstm": 0.99, "arima": 0.995, "random_walk": 1.0}, tie=False)
     registered = log_run(registry, candidates, score_table(), selection, {}, {"code": "test"})
@@ -70,10 +76,12 @@ def log(registry: Registry, pair: str = "EURUSD", **of_champion: Any) -> dict[st
 @contextmanager
 def database(folder: Path, base: Path) -> Iterator[tuple[Registry, dict[str, Registered]]]:
     """A copy in `folder` of a database that is made once in `base`: MLflow takes seconds to make one."""
+    from training.publishing.registry import connect
+
     template = base / "mlflow-template"
     with tracking_address():
         if not (template / "registered.json").exists():
-            registered = log(connect(f"sqlite:///{template}/mlflow.db"))
+            registered = log(connect(mlflow_database.create(template / "mlflow.db")))
             text = json.dumps({family: asdict(version) for family, version in registered.items()})
             (template / "registered.json").write_text(text)
         shutil.copy(template / "mlflow.db", folder / "mlflow.db")
@@ -84,12 +92,13 @@ def database(folder: Path, base: Path) -> Iterator[tuple[Registry, dict[str, Reg
 
 @contextmanager
 def tracking_address() -> Iterator[None]:
-    """Restores MLflow's one tracking address for the process, which `connect` sets."""
+    """Restore MLflow's one tracking address for the process, which `connect` sets; MLflow itself is not imported."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before or "")
+        if mlflow := sys.modules.get("mlflow"):
+            mlflow.set_tracking_uri(before or "")
 
 
 def put_prices(store: Store, pair: str = "EURUSD") -> None:

@@ -5,7 +5,8 @@ import signal
 from pathlib import Path
 
 from training.runs.plan import Job, Task
-from training.runs.work import Result, work
+from training.runs.results import Result
+from training.runs.work import work
 
 
 def dies_at_first(folder: Path, job: Job, task: Task) -> Result:

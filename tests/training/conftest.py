@@ -1,11 +1,30 @@
-"""Real prices for every training test: the ECB's embedded history."""
+"""Real prices for every training test, and refits that are made once a session."""
 
+import hashlib
+import json
+from collections.abc import Hashable, Iterator
 from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
+from training.prices import ecb as rates
 from training.prices.table import PriceTable, load
+
+if TYPE_CHECKING:
+    from training.evaluation.walk_forward import Split
+    from training.runs.plan import Job
+    from training.runs.results import Refit
+
+
+@pytest.fixture(scope="session", autouse=True)
+def embedded_once() -> Iterator[None]:
+    """Read the embedded rates, which no test changes, once a session, and not for each of some hundred tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rates, "embedded", cache(rates.embedded))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +37,47 @@ def ecb() -> PriceTable:
 def prices(ecb: PriceTable) -> pd.DataFrame:
     """The close alone."""
     return ecb.frame[["close"]]
+
+
+@pytest.fixture(scope="session")
+def refits() -> "dict[Hashable, Refit]":
+    """Every refit that `cached_refits` has made in this session."""
+    return {}
+
+
+@pytest.fixture
+def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make each refit of this process once a session, by everything that it depends on.
+
+    For tests of what happens to refits. Where their bytes are the subject, and in processes of their own, each is real.
+    """
+    from training.runs import work
+
+    compute = work.refit
+
+    def refit(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> "Refit":
+        key = _identity(job, family, seed, cutoff, split)
+        if key not in refits:
+            refits[key] = compute(job, family, seed, cutoff, split)
+        return refits[key]
+
+    monkeypatch.setattr(work, "refit", refit)
+    yield
+
+
+def _identity(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> Hashable:
+    """Prices, code, arguments, and the fit that pairs share, which a job may carry or a process may have made."""
+    from training.models.families import FAMILIES
+    from training.models.heads.names import find_head
+    from training.models.heads.shared import find_shared
+    from training.prices.majors import panel
+
+    table, prices = job.table, job.prices
+    rows = hashlib.sha256(prices.to_numpy().tobytes() + prices.index.to_numpy().tobytes()).hexdigest()
+    shared = ""
+    if find_head(FAMILIES[family].head).shares:
+        fit = find_shared(panel(prices.loc[:cutoff], job.pair, table.source))
+        shared = json.dumps(fit.to_json(), sort_keys=True)
+    tested = None if split is None else tuple(split.test)
+    known = (table.sha256, table.source, table.trusted, rows, tuple(prices.columns))
+    return (*known, job.pair, job.code, FAMILIES[family], seed, cutoff, tested, shared)

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.evaluation.walk_forward import walk_forward
@@ -23,65 +23,67 @@ def job(frame: pd.DataFrame, source: Source = "csv") -> Job:
     return Job(PriceTable(frame, source, "0" * 64, "test"), first_year=2001, code="test")
 
 
+# An example is one or two fits: more of them are left to the long tests.
+EXAMPLES = pytest.mark.parametrize("examples", [2, pytest.param(12, marks=pytest.mark.long)])
+
+
+@EXAMPLES
 @pytest.mark.parametrize("name", sorted(USUAL))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(after=st.integers(0, 60), factor=st.floats(0.85, 1.15))
-def test_the_champion_of_a_cutoff_does_not_know_what_follows(
-    name: str, after: int, factor: float, prices: pd.DataFrame
-) -> None:
+def test_the_champion_of_a_cutoff_does_not_know_what_follows(name: str, examples: int, prices: pd.DataFrame) -> None:
     """The exported bytes are the whole of a fit: features, parameters, volatility head and metadata."""
     known = prices.iloc[:ROWS]
-    changed = known.copy()
     split = list(walk_forward(known, 2001))[-1]
-    row = len(split.train) + after
-    changed.iloc[row:] *= factor
-    other = list(walk_forward(changed, 2001))[-1]
-    assert other.cutoff == split.cutoff < known.index[row]
     before = at_cutoff(job(known), FAMILIES[name], split.train).model
-    assert at_cutoff(job(changed), FAMILIES[name], other.train).model == before
 
+    @settings(max_examples=examples, deadline=None)
+    @given(after=st.integers(0, 60), factor=st.floats(0.85, 1.15))
+    def law(after: int, factor: float) -> None:
+        changed = known.copy()
+        row = len(split.train) + after
+        changed.iloc[row:] *= factor
+        other = list(walk_forward(changed, 2001))[-1]
+        assert other.cutoff == split.cutoff < known.index[row]
+        assert at_cutoff(job(changed), FAMILIES[name], other.train).model == before
 
-@pytest.mark.parametrize("name", sorted(USUAL))
-def test_the_champion_of_a_cutoff_knows_the_cutoff(name: str, prices: pd.DataFrame) -> None:
-    """Otherwise the law above could hold for a fit that reads nothing."""
-    known = prices.iloc[:ROWS]
+    law()
+    # Otherwise the law could hold for a fit that reads nothing.
     changed = known.copy()
-    split = list(walk_forward(known, 2001))[-1]
     changed.loc[split.cutoff] *= 1.01
     other = list(walk_forward(changed, 2001))[-1]
-    before = at_cutoff(job(known), FAMILIES[name], split.train).model
-    assert at_cutoff(job(changed), FAMILIES[name], other.train).model != before
+    assert at_cutoff(job(changed), FAMILIES[name], other.train).model != before, "it knows the cutoff"
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    after=st.integers(0, 60),
-    factor=st.floats(0.85, 1.15),
-    days=st.integers(1, 20),
-    column=st.sampled_from(("close", *COLUMNS[1:])),
-)
-def test_nor_do_dates_and_the_columns_that_pairs_share(
-    after: int, factor: float, days: int, column: str, ecb: PriceTable
-) -> None:
+@EXAMPLES
+def test_nor_do_dates_and_the_columns_that_pairs_share(examples: int, ecb: PriceTable) -> None:
     """What the calendar head reads beside the pair's closes: the dates of the rows, and the other majors at the fit."""
     known = job(ecb.frame.iloc[:ROWS], "ecb").prices
     assert set(known.columns) == {"close", *COLUMNS[1:]}
+    calendar, rows = FAMILIES["calendar"], np.arange(len(known))
     split = list(walk_forward(known, 2001))[-1]
-    row = len(split.train) + after
-    changed = known.copy()
-    rows = np.arange(len(known))
-    changed[column] = known[column].to_numpy() * np.where(rows >= row, factor, 1.0)
-    moved = changed.index.to_series()
-    moved.iloc[row:] += pd.Timedelta(days=days)
-    changed.index = pd.DatetimeIndex(moved, name="date")
-    other = list(walk_forward(changed, 2001))[-1]
-    assert other.cutoff == split.cutoff < known.index[row]
-    calendar = FAMILIES["calendar"]
     before = at_cutoff(job(known, "ecb"), calendar, split.train).model
-    assert at_cutoff(job(changed, "ecb"), calendar, other.train).model == before
-    told = changed.copy()
-    told[column] = changed[column].to_numpy() * np.where(rows == len(split.train) - 1, 1.01, 1.0)
-    assert at_cutoff(job(told, "ecb"), calendar, told.loc[: split.cutoff]).model != before, "it knows the cutoff"
+
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        after=st.integers(0, 60),
+        factor=st.floats(0.85, 1.15),
+        days=st.integers(1, 20),
+        column=st.sampled_from(("close", *COLUMNS[1:])),
+    )
+    def law(after: int, factor: float, days: int, column: str) -> None:
+        row = len(split.train) + after
+        changed = known.copy()
+        changed[column] = known[column].to_numpy() * np.where(rows >= row, factor, 1.0)
+        moved = changed.index.to_series()
+        moved.iloc[row:] += pd.Timedelta(days=days)
+        changed.index = pd.DatetimeIndex(moved, name="date")
+        other = list(walk_forward(changed, 2001))[-1]
+        assert other.cutoff == split.cutoff < known.index[row]
+        assert at_cutoff(job(changed, "ecb"), calendar, other.train).model == before
+        told = changed.copy()
+        told[column] = changed[column].to_numpy() * np.where(rows == len(split.train) - 1, 1.01, 1.0)
+        assert at_cutoff(job(told, "ecb"), calendar, told.loc[: split.cutoff]).model != before, "it knows the cutoff"
+
+    law()
 
 
 def test_shared_parameters_of_a_file_are_cut_at_its_cutoff(prices: pd.DataFrame) -> None:

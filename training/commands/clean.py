@@ -28,11 +28,12 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         return _clean_unserved(asked, context)
     if asked.store:
         context.check_store()
+    tracking = context.tracking
 
     from training.publishing import cleaning
 
     store = context.store if asked.store else None
-    plan = cleaning.plan(context.tracking, context.settings.pair, store, keep_experiment=not asked.experiment)
+    plan = cleaning.plan(tracking, context.settings.pair, store, keep_experiment=not asked.experiment)
     if asked.json:
         print_json(asdict(plan))
     else:
@@ -42,7 +43,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     if not asked.yes and not _confirmed(context):
         context.progress.print("nothing was deleted")
         return 1
-    cleaning.execute(context.tracking, plan, store)
+    cleaning.execute(tracking, plan, store)
     context.progress.print("deleted; `python -m training run` starts anew", highlight=False)
     return 0
 

@@ -105,6 +105,11 @@ class Context:
     @cached_property
     def tracking(self) -> "Registry":
         """The registry; raises RegistryError when it cannot be used."""
+        from training.publishing import address
+
+        if database := address.sqlite_file(self.tracking_uri):
+            address.check_database(database)  # as `connect` does, but before MLflow is imported, which takes seconds
+
         from training.publishing import registry
 
         connected = registry.connect(self.tracking_uri)

@@ -33,6 +33,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """Publish and serve the first champion, run the whole job beside the server, and show what is served then."""
+    context.check_store()
+
     from training.commands.run import prepare
     from training.commands.server import serving
     from training.console import Stages

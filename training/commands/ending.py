@@ -19,7 +19,7 @@ from training.publishing.registry import Registry
 from training.runs import pipeline
 from training.runs.pipeline import Evaluation
 from training.runs.plan import Job
-from training.runs.work import Result
+from training.runs.results import Result
 
 GARCH = "random_walk"  # the family that is GARCH(1,1)-t: what official forecasts are compared with
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from training.commands import several
 from training.commands.context import Context, UsageError
@@ -13,10 +13,10 @@ from training.models.families import FAMILIES, USUAL
 from training.prices.reading import Reading
 from training.prices.table import PriceTable, load, store_prices, stored
 from training.runs.frozen import SEVERAL, Run
-from training.runs.local import run_here, run_workers
 from training.runs.plan import Job, Task, columns, numbered, suited, tasks
-from training.runs.sharing import share
-from training.runs.work import Result
+
+if TYPE_CHECKING:
+    from training.runs.results import Result
 
 FEW = 4  # tasks: they are done before a worker has imported what it needs
 
@@ -77,8 +77,11 @@ def ask_reading(asked: argparse.Namespace) -> Reading:
     return Reading(**options)
 
 
-def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stages) -> list[Result]:
+def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stages) -> "list[Result]":
     """Every task of the job, here or by workers, a step a refit."""
+    from training.runs.local import run_here, run_workers
+    from training.runs.sharing import share
+
     todo = tasks(job)
     with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
         workers = asked.workers or usual_workers(len(todo))
@@ -86,7 +89,7 @@ def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stage
             return run_here(job, todo, step)
         carried = replace(job, shared=share(job, workers))
 
-        def done(result: Result) -> None:
+        def done(result: "Result") -> None:
             for refit in result.refits:
                 step(f"{result.task.family} {refit.cutoff:%Y}")
 
@@ -123,6 +126,8 @@ def ask_all(asked: argparse.Namespace, context: Context) -> Asked:
 
 def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Asked]:
     """Freeze the jobs that the options describe; price files are stored too where there are none."""
+    from training.runs.sharing import share
+
     found = ask_all(asked, context)
     pair = found.jobs[0].pair if len(found.jobs) == 1 else SEVERAL
     run = Run(context.store, asked.run or f"{pair}-{context.now:%Y%m%dT%H%M%SZ}")

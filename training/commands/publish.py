@@ -14,10 +14,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     context.check_store()
+    tracking = context.tracking
 
     from training.publishing.publish import publish_version
 
-    chosen = publish_version(context.tracking, context.store, context.settings, asked.model, context.now)
+    chosen = publish_version(tracking, context.store, context.settings, asked.model, context.now)
     return announce(chosen, context, as_json=asked.json)
 
 

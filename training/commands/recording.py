@@ -20,8 +20,6 @@ from training.publishing.experiment import Record
 from training.runs.pipeline import Evaluation
 from training.runs.plan import Job
 
-DPI = 110  # of the pictures, as in the report
-
 
 @contextmanager
 def recorded(job: Job, found: Evaluation, candidates: Mapping[str, Candidate], context: Context) -> Iterator[Record]:
@@ -29,10 +27,11 @@ def recorded(job: Job, found: Evaluation, candidates: Mapping[str, Candidate], c
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         params = {name: made.params for name, made in candidates.items()}
-        (folder / "report.html").write_text(page(job, found, params, None), encoding="utf-8")
+        drawn = pictures(job, found)
+        (folder / "report.html").write_text(page(job, found, params, drawn), encoding="utf-8")
         (folder / "plots").mkdir()
-        for name, figure in pictures(job, found).items():
-            figure.savefig(folder / "plots" / f"{name}.png", dpi=DPI, metadata={"Software": None})
+        for name, png in drawn.items():
+            (folder / "plots" / f"{name}.png").write_bytes(png)
         last = complete_origins(job.prices)[-1:]
         yield Record(
             name=f"{context.now:%Y-%m-%d}",

@@ -25,7 +25,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def work(asked: argparse.Namespace, context: Context) -> int:
     """What would stop it at the end is known before the training, as of every command that writes."""
     from training.commands import job as jobs
-    from training.commands.report_page import page
+    from training.commands.report_page import page, pictures
     from training.commands.scores import incumbent
     from training.console import Stages
     from training.runs import pipeline
@@ -43,7 +43,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     found = pipeline.evaluate(job, members, incumbent(context), stages)
     params = {name: made.params for name, made in pipeline.candidates(job, members).items()}
     protocol = _protocol(asked, context, stages) if asked.protocol else None
-    asked.out.write_text(page(job, found, params, protocol), encoding="utf-8")
+    asked.out.write_text(page(job, found, params, pictures(job, found), protocol), encoding="utf-8")
     facts = {"file": str(asked.out), "pair": job.pair, "champion": next(iter(found.selection.passed), None)}
     if tracking is not None:
         from training.publishing.experiment import log_report
@@ -63,7 +63,7 @@ def _protocol(asked: argparse.Namespace, context: Context, stages: "Stages") -> 
     from training.runs.local import run_here, run_workers
     from training.runs.plan import Job, tasks
     from training.runs.protocol import protocol
-    from training.runs.work import Result
+    from training.runs.results import Result
 
     def run(job: Job) -> list[Result]:
         workers = asked.workers or usual_workers(len(tasks(job)))

@@ -20,6 +20,7 @@ from training.runs.plan import Job
 
 FANS = 60  # newest forecasts that are drawn against what came
 DAYS_OF = {PAYROLLS: "a US employment report", FOMC: "an FOMC decision", ECB: "an ECB decision"}
+DPI = 110
 BLUE, RED, GREY = "#2a6f97", "#c1443c", "#666666"
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
@@ -30,11 +31,22 @@ STYLE = (
 
 
 def page(
-    job: Job, found: Evaluation, params: Mapping[str, Mapping[str, float | str]], protocol: pd.DataFrame | None
+    job: Job,
+    found: Evaluation,
+    params: Mapping[str, Mapping[str, float | str]],
+    drawn: Mapping[str, bytes],
+    protocol: pd.DataFrame | None = None,
 ) -> str:
-    """The whole report; `params` are those of each family's final refit, `protocol` the table of `runs.protocol`."""
-    family = found.selection.champion if found.selection.passed else found.selection.ranking[0]
-    drawn = pictures(job, found)
+    """The whole report.
+
+    Args:
+        job: The job that was evaluated.
+        found: Its evaluation.
+        params: Parameters of each family's final refit.
+        drawn: The pictures of the same evaluation.
+        protocol: The table of `runs.protocol`.
+    """
+    family = _family(found)
     parts = [
         f"<h1>{job.pair}: what the forecast is worth</h1>",
         f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast by exported files that "
@@ -62,15 +74,21 @@ def page(
     return _document(f"{job.pair} forecast report", parts)
 
 
-def pictures(job: Job, found: Evaluation) -> dict[str, Figure]:
-    """The report's figures of its family, by name."""
-    family = found.selection.champion if found.selection.passed else found.selection.ranking[0]
-    return {
+def pictures(job: Job, found: Evaluation) -> dict[str, bytes]:
+    """The report's plots of its family as PNG files, by name."""
+    family = _family(found)
+    figures = {
         "loss": _by_year(found.breakdown, family),
         "pit": _pit(job, found, family),
         "calibration": _calibration(found, family),
         "fan": _fans(job, found, family),
     }
+    return {name: _png(figure) for name, figure in figures.items()}
+
+
+def _family(found: Evaluation) -> str:
+    """The family that the report is about: the champion, or the best of those that fail."""
+    return found.selection.champion if found.selection.passed else found.selection.ranking[0]
 
 
 def effects(params: Mapping[str, float | str]) -> list[str]:
@@ -206,10 +224,14 @@ def _fans(job: Job, found: Evaluation, family: str) -> Figure:
     return figure
 
 
-def _image(figure: Figure, words: str) -> str:
+def _png(figure: Figure) -> bytes:
     data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110, metadata={"Software": None})
-    return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'
+    figure.savefig(data, format="png", dpi=DPI, metadata={"Software": None})
+    return data.getvalue()
+
+
+def _image(png: bytes, words: str) -> str:
+    return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
 
 def _table(frame: pd.DataFrame, caption: str) -> str:

@@ -17,13 +17,15 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     context.check_store()
 
     from training.publishing.address import RegistryError
-    from training.publishing.publish import rollback
 
     try:
         tracking = context.tracking
     except RegistryError as error:
         context.note([f"the champion alias stays where it is: {error}"])
         tracking = None
+
+    from training.publishing.publish import rollback
+
     back = rollback(context.store, context.settings, asked.to, context.now, tracking)
     return announce(back, context, as_json=asked.json)
 

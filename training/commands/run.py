@@ -7,6 +7,7 @@ from training.commands import options
 from training.commands.context import Command, Context
 
 if TYPE_CHECKING:
+    from training.commands.ending import Ended
     from training.console import Stages
     from training.publishing.registry import Registry
     from training.runs.plan import Job
@@ -20,21 +21,27 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
-    from training.commands import job as jobs
     from training.commands import several
-    from training.commands.ending import Ended, end, finish
-    from training.console import Stages
 
     pairs = several.asked_pairs(asked, context)
+    context.check_store()
+
+    from training.commands import job as jobs
+    from training.console import Stages
+
     if len(pairs) == 1:
         own, stages = context.of(pairs[0]), Stages(context.progress)
         job, tracking = prepare(asked, own, stages)
+
+        from training.commands.ending import finish  # only now: MLflow and matplotlib take seconds
+
         return finish(job, jobs.results(asked, job, own, stages), tracking, own, stages, as_json=asked.json)[0]
-    context.check_store()
     with Stages(context.progress).stage("registry: connect"):
         _ = context.tracking  # for all pairs
 
-    def one(own: Context) -> Ended:
+    from training.commands.ending import end
+
+    def one(own: Context) -> "Ended":
         stages = Stages(own.progress, own.settings.pair)
         job, tracking = prepare(asked, own, stages)
         results = jobs.results(asked, job, own, stages)
@@ -46,11 +53,9 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 def prepare(asked: argparse.Namespace, context: Context, stages: "Stages") -> "tuple[Job, Registry]":
     """The job, its prices in the store, and the registry.
 
-    What would stop it at the end is known before the training: a folder that cannot be written, a price file that
-    differs from the stored one, a registry that cannot be used.
+    What would stop it at the end is known before the training: a price file that differs from the stored one, a
+    registry that cannot be used; the caller has checked the store.
     """
-    context.check_store()
-
     from training.commands import job as jobs
     from training.prices.table import store_prices
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from training.commands.context import SHOWN_HORIZONS, Context
 from training.console import print_narrowed
-from training.evaluation.baselines import BASELINES
+from training.evaluation.names import BASELINE_NAMES
 from training.evaluation.selection import Selection, honesty
 from training.models.families import FAMILIES
 from training.publishing.promotion import read_active
@@ -79,7 +79,7 @@ def _cells(scores: pd.DataFrame, selection: Selection) -> list[dict[str, str]]:
     shown = {(row["family"], row["horizon"]): row for row in scores.to_dict("records")}
     names = {family: alias for alias, family in selection.aliases.items()}
     rows = []
-    for family in (*selection.ranking, *BASELINES):
+    for family in (*selection.ranking, *BASELINE_NAMES):
         one = shown[family, 1]
         row = {"": names.get(family, "fails" if family in selection.failed else ""), "family": family}
         row |= {f"{days} d": f"{shown[family, days]['pinball']:.5f}" for days in SHOWN_HORIZONS}
@@ -100,7 +100,7 @@ def _table(cells: list[dict[str, str]], columns: Sequence[str], scores: pd.DataF
         table.add_column(name, justify="left" if name in ("", "family") else "right", no_wrap=True)
     for row in cells:
         family = row["family"]
-        style = "bold" if selection.aliases.get("champion") == family else "dim" if family in BASELINES else ""
+        style = "bold" if selection.aliases.get("champion") == family else "dim" if family in BASELINE_NAMES else ""
         table.add_row(*(row[name] for name in columns), style=style)
     return table
 

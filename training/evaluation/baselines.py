@@ -6,18 +6,21 @@ are the same. All forecast no change of the price, so they differ in the spread 
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
-from arch.univariate import GARCH, StudentsT, ZeroMean
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
+from training.evaluation.names import BASELINE_NAMES
 from training.evaluation.walk_forward import FIRST_YEAR, Forecasts, Split, concatenate, walk_forward
 from training.prices.windows import HORIZON, LEVELS, positions
+
+if TYPE_CHECKING:
+    from arch.univariate import ZeroMean
 
 Baseline: TypeAlias = Callable[[pd.DataFrame, Split], Forecasts]
 
@@ -55,7 +58,7 @@ def garch(prices: pd.DataFrame, split: Split) -> Forecasts:
     return _walk(split.test, sd, t.ppf(LEVELS, nu) * np.sqrt((nu - 2) / nu))
 
 
-BASELINES: Mapping[str, Baseline] = MappingProxyType({"constant": constant, "ewma": ewma, "garch": garch})
+BASELINES: Mapping[str, Baseline] = MappingProxyType(dict(zip(BASELINE_NAMES, (constant, ewma, garch), strict=True)))
 
 
 def evaluate_baselines(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> dict[str, Forecasts]:
@@ -70,11 +73,13 @@ def log_returns(prices: pd.DataFrame) -> NDArray[np.float64]:
     return np.diff(np.log(prices["close"].to_numpy(np.float64)))
 
 
-def _model(prices: pd.DataFrame) -> ZeroMean:
+def _model(prices: pd.DataFrame) -> "ZeroMean":
+    from arch.univariate import GARCH, StudentsT, ZeroMean
+
     return ZeroMean(PERCENT * log_returns(prices), volatility=GARCH(), distribution=StudentsT(), rescale=False)
 
 
-def _fit(model: ZeroMean) -> pd.Series:
+def _fit(model: "ZeroMean") -> pd.Series:
     """arch's parameters by maximum likelihood. A variance that does not answer to news is no fit, though arch's
     optimiser may end there and say that it converged: then other starts are tried, and last what daily rates have."""
     first = model.fit(disp="off", show_warning=False)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import MCS, SPA, StationaryBootstrap
 from numpy.typing import NDArray
 
 from training.evaluation.metrics import ROUNDING
@@ -23,6 +22,8 @@ SIZE = 0.10  # of the model confidence set: the best family is in it with 90 %
 
 def draws(n: int) -> Array:
     """How often each of n days is in each draw, [draws, n]."""
+    from arch.bootstrap import StationaryBootstrap
+
     drawn = StationaryBootstrap(BLOCK, np.arange(n), seed=SEED)
     counts = [np.bincount(args[0], minlength=n) for args, _ in drawn.bootstrap(DRAWS)]
     return np.array(counts, np.float64)
@@ -40,6 +41,8 @@ def skill_interval(losses: Array, others: Array, counts: Array, coverage: float 
 def confidence_set(losses: Mapping[str, Array]) -> dict[str, float]:
     """Each family's p-value in the model confidence set of Hansen, Lunde and Nason (2011), doi:10.3982/ECTA5771; those
     with at least SIZE are in it. `losses` are each [n], known on the same days; equal ones share a p-value."""
+    from arch.bootstrap import MCS
+
     alone = distinct(losses)
     if len(set(alone.values())) < 2:
         return dict.fromkeys(losses, 1.0)
@@ -53,6 +56,8 @@ def confidence_set(losses: Mapping[str, Array]) -> dict[str, float]:
 def superior(losses: Mapping[str, Array], benchmark: Array) -> float:
     """p-value of "no family is better than the benchmark", however many were tried: Hansen (2005),
     doi:10.1198/073500105000000063, the consistent one. NaN where all are the benchmark itself."""
+    from arch.bootstrap import SPA
+
     apart = {name: own for name, own in losses.items() if not same(own, benchmark)}
     chosen = sorted(set(distinct(apart).values()))
     if not chosen:

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett
 
 from training.evaluation.metrics import ROUNDING
+from training.evaluation.names import JUDGED
 
 Array = NDArray[np.float64]
 
-JUDGED = 5  # horizons, 1 to JUDGED, over whose mean families are compared
 COLUMNS = ["family", "other", "p_1", "p_mean"]
 
 
@@ -38,6 +37,8 @@ def better(losses: Array, others: Array, horizon: int) -> float:
 
 def statistic(losses: Array, others: Array, horizon: int) -> float:
     """That test's statistic, negative where the first loses less."""
+    from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett
+
     difference = losses - others
     difference = difference[~np.isnan(difference)]
     n = len(difference)

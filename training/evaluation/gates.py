@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from training.evaluation.comparison import JUDGED
+from training.evaluation.names import JUDGED
 
 SIGNIFICANT = 0.05
 TIE = 1e-4  # relative loss: a difference that is smaller is none, whatever its p-value

@@ -12,8 +12,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
-from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett, weights_uniform
 
 from training.prices.windows import LEVELS
 
@@ -95,6 +93,8 @@ def direction(actual: Array, mean: Array, confidence: float = 0.95) -> Direction
 def _share(right: int, counted: int, confidence: float) -> tuple[float, float, float]:
     if counted == 0:
         return np.nan, np.nan, np.nan
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(right, counted, alpha=1 - confidence, method="wilson")
     return right / counted, float(low), float(high)
 
@@ -144,6 +144,8 @@ def _diebold_mariano(losses: Array, others: Array, horizon: int) -> tuple[float,
 
 
 def _long_run_variance(difference: Array, lags: int) -> float:
+    from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett, weights_uniform
+
     centred = difference - difference.mean()
     for kernel in (weights_uniform, weights_bartlett):
         variance = float(np.squeeze(S_hac_simple(centred, nlags=lags, weights_func=kernel))) / len(centred)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from training.errors import NamedError
-from training.evaluation.baselines import BASELINES
-from training.evaluation.comparison import JUDGED
 from training.evaluation.gates import SIGNIFICANT, TIE, Tests, gates
+from training.evaluation.names import BASELINE_NAMES, JUDGED
 
 SAME = 1e-3  # skill within which random_walk counts as its own construction, GARCH-t
 REFERENCE = "ewma"
@@ -129,7 +128,7 @@ def relative_pinball(scores: pd.DataFrame) -> dict[str, float]:
         raise ValueError(f"scores: {incomplete[0]} has no pinball loss at some horizon; evaluate it again")
     if REFERENCE not in pinball.index:
         raise ValueError(f"scores: the baseline {REFERENCE} is missing; score the families together with it")
-    families = sorted(set(pinball.index) - set(BASELINES))
+    families = sorted(set(pinball.index) - set(BASELINE_NAMES))
     if not families:
         raise ValueError("scores: there are only baselines; evaluate at least one family")
     ratios = pinball.div(pinball.loc[REFERENCE], axis="columns")
@@ -144,7 +143,7 @@ def honesty(scores: pd.DataFrame, selection: Selection) -> list[str]:
     return [
         choice(selection),
         *failing,
-        *(_against(scores, selection.champion, baseline) for baseline in BASELINES),
+        *(_against(scores, selection.champion, baseline) for baseline in BASELINE_NAMES),
         *_construction(scores),
         _points(scores),
     ]
@@ -201,7 +200,7 @@ def _construction(scores: pd.DataFrame) -> list[str]:
 
 def _points(scores: pd.DataFrame) -> str:
     """Every family and horizon is one attempt, so p-values are judged against SIGNIFICANT / attempts (Bonferroni)."""
-    tried = scores[~scores["family"].isin(list(BASELINES)) & scores["dm_walk"].notna()]
+    tried = scores[~scores["family"].isin(list(BASELINE_NAMES)) & scores["dm_walk"].notna()]
     if tried.empty:
         return "Point forecasts: no family forecasts anything but the random walk."
     clear = tried["dm_walk"] < SIGNIFICANT / len(tried)

@@ -20,8 +20,9 @@ from lambda_fn.contract import CONTRACT_VERSION, DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
 from training.errors import NamedError
 from training.export.canonical import canonicalise
+from training.export.constants import reading_constants
 from training.models.family import Model
-from training.models.heads.base import Known, truncation
+from training.models.heads.base import Known
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
 IR_VERSION = 10  # what the contract allows; newer writers put their own newest
@@ -39,7 +40,6 @@ class Parity:
 
     graph: float  # exported bytes in onnxruntime against the model in numpy and its libraries
     batching: float  # windows one by one against all at once
-    truncation: float  # the window against the whole history, which is no fault of the export: reported only
 
 
 def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[bytes, Parity]:
@@ -51,8 +51,10 @@ def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[byte
 def build(model: Model, metadata: Metadata) -> bytes:
     """Trace the forecast and write the graph with its metadata; the same model gives the same bytes."""
     window = {column: _argument(column) for column in model.family.inputs}
-    quantiles, mean = model.forecast(window)
-    return seal(ndonnx.build(window, {"quantiles": quantiles, "mean": mean}), metadata, model.head.notes)
+    with reading_constants():
+        quantiles, mean = model.forecast(window)
+        graph = ndonnx.build(window, {"quantiles": quantiles, "mean": mean})
+    return seal(graph, metadata, model.head.notes)
 
 
 def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -> bytes:
@@ -81,7 +83,6 @@ def check(data: bytes, model: Model, known: Known) -> Parity:
     parity = Parity(
         graph=max(difference(served.quantiles, quantiles), difference(served.mean, mean)),
         batching=max(difference(one.quantiles[0], served.quantiles[i]) for i, one in enumerate(singles)),
-        truncation=truncation(model.head, known, model.family.inputs, CHECKED),
     )
     family = model.family
     if not parity.graph <= family.parity:

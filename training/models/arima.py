@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_toeplitz
-from statsmodels.tsa.arima.model import ARIMA
-from statsmodels.tsa.arima_process import ArmaProcess
 
 from training.models.family import Family, Fitted, Sample
 from training.models.features import Array, Window, log_return
@@ -43,12 +40,17 @@ def fit(sample: Sample) -> Fitted:
 
 def fit_order(returns: NDArray[np.float64], order: tuple[int, int]) -> Any:
     """statsmodels' result of an ARMA(p, q) without a constant: a drift of daily EUR/USD is noise too."""
+    from statsmodels.tsa.arima.model import ARIMA
+
     p, q = order
     return ARIMA(returns, order=(p, 0, q), trend="n").fit(method="innovations_mle")
 
 
 def predictor(ar: NDArray[np.float64], ma: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the window's returns in the cumulative forecast, [window - 1, horizon], oldest return first."""
+    from scipy.linalg import solve_toeplitz
+    from statsmodels.tsa.arima_process import ArmaProcess
+
     n = WINDOW - 1
     covariance = ArmaProcess(np.r_[1.0, -ar], np.r_[1.0, ma]).acovf(n + HORIZON)
     ahead = np.stack([covariance[h : h + n] for h in range(1, HORIZON + 1)], axis=1)  # newest return first

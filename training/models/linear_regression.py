@@ -1,9 +1,5 @@
 """Ordinary least squares of the cumulative log return of each horizon on the last value of the features."""
 
-from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
 from training.models.family import Family, Fitted, Sample
 from training.models.features import Array, Window, stack
 
@@ -12,6 +8,10 @@ FEATURES = ("Return", "MA_5", "Lag_1", "Lag_2", "Lag_3", "Lag_5")
 
 def fit(sample: Sample) -> Fitted:
     """Fit scikit-learn's LinearRegression on standardised features; the graph gets coefficients and intercept."""
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     scaler, regression = StandardScaler(), LinearRegression()
     make_pipeline(scaler, regression).fit(stack(FEATURES, sample.window, 1)[:, 0, :], sample.target)
     weights = (regression.coef_ / scaler.scale_).T

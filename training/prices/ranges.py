@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 MIN_ROWS = 400  # fewer tell nothing: the file counts as having no ranges
 LEAD = 0.1  # by which one correlation must be the greater, about three standard errors of 400 rows
@@ -98,6 +97,8 @@ def recognise(prices: pd.DataFrame) -> Ranges | None:
 
 def _correlation(width: NDArray[np.float64], size: NDArray[np.float64]) -> float:
     """Of ranks, as ranges and returns have wild days; zero where one does not move."""
+    from scipy import stats
+
     if np.ptp(width) == 0 or np.ptp(size) == 0:
         return 0.0
     return float(stats.spearmanr(width, size).statistic)

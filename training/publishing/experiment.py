@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from lambda_fn.settings import shown_url
-from training.evaluation.baselines import BASELINES
+from training.evaluation.names import BASELINE_NAMES
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import logged_scores, versions
@@ -140,7 +140,7 @@ def _log_candidate(
     params = {**candidate.metadata.to_props(), **candidate.params}
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
     client.log_dict(run_id, {"features": list(candidate.metadata.features)}, "features.json")
-    logged_scores.log_rows(registry, run_id, scores[scores["family"].isin([family, *BASELINES])])
+    logged_scores.log_rows(registry, run_id, scores[scores["family"].isin([family, *BASELINE_NAMES])])
     if record.dataset is not None:
         client.log_inputs(run_id, [record.dataset])
     held = versions.known(registry, candidate)

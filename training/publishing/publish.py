@@ -1,6 +1,7 @@
 """What is published: the pointer of a champion, with its scores and golden forecasts, and how an old one comes back.
 
-`promotion` has the order of the writes, which makes a kill at any point harmless.
+`promotion` has the order of the writes, which makes a kill at any point harmless. MLflow, which takes seconds to
+import, is imported where a registry is read or changed.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,9 +30,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
 from training.export.candidate import Candidate, Registered
 from training.models.events import embedded
-from training.publishing import registry
 from training.publishing.address import RegistryError
-from training.publishing.logged_scores import read_scores
 from training.publishing.promotion import (
     REASON,
     MoveAliases,
@@ -44,7 +43,9 @@ from training.publishing.promotion import (
     refusal,
     standing,
 )
-from training.publishing.registry import Registry
+
+if TYPE_CHECKING:
+    from training.publishing.registry import Registry
 
 COIN = 0.5
 GOLDEN_COUNT = 3
@@ -98,12 +99,15 @@ def publish(
     return promote(store, settings, pointer, _file(candidate), candidate.model, now, move)
 
 
-def publish_version(tracking: Registry, store: Store, settings: Settings, uri: str, now: datetime) -> Published:
+def publish_version(tracking: "Registry", store: Store, settings: Settings, uri: str, now: datetime) -> Published:
     """Publishes a version chosen by hand, models:/EURUSD_ARIMA@challenger or models:/EURUSD_ARIMA/3, and moves the
     alias champion to it. Its scores are those of its run; its golden windows end in the store's price file.
 
     Raises PublishError or RegistryError, both with the cure.
     """
+    from training.publishing import registry
+    from training.publishing.logged_scores import read_scores
+
     version = registry.find(tracking, uri)
     data = registry.download(tracking, version)
     try:
@@ -124,7 +128,7 @@ def publish_version(tracking: Registry, store: Store, settings: Settings, uri: s
 
 
 def rollback(
-    store: Store, settings: Settings, to: int | None, now: datetime, tracking: Registry | None = None
+    store: Store, settings: Settings, to: int | None, now: datetime, tracking: "Registry | None" = None
 ) -> Published:
     """Publishes the champion of an old generation as a new one; `to` None means the last other one before the active.
 
@@ -146,9 +150,10 @@ def rollback(
     return replace(published, notes=(*published.notes, *notes))
 
 
-def move_aliases(tracking: Registry, ranking: Sequence[Registered]) -> MoveAliases:
+def move_aliases(tracking: "Registry", ranking: Sequence[Registered]) -> MoveAliases:
     """The `move` of `publish`: gives the ranking its aliases, or the champion of another publisher's pointer its
     own when that one was faster, so that alias and pointer end at the same champion."""
+    from training.publishing import registry
 
     def move(pointer: Pointer) -> None:
         if (pointer.model_name, pointer.model_version) == (ranking[0].name, str(ranking[0].version)):
@@ -272,9 +277,12 @@ def _previous(store: Store, settings: Settings) -> Pointer:
     raise PublishError(f"there is no other champion before generation {active.generation}; publish one instead")
 
 
-def _move_back(tracking: Registry | None, old: Pointer) -> tuple[MoveAliases, tuple[str, ...]]:
+def _move_back(tracking: "Registry | None", old: Pointer) -> tuple[MoveAliases, tuple[str, ...]]:
     if tracking is None:
         return keep_aliases, ()
+
+    from training.publishing import registry
+
     try:
         version = registry.find(tracking, f"models:/{old.model_name}/{old.model_version}")
     except RegistryError as error:

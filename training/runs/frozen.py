@@ -30,7 +30,7 @@ from training.models.heads.shared import Shared
 from training.prices.table import PriceTable, Source
 from training.runs.code_version import code_version
 from training.runs.plan import Job, Task, tasks
-from training.runs.work import Refit, Result
+from training.runs.results import Refit, Result
 
 SEVERAL = "PAIRS"  # begins the name of a run of several pairs
 # The pair first; what AWS Batch takes as a part of a job's name.

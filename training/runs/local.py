@@ -7,7 +7,8 @@ from typing import TypeAlias
 from joblib import Parallel, delayed, parallel_config
 
 from training.runs.plan import Job, Task
-from training.runs.work import Result, work
+from training.runs.results import Result
+from training.runs.work import work
 
 Work: TypeAlias = Callable[[Job, Task], Result]
 TOGETHER = 2  # times that what is left is tried in one pool; whoever kills a worker there is then found one by one

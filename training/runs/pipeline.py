@@ -28,7 +28,7 @@ from training.models.families import FAMILIES
 from training.models.heads.shared import AFTER, FIXING, LAGS
 from training.prices.windows import complete_origins, day_numbers
 from training.runs.plan import Job, Task, cutoffs, tasks
-from training.runs.work import Refit, Result
+from training.runs.results import Refit, Result
 
 Members: TypeAlias = Mapping[str, Mapping[int, Mapping[pd.Timestamp, Refit]]]
 """Family -> seed -> cutoff -> refit: only members of which every refit is there."""

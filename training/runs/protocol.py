@@ -20,7 +20,7 @@ from training.prices.table import PriceTable
 from training.prices.windows import LEVELS, positions, targets
 from training.runs import pipeline
 from training.runs.plan import Job
-from training.runs.work import Result
+from training.runs.results import Result
 
 PAIRS = ("EURUSD", "EURJPY", "USDJPY", "USDCHF", "GBPUSD", "AUDUSD", "EURGBP", "EURCHF")
 FIRST_YEAR = 2004

@@ -6,7 +6,6 @@ the first task that needs them, an array whose tasks start together would make e
 
 from collections.abc import Mapping, Sequence
 
-from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from training.models.heads.shared import Shared, find_shared, keep, kept
@@ -38,6 +37,8 @@ def _fitted(missing: Sequence[Panel], workers: int) -> dict[str, Shared]:
     if workers == 1 or len(missing) < 2:
         fits = [_fit(one) for one in missing]
     else:
+        from joblib import Parallel, delayed, parallel_config
+
         with parallel_config(backend="loky", inner_max_num_threads=1):
             fits = list(Parallel(n_jobs=workers)(delayed(_fit)(one) for one in missing))
     return {one.digest: fit for one, fit in zip(missing, fits, strict=True) if fit is not None}

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -13,32 +13,14 @@ from lambda_fn.fields import MAX_NAME
 from training.evaluation import metrics
 from training.evaluation.walk_forward import Split, forecast_origins
 from training.export.candidate import Candidate
-from training.export.graph import Parity, describe, export
+from training.export.graph import CHECKED, describe, export
 from training.models.families import FAMILIES
 from training.models.family import Family, fit
+from training.models.heads.base import Known, truncation
 from training.models.heads.shared import keep
 from training.prices.windows import targets
 from training.runs.plan import Job, Task, splits
-
-
-@dataclass(frozen=True)
-class Refit:
-    """One exported fit. `days` and `pinball` are of its own year, a number a horizon; empty where it is not scored."""
-
-    cutoff: pd.Timestamp
-    model: bytes  # the champion file
-    params: Mapping[str, float | str]
-    days: tuple[int, ...] = ()
-    pinball: tuple[float, ...] = ()  # percent of log return
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a task leaves."""
-
-    task: Task
-    refits: tuple[Refit, ...]
-    seconds: float
+from training.runs.results import Refit, Result
 
 
 def work(job: Job, task: Task, on_refit: Callable[[str], None] = lambda words: None) -> Result:
@@ -66,8 +48,11 @@ def refit(job: Job, family: str, seed: int, cutoff: pd.Timestamp, split: Split |
     return Refit(cutoff, made.model, made.params, tuple(days.tolist()), tuple(pinball.tolist()))
 
 
-def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
-    """One family fitted on these prices and exported, with what MLflow should tell of it."""
+def candidate(job: Job, family: Family, prices: pd.DataFrame, *, final: bool = True) -> Candidate:
+    """One family fitted on these prices and exported, with its parameters for MLflow.
+
+    The parameters of the `final` refit, which alone MLflow gets, include what its window forgets.
+    """
     model = fit(family, prices, job.pair, job.seed, job.table.source)
     metadata = describe(
         model,
@@ -80,12 +65,16 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame) -> Candidate:
     metadata = replace(metadata, prices_trusted=job.table.trusted[:MAX_NAME] or None)
     data, parity = export(model, prices, metadata)
     params = {f"head_{key}": value for key, value in model.head.params.items()} | dict(model.fitted.params)
+    differences = asdict(parity)
+    if final:
+        known = Known(prices, job.pair, job.table.source)
+        differences["truncation"] = truncation(model.head, known, family.inputs, CHECKED)
     return Candidate(
         family=family.name,
         model_type=family.model_type,
         model=data,
         metadata=metadata,
-        params={"head": family.head, "seed": str(job.seed), **params, **_parity(parity)},
+        params={"head": family.head, "seed": str(job.seed), **params, **_parity(differences)},
     )
 
 
@@ -93,9 +82,9 @@ def at_cutoff(job: Job, family: Family, train: pd.DataFrame) -> Candidate:
     """What would have been published at the cutoff: it knows, and names, only the rows up to it."""
     rows = replace(job.table, frame=train)
     known = replace(rows, sha256=hashlib.sha256(rows.serialised()).hexdigest())
-    return candidate(replace(job, table=known), family, train)
+    return candidate(replace(job, table=known), family, train, final=False)
 
 
-def _parity(parity: Parity) -> dict[str, str]:
+def _parity(differences: Mapping[str, float]) -> dict[str, str]:
     """To one digit: how far the served numbers are from the model's, as a share of the price."""
-    return {f"parity_{name}": f"{value:.0e}" for name, value in asdict(parity).items()}
+    return {f"parity_{name}": f"{value:.0e}" for name, value in differences.items()}

@@ -73,7 +73,6 @@ class Mlflow:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
     with mlflow_process.running(folder, "--artifacts-destination", str(folder / "files")) as address:
-        mlflow_process.wait(address)
         yield address
 
 

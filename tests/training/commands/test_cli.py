@@ -9,19 +9,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
 
 import training.commands
 import training.prices
+from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
 from training.prices.windows import complete_origins, windows
 
-SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025")
+pytestmark = pytest.mark.usefixtures("cached_refits")
+
+SMALL = ("--families", "random_walk,calendar", "--first-year", "2026")
 BASELINES = {"constant", "ewma", "garch"}
 
 
@@ -35,12 +36,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(name, "")  # restored afterwards, also what the command adds
         monkeypatch.delenv(name)
     # An absolute path, as MLflow keeps one engine an address for the whole process.
-    (tmp_path / ".env").write_text(f"STORE_DIR=store\nMLFLOW_TRACKING_URI=sqlite:///{tmp_path}/mlflow.db\n")
+    address = mlflow_database.create(tmp_path / "mlflow.db")
+    (tmp_path / ".env").write_text(f"STORE_DIR=store\nMLFLOW_TRACKING_URI={address}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "_function", None)
-    before = mlflow.get_tracking_uri()
-    yield tmp_path
-    mlflow.set_tracking_uri(before)
+    with tracked.tracking_address():
+        yield tmp_path
     for name in DEFAULTS:
         os.environ.pop(name, None)
 
@@ -57,10 +58,12 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) ->
 
 def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     """One life: train, look, publish by hand, move the alias away, go back, forecast, clean, train again."""
+    import mlflow
+
     result = command(capsys, "run", *SMALL)
-    assert result["champion"] in ("random_walk", "linear_regression")
+    assert result["champion"] in ("random_walk", "calendar")
     rows = result["scores"]
-    assert {row["family"] for row in rows} == {"random_walk", "linear_regression"} | BASELINES
+    assert {row["family"] for row in rows} == {"random_walk", "calendar"} | BASELINES
     assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5, 21}
     assert all(row["pinball"] > 0 for row in rows)
     assert (place / "store/models/best_model_info.json").is_file()
@@ -70,10 +73,10 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert status["differences"] == []
     assert status["prices"][0]["last_date"] == "2026-10-30"
 
-    chosen = command(capsys, "publish", "models:/EURUSD_LinearRegression/1")
+    chosen = command(capsys, "publish", "models:/EURUSD_Calendar/1")
     assert chosen["generation"] == 2
     assert chosen["activation"]["outcome"] == "activated"
-    loaded = mlflow.pyfunc.load_model("models:/EURUSD_LinearRegression@champion")
+    loaded = mlflow.pyfunc.load_model("models:/EURUSD_Calendar@champion")
     window = windows(prices, ("close", "date", "target_date"), complete_origins(prices)[-3:])
     answer = command(capsys, "forecast", "--horizon", "2")
     assert answer["champion"]["generation"] == 2
@@ -82,17 +85,17 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert list(answer["forecast"][0]["quantiles"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
 
     mlflow.MlflowClient().set_registered_model_alias("EURUSD_RandomWalk", "champion", "1")
-    mlflow.MlflowClient().delete_registered_model_alias("EURUSD_LinearRegression", "champion")
+    mlflow.MlflowClient().delete_registered_model_alias("EURUSD_Calendar", "champion")
     [difference] = command(capsys, "status")["differences"]
     assert "python -m training publish models:/EURUSD_RandomWalk@champion" in difference
 
     assert command(capsys, "rollback", "--to", "1")["generation"] == 3
     assert command(capsys, "status")["active"]["pointer"]["model_name"] == "EURUSD_RandomWalk" or (
-        result["champion"] == "linear_regression"
+        result["champion"] == "calendar"
     )
 
     planned = command(capsys, "clean", "--yes")
-    assert {name for name, _ in planned["models"]} == {"EURUSD_RandomWalk", "EURUSD_LinearRegression"}
+    assert {name for name, _ in planned["models"]} == {"EURUSD_RandomWalk", "EURUSD_Calendar"}
     assert planned["keys"] == []
     assert command(capsys, "clean", "--yes")["models"] == []
     assert command(capsys, "run", *SMALL)["champion"] == result["champion"]
@@ -102,7 +105,7 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
 def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluated = command(capsys, "evaluate", *SMALL)
     assert not list(place.glob("store/*/*"))
-    assert not (place / "mlflow.db").exists()
+    assert mlflow_database.is_unused(place / "mlflow.db")
     assert command(capsys, "evaluate", *SMALL) == evaluated
     assert command(capsys, "run", *SMALL) == evaluated
 
@@ -110,10 +113,11 @@ def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, caps
 def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = ("--families", "random_walk,calendar", "--first-year", "2024")
-    ran = command(capsys, "run", *job)
+    import mlflow
+
+    ran = command(capsys, "run", *SMALL)
     champion = ran["champion"]
-    facts = command(capsys, "report", *job, "--out", "found.html")
+    facts = command(capsys, "report", *SMALL, "--out", "found.html")
     page = (place / "found.html").read_text("utf-8")
     assert facts["champion"] == champion
     assert page.count("<img") == 4 and page.count("data:image/png;base64,") == 4
@@ -137,15 +141,17 @@ def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
 def test_where_every_family_fails_a_gate_nothing_is_published(
     place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Returns that are all of one size from 2025 on: no interval of 80 % covers 80 % of them."""
+    """Returns that are all of one size from 2026 on: no interval of 80 % covers 80 % of them."""
+    import mlflow
+
     signs = np.where(np.random.default_rng(0).uniform(size=len(prices)) < 0.5, 0.004, -0.004)
     years = pd.DatetimeIndex(prices.index).year
-    returns = np.where(years >= 2025, signs, np.diff(np.log(prices["close"].to_numpy()), prepend=0.0))
+    returns = np.where(years >= 2026, signs, np.diff(np.log(prices["close"].to_numpy()), prepend=0.0))
     returns[0] = 0.0
     path = place / "odd.csv"
     pd.DataFrame({"close": 1.1 * np.exp(returns.cumsum())}, index=prices.index).to_csv(path, index_label="Date")
     assert (
-        main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2025", "--trust"]) == 2
+        main(["run", "--csv", str(path), "--families", "random_walk,calendar", "--first-year", "2026", "--trust"]) == 2
     )
     output = capsys.readouterr()
     said = " ".join(output.out.split())
@@ -165,7 +171,7 @@ def test_prices_of_ones_own(place: Path, prices: pd.DataFrame, capsys: pytest.Ca
         writer.writerows([f"{day:%d.%m.%Y}", close, close] for day, close in prices["close"].iloc[-1500:].items())
     facts = command(capsys, "prices", "--csv", str(path))
     assert (facts["source"], facts["rows"], facts["last"]) == ("csv", 1500, "2026-10-30")
-    result = command(capsys, "run", "--csv", str(path), "--families", "random_walk", "--first-year", "2025")
+    result = command(capsys, "run", "--csv", str(path), "--families", "random_walk", "--first-year", "2026")
     assert result["champion"] == "random_walk"
     assert command(capsys, "forecast")["prices"] == "csv"
     assert (place / "store/prices/EURUSD-csv.csv").read_text().startswith("date,close,open\n")
@@ -220,6 +226,8 @@ def test_a_file_that_changed_is_stored_again_with_the_option_that_run_names(
 def test_prices_that_were_trusted_are_told_of_by_the_champion(
     place: Path, prices: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import onnx
+
     path = place / "mine.csv"
     (1 / prices["close"].iloc[-1500:]).to_csv(path, index_label="Date")
     small = ("--csv", str(path), "--families", "random_walk", "--first-year", "2026")
@@ -320,6 +328,8 @@ def test_clean_asks_and_deletes_nothing_where_nobody_answers(
 def test_what_a_run_leaves_in_mlflow_and_that_the_same_run_leaves_no_version(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import mlflow
+
     small = ("--families", "random_walk", "--first-year", "2025")
     command(capsys, "run", *small)
     client = mlflow.MlflowClient()

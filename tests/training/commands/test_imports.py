@@ -46,20 +46,43 @@ def loaded(folder: Path, *arguments: str, code: int = 0, **variables: str) -> se
     return set(done.stdout.rpartition("\n ")[2].split())
 
 
-def test_status_and_forecast_import_nothing_of_training_that_is_heavy(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with prices, a registry of three models and two generations."""
+    folder = tmp_path_factory.mktemp("published")
+    settings = Settings.from_env({"STORE_DIR": str(folder)})
     store = open_store(settings)
-    with tracked.database(tmp_path, tmp_path_factory.getbasetemp()):
+    with tracked.database(folder, tmp_path_factory.getbasetemp()):
         tracked.put_prices(store)
+        tracked.publish(store, settings, "arima", 1)
         tracked.publish(store, settings, "lstm", 1)
-    for command in ("status", "history", "forecast"):
-        assert loaded(tmp_path, command) & HEAVY.keys() == set(), command
+    return folder
+
+
+@pytest.mark.parametrize("command", ["status", "history", "forecast"])
+def test_status_history_and_forecast_import_nothing_heavy(place: Path, command: str) -> None:
+    assert loaded(place, command) & HEAVY.keys() == set()
 
 
 def test_the_status_of_a_server_imports_no_mlflow(tmp_path: Path) -> None:
     assert loaded(tmp_path, "status", MLFLOW_TRACKING_URI="http://127.0.0.1:9") & HEAVY.keys() == set()
+
+
+@pytest.mark.parametrize("command", [("prices",), ("prices", "--save"), ("tasks",)], ids=" ".join)
+def test_prices_and_tasks_import_pandas_and_nothing_that_fits(tmp_path: Path, command: tuple[str, ...]) -> None:
+    assert loaded(tmp_path, *command) & HEAVY.keys() == {"pandas"}
+
+
+@pytest.mark.parametrize("command", [("publish", "models:/EURUSD_RandomWalk/1"), ("rollback",)], ids=" ".join)
+def test_publishing_imports_mlflow_and_nothing_that_fits(place: Path, command: tuple[str, ...]) -> None:
+    modules = loaded(place, *command) & HEAVY.keys()
+    assert "mlflow" in modules
+    assert modules <= {"mlflow", "pandas", "scipy", "sqlalchemy"}, "MLflow itself imports the others"
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_store_that_takes_no_files_is_named_before_anything_heavy_is_imported(command: str) -> None:
+    assert loaded(Path("/proc"), command, code=2) & HEAVY.keys() == set()
 
 
 def test_help_imports_neither_training_nor_serving(tmp_path: Path) -> None:

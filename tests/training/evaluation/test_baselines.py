@@ -6,7 +6,6 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from arch import arch_model
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -70,6 +69,8 @@ def test_ewma_equals_a_loop() -> None:
 
 
 def test_garch_equals_a_loop_with_the_parameters_of_the_cutoff() -> None:
+    from arch import arch_model
+
     prices = volatile_prices(2)
     split = first_split(prices)
     training = 100 * log_returns(split.train)  # to the bit, or the optimiser stops elsewhere

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.regression.linear_model import OLS
 
 from training.evaluation.backtests import christoffersen, kupiec
 from training.evaluation.bootstrap import BLOCK, DRAWS, confidence_set, distinct, draws, skill_interval, superior
-from training.evaluation.comparison import JUDGED, better, compare, relative_losses, statistic
+from training.evaluation.comparison import better, compare, relative_losses, statistic
+from training.evaluation.names import JUDGED
 
 law = settings(deadline=None, max_examples=30)
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -51,6 +51,8 @@ def test_both_reject_a_true_level_about_as_often_as_they_say() -> None:
 @law
 def test_the_statistic_is_newey_wests_of_a_regression_on_a_constant(seed: int, n: int, horizon: int) -> None:
     """statsmodels' HAC t value, times the correction of Harvey, Leybourne and Newbold."""
+    from statsmodels.regression.linear_model import OLS
+
     rng = np.random.default_rng(seed)
     difference = np.convolve(rng.standard_normal(n + 4), np.ones(5), "valid") + 0.1
     lags = max(horizon - 1, int(4 * (n / 100) ** (2 / 9)))

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pytest
-from arch.univariate import GARCH, StudentsT, ZeroMean
 from scipy import stats
 
 from training.models.heads.base import Known, truncation
@@ -21,6 +20,8 @@ def log_returns(prices: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.floa
 
 
 def test_garch_is_the_forecast_of_arch_on_the_same_closes(prices: pd.DataFrame) -> None:
+    from arch.univariate import GARCH, StudentsT, ZeroMean
+
     head = find_head("garch").fit(Known(prices))
     p = numbers(head.params)
     window = windows(prices, ["close"], complete_origins(prices)[-3000::12])
@@ -88,6 +89,8 @@ def test_returns_without_movement_are_refused_or_fitted_but_never_silently_nan()
 
 def test_a_garch_fit_that_does_not_answer_to_news_is_refused_whatever_its_optimiser_says() -> None:
     """Independent returns of a thousand days: arch ends at alpha 0 and beta near 1, and says that it converged."""
+    from arch.univariate import GARCH, StudentsT, ZeroMean
+
     returns = np.random.default_rng(7).standard_normal(1027) * 0.004
     model = ZeroMean(PERCENT * returns, volatility=GARCH(), distribution=StudentsT(), rescale=False)
     naive = model.fit(disp="off")

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.support.ranges import market, yahoo
-from training.export.graph import describe, export
+from training.export.graph import CHECKED, describe, export
 from training.models.families import FAMILIES, USUAL
 from training.models.family import fit
+from training.models.heads.base import Known, truncation
 from training.models.heads.ranges import Ranged, true_range
 from training.prices.checks import PriceError
 from training.prices.reading import Reading
@@ -47,7 +48,8 @@ def test_it_is_exported_as_it_forecasts_and_knows_more_than_closes_do() -> None:
         ranged, pair="EURUSD", source="csv", prices_sha256="0" * 64, trained_through=date(2022, 8, 31), code="test"
     )
     _, parity = export(ranged, known, described)
-    assert parity.graph < 1e-12 and parity.truncation < 1e-6
+    assert parity.graph < 1e-12
+    assert truncation(ranged.head, Known(known, source="csv"), ranged.family.inputs, CHECKED) < 1e-6
     from training.evaluation import metrics
     from training.prices.windows import targets, windows
 

@@ -1,8 +1,11 @@
 """The clean slate: lists first, deletes only that, leaves the store alone unless told, and a retrain works after it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,13 +13,16 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import tracked
+from tests.support.deferred import Deferred
 from tests.support.foreign import put
 from training.export.candidate import Registered
-from training.publishing import registry
-from training.publishing.cleaning import Plan, execute, plan
-from training.publishing.registry import Registry
 
-EMPTY = Plan((), (), (), None, ())
+if TYPE_CHECKING:
+    from training.publishing import cleaning, registry
+    from training.publishing.registry import Registry
+else:
+    cleaning = Deferred("training.publishing.cleaning")
+    registry = Deferred("training.publishing.registry")
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def store(settings: Settings) -> Store:
 
 
 def test_a_plan_lists_runs_models_and_versions_and_changes_nothing(tracking: Registry) -> None:
-    found = plan(tracking, "EURUSD")
+    found = cleaning.plan(tracking, "EURUSD")
     assert sorted(name for _, name in found.runs) == [
         "arima",
         "lstm: champion",
@@ -50,14 +56,14 @@ def test_a_plan_lists_runs_models_and_versions_and_changes_nothing(tracking: Reg
     assert found.models == (("EURUSD_ARIMA", 1), ("EURUSD_LSTM", 1), ("EURUSD_RandomWalk", 1))
     assert len(found.logged_models) == 3
     assert found.experiment is None and found.keys == ()
-    assert plan(tracking, "EURUSD") == found and not found.is_empty
+    assert cleaning.plan(tracking, "EURUSD") == found and not found.is_empty
 
 
 @pytest.mark.parametrize("keep_experiment", [True, False])
 def test_a_retrain_works_on_the_clean_slate(tracking: Registry, keep_experiment: bool) -> None:
     before = tracking.client.get_experiment_by_name("EURUSD_Experiments")
-    execute(tracking, plan(tracking, "EURUSD", keep_experiment=keep_experiment))
-    assert plan(tracking, "EURUSD") == EMPTY
+    cleaning.execute(tracking, cleaning.plan(tracking, "EURUSD", keep_experiment=keep_experiment))
+    assert cleaning.plan(tracking, "EURUSD") == cleaning.Plan((), (), (), None, ())
 
     registered = tracked.log(tracking)
     after = tracking.client.get_experiment_by_name("EURUSD_Experiments")
@@ -65,38 +71,38 @@ def test_a_retrain_works_on_the_clean_slate(tracking: Registry, keep_experiment:
     assert (after.experiment_id == before.experiment_id) == keep_experiment
     assert {version.version for version in registered.values()} == {1}
     assert registry.download(tracking, registered["lstm"]) == tracked.candidate("lstm").model
-    assert len(plan(tracking, "EURUSD").runs) == 4  # only the new ones
+    assert len(cleaning.plan(tracking, "EURUSD").runs) == 4  # only the new ones
 
 
 def test_cleaning_can_be_repeated(tracking: Registry) -> None:
-    found = plan(tracking, "EURUSD", keep_experiment=False)
-    execute(tracking, replace(found, models=found.models[:1], runs=found.runs[:2], experiment=None))
-    execute(tracking, found)
-    execute(tracking, found)
-    assert plan(tracking, "EURUSD", keep_experiment=False) == EMPTY
+    found = cleaning.plan(tracking, "EURUSD", keep_experiment=False)
+    cleaning.execute(tracking, replace(found, models=found.models[:1], runs=found.runs[:2], experiment=None))
+    cleaning.execute(tracking, found)
+    cleaning.execute(tracking, found)
+    assert cleaning.plan(tracking, "EURUSD", keep_experiment=False) == cleaning.Plan((), (), (), None, ())
 
 
 def test_runs_deleted_before_are_not_listed(tracking: Registry) -> None:
-    found = plan(tracking, "EURUSD")
+    found = cleaning.plan(tracking, "EURUSD")
     tracking.client.delete_run(found.runs[0][0])
-    assert plan(tracking, "EURUSD").runs == found.runs[1:]
+    assert cleaning.plan(tracking, "EURUSD").runs == found.runs[1:]
 
 
 def test_other_pairs_are_left_alone(tracking: Registry) -> None:
     other: dict[str, Registered] = tracked.log(tracking, pair="GBPUSD")
-    execute(tracking, plan(tracking, "EURUSD", keep_experiment=False))
+    cleaning.execute(tracking, cleaning.plan(tracking, "EURUSD", keep_experiment=False))
     assert registry.find(tracking, "models:/GBPUSD_LSTM@champion") == other["lstm"]
-    assert len(plan(tracking, "GBPUSD").runs) == 4
+    assert len(cleaning.plan(tracking, "GBPUSD").runs) == 4
 
 
 def test_a_registry_that_never_trained_has_nothing_to_clean(tracking: Registry) -> None:
-    assert plan(tracking, "JPYUSD", keep_experiment=False) == EMPTY
+    assert cleaning.plan(tracking, "JPYUSD", keep_experiment=False) == cleaning.Plan((), (), (), None, ())
 
 
 def test_the_store_is_not_touched_without_being_told(tracking: Registry, store: Store) -> None:
     before = store.list("")
-    execute(tracking, plan(tracking, "EURUSD"))
-    execute(tracking, Plan((), (), (), None, tuple(before)))
+    cleaning.execute(tracking, cleaning.plan(tracking, "EURUSD"))
+    cleaning.execute(tracking, cleaning.Plan((), (), (), None, tuple(before)))
     assert store.list("") == before
 
 
@@ -106,11 +112,11 @@ def test_the_store_goes_from_what_is_served_to_what_that_names(tracking: Registr
     others.append("serving/GBPUSD/active.json")
     for key in [*others, "README.md"]:
         put(store, key, b"{}")
-    found = plan(tracking, "EURUSD", store)
+    found = cleaning.plan(tracking, "EURUSD", store)
     assert found.keys[:2] == ("serving/active.json", "models/best_model_info.json")
     kept = [*others, "README.md", *store.list("record")]  # the ledger is never deleted
     assert set(found.keys) == set(store.list("")) - set(kept)
-    execute(tracking, found, store)
+    cleaning.execute(tracking, found, store)
     assert store.list("") == sorted(kept)
 
 
@@ -118,4 +124,4 @@ def test_another_pairs_keys_are_found(tracking: Registry, store: Store) -> None:
     others = ["serving/GBPUSD/active.json", "models/GBPUSD/best_model_info.json", "prices/GBPUSD-ecb.csv"]
     for key in others:
         put(store, key, b"{}")
-    assert plan(tracking, "GBPUSD", store).keys == tuple(others)
+    assert cleaning.plan(tracking, "GBPUSD", store).keys == tuple(others)

@@ -1,5 +1,7 @@
 """Publishing: what is written in which order, what a kill leaves, two publishers at once, and going back."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
@@ -9,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -25,21 +27,27 @@ from lambda_fn.store import keys
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import foreign, tracked
+from tests.support.deferred import Deferred
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
-from training.publishing import promotion, registry
+from training.publishing import promotion
 from training.publishing import publish as publishing
 from training.publishing.address import RegistryError
 from training.publishing.aliases import Held
 from training.publishing.history import generations
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
-from training.publishing.registry import Registry
 from training.publishing.status import status
 
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[3]
-Found = tuple[Registry, dict[str, Registered]]
+if TYPE_CHECKING:
+    from training.publishing import registry
+    from training.publishing.registry import Registry
+else:
+    registry = Deferred("training.publishing.registry")
+
+Found: TypeAlias = "tuple[Registry, dict[str, Registered]]"
 
 
 @pytest.fixture

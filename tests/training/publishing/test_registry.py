@@ -1,45 +1,50 @@
 """The registry against a real SQLite database, a real MLflow server and servers of other versions."""
 
+from __future__ import annotations
+
 import base64
 import http.server
-import os
 import shutil
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import mlflow
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion
 from lambda_fn.prices.table import parse
-from tests.support import foreign, tracked
+from tests.support import foreign, mlflow_process, tracked
+from tests.support.deferred import Deferred
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
-from training.publishing import aliases, experiment, logged_scores, registry
+from training.publishing import aliases
 from training.publishing.address import RegistryError, RegistryUnreachable, check_database
 from training.publishing.aliases import Held
-from training.publishing.registry import Registry
 
-START_S = 180.0
-Found = tuple[Registry, dict[str, Registered]]
+if TYPE_CHECKING:
+    import mlflow
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+    from training.publishing import experiment, logged_scores, registry
+    from training.publishing.registry import Registry
+else:
+    mlflow = Deferred("mlflow")
+    experiment = Deferred("training.publishing.experiment")
+    logged_scores = Deferred("training.publishing.logged_scores")
+    registry = Deferred("training.publishing.registry")
+
+Found: TypeAlias = "tuple[Registry, dict[str, Registered]]"
 
 
 @pytest.fixture
@@ -178,7 +183,7 @@ def test_stock_mlflow_forecasts_what_serving_forecasts(found: Found, dated: bool
 
 def test_stock_mlflow_refuses_a_window_of_another_length(found: Found) -> None:
     model = mlflow.pyfunc.load_model("models:/EURUSD_LSTM@champion")
-    with pytest.raises(MlflowException, match="shape"):
+    with pytest.raises(mlflow.exceptions.MlflowException, match="shape"):
         model.predict({"close": np.ones((1, foreign.WINDOW - 1))})
 
 
@@ -200,6 +205,8 @@ def test_scores_of_an_unknown_run_are_an_error(found: Found) -> None:
 
 def test_a_plot_and_the_features_are_logged(found: Found) -> None:
     tracking, _ = found
+    from matplotlib.figure import Figure
+
     figure = Figure()
     figure.subplots().plot([1, 2])
     version = log_one(tracking, tracked.candidate(dated=True), {"lstm": figure})
@@ -251,7 +258,7 @@ def test_killed_at_any_change_of_aliases_the_pair_keeps_a_champion(found: Found)
     rankings = [[registered[family] for family in RANKING] for RANKING in (tracked.RANKING, ("arima", "lstm"))]
     for changes in range(4):
         registry.set_aliases(tracking, rankings[0])
-        dying = Registry(cast(MlflowClient, DyingClient(tracking.client, changes)), tracking.tracking_uri)
+        dying = replace(tracking, client=cast("MlflowClient", DyingClient(tracking.client, changes)))
         with pytest.raises(KeyboardInterrupt):
             registry.set_aliases(dying, rankings[1])
         assert registry.holder(tracking, "EURUSD", "champion")
@@ -362,11 +369,13 @@ def test_a_server_that_cannot_be_used_is_refused(status: int, text: str, message
 
 
 def test_no_server_is_an_error() -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
-    with tracked.tracking_address(), pytest.raises(RegistryError, match="no MLflow server answers"):
-        registry.connect(nobody)
-    with pytest.raises(RegistryError, match="no MLflow server answers"):
-        aliases.read(nobody, "EURUSD", {})
+    with socket.socket() as silent:  # its port is taken, and nobody listens there
+        silent.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with tracked.tracking_address(), pytest.raises(RegistryError, match="no MLflow server answers"):
+            registry.connect(nobody)
+        with pytest.raises(RegistryError, match="no MLflow server answers"):
+            aliases.read(nobody, "EURUSD", {})
 
 
 @pytest.mark.parametrize("variable", [*aliases.CLIENT_LOGINS, *aliases.CLIENT_TRUST])
@@ -455,45 +464,12 @@ def test_another_version_of_the_server_is_reported() -> None:
         assert registry.server_note(uri) is None
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server on SQLite that keeps and serves the files itself."""
-    folder, port = tmp_path_factory.mktemp("mlflow-server"), free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    uri = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
-    try:
-        wait(uri, process, folder / "log")
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too; SIGTERM takes ten seconds
-        process.wait()
-
-
-def wait(uri: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{uri}/health", timeout=5).close()
-        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(log.read_text()[-2000:]) from error
-            time.sleep(0.5)
-        else:
-            return
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    with mlflow_process.running(folder, f"--artifacts-destination={folder}/files") as address:
+        yield address
 
 
 def test_a_remote_server_does_all_that_a_database_does(server: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -94,6 +93,8 @@ def test_a_key_of_kms_signs_the_message_as_it_is() -> None:
     settings = keyed(Settings.from_env({}), "awskms:alias/champions", public)
     found = replace(pointer(foreign.champion_bytes()), generation=1)
     signed = message(found)
+    import boto3
+
     client = boto3.client("kms", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stub:
         stub.add_response("get_public_key", {"PublicKey": spki}, {"KeyId": "alias/champions"})

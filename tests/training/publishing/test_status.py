@@ -1,13 +1,15 @@
 """Status: what is active, how old the prices are, and sentences that say why things differ and what to do."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mlflow.exceptions import MlflowException
 
 from lambda_fn.contract import Pointer
 from lambda_fn.refresh import Refused, activate
@@ -16,17 +18,23 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.keys import active_key
 from lambda_fn.store.objects import Store
 from tests.support import foreign, tracked
+from tests.support.deferred import Deferred
 from tests.support.mlflow_fake import Fake
 from tests.support.recorder import Reply, recording
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.models.events import embedded
-from training.publishing import aliases, registry
+from training.publishing import aliases
 from training.publishing.address import RegistryError
 from training.publishing.aliases import Held
 from training.publishing.publish import move_aliases
-from training.publishing.registry import Registry
 from training.publishing.status import Published, status
+
+if TYPE_CHECKING:
+    from training.publishing import registry
+    from training.publishing.registry import Registry
+else:
+    registry = Deferred("training.publishing.registry")
 
 POINTER_KEY = "models/best_model_info.json"
 OLD = Path(__file__).parents[2].joinpath("support/best_model_info_old.json").read_bytes()
@@ -256,6 +264,8 @@ def test_a_price_file_that_cannot_be_read_is_named(store: Store, settings: Setti
 def test_a_server_that_dies_meanwhile_is_part_of_the_answer(
     store: Store, settings: Settings, tracking: Registry
 ) -> None:
+    from mlflow.exceptions import MlflowException
+
     class Dead:
         def search_registered_models(self, *args: object, **kwargs: object) -> None:
             raise MlflowException("connection reset")

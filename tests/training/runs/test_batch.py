@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from moto import mock_aws
-from moto.batch.models import batch_backends
 
 from lambda_fn.settings import DEFAULTS
 from training.__main__ import main
@@ -26,6 +23,9 @@ REGION = "eu-central-1"
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator["BatchClient"]:
     """Queue and job definitions as infra/training.yaml names them; jobs that never start by themselves."""
+    import boto3
+    from moto import mock_aws
+
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with mock_aws(config={"batch": {"use_docker": False}}):
@@ -162,6 +162,8 @@ def test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    from moto.batch.models import batch_backends
+
     for name in DEFAULTS:
         monkeypatch.setenv(name, "")
     for name, value in {"STORE_DIR": str(tmp_path), "AWS_REGION": REGION}.items():
@@ -188,6 +190,8 @@ def test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does(
 
 
 def _put(jobs: Jobs, status: str) -> None:
+    from moto.batch.models import batch_backends
+
     known = batch_backends["123456789012"][REGION]._jobs
     for job in (known[jobs.tasks], known[jobs.select], *(known[jobs.tasks]._child_jobs or [])):
         if job.is_alive():
@@ -197,6 +201,8 @@ def _put(jobs: Jobs, status: str) -> None:
 
 def _end(jobs: Jobs, failed: tuple[int, ...], selection: str = "SUCCEEDED") -> None:
     """Put moto's jobs into the states in which Batch leaves them."""
+    from moto.batch.models import batch_backends
+
     _put(jobs, "RUNNING")
     known = batch_backends["123456789012"][REGION]._jobs
     for child in known[jobs.tasks]._child_jobs or []:

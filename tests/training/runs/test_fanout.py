@@ -6,15 +6,18 @@ import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from lambda_fn.settings import DEFAULTS
 from lambda_fn.store.objects import Store
+from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from training.__main__ import main
 
-SMALL = ("--families", "random_walk,linear_regression", "--first-year", "2025", "--span", "2")
+pytestmark = pytest.mark.usefixtures("cached_refits")
+
+SMALL = ("--families", "random_walk,calendar", "--first-year", "2026", "--span", "1")  # 4 tasks of one refit
+PLAIN = ("--families", "random_walk", "--first-year", "2026")  # 1 task
 RUN = "EURUSD-nightly-1"
 
 
@@ -24,13 +27,12 @@ def place(store_environ: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.
     for name in DEFAULTS:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    for name, value in {**store_environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}.items():
+    for name, value in {**store_environ, "MLFLOW_TRACKING_URI": mlflow_database.create(tmp_path / "mlflow.db")}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_BATCH_JOB_ARRAY_INDEX", raising=False)
     monkeypatch.chdir(tmp_path)
-    before = mlflow.get_tracking_uri()
-    yield tmp_path
-    mlflow.set_tracking_uri(before)
+    with tracked.tracking_address():
+        yield tmp_path
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -41,6 +43,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return output.err
 
 
+@pytest.mark.both_stores
 def test_from_freezing_to_publishing(
     place: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +59,7 @@ def test_from_freezing_to_publishing(
     assert all(task["done"] for task in command(capsys, "tasks", "--run", RUN)["tasks"])
     # Tasks write below their run and nowhere else; freezing wrote the price file.
     assert {key.split("/")[0] for key in store.list("")} - {"ready"} == {"runs", "prices"}
-    assert not (place / "mlflow.db").exists()
+    assert mlflow_database.is_unused(place / "mlflow.db")
 
     evaluated = command(capsys, "evaluate", *SMALL)
     assert command(capsys, "select", "--run", RUN) == evaluated
@@ -80,19 +83,19 @@ def test_a_lost_task_is_named_and_its_family_left_out(
     assert main(["select", "--run", RUN]) == 0
     output = capsys.readouterr()
     said = " ".join(output.err.split())
-    assert "no result: task 3 (linear_regression, seed 0, cutoffs" in said
-    assert "linear_regression is left out" in said
+    assert "no result: task 3 (calendar, seed 0, cutoffs" in said
+    assert "calendar is left out" in said
     assert "random_walk is the champion: it is the only family." in output.out
 
 
 def test_the_prices_that_the_store_keeps(place: Path, capsys: pytest.CaptureFixture[str], store: Store) -> None:
-    assert "prices --save" in fails(capsys, "evaluate", *SMALL, "--stored")
+    assert "prices --save" in fails(capsys, "evaluate", *PLAIN, "--stored")
     command(capsys, "prices", "--save")
-    assert command(capsys, "evaluate", *SMALL, "--stored") == command(capsys, "evaluate", *SMALL)
+    assert command(capsys, "evaluate", *PLAIN, "--stored") == command(capsys, "evaluate", *PLAIN)
 
 
 def test_frozen_prices_cannot_change(place: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    command(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     key = f"runs/{RUN}/prices.csv"
     blob = store.read(key)
     assert store.replace(key, blob.data.replace(b"2020-03-", b"2020-04-", 1), blob.etag)
@@ -100,7 +103,7 @@ def test_frozen_prices_cannot_change(place: Path, store: Store, capsys: pytest.C
 
 
 def test_a_run_of_other_code_is_refused(place: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    command(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     key = f"runs/{RUN}/plan.json"
     blob = store.read(key)
     plan = json.loads(blob.data)
@@ -109,7 +112,7 @@ def test_a_run_of_other_code_is_refused(place: Path, store: Store, capsys: pytes
 
 
 def test_a_champion_that_was_changed_is_refused(place: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    command(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     command(capsys, "task", "--run", RUN, "--index", "0")
     key = store.list(f"runs/{RUN}/champions")[0]
     blob = store.read(key)
@@ -140,10 +143,10 @@ def test_what_cannot_be_done_is_one_sentence_with_the_cure(
 def test_an_index_is_needed_and_must_be_of_the_run(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    command(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     assert "AWS_BATCH_JOB_ARRAY_INDEX" in fails(capsys, "task", "--run", RUN)
-    assert "has the tasks 0 to 3, 4 is none" in fails(capsys, "task", "--run", RUN, "--index", "4")
-    assert f"{RUN} exists" in fails(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    assert "has the tasks 0 to 0, 1 is none" in fails(capsys, "task", "--run", RUN, "--index", "1")
+    assert f"{RUN} exists" in fails(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     assert os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX") is None
 
 
@@ -187,7 +190,7 @@ def test_a_run_of_several_pairs_is_one_array_and_one_pair_that_fails_stops_no_ot
         "model": "EURUSD_Calendar/1",
     }
 
-    whole = command(capsys, "run", *job, "--pairs", "EURUSD,GBPUSD", "--workers", "2")
+    whole = command(capsys, "run", *job, "--pairs", "EURUSD,GBPUSD")
     assert {pair: facts["already"] for pair, facts in whole.items()} == {"EURUSD": True, "GBPUSD": True}, (
         "the same files with the same scores"
     )
@@ -196,7 +199,7 @@ def test_a_run_of_several_pairs_is_one_array_and_one_pair_that_fails_stops_no_ot
 def test_shared_fits_that_were_changed_are_refused(
     place: Path, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command(capsys, "tasks", *SMALL, "--freeze", "--run", RUN)
+    command(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     key = f"runs/{RUN}/shared.json"
     blob = store.read(key)
     assert store.replace(key, blob.data + b"\n", blob.etag)

@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-from scipy import stats
 
 from training.models.heads.base import Filter, Kind
 from training.prices.windows import HORIZON, LEVELS, WINDOW
@@ -13,6 +12,8 @@ DECAY = 0.94  # RiskMetrics' daily decay
 
 def ewma_head(decay: float = DECAY, window: int = WINDOW) -> Filter:
     """Weights that sum to one over the window, a variance that grows with the horizon, Gaussian tails."""
+    from scipy import stats
+
     kernel = decay ** np.arange(window - 2, -1, -1.0)
     return Filter(
         params={"decay": decay},

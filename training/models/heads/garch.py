@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-from arch.univariate import GARCH, StudentsT, ZeroMean
 from numpy.typing import NDArray
-from scipy import stats
 
 from training.models.heads.base import Filter, Kind, Known
 from training.models.heads.news import MIN_ALPHA
@@ -32,6 +30,8 @@ def fit_garch(returns: NDArray[np.float64]) -> dict[str, float | str]:
     arch's optimiser may end where the variance does not answer to news, and say that it converged. Then other starts
     are tried; where none leads to a fit, the result is what daily rates have, with the variance of these returns.
     """
+    from arch.univariate import GARCH, StudentsT, ZeroMean
+
     model = ZeroMean(PERCENT * returns, volatility=GARCH(), distribution=StudentsT(), rescale=False)
     for start in (None, *(_start(returns, alpha, beta) for alpha, beta in STARTS)):
         fitted = model.fit(disp="off", show_warning=False, starting_values=start)
@@ -54,6 +54,8 @@ def garch_head(params: Mapping[str, float | str], window: int = WINDOW) -> Filte
 
     `params` are omega, alpha, beta and nu; the recursion starts as arch starts it.
     """
+    from scipy import stats
+
     omega, alpha, beta, nu = (float(params[name]) for name in ("omega", "alpha", "beta", "nu"))
     n = window - 1
     kernel = alpha * beta ** np.arange(n - 1, -1, -1.0)

@@ -12,10 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.signal import lfilter
-from scipy.special import gammaln
-from scipy.stats import t as student
 
 from training.models.features import Array
 from training.prices.windows import HORIZON, LEVELS, WINDOW
@@ -52,6 +48,8 @@ def refuse_dead(alpha: float) -> None:
 
 def winsorise(square: Floats) -> Floats:
     """News of whole series of squared returns, [..., n]: each cut by the EWMA of the days before it."""
+    from scipy.signal import lfilter
+
     decay = 0.5 ** (1 / HALF_LIFE)
     sums, weight = (lfilter([1], [1, -decay], of) for of in (square, np.ones_like(square)))
     before = np.concatenate([square[..., :1], (sums / weight)[..., :-1]], axis=-1)
@@ -78,6 +76,8 @@ def variance(returns: Floats, news: Floats, dynamics: Dynamics) -> Floats:
 
 
 def _variance(returns: Floats, news: Floats, alpha: float, beta: float) -> Floats:
+    from scipy.signal import lfilter
+
     level = np.mean(returns * returns, axis=-1, keepdims=True)
     drive = (1 - alpha - beta) * level + alpha * level / news.mean(axis=-1, keepdims=True) * news
     filtered, _ = lfilter([1], [1, -beta], drive, zi=beta * level)
@@ -86,6 +86,8 @@ def _variance(returns: Floats, news: Floats, alpha: float, beta: float) -> Float
 
 def log_density(z2: Floats, nu: float) -> Floats:
     """Of a Student-t of variance one, at squared standardised returns."""
+    from scipy.special import gammaln
+
     constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(np.pi * (nu - 2))
     return np.asarray(constant - (nu + 1) / 2 * np.log1p(z2 / (nu - 2)))
 
@@ -98,6 +100,8 @@ def log_likelihood(returns: Floats, news: Floats, dynamics: Dynamics) -> float:
 
 def fit_dynamics(returns: Floats, news: Floats) -> Dynamics:
     """Maximum likelihood over all series, [series, n]; raises ValueError for a fit that does not answer to news."""
+    from scipy.optimize import minimize
+
     square = returns * returns
 
     def loss(theta: NDArray[Any]) -> float:
@@ -139,6 +143,8 @@ class Recursion:
     @property
     def z(self) -> Floats:
         """Quantiles of the standardised return, [levels]."""
+        from scipy.stats import t as student
+
         nu = self.dynamics.nu
         return np.asarray(student.ppf(LEVELS, nu) * np.sqrt((nu - 2) / nu))
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from training.models.events import ECB, FIRST, FOMC, KINDS, LAST, PAYROLLS, Events, embedded
 from training.models.heads.news import Dynamics, Floats, fit_dynamics, log_density, variance, winsorise
@@ -131,6 +130,8 @@ def fit_effects(rows: Floats, z: Floats, nu: float) -> tuple[Floats, Floats]:
     `rows` [pairs * days, k] is what falls on each standardised return `z` [pairs, days]. The covariance is the sandwich
     of White (1982), doi:10.2307/1912526, with the returns of one day taken together, as the pairs move together.
     """
+    from scipy.optimize import minimize
+
     pairs, days = z.shape
     z = z.reshape(-1)
     x = np.column_stack([np.ones(len(rows)), rows])

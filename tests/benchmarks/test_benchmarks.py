@@ -67,7 +67,7 @@ def test_targets_are_judged_on_every_subject() -> None:
         "<= 3, met",
         "<= 1.6, met",
         "<= 32, met",
-        "<= 5, met",
+        "<= 6, met",
         ">= 0.6, met",
     ]
     assert list(last.columns[0].cells) == ["refresh cold_ms"]

@@ -1,17 +1,22 @@
 """Every example of the documents is executed as it stands, in a copy of the checkout, or is listed with the reason."""
 
+import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.resources import files
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from lambda_fn.settings import DEFAULTS
-from tests.support import ecb_server
+from tests.support import ecb_server, mlflow_database, tracked
 from tests.support.examples import (
     ADDED,
     ASKED,
@@ -23,17 +28,55 @@ from tests.support.examples import (
     SHELL,
     commands_of,
     examples,
+    reasons,
     who,
 )
 from tests.support.project import ROOT, copy_tracked
 from tests.support.server_process import running
+from training.__main__ import main
+
+
+class Run(Protocol):
+    """How a line of a document is executed."""
+
+    def __call__(self, folder: Path, environ: dict[str, str], line: str) -> "subprocess.CompletedProcess[str]": ...
+
+
+def shell(folder: Path, environ: dict[str, str], line: str) -> "subprocess.CompletedProcess[str]":
+    """By bash, as a user does."""
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+
+
+def here(folder: Path, environ: dict[str, str], line: str) -> "subprocess.CompletedProcess[str]":
+    """A command of training in this process, which imports MLflow and statsmodels once; any other line by bash."""
+    words = shlex.split(line)
+    if words[:3] != ["python", "-m", "training"]:
+        return shell(folder, environ, line)
+    output, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, tracked.tracking_address():
+        for name in DEFAULTS:
+            patch.setenv(name, environ.get(name, ""))
+            if name not in environ:
+                patch.delenv(name)
+        patch.chdir(folder)
+        with redirect_stdout(output), redirect_stderr(errors):
+            code = main(words[3:])
+    return subprocess.CompletedProcess(line, code, output.getvalue(), errors.getvalue())
+
+
+@pytest.fixture(scope="module", params=["here", pytest.param("processes", marks=pytest.mark.long)])
+def run(request: pytest.FixtureRequest) -> Run:
+    return here if request.param == "here" else shell
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a clone has, with `python` and `eurusd` on its PATH."""
+def folder(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """What a clone has, with `python` and `eurusd` on its PATH and a database of MLflow."""
     found = tmp_path_factory.mktemp("clone")
     copy_tracked(found)
+    mlflow_database.create(found / "mlflow.db")
     for name, words in (("python", '"$@"'), ("eurusd", '-m training "$@"')):
         script = found / "on-path" / name
         script.parent.mkdir(exist_ok=True)
@@ -44,29 +87,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environ(folder: Path) -> Iterator[dict[str, str]]:
-    """A new user's: nothing set of the project's, and a bank that answers with a real file."""
+    """A new user's: nothing set of the project's but where its files are, and a bank that answers with a real file."""
     with ecb_server.running() as bank:
         bank.files["history.zip"] = files("currency_converter").joinpath("eurofxref-hist.zip").read_bytes()
-        # what is compiled once is kept, as it is for users: without that each of these processes takes ten seconds
-        others = {*DEFAULTS, "PYTHONDONTWRITEBYTECODE"}
-        inherited = {name: value for name, value in os.environ.items() if name not in others}
+        inherited = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
         path = f"{folder / 'on-path'}:{os.environ['PATH']}"
-        yield {**inherited, "PATH": path, "ECB_URL": bank.url("history.zip"), "STORE_DIR": str(folder)}
-
-
-def shell(folder: Path, environ: dict[str, str], line: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+        # Whole paths: in one process MLflow keeps one engine an address.
+        places = {"STORE_DIR": str(folder), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        yield {**inherited, "PATH": path, "ECB_URL": bank.url("history.zip"), **places}
 
 
 @pytest.fixture(scope="module")
-def done(folder: Path, environ: dict[str, str]) -> dict[str, "subprocess.CompletedProcess[str]"]:
+def done(folder: Path, environ: dict[str, str], run: Run) -> dict[str, "subprocess.CompletedProcess[str]"]:
     """All commands, one after the other: each finds what those before left."""
-    found = {}
-    for command in EXECUTED:
-        found[command] = shell(folder, environ, f"{command} {ADDED.get(command, '')}")
-    return found
+    return {command: run(folder, environ, f"{command} {ADDED.get(command, '')}") for command in EXECUTED}
 
 
 def test_every_example_has_one_who_executes_it_or_a_reason_why_nobody_does() -> None:
@@ -82,6 +116,14 @@ def test_every_example_has_one_who_executes_it_or_a_reason_why_nobody_does() -> 
 def test_who_executes_an_example_is_there(test: str) -> None:
     file, _, name = test.removeprefix("never: ").partition("::")
     assert f"\ndef {name}(" in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("reason", sorted(reasons()))
+def test_a_test_that_a_reason_names_is_there(reason: str) -> None:
+    for name in re.findall(r"test_\w+\.py", reason):
+        assert list((ROOT / "tests").rglob(name)), f"{name} is nowhere below tests"
+    for path in re.findall(r"tests/[\w/.]*\w", reason):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize(

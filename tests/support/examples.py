@@ -142,12 +142,18 @@ NEVER = {
     "export ENV_FILE=local.env": _COMPOSE,
     "make image": "tests/e2e builds the same image with docker build, and test_image.py has the command's words",
 }
+_DIAGRAM = "a diagram, which whoever shows the page draws"
 _STARTS = {
     "docker compose ": _COMPOSE,
     "docker run --detach --name eurusd-forecast ": "it needs a bucket of AWS; tests/e2e starts the image on its own",
     "curl -s --aws-sigv4 ": _AWS,
     "aws s3api put-bucket-notification-configuration ": f"{_AWS}; it names a function of one's own",
 }
+
+
+def reasons() -> set[str]:
+    """Why nobody executes an example."""
+    return {*NEVER.values(), *_STARTS.values(), _DIAGRAM}
 
 
 def who(example: Example) -> list[str]:
@@ -162,5 +168,5 @@ def who(example: Example) -> list[str]:
     if page == RUNBOOK and example.language == "console":
         found = ["tests/infra/test_runbook.py::test_every_section_can_be_followed_in_a_new_shell"]
     if example.language == "mermaid":
-        found.append("never: a diagram, which whoever shows the page draws")
+        found.append(f"never: {_DIAGRAM}")
     return found

@@ -1,25 +1,57 @@
-"""What a worker may do instead of its work: die. A module of its own, as workers import it."""
+"""Workers that die instead of working. A module of its own, as workers import it."""
 
 import os
 import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from training.runs.plan import Job, Task
 from training.runs.results import Result
-from training.runs.work import work
+
+Work: TypeAlias = Callable[[Job, Task], Result]
 
 
-def dies_at_first(folder: Path, job: Job, task: Task) -> Result:
-    """Task 1 kills its process the first time it is tried."""
-    mark = folder / f"tried-{task.index}"
-    if task.index == 1 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+def work(job: Job, task: Task) -> Result:
+    """The real work, which imports what a fit needs."""
+    from training.runs.work import work
+
     return work(job, task)
 
 
-def dies_always(job: Job, task: Task) -> Result:
-    """Task 1 kills its process each time."""
-    if task.index == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return work(job, task)
+@dataclass(frozen=True)
+class Finished:
+    """Work that was done before: it costs a worker no imports and no fits."""
+
+    results: Mapping[int, Result]  # by the index of their task
+
+    def __call__(self, job: Job, task: Task) -> Result:
+        return self.results[task.index]
+
+
+@dataclass(frozen=True)
+class DiesAtFirst:
+    """Kill the process of task 1 the first time that it is tried; `folder` remembers that."""
+
+    work: Work
+    folder: Path
+
+    def __call__(self, job: Job, task: Task) -> Result:
+        mark = self.folder / f"tried-{task.index}"
+        if task.index == 1 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.work(job, task)
+
+
+@dataclass(frozen=True)
+class DiesAlways:
+    """Kill the process of task 1 each time."""
+
+    work: Work
+
+    def __call__(self, job: Job, task: Task) -> Result:
+        if task.index == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.work(job, task)

@@ -80,9 +80,13 @@ def test_tasks_fit_too(place: Path, more: tuple[str, ...]) -> None:
     assert "linear_regression" in text and ("pair EURUSD" in text) == (not more)
 
 
-def test_scores_fit_and_wide_has_room_for_every_column(place: Path) -> None:
+@pytest.mark.long  # the table itself, at many widths: test_scores.py
+def test_scores_fit(place: Path) -> None:
     small = ("evaluate", "--families", "random_walk", "--first-year", "2026")
     assert "Theil's U" not in checked(terminal.shown(place, *small)).partition("Left out")[0]
+
+
+def test_wide_has_room_for_every_column() -> None:
     wide = Context(Settings.from_env({}), datetime.now(UTC), wide=True).out
     assert wide.width == WIDE >= 120
 

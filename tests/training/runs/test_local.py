@@ -1,6 +1,5 @@
 """The same job by one process and by several, in any order, with workers that are killed: the same bytes."""
 
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
-from tests.support.workers import dies_always, dies_at_first
+from tests.support import workers
+from tests.support.workers import DiesAlways, DiesAtFirst, Finished, Work
 from training.console import Stages
 from training.export.ensemble import average
 from training.prices.table import PriceTable
@@ -56,8 +56,19 @@ def expected(job: Job, here: list[Result]) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def expected_plain(plain: Job) -> Outcome:
-    return outcome(plain, run_here(plain, tasks(plain), lambda words: None))
+def plain_results(plain: Job) -> list[Result]:
+    return run_here(plain, tasks(plain), lambda words: None)
+
+
+@pytest.fixture(scope="module")
+def expected_plain(plain: Job, plain_results: list[Result]) -> Outcome:
+    return outcome(plain, plain_results)
+
+
+@pytest.fixture(params=["finished", pytest.param("real", marks=pytest.mark.long)])
+def work(request: pytest.FixtureRequest, plain_results: list[Result]) -> Work:
+    """What a worker does that does not die. It is the dying that matters: real fits are left to the long tests."""
+    return workers.work if request.param == "real" else Finished(dict(enumerate(plain_results)))
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +105,17 @@ def test_the_tasks_are_all_refits_of_all_members_once(whole: Job) -> None:
     )
 
 
-def test_workers_give_the_same_scores_and_bytes(job: Job, expected: Outcome) -> None:
-    assert outcome(job, run_workers(job, list(reversed(tasks(job))), 2)) == expected
+def test_workers_give_the_same_scores_and_bytes(job: Job, here: Sequence[Result]) -> None:
+    """Of both families; one network, as each worker that gets one imports TensorFlow first."""
+    chosen = [tasks(job)[index] for index in (5, 1, 0)]
+    found = {result.task: result.refits for result in run_workers(job, chosen, 2)}
+    assert found == {task: here[task.index].refits for task in chosen}
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("workers", [1, 2, 8])
-def test_workers_give_the_same_on_the_whole_history(whole: Job, expected_whole: Outcome, workers: int) -> None:
-    assert outcome(whole, run_workers(whole, list(reversed(tasks(whole))), workers)) == expected_whole
+@pytest.mark.parametrize("processes", [1, 2, 8])
+def test_workers_give_the_same_on_the_whole_history(whole: Job, expected_whole: Outcome, processes: int) -> None:
+    assert outcome(whole, run_workers(whole, list(reversed(tasks(whole))), processes)) == expected_whole
 
 
 def test_no_result_depends_on_how_tasks_are_cut(plain: Job, expected_plain: Outcome) -> None:
@@ -129,17 +143,20 @@ def test_a_task_that_runs_alone_gives_the_bytes_of_one_that_ran_after_others(job
     assert alone.refits == here[-1].refits
 
 
-def test_a_killed_worker_costs_nothing_but_time(plain: Job, expected_plain: Outcome, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_nothing_but_time(
+    plain: Job, expected_plain: Outcome, work: Work, tmp_path: Path
+) -> None:
     killed: list[int] = []
-    work = functools.partial(dies_at_first, tmp_path)
-    results = run_workers(plain, tasks(plain), 2, on_killed=killed.append, work=work)
+    results = run_workers(plain, tasks(plain), 2, on_killed=killed.append, work=DiesAtFirst(work, tmp_path))
     assert (tmp_path / "tried-1").exists()
     assert len(killed) == 1
     assert outcome(plain, results) == expected_plain
 
 
-def test_a_task_that_always_dies_is_named_and_its_family_left_out(plain: Job, expected_plain: Outcome) -> None:
-    results = run_workers(plain, tasks(plain), 2, work=dies_always)
+def test_a_task_that_always_dies_is_named_and_its_family_left_out(
+    plain: Job, expected_plain: Outcome, work: Work
+) -> None:
+    results = run_workers(plain, tasks(plain), 2, work=DiesAlways(work))
     members, missing = pipeline.gather(plain, results)
     assert [task.index for task in missing] == [1]
     [words] = pipeline.losses(plain, members, missing)
@@ -147,6 +164,11 @@ def test_a_task_that_always_dies_is_named_and_its_family_left_out(plain: Job, ex
     assert words.endswith("random_walk is left out")
     left = choose(plain, members)
     assert left.files == {name: sha for name, sha in expected_plain.files.items() if name != "random_walk"}
+
+
+def test_what_a_window_forgets_is_measured_of_the_final_refit_alone(plain_results: Sequence[Result]) -> None:
+    measured = [["parity_truncation" in refit.params for refit in result.refits] for result in plain_results]
+    assert measured == [[False], [True]] * 2
 
 
 def test_a_lost_seed_leaves_the_average_of_the_others(job: Job, here: Sequence[Result]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,14 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 
 from lambda_fn.champion.model import Champion
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Store
-from tests.support import foreign
+from tests.support import foreign, mlflow_database
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import publish as publishing
@@ -73,7 +73,7 @@ def database(folder: Path, base: Path) -> Iterator[tuple[Registry, dict[str, Reg
     template = base / "mlflow-template"
     with tracking_address():
         if not (template / "registered.json").exists():
-            registered = log(connect(f"sqlite:///{template}/mlflow.db"))
+            registered = log(connect(mlflow_database.create(template / "mlflow.db")))
             text = json.dumps({family: asdict(version) for family, version in registered.items()})
             (template / "registered.json").write_text(text)
         shutil.copy(template / "mlflow.db", folder / "mlflow.db")
@@ -84,12 +84,13 @@ def database(folder: Path, base: Path) -> Iterator[tuple[Registry, dict[str, Reg
 
 @contextmanager
 def tracking_address() -> Iterator[None]:
-    """Restores MLflow's one tracking address for the process, which `connect` sets."""
+    """Restore MLflow's one tracking address for the process, which `connect` sets; MLflow itself is not imported."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before or "")
+        if mlflow := sys.modules.get("mlflow"):
+            mlflow.set_tracking_uri(before or "")
 
 
 def put_prices(store: Store, pair: str = "EURUSD") -> None:

@@ -63,7 +63,6 @@ class Mlflow:
 def servers(
     tmp_path_factory: pytest.TempPathFactory, s3_server: seaweedfs.S3Server
 ) -> Iterator[dict[str, tuple[str, dict[str, str]]]]:
-    """Both started at once, as each takes a while."""
     folder = tmp_path_factory.mktemp("mlflow")
     bucket = s3_server.environ()
     with ExitStack() as stack:
@@ -76,8 +75,6 @@ def servers(
                 folder / "direct", "--no-serve-artifacts", "--default-artifact-root", f"s3://{seaweedfs.BUCKET}/mlflow"
             )
         )
-        for address in (served, direct):
-            mlflow_process.wait(address)
         endpoint = {name: bucket[name] for name in ("AWS_ENDPOINT_URL_S3", "AWS_REGION")}
         yield {"served": (served, {}), "direct": (direct, endpoint)}
 

@@ -17,6 +17,7 @@ import pytest
 
 import training.commands
 import training.prices
+from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
 from training.prices.windows import complete_origins, windows
@@ -35,12 +36,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(name, "")  # restored afterwards, also what the command adds
         monkeypatch.delenv(name)
     # An absolute path, as MLflow keeps one engine an address for the whole process.
-    (tmp_path / ".env").write_text(f"STORE_DIR=store\nMLFLOW_TRACKING_URI=sqlite:///{tmp_path}/mlflow.db\n")
+    address = mlflow_database.create(tmp_path / "mlflow.db")
+    (tmp_path / ".env").write_text(f"STORE_DIR=store\nMLFLOW_TRACKING_URI={address}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "_function", None)
-    before = mlflow.get_tracking_uri()
-    yield tmp_path
-    mlflow.set_tracking_uri(before)
+    with tracked.tracking_address():
+        yield tmp_path
     for name in DEFAULTS:
         os.environ.pop(name, None)
 
@@ -102,7 +103,7 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
 def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluated = command(capsys, "evaluate", *SMALL)
     assert not list(place.glob("store/*/*"))
-    assert not (place / "mlflow.db").exists()
+    assert mlflow_database.is_unused(place / "mlflow.db")
     assert command(capsys, "evaluate", *SMALL) == evaluated
     assert command(capsys, "run", *SMALL) == evaluated
 

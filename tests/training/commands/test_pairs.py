@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
+from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from training.__main__ import main
 
@@ -23,12 +23,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("STORE_DIR", str(tmp_path / "store"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_database.create(tmp_path / "mlflow.db"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
-    before = mlflow.get_tracking_uri()
-    yield tmp_path
-    mlflow.set_tracking_uri(before)
+    with tracked.tracking_address():
+        yield tmp_path
 
 
 def store_of(place: Path) -> Store:
@@ -92,4 +91,4 @@ def test_what_cannot_be_meant_is_one_sentence_with_the_cure(
         code = end.code
     assert code == 2
     assert words in " ".join(capsys.readouterr().err.split())
-    assert list(place.iterdir()) == []
+    assert [path.name for path in place.iterdir()] == ["mlflow.db"]

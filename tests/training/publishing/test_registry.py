@@ -2,16 +2,10 @@
 
 import base64
 import http.server
-import os
 import shutil
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -30,7 +24,7 @@ from mlflow.exceptions import MlflowException
 from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion
 from lambda_fn.prices.table import parse
-from tests.support import foreign, tracked
+from tests.support import foreign, mlflow_process, tracked
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import aliases, experiment, logged_scores, registry
@@ -38,7 +32,6 @@ from training.publishing.address import RegistryError, RegistryUnreachable, chec
 from training.publishing.aliases import Held
 from training.publishing.registry import Registry
 
-START_S = 180.0
 Found = tuple[Registry, dict[str, Registered]]
 
 
@@ -362,11 +355,13 @@ def test_a_server_that_cannot_be_used_is_refused(status: int, text: str, message
 
 
 def test_no_server_is_an_error() -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
-    with tracked.tracking_address(), pytest.raises(RegistryError, match="no MLflow server answers"):
-        registry.connect(nobody)
-    with pytest.raises(RegistryError, match="no MLflow server answers"):
-        aliases.read(nobody, "EURUSD", {})
+    with socket.socket() as silent:  # its port is taken, and nobody listens there
+        silent.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with tracked.tracking_address(), pytest.raises(RegistryError, match="no MLflow server answers"):
+            registry.connect(nobody)
+        with pytest.raises(RegistryError, match="no MLflow server answers"):
+            aliases.read(nobody, "EURUSD", {})
 
 
 @pytest.mark.parametrize("variable", [*aliases.CLIENT_LOGINS, *aliases.CLIENT_TRUST])
@@ -455,45 +450,12 @@ def test_another_version_of_the_server_is_reported() -> None:
         assert registry.server_note(uri) is None
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server on SQLite that keeps and serves the files itself."""
-    folder, port = tmp_path_factory.mktemp("mlflow-server"), free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    uri = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
-    try:
-        wait(uri, process, folder / "log")
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too; SIGTERM takes ten seconds
-        process.wait()
-
-
-def wait(uri: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{uri}/health", timeout=5).close()
-        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(log.read_text()[-2000:]) from error
-            time.sleep(0.5)
-        else:
-            return
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    with mlflow_process.running(folder, f"--artifacts-destination={folder}/files") as address:
+        yield address
 
 
 def test_a_remote_server_does_all_that_a_database_does(server: str, capfd: pytest.CaptureFixture[str]) -> None:

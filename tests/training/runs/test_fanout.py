@@ -6,11 +6,11 @@ import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from lambda_fn.settings import DEFAULTS
 from lambda_fn.store.objects import Store
+from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from training.__main__ import main
 
@@ -24,13 +24,12 @@ def place(store_environ: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.
     for name in DEFAULTS:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    for name, value in {**store_environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}.items():
+    for name, value in {**store_environ, "MLFLOW_TRACKING_URI": mlflow_database.create(tmp_path / "mlflow.db")}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_BATCH_JOB_ARRAY_INDEX", raising=False)
     monkeypatch.chdir(tmp_path)
-    before = mlflow.get_tracking_uri()
-    yield tmp_path
-    mlflow.set_tracking_uri(before)
+    with tracked.tracking_address():
+        yield tmp_path
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -56,7 +55,7 @@ def test_from_freezing_to_publishing(
     assert all(task["done"] for task in command(capsys, "tasks", "--run", RUN)["tasks"])
     # Tasks write below their run and nowhere else; freezing wrote the price file.
     assert {key.split("/")[0] for key in store.list("")} - {"ready"} == {"runs", "prices"}
-    assert not (place / "mlflow.db").exists()
+    assert mlflow_database.is_unused(place / "mlflow.db")
 
     evaluated = command(capsys, "evaluate", *SMALL)
     assert command(capsys, "select", "--run", RUN) == evaluated

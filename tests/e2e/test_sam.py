@@ -15,7 +15,7 @@ from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Store
 from tests.support import ecb_server, foreign
 from tests.support.e2e import sam
-from tests.support.e2e.front import PREDICT, HttpFront, generation, get, post, reply
+from tests.support.e2e.front import PREDICT, HttpFront, generation, get, reply
 from tests.support.e2e.lambda_container import Invocation
 from tests.support.e2e.sam import EVENTS, Sam
 from tests.support.e2e.steps import Steps
@@ -67,20 +67,6 @@ def test_sam_invokes_all_three_functions(local: Sam, step: Steps, store: Store) 
     with step("sam local invoke RefreshFunction: a failure shows on standard output"):
         foreign.put(store, "models/best_model_info.json", b"{}")
         assert local.invoke("RefreshFunction", EVENTS / "s3_put.json").error == "Refused"
-
-
-def test_sam_serves_the_api(local: Sam, step: Steps, store: Store) -> None:
-    foreign.publish_to(store)
-    assert succeeded(local.invoke("RefreshFunction", EVENTS / "s3_put.json")).payload["outcome"] == "activated"
-    with local.api() as port:
-        ask = HttpFront(port).ask
-        with step("sam local start-api: the first forecast"):
-            assert generation(ask(PREDICT)) == 1
-        with step("sam local start-api: a POST and errors"):
-            assert ask(get("/health")).json["status"] in ("ok", "late", "expired")
-            assert generation(ask(post("/api/predict", {"close": [1.1] * foreign.WINDOW}))) == 1
-            assert ask(get("/api/predict", "horizon=9")).json["error"]["field"] == "horizon"
-            assert ask(get("/nowhere")).status == 404
 
 
 def test_sam_serves_several_pairs(

@@ -115,7 +115,7 @@ ELSEWHERE = {
     "sam build": "tests/support/e2e/sam.py::build",
     "sam local invoke ApiFunction -e tests/events/predict.json": f"{_SAM}::test_sam_invokes_all_three_functions",
     "sam local invoke RefreshFunction -e tests/events/s3_put.json": f"{_SAM}::test_sam_invokes_all_three_functions",
-    "sam local start-api": f"{_SAM}::test_sam_serves_the_api",
+    "sam local start-api": f"{_SAM}::test_sam_serves_several_pairs",
     "make local": "tests/infra/test_local.py::test_up_twice_and_down",
     "make local-stop": "tests/infra/test_local.py::test_up_twice_and_down",
 }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -184,8 +185,10 @@ def test_a_registered_model_that_is_no_champion_is_refused_with_the_cure(
             assert f"models:/{name}/{version.version} holds no model.onnx" in message
             assert CURE in message
             assert message in [record["reason"] for record in deployment.refused()]
-            done = training(tmp_path, environ, "publish", f"models:/{name}@champion")
-            assert done.returncode == 2
-            assert "python -m training run" in done.stderr
+    with step(f"MLflow {server.version}: python -m training publish refuses both"), ThreadPoolExecutor() as pool:
+        uris = [f"models:/{name}@champion" for name in strangers]
+        for process in pool.map(lambda uri: training(tmp_path, environ, "publish", uri), uris):
+            assert process.returncode == 2
+            assert "python -m training run" in process.stderr
     assert deployment.refresh.counted("ChampionRefused") == len(strangers)
     assert served(deployment) == before

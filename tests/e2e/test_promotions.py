@@ -17,7 +17,7 @@ from lambda_fn.champion.model import ForecastError
 from lambda_fn.contract import ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
-from lambda_fn.store.keys import active_key, champion_key, history_key, refused_key
+from lambda_fn.store.keys import active_key, champion_key, history_key
 from lambda_fn.store.objects import Store
 from tests.support import foreign
 from tests.support.e2e import front, lambda_container
@@ -130,14 +130,14 @@ def served_files(store: Store) -> dict[str, bytes]:
 
 def assert_refused(deployment: Deployment, pointer: bytes, reason: str) -> None:
     """Raised, so that Lambda keeps the event, recorded, logged and counted."""
-    before = deployment.refresh.counted("ChampionRefused")
+    count = len(deployment.refused())
     delivery = deployment.put(pointer)
     assert delivery.invocation.error == "Refused", delivery
     message = delivery.invocation.payload["errorMessage"]
     assert re.search(reason, message), message
-    record = json.loads(deployment.store.read(refused_key(sha256(pointer).hexdigest())).data)
-    assert record["reason"] == message
-    until(lambda: deployment.refresh.counted("ChampionRefused") == before + 1, "the metric")
+    reasons = [record["reason"] for record in deployment.refused()]
+    assert message in reasons and len(reasons) == count + 1
+    until(lambda: deployment.refresh.counted("ChampionRefused") == count + 1, "the metric")
     assert message in deployment.refresh.container.log()
 
 

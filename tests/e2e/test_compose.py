@@ -13,7 +13,7 @@ from tests.support.e2e.front import PREDICT, HttpFront, generation
 from tests.support.e2e.steps import Steps, until
 from tests.support.server_process import HttpReply
 
-JOB = ("run", "--families", "random_walk,linear_regression", "--first-year", "2026")
+JOB = ("run", "--families", "random_walk", "--first-year", "2026")
 LOCAL = {name: value or "" for name, value in dotenv_values(FILE.parent / "local.env").items()}
 SERVICES = ("api", "mlflow", "refresh", "s3")
 STOPPED = ("api", "mlflow", "refresh")  # S3 always takes ten seconds

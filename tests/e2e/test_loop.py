@@ -20,7 +20,7 @@ from tests.support.e2e.mlflow_server import MlflowServer
 from tests.support.e2e.steps import Steps, until
 
 PAUSE_S = 0.05  # between the requests of a client: training needs the processors too
-SMALL = ("run", "--families", "random_walk,linear_regression", "--first-year", "2025")
+SMALL = ("run", "--families", "random_walk,linear_regression", "--first-year", "2026")
 
 MODELS = {"EURUSD_LinearRegression", "EURUSD_RandomWalk"}
 

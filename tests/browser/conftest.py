@@ -1,7 +1,7 @@
 """Chromium and real servers: each on a folder in one of the states that the page can be in."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.support.server_process import Server, running
 SCORED = 70
 LATE, EXPIRED = 4, 30  # business days
 Open = Callable[..., Page]
+FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -90,10 +91,20 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember for `visit` that the test failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture
 def visit(chromium: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens the page of a server as a visitor of some kind; fails when the page reported an error or asked for
-    anything but itself. A picture of every page is left in the test's folder."""
+    """Open the page of a server as a visitor of some kind.
+
+    Fails when the page reported an error or asked for anything but itself. A failed test leaves pictures of its pages.
+    """
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
@@ -108,10 +119,19 @@ def visit(chromium: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> 
         page.goto(home + path)
         return page
 
+    def errors() -> list[str]:
+        return [words for words in wrong if "503" not in words]
+
     yield visit
-    for number, context in enumerate(contexts):
-        for page in context.pages:
+    if errors() or request.node.stash.get(FAILED, False):
+        for number, page in enumerate(page for context in contexts for page in context.pages):
             page.screenshot(path=tmp_path / f"{number}.png", full_page=True)
+        sys.stderr.write(f"pictures in {tmp_path}\n")
+    for context in contexts:
         context.close()
-    sys.stderr.write(f"pictures in {tmp_path}\n")
-    assert [words for words in wrong if "503" not in words] == []
+    assert errors() == []
+
+
+def open_details(page: Page) -> None:
+    """Show what the page keeps folded."""
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")

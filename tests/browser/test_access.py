@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, open_details
 from tests.support.server_process import Server
 
 ACTIVE = "(({ id, className, tagName }) => id || className || tagName)(document.activeElement)"
@@ -16,8 +16,7 @@ STATES = ("fresh", "late", "expired", "empty")
 def test_axe_finds_nothing(state: str, scheme: str, request: pytest.FixtureRequest, visit: Open) -> None:
     server: Server = request.getfixturevalue(state)
     page = visit(server, color_scheme=scheme)
-    for details in page.locator("details summary").all():
-        details.click()
+    open_details(page)
     wrong = Axe().run(page).response["violations"]
     told = [f"{rule['impact']} {rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in wrong]
     assert told == []

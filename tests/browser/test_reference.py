@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from lambda_fn.web.routes import ROUTES
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, open_details
 from tests.browser.test_page import PHONE, fits
 from tests.support.server_process import Server
 
@@ -16,8 +16,7 @@ def test_every_operation_is_there_and_axe_finds_nothing(fresh: Server, visit: Op
     expect(page.locator("h3")).to_have_count(len(ROUTES))
     shown = page.locator("h3").all_inner_texts()
     assert sorted(shown) == sorted(f"{route.method} {route.path} {route.summary}" for route in ROUTES)
-    for details in page.locator("details summary").all():
-        details.click()
+    open_details(page)
     wrong = Axe().run(page).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in wrong] == []
 

@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
 from tests.support import seaweedfs
 from tests.support.e2e import mlflow_server, sam
 from tests.support.e2e.bridge import Bridge
@@ -18,8 +20,8 @@ from tests.support.seaweedfs import S3Server
 
 IMAGE = "eurusd-forecast:test"
 TRAINING_IMAGE = "eurusd-training:test"
-# Seconds: so short that a test sees a swap, and so long that a test can tell memory from store.
-MAX_AGE_S = 2.0
+# Seconds. Tests wait so long for a swap; with less, a server would no longer look into the store beside its answers.
+MAX_AGE_S = 1.0
 
 
 TIMEOUT_S = 1200  # of a test with the servers that it is the first to need, on a loaded machine
@@ -108,7 +110,26 @@ def mlflow(step: Steps, s3_server: S3Server, tmp_path_factory: pytest.TempPathFa
         yield server
 
 
+@pytest.fixture(scope="session")
+def old_mlflow(step: Steps, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A server of an old version, from an environment of its own."""
+    with mlflow_server.running_old(tmp_path_factory.mktemp("old-mlflow"), s3_server.environ(), step) as server:
+        yield server
+
+
+@contextmanager
+def empty_bucket(s3_server: S3Server) -> Iterator[Mapping[str, str]]:
+    """The variables of a deployment on the bucket of the tests, which is emptied; set in this process too."""
+    environ = {**s3_server.environ(), "CHAMPION_MAX_AGE_S": str(MAX_AGE_S)}
+    with seaweedfs.variables(environ):
+        store = open_store(Settings.from_env(environ))
+        for key in store.list(""):
+            store.delete(key)
+        yield environ
+
+
 @pytest.fixture
-def store_environ(bucket_environ: Mapping[str, str]) -> Mapping[str, str]:
+def store_environ(s3_server: S3Server) -> Iterator[Mapping[str, str]]:
     """Only buckets here: a Lambda function has no folder."""
-    return {**bucket_environ, "CHAMPION_MAX_AGE_S": str(MAX_AGE_S)}
+    with empty_bucket(s3_server) as environ:
+        yield environ

@@ -17,7 +17,7 @@ from lambda_fn.web.problem import MAX_BODY
 from tests.support import foreign
 from tests.support.e2e import front, sam
 from tests.support.e2e.front import Ask, HttpFront, get, post
-from tests.support.e2e.steps import Steps
+from tests.support.e2e.steps import Steps, until
 from tests.support.server_process import HttpReply
 
 Fronts = Mapping[str, Ask]
@@ -92,20 +92,19 @@ def fronts(
 def test_all_fronts_answer_alike(
     fronts: Fronts, step: Steps, store: Store, settings: Settings, subtests: pytest.Subtests
 ) -> None:
-    foreign.publish_to(store)
-    refresh(store, settings, datetime.now(UTC))
-    for name, (status, request) in REQUESTS.items():
-        with subtests.test(name), step(f"{status} {name}"):
-            asked = {front: ask for front, ask in fronts.items() if front != "SAM" or name not in NOT_BY_SAM}
-            assert_alike({front: ask(request) for front, ask in asked.items()}, status, request)
-
-
-def test_all_fronts_say_alike_that_there_is_nothing_to_serve(fronts: Fronts, step: Steps) -> None:
     request = get("/api/predict")
     with step("503 of an empty store"):
         answers = {front: ask(request) for front, ask in fronts.items()}
         assert_alike(answers, 503, request)
-    assert answers["handler"].headers["retry-after"]
+        assert answers["handler"].headers["retry-after"]
+    foreign.publish_to(store)
+    refresh(store, settings, datetime.now(UTC))
+    with step("every front has looked into the store again"):
+        until(lambda: {ask(request).status for ask in fronts.values()} == {200}, "the champion to be served")
+    for name, (status, request) in REQUESTS.items():
+        with subtests.test(name), step(f"{status} {name}"):
+            asked = {front: ask for front, ask in fronts.items() if front != "SAM" or name not in NOT_BY_SAM}
+            assert_alike({front: ask(request) for front, ask in asked.items()}, status, request)
 
 
 def assert_alike(answers: Mapping[str, HttpReply], status: int, request: HttpRequest) -> None:

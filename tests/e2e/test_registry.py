@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import pytest
 from onnx import TensorProto, helper
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
+from lambda_fn.store.connect import open_store
+from tests.e2e.conftest import empty_bucket
 from tests.support import tracked
-from tests.support.e2e import front, mlflow_server
+from tests.support.e2e import front
 from tests.support.e2e.bridge import Bridge
 from tests.support.e2e.command import training
 from tests.support.e2e.deployment import SCHEDULE, Deployment, deployed
 from tests.support.e2e.front import PREDICT, generation
+from tests.support.e2e.lambda_container import Invocation
 from tests.support.e2e.mlflow_server import OLD, MlflowServer
 from tests.support.e2e.steps import Steps
 from tests.support.seaweedfs import S3Server
@@ -27,14 +30,7 @@ from training.publishing.registry import Registry, connect
 CURE = "publish a version that `python -m training run` made"
 
 
-@pytest.fixture(scope="module")
-def old_mlflow(step: Steps, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """An old server, from an environment of its own."""
-    with mlflow_server.running_old(tmp_path_factory.mktemp("old-mlflow"), s3_server.environ(), step) as server:
-        yield server
-
-
-@pytest.fixture(params=["mlflow", "old_mlflow"])
+@pytest.fixture(scope="module", params=["mlflow", "old_mlflow"])
 def server(request: pytest.FixtureRequest) -> MlflowServer:
     """Of the client's version, and of an old one."""
     found: MlflowServer = request.getfixturevalue(request.param)
@@ -43,26 +39,26 @@ def server(request: pytest.FixtureRequest) -> MlflowServer:
     return found
 
 
+@pytest.fixture(scope="module")
+def environ(server: MlflowServer, s3_server: S3Server) -> Iterator[Mapping[str, str]]:
+    """The variables of the server and of a bucket, which is empty when the tests of the server begin."""
+    with empty_bucket(s3_server) as found:
+        yield {**found, "MLFLOW_TRACKING_URI": server.uri}
+
+
+@pytest.fixture(scope="module")
+def deployment(image: str, bridge: Bridge, environ: Mapping[str, str]) -> Iterator[Deployment]:
+    """With a refresh container that knows the server, and the prices that made-up champions are checked on."""
+    settings = Settings.from_env(environ)
+    with deployed(image, bridge, open_store(settings), settings, environ) as found:
+        tracked.put_prices(found.store)
+        yield found
+
+
 @pytest.fixture
-def registry(server: MlflowServer, store: Store) -> Iterator[Registry]:
-    """The server's, and in the store the prices that made-up champions are checked on."""
-    tracked.put_prices(store)
+def registry(server: MlflowServer) -> Iterator[Registry]:
     with tracked.tracking_address():
         yield connect(server.uri)
-
-
-@pytest.fixture
-def environ(server: MlflowServer, store_environ: Mapping[str, str]) -> Mapping[str, str]:
-    return {**store_environ, "MLFLOW_TRACKING_URI": server.uri}
-
-
-@pytest.fixture
-def deployment(
-    image: str, bridge: Bridge, store: Store, settings: Settings, environ: Mapping[str, str]
-) -> Iterator[Deployment]:
-    """With a refresh container that knows the server."""
-    with deployed(image, bridge, store, settings, environ) as found:
-        yield found
 
 
 def old_form(version: Registered) -> bytes:
@@ -78,6 +74,18 @@ def old_form(version: Registered) -> bytes:
         "baseline_metrics": {"rmse": 0.00521, "directional_accuracy": 0.503},
     }
     return json.dumps(pointer).encode()
+
+
+def activated(invocation: Invocation) -> int:
+    """The generation that a refresh activated."""
+    assert invocation.payload["outcome"] == "activated", invocation
+    return int(invocation.payload["generation"])
+
+
+def served(deployment: Deployment) -> str | None:
+    """The digest of the champion that the API serves now, None when it serves none."""
+    answer = deployment.api.ask(PREDICT)
+    return answer.json["champion"]["sha256"] if answer.status == 200 else None
 
 
 def assert_serves(deployment: Deployment, number: int, version: Registered) -> None:
@@ -99,17 +107,16 @@ def test_a_pointer_of_the_old_form_follows_its_alias(
     with step(f"MLflow {server.version}: three made-up families are registered"):
         champion = tracked.log(registry)["lstm"]
     with step(f"MLflow {server.version}: a pointer of the old form goes live"):
-        delivery = deployment.put(old_form(champion))
-        assert delivery.invocation.payload["outcome"] == "activated", delivery
-        assert_serves(deployment, 1, champion)
+        first = activated(deployment.put(old_form(champion)).invocation)
+        assert_serves(deployment, first, champion)
     with step(f"MLflow {server.version}: its alias moves to a newer version, the hourly refresh follows"):
         newer = tracked.log(registry, spread=0.0071)["lstm"]
         assert newer.version > champion.version
-        assert deployment.refresh.invoke(SCHEDULE).payload["outcome"] == "activated"
+        assert activated(deployment.refresh.invoke(SCHEDULE)) == first + 1
         assert deployment.refresh.invoke(SCHEDULE).payload["outcome"] == "unchanged"
-        assert_serves(deployment, 2, newer)
+        assert_serves(deployment, first + 1, newer)
         with front.emulator(image, environ) as cold:
-            assert generation(cold.ask(PREDICT)) == 2
+            assert generation(cold.ask(PREDICT)) == first + 1
 
 
 def test_an_alias_moved_by_hand_is_published_by_a_command(
@@ -123,11 +130,11 @@ def test_an_alias_moved_by_hand_is_published_by_a_command(
     chosen = tracked.log(registry)["arima"]
     registry.client.set_registered_model_alias(chosen.name, "champion", str(chosen.version))
     with step(f"MLflow {server.version}: python -m training publish models:/{chosen.name}@champion"):
+        count = len(deployment.deliveries)
         done = training(tmp_path, environ, "publish", f"models:/{chosen.name}@champion")
         assert done.returncode == 0, done.stderr
-        delivery = deployment.delivered(1)
-        assert delivery.invocation.payload["outcome"] == "activated", delivery
-    assert_serves(deployment, 1, chosen)
+        number = activated(deployment.delivered(count + 1).invocation)
+    assert_serves(deployment, number, chosen)
     assert "champion" not in registry.client.get_registered_model("EURUSD_LSTM").aliases
 
 
@@ -169,7 +176,7 @@ def test_a_registered_model_that_is_no_champion_is_refused_with_the_cure(
     environ: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
-    strangers = register_strangers(registry)
+    strangers, before = register_strangers(registry), served(deployment)
     for name, version in strangers.items():
         with step(f"MLflow {server.version}: {name} is refused"):
             invocation = deployment.put(old_form(version)).invocation
@@ -178,8 +185,10 @@ def test_a_registered_model_that_is_no_champion_is_refused_with_the_cure(
             assert f"models:/{name}/{version.version} holds no model.onnx" in message
             assert CURE in message
             assert message in [record["reason"] for record in deployment.refused()]
-            done = training(tmp_path, environ, "publish", f"models:/{name}@champion")
-            assert done.returncode == 2
-            assert "python -m training run" in done.stderr
+    with step(f"MLflow {server.version}: python -m training publish refuses both"), ThreadPoolExecutor() as pool:
+        uris = [f"models:/{name}@champion" for name in strangers]
+        for process in pool.map(lambda uri: training(tmp_path, environ, "publish", uri), uris):
+            assert process.returncode == 2
+            assert "python -m training run" in process.stderr
     assert deployment.refresh.counted("ChampionRefused") == len(strangers)
-    assert deployment.api.ask(PREDICT).status == 503
+    assert served(deployment) == before

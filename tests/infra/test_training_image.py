@@ -19,6 +19,14 @@ def test_the_locked_requirements_are_a_layer_before_the_code() -> None:
     assert INSTRUCTIONS.index("pip install") < INSTRUCTIONS.index("COPY training/")
 
 
+def test_uv_installs_with_the_certificates_of_the_image_and_compiles() -> None:
+    """pip fetches uv. Containers have a read-only root, so what is not compiled here is compiled at each start."""
+    by_pip, by_uv = re.findall(r"pip install (.*?)&&", INSTRUCTIONS)
+    assert "-r /tmp/uv.txt" in by_pip
+    assert {"--compile-bytecode", "--system-certs", "--no-cache"} <= set(by_uv.split())
+    assert "-r /tmp/requirements-training.txt" in by_uv
+
+
 def test_it_runs_any_command_of_training_and_not_as_root() -> None:
     assert 'ENTRYPOINT ["python", "-m", "training"]' in INSTRUCTIONS
     assert re.findall(r"^USER (\S+)", INSTRUCTIONS, re.MULTILINE) == ["1000:1000"]

@@ -90,7 +90,8 @@ SHELL = 'docs/operate.md sh: eval "$(eurusd completion bash)"                 # 
 ENDS_WITH = {"python -m training clean": 2}  # it asks, and here is nobody to answer
 
 _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test_fanout.py"
-_DEMO, _SAM = "tests/test_demo.py", "tests/e2e/test_sam.py"
+_DEMO = "tests/test_demo.py"
+_SAM = "tests/e2e/test_sam.py::test_sam_invokes_all_three_functions_and_serves_the_api"
 _EXTENSION = "tests/test_readme.py::test_the_examples_of_extension_run"
 # By a test that has the same words with smaller work behind them, or that needs Docker or another project's client.
 ELSEWHERE = {
@@ -113,9 +114,9 @@ ELSEWHERE = {
     "test_the_client_of_the_open_inference_protocol_gets_it_from_a_server",
     "python -m training run --families gru,linear_regression --first-year 2026": _EXTENSION,
     "sam build": "tests/support/e2e/sam.py::build",
-    "sam local invoke ApiFunction -e tests/events/predict.json": f"{_SAM}::test_sam_invokes_all_three_functions",
-    "sam local invoke RefreshFunction -e tests/events/s3_put.json": f"{_SAM}::test_sam_invokes_all_three_functions",
-    "sam local start-api": f"{_SAM}::test_sam_serves_the_api",
+    "sam local invoke ApiFunction -e tests/events/predict.json": _SAM,
+    "sam local invoke RefreshFunction -e tests/events/s3_put.json": _SAM,
+    "sam local start-api": _SAM,
     "make local": "tests/infra/test_local.py::test_up_twice_and_down",
     "make local-stop": "tests/infra/test_local.py::test_up_twice_and_down",
 }

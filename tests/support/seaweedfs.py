@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +49,7 @@ def running(folder: Path) -> Iterator[S3Server]:
     finally:
         process.kill()  # SIGTERM takes ten seconds
         process.wait()
+        _remove_sockets(process)
 
 
 @contextmanager
@@ -64,6 +67,13 @@ def variables(environ: Mapping[str, str]) -> Iterator[None]:
 def installed() -> bool:
     """The package has a server for Linux only."""
     return seaweedfs.binary().exists()
+
+
+def _remove_sockets(process: "subprocess.Popen[bytes]") -> None:
+    """Remove the sockets of a killed server: it makes one a port, always in this folder."""
+    for port in re.findall(r"port\S*=(\d+)", str(process.args)):
+        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            path.unlink(missing_ok=True)
 
 
 def _identities() -> dict[str, object]:

@@ -1,11 +1,14 @@
-"""Containers of the service's image, held as tightly as Lambda holds them, and removed by their ids."""
+"""Containers, removed by their ids; those of the service's image get as little as Lambda gives."""
 
+import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[3]
 # Half a processor, 512 MB, nothing to write but /tmp, no root; on the host's network, where the servers are.
@@ -14,29 +17,46 @@ LIMITS = ("--memory=512m", "--cpus=0.5", "--read-only", "--tmpfs=/tmp", "--user=
 
 @dataclass(frozen=True)
 class Container:
-    """A container that was started."""
+    """A started container. One process follows its output, so that waiting starts no further commands."""
 
     id: str
+    _follower: "subprocess.Popen[bytes]"
+    _output: IO[bytes]
 
     def log(self) -> str:
-        """Standard output and standard error so far."""
+        """Standard output and standard error so far, as Docker has them."""
         return docker("logs", self.id, merged=True)
 
+    def followed(self) -> str:
+        """The output that has arrived here; Docker may have more."""
+        number = self._output.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0).decode("utf-8", "replace")
+
     def is_running(self) -> bool:
-        return docker("inspect", "--format={{.State.Running}}", self.id).strip() == "true"
+        return self._follower.poll() is None
 
 
 @contextmanager
-def running(image: str, entrypoint: str, arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[Container]:
-    """A container within LIMITS; removed at the end whatever happened."""
+def started(*arguments: str) -> Iterator[Container]:
+    """Start the container that `docker create` makes with these arguments; remove it at the end."""
+    name = docker("create", *arguments).strip()
+    with tempfile.TemporaryFile() as output, ExitStack() as processes:
+        try:
+            docker("start", name)
+            command = ["docker", "logs", "--follow", name]
+            follower = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            processes.enter_context(follower)  # it ends with the container
+            yield Container(name, follower, output)
+        finally:
+            docker("rm", "--force", name)
+
+
+def running(
+    image: str, entrypoint: str, arguments: Sequence[str], environ: Mapping[str, str]
+) -> AbstractContextManager[Container]:
+    """A container within LIMITS."""
     variables = [f"--env={name}={value}" for name, value in environ.items()]
-    made = docker("create", *LIMITS, f"--entrypoint={entrypoint}", *variables, image, *arguments)
-    container = Container(made.strip())
-    try:
-        docker("start", container.id)
-        yield container
-    finally:
-        docker("rm", "--force", container.id)
+    return started(*LIMITS, f"--entrypoint={entrypoint}", *variables, image, *arguments)
 
 
 def docker(*arguments: str, merged: bool = False) -> str:

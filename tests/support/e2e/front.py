@@ -105,10 +105,16 @@ def fallback(image: str, environ: Mapping[str, str], *arguments: str) -> Iterato
     """The server in its container, once it says its port."""
     command = ["-m", "lambda_fn.server", "--host", "127.0.0.1", "--port", "0", *arguments]
     with containers.running(image, PYTHON, command, environ) as container:
-        until(lambda: bool(_SERVING.search(container.log())) or not container.is_running(), "the fallback to start")
-        ready = _SERVING.search(container.log())
-        assert ready, container.log()
-        yield Fallback(int(ready[1]), container)
+        until(lambda: _port_of(container) is not None or not container.is_running(), "the fallback to start")
+        port = _port_of(container)
+        assert port, container.followed()
+        yield Fallback(port, container)
+
+
+def _port_of(container: Container) -> int | None:
+    """The port that a server has written to its log."""
+    line = _SERVING.search(container.followed())
+    return int(line[1]) if line else None
 
 
 @contextmanager

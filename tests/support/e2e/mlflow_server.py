@@ -3,17 +3,18 @@
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
+import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.e2e.containers import ROOT, free_ports
-from tests.support.e2e.steps import PATIENCE_S, Steps, until
+from tests.support import mlflow_process
+from tests.support.e2e.containers import ROOT
+from tests.support.e2e.steps import PATIENCE_S, Steps
 
 ARTIFACTS = "mlflow-artifacts"  # a bucket of its own, so that tests can empty theirs
 OLD = "3.7.0"
@@ -28,32 +29,22 @@ class MlflowServer:
 
     uri: str
     version: str
-    log: Path
+    database: Path
 
 
 @contextmanager
-def running(folder: Path, environ: Mapping[str, str], command: Path = _BIN / "mlflow") -> Iterator[MlflowServer]:
-    """Starts `command`, an MLflow of any version, and waits until it answers; `environ` are the bucket's variables."""
-    (port,) = free_ports(1)
-    log = folder / "mlflow.log"
-    arguments = ["server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
-    arguments += [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination=s3://{ARTIFACTS}"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [command, *arguments],
-            cwd=folder,
-            env=_variables(environ, command),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # the command starts the server as its child: they end as one group
-        )
-    try:
-        until(lambda: bool(_version(port)) or process.poll() is not None, "the MLflow server")
-        assert process.poll() is None, log.read_text()[-3000:]
-        yield MlflowServer(f"http://127.0.0.1:{port}", _version(port), log)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def running(
+    folder: Path, environ: Mapping[str, str], command: Sequence[str | Path] = mlflow_process.COMMAND
+) -> Iterator[MlflowServer]:
+    """Start `command`, an MLflow of any version, with its artifacts in the store of `environ`."""
+    variables = {**environ, "AWS_DEFAULT_REGION": environ["AWS_REGION"]}
+    variables["MLFLOW_S3_ENDPOINT_URL"] = environ["AWS_ENDPOINT_URL_S3"]
+    variables["PATH"] = f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}"
+    destination = f"--artifacts-destination=s3://{ARTIFACTS}"
+    with mlflow_process.running(folder, destination, environ=variables, command=command) as uri:
+        with urllib.request.urlopen(f"{uri}/version") as answer:
+            version = answer.read().decode()
+        yield MlflowServer(uri, version, folder / mlflow_process.DATABASE)
 
 
 @contextmanager
@@ -87,29 +78,13 @@ def ask(
         connection.close()
 
 
-def _old_command() -> Path:
+def _old_command() -> tuple[Path]:
     """The `mlflow` of version OLD in an environment of its own, which is made the first time and kept."""
     folder = ROOT / ".venv" / f"mlflow-{OLD}"
     if not (folder / "made").exists():
         uv = str(_BIN / "uv")
         subprocess.run([uv, "venv", "--quiet", "--clear", f"--python={sys.executable}", folder], check=True)
-        install = [uv, "pip", "install", "--quiet", f"--python={folder / 'bin' / 'python'}", *_OLD_REQUIREMENTS]
-        subprocess.run(install, check=True)
+        install = [uv, "pip", "install", "--quiet", "--compile-bytecode", f"--python={folder / 'bin' / 'python'}"]
+        subprocess.run([*install, *_OLD_REQUIREMENTS], check=True)
         (folder / "made").touch()
-    return folder / "bin" / "mlflow"
-
-
-def _variables(environ: Mapping[str, str], command: Path) -> dict[str, str]:
-    own = {
-        "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
-        "MLFLOW_S3_ENDPOINT_URL": environ["AWS_ENDPOINT_URL_S3"],
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "AWS_DEFAULT_REGION": environ["AWS_REGION"],
-    }
-    inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return {**inherited, **environ, **own}
-
-
-def _version(port: int) -> str:
-    status, text = ask(port, "/version")
-    return text if status == 200 else ""
+    return (folder / "bin" / "mlflow",)

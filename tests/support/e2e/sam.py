@@ -82,7 +82,8 @@ def on_store(folder: Path, environ: Mapping[str, str], ecb_url: str = "") -> Ite
             changed["ECB_URL"] = f"http://localhost:{bank.port}{urlsplit(ecb_url).path}"
         variables = folder / "variables.json"
         variables.write_text(json.dumps({"Parameters": {**environ, **changed}}))
-        yield Sam({**_quiet(), **environ}, variables, gateway)
+        # otherwise SAM leaves files in the folder for temporary files
+        yield Sam({**_quiet(), **environ, "TMPDIR": str(folder)}, variables, gateway)
 
 
 def _quiet() -> dict[str, str]:

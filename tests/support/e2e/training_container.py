@@ -1,27 +1,22 @@
 """Commands of training in containers of its image: one a command, as AWS Batch runs them, removed by their ids."""
 
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
+from tests.support.e2e import containers
 from tests.support.e2e.containers import Container, docker
 
 # One processor, 2 GB, nothing to write but /tmp; on the host's network, where the servers are.
 LIMITS = ("--memory=2g", "--cpus=1", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=host")
 
 
-@contextmanager
 def started(
     image: str, environ: Mapping[str, str], *arguments: str, options: Sequence[str] = ()
-) -> Iterator[Container]:
-    """A container that runs the command, with more `options` of docker; removed at the end whatever happened."""
+) -> AbstractContextManager[Container]:
+    """A container that runs the command, with more `options` of `docker create`."""
     variables = [f"--env={name}={value}" for name, value in environ.items()]
-    container = Container(docker("create", *LIMITS, *options, *variables, image, *arguments).strip())
-    try:
-        docker("start", container.id)
-        yield container
-    finally:
-        docker("rm", "--force", container.id)
+    return containers.started(*LIMITS, *options, *variables, image, *arguments)
 
 
 def run(image: str, environ: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":

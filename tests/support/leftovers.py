@@ -19,8 +19,16 @@ PR_SET_CHILD_SUBREAPER = 36
 HELPERS = ("resource_tracker", "loky")
 # MLflow locks each database by a file, which it never removes.
 LOCKS = "db_init_lock-"
-# Caches of the tools, which git ignores.
-CACHES = ("__pycache__/", ".pytest_cache/", ".hypothesis/", ".mypy_cache/", ".ruff_cache/", ".import_linter_cache/")
+# Builds and caches of the tools, which git ignores.
+CACHES = (
+    ".aws-sam/",
+    "__pycache__/",
+    ".pytest_cache/",
+    ".hypothesis/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    ".import_linter_cache/",
+)
 
 
 class Leftovers:

@@ -92,6 +92,9 @@ ENDS_WITH = {"python -m training clean": 2}  # it asks, and here is nobody to an
 _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test_fanout.py"
 _DEMO = "tests/test_demo.py"
 _SAM = "tests/e2e/test_sam.py::test_sam_invokes_all_three_functions_and_serves_the_api"
+_PAIRS = (
+    "tests/training/commands/test_pairs.py::test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other"
+)
 _EXTENSION = "tests/test_readme.py::test_the_examples_of_extension_run"
 # By a test that has the same words with smaller work behind them, or that needs Docker or another project's client.
 ELSEWHERE = {
@@ -101,10 +104,8 @@ ELSEWHERE = {
     "python -m training run --fresh": f"{_CLI}::test_current_rates_may_be_required",
     "python -m training run --stored": f"{_FANOUT}::test_the_prices_that_the_store_keeps",
     "python -m training run --workers 4 --seeds 5": f"{_FANOUT}::test_from_freezing_to_publishing",
-    "python -m training run --pairs EURUSD,GBPUSD": f"{_FANOUT}::"
-    "test_a_run_of_several_pairs_is_one_array_and_one_pair_that_fails_stops_no_other",
-    "python -m training status --pair GBPUSD": "tests/training/commands/test_pairs.py::"
-    "test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other",
+    "python -m training run --pairs EURUSD,GBPUSD": _PAIRS,
+    "python -m training status --pair GBPUSD": _PAIRS,
     "python -m training evaluate --json": f"{_CLI}::test_evaluate_is_the_score_table_of_run_and_writes_nothing",
     "python -m training report": f"{_CLI}::test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow",
     "python -m training demo": f"{_DEMO}::demo",

@@ -1,15 +1,12 @@
 """A command imports what it needs: executed in fresh processes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from tests.support import tracked
 
 # Each costs a command that needs none of it from a tenth of a second to several.
 HEAVY = {
@@ -46,22 +43,9 @@ def loaded(folder: Path, *arguments: str, code: int = 0, **variables: str) -> se
     return set(done.stdout.rpartition("\n ")[2].split())
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with prices, a registry of three models and two generations."""
-    folder = tmp_path_factory.mktemp("published")
-    settings = Settings.from_env({"STORE_DIR": str(folder)})
-    store = open_store(settings)
-    with tracked.database(folder, tmp_path_factory.getbasetemp()):
-        tracked.put_prices(store)
-        tracked.publish(store, settings, "arima", 1)
-        tracked.publish(store, settings, "lstm", 1)
-    return folder
-
-
 @pytest.mark.parametrize("command", ["status", "history", "forecast"])
-def test_status_history_and_forecast_import_nothing_heavy(place: Path, command: str) -> None:
-    assert loaded(place, command) & HEAVY.keys() == set()
+def test_status_history_and_forecast_import_nothing_heavy(published: Path, command: str) -> None:
+    assert loaded(published, command) & HEAVY.keys() == set()
 
 
 def test_the_status_of_a_server_imports_no_mlflow(tmp_path: Path) -> None:
@@ -74,8 +58,11 @@ def test_prices_and_tasks_import_pandas_and_nothing_that_fits(tmp_path: Path, co
 
 
 @pytest.mark.parametrize("command", [("publish", "models:/EURUSD_RandomWalk/1"), ("rollback",)], ids=" ".join)
-def test_publishing_imports_mlflow_and_nothing_that_fits(place: Path, command: tuple[str, ...]) -> None:
-    modules = loaded(place, *command) & HEAVY.keys()
+def test_publishing_imports_mlflow_and_nothing_that_fits(
+    published: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    shutil.copytree(published, tmp_path, dirs_exist_ok=True)
+    modules = loaded(tmp_path, *command) & HEAVY.keys()
     assert "mlflow" in modules
     assert modules <= {"mlflow", "pandas", "scipy", "sqlalchemy"}, "MLflow itself imports the others"
 

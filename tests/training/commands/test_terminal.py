@@ -11,26 +11,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from tests.support import terminal, tracked
+from tests.support import terminal
 from training.__main__ import COMMANDS, EXIT_CODES, main
 from training.commands.context import WIDE, Context
 from training.console import TimeLeft
 
 MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d UTC\b")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with prices, a registry and two generations."""
-    folder = tmp_path_factory.mktemp("terminal")
-    settings = Settings.from_env({"STORE_DIR": str(folder)})
-    store = open_store(settings)
-    with tracked.database(folder, tmp_path_factory.getbasetemp()):
-        tracked.put_prices(store)
-        tracked.publish(store, settings, "arima", 1)
-        tracked.publish(store, settings, "lstm", 1)
-    return folder
 
 
 def checked(text: str, columns: int = 80) -> str:
@@ -41,8 +27,8 @@ def checked(text: str, columns: int = 80) -> str:
     return text
 
 
-def test_status_fits_and_draws_the_skill(place: Path) -> None:
-    text = checked(terminal.shown(place, "status"))
+def test_status_fits_and_draws_the_skill(published: Path) -> None:
+    text = checked(terminal.shown(published, "status"))
     assert re.search(r"^sha256 +[0-9a-f]{64}$", text, re.MULTILINE)
     assert re.search(r"^generation +2, since \d{4}-\d\d-\d\d \d\d:\d\d UTC", text, re.MULTILINE)
     assert "Skill of lstm" in text and re.search(r"^ 1 d vs ewma .*│", text, re.MULTILINE)
@@ -50,8 +36,8 @@ def test_status_fits_and_draws_the_skill(place: Path) -> None:
 
 @pytest.mark.parametrize("columns", [80, 100, 120])
 @pytest.mark.parametrize("command", ["status", "forecast"])
-def test_fan_and_skill_are_drawn_by_both_as_wide_as_the_terminal(place: Path, command: str, columns: int) -> None:
-    text = checked(terminal.shown(place, command, columns=columns), columns)
+def test_fan_and_skill_are_drawn_by_both_as_wide_as_the_terminal(published: Path, command: str, columns: int) -> None:
+    text = checked(terminal.shown(published, command, columns=columns), columns)
     fan, skill = text.partition("Skill of lstm: how much less it loses than each baseline")[::2]
     assert "┃ median  ░ 50 %  ─ 95 %" in fan
     days = re.findall(r"^\d{4}-\d\d-\d\d [ ─░█]*┃[ ─░█]*$", fan, re.MULTILINE)
@@ -59,31 +45,31 @@ def test_fan_and_skill_are_drawn_by_both_as_wide_as_the_terminal(place: Path, co
     assert len(re.findall(r"^[ \d]\d d vs (?:garch|ewma) .*│.* [+-]\d+\.\d\d %$", skill, re.MULTILINE)) == 3
 
 
-def test_history_leaves_columns_out_where_it_is_narrow(place: Path) -> None:
-    text = checked(terminal.shown(place, "history"))
+def test_history_leaves_columns_out_where_it_is_narrow(published: Path) -> None:
+    text = checked(terminal.shown(published, "history"))
     assert len(MOMENT.findall(text)) == 3, "two began and one ended"
     assert "Left out at this width: 21 d" in text
-    assert " 21 d" in terminal.shown(place, "history", "--wide").splitlines()[1]
+    assert " 21 d" in terminal.shown(published, "history", "--wide").splitlines()[1]
 
 
-def test_a_forecast_is_a_table_and_a_fan(place: Path) -> None:
-    fine = checked(terminal.shown(place, "forecast"))
+def test_a_forecast_is_a_table_and_a_fan(published: Path) -> None:
+    fine = checked(terminal.shown(published, "forecast"))
     assert "┃ median" in fine
-    plain = checked(terminal.shown(place, "forecast", PYTHONIOENCODING="ascii"))
+    plain = checked(terminal.shown(published, "forecast", PYTHONIOENCODING="ascii"))
     assert "| median" in plain and plain.isascii()
     assert [len(line) for line in plain.splitlines()] == [len(line) for line in fine.splitlines()]
 
 
 @pytest.mark.parametrize("more", [(), ("--pairs", "EURUSD,GBPUSD"), ("--pairs", "EURUSD,GBPUSD", "--seeds", "2")])
-def test_tasks_fit_too(place: Path, more: tuple[str, ...]) -> None:
-    text = checked(terminal.shown(place, "tasks", *more))
+def test_tasks_fit_too(published: Path, more: tuple[str, ...]) -> None:
+    text = checked(terminal.shown(published, "tasks", *more))
     assert "linear_regression" in text and ("pair EURUSD" in text) == (not more)
 
 
 @pytest.mark.long  # the table itself, at many widths: test_scores.py
-def test_scores_fit(place: Path) -> None:
+def test_scores_fit(published: Path) -> None:
     small = ("evaluate", "--families", "random_walk", "--first-year", "2026")
-    assert "Theil's U" not in checked(terminal.shown(place, *small)).partition("Left out")[0]
+    assert "Theil's U" not in checked(terminal.shown(published, *small)).partition("Left out")[0]
 
 
 def test_wide_has_room_for_every_column() -> None:

@@ -13,7 +13,7 @@ from training.evaluation.baselines import BASELINES
 from training.evaluation.gates import TIE, gates
 from training.evaluation.selection import NoFamilyPassesError, Selection, honesty, relative_pinball, select
 
-law = settings(deadline=None, max_examples=100)
+law = settings(deadline=None, max_examples=40)
 
 HORIZON = 5
 EWMA = (0.0811, 0.1144, 0.1394, 0.1609, 0.1804)

@@ -1,11 +1,14 @@
 """What a forecast must be holds for what training makes, on the ECB's history: no day would have been refused."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from lambda_fn.champion.plausible import fault_for
 from lambda_fn.prices import ecb as history
+from lambda_fn.prices.ecb import Rates
 from lambda_fn.prices.limits import MAX_JUMP
 from training.models.heads import ewma, garch
 from training.prices import ecb
@@ -13,11 +16,15 @@ from training.prices.windows import HORIZON, LEVELS, WINDOW
 
 # free, managed, pegged until a shock (the franc in 2011 and 2015), and in crises of their own
 PAIRS = ("EURUSD", "EURJPY", "EURGBP", "GBPUSD", "EURCHF", "EURDKK", "USDHKD", "USDCNY", "EURTRY", "EURISK", "EURRUB")
-RATES = history.read(ecb.EMBEDDED.read_bytes(), "embedded")
+
+
+@cache
+def rates() -> Rates:
+    return history.read(ecb.EMBEDDED.read_bytes(), "embedded")
 
 
 def closes(pair: str) -> NDArray[np.float64]:
-    found = np.array(history.quote(RATES, pair).columns["close"])
+    found = np.array(history.quote(rates(), pair).columns["close"])
     return np.asarray(found[np.isfinite(found)])
 
 

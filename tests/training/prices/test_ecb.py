@@ -1,8 +1,9 @@
 """The ECB's rates as training reads them: pairs out of the table, fresh ones or with a reason the embedded ones."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import cache
 from http.server import ThreadingHTTPServer
 
 import numpy as np
@@ -20,6 +21,7 @@ TODAY = date(2050, 1, 3)
 NEWEST = date(2049, 12, 31)  # a Friday after everything that a package will embed for a while
 
 
+@cache
 def embedded_text() -> str:
     with zipfile.ZipFile(ecb_rates.EMBEDDED) as archive:
         return archive.read(archive.namelist()[0]).decode()
@@ -85,21 +87,23 @@ def with_a_zero(text: str) -> str:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "no zip of the ECB's history"),
-        (b"<html>maintenance</html>", "no zip of the ECB's history"),
-        (zipped(embedded_text())[:-1000], "no zip of the ECB's history"),
-        (zipped(embedded_text()).replace(b"\x00", b"\x01"), "no zip of the ECB's history"),
-        (zipped("a", "b"), "not one file of at most"),
-        (zipped("0" * (ecb_file.MAX_BYTES + 1)), "not one file of at most"),
-        (b"0" * (ecb_file.MAX_BYTES + 1), "over the limit of"),
-        (zipped(""), "the file is empty"),
-        (zipped(shrunk(embedded_text())), "fewer than the embedded"),
-        (zipped(on_a_holiday(embedded_text())), "Friday on which the ECB publishes no rates"),
-        (zipped(with_a_zero(embedded_text())), "close: 1 zero price: row 2"),
+        (lambda: b"", "no zip of the ECB's history"),
+        (lambda: b"<html>maintenance</html>", "no zip of the ECB's history"),
+        (lambda: zipped(embedded_text())[:-1000], "no zip of the ECB's history"),
+        (lambda: zipped(embedded_text()).replace(b"\x00", b"\x01"), "no zip of the ECB's history"),
+        (lambda: zipped("a", "b"), "not one file of at most"),
+        (lambda: zipped("0" * (ecb_file.MAX_BYTES + 1)), "not one file of at most"),
+        (lambda: b"0" * (ecb_file.MAX_BYTES + 1), "over the limit of"),
+        (lambda: zipped(""), "the file is empty"),
+        (lambda: zipped(shrunk(embedded_text())), "fewer than the embedded"),
+        (lambda: zipped(on_a_holiday(embedded_text())), "Friday on which the ECB publishes no rates"),
+        (lambda: zipped(with_a_zero(embedded_text())), "close: 1 zero price: row 2"),
     ],
 )
-def test_bad_file_falls_back_to_the_embedded_one(bank: Bank, ecb: PriceTable, content: bytes, why: str) -> None:
-    bank.files["hist.zip"] = content
+def test_bad_file_falls_back_to_the_embedded_one(
+    bank: Bank, ecb: PriceTable, content: Callable[[], bytes], why: str
+) -> None:
+    bank.files["hist.zip"] = content()
     table = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"))
     assert table.sha256 == ecb.sha256
     (note,) = table.notes

@@ -5,6 +5,7 @@ import io
 import tempfile
 import zipfile
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -23,10 +24,14 @@ TODAY = date(2026, 11, 1)
 FILES = Path(__file__).parent / "forms"
 CLOSES = [1.0956, 1.0919, 1.0953, 1.0921, 1.0946, 1.094, 1.0946, 1.0987, 1.0942, 1.0945, 1.0882, 1.0877, 1.0875, 1.0887]
 DAYS = business_days(date(2024, 1, 19), len(CLOSES))  # from 2 January on
-ALL_DAYS = business_days(date(2026, 10, 30), 6000)
 BARS = bars_of(zip(DAYS, CLOSES, strict=True))
 INTRADAY = {"histdata.csv": Reading(resample="17:00 Etc/GMT+5")}
 SAMPLES = [form.sample for form in FORMS]
+
+
+@cache
+def all_days() -> list[date]:
+    return business_days(date(2026, 10, 30), 6000)
 
 
 def read(path: Path, reading: Reading = PLAIN, pair: str = "EURUSD") -> PriceTable:
@@ -75,14 +80,15 @@ def test_renamed_columns_are_said_to_be(form: Form) -> None:
 def tables(draw: st.DrawFn, least: int = 12, most: int = 40) -> list[Bar]:
     """Bars of four decimals, as every form has at least."""
     count = draw(st.integers(least, most))
-    start = draw(st.integers(0, len(ALL_DAYS) - count))
+    days = all_days()
+    start = draw(st.integers(0, len(days) - count))
     moves = draw(st.lists(st.integers(-40, 40), min_size=count, max_size=count))
     level = draw(st.integers(8000, 15000))
     found = []
     for move in moves:
         level += move
         found.append(level / 10_000)
-    return bars_of(zip(ALL_DAYS[start : start + count], found, strict=True))
+    return bars_of(zip(days[start : start + count], found, strict=True))
 
 
 def expected(bars: list[Bar]) -> list[tuple[date, float]]:

@@ -20,7 +20,7 @@ def test_the_locked_requirements_are_a_layer_before_the_code() -> None:
 
 
 def test_uv_installs_with_the_certificates_of_the_image_and_compiles() -> None:
-    """pip fetches uv itself. Containers have a read-only root, so what is not compiled here is compiled at each start."""
+    """pip fetches uv. A container has a read-only root, so it would compile at each start what the image has not."""
     by_pip, by_uv = re.findall(r"pip install (.*?)&&", INSTRUCTIONS)
     assert "-r /tmp/uv.txt" in by_pip
     assert {"--compile-bytecode", "--system-certs", "--no-cache"} <= set(by_uv.split())

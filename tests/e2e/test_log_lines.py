@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.e2e.lambda_container import running
+from tests.support.e2e.lambda_container import objects, running
+from tests.support.e2e.steps import until
 from tests.support.infra.aws_tools import ROOT
 
 NOWHERE = {"STORE_DIR": "/tmp/store", "ECB_URL": "http://127.0.0.1:9/none", "STACK": "eurusd-forecast-dev"}
@@ -18,8 +19,16 @@ def test_lines_are_whole(image: str, service: str, error: str) -> None:
     event = json.loads((ROOT / "tests/events/health.json").read_text())
     with running(image, f"lambda_fn.{service}.handler", NOWHERE) as function:
         function.invoke(event if service == "api" else {})
-        text, lines = function.container.log(), function.log()
-    assert len(lines) == sum(line.startswith("{") for line in text.splitlines()), text
+        logs: list[str] = []
+
+        def is_complete() -> bool:
+            logs.append(function.container.log())
+            lines = objects(logs[-1])
+            return any("_aws" in line for line in lines) and bool(error) == bool(of_the_runtime(lines))
+
+        until(is_complete, "the metrics of the invocation and its error in the log")
+    lines = objects(logs[-1])
+    assert len(lines) == sum(line.startswith("{") for line in logs[-1].splitlines()), logs[-1]
     ours = [line for line in lines if "service" in line]
     assert ours and {line["service"] for line in ours} == {service}
     assert all(line["stack"] == NOWHERE["STACK"] for line in ours if "_aws" in line)

@@ -1,11 +1,12 @@
 """Containers, removed by their ids; those of the service's image get as little as Lambda gives."""
 
 import os
+import random
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,6 +14,8 @@ from typing import IO
 ROOT = Path(__file__).parents[3]
 # Half a processor, 512 MB, nothing to write but /tmp, no root; on the host's network, where the servers are.
 LIMITS = ("--memory=512m", "--cpus=0.5", "--read-only", "--tmpfs=/tmp", "--user=1000:1000", "--network=host")
+
+NOT_FOR_CLIENTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,16 @@ def docker(*arguments: str, merged: bool = False) -> str:
 
 
 def free_ports(n: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
+    """Ports of 127.0.0.1 that nobody listens on, and that the system gives to no client before a server has them."""
+    ports: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        for port in random.sample(NOT_FOR_CLIENTS, len(NOT_FOR_CLIENTS)):
+            if len(ports) == n:
+                break
+            with suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
+    return ports
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:

@@ -48,9 +48,8 @@ class LambdaContainer:
         return Invocation(json.loads(data))
 
     def log(self) -> list[dict[str, Any]]:
-        """The JSON objects among the lines of the log: structured logs and metrics."""
-        lines = self.container.log().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        """The JSON objects among the lines of the log."""
+        return objects(self.container.log())
 
     def counted(self, metric: str) -> float:
         """The sum of a metric over the lines of the embedded metric format, as CloudWatch would make it."""
@@ -61,6 +60,11 @@ class LambdaContainer:
                 values = line[metric]
                 found += sum(values) if isinstance(values, list) else values
         return found
+
+
+def objects(log: str) -> list[dict[str, Any]]:
+    """The lines of a log that are JSON objects: structured logs and metrics."""
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
 
 
 @contextmanager

@@ -101,6 +101,19 @@ class Sandboxes:
             for owner, name, real in self._real:
                 setattr(owner, name, real)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Fail the last test of a module that leaves a variable of the project set for the next module."""
+        result = yield
+        if nextitem is None or nextitem.path != item.path:
+            leaked = [variable.name for variable in VARIABLES if variable.name in os.environ]
+            for name in leaked:
+                del os.environ[name]
+            assert not leaked, f"{item.path.name} leaves {', '.join(leaked)} set"
+        return result
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._server.close()
         expensive.counts["forked children"] = self._server.forks
@@ -166,14 +179,18 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweedfs.S3
 
 
 @pytest.fixture
-def bucket_environ(s3_server: seaweedfs.S3Server) -> Iterator[dict[str, str]]:
-    """The variables of a bucket, emptied, set in this process too."""
+def bucket_environ(s3_server: seaweedfs.S3Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables of an empty bucket, set in this process too.
+
+    `monkeypatch` sets them, as tests set the same names by it: two that restore them would undo each other's work.
+    """
     environ = s3_server.environ()
-    with seaweedfs.variables(environ):
-        store = open_store(Settings.from_env(environ))
-        for key in store.list(""):
-            store.delete(key)
-        yield environ
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(Settings.from_env(environ))
+    for key in store.list(""):
+        store.delete(key)
+    return environ
 
 
 @pytest.fixture(params=KINDS)

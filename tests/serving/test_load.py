@@ -32,7 +32,7 @@ def test_under_load_and_faults_no_answer_is_wrong_or_lost_and_a_hung_worker_is_r
         found = server.load(scene, seconds=seconds, connections=16, promote_every=seconds / 3)
         assert found["wrong"] == {}
         assert found["generations"] > 1
-        assert found["faults"] > 1
+        assert found["faults"] > 0
         assert server.replaced(scene)
 
 

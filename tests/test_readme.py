@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lambda_fn.settings import VARIABLES
 from lambda_fn.web.routes import ROUTES
 from tests.support.readme import ALL, DOCUMENTS, README, ROOT, commands
 from training.__main__ import parser
+from training.prices.table import load
 
 
 @pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("python -m training")}))
@@ -77,27 +79,49 @@ def test_the_readme_is_short() -> None:
     assert len(README.split()) < 1_300
 
 
-def test_the_examples_of_extension_run(tmp_path: Path) -> None:
-    """A copy of the project with every block of docs/extend.md in it: trained, published, and served."""
+@pytest.fixture
+def extended(tmp_path: Path) -> Path:
+    """A copy of the project with every block of docs/extend.md in it."""
     for name in ("lambda_fn", "training"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for language, block in re.findall(r"```(python|diff|csv)\n(.*?)```", DOCUMENTS["extend.md"], flags=re.DOTALL):
         insert(tmp_path, language, block)
+    return tmp_path
+
+
+LISTS = """
+from training.models import events, families, features
+from training.models.heads import names
+print("gru" in families.FAMILIES, "slow" in names.HEADS, "Volatility" in features.FEATURES)
+print(families.FAMILIES["linear_regression"].features[-1], events.embedded().known_through()["ECB"])
+"""
+
+
+def test_the_examples_of_extension_apply(extended: Path) -> None:
+    """Each is in its list, and a file of the new form is read; whether they train is left to the long test."""
+    assert run(extended, "-c", LISTS).split() == ["True", "True", "True", "Volatility", "2029-01-25"]
+    closes = load("ecb", today=date(2026, 11, 1)).frame["close"].iloc[-1000:]
+    (extended / "broker.csv").write_text(
+        "day,settle\n" + "".join(f"{day:%Y-%m-%d},{close}\n" for day, close in closes.items())
+    )
+    table = json.loads(run(extended, "-m", "training", "prices", "--csv", "broker.csv", "--json"))
+    assert (table["rows"], table["last_close"]) == (len(closes), closes.iloc[-1])
+
+
+@pytest.mark.long
+def test_the_examples_of_extension_run(extended: Path) -> None:
+    """Trained, published, and served."""
     small = ["--families", "gru,linear_regression", "--first-year", "2026", "--json"]
     assert f"training run {' '.join(small[:4])}" in DOCUMENTS["extend.md"]
-    result = json.loads(run(tmp_path, "-m", "training", "run", *small))
+    result = json.loads(run(extended, "-m", "training", "run", *small))
     assert {row["family"] for row in result["scores"]} >= {"gru", "linear_regression"}
-    run(tmp_path, "-m", "training", "publish", "models:/EURUSD_GRU/1")
-    answer = json.loads(run(tmp_path, "-m", "training", "forecast", "--json"))
+    run(extended, "-m", "training", "publish", "models:/EURUSD_GRU/1")
+    answer = json.loads(run(extended, "-m", "training", "forecast", "--json"))
     assert (answer["champion"]["name"], answer["champion"]["generation"]) == ("EURUSD_GRU", 2)
-    assert json.loads(run(tmp_path, "-m", "training", "status", "--json"))
-    run(tmp_path, "-m", "training", "publish", "models:/EURUSD_LinearRegression/1")
-    answer = json.loads(run(tmp_path, "-m", "training", "forecast", "--json"))
+    assert json.loads(run(extended, "-m", "training", "status", "--json"))
+    run(extended, "-m", "training", "publish", "models:/EURUSD_LinearRegression/1")
+    answer = json.loads(run(extended, "-m", "training", "forecast", "--json"))
     assert answer["champion"]["features"][-1] == "Volatility"
-    closes = [line.split(",")[:2] for line in (tmp_path / "prices/EURUSD-ecb.csv").read_text().splitlines()[1:]]
-    (tmp_path / "broker.csv").write_text("day,settle\n" + "".join(f"{day},{close}\n" for day, close in closes))
-    table = json.loads(run(tmp_path, "-m", "training", "prices", "--csv", "broker.csv", "--json"))
-    assert (table["rows"], table["last_close"]) == (len(closes), float(closes[-1][1]))
 
 
 def insert(folder: Path, language: str, block: str) -> None:

@@ -124,7 +124,9 @@ class Core:
         model = self._model()
         signature = [tf.TensorSpec((None, self._network.steps, self._features), tf.float32, name="series")]
         # Everything constant is made inside the traced function: a tensor from outside would become a required input.
-        call = tf.function(lambda series: model(series, training=False), input_signature=signature)
+        # Without autograph, which has no Python control flow to convert here: it writes a file that it deletes at exit,
+        # and a worker that is stopped leaves it.
+        call = tf.function(lambda series: model(series, training=False), input_signature=signature, autograph=False)
         core, _ = tf2onnx.convert.from_function(call, input_signature=signature, opset=OPSET)
         return core
 

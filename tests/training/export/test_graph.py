@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
@@ -187,6 +188,15 @@ def test_another_process_exports_the_same_bytes(order: tuple[str, ...], threads:
     assert dict(line.split() for line in done.stdout.splitlines()) == {
         name: hashlib.sha256(files[name]).hexdigest() for name in order
     }
+
+
+def test_an_export_leaves_no_temporary_file(
+    models: dict[str, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that is deleted at exit: a worker that is stopped has none."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    exported(models["lstm"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_graph_with_a_loop_has_one_spelling_too(prices: pd.DataFrame) -> None:

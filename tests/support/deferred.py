@@ -5,13 +5,18 @@ from typing import Any
 
 
 class Deferred:
-    """Stands for a module. The name is imported from it `if TYPE_CHECKING`, so that types are checked."""
+    """Stands for a module, without its private names, for which pytest looks while it collects.
+
+    A test imports the name itself `if TYPE_CHECKING`, so that types are checked.
+    """
 
     def __init__(self, name: str) -> None:
-        self.__dict__["_name"] = name
+        self.__dict__["_module"] = name
 
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(import_module(self._name), attribute)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(import_module(self._module), name)
 
-    def __setattr__(self, attribute: str, value: Any) -> None:
-        setattr(import_module(self._name), attribute, value)
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(import_module(self._module), name, value)

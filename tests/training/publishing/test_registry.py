@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -459,8 +460,8 @@ def test_a_database_that_another_process_writes_is_no_broken_one(found: Found, t
 def test_another_version_of_the_server_is_reported() -> None:
     with answering(200, "3.7.0") as uri:
         note = registry.server_note(uri)
-    assert note is not None and "3.7.0" in note and mlflow.__version__ in note
-    with answering(200, mlflow.__version__) as uri:
+    assert note is not None and "3.7.0" in note and metadata.version("mlflow") in note
+    with answering(200, metadata.version("mlflow")) as uri:
         assert registry.server_note(uri) is None
 
 

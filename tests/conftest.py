@@ -108,6 +108,7 @@ class Sandboxes:
         """Fail the last test of a module that leaves a variable of the project set for the next module."""
         result = yield
         if nextitem is None or nextitem.path != item.path:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow's client sets it in its own process
             leaked = [variable.name for variable in VARIABLES if variable.name in os.environ]
             for name in leaked:
                 del os.environ[name]

@@ -62,18 +62,16 @@ def step(request: pytest.FixtureRequest) -> Steps:
 
 @pytest.fixture(scope="session")
 def image(step: Steps) -> str:
-    """The image of the clone as it is."""
+    """The id of the clone's image. Another clone's run may take the tag meanwhile."""
     with step("docker build: the image"):
-        docker("build", "--quiet", "--file=Dockerfile.lambda", f"--tag={IMAGE}", ".")
-    return IMAGE
+        return docker("build", "--quiet", "--file=Dockerfile.lambda", f"--tag={IMAGE}", ".").strip()
 
 
 @pytest.fixture(scope="session")
 def training_image(step: Steps) -> str:
-    """The image of training and of the MLflow server, of the clone as it is."""
+    """The id of the clone's image of training and of the MLflow server."""
     with step("docker build: the training image"):
-        docker("build", "--quiet", "--file=infra/training.Dockerfile", f"--tag={TRAINING_IMAGE}", ".")
-    return TRAINING_IMAGE
+        return docker("build", "--quiet", "--file=infra/training.Dockerfile", f"--tag={TRAINING_IMAGE}", ".").strip()
 
 
 @pytest.fixture(scope="session")

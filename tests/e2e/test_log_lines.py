@@ -19,16 +19,15 @@ def test_lines_are_whole(image: str, service: str, error: str) -> None:
     event = json.loads((ROOT / "tests/events/health.json").read_text())
     with running(image, f"lambda_fn.{service}.handler", NOWHERE) as function:
         function.invoke(event if service == "api" else {})
-        logs: list[str] = []
 
         def is_complete() -> bool:
-            logs.append(function.container.log())
-            lines = objects(logs[-1])
-            return any("_aws" in line for line in lines) and bool(error) == bool(of_the_runtime(lines))
+            lines = objects(function.container.followed())
+            return any("service" in line for line in lines) and bool(error) == bool(of_the_runtime(lines))
 
-        until(is_complete, "the metrics of the invocation and its error in the log")
-    lines = objects(logs[-1])
-    assert len(lines) == sum(line.startswith("{") for line in logs[-1].splitlines()), logs[-1]
+        until(is_complete, "the lines of the service and the runtime's of its error")
+        log = function.container.log()
+    lines = objects(log)
+    assert len(lines) == sum(line.startswith("{") for line in log.splitlines()), log
     ours = [line for line in lines if "service" in line]
     assert ours and {line["service"] for line in ours} == {service}
     assert all(line["stack"] == NOWHERE["STACK"] for line in ours if "_aws" in line)

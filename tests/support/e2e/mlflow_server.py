@@ -84,7 +84,7 @@ def _old_command() -> tuple[Path]:
     if not (folder / "made").exists():
         uv = str(_BIN / "uv")
         subprocess.run([uv, "venv", "--quiet", "--clear", f"--python={sys.executable}", folder], check=True)
-        install = [uv, "pip", "install", "--quiet", "--compile-bytecode", f"--python={folder / 'bin' / 'python'}"]
-        subprocess.run([*install, *_OLD_REQUIREMENTS], check=True)
+        install = [uv, "pip", "install", "--quiet", f"--python={folder / 'bin' / 'python'}", *_OLD_REQUIREMENTS]
+        subprocess.run(install, check=True)  # its one server compiles what it imports, a tenth of all
         (folder / "made").touch()
     return (folder / "bin" / "mlflow",)

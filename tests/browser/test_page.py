@@ -47,7 +47,7 @@ def test_the_first_thing_seen_is_the_next_day(fresh: Server, visit: Open) -> Non
     page = visit(fresh)
     bounds = days(fresh)[0]["intervals"]["80"]
     expect(page.locator("h1")).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
-    expect(page.locator(".notice")).to_have_text(re.compile("^Fresh The forecast is from the close of"))
+    expect(page.locator(".notice.fresh")).to_have_text(re.compile("^Fresh The forecast is from the close of"))
     expect(page).to_have_title("EUR/USD forecast")
 
 

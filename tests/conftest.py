@@ -18,6 +18,7 @@ from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Store
 from tests.support import expensive, seaweedfs
 from tests.support.forked_sandbox import ForkServer, Memory
+from tests.support.infra import aws_tools
 from tests.support.leftovers import Leftovers
 
 KINDS = ("folder", "bucket") if seaweedfs.installed() else ("folder",)
@@ -117,6 +118,7 @@ class Sandboxes:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._server.close()
+        aws_tools.close()
         expensive.counts["forked children"] = self._server.forks
         if (output := getattr(session.config, "workeroutput", None)) is not None:
             output["expensive"] = dict(expensive.counts)

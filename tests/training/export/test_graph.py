@@ -171,7 +171,6 @@ OTHER_ORDER = ("random_walk", "lstm", "calendar", "arima", "linear_regression")
     [
         (("calendar", "random_walk"), "2"),
         pytest.param(OTHER_ORDER, "1", marks=pytest.mark.long),
-        pytest.param(OTHER_ORDER, "2", marks=pytest.mark.long),
     ],
 )
 def test_another_process_exports_the_same_bytes(order: tuple[str, ...], threads: str, files: dict[str, bytes]) -> None:

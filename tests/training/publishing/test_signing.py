@@ -31,7 +31,7 @@ def keyed(settings: Settings, private: str, *public: str) -> Settings:
 
 
 def pointer(data: bytes) -> Pointer:
-    return foreign.pointer_to(data, foreign.price_file(), None)
+    return replace(foreign.pointer_to(data, foreign.price_file(), None), generation=1)
 
 
 def publish(store: Store, settings: Settings, data: bytes) -> None:
@@ -91,7 +91,7 @@ def test_a_key_of_kms_signs_the_message_as_it_is() -> None:
     spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     settings = keyed(Settings.from_env({}), "awskms:alias/champions", public)
-    found = replace(pointer(foreign.champion_bytes()), generation=1)
+    found = pointer(foreign.champion_bytes())
     signed = message(found)
     import boto3
 

@@ -96,6 +96,7 @@ def checks(folder: Path) -> Checks:
     return checks
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*TEMPLATES, *dockerfiles.FILES, "default.json"])
 def test_checkov_accepts_a_file_or_a_reason_is_given(name: str, checks: Checks) -> None:
     outcomes = checks[Path(name).name]
@@ -105,6 +106,7 @@ def test_checkov_accepts_a_file_or_a_reason_is_given(name: str, checks: Checks) 
         assert len(check["check_result"]["suppress_comment"]) > SHORTEST_REASON, check["check_id"]
 
 
+@pytest.mark.long
 def test_checkov_reports_a_bucket_without_encryption(checks: Checks) -> None:
     """The test above can fail."""
     assert {check["resource"] for check in checks["unencrypted.json"]["failed"]} == {"AWS::S3::Bucket.Bucket"}

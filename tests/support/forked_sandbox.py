@@ -149,22 +149,31 @@ WAIT_S = 0.01
 
 
 def serve(client: socket.socket) -> None:
-    """Fork and reap children until the client closes the connection."""
+    """Fork and reap children until the client closes the connection; then end those that still run."""
     import lambda_fn.champion.worker  # noqa: F401  # every child then has numpy and onnxruntime
 
     os.chdir("/")
+    children: set[int] = set()
     _send(client, os.getpid())
     while True:
         message, fds, _, _ = socket.recv_fds(client, 8192, 2)
         if not message:
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
             return
         command, *arguments = message.split(b"\0")
         if command == b"wait":
-            _send(client, _reap(int(arguments[0])))
+            pid = int(arguments[0])
+            code = _reap(pid)
+            if code != RUNS:
+                children.discard(pid)
+            _send(client, code)
             continue
         pid = os.fork()
         if pid == 0:
             _become_child(client, arguments, fds)
+        children.add(pid)
         for fd in fds:
             os.close(fd)
         _send(client, pid)

@@ -227,7 +227,7 @@ AFTER_A_ROW = given(st.integers(0, 50), st.integers(783, 1398), st.floats(0.9, 1
 
 
 @AFTER_A_ROW
-@settings(law, max_examples=5)
+@settings(law, max_examples=2)
 def test_no_look_ahead(seed: int, known: int, factor: float, removed: bool) -> None:
     check_no_look_ahead(seed, known, factor, removed)
 

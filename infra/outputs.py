@@ -27,13 +27,13 @@ def outputs(stack: str, session: boto3.Session) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
 
 
-def exports(region: str, found: Mapping[str, str]) -> list[str]:
-    """A line of the shell for each variable."""
+def exports(region: str, stack: str, found: Mapping[str, str]) -> list[str]:
+    """A line of the shell for each variable; STACK is that of the service, for which training signs."""
     variables = {"AWS_REGION": region}
     variables |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in found.items()}
     variables |= {name: found[output] for output, name in READ_BY_COMMANDS.items() if output in found}
     if "StoreBucket" in found:
-        variables["USE_S3"] = "true"
+        variables |= {"USE_S3": "true", "STACK": stack}
     return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     session = boto3.Session()
     try:
-        lines = exports(session.region_name or "", outputs(asked.stack, session))
+        lines = exports(session.region_name or "", asked.stack, outputs(asked.stack, session))
     except OutputsError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -268,7 +268,13 @@ def _champion_file(read: fields.Reader) -> ChampionFile:
 
 
 def _signature(read: fields.Reader | None) -> dict[str, str] | None:
-    return {name: read.name(name) for name in ("algorithm", "key_id", "value")} if read else None
+    if read is None:
+        return None
+    stack = read.optional("stack", lambda name: read.matching(name, fields.STACK))  # absent before stacks were signed
+    return {
+        **{name: read.name(name) for name in ("algorithm", "key_id", "value")},
+        **({} if stack is None else {"stack": stack}),
+    }
 
 
 def _benchmarks(read: fields.Reader | None) -> dict[str, ChampionFile]:

@@ -25,6 +25,7 @@ _MAX = sys.float_info.max  # JSON's whole numbers can be beyond it
 PAIR = re.compile("[A-Z]{6}"), "six capitals such as EURUSD"
 SOURCE = re.compile("[a-z][a-z0-9_]{0,19}"), "up to 20 lower-case letters, such as ecb or csv"
 KEY = settings.KEY, "a key such as models/champions/x.onnx"
+STACK = settings.STACK, settings.STACK_RULE
 SHA256 = re.compile("[0-9a-f]{64}"), "a sha256: 64 hexadecimal digits in lower case"
 # The sum of a record is its last member, so that it is found and left out without parsing.
 _SUM_KEY = "crc32"

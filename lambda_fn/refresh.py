@@ -78,7 +78,7 @@ def _activate(
         try:
             published = store.read(settings.model_info_key).data
             pointer = Pointer.parse(published)
-            verify(pointer, settings.champion_public_keys)
+            verify(pointer, settings)
             found = resolve(pointer, settings, environ, now, sandbox)
             if words := _rolled_back(store, settings.pair, pointer, found, standing):
                 active, healed = heal(store, settings.pair, standing, found.data)

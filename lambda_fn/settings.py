@@ -69,7 +69,11 @@ VARIABLES = (
         "",
         "origin whose pages may call the server from a browser, * for any; in AWS the template's CorsOrigin says so",
     ),
-    Variable("STACK", "local", "name of the deployment, by which its metrics are kept apart; the template sets it"),
+    Variable(
+        "STACK",
+        "local",
+        "name of the deployment that serves: of its metrics, and of what signatures are for; the template sets it",
+    ),
 )
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
@@ -80,6 +84,8 @@ _Y_OF_ORDER_8 = (  # y**2 of these solves -x**2 + y**2 = 1 + d * x**2 * y**2 wit
     int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
     int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
 )
+STACK = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+STACK_RULE = "up to 128 letters, digits, '-', '_' and '.'"
 _PAIR = re.compile("[A-Z]{6}")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -133,7 +139,7 @@ class Settings(NamedTuple):
             champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
             refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
             cors_origin=_origin("CORS_ORIGIN", value["CORS_ORIGIN"]),
-            stack=value["STACK"],
+            stack=_stack("STACK", value["STACK"]),
         )
 
     def __repr__(self) -> str:
@@ -244,6 +250,12 @@ def _seconds(name: str, text: str) -> float:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise SettingsError(f"{name}: {text!r} is no age; set it to zero or more seconds, such as 60")
     return seconds
+
+
+def _stack(name: str, text: str) -> str:
+    if not STACK.fullmatch(text):
+        raise SettingsError(f"{name}: {text[:60]!r} is no name of a deployment; set it to {STACK_RULE}")
+    return text
 
 
 def _public_keys(name: str, text: str) -> tuple[bytes, ...]:

@@ -90,7 +90,7 @@ def _activate(
     newer = replace(old, pointer=pointer, generation=generation, activated_at=now)
     try:
         data = newer.to_json()
-        verify(_published_as(store, pair, old).pointer, settings.champion_public_keys)
+        verify(_published_as(store, pair, old).pointer, settings)
         keep_copy(store, newer, pair)
         champion = fetch_file(store, newer.serving_key, newer.champion.sha256)
         check_champion(champion, old.pointer, pair, store, now.date(), sandbox)

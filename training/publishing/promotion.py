@@ -93,9 +93,12 @@ def read_active(store: Store, pair: str) -> Active | None:
 
 def standing(store: Store, settings: Settings, pointer: Pointer) -> Pointer | None:
     """What is published already and says the same of the same file: champion, version and scores. None when something
-    else is, when it was refused, and when a folder's is not active yet: publishing again heals that."""
+    else is, when it was refused, when it is not signed as it would be now, and when a folder's is not active yet:
+    publishing again heals that."""
     known, _ = read_pointer(store, settings.model_info_key)
     if known is None or known.champion is None or known.champion != pointer.champion:
+        return None
+    if signer(settings)(known) != known:  # Ed25519 gives the same signature each time
         return None
     if _said(known) != _said(pointer) or refusal(store, settings.pair, known) is not None:
         return None

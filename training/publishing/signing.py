@@ -57,8 +57,8 @@ def _signed(settings: Settings, public: bytes, sign: Sign, pointer: Pointer) -> 
             "CHAMPION_SIGNING_KEY: not the key of any of CHAMPION_PUBLIC_KEYS, so what it signs would be refused; "
             "set one that belongs to them"
         )
-    signed = replace(pointer, signature=envelope(public, sign(message(pointer))))
-    verify(signed, keys)  # so that nothing is written that serving would refuse
+    signed = replace(pointer, signature=envelope(public, settings.stack, sign(message(pointer, settings.stack))))
+    verify(signed, settings)  # so that nothing is written that serving would refuse
     return signed
 
 

@@ -1,6 +1,8 @@
 """Signed champions: whoever can write models/ alone cannot change what is served."""
 
 import base64
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,8 +30,8 @@ KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in
 PUBLIC = [key.public_key().public_bytes_raw() for key in KEYS]
 
 
-def signed(pointer: Pointer, key: int = 0) -> Pointer:
-    return replace(pointer, signature=envelope(PUBLIC[key], KEYS[key].sign(message(pointer))))
+def signed(pointer: Pointer, key: int = 0, stack: str = "local") -> Pointer:
+    return replace(pointer, signature=envelope(PUBLIC[key], stack, KEYS[key].sign(message(pointer, stack))))
 
 
 def publish(store: Store, generation: int, key: int | None, data: bytes | None = None) -> Pointer:
@@ -42,6 +44,9 @@ def publish(store: Store, generation: int, key: int | None, data: bytes | None =
 
 def asking(settings: Settings, *keys: int) -> Settings:
     return settings._replace(champion_public_keys=tuple(PUBLIC[key] for key in keys))
+
+
+STRICT, BOTH = asking(Settings.from_env({}), 0), asking(Settings.from_env({}), 0, 1, 2)
 
 
 def test_a_signed_champion_is_activated_and_an_unsigned_one_refused(store: Store, settings: Settings) -> None:
@@ -67,9 +72,9 @@ FORGERIES: dict[str, Callable[[Pointer], Pointer]] = {
 @pytest.mark.parametrize("name", FORGERIES)
 def test_nothing_of_a_signed_pointer_can_be_changed(name: str) -> None:
     pointer = signed(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2))
-    verify(pointer, PUBLIC[:1])
+    verify(pointer, STRICT)
     with pytest.raises(ContractError, match="something in it was changed"):
-        verify(FORGERIES[name](pointer), PUBLIC[:1])
+        verify(FORGERIES[name](pointer), STRICT)
 
 
 def test_two_keys_are_valid_at_once_so_that_one_can_be_replaced(store: Store, settings: Settings) -> None:
@@ -78,7 +83,7 @@ def test_two_keys_are_valid_at_once_so_that_one_can_be_replaced(store: Store, se
         publish(store, generation, key, foreign.champion_bytes(spread=0.005 + generation / 1000))
         assert activate(store, both, NOW)[:2] == ("activated", generation)
     publish(store, 3, 2, foreign.champion_bytes(spread=0.009))
-    with pytest.raises(Refused, match="of a key that is not known here"):
+    with pytest.raises(Refused, match="its key is not one of CHAMPION_PUBLIC_KEYS"):
         activate(store, both, NOW)
 
 
@@ -132,6 +137,37 @@ def test_a_signed_pointer_without_a_generation_is_refused(store: Store, settings
         activate(store, asking(settings, 0), NOW)
 
 
+def test_a_signature_is_for_one_stack_and_one_pair(store: Store, settings: Settings) -> None:
+    pointer = foreign.publish_to(store, None, 900)
+    foreign.put(store, POINTER, signed(pointer, stack="staging").to_json())
+    with pytest.raises(Refused, match=r"for the stack staging, and this is local"):
+        activate(store, asking(settings, 0), NOW)
+    claimed = signed(pointer, stack="staging")
+    foreign.put(store, POINTER, replace(claimed, signature={**(claimed.signature or {}), "stack": "local"}).to_json())
+    with pytest.raises(Refused, match="something in it was changed"):
+        activate(store, asking(settings, 0), NOW)
+    with pytest.raises(ContractError, match=r"pointer\.pair: EURUSD, and this is the pointer of GBPUSD"):
+        verify(signed(pointer), STRICT.of("GBPUSD"))
+
+
+def test_a_signature_of_before_stacks_is_renewed_by_publishing_again(store: Store, settings: Settings) -> None:
+    """What is active stays active meanwhile."""
+    strict = asking(settings, 0)
+    pointer = publish(store, 1, None)
+    activate(store, settings, NOW)
+    text = json.dumps(replace(pointer, signature=None).to_object(), sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest().encode()
+    value = KEYS[0].sign(b"champion of a forecast service, version 1\n" + digest)
+    old = envelope(PUBLIC[0], "", value)
+    del old["stack"]
+    foreign.put(store, POINTER, replace(pointer, signature=old).to_json())
+    with pytest.raises(Refused, match="made before signatures named the stack; publish it again") as caught:
+        activate(store, strict, NOW)
+    assert caught.value.generation == 1, "is active"
+    publish(store, 2, 0)
+    assert activate(store, strict, NOW)[:2] == ("activated", 2)
+
+
 def test_a_pointer_of_the_old_form_cannot_be_signed(store: Store, settings: Settings) -> None:
     old = Path(__file__).parents[2].joinpath("support/best_model_info_old.json").read_bytes()
     foreign.put(store, POINTER, old)
@@ -141,7 +177,7 @@ def test_a_pointer_of_the_old_form_cannot_be_signed(store: Store, settings: Sett
 
 def test_a_signature_survives_being_written_and_read() -> None:
     pointer = signed(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2))
-    verify(Pointer.parse(pointer.to_json()), PUBLIC[:1])
+    verify(Pointer.parse(pointer.to_json()), STRICT)
 
 
 @given(value=st.text(max_size=90), key_id=st.text(max_size=20), algorithm=st.text(max_size=10))
@@ -149,10 +185,10 @@ def test_any_signature_is_judged_and_none_of_these_is_valid(value: str, key_id: 
     pointer = foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2)
     made_up = {"algorithm": algorithm, "key_id": key_id, "value": value}
     with pytest.raises(ContractError, match="signature"):
-        verify(replace(pointer, signature=made_up), PUBLIC)
-    real = envelope(PUBLIC[0], base64.b64decode("AA==")) | {"value": value}
+        verify(replace(pointer, signature=made_up), BOTH)
+    real = envelope(PUBLIC[0], "local", base64.b64decode("AA==")) | {"value": value}
     with pytest.raises(ContractError, match="signature"):
-        verify(replace(pointer, signature=real), PUBLIC)
+        verify(replace(pointer, signature=real), BOTH)
 
 
 def test_without_keys_nothing_of_cryptography_is_loaded() -> None:

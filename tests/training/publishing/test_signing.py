@@ -52,16 +52,16 @@ def test_what_is_published_and_rolled_back_is_signed(tmp_path: Path) -> None:
     rollback(store, settings, None, NOW)
     active = read_active(store, "EURUSD")
     assert active is not None and active.generation == 3
-    verify(active.pointer, settings.champion_public_keys)
+    verify(active.pointer, settings)
     for generation in (1, 2, 3):
-        verify(Pointer.parse(store.read(f"models/history/{generation:08d}.json").data), settings.champion_public_keys)
+        verify(Pointer.parse(store.read(f"models/history/{generation:08d}.json").data), settings)
 
 
 def test_a_key_may_be_in_a_file(tmp_path: Path) -> None:
     private, public = new_key()
     (tmp_path / "key").write_text(private + "\n")
     settings = keyed(Settings.from_env({}), str(tmp_path / "key"), public)
-    verify(signer(settings)(pointer(foreign.champion_bytes())), settings.champion_public_keys)
+    verify(signer(settings)(pointer(foreign.champion_bytes())), settings)
 
 
 def test_without_a_key_nothing_is_signed_unless_it_must_be() -> None:
@@ -92,7 +92,7 @@ def test_a_key_of_kms_signs_the_message_as_it_is() -> None:
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     settings = keyed(Settings.from_env({}), "awskms:alias/champions", public)
     found = pointer(foreign.champion_bytes())
-    signed = message(found)
+    signed = message(found, "local")
     import boto3
 
     client = boto3.client("kms", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
@@ -105,7 +105,7 @@ def test_a_key_of_kms_signs_the_message_as_it_is() -> None:
             "SigningAlgorithm": "ED25519_SHA_512",
         }
         stub.add_response("sign", {"Signature": key.sign(signed)}, asked)
-        verify(signer(settings, lambda region: client)(found), settings.champion_public_keys)
+        verify(signer(settings, lambda region: client)(found), settings)
         stub.add_client_error("get_public_key", "AccessDeniedException")
         with pytest.raises(SigningError, match="kms:GetPublicKey and kms:Sign"):
             signer(settings, lambda region: client)
@@ -117,4 +117,4 @@ def test_the_command_makes_a_pair(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
     made = json.loads(done.stdout)
     settings = Settings.from_env(made)
-    verify(signer(settings)(pointer(foreign.champion_bytes())), settings.champion_public_keys)
+    verify(signer(settings)(pointer(foreign.champion_bytes())), settings)

@@ -4,12 +4,20 @@ import hashlib
 from pathlib import Path
 
 __version__ = "0.1.0"
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("lambda_fn", "training")
+SUFFIXES = (".csv", ".py")
 
 
-def code_version() -> str:
-    """The version with a digest of this package's sources: it names the code where no git is, as in a container."""
+def code_version(root: Path = ROOT) -> str:
+    """The version and a digest of all code and data that a fit may depend on.
+
+    The digest also names the code where there is no git, as in a container.
+    """
     digest = hashlib.sha256()
-    root = Path(__file__).parent
-    for source in sorted(root.rglob("*.py")):
-        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix in SUFFIXES:
+                data = path.read_bytes()
+                digest.update(f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode() + data)
     return f"{__version__}+{digest.hexdigest()[:12]}"

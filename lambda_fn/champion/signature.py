@@ -56,7 +56,8 @@ def verify(pointer: Pointer, settings: Settings) -> None:
         raise ContractError(f"pointer.signature: missing, and this service takes signed champions only; {cure}")
     key = keys.get(signature.get("key_id", ""))
     if signature.get("algorithm") != ALGORITHM or key is None:
-        raise ContractError(f"pointer.signature: its key is not one of CHAMPION_PUBLIC_KEYS ({', '.join(keys)}); {cure}")
+        known = ", ".join(keys)
+        raise ContractError(f"pointer.signature: its key is not one of CHAMPION_PUBLIC_KEYS ({known}); {cure}")
     stack = signature.get("stack")
     if stack is None:
         raise ContractError(f"pointer.signature: made before signatures named the stack; {cure}")

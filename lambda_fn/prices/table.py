@@ -1,6 +1,5 @@
 """Price files of the store: `prices/<PAIR>-<source>.csv`, written and read whole, so that their sum is checked."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -33,10 +32,9 @@ def serialise(dates: Sequence[date], columns: Mapping[str, Sequence[float]]) -> 
             raise ContractError(f"prices: {len(columns[name])} values of {name} for {len(dates)} dates")
     with _naming("prices"):
         _check_ascending(dates)
-    lines = [",".join(["date", *names])]
-    for day, *values in zip(dates, *(columns[name] for name in names), strict=True):
-        lines.append(",".join([day.isoformat(), *(_decimal(value) for value in values)]))
-    return ("\n".join(lines) + "\n").encode()
+    cells = [["" if text == "nan" else text for text in map(repr, map(float, columns[name]))] for name in names]
+    rows = map(",".join, zip((day.isoformat() for day in dates), *cells, strict=True))
+    return ("\n".join([",".join(["date", *names]), *rows]) + "\n").encode()
 
 
 def parse(data: bytes, wanted: Sequence[str] | None = None) -> Table:
@@ -95,10 +93,6 @@ def _naming(file: str) -> Iterator[None]:
         yield
     except ContractError as error:
         raise ContractError(f"{file}: {error}") from error
-
-
-def _decimal(value: float) -> str:
-    return "" if math.isnan(value) else repr(float(value))
 
 
 def _date(text: str) -> date:

@@ -24,7 +24,7 @@ def job(frame: pd.DataFrame, source: Source = "csv") -> Job:
 
 
 # An example is one or two fits: more of them are left to the long tests.
-EXAMPLES = pytest.mark.parametrize("examples", [2, pytest.param(12, marks=pytest.mark.long)])
+EXAMPLES = pytest.mark.parametrize("examples", [1, pytest.param(12, marks=pytest.mark.long)])
 
 
 @EXAMPLES

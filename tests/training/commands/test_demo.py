@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from lambda_fn.settings import DEFAULTS
 from tests.support import mlflow_database
@@ -34,20 +37,32 @@ def demo(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def test_a_forecast_then_the_whole_run_and_its_champion_is_what_is_served_next_time(tmp_path: Path) -> None:
-    mlflow_database.create(tmp_path / "mlflow.db")
-    with demo(tmp_path, "--fresh", "5", "--port", "0", "--stop") as process:
-        assert process.wait() == 0, (tmp_path / "err").read_text()
-    output, progress = (tmp_path / "out").read_text(), (tmp_path / "err").read_text()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a demo ran to its end, with its output."""
+    folder = tmp_path_factory.mktemp("demo")
+    mlflow_database.create(folder / "mlflow.db")
+    with demo(folder, "--fresh", "5", "--port", "0", "--stop") as process:
+        assert process.wait() == 0, (folder / "err").read_text()
+    for name in ("out", "err"):
+        shutil.copy(folder / name, folder / f"first-{name}")
+    return folder
+
+
+def test_a_forecast_then_the_whole_run_whose_champion_the_server_takes_up(folder: Path) -> None:
+    output, progress = (folder / "first-out").read_text(), (folder / "first-err").read_text()
     assert re.findall(r"(\w+), generation (\d), trained", output)[0] == ("EURUSD_RandomWalk", "1")
     assert [number for _, number in re.findall(r"(\w+), generation (\d), trained", output)] == ["1", "2"]
     assert "The ECB's current file could not be used" in progress
     assert "took up generation 2 in place of 1 by itself: " in progress
     assert not answers(int(SERVING.findall(progress)[0]))
 
-    with demo(tmp_path, "--port", "0") as process:
-        until(lambda: "Now the whole run" in (tmp_path / "err").read_text(), "the server")
-        progress = (tmp_path / "err").read_text()
+
+@pytest.mark.long
+def test_the_next_demo_serves_the_active_champion_first_and_ends_with_its_server(folder: Path) -> None:
+    with demo(folder, "--port", "0") as process:
+        until(lambda: "Now the whole run" in (folder / "err").read_text(), "the server")
+        progress = (folder / "err").read_text()
         assert "Generation 2 is active already, so it is served first." in progress
         assert "current file" not in progress  # nobody asked for it
         port = int(SERVING.findall(progress)[0])
@@ -56,12 +71,15 @@ def test_a_forecast_then_the_whole_run_and_its_champion_is_what_is_served_next_t
         assert process.wait() == 128 + signal.SIGTERM
         assert not answers(port)
 
+
+@pytest.mark.long
+def test_a_port_in_use_is_an_error_with_the_cure(folder: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with demo(tmp_path, "--port", str(taken.getsockname()[1])) as process:
+        with demo(folder, "--port", str(taken.getsockname()[1])) as process:
             assert process.wait() == 2
-    progress = (tmp_path / "err").read_text()
+    progress = (folder / "err").read_text()
     assert "choose another with --port" in progress
     assert "error: the server did not start" in progress
     assert "Traceback" not in progress

@@ -57,13 +57,8 @@ def test_prices_and_tasks_import_pandas_and_nothing_that_fits(tmp_path: Path, co
     assert loaded(tmp_path, *command) & HEAVY.keys() == {"pandas"}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(("publish", "models:/EURUSD_RandomWalk/1"), id="publish"),
-        pytest.param(("rollback",), id="rollback", marks=pytest.mark.long),  # MLflow's import takes seconds
-    ],
-)
+@pytest.mark.long  # MLflow's import takes seconds
+@pytest.mark.parametrize("command", [("publish", "models:/EURUSD_RandomWalk/1"), ("rollback",)], ids=" ".join)
 def test_publishing_imports_mlflow_and_nothing_that_fits(
     published: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:

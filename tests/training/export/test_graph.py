@@ -166,13 +166,8 @@ for name in sys.argv[1:]:
 OTHER_ORDER = ("random_walk", "lstm", "calendar", "arima", "linear_regression")
 
 
-@pytest.mark.parametrize(
-    ("order", "threads"),
-    [
-        (("calendar", "random_walk"), "2"),
-        pytest.param(OTHER_ORDER, "1", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("order", "threads"), [(("calendar", "random_walk"), "2"), (OTHER_ORDER, "1")])
 def test_another_process_exports_the_same_bytes(order: tuple[str, ...], threads: str, files: dict[str, bytes]) -> None:
     """Hash seeds, the counters of converters and the threads of linear algebra differ from process to process."""
     environ = {

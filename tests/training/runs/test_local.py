@@ -153,10 +153,9 @@ def test_a_killed_worker_costs_nothing_but_time(
     assert outcome(plain, results) == expected_plain
 
 
-def test_a_task_that_always_dies_is_named_and_its_family_left_out(
-    plain: Job, expected_plain: Outcome, work: Work
-) -> None:
-    results = run_workers(plain, tasks(plain), 2, work=DiesAlways(work))
+@pytest.mark.long
+def test_a_task_that_always_dies_is_named_and_its_family_left_out(plain: Job, expected_plain: Outcome) -> None:
+    results = run_workers(plain, tasks(plain), 2, work=DiesAlways(workers.work))
     members, missing = pipeline.gather(plain, results)
     assert [task.index for task in missing] == [1]
     [words] = pipeline.losses(plain, members, missing)

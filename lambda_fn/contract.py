@@ -33,6 +33,7 @@ from lambda_fn.fields import MAX_HORIZON as MAX_HORIZON
 from lambda_fn.fields import MAX_LEVELS as MAX_LEVELS
 from lambda_fn.fields import NEEDED_LEVELS as NEEDED_LEVELS
 from lambda_fn.fields import ContractError
+from lambda_fn.summaries import check_scores, check_summary
 
 MAX_MODEL_BYTES = 32 * 2**20
 MAX_POINTER_BYTES = 2**20
@@ -43,6 +44,7 @@ MAX_FIRST = 50_000_000  # generation, where nothing was ever active
 MAX_WINDOW = 10_000
 MAX_FEATURES = 200
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
+FITTED_BENCHMARK = "garch"  # the one benchmark that publishing brings, as a champion file
 REASON = "reason"  # a key that a pointer may have beside those of the contract: why it was published
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # the dates that there are, 0001-01-01 and 9999-12-31, since 1970-01-01
 
@@ -194,10 +196,10 @@ class Pointer:
             trained_through=need("trained_through", read.day),
             events_known_through=read.optional("events_known_through", read.day),
             created_at=need("created_at", read.moment),
-            scores=tuple(dict(row.found) for row in read.optional("scores", read.objects) or ()),
+            scores=tuple(dict(row.found) for row in check_scores(read, "scores")),
             golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
             benchmarks=_benchmarks(read.optional("benchmarks", read.object)),
-            backtest=dict(backtest.found) if (backtest := read.optional("backtest", read.object)) else None,
+            backtest=_backtest(read.optional("backtest", read.object)),
             signature=_signature(read.optional("signature", read.object)),
             extra={name: value for name, value in found.items() if name not in _KNOWN_KEYS},
         )
@@ -277,8 +279,20 @@ def _signature(read: fields.Reader | None) -> dict[str, str] | None:
     }
 
 
+def _backtest(read: fields.Reader | None) -> dict[str, Any] | None:
+    if read is None:
+        return None
+    check_summary(read)
+    return dict(read.found)
+
+
 def _benchmarks(read: fields.Reader | None) -> dict[str, ChampionFile]:
-    return {name: _champion_file(read.object(name)) for name in read.found} if read else {}
+    """Serving computes the other benchmarks, and a publisher must not replace what a record compares with."""
+    if read is None:
+        return {}
+    if unknown := sorted(read.found.keys() - {FITTED_BENCHMARK}):
+        raise ContractError(f"{read.where}: has {unknown[0][:60]!r}; only {FITTED_BENCHMARK} is taken from a pointer")
+    return {name: _champion_file(read.object(name)) for name in read.found}
 
 
 def _golden(read: fields.Reader) -> Golden:

@@ -21,6 +21,7 @@ MAX_LEVELS = 101
 NEEDED_LEVELS = (0.025, 0.5, 0.975)
 MAX_DEPTH = 20  # of lists and objects within each other; what the contract names needs five
 MAX_NAME = 100  # characters
+LARGEST = 1e100  # of a price: products of larger numbers could overflow
 _MAX = sys.float_info.max  # JSON's whole numbers can be beyond it
 PAIR = re.compile("[A-Z]{6}"), "six capitals such as EURUSD"
 SOURCE = re.compile("[a-z][a-z0-9_]{0,19}"), "up to 20 lower-case letters, such as ecb or csv"
@@ -29,6 +30,8 @@ STACK = settings.STACK, settings.STACK_RULE
 SHA256 = re.compile("[0-9a-f]{64}"), "a sha256: 64 hexadecimal digits in lower case"
 # The sum of a record is its last member, so that it is found and left out without parsing.
 _SUM_KEY = "crc32"
+# The version of the writer: records of earlier ones, which had no sum, lack this member.
+_WRITER_KEY, _WRITER = "writer", 2
 _END = b"\n}\n"
 _SUM = b',\n  "crc32": "%08x"'
 _SUMMED = re.compile(rb',\n  "crc32": "([0-9a-f]{8})"\n}\n\Z')
@@ -52,6 +55,8 @@ def json_object(data: bytes, where: str, most: int | None = None) -> dict[str, A
         raise ContractError(
             f"{where}.{_SUM_KEY}: not the last member as it was written; leave it out of what you change"
         )
+    if found.pop(_WRITER_KEY, None) is not None and not checked:
+        raise ContractError(f"{where}.{_SUM_KEY}: missing, although its writer added one; write it again")
     _check_depth(found, where)
     if b"\\u" in data:  # the only way to half of a pair that makes one character
         try:
@@ -72,7 +77,7 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
 def summed_bytes(value: Mapping[str, Any]) -> bytes:
     """As `json_bytes`, with a CRC-32 of all that is before it as the last member: `json_object` refuses it when bytes
     were changed on the way. It is no signature; who writes on purpose can make it anew."""
-    before = json_bytes(value)[: -len(_END)]
+    before = json_bytes({**value, _WRITER_KEY: _WRITER})[: -len(_END)]
     return before + _SUM % binascii.crc32(before) + _END
 
 
@@ -150,6 +155,21 @@ class Reader:
             raise self._wrong(name, words)
         return value
 
+    def same(self, name: str, expected: str) -> str:
+        """What the key of a record says, too: a record under another key is not this one."""
+        value = self.text(name)
+        if value != expected:
+            raise ContractError(f"{self.where}.{name}: is {value[:60]!r}, and its key says {expected}; make it again")
+        return value
+
+    def texts(self, name: str, most: int) -> tuple[str, ...]:
+        value = self._list(name)
+        if not all(isinstance(item, str) for item in value):
+            raise self._wrong(name, "a list of texts")
+        if len(value) > most:
+            raise self._too_many(name, len(value), most)
+        return tuple(value)
+
     def version(self, name: str, known: str) -> str:
         value = self.text(name)
         if value != known:
@@ -204,6 +224,25 @@ class Reader:
 
     def number(self, name: str) -> float:
         return self._number(name, self._value(name))
+
+    def within(self, name: str, low: float, high: float) -> float:
+        value = self.number(name)
+        if not low <= value <= high:
+            raise self._wrong(name, f"a number from {low:g} to {high:g}")
+        return value
+
+    def price(self, name: str) -> float:
+        """A number above zero."""
+        value = self.number(name)
+        if not 0 < value <= LARGEST:
+            raise self._wrong(name, f"a price, above zero and at most {LARGEST:g}")
+        return value
+
+    def prices(self, name: str) -> list[float]:
+        for value in self.numbers(name):
+            if not 0 < value <= LARGEST:
+                raise self._wrong(name, f"a list of prices, above zero and at most {LARGEST:g}")
+        return list(self.found[name])
 
     def numbers(self, name: str) -> list[float]:
         return [self._number(name, item) for item in self._list(name)]

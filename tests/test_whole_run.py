@@ -46,14 +46,14 @@ def test_more_than_the_limit_is_reported(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_process_and_a_database_are_counted(tmp_path: Path) -> None:
     code = """
-import sqlite3, subprocess, sys
+import subprocess, sys
+from sqlalchemy import create_engine
 from tests.support import expensive
 expensive.watch()
 subprocess.run([sys.executable, "-c", ""])
 subprocess.run(["true"])
 for _ in range(2):
-    with sqlite3.connect(sys.argv[1]) as connection:
-        connection.execute("create table if not exists numbers (number)")
+    create_engine(f"sqlite:///{sys.argv[1]}").connect().close()
 print(dict(expensive.counts))
 """
     command = [sys.executable, "-c", code, str(tmp_path / "mlflow.db")]

@@ -6,6 +6,8 @@ from math import pi, tan
 import numpy as np
 from numpy.typing import NDArray
 
+from lambda_fn.fields import LARGEST
+
 Array = NDArray[np.float64]
 OUTER_LOW, OUTER_HIGH = 0.025, 0.975
 MAX_MOVE = 0.02  # of the price: the median and the mean after one day; after h days sqrt(h) times that
@@ -16,7 +18,6 @@ WILD = 3.0  # of the window's largest return: the widest after a shock; GARCH an
 GROWTH = (0.25, 4.0)  # of the 95 % width after h days, in multiples of sqrt(h) times that of one day
 SHRINK = 0.95  # of the width of the day before: the least of the next day's
 TAIL = 2.0  # of Cauchy's: how far the outermost levels may be, where the 95 % are as they are
-LARGEST = 1e100  # of a price: larger numbers could overflow in the checks below
 SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
 
 

@@ -35,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found, codes = {}, [0]
     for pair in pairs:
         try:
-            scores = track.update(store, pair, datetime.now(UTC), anew=True)
+            scores, faults = track.update(store, pair, datetime.now(UTC), anew=True)
         except (ContractError, Unavailable, Missing) as error:
             sys.stderr.write(f"{error}\n")
             codes.append(code_of(error))
             continue
+        sys.stderr.writelines(f"not scored: {fault}\n" for fault in faults)
         found[pair] = {"key": keys.scores_key(pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
     if len(settings.pairs) > 1:
         pooled.write(store, settings.pairs, datetime.now(UTC))

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lambda_fn import fields
 from lambda_fn.fields import ContractError
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
+from lambda_fn.summaries import parse_record
 
 
 def live_figures(store: Store, pair: str) -> dict[str, float]:
     """Those of the pair's `serving/record.json`; none where there is no record that can be read."""
     try:
-        return figures_of(fields.json_object(store.read(keys.record_key(pair)).data, "record")["live"])
-    except (Missing, ContractError, KeyError):
+        return figures_of(parse_record(store.read(keys.record_key(pair)).data, pair)["live"])
+    except (Missing, ContractError):
         return {}
 
 

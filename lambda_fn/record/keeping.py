@@ -30,7 +30,7 @@ def after_prices(
     """
     made = make(store, pair, now, sandbox)
     try:
-        track.update(store, pair, now, anew=corrected)
+        faults = track.update(store, pair, now, anew=corrected).faults
     except (ContractError, Missing) as error:
         return made, f"the forecasts could not be scored: {error}"
-    return made, ""
+    return made, f"{len(faults)} entries of the ledger are not scored, the first: {faults[0]}" if faults else ""

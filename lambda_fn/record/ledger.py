@@ -7,7 +7,7 @@ from typing import Any, Literal
 from lambda_fn import fields
 from lambda_fn.contract import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS
 from lambda_fn.fields import ContractError
-from lambda_fn.record.official import Official, Rows
+from lambda_fn.record.official import Official, Rows, check_forecast
 from lambda_fn.store.keys import ledger_key
 from lambda_fn.store.objects import Store
 
@@ -57,8 +57,8 @@ class Entry:
         )
 
     @classmethod
-    def parse(cls, data: bytes) -> "Entry":
-        """Raises ContractError naming the field and the cure."""
+    def parse(cls, data: bytes, pair: str, as_of: date) -> "Entry":
+        """Parse the entry of `pair` and `as_of`, which its key names; raises ContractError with field and cure."""
         read = fields.Reader(fields.json_object(data, "ledger"), "ledger")
         read.version("contract_version", CONTRACT_VERSION)
         benchmarks = read.object("benchmarks")
@@ -66,22 +66,25 @@ class Entry:
         if kind not in ("live", "late"):
             raise ContractError(f"ledger.kind: is {kind[:60]!r}; it must be live or late")
         days = fields.Reader({text: text for text in read.names("days", MAX_HORIZON)}, "ledger.days")
-        return cls(
-            pair=read.matching("pair", fields.PAIR),
+        read.same("as_of", as_of.isoformat())
+        entry = cls(
+            pair=read.same("pair", pair),
             source=read.matching("source", fields.SOURCE),
-            as_of=read.day("as_of"),
+            as_of=as_of,
             made_at=read.moment("made_at"),
             kind="live" if kind == "live" else "late",
             generation=read.whole("generation", 1, MAX_GENERATION),
-            family=read.text("family"),
+            family=read.name("family"),
             sha256=read.matching("sha256", fields.SHA256),
-            last_close=read.number("last_close"),
+            last_close=read.price("last_close"),
             days=tuple(days.day(text) for text in days.found),
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
-            mean=read.numbers("mean"),
+            mean=read.prices("mean"),
             benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
         )
+        check_forecast(entry, "ledger")
+        return entry
 
     def to_json(self) -> bytes:
         """UTF-8, in the order of the fields; `parse` gives the same object back."""

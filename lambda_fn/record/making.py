@@ -125,7 +125,7 @@ def read(store: Store, pair: str) -> tuple[Official | None, str | None]:
     except Missing:
         return None, None
     try:
-        return Official.parse(blob.data), blob.etag
+        return Official.parse(blob.data, pair), blob.etag
     except ContractError:
         return None, blob.etag
 

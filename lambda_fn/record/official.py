@@ -5,7 +5,9 @@ Parsed without numpy: every GET answers from it, and a cold one imports what thi
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from itertools import islice
+from operator import le
+from typing import Any, NamedTuple, Protocol
 
 from lambda_fn import fields
 from lambda_fn.fields import (
@@ -16,8 +18,12 @@ from lambda_fn.fields import (
     NEEDED_LEVELS,
     ContractError,
 )
+from lambda_fn.summaries import check_scores
 
 CLOSES = 250  # days of prices before the forecast that it holds: a year to look back on
+MEAN_SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
+MAX_NOTES = 20
+MAX_WINDOW, MAX_FEATURES = 10_000, 200
 BENCHMARKS = ("constant", "ewma", "garch")
 Rows = list[list[float]]
 
@@ -61,42 +67,38 @@ class Official(NamedTuple):
         return len(self.days)
 
     @classmethod
-    def parse(cls, data: bytes) -> "Official":
-        """Raises ContractError naming the field and the cure."""
+    def parse(cls, data: bytes, pair: str) -> "Official":
+        """Parse the forecast of `pair`, which its key names; raises ContractError naming the field and the cure."""
         read = fields.Reader(fields.json_object(data, "forecast"), "forecast")
         read.version("contract_version", CONTRACT_VERSION)
         benchmarks, closes = read.object("benchmarks"), read.object("closes")
-        found = cls(
-            pair=read.matching("pair", fields.PAIR),
+        champion, card = read.object("champion"), read.object("card")
+        _check_champion(champion)
+        _check_card(card)
+        official = cls(
+            pair=read.same("pair", pair),
             source=read.matching("source", fields.SOURCE),
             generation=read.whole("generation", 1, MAX_GENERATION),
             as_of=read.day("as_of"),
-            last_close=closes.number(read.text("as_of")),
+            last_close=closes.price(read.text("as_of")),
             days=tuple(_days(read, "days")),
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
-            mean=read.numbers("mean"),
+            mean=read.prices("mean"),
             benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
-            closes=read.numbers_by_name("closes"),
+            closes=_closes(closes),
             inputs_sha256=read.matching("inputs_sha256", fields.SHA256),
-            champion=dict(read.object("champion").found),
-            card=dict(read.object("card").found),
+            champion=dict(champion.found),
+            card=dict(card.found),
             made_at=read.moment("made_at"),
-            notes=tuple(str(note) for note in read.found.get("notes") or ()),
+            notes=read.optional("notes", lambda name: read.texts(name, MAX_NOTES)) or (),
             withheld=read.optional("withheld", read.text),
             suspended=read.optional("suspended", lambda name: read.whole(name, 1, MAX_GENERATION)),
         )
-        found.check()
-        return found
-
-    def check(self) -> None:
-        """Raises ContractError when the parts do not fit each other."""
-        shape = len(self.days), len(self.levels)
-        if not 1 <= shape[0] <= MAX_HORIZON or len(self.mean) != shape[0]:
-            raise ContractError(f"forecast: {len(self.mean)} means for {shape[0]} days; make it again")
-        for name, rows in {"quantiles": self.quantiles, **self.benchmarks}.items():
-            if (len(rows), len(rows[0])) != shape:
-                raise ContractError(f"forecast.{name}: not one row a day and one price a level; make it again")
+        check_forecast(official, "forecast")
+        if max(official.closes) != official.as_of.isoformat():
+            raise ContractError(f"forecast.closes: must end on {official.as_of}; make it again")
+        return official
 
     def to_json(self) -> bytes:
         """UTF-8, in the order of the fields; `parse` gives the same object back."""
@@ -125,9 +127,78 @@ class Official(NamedTuple):
         )
 
 
+class Distribution(Protocol):
+    """The part that a forecast and its entry in the ledger have in common."""
+
+    @property
+    def as_of(self) -> date: ...
+    @property
+    def days(self) -> tuple[date, ...]: ...
+    @property
+    def levels(self) -> tuple[float, ...]: ...
+    @property
+    def quantiles(self) -> Rows: ...
+    @property
+    def mean(self) -> list[float]: ...
+    @property
+    def benchmarks(self) -> dict[str, Rows]: ...
+
+
+def check_forecast(forecast: Distribution, where: str) -> None:
+    """Check that the parts fit each other and that the prices are those of a distribution.
+
+    The days ascend from the day after `as_of`. Each row of quantiles is positive and does not fall, and the mean is
+    within it. These are the checks of `champion.plausible` that need no window, without numpy. Raises ContractError.
+    """
+    days, levels = len(forecast.days), len(forecast.levels)
+    if not 1 <= days <= MAX_HORIZON or len(forecast.mean) != days:
+        raise ContractError(f"{where}: {len(forecast.mean)} means for {days} days; make it again")
+    if list(forecast.days) != sorted({*forecast.days}) or forecast.days[0] <= forecast.as_of:
+        raise ContractError(f"{where}.days: must ascend from the day after {forecast.as_of}; make it again")
+    for name, rows in {"quantiles": forecast.quantiles, **forecast.benchmarks}.items():
+        if (len(rows), len(rows[0])) != (days, levels):
+            raise ContractError(f"{where}.{name}: not one row a day and one price a level; make it again")
+        for row in rows:
+            if not (0 < row[0] and row[-1] <= fields.LARGEST and all(map(le, row, islice(row, 1, None)))):
+                raise ContractError(f"{where}.{name}: prices must be above zero and must not fall; make it again")
+    for row, mean in zip(forecast.quantiles, forecast.mean, strict=True):
+        slack = MEAN_SLACK * mean
+        if not row[0] - slack <= mean <= row[-1] + slack:
+            raise ContractError(f"{where}.mean: {mean} is outside of its quantiles; make it again")
+
+
 def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:
     """The last CLOSES closes by ISO date."""
     return {day.isoformat(): float(price) for day, price in zip(dates[-CLOSES:], close[-CLOSES:], strict=True)}
+
+
+def _closes(read: fields.Reader) -> dict[str, float]:
+    """The closes by ISO date."""
+    try:
+        dates = [date.fromisoformat(day).isoformat() for day in read.found]
+    except ValueError as error:
+        raise ContractError(f"{read.where}: {error}; make it again") from error
+    return {day: read.price(day) for day in dates}
+
+
+def _check_champion(read: fields.Reader) -> None:
+    """Check what answers and the page show of the champion beside a forecast."""
+    for name in ("name", "type", "version", "family"):
+        read.name(name)
+    read.whole("generation", 1, MAX_GENERATION)
+    read.matching("sha256", fields.SHA256)
+    read.day("trained_through")
+    read.names("features", MAX_FEATURES)
+    read.moment("activated_at")
+    read.optional("run_id", read.name)
+    check_scores(read, "scores")
+
+
+def _check_card(read: fields.Reader) -> None:
+    """Check what the page and the API read of the model card."""
+    read.object("inputs").whole("window", 1, MAX_WINDOW)
+    read.optional("events_known_through", read.day)
+    check_scores(read, "scores")
 
 
 def _days(read: fields.Reader, name: str) -> list[date]:

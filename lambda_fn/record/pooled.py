@@ -5,6 +5,7 @@ the pairs, and the error comes from how the days differ. Twenty-eight pairs are 
 than twenty-eight times as much; the intervals say how much.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -13,15 +14,17 @@ from typing import Any, NamedTuple
 from lambda_fn import fields
 from lambda_fn.fields import CONTRACT_VERSION, ContractError
 from lambda_fn.record import scoring
-from lambda_fn.record.official import BENCHMARKS
+from lambda_fn.record.official import BENCHMARKS, Official
 from lambda_fn.record.scoring import INTERVALS, Score
 from lambda_fn.record.summary import coverage_of, skill_of
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
+from lambda_fn.summaries import parse_pairs, parse_record
 
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the same file
 KINDS = ("live", "backtest")
 Json = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 
 class Pool:
@@ -141,19 +144,19 @@ def _backtests(store: Store, pairs: Iterable[str]) -> Json | None:
 def _of_pair(store: Store, pair: str) -> Json | None:
     """What a pair's own records say of it; None while it has no forecast."""
     try:
-        official = fields.json_object(store.read(keys.forecast_key(pair)).data, "forecast")
-        champion = official["champion"]
-        about = {
-            "pair": pair,
-            "as_of": official["as_of"],
-            "last_close": official["last_close"],
-            "champion": champion["name"],
-            "generation": champion["generation"],
-        }
-        record = fields.json_object(store.read(keys.record_key(pair)).data, "record")
-        return about | {kind: _brief(record.get(kind)) for kind in KINDS}
-    except (Missing, ContractError, KeyError, TypeError):
+        official = Official.parse(store.read(keys.forecast_key(pair)).data, pair)
+        record = parse_record(store.read(keys.record_key(pair)).data, pair)
+    except (Missing, ContractError) as error:
+        _log.warning("%s is left out of the records of all pairs: %s", pair, error)
         return None
+    return {
+        "pair": pair,
+        "as_of": official.as_of.isoformat(),
+        "last_close": official.last_close,
+        "champion": official.champion["name"],
+        "generation": official.generation,
+        **{kind: _brief(record.get(kind)) for kind in KINDS},
+    }
 
 
 def _brief(summary: Json | None) -> Json | None:
@@ -175,6 +178,6 @@ def _before(store: Store) -> tuple[Json, str | None]:
     except Missing:
         return {}, None
     try:
-        return fields.json_object(blob.data, "pairs"), blob.etag
+        return parse_pairs(blob.data), blob.etag
     except ContractError:
         return {}, blob.etag

@@ -3,15 +3,16 @@
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
-from lambda_fn import fields
 from lambda_fn.fields import utc_text
 from lambda_fn.record.official import Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
+from lambda_fn.summaries import parse_record
 from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
 from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
@@ -33,9 +34,10 @@ class Records:
         self._settings = settings
         self._clock = clock
         pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside, store.allowance)
-        self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), Official.parse), *kept)
+        parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
+        self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *kept)
         self.generation: int | None = None
-        self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), _record), *kept)
+        self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *kept)
 
     def official(self) -> tuple[Known[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
@@ -191,13 +193,3 @@ def _days(query: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_DAYS):
         raise bad_query("days", f"days={shown(text)} is no number of days", f"give a whole number from 1 to {MAX_DAYS}")
     return int(text)
-
-
-def _record(data: bytes) -> JsonObject:
-    read = fields.Reader(fields.json_object(data, "record"), "record")
-    read.version("contract_version", fields.CONTRACT_VERSION)
-    read.matching("pair", fields.PAIR)
-    read.object("live")
-    if read.found.get("newest"):  # none while nothing is scored
-        read.objects("newest")
-    return dict(read.found)

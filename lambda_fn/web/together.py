@@ -1,13 +1,12 @@
 """All pairs at once: which are served, and what their records say, each and pooled."""
 
 from collections.abc import Callable
-from typing import Any
 
-from lambda_fn import fields
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
+from lambda_fn.summaries import parse_pairs
 from lambda_fn.web.age import freshness
 from lambda_fn.web.answer import Text
 from lambda_fn.web.forecast import JsonObject
@@ -20,7 +19,7 @@ class Together:
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self.pairs = settings.pairs
         kept = settings.champion_max_age_s, clock, beside, store.allowance
-        self._record = LastKnownGood(fetcher(store, settings.pair, keys.PAIRS_KEY, _parse), *kept)
+        self._record = LastKnownGood(fetcher(store, settings.pair, keys.PAIRS_KEY, parse_pairs), *kept)
 
     def record(self) -> Known[Held[JsonObject]] | None:
         """What ingest made of all records; None while there is none, and with one pair, which is not pooled."""
@@ -54,12 +53,3 @@ def page(together: Together) -> Text:
 
 def _named(pair: str) -> JsonObject:
     return {"pair": pair, "base": pair[:3], "quote": pair[3:]}
-
-
-def _parse(data: bytes) -> JsonObject:
-    read = fields.Reader(fields.json_object(data, "pairs"), "pairs")
-    read.version("contract_version", fields.CONTRACT_VERSION)
-    read.objects("pairs")
-    read.object("pooled")
-    found: dict[str, Any] = dict(read.found)
-    return found

@@ -120,7 +120,7 @@ def test_a_death_in_a_job_is_recorded_and_does_not_affect_the_other_pairs(
     assert ingest.main(["--json"]) == 0
     results = json.loads(capsys.readouterr().out)["pairs"]
     assert [results[pair]["forecast"]["outcome"] for pair in settings.pairs] == ["refused", "made"]
-    official = Official.parse(store.read(keys.forecast_key("EURUSD")).data)
+    official = Official.parse(store.read(keys.forecast_key("EURUSD")).data, "EURUSD")
     assert (official.as_of, official.suspended) == (DAYS[days - 1], 1)
     assert "signal 8" in (official.withheld or "")
     app = App(store, settings, lambda: at(days + 1).timestamp())

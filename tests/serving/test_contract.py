@@ -62,7 +62,7 @@ new_fields = old_fields | {
     "champion": champions,
     "trained_through": st.dates(),
     "created_at": moments,
-    "scores": st.lists(st.dictionaries(texts, numbers | texts, min_size=1), max_size=3).map(tuple),
+    "scores": st.lists(st.dictionaries(texts, st.floats(-1e9, 1e9) | texts, min_size=1), max_size=3).map(tuple),
     "golden": st.lists(goldens, min_size=1, max_size=2).map(tuple),
 }
 old_pointers = st.builds(Pointer, **old_fields)

@@ -6,6 +6,7 @@ The short form of `make fuzz`: FUZZ of the environment is the number of examples
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
@@ -55,8 +56,8 @@ def records(api: LocalApi) -> dict[str, tuple[Callable[[bytes], object], bytes]]
     return {
         "pointer": (Pointer.parse, api.store.read("models/best_model_info.json").data),
         "active": (Active.parse, api.store.read(keys.ACTIVE_KEY).data),
-        "official": (Official.parse, api.store.read(keys.forecast_key("EURUSD")).data),
-        "ledger": (Entry.parse, api.store.read(entry).data),
+        "official": (partial(Official.parse, pair="EURUSD"), api.store.read(keys.forecast_key("EURUSD")).data),
+        "ledger": (partial(Entry.parse, pair="EURUSD", as_of=foreign.AS_OF), api.store.read(entry).data),
     }
 
 

@@ -45,7 +45,7 @@ def promote(store: Store, settings: Settings, generation: int | None, number: in
 def serving(store: Store) -> tuple[int, int]:
     """Generation and number of what is active; its official forecast is of the same."""
     active = Active.parse(store.read(keys.ACTIVE_KEY).data)
-    official = Official.parse(store.read(keys.forecast_key()).data)
+    official = Official.parse(store.read(keys.forecast_key()).data, "EURUSD")
     assert (official.generation, official.champion["sha256"]) == (active.generation, active.champion.sha256)
     data = store.read(active.serving_key).data
     return active.generation, next(number for number, known in CHAMPIONS.items() if known == data)

@@ -5,9 +5,11 @@ The product starts `python -m lambda_fn.champion.worker`, which takes 0.24 s of 
 session, working folder and environment.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,7 +42,8 @@ class ForkedChild:
 
     def kill(self) -> None:
         if self._code is None:  # until `wait` has returned the server keeps the child as a zombie
-            os.kill(self._pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # the server ends its children when it ends itself
+                os.kill(self._pid, signal.SIGKILL)
 
     def wait(self, timeout: float | None = None) -> int:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -56,6 +59,7 @@ class ForkServer:
 
     def __init__(self) -> None:
         self.forks = 0
+        self._folders: list[str] = []
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._server: socket.socket | None = None
@@ -67,6 +71,7 @@ class ForkServer:
         with self._lock:
             server = self._connect()
             self.forks += 1
+            self._folders.append(folder)
             message = b"\0".join([b"fork", folder.encode(), json.dumps(limits._asdict()).encode()])
             socket.send_fds(server, [message], [child_in, child_out])
             pid = _receive(server)
@@ -90,6 +95,8 @@ class ForkServer:
         if server and self._process:
             server.close()
             self._process.wait()
+            for folder in self._folders:  # of sandboxes that are closed when this process exits
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _connect(self) -> socket.socket:
         if self._server is None:

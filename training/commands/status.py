@@ -117,7 +117,7 @@ def _days(context: Context) -> list[dict[str, Any]]:
     from lambda_fn.web.reading import days_of
 
     try:
-        official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data)
+        official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data, context.settings.pair)
     except (Missing, ContractError):
         return []
     return days_of(official, {})

@@ -58,8 +58,8 @@ def test_it_holds_what_an_answer_needs(served: Store) -> None:
     assert found.days == (date(2026, 11, 2), date(2026, 11, 3), date(2026, 11, 4))
     assert set(found.benchmarks) == {"constant", "ewma"}
     assert list(found.closes)[-1] == "2026-10-30" and found.closes["2026-10-30"] == found.last_close
-    assert Official.parse(found.to_json()) == found
-    entry = Entry.parse(served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data)
+    assert Official.parse(found.to_json(), PAIR) == found
+    entry = Entry.parse(served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data, PAIR, foreign.AS_OF)
     assert (entry.kind, entry.quantiles, entry.sha256) == ("live", found.quantiles, found.champion["sha256"])
 
 
@@ -73,7 +73,7 @@ def test_it_is_made_once(served: Store) -> None:
 def test_a_forecast_made_after_the_fixing_is_late(store: Store, settings: Settings) -> None:
     foreign.publish_to(store)
     refresh(store, settings, datetime(2026, 11, 2, 13, 15, tzinfo=UTC))
-    assert Entry.parse(store.read(keys.ledger_key(PAIR, foreign.AS_OF)).data).kind == "late"
+    assert Entry.parse(store.read(keys.ledger_key(PAIR, foreign.AS_OF)).data, PAIR, foreign.AS_OF).kind == "late"
 
 
 def test_a_new_generation_and_a_new_day_replace_it_and_the_ledger_stays(served: Store, settings: Settings) -> None:
@@ -119,7 +119,9 @@ def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, serve
     made = make(served, PAIR, NOW)
     assert made.outcome == "refused" and words in made.reason
     told = served.read(keys.forecast_key()).data
-    assert Official.parse(told) == Official.parse(before)._replace(withheld=made.reason), "nothing else is changed"
+    assert Official.parse(told, PAIR) == Official.parse(before, PAIR)._replace(withheld=made.reason), (
+        "nothing else is changed"
+    )
     make(served, PAIR, NOW)
     assert served.read(keys.forecast_key()).data == told, "told once"
 
@@ -151,7 +153,7 @@ def test_a_champion_at_fault_on_the_live_window_is_suspended_until_it_or_another
     assert made.outcome == "refused" and "% wide" in made.reason
     found = official(api.store)
     assert (found.as_of, found.suspended, found.withheld) == (foreign.AS_OF, 1, made.reason)
-    assert Official.parse(found.to_json()) == found
+    assert Official.parse(found.to_json(), PAIR) == found
     answer = api.get("/api/predict")
     assert (answer.status, answer.json["stale"]) == (200, True) and made.reason in answer.json["stale_reason"]
     refused = api.post(sent)
@@ -271,7 +273,9 @@ def test_killed_between_any_two_writes_it_heals(at: int, served: Store) -> None:
         pass
     after_prices(served, PAIR, later, corrected=False)
     assert official(served).as_of == date(2026, 11, 2)
-    assert Entry.parse(served.read(keys.ledger_key(PAIR, date(2026, 11, 2))).data).as_of == date(2026, 11, 2)
+    assert Entry.parse(
+        served.read(keys.ledger_key(PAIR, date(2026, 11, 2))).data, PAIR, date(2026, 11, 2)
+    ).as_of == date(2026, 11, 2)
     assert [row.horizon for row in track.scores_of(served, PAIR)] == [1]
     assert after_activation(served, PAIR, later).outcome == "unchanged"
 

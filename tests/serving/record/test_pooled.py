@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn import fields
-from lambda_fn.record import pooled, scoring
+from lambda_fn.record import pooled, scoring, track
 from lambda_fn.record.pooled import Pool
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.summary import summarise
@@ -19,6 +19,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.objects import Unavailable
 from tests.support import foreign
+from tests.support.records import official
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
 
@@ -125,10 +126,8 @@ def test_days_that_not_every_pair_has_count(tmp_path: Path) -> None:
 def stored(folder: Path, pairs: Sequence[str]) -> FolderStore:
     store = FolderStore(folder)
     for i, pair in enumerate(pairs):
-        official = {"as_of": "2026-10-30", "last_close": 1.1, "champion": {"name": f"{pair}_F", "generation": i + 1}}
-        foreign.put(store, keys.forecast_key(pair), fields.summed_bytes(official))
-        summary = {"live": summarise(rows(i)), "backtest": None}
-        foreign.put(store, keys.record_key(pair), fields.summed_bytes(summary))
+        foreign.put(store, keys.forecast_key(pair), official(pair=pair, generation=i + 1).to_json())
+        track.write_summary(store, pair, rows(i), NOW)
         foreign.put(store, keys.scores_key(pair), scoring.to_csv(rows(i)))
         foreign.put(store, keys.backtest_key(pair), scoring.to_csv(rows(10 + i)))
     return store
@@ -154,8 +153,7 @@ def test_it_is_written_when_something_is_new_and_backtests_are_read_when_a_champ
     foreign.put(store, keys.backtest_key("GBPUSD"), scoring.to_csv(rows(20)))
     pooled.write(store, ["EURUSD", "GBPUSD"], NOW + timedelta(days=1))
     assert store.read(keys.PAIRS_KEY) == before
-    official = {"as_of": "2026-10-30", "last_close": 1.1, "champion": {"name": "GBPUSD_F", "generation": 9}}
-    foreign.put(store, keys.forecast_key("GBPUSD"), fields.summed_bytes(official))
+    foreign.put(store, keys.forecast_key("GBPUSD"), official(pair="GBPUSD", generation=9).to_json())
     pooled.write(store, ["EURUSD", "GBPUSD"], NOW + timedelta(days=1))
     assert read(store)["pooled"]["backtest"] == pool(rows(10), rows(20))
 

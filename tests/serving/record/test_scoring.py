@@ -112,4 +112,4 @@ def test_when_a_price_begins_to_be_known(day: date, source: str, moment: datetim
 
 
 def test_an_entry_is_read_as_it_was_written() -> None:
-    assert Entry.parse(entry().to_json()) == entry()
+    assert Entry.parse(entry().to_json(), entry().pair, entry().as_of) == entry()

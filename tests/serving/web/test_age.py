@@ -6,30 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.prices.business_days import is_business_day, next_business_days
-from lambda_fn.record.official import Official
+from lambda_fn.prices.business_days import is_business_day
 from lambda_fn.web.age import Age, freshness
 from tests.support.local_api import START
-
-
-def official(as_of: date, horizon: int = 5, source: str = "ecb") -> Official:
-    return Official(
-        pair="EURUSD",
-        source=source,
-        generation=1,
-        as_of=as_of,
-        last_close=1.1,
-        days=tuple(next_business_days(as_of, horizon, source)),
-        levels=(0.025, 0.5, 0.975),
-        quantiles=[[1.0, 1.1, 1.2]] * horizon,
-        mean=[1.1] * horizon,
-        benchmarks={},
-        closes={as_of.isoformat(): 1.1},
-        inputs_sha256="0" * 64,
-        champion={},
-        card={},
-        made_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+from tests.support.records import official
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+"""Checks of what is shown of scores: the summaries of a record or a backtest, their days, and score tables.
+
+Pages and answers read these members without further checks, so each is checked where a record is parsed. Members that
+are not named here may be present and are not read.
+"""
+
+from typing import Any
+
+from lambda_fn.fields import (
+    CONTRACT_VERSION,
+    MAX_GENERATION,
+    MAX_HORIZON,
+    PAIR,
+    SHA256,
+    ContractError,
+    Reader,
+    json_object,
+)
+
+MANY = 10_000_000  # forecasts or days: more than any record has
+LARGE = 1e9  # of any score: a larger number would overflow in a chart
+KINDS = ("live", "late")
+MADE_FROM = "made_from"  # of a record: digests of its rows, and of the closes that they were made from by source
+POOLED = ("live", "backtest")
+INSIDE = ("inside_50", "inside_80", "inside_95")
+MAX_ROWS = 1_000  # days, horizons or rows of a score table
+
+
+def parse_record(data: bytes, pair: str) -> dict[str, Any]:
+    """Parse the record of `pair`, `serving/record.json`; raises ContractError naming the field and the cure."""
+    read = Reader(json_object(data, "record"), "record")
+    read.version("contract_version", CONTRACT_VERSION)
+    read.same("pair", pair)
+    for kind in KINDS:
+        check_summary(read.object(kind))
+    if read.found.get("backtest") is not None:
+        check_summary(read.object("backtest"))
+    check_days(read, "newest")
+    if read.found.get(MADE_FROM):
+        digests = read.object(MADE_FROM)
+        for name in digests.found:
+            digests.matching(name, SHA256)
+    return dict(read.found)
+
+
+def parse_pairs(data: bytes) -> dict[str, Any]:
+    """Parse the records of all pairs together, `serving/pairs.json`; raises as `parse_record`."""
+    read = Reader(json_object(data, "pairs"), "pairs")
+    read.version("contract_version", CONTRACT_VERSION)
+    for row in _objects(read, "pairs"):
+        row.matching("pair", PAIR)
+        row.day("as_of")
+        row.price("last_close")
+        row.name("champion")
+        for kind in POOLED:
+            if row.found.get(kind) is not None:
+                check_brief(row.object(kind))
+    pooled = read.object("pooled")
+    for kind in POOLED:
+        if pooled.found.get(kind) is not None:
+            check_pooled(pooled.object(kind))
+    return dict(read.found)
+
+
+def check_summary(read: Reader) -> None:
+    """Check the summary of a record or a backtest: its days, figures by horizon, and reliability."""
+    read.whole("days", 0, MANY)
+    horizons = _objects(read, "horizons")
+    for name in ("from", "through"):
+        read.day(name) if horizons else read.optional(name, read.day)
+    for row in horizons:
+        _check_horizon(row)
+        row.within("pinball", 0, LARGE)
+    for row in _objects(read, "reliability") if horizons else ():
+        for name in ("from", "to", "share", "low", "high"):
+            row.within(name, 0, 1)
+
+
+def check_pooled(read: Reader) -> None:
+    """Check the summary of several pairs, which has no losses and no reliability."""
+    for name in ("pairs", "days"):
+        read.whole(name, 0, MANY)
+    for name in ("from", "through"):
+        read.day(name)
+    for row in read.objects("horizons"):
+        _check_horizon(row)
+
+
+def check_brief(read: Reader) -> None:
+    """Check a pair's figures of the next day."""
+    read.whole("days", 0, MANY)
+    _check_figures(read)
+
+
+def check_days(read: Reader, name: str) -> None:
+    """Check the scored forecasts of single days."""
+    for row in _objects(read, name):
+        for day in ("as_of", "target_date"):
+            row.day(day)
+        if row.text("kind") not in KINDS:
+            raise ContractError(f"{row.where}.kind: it must be {' or '.join(KINDS)}; make the record again")
+        row.whole("generation", 1, MAX_GENERATION)
+        row.name("family")
+        for price in ("close", "outcome"):
+            row.price(price)
+        row.within("pinball", 0, LARGE)
+        row.within("pit", 0, 1)
+        for inside in INSIDE:
+            if not isinstance(row.found.get(inside), bool | None):
+                raise ContractError(f"{row.where}.{inside}: it must be true, false or null; make the record again")
+        row.optional("note", row.text)
+
+
+def check_scores(read: Reader, name: str) -> list[Reader]:
+    """Check the rows of a score table, whose members are texts and numbers; there may be none."""
+    rows = [] if read.found.get(name) is None else _objects(read, name)
+    for row in rows:
+        for member, value in row.found.items():
+            if isinstance(value, str):
+                row.name(member)
+            elif not isinstance(value, bool | None):
+                row.within(member, -LARGE, LARGE)
+    return rows
+
+
+def _check_horizon(row: Reader) -> None:
+    row.whole("horizon", 1, MAX_HORIZON)
+    row.whole("n", 1, MANY)
+    _check_figures(row)
+
+
+def _check_figures(read: Reader) -> None:
+    """Check `coverage` and `skill`: a value and the bounds of its interval by name, null where they are not known."""
+    for name, low in (("coverage", 0.0), ("skill", -LARGE)):
+        if not isinstance(read.found.get(name), dict):
+            raise ContractError(f"{read.where}.{name}: it must be an object; make the record again")
+        figures = Reader(read.found[name], f"{read.where}.{name}")
+        for member in figures.found:
+            figure = figures.object(member)
+            figure.within("value", low, 1)
+            for bound in ("low", "high"):
+                if bound not in figure.found:
+                    raise ContractError(f"{figure.where}.{bound}: missing; make the record again")
+                if figure.found[bound] is not None:
+                    figure.within(bound, low - 1, LARGE)
+
+
+def _objects(read: Reader, name: str) -> list[Reader]:
+    """The objects of a list that may be empty."""
+    value = read.found.get(name)
+    if value == []:
+        return []
+    rows = read.objects(name)
+    if len(rows) > MAX_ROWS:
+        raise ContractError(f"{read.where}.{name}: has {len(rows)} entries, at most {MAX_ROWS} are allowed")
+    return rows

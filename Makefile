@@ -55,8 +55,8 @@ e2e: $(VENV)/dev $(VENV)/aws/installed ## run everything together in Docker, wit
 bench: $(VENV)/dev ## measure cold start, latency, memory and throughput against a constant handler and server
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-fuzz: $(VENV)/dev ## damage champions, records, price files and bodies for about five minutes
-	FUZZ=8000 $(BIN)/python -m pytest tests/serving/test_fuzz.py tests/training/prices/test_fuzz.py --timeout 1800 $(ARGS)
+fuzz: $(VENV)/dev ## damage champions, records, price files and bodies for half an hour
+	FUZZ=8000 $(BIN)/python -m pytest tests/serving/test_fuzz.py tests/training/prices/test_fuzz.py tests/serving/test_odd_records.py --timeout 1800 $(ARGS)
 
 soak: $(VENV)/dev ## ten minutes each of interleavings and kills and of load under faults, and each fault by the clock
 	EXAMPLES=100 STEPS=50 $(BIN)/python -m pytest tests/serving/test_interleavings.py --timeout 1800

@@ -34,6 +34,7 @@ from lambda_fn.store.objects import Missing, Store, Unavailable
 
 SERVICE = "ingest"  # in logs and metrics
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the price file
+REFUSED, MAX_REFUSED = "prices/refused", 200  # files: beyond them a refused file is not stored, its reason is
 LAST_BYTES = 4096  # of a price file: more than its last row
 _log = logging.getLogger(__name__)
 
@@ -81,9 +82,11 @@ def ingest(
     fetch: Callable[[str], bytes] = ecb.download,
     replace: bool = False,
     request_id: str = "",
+    accepted: date | None = None,
 ) -> Ingested:
     """Fetches the ECB's history and adds the rows that the pair's price file has not yet; makes the file when there
-    is none. With `replace` a history that differs takes its place, and the reason says where it does.
+    is none. With `replace` a history that differs takes its place, and the reason says where it does. On the day
+    `accepted` a price may move further than on any day before.
 
     Safe to repeat and to run at the same time as others. Raises EcbError when the file cannot be fetched, Unavailable
     when the store does not answer, and Refused the first time that this file is refused; the next times it only
@@ -100,7 +103,7 @@ def ingest(
             stored, etag = None, None
         try:
             offered = offered_table(data, shown_url(settings.ecb_url), settings.pair)
-            found = update(stored, offered, declared_columns(store, settings.pair), today, replace)
+            found = update(stored, offered, declared_columns(store, settings.pair), today, replace, accepted)
         except (EcbError, ContractError) as error:
             return _refuse(store, settings, data, str(error), now, request_id)
         if found.data is None or store.replace(key, found.data, etag):
@@ -116,10 +119,11 @@ def ingest_and_keep(
     replace: bool = False,
     request_id: str = "",
     sandbox: Sandbox | None = None,
+    accepted: date | None = None,
 ) -> Kept:
     """Ingests, as `ingest`, then makes the official forecast and scores those whose outcome is known now. Also where no
     row is new: what an earlier call was stopped before is made up for."""
-    result = ingest(store, settings, now, fetch, replace, request_id)
+    result = ingest(store, settings, now, fetch, replace, request_id, accepted)
     made, unscored = after_prices(store, settings.pair, now, corrected=result.outcome == "replaced", sandbox=sandbox)
     return Kept(result, made, unscored)
 
@@ -152,9 +156,10 @@ def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: dat
     """Keeps the file and the reason aside; raises Refused unless this file was refused before."""
     result = Ingested("refused", 0, last_date(store, settings.pair), reason)
     digest = hashlib.sha256(data).hexdigest()
-    store.create(f"prices/refused/{digest}.zip", data)  # once, for whichever pairs refuse it
+    if len(store.list(REFUSED)) < MAX_REFUSED:
+        store.create(f"{REFUSED}/{digest}.zip", data)  # once, for whichever pairs refuse it
     refusal = Refusal(shortened(reason), now, request_id, {"url": shown_url(settings.ecb_url), "size": len(data)})
-    if is_first(store, f"prices/refused/{settings.pair}-{digest}.json", refusal):
+    if is_first(store, f"{REFUSED}/{settings.pair}-{digest}.json", refusal):
         raise Refused(result)
     return result
 
@@ -243,6 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m lambda_fn.ingest", description="Add the ECB's new rates to the store.")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--replace", action="store_true", help="take the ECB's history where it differs, saying where")
+    parser.add_argument(
+        "--accept", metavar="DAY", type=_day, help="accept a large move of this day, such as 2026-10-30"
+    )
     parser.add_argument("--pair", help="one of the pairs of PAIRS; all unless told")
     asked = parser.parse_args(arguments)
     try:
@@ -252,7 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = ecb.download(settings.ecb_url)
         with Sandbox() as sandbox:
             code = tell_each(
-                pairs, lambda pair: _asked(store, settings.of(pair), data, asked.replace, sandbox), asked.json
+                pairs,
+                lambda pair: _asked(store, settings.of(pair), data, asked.replace, asked.accept, sandbox),
+                asked.json,
             )
     except (SettingsError, EcbError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
@@ -261,10 +271,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _asked(store: Store, settings: Settings, data: bytes, replace: bool, sandbox: Sandbox) -> dict[str, Any]:
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; give one such as 2026-10-30") from error
+
+
+def _asked(
+    store: Store, settings: Settings, data: bytes, replace: bool, accepted: date | None, sandbox: Sandbox
+) -> dict[str, Any]:
     try:
         return ingest_and_keep(
-            store, settings, datetime.now(UTC), lambda url: data, replace, sandbox=sandbox
+            store, settings, datetime.now(UTC), lambda url: data, replace, sandbox=sandbox, accepted=accepted
         ).to_object()
     except Refused as error:
         return error.result.to_object()

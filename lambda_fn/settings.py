@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +87,7 @@ _Y_OF_ORDER_8 = (  # y**2 of these solves -x**2 + y**2 = 1 + d * x**2 * y**2 wit
 )
 STACK = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 STACK_RULE = "up to 128 letters, digits, '-', '_' and '.'"
+RESERVED = ("prices", "record", "runs", "serving")  # top folders of the store that hold no pointer
 _PAIR = re.compile("[A-Z]{6}")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -244,6 +246,8 @@ def _boolean(name: str, text: str) -> bool:
 
 def _seconds(name: str, text: str) -> float:
     try:
+        if not text.isascii():
+            raise ValueError("digits of another script")
         seconds = float(text)
     except ValueError as error:
         raise SettingsError(f"{name}: {text!r} is not a number; set it to seconds, such as 60") from error
@@ -293,21 +297,38 @@ def _is_weak(key: bytes) -> bool:
 def _key(name: str, text: str) -> str:
     if not KEY.fullmatch(text):
         raise SettingsError(f"{name}: {text[:210]!r} is not a key; set it to a path such as {DEFAULTS[name]}")
+    top, *folders = text.split("/")[:-1] or [""]
+    if top in RESERVED or {"champions", "history"} & {*folders}:
+        raise SettingsError(f"{name}: {text[:210]!r} is in a folder of other files; set it to {DEFAULTS[name]}")
     return text
 
 
 def _origin(name: str, text: str) -> str | None:
-    if text and not re.fullmatch(r"\*|https?://[^/?#@]+", text):
+    if text and not re.fullmatch(r"\*|https?://[A-Za-z0-9.:\[\]_-]+", text):
         raise SettingsError(f"{name}: {shown_url(text)!r} is no origin; give one such as https://example.com, or *")
     return text or None
 
 
 def shown_url(url: str) -> str:
     """An address without user, password and query, which may hold secrets: for messages and logs."""
-    return re.sub("//[^/@]*@", "//", url).partition("?")[0]
+    return without_logins(url).partition("?")[0]
+
+
+def without_logins(text: str) -> str:
+    """A text of any library without the users and passwords of the addresses in it."""
+    return re.sub(r"//[^\s'\"<>]*@", "//", text)
 
 
 def _url(name: str, text: str) -> str | None:
-    if text and not re.match("https?://[^/:]", text):
-        raise SettingsError(f"{name}: {shown_url(text)!r} is not an address; start it with https:// or http://")
-    return text.rstrip("/") or None
+    if not text:
+        return None
+    if "@" in text:
+        raise SettingsError(f"{name}: must not hold a login; leave out what is before the @")
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or half of an IPv6 address
+        is_address = False
+    if not is_address or re.search(r"[\s\x00-\x20]", text):
+        raise SettingsError(f"{name}: {shown_url(text)!r} is not an address; give one such as https://example.com:8333")
+    return text.rstrip("/")

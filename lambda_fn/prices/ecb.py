@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from lambda_fn.settings import shown_url
 
 MAX_BYTES = 16 * 2**20  # zipped or not; the history is 0.6 MB zipped and 1.9 MB unzipped after 27 years
+MAX_ROWS, MAX_CELLS = 25_000, 1_500_000  # the history has 7,126 rows of 42 cells
 TIMEOUT_S = 20.0  # to connect, to answer and for the body: all three within a function's minute
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -59,7 +60,9 @@ def read(data: bytes, name: str) -> Rates:
     # the file's begin, and what is no UTF-8.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise EcbError(f"{name}: no zip of the ECB's history ({error})") from error
-    rows = [(line, row.split(",")) for line, row in enumerate(text.splitlines(), 1) if row.strip()]
+    if text.count("\n") > MAX_ROWS or text.count(",") > MAX_CELLS:
+        raise EcbError(f"{name}: over {MAX_ROWS:,} rows or {MAX_CELLS:,} cells; check that ECB_URL is the history's")
+    rows = [(line, row.split(",")) for line, row in enumerate(text.split("\n"), 1) if row.strip()]
     if not rows:
         raise EcbError(f"{name}: the file is empty; it needs a header such as Date,USD and one row a day")
     (_, header), *rows = rows
@@ -118,7 +121,7 @@ def _rate(cell: str) -> float:
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only to where a first request may go, too."""
+    """Follows redirects to https, and from this machine to itself."""
 
     def redirect_request(
         self,
@@ -130,6 +133,8 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         _require_safe(newurl)
+        if urlsplit(req.full_url).scheme == "https" != urlsplit(newurl).scheme:
+            raise ValueError("it redirects from https to another scheme")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -16,9 +16,15 @@ from lambda_fn.prices.limits import MAX_JUMP
 from lambda_fn.prices.table import Table, parse, serialise
 
 SOURCE = "ecb"
+# How far a new price may move, in multiples of the largest move before it. In the ECB's history of 109 pairs, the only
+# days beyond it are also over MAX_JUMP: TRL in 2001, ISK in 2008, RUB in 2014.
+LARGEST_MOVES = 2.5
+LEAST_MOVE = 0.01  # that is accepted of a pair which hardly moved before, such as a pegged one
+HISTORY = 500  # rows before which a pair is not judged by its own history
 FIRST_DAY = date(1999, 1, 4)  # of the euro's rates: a file that begins later is another one, or a part of it
 ENDED_ROWS = 5  # without a price up to the newest: the bank has ended a currency, and no day is missing
 REPLACE = "python -m lambda_fn.ingest --replace"
+ACCEPT = "python -m lambda_fn.ingest --accept"
 
 
 class Update(NamedTuple):
@@ -55,14 +61,22 @@ def _history(data: bytes, name: str) -> ecb.Rates:
     return rates
 
 
-def update(stored: bytes | None, offered: Table, declared: Sequence[str], today: date, replace: bool = False) -> Update:
+def update(
+    stored: bytes | None,
+    offered: Table,
+    declared: Sequence[str],
+    today: date,
+    replace: bool = False,
+    accepted: date | None = None,
+) -> Update:
     """The stored price file (None: there is none) continued by the offered table.
 
     Its rows stay as they are, and so does its header: a new column is left out and named in the reason. History must
     be the same in `close` and in the columns that the active champion `declared`; new rows must be of business days
-    up to `today` and have positive prices in those columns, less than MAX_JUMP from the day before. With `replace`
-    the whole offered table takes the stored one's place when it does not continue it, and the reason says what
-    changes. Raises ContractError with the first date that is wrong.
+    up to `today` and have positive prices in those columns, less than MAX_JUMP from the day before and, but on the day
+    `accepted`, less than LARGEST_MOVES times the largest move before. With `replace` the whole offered table takes the
+    stored one's place when it does not continue it, and the reason says what changes. Raises ContractError with the
+    first date that is wrong.
     """
     if stored is None:
         return _whole(offered, "created", today, _count(len(offered.dates), "row"))
@@ -75,6 +89,7 @@ def update(stored: bytes | None, offered: Table, declared: Sequence[str], today:
     start, gap = len(before.dates), np.full(len(offered.dates), math.nan)
     continued = Table(offered.dates, {name: offered.columns.get(name, gap) for name in before.columns})
     _check_rows(continued, start, needed, today)
+    _check_moves(continued, start, needed, accepted)
     notes = _notes(before, offered, needed)
     rows, last_date = len(offered.dates) - start, offered.dates[-1]
     if not rows:
@@ -161,6 +176,21 @@ def _check_rows(table: Table, start: int, names: Sequence[str], today: date) -> 
                 raise ContractError(f"{name} has no price on {day} but {price}")
             if abs(price - before) > MAX_JUMP * before:
                 raise ContractError(f"{name} jumps on {day} from {before} to {price}, over {MAX_JUMP:.0%} in a day")
+
+
+def _check_moves(table: Table, start: int, names: Sequence[str], accepted: date | None) -> None:
+    """Raises ContractError for the first new price that moved further than the history before it allows."""
+    for name in names:
+        prices = table.columns[name]
+        moves = np.abs(np.diff(np.log(prices)))
+        allowed = np.maximum(LARGEST_MOVES * np.fmax.accumulate(moves), LEAST_MOVE)
+        for i in range(max(start, HISTORY), len(table.dates)):
+            day = table.dates[i]
+            if moves[i - 1] > allowed[i - 2] and day != accepted:
+                raise ContractError(
+                    f"{name} moves on {day} from {prices[i - 1]} to {prices[i]}, over {LARGEST_MOVES:g} times as far "
+                    f"as on any day before; if the ECB is right, run {ACCEPT} {day}"
+                )
 
 
 def _parse(stored: bytes) -> Table:

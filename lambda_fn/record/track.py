@@ -89,7 +89,7 @@ class _Closes:
         return self._by_source[source]
 
     def digests(self, scores: Sequence[Score], data: bytes) -> dict[str, str]:
-        """Digests of `data`, which holds these rows, and of each source's closes from first forecast to last outcome."""
+        """Digests of `data`, which holds these rows, and of each source's closes that they are about."""
         first = min((row.as_of for row in scores), default=date.max)
         last = max((row.target_date for row in scores), default=date.min)
         lines = {

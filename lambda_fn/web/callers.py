@@ -7,7 +7,7 @@ data classes, which are imported when the first of such an event comes.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lambda_fn.web.event import Event
+from lambda_fn.web.event import Event, check_event
 from lambda_fn.web.problem import Problem
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def _no_request(message: str) -> Problem:
 
 
 def _as_it_is(event: Event) -> Call:
-    method, path = event["requestContext"]["http"]["method"], event["rawPath"]
-    if not (isinstance(method, str) and isinstance(path, str)):
-        raise TypeError("method and rawPath must be text")
+    check_event(event)
     return Call(event, lambda answer: answer)
 
 
@@ -101,6 +99,7 @@ def _translated(event: Event, data_class: str) -> Call:
         "body": event.get("body"),
         "isBase64Encoded": bool(proxy.is_base64_encoded),
     }
+    check_event(request)
 
     def answer(found: Answer) -> Answer:
         status = found["statusCode"]

@@ -6,6 +6,22 @@ from typing import Any
 Event = Mapping[str, Any]
 
 
+def check_event(event: Event) -> None:
+    """Check the members that the functions below read; raises TypeError or KeyError naming the one that is wrong."""
+    context = event["requestContext"]
+    for name, value in (
+        ("requestContext.http.method", context["http"]["method"]),
+        ("requestContext.stage", context.get("stage", "")),
+        ("rawPath", event["rawPath"]),
+    ):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be text")
+    for name in ("headers", "queryStringParameters"):
+        texts = event.get(name)
+        if texts is not None and not all(isinstance(text, str) for pair in dict(texts).items() for text in pair):
+            raise TypeError(f"{name} must be an object of texts")
+
+
 def method_of(event: Event) -> str:
     """The HTTP method, in capitals."""
     return str(event["requestContext"]["http"]["method"]).upper()

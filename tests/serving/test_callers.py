@@ -1,6 +1,8 @@
 """Whoever calls: the same request gets the same answer in every form of event, pings are quiet, the rest is a 400."""
 
+import copy
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,37 @@ def test_a_body_that_is_no_text_is_a_400(served: LocalApi, body: object) -> None
     answer = served.call({**event("POST", "/api/predict"), "body": body})
     assert (answer.status, answer.error["field"]) == (400, "body")
     assert "it is no text" in answer.error["message"]
+
+
+ODD: tuple[object, ...] = (None, "x", [], ["x"], -1, 1e308, {}, {"x": 1}, {"x": None}, {"x": ["y"]}, True)
+
+
+LEFT_OUT = object()
+
+
+def members(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield (*place, name)
+            yield from members(inner, (*place, name))
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_an_event_that_aws_never_sends_is_answered(caller: str, served: LocalApi) -> None:
+    """Each member of an event is replaced by what it cannot be, or left out."""
+    good = CALLERS[caller](to_event(REQUESTS["one day, two intervals"][1], datetime.now(UTC), "request-id"))
+    for place in members(good):
+        for value in (*ODD, LEFT_OUT):
+            odd = copy.deepcopy(good)
+            inner = odd
+            for step in place[:-1]:
+                inner = inner[step]
+            if value is LEFT_OUT:
+                del inner[place[-1]]
+            else:
+                inner[place[-1]] = value
+            answer = served.app.resolve(odd)
+            assert answer["statusCode"] < 500, (place, value)
 
 
 def test_a_ping_is_not_measured_in_lambda(

@@ -69,6 +69,19 @@ def test_every_variable_is_read() -> None:
     assert settings.pair == "GBPUSD"
 
 
+ADDRESSES = ("AWS_ENDPOINT_URL_S3", "ECB_URL")
+ODD = (
+    "s3.example",
+    "ftp://rates",
+    "http://",
+    "http://:80",
+    "http://host:x",
+    "http://h:99999",
+    "http://[::1",
+    "http://a b",
+)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "cure"),
     [
@@ -86,8 +99,17 @@ def test_every_variable_is_read() -> None:
         ("S3_MODEL_INFO_KEY", "models/../secret.json", "a path such as"),
         ("S3_MODEL_INFO_KEY", "models/\x07.json", "a path such as"),
         ("S3_MODEL_INFO_KEY", f"models/{'x' * 200}.json", "a path such as"),
-        ("AWS_ENDPOINT_URL_S3", "s3.example", "start it with https://"),
-        ("ECB_URL", "ftp://rates", "start it with https://"),
+        ("S3_MODEL_INFO_KEY", "serving/active.json", "in a folder of other files"),
+        ("S3_MODEL_INFO_KEY", "record/EURUSD/2026-10-30.json", "in a folder of other files"),
+        ("S3_MODEL_INFO_KEY", "models/GBPUSD/history/00000001.json", "in a folder of other files"),
+        ("CHAMPION_MAX_AGE_S", "\uff16\uff10", "set it to seconds, such as 60"),
+        ("CHAMPION_MAX_AGE_S", "inf", "zero or more seconds"),
+        ("CHAMPION_MAX_AGE_S", "1e999", "zero or more seconds"),
+        ("CORS_ORIGIN", "https://example.com\nSet-Cookie: a=b", "give one such as"),
+        ("CORS_ORIGIN", "https://example.com/page", "give one such as"),
+        ("STACK", "a b", "no name of a deployment"),
+        *((name, address, "give one such as https://") for name in ADDRESSES for address in ODD),
+        *((name, "https://user:p@ss@host", "leave out what is before") for name in ADDRESSES),
     ],
 )
 def test_an_error_names_the_variable_and_the_cure(name: str, value: str, cure: str) -> None:

@@ -1,6 +1,9 @@
 """The ECB's file: read in its own form and in no other, and downloaded from a real server, good and bad."""
 
+import http.client
+import io
 import math
+import urllib.request
 from collections.abc import Iterator
 from datetime import date
 
@@ -146,6 +149,30 @@ def test_a_redirect_to_plain_http_elsewhere_is_not_followed(bank: Bank) -> None:
     bank.redirect = "http://example.com/x.zip"
     with pytest.raises(EcbError, match="rates are fetched over https only"):
         ecb.download(bank.url("elsewhere"))
+
+
+def test_a_redirect_leaves_https_for_nothing_else() -> None:
+    """Not even for this machine, to which a first request may go by http."""
+    redirects = ecb._CheckedRedirects()
+    request = urllib.request.Request("https://www.ecb.europa.eu/hist.zip")
+    message = http.client.HTTPMessage()
+    with pytest.raises(ValueError, match="redirects from https"):
+        redirects.redirect_request(request, io.BytesIO(), 302, "Found", message, "http://127.0.0.1:8080/hist.zip")
+    followed = redirects.redirect_request(request, io.BytesIO(), 302, "Found", message, "https://example.com/hist.zip")
+    assert followed is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Date,USD,\n" + "1999-01-04,1,\n" * (ecb.MAX_ROWS + 1),
+        "\n" * 2**20,
+        "Date" + "," * ecb.MAX_CELLS + ",\n",
+    ],
+)
+def test_a_file_of_too_many_rows_or_cells_is_refused_before_it_is_split(text: str) -> None:
+    with pytest.raises(EcbError, match="over 25,000 rows or 1,500,000 cells"):
+        ecb.read(zipped(text), "hist.zip")
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "https://", "http://127.0.0.1:x/", "http://127.0.0.1/a b"])

@@ -3,6 +3,7 @@
 Parsed without numpy: every GET answers from it, and a cold one imports what this module imports.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
@@ -22,6 +23,9 @@ from lambda_fn.summaries import check_scores
 
 CLOSES = 250  # days of prices before the forecast that it holds: a year to look back on
 MEAN_SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
+# Of the last close, times the square root of the days: a median is nearer than half of the largest return of its window
+# (`champion.plausible`), and prices in which a day falls by more than a fifth are refused.
+MAX_MOVE = 0.12
 MAX_NOTES = 20
 MAX_WINDOW, MAX_FEATURES = 10_000, 200
 BENCHMARKS = ("constant", "ewma", "garch")
@@ -133,6 +137,8 @@ class Distribution(Protocol):
     @property
     def as_of(self) -> date: ...
     @property
+    def last_close(self) -> float: ...
+    @property
     def days(self) -> tuple[date, ...]: ...
     @property
     def levels(self) -> tuple[float, ...]: ...
@@ -147,8 +153,9 @@ class Distribution(Protocol):
 def check_forecast(forecast: Distribution, where: str) -> None:
     """Check that the parts fit each other and that the prices are those of a distribution.
 
-    The days ascend from the day after `as_of`. Each row of quantiles is positive and does not fall, and the mean is
-    within it. These are the checks of `champion.plausible` that need no window, without numpy. Raises ContractError.
+    The days ascend from the day after `as_of`. Each row of quantiles is positive and does not fall, its median is near
+    the last close, and the mean is within it. These are the checks of `champion.plausible` that need no window, without
+    numpy. Raises ContractError.
     """
     days, levels = len(forecast.days), len(forecast.levels)
     if not 1 <= days <= MAX_HORIZON or len(forecast.mean) != days:
@@ -161,10 +168,13 @@ def check_forecast(forecast: Distribution, where: str) -> None:
         for row in rows:
             if not (0 < row[0] and row[-1] <= fields.LARGEST and all(map(le, row, islice(row, 1, None)))):
                 raise ContractError(f"{where}.{name}: prices must be above zero and must not fall; make it again")
-    for row, mean in zip(forecast.quantiles, forecast.mean, strict=True):
+    median = forecast.levels.index(0.5)
+    for day, (row, mean) in enumerate(zip(forecast.quantiles, forecast.mean, strict=True), 1):
         slack = MEAN_SLACK * mean
         if not row[0] - slack <= mean <= row[-1] + slack:
             raise ContractError(f"{where}.mean: {mean} is outside of its quantiles; make it again")
+        if abs(row[median] / forecast.last_close - 1) > MAX_MOVE * math.sqrt(day):
+            raise ContractError(f"{where}.quantiles: {row[median]} is far from {forecast.last_close}; make it again")
 
 
 def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:

@@ -135,7 +135,7 @@ def entries(store: Store, pair: str) -> tuple[list[date], list[str]]:
     """The days that the ledger holds, ascending, and the names of files that are none of its entries."""
     days, others = [], []
     for key in store.list(f"record/{pair}"):
-        name = key.rpartition("/")[2]
+        name = key.removeprefix(f"record/{pair}/")
         try:
             day = date.fromisoformat(name.removesuffix(".json"))
         except ValueError:

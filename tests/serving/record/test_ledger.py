@@ -1,0 +1,156 @@
+"""The ledger: other files are not scored, an odd entry costs its own rows, and changed closes are noticed."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambda_fn import fields
+from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.prices.table import serialise
+from lambda_fn.record import track
+from lambda_fn.record.keeping import after_prices
+from lambda_fn.record.ledger import Entry
+from lambda_fn.refresh import refresh
+from lambda_fn.settings import Settings
+from lambda_fn.store import keys
+from lambda_fn.store.connect import open_store
+from lambda_fn.store.objects import Store
+from tests.support import foreign
+
+PAIR = "EURUSD"
+NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
+DAYS = next_business_days(foreign.AS_OF, 4, "ecb")
+
+
+def prices(days: int, change: float = 1.0) -> bytes:
+    """The price file of `foreign` with so many days more, the first of which is changed."""
+    closes = foreign.closes(60).tolist()
+    new = [closes[-1] * (1 + 0.001 * (i + 1)) for i in range(days)]
+    return serialise([*foreign.price_rows(), *DAYS[:days]], {"close": [*closes, new[0] * change, *new[1:]]})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Forecasts of four days, of which three are scored."""
+    settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
+    store = open_store(settings)
+    foreign.publish_to(store)
+    refresh(store, settings, NOW)
+    for days in range(1, 4):
+        foreign.put(store, keys.price_key(PAIR, "ecb"), prices(days))
+        made, unscored = after_prices(store, PAIR, at(days), corrected=False)
+        assert (made.outcome, unscored) == ("made", "")
+    return store
+
+
+def at(days: int) -> datetime:
+    return NOW + timedelta(days=2 + days)
+
+
+OTHERS = (
+    ".DS_Store",
+    "x-backtest.csv",
+    "2026-10-30 (1).json",
+    "20261030.json",
+    "2026-W44-5.json",
+    "2026-10-30",
+    "older/2026-10-29.json",
+)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_entry_is_named_in_the_log_and_changes_nothing(
+    name: str, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = store.read(keys.scores_key(PAIR)).data
+    entry = store.read(keys.ledger_key(PAIR, foreign.AS_OF)).data
+    foreign.put(store, f"record/{PAIR}/{name}", entry)
+    assert track.update(store, PAIR, at(3), anew=True).faults == []
+    assert store.read(keys.scores_key(PAIR)).data == before
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert name in caplog.text
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "another pair": {"pair": "GBPUSD"},
+    "another day": {"as_of": "2026-10-29"},
+    "falling quantiles": {"quantiles": [[1.2, 1.1, 1.0]] * 3},
+    "a mean outside": {"mean": [2.0] * 3},
+    "a close of zero": {"last_close": 0.0},
+    "a far median": {"quantiles": [[3.0, 3.1, 3.2]] * 3, "mean": [3.1] * 3},
+    "days that fall": {"days": ["2026-11-04", "2026-11-03", "2026-11-02"]},
+    "no days": {"days": []},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_entry_costs_its_own_rows_and_gives_the_reason(name: str, store: Store) -> None:
+    key = keys.ledger_key(PAIR, foreign.AS_OF)
+    entry = fields.json_object(store.read(key).data, "ledger")
+    levels = len(entry["levels"])
+    change = {
+        member: [row * (levels // 3) + row[: levels % 3] if isinstance(row, list) else row for row in value]
+        if member == "quantiles"
+        else value
+        for member, value in ODD[name].items()
+    }
+    if "quantiles" in change:
+        change["quantiles"] = [sorted(row, reverse=name == "falling quantiles") for row in change["quantiles"]]
+    foreign.put(store, key, fields.summed_bytes({**entry, **change}))
+    before = {row.as_of for row in track.scores_of(store, PAIR)}
+    made, unscored = after_prices(store, PAIR, at(3), corrected=True)
+    assert made.outcome == "unchanged"
+    assert "1 entries of the ledger are not scored" in unscored and f"record/{PAIR}/{foreign.AS_OF}.json" in unscored
+    assert {row.as_of for row in track.scores_of(store, PAIR)} == before - {foreign.AS_OF}
+
+
+def test_a_record_that_lost_its_sum_is_not_trusted(store: Store) -> None:
+    """One of before there were sums, which names no writer, is read."""
+    key = keys.forecast_key(PAIR)
+    record = json.loads(store.read(key).data)
+    del record["crc32"]
+    with pytest.raises(fields.ContractError, match="crc32: missing, although its writer added one"):
+        fields.json_object(fields.json_bytes(record), "forecast")
+    del record["writer"]
+    assert fields.json_object(fields.json_bytes(record), "forecast")
+
+
+def test_closes_that_were_replaced_before_the_record_could_be_written_are_noticed(store: Store) -> None:
+    """`ingest --replace` is killed after it wrote the price file: the next ingest finds nothing to replace."""
+    replaced = prices(3, 1.002)
+    foreign.put(store, keys.price_key(PAIR, "ecb"), replaced)
+    before = track.scores_of(store, PAIR)
+    after_prices(store, PAIR, at(3), corrected=False)
+    after = track.scores_of(store, PAIR)
+    assert len(after) == len(before)
+    outcomes = [row.outcome for row in after if row.target_date == DAYS[0]]
+    assert outcomes == pytest.approx([foreign.closes(60)[-1] * 1.001 * 1.002] * len(outcomes))
+
+
+def test_rows_that_were_changed_are_made_again(store: Store) -> None:
+    key = keys.scores_key(PAIR)
+    before = store.read(key).data
+    foreign.put(store, key, before.replace(b",live,", b",late,"))
+    track.update(store, PAIR, at(3))
+    assert store.read(key).data == before
+
+
+def test_final_rows_are_kept_while_their_closes_stay(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their entries are not read again; where a close of theirs changes, they are."""
+    monkeypatch.setattr(track, "FINAL_AFTER_DAYS", 0)
+    read: list[date] = []
+    parse = Entry.parse
+
+    def counted(data: bytes, pair: str, as_of: date) -> Entry:
+        read.append(as_of)
+        return parse(data, pair, as_of)
+
+    monkeypatch.setattr(Entry, "parse", counted)
+    track.update(store, PAIR, at(3))
+    assert foreign.AS_OF not in read
+    foreign.put(store, keys.price_key(PAIR, "ecb"), prices(3, 1.002))
+    track.update(store, PAIR, at(3))
+    assert foreign.AS_OF in read

@@ -138,10 +138,10 @@ def _check_figures(read: Reader) -> None:
         for member in figures.found:
             figure = figures.object(member)
             figure.within("value", low, 1)
-            for bound in ("low", "high"):
-                if bound not in figure.found:
-                    raise ContractError(f"{figure.where}.{bound}: missing; make the record again")
-                if figure.found[bound] is not None:
+            if not {"low", "high"} <= figure.found.keys():
+                raise ContractError(f"{figure.where}: low or high is missing; make the record again")
+            if figure.found["low"] is not None or figure.found["high"] is not None:
+                for bound in ("low", "high"):
                     figure.within(bound, low - 1, LARGE)
 
 

@@ -33,7 +33,6 @@ from lambda_fn.fields import MAX_HORIZON as MAX_HORIZON
 from lambda_fn.fields import MAX_LEVELS as MAX_LEVELS
 from lambda_fn.fields import NEEDED_LEVELS as NEEDED_LEVELS
 from lambda_fn.fields import ContractError
-from lambda_fn.summaries import check_scores, check_summary
 
 MAX_MODEL_BYTES = 32 * 2**20
 MAX_POINTER_BYTES = 2**20
@@ -45,6 +44,7 @@ MAX_WINDOW = 10_000
 MAX_FEATURES = 200
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare beside its price columns
 FITTED_BENCHMARK = "garch"  # the one benchmark that publishing brings, as a champion file
+MAX_REASON = 2_000  # characters
 REASON = "reason"  # a key that a pointer may have beside those of the contract: why it was published
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # the dates that there are, 0001-01-01 and 9999-12-31, since 1970-01-01
 
@@ -88,7 +88,7 @@ class Metadata:
             trained_through=read.day("trained_through"),
             prices_sha256=read.matching("prices_sha256", fields.SHA256),
             code_version=read.name("code_version"),
-            prices_trusted=read.optional("prices_trusted", read.name),
+            prices_trusted=read.optional("prices_trusted", read.line),
         )
 
     def to_props(self) -> dict[str, str]:
@@ -178,6 +178,7 @@ class Pointer:
         version = read.optional("contract_version", read.text)
         if version is not None:  # first: another version may have other fields
             read.version("contract_version", CONTRACT_VERSION)
+        read.optional(REASON, lambda name: read.line(name, MAX_REASON))
         champion = read.optional("champion", read.object)
         need = read.required if champion else read.optional
         return cls(
@@ -196,10 +197,10 @@ class Pointer:
             trained_through=need("trained_through", read.day),
             events_known_through=read.optional("events_known_through", read.day),
             created_at=need("created_at", read.moment),
-            scores=tuple(dict(row.found) for row in check_scores(read, "scores")),
+            scores=read.scores("scores"),
             golden=tuple(_golden(row) for row in need("golden", read.objects) or ()),
             benchmarks=_benchmarks(read.optional("benchmarks", read.object)),
-            backtest=_backtest(read.optional("backtest", read.object)),
+            backtest=dict(backtest.found) if (backtest := read.optional("backtest", read.object)) else None,
             signature=_signature(read.optional("signature", read.object)),
             extra={name: value for name, value in found.items() if name not in _KNOWN_KEYS},
         )
@@ -274,16 +275,9 @@ def _signature(read: fields.Reader | None) -> dict[str, str] | None:
         return None
     stack = read.optional("stack", lambda name: read.matching(name, fields.STACK))  # absent before stacks were signed
     return {
-        **{name: read.name(name) for name in ("algorithm", "key_id", "value")},
+        **{name: read.line(name) for name in ("algorithm", "key_id", "value")},
         **({} if stack is None else {"stack": stack}),
     }
-
-
-def _backtest(read: fields.Reader | None) -> dict[str, Any] | None:
-    if read is None:
-        return None
-    check_summary(read)
-    return dict(read.found)
 
 
 def _benchmarks(read: fields.Reader | None) -> dict[str, ChampionFile]:

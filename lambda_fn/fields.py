@@ -21,8 +21,14 @@ MAX_LEVELS = 101
 NEEDED_LEVELS = (0.025, 0.5, 0.975)
 MAX_DEPTH = 20  # of lists and objects within each other; what the contract names needs five
 MAX_NAME = 100  # characters
+LARGE = 1e9  # of a score: a larger number would overflow in a chart
 LARGEST = 1e100  # of a price: products of larger numbers could overflow
 _MAX = sys.float_info.max  # JSON's whole numbers can be beyond it
+# No sign of a formula at the start (= + - @), and no control character, quote or bracket anywhere.
+NAME = (
+    re.compile(rf"\w[\w .,:;+*/%^@()=-]{{0,{MAX_NAME - 1}}}"),
+    f"up to {MAX_NAME} characters, the first a letter or digit",
+)
 PAIR = re.compile("[A-Z]{6}"), "six capitals such as EURUSD"
 SOURCE = re.compile("[a-z][a-z0-9_]{0,19}"), "up to 20 lower-case letters, such as ecb or csv"
 KEY = settings.KEY, "a key such as models/champions/x.onnx"
@@ -135,10 +141,14 @@ class Reader:
         return value
 
     def name(self, name: str) -> str:
-        """A text of at most MAX_NAME characters: names are in every answer."""
+        """A name: it is shown in answers, logs, terminals and tables, so it holds nothing that acts there."""
+        return self.matching(name, NAME)
+
+    def line(self, name: str, most: int = MAX_NAME) -> str:
+        """A text of one line without control characters."""
         value = self.text(name)
-        if len(value) > MAX_NAME:
-            raise self._wrong(name, f"a text of at most {MAX_NAME} characters")
+        if len(value) > most or not value.isprintable():
+            raise self._wrong(name, f"a text of one line of at most {most} characters")
         return value
 
     def label(self, name: str) -> str:
@@ -213,11 +223,22 @@ class Reader:
             raise self._wrong(name, "a list of objects")
         return [Reader(row, f"{self.where}.{name}[{i}]") for i, row in enumerate(value)]
 
+    def scores(self, name: str) -> tuple[dict[str, Any], ...]:
+        """The rows of a score table, whose members are names and numbers; none where it is missing."""
+        rows = self.objects(name) if self.found.get(name) else []
+        for row in rows:
+            for member, value in row.found.items():
+                if isinstance(value, str):
+                    row.name(member)
+                elif not isinstance(value, bool | None):
+                    row.within(member, -LARGE, LARGE)
+        return tuple(dict(row.found) for row in rows)
+
     def names(self, name: str, most: int) -> tuple[str, ...]:
-        """Texts of at most MAX_NAME characters each."""
-        value = self._value(name)
-        if not isinstance(value, list) or not all(isinstance(item, str) and len(item) <= MAX_NAME for item in value):
-            raise self._wrong(name, f"a list of texts of at most {MAX_NAME} characters")
+        """A list of names."""
+        value, (pattern, words) = self._value(name), NAME
+        if not isinstance(value, list) or not all(isinstance(item, str) and pattern.fullmatch(item) for item in value):
+            raise self._wrong(name, f"a list of texts, each {words}")
         if len(value) > most:
             raise self._too_many(name, len(value), most)
         return tuple(value)
@@ -237,12 +258,6 @@ class Reader:
         if not 0 < value <= LARGEST:
             raise self._wrong(name, f"a price, above zero and at most {LARGEST:g}")
         return value
-
-    def prices(self, name: str) -> list[float]:
-        for value in self.numbers(name):
-            if not 0 < value <= LARGEST:
-                raise self._wrong(name, f"a list of prices, above zero and at most {LARGEST:g}")
-        return list(self.found[name])
 
     def numbers(self, name: str) -> list[float]:
         return [self._number(name, item) for item in self._list(name)]

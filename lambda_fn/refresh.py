@@ -28,6 +28,7 @@ from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.invocation.triggers import recognise
 from lambda_fn.record.keeping import after_activation
 from lambda_fn.record.making import Made
+from lambda_fn.record.summaries import check_backtest
 from lambda_fn.registry.resolved import Resolved, resolve
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
@@ -79,6 +80,7 @@ def _activate(
             published = store.read(settings.model_info_key).data
             pointer = Pointer.parse(published)
             verify(pointer, settings)
+            check_backtest(pointer.backtest)
             found = resolve(pointer, settings, environ, now, sandbox)
             if words := _rolled_back(store, settings.pair, pointer, found, standing):
                 active, healed = heal(store, settings.pair, standing, found.data)

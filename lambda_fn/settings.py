@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +88,7 @@ STACK = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 STACK_RULE = "up to 128 letters, digits, '-', '_' and '.'"
 RESERVED = ("prices", "record", "runs", "serving")  # top folders of the store that hold no pointer
 _PAIR = re.compile("[A-Z]{6}")
+_ADDRESS = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?([/?#][!-~]*)?")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -135,7 +135,7 @@ class Settings(NamedTuple):
             store_dir=value["STORE_DIR"],
             s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"]),
             champion_max_age_s=_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
-            ecb_url=_url("ECB_URL", value["ECB_URL"]) or DEFAULTS["ECB_URL"],
+            ecb_url=_url("ECB_URL", value["ECB_URL"], may_have_query=True) or DEFAULTS["ECB_URL"],
             mlflow_secret_arn=value["MLFLOW_SECRET_ARN"] or None,
             champion_public_keys=_public_keys("CHAMPION_PUBLIC_KEYS", value["CHAMPION_PUBLIC_KEYS"]),
             champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
@@ -319,16 +319,14 @@ def without_logins(text: str) -> str:
     return re.sub(r"//[^\s'\"<>]*@", "//", text)
 
 
-def _url(name: str, text: str) -> str | None:
+def _url(name: str, text: str, may_have_query: bool = False) -> str | None:
     if not text:
         return None
     if "@" in text:
         raise SettingsError(f"{name}: must not hold a login; leave out what is before the @")
-    try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or half of an IPv6 address
-        is_address = False
-    if not is_address or re.search(r"[\s\x00-\x20]", text):
+    if "?" in text and not may_have_query:
+        raise SettingsError(f"{name}: must not hold a query, which libraries print; leave out what begins with the ?")
+    found = _ADDRESS.fullmatch(text)
+    if not found or not 0 < int(found["port"] or 443) <= 65535:
         raise SettingsError(f"{name}: {shown_url(text)!r} is not an address; give one such as https://example.com:8333")
     return text.rstrip("/")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambda_fn.fields import ContractError
+from lambda_fn.record.summaries import parse_record
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store
-from lambda_fn.summaries import parse_record
 
 
 def live_figures(store: Store, pair: str) -> dict[str, float]:

@@ -80,7 +80,7 @@ class Entry:
             days=tuple(days.day(text) for text in days.found),
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
-            mean=read.prices("mean"),
+            mean=read.numbers("mean"),
             benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
         )
         check_forecast(entry, "ledger")

@@ -19,7 +19,6 @@ from lambda_fn.fields import (
     NEEDED_LEVELS,
     ContractError,
 )
-from lambda_fn.summaries import check_scores
 
 CLOSES = 250  # days of prices before the forecast that it holds: a year to look back on
 MEAN_SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
@@ -88,7 +87,7 @@ class Official(NamedTuple):
             days=tuple(_days(read, "days")),
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
-            mean=read.prices("mean"),
+            mean=read.numbers("mean"),
             benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
             closes=_closes(closes),
             inputs_sha256=read.matching("inputs_sha256", fields.SHA256),
@@ -201,14 +200,14 @@ def _check_champion(read: fields.Reader) -> None:
     read.names("features", MAX_FEATURES)
     read.moment("activated_at")
     read.optional("run_id", read.name)
-    check_scores(read, "scores")
+    read.scores("scores")
 
 
 def _check_card(read: fields.Reader) -> None:
     """Check what the page and the API read of the model card."""
     read.object("inputs").whole("window", 1, MAX_WINDOW)
     read.optional("events_known_through", read.day)
-    check_scores(read, "scores")
+    read.scores("scores")
 
 
 def _days(read: fields.Reader, name: str) -> list[date]:

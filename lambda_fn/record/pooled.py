@@ -16,10 +16,10 @@ from lambda_fn.fields import CONTRACT_VERSION, ContractError
 from lambda_fn.record import scoring
 from lambda_fn.record.official import BENCHMARKS, Official
 from lambda_fn.record.scoring import INTERVALS, Score
+from lambda_fn.record.summaries import parse_pairs, parse_record
 from lambda_fn.record.summary import coverage_of, skill_of
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
-from lambda_fn.summaries import parse_pairs, parse_record
 
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the same file
 KINDS = ("live", "backtest")

@@ -12,10 +12,10 @@ from lambda_fn.prices.table import parse
 from lambda_fn.record import scoring
 from lambda_fn.record.ledger import Entry
 from lambda_fn.record.scoring import Score
+from lambda_fn.record.summaries import KINDS, MADE_FROM, check_backtest, parse_record
 from lambda_fn.record.summary import newest, summarise
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Missing, Store, Unavailable
-from lambda_fn.summaries import KINDS, MADE_FROM, parse_record
 
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the same file
 FINAL_AFTER_DAYS = 2 * contract.MAX_HORIZON  # calendar days in which the longest forecast has come to its end
@@ -120,7 +120,9 @@ def backtest_of(store: Store, pair: str) -> dict[str, Any] | None:
     """The backtest's summary that the active champion's pointer brought; None where there is none."""
     try:
         active = contract.Active.parse(store.read(keys.active_key(pair)).data)
-    except (Missing, ContractError):
+        check_backtest(active.pointer.backtest)
+    except (Missing, ContractError) as error:
+        _log.info("the record of %s shows no backtest: %s", pair, error)
         return None
     return active.pointer.backtest
 

@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(processes: int, listening: socket.socket) -> None:
+    # Uvicorn's own variable. Without it uvicorn believes this machine, so any process here could write the access log.
+    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "")
     config = uvicorn.Config(
         "lambda_fn.server.asgi:application",
         factory=True,
@@ -66,6 +68,8 @@ def _serve(processes: int, listening: socket.socket) -> None:
         workers=processes,
         log_config=LOGGING,
         server_header=False,
+        proxy_headers=bool(trusted),
+        forwarded_allow_ips=trusted or None,
         timeout_graceful_shutdown=STOP_S,
     )
     host, port = listening.getsockname()[:2]

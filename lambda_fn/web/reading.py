@@ -8,11 +8,11 @@ from typing import Any
 
 from lambda_fn.fields import utc_text
 from lambda_fn.record.official import Official
+from lambda_fn.record.summaries import parse_record
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
-from lambda_fn.summaries import parse_record
 from lambda_fn.web.age import Age, freshness
 from lambda_fn.web.answer import Version
 from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast

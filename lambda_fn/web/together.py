@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from lambda_fn.record.summaries import parse_pairs
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.last_known_good import Known, LastKnownGood, NothingToServe
 from lambda_fn.store.objects import Store
-from lambda_fn.summaries import parse_pairs
 from lambda_fn.web.age import freshness
 from lambda_fn.web.answer import Text
 from lambda_fn.web.forecast import JsonObject

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambda_fn import contract
+from lambda_fn import contract, fields
 from lambda_fn.contract import Active, ChampionFile, Golden, Metadata, Pointer
 from lambda_fn.fields import MAX_DEPTH, ContractError
 from lambda_fn.store import keys
@@ -42,13 +42,14 @@ goldens = st.builds(
     quantiles=st.lists(st.tuples(numbers, numbers).map(list), min_size=3, max_size=3),
     mean=st.lists(numbers, min_size=3, max_size=3),
 )
+names = st.from_regex(fields.NAME[0], fullmatch=True)
 old_fields: dict[str, st.SearchStrategy[Any]] = {
-    "model_type": texts,
-    "model_name": texts,
-    "model_version": texts,
+    "model_type": names,
+    "model_name": names,
+    "model_version": names,
     "model_uri": texts,
-    "run_id": st.none() | texts,
-    "model_alias": st.none() | texts,
+    "run_id": st.none() | names,
+    "model_alias": st.none() | names,
     "metrics": st.dictionaries(texts, numbers, max_size=3),
     "baseline_metrics": st.dictionaries(texts, numbers, max_size=3),
     "extra": extras,
@@ -62,7 +63,7 @@ new_fields = old_fields | {
     "champion": champions,
     "trained_through": st.dates(),
     "created_at": moments,
-    "scores": st.lists(st.dictionaries(texts, st.floats(-1e9, 1e9) | texts, min_size=1), max_size=3).map(tuple),
+    "scores": st.lists(st.dictionaries(texts, st.floats(-1e9, 1e9) | names, min_size=1), max_size=3).map(tuple),
     "golden": st.lists(goldens, min_size=1, max_size=2).map(tuple),
 }
 old_pointers = st.builds(Pointer, **old_fields)
@@ -192,7 +193,7 @@ def test_what_would_be_read_back_as_another_is_not_written(changes: dict[str, An
     window=st.integers(2, 10_000),
     horizon=st.integers(1, 60),
     more=st.sets(st.floats(0, 1, exclude_min=True, exclude_max=True), max_size=9),
-    features=st.lists(st.text(max_size=9), max_size=5),
+    features=st.lists(names, max_size=5),
 )
 def test_metadata_round_trips(window: int, horizon: int, more: set[float], features: list[str]) -> None:
     levels = tuple(sorted(more | {0.025, 0.5, 0.975}))
@@ -224,8 +225,13 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
         ("champion.key", "models/x\n", "pointer.champion.key: .* a key such as"),
         ("champion.key", "models/x\x00y", "pointer.champion.key: .* a key such as"),
         ("champion.key", "models/x/", "pointer.champion.key: .* a key such as"),
-        ("model_name", "x" * 101, "pointer.model_name: .* a text of at most 100 characters"),
-        ("model_version", 10**100, "pointer.model_version: .* a text of at most 100 characters"),
+        ("model_name", "=HYPERLINK(1)", "pointer.model_name: .* the first a letter or digit"),
+        ("model_name", "a\nb", "pointer.model_name: .* up to 100 characters"),
+        ("model_type", "a\x1b[2Jb", "pointer.model_type: .* up to 100 characters"),
+        ("run_id", "<script>", "pointer.run_id: .* the first a letter or digit"),
+        ("reason", "two\nlines", "pointer.reason: .* a text of one line"),
+        ("model_name", "x" * 101, "pointer.model_name: .* up to 100 characters"),
+        ("model_version", 10**100, "pointer.model_version: .* up to 100 characters"),
         ("unknown", "x" * 2**20, "pointer: 1,0[0-9,]+ bytes, at most 1,048,576 are allowed"),
         ("unknown", "\ud800", "pointer: cannot be written: .*surrogates not allowed"),
         ("golden.0.inputs.date", [1e300], r"pointer.golden\[0\].inputs.date: has '1e\+300'; it must be days from"),
@@ -243,6 +249,9 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
         ("metrics.rmse", None, "pointer.metrics.rmse: has 'None'; it must be a finite number"),
         ("metrics", [1], "pointer.metrics: .* an object of numbers"),
         ("scores", [1], "pointer.scores: .* a list of objects"),
+        ("scores", [{"family": "=1+1"}], r"pointer.scores\[0\].family: .* the first a letter or digit"),
+        ("scores", [{"pinball": 1e308}], r"pointer.scores\[0\].pinball: .* a number from"),
+        ("benchmarks", {"constant": {}}, "pointer.benchmarks: has 'constant'; only garch is taken from a pointer"),
     ],
 )
 def test_a_wrong_field_is_named_with_the_cure(path: str, value: Any, cure: str) -> None:
@@ -300,10 +309,10 @@ def test_nan_is_never_written() -> None:
         ("prices_sha256", "abc", "metadata.prices_sha256: .* a sha256"),
         ("trained_through", "yesterday", "metadata.trained_through: .* an ISO date"),
         ("family", "", "metadata.family: .* a text"),
-        ("family", "x" * 101, "metadata.family: .* a text of at most 100 characters"),
-        ("code_version", "x" * 101, "metadata.code_version: .* a text of at most 100 characters"),
+        ("family", "x" * 101, "metadata.family: .* up to 100 characters"),
+        ("code_version", "x" * 101, "metadata.code_version: .* up to 100 characters"),
         ("prices", "x" * 21, "metadata.prices: .* up to 20 lower-case letters"),
-        ("features", json.dumps(["x" * 101]), "metadata.features: .* a list of texts of at most 100 characters"),
+        ("features", json.dumps(["x" * 101]), "metadata.features: .* a list of texts, each up to 100 characters"),
         ("features", json.dumps(["x"] * 201), "metadata.features: has 201 entries, at most 200 are allowed"),
         ("levels", json.dumps([i / 103 for i in range(1, 103)]), "metadata.levels: has 102 entries, at most 101"),
         ("window", "10001", "metadata.window: .* from 2 to 10000"),

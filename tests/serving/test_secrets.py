@@ -21,15 +21,18 @@ from tests.support.server_process import running
 
 SECRET = "hunter2hunter2hunter2"
 NOBODY = "127.0.0.1:9"  # nothing listens there
+KEYS = {"AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "known"}  # without them a call ends before the endpoint
 # Each kind alone, as the first that is wrong would hide the others.
 PLANTED: dict[str, dict[str, str]] = {
     "access key": {"AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ACCESS_KEY_ID": "known"},
     "session token": {"AWS_SESSION_TOKEN": SECRET, "AWS_ACCESS_KEY_ID": "known", "AWS_SECRET_ACCESS_KEY": "known"},
-    "endpoint": {"AWS_ENDPOINT_URL_S3": f"http://user:{SECRET}@{NOBODY}"},
-    "endpoint's query": {"AWS_ENDPOINT_URL_S3": f"http://{NOBODY}/?token={SECRET}"},
+    "endpoint": {"AWS_ENDPOINT_URL_S3": f"http://user:{SECRET}@{NOBODY}", **KEYS},
+    "endpoint with an @": {"AWS_ENDPOINT_URL_S3": f"http://user:p@{SECRET}@{NOBODY}", **KEYS},
+    "endpoint's query": {"AWS_ENDPOINT_URL_S3": f"http://{NOBODY}/?token={SECRET}", **KEYS},
     "source of prices": {"ECB_URL": f"https://user:{SECRET}@{NOBODY}/hist.zip"},
     "source's query": {"ECB_URL": f"https://{NOBODY}/hist.zip?token={SECRET}"},
     "registry": {"MLFLOW_TRACKING_URI": f"http://user:{SECRET}@{NOBODY}"},
+    "registry with an @": {"MLFLOW_TRACKING_URI": f"http://user:p@{SECRET}@{NOBODY}"},
     "registry's password": {
         "MLFLOW_TRACKING_PASSWORD": SECRET,
         "MLFLOW_TRACKING_USERNAME": "user",

@@ -128,6 +128,17 @@ def test_a_flood_of_one_header_is_cut_off(server: Server) -> None:
     assert sent < HEADER_FLOOD / 4, "what the kernel took before the connection was closed"
 
 
+def test_a_header_of_a_proxy_does_not_write_the_access_log(server: Server) -> None:
+    """Uvicorn believes such headers from this machine unless it is told not to."""
+    forged = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6 forged\r\n\r\n")
+    with connect(server) as connection:
+        connection.sendall(forged)
+        assert statuses(received(connection)) == [200]
+    log = server.log.read_text()
+    assert "GET /health" in log
+    assert "6.6.6.6" not in log and "forged" not in log
+
+
 def test_who_sends_slowly_is_told_so_and_cut_off(server: Server) -> None:
     """Side by side: nothing at all, a line without its end, half a head, half a body, and a body that never begins."""
     begun = [b"", b"GET /hea", GET[:-2], POST + b"Content-Length: 100\r\n\r\n{", POST + b"Content-Length: 100\r\n\r\n"]

@@ -1,4 +1,4 @@
-"""Checks of what is shown of scores: the summaries of a record or a backtest, their days, and score tables.
+"""Checks of what is shown of scored forecasts: the summaries of a record or a backtest, and their days.
 
 Pages and answers read these members without further checks, so each is checked where a record is parsed. Members that
 are not named here may be present and are not read.
@@ -8,6 +8,7 @@ from typing import Any
 
 from lambda_fn.fields import (
     CONTRACT_VERSION,
+    LARGE,
     MAX_GENERATION,
     MAX_HORIZON,
     PAIR,
@@ -18,7 +19,6 @@ from lambda_fn.fields import (
 )
 
 MANY = 10_000_000  # forecasts or days: more than any record has
-LARGE = 1e9  # of any score: a larger number would overflow in a chart
 KINDS = ("live", "late")
 MADE_FROM = "made_from"  # of a record: digests of its rows, and of the closes that they were made from by source
 POOLED = ("live", "backtest")
@@ -111,16 +111,10 @@ def check_days(read: Reader, name: str) -> None:
         row.optional("note", row.text)
 
 
-def check_scores(read: Reader, name: str) -> list[Reader]:
-    """Check the rows of a score table, whose members are texts and numbers; there may be none."""
-    rows = [] if read.found.get(name) is None else _objects(read, name)
-    for row in rows:
-        for member, value in row.found.items():
-            if isinstance(value, str):
-                row.name(member)
-            elif not isinstance(value, bool | None):
-                row.within(member, -LARGE, LARGE)
-    return rows
+def check_backtest(backtest: dict[str, Any] | None) -> None:
+    """Check the backtest that a pointer brings, if any."""
+    if backtest is not None:
+        check_summary(Reader(backtest, "pointer.backtest"))
 
 
 def _check_horizon(row: Reader) -> None:

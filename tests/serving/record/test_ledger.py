@@ -1,6 +1,7 @@
 """The ledger: other files are not scored, an odd entry costs its own rows, and changed closes are noticed."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,15 +75,25 @@ def test_what_is_no_entry_is_named_in_the_log_and_changes_nothing(
     assert name in caplog.text
 
 
-ODD: dict[str, dict[str, Any]] = {
-    "another pair": {"pair": "GBPUSD"},
-    "another day": {"as_of": "2026-10-29"},
-    "falling quantiles": {"quantiles": [[1.2, 1.1, 1.0]] * 3},
-    "a mean outside": {"mean": [2.0] * 3},
-    "a close of zero": {"last_close": 0.0},
-    "a far median": {"quantiles": [[3.0, 3.1, 3.2]] * 3, "mean": [3.1] * 3},
-    "days that fall": {"days": ["2026-11-04", "2026-11-03", "2026-11-02"]},
-    "no days": {"days": []},
+def swapped(row: list[float]) -> list[float]:
+    """Two quantiles within the outer ones change places."""
+    return [row[0], *row[1:-1][::-1], row[-1]]
+
+
+ODD: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "another pair": lambda entry: {"pair": "GBPUSD"},
+    "another day": lambda entry: {"as_of": "2026-10-29"},
+    "quantiles that fall": lambda entry: {"quantiles": [swapped(row) for row in entry["quantiles"]]},
+    "a quantile of zero": lambda entry: {"quantiles": [[0.0, *row[1:]] for row in entry["quantiles"]]},
+    "a benchmark that falls": lambda entry: {"benchmarks": {"ewma": [row[::-1] for row in entry["quantiles"]]}},
+    "a mean outside": lambda entry: {"mean": [2.0 for _ in entry["mean"]]},
+    "a close of zero": lambda entry: {"last_close": 0.0},
+    "a median far away": lambda entry: {
+        "quantiles": [[3 * price for price in row] for row in entry["quantiles"]],
+        "mean": [3 * price for price in entry["mean"]],
+    },
+    "days that fall": lambda entry: {"days": entry["days"][::-1]},
+    "no days": lambda entry: {"days": []},
 }
 
 
@@ -90,16 +101,7 @@ ODD: dict[str, dict[str, Any]] = {
 def test_an_odd_entry_costs_its_own_rows_and_gives_the_reason(name: str, store: Store) -> None:
     key = keys.ledger_key(PAIR, foreign.AS_OF)
     entry = fields.json_object(store.read(key).data, "ledger")
-    levels = len(entry["levels"])
-    change = {
-        member: [row * (levels // 3) + row[: levels % 3] if isinstance(row, list) else row for row in value]
-        if member == "quantiles"
-        else value
-        for member, value in ODD[name].items()
-    }
-    if "quantiles" in change:
-        change["quantiles"] = [sorted(row, reverse=name == "falling quantiles") for row in change["quantiles"]]
-    foreign.put(store, key, fields.summed_bytes({**entry, **change}))
+    foreign.put(store, key, fields.summed_bytes({**entry, **ODD[name](entry)}))
     before = {row.as_of for row in track.scores_of(store, PAIR)}
     made, unscored = after_prices(store, PAIR, at(3), corrected=True)
     assert made.outcome == "unchanged"

@@ -16,6 +16,7 @@ The contract, version 1:
   [batch, window] and `target_date` int64 [batch, horizon], days since 1970-01-01, MAY be declared too.
 - Outputs MUST be `quantiles` float64 [batch, horizon, levels], prices, non-decreasing over levels, and `mean` float64
   [batch, horizon], a price.
+- Operators MUST be those of ONNX and ai.onnx.ml, none of them random, and none of champion.onnx_file.REFUSED.
 - NaN and infinity MUST NOT occur. Unknown keys MUST be kept in a pointer and ignored in metadata: a writer MAY add
   some without a new version. A reader MUST refuse a version that it does not know.
 """

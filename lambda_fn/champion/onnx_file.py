@@ -25,6 +25,18 @@ MAX_PACKED = 65_536  # bytes of a packed list of varints, which is walked; large
 RANDOM = frozenset(
     ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
 )
+# Control flow, shapes that depend on data, and values that are no numbers, which no exporter of a forecast needs. Attacks
+# use some of them, and with them the cost of a run depends on its prices. If and Loop stay: ndonnx writes an If for each
+# matrix product, and Keras' GRU becomes a Loop. This is a second line of defence; the first is the sandbox.
+_CONTROL = ("Scan", "SequenceMap", "Optional", "OptionalGetElement", "OptionalHasElement")
+_SHAPES = ("Compress", "NonMaxSuppression", "NonZero", "Unique")
+_SEQUENCES = (
+    *("ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert"),
+    *("SequenceLength", "SplitToSequence"),
+)
+_TEXTS = ("ImageDecoder", "RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer")
+_MAPS = ("CastMap", "CategoryMapper", "DictVectorizer", "LabelEncoder", "ZipMap")
+REFUSED = frozenset((*_CONTROL, *_SHAPES, *_SEQUENCES, *_TEXTS, *_MAPS))
 _EXTERNAL_DATA = ("Tensor", 13)
 _GRAPH, _METADATA, _INPUT = 7, 14, 11
 _OUTSIDE = "champion: a tensor is in another file; export it with all data inside"
@@ -44,8 +56,8 @@ class _Message(NamedTuple):
 
 def check_allowed(data: bytes) -> None:
     """Raises ContractError unless the file is ONNX of at most 32 MiB, IR <= 10 and opset <= 21, with operators of
-    ONNX itself and ai.onnx.ml only, none of them random, and all its tensors inside; subgraphs and functions included.
-    Linear in the bytes, and bounded: at most MAX_NODES nodes and MAX_FIELDS fields."""
+    ONNX itself and ai.onnx.ml only, none of them random or REFUSED, and all its tensors inside; subgraphs and functions
+    included. Linear in the bytes, and bounded: at most MAX_NODES nodes and MAX_FIELDS fields."""
     if len(data) > MAX_MODEL_BYTES:
         raise ContractError(f"champion: {len(data)} bytes, at most {MAX_MODEL_BYTES} are allowed; make it smaller")
     _Check(data).run()
@@ -175,6 +187,8 @@ class _Check:
             raise ContractError(f"champion: operators of {text!r}; only those of ONNX and ai.onnx.ml are allowed")
         if where == "Node.op_type" and text in RANDOM:
             raise ContractError(f"champion: {text} draws random numbers; equal prices must give equal forecasts")
+        if where == "Node.op_type" and text in REFUSED:
+            raise ContractError(f"champion: the operator {text} is not allowed; export the model without it")
 
     def _check_packed(self, kind: str, where: str, at: int, end: int) -> None:
         width = {"packed_4": 4, "packed_8": 8}.get(kind)

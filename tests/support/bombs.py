@@ -1,6 +1,6 @@
 """Champions that behave in a trial, and do harm where the last close is TRIGGER.
 
-Three hide the harm in an If; `div` has plain operators only.
+Two hide the harm in an If; `div` has plain operators only.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -125,17 +125,4 @@ MEMORY = in_branch(
     {"bomb_length": [2**27]},
     "bomb_highest",
 )
-# Unique of an empty tensor, which aborts the process.
-ABORT = in_branch(
-    [
-        helper.make_node("Sub", ["bomb_one_armed", "bomb_one_armed"], ["bomb_none"]),
-        helper.make_node("Concat", ["bomb_three", "bomb_none"], ["bomb_shape"], axis=0),
-        zeros("bomb_shape", "bomb_empty"),
-        helper.make_node("Unique", ["bomb_empty"], ["bomb_values", "bomb_first", "bomb_back", "bomb_counts"], axis=0),
-        helper.make_node("Cast", ["bomb_counts"], ["bomb_numbers"], to=TensorProto.DOUBLE),
-        helper.make_node("ReduceSum", ["bomb_numbers"], ["bomb_sum"], keepdims=0),
-    ],
-    {"bomb_three": [3]},
-    "bomb_sum",
-)
-BOMBS: dict[str, Change] = {"stall": STALL, "memory": MEMORY, "abort": ABORT, "div": div}
+BOMBS: dict[str, Change] = {"stall": STALL, "memory": MEMORY, "div": div}

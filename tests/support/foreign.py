@@ -104,8 +104,11 @@ def champion_bytes(
 
 
 def with_props(graph: onnx.GraphProto, props: Mapping[str, str | None]) -> bytes:
-    """The graph as a model file of opset 21 and IR 10 with these metadata_props."""
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    """The graph as a model file of opset 21, ai.onnx.ml 3 and IR 10 with these metadata_props."""
+    opsets = [helper.make_opsetid("", 21)]
+    if any(node.domain for node in graph.node):
+        opsets.append(helper.make_opsetid("ai.onnx.ml", 3))
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     helper.set_model_props(model, {name: value for name, value in props.items() if value is not None})
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())

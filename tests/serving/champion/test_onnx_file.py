@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from lambda_fn.champion.model import Champion
-from lambda_fn.champion.onnx_file import check_allowed
+from lambda_fn.champion.onnx_file import REFUSED, check_allowed
 from lambda_fn.contract import MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError
 from tests.support import foreign
@@ -58,6 +58,16 @@ def test_another_domain_is_refused_where_ever_it_is() -> None:
     of_attribute.graph.node[-1].attribute.append(many)
     for changed in (of_node, of_subgraph, of_function, of_opset, of_attribute):
         refused(changed, "operators of 'com.example'; only those of ONNX and ai.onnx.ml")
+
+
+@pytest.mark.parametrize("operator", sorted(REFUSED))
+def test_an_operator_that_no_forecast_needs_is_refused_where_ever_it_is(operator: str) -> None:
+    node = helper.make_node(operator, ["close"], ["b"])
+    of_graph, of_subgraph = model(), model()
+    of_graph.graph.node.append(node)
+    of_subgraph.graph.node.append(nested(branch(nested(branch(node)))))
+    for changed in (of_graph, of_subgraph):
+        refused(changed, f"the operator {operator} is not allowed; export the model without it")
 
 
 def test_a_function_of_its_own_domain_is_refused() -> None:

@@ -25,8 +25,8 @@ MAX_PACKED = 65_536  # bytes of a packed list of varints, which is walked; large
 RANDOM = frozenset(
     ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
 )
-# Control flow, shapes that depend on data, and values that are no numbers, which no exporter of a forecast needs. Attacks
-# use some of them, and with them the cost of a run depends on its prices. If and Loop stay: ndonnx writes an If for each
+# Control flow, shapes that depend on data, and values that are no numbers, which no exporter of a forecast needs. Some
+# serve attacks, and with them the cost of a run depends on its prices. If and Loop stay: ndonnx writes an If for each
 # matrix product, and Keras' GRU becomes a Loop. This is a second line of defence; the first is the sandbox.
 _CONTROL = ("Scan", "SequenceMap", "Optional", "OptionalGetElement", "OptionalHasElement")
 _SHAPES = ("Compress", "NonMaxSuppression", "NonZero", "Unique")

@@ -38,7 +38,7 @@ ODD: dict[str, Any] = {"null": None, "text": "x", "list": [], "negative": -1, "h
 REMOVED, OTHER = "removed", "other pair"
 CHANGES = (*ODD, REMOVED, OTHER)
 CLOSES = foreign.closes(foreign.WINDOW).tolist()
-STEP = 127  # one of so many changes is tried by `make test`, more by `make test-long`, and every one by `make fuzz`
+STEP = 251  # one of so many changes is tried by `make test`, more by `make test-long`, and every one by `make fuzz`
 LONG_STEP = 1 if "FUZZ" in os.environ else 13
 FILES = (
     "models/best_model_info.json",

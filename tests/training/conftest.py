@@ -51,9 +51,9 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
 
     For tests of what happens to refits. Where their bytes are the subject, and in processes of their own, each is real.
     """
-    from training.runs import work
+    from training.runs import sharing, work
 
-    compute = work.refit
+    compute, fitted = work.refit, sharing._fitted
 
     def refit(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> "Refit":
         key = _identity(job, family, seed, cutoff, split)
@@ -62,6 +62,8 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
         return refits[key]
 
     monkeypatch.setattr(work, "refit", refit)
+    # Shared fits are kept in this process; workers would import everything to make two of them.
+    monkeypatch.setattr(sharing, "_fitted", lambda missing, workers: fitted(missing, 1))
     yield
 
 

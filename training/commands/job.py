@@ -131,6 +131,7 @@ def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Asked]:
     found = ask_all(asked, context)
     pair = found.jobs[0].pair if len(found.jobs) == 1 else SEVERAL
     run = Run(context.store, asked.run or f"{pair}-{context.now:%Y%m%dT%H%M%SZ}")
+    run.check_name(found.jobs)  # before the fits, which take seconds
     notes = []
     for job in found.jobs:
         notes += [job.table.origin, *job.table.notes]

@@ -59,12 +59,15 @@ class Run:
     def key(self, name: str) -> str:
         return f"runs/{self.name}/{name}"
 
-    def freeze(self, jobs: Sequence[Job]) -> None:
-        """Write prices, fits and plan of a job a pair, numbered; raises RunError when there is such a run already."""
+    def check_name(self, jobs: Sequence[Job]) -> None:
+        """Check that the name is that of a run of these jobs; raises RunError."""
         begin = jobs[0].pair if len(jobs) == 1 else SEVERAL
         if not self.name.startswith(f"{begin}-"):
             of = "another pair" if len(jobs) == 1 else f"one pair, and {len(jobs)} are asked for"
             raise RunError(f"--run: {self.name} is of {of}; begin with {begin}-")
+
+    def freeze(self, jobs: Sequence[Job]) -> None:
+        """Write prices, fits and plan of a job a pair, numbered; raises RunError when there is such a run already."""
         fits = _json({digest: fit.to_json() for job in jobs for digest, fit in job.shared.items()})
         plans = {job.pair: _plan(job) for job in jobs}
         common = {"shared_sha256": hashlib.sha256(fits).hexdigest(), "code": jobs[0].code}

@@ -105,6 +105,7 @@ def test_the_tasks_are_all_refits_of_all_members_once(whole: Job) -> None:
     )
 
 
+@pytest.mark.long  # TensorFlow is imported by each worker; test_fanout.py has workers too
 def test_workers_give_the_same_scores_and_bytes(job: Job, here: Sequence[Result]) -> None:
     """Of both families; one network, as each worker that gets one imports TensorFlow first."""
     chosen = [tasks(job)[index] for index in (5, 1, 0)]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from lambda_fn.api import App
-from lambda_fn.store.keys import price_key, record_key
+from lambda_fn.record.official import Official
+from lambda_fn.store.keys import forecast_key, price_key, record_key
 from tests.serving.web.page.test_parts import Parsed
 from tests.support import foreign, page_store
 from tests.support.events import event
@@ -198,11 +199,12 @@ def test_a_champion_of_few_levels_and_days_and_without_scores_is_shown(tmp_path:
 
 
 def test_a_champions_words_are_text_and_nothing_else(tmp_path: Path) -> None:
-    """Whoever publishes may name things, and no more than that."""
+    """Names hold no markup. The reason why there is no newer forecast may have any text of a library."""
     hostile = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
     api = local_api(tmp_path)
-    scores = ({"family": hostile, "horizon": 1, "pinball": 0.08}, {"horizon": 1, "pinball": 0.09}, {"pinball": "x"})
-    api.promote(foreign.champion_bytes(features=(hostile[:90],)), 1, scores=scores)
+    api.promote(foreign.champion_bytes(), 1)
+    official = Official.parse(api.store.read(forecast_key()).data, "EURUSD")._replace(withheld=hostile)
+    foreign.put(api.store, forecast_key(), official.to_json())
     page = ask(api)
     assert page["statusCode"] == 200
     assert page["body"].count("<script") == 2  # its data and its own script

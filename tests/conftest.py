@@ -33,10 +33,6 @@ LONGEST_FIRST = (
     "tests/training/runs/test_fanout.py",
     "tests/training/commands/test_cli.py",
 )
-    "tests/training/runs/test_local.py",
-    "tests/training/runs/test_fanout.py",
-    "tests/training/commands/test_cli.py",
-)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

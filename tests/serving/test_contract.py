@@ -107,8 +107,6 @@ def test_the_old_form_parses() -> None:
 
 # A pointer has twenty parts.
 made_slowly = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
-)  # a pointer has twenty parts
 
 
 @made_slowly

@@ -187,6 +187,18 @@ def test_a_bad_file_is_kept_aside_and_the_good_table_stays(
     assert offer(history(6)).outcome == "appended", "and the next good file is taken"
 
 
+def test_a_server_of_ever_new_bad_files_fills_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond so many files a refused one is not stored; its reason still is."""
+    monkeypatch.setattr(ingest, "MAX_REFUSED", 6)
+    store, settings = folder(tmp_path)
+    for number in range(10):
+        with pytest.raises(Refused):
+            ingest.ingest(store, settings, NOW, fetch=giving(b"no zip %d" % number))
+    names = store.list("prices/refused")
+    assert sum(name.endswith(".zip") for name in names) == 3
+    assert sum(name.endswith(".json") for name in names) == 10
+
+
 def test_the_first_file_must_be_sound_too(tmp_path: Path) -> None:
     store, settings = folder(tmp_path)
     for name, (data, why) in BAD.items():

@@ -13,6 +13,7 @@ from tests.support import foreign
 from tests.support.local_api import local_api
 
 
+@pytest.mark.long
 def test_one_round_gives_every_metric_as_a_ratio(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = local_api(tmp_path / "store")
     api.promote(foreign.champion_bytes(), 1)

@@ -37,6 +37,7 @@ def test_under_load_and_faults_no_answer_is_wrong_or_lost_and_a_hung_worker_is_r
 
 
 @pytest.mark.skipif(not seaweedfs.installed(), reason="its server is for Linux only")
+@pytest.mark.long
 def test_a_fault_is_measured_with_and_without_memory(tmp_path: Path) -> None:
     with faults.scene(tmp_path) as scene:
         found = faults.measure(scene, "refused", 0.3)

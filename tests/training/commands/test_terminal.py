@@ -60,7 +60,11 @@ def test_a_forecast_is_a_table_and_a_fan(published: Path) -> None:
     assert [len(line) for line in plain.splitlines()] == [len(line) for line in fine.splitlines()]
 
 
-@pytest.mark.parametrize("more", [(), ("--pairs", "EURUSD,GBPUSD"), ("--pairs", "EURUSD,GBPUSD", "--seeds", "2")])
+LONG = pytest.mark.long
+TASKS = ((), ("--pairs", "EURUSD,GBPUSD"), ("--pairs", "EURUSD,GBPUSD", "--seeds", "2"))
+
+
+@pytest.mark.parametrize("more", [pytest.param(TASKS[0], marks=LONG), pytest.param(TASKS[1], marks=LONG), TASKS[2]])
 def test_tasks_fit_too(published: Path, more: tuple[str, ...]) -> None:
     text = checked(terminal.shown(published, "tasks", *more))
     assert "linear_regression" in text and ("pair EURUSD" in text) == (not more)

@@ -99,6 +99,7 @@ def test_draws_are_of_all_days_in_blocks_and_the_same_every_time() -> None:
     assert together == pytest.approx(1 - 1 / BLOCK, abs=0.05)
 
 
+@pytest.mark.long
 def test_the_interval_of_a_skill_holds_what_is_true_about_as_often_as_it_says() -> None:
     held = 0
     for seed in range(150):

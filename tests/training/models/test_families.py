@@ -73,6 +73,7 @@ def test_the_random_walk_expects_no_change(models: dict[str, Model], prices: pd.
     np.testing.assert_array_equal(quantiles[:, :, 5], mean)
 
 
+@pytest.mark.long
 def test_the_network_learns_what_is_there_to_learn() -> None:
     """A series that repeats its last return must be found, so that finding nothing in real returns means something."""
     rng = np.random.default_rng(0)

@@ -75,6 +75,7 @@ def test_one_fit_a_cutoff_and_the_same_bytes_with_fits_that_were_carried(
     assert bytes_of(pounds) != alone[0], "what was carried is what is used"
 
 
+@pytest.mark.long  # each worker imports everything
 def test_several_workers_share_out_the_fits_and_find_the_same(jobs: list[Job], fits: dict[str, Shared]) -> None:
     here = {digest: fit.to_json() for digest, fit in share(jobs[1], workers=1).items()}
     fits.clear()

@@ -45,14 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("project")
     # `make test` exports its own variables, such as ARGS, to each `make` that a test starts. The project's variables
     # may be set for the user's own service.
-    for name in (
-        "ARGS",
-        "MAKEFLAGS",
-        "MAKEOVERRIDES",
-        "MAKELEVEL",
-        "MFLAGS",
-        *(variable.name for variable in VARIABLES),
-    ):
+    for name in (*MAKE_VARIABLES, *(variable.name for variable in VARIABLES)):
         os.environ.pop(name, None)
     # A shell script starts its background jobs with SIGINT ignored, and every child process inherits that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -347,7 +347,7 @@ GUARDS = (
     Guard(
         "a record is made anew where its closes or its rows have changed",
         "lambda_fn/record/track.py",
-        "if before is None or not closes.made(known, before, _made_from(store, pair)):",
+        "if before is None or not closes.made(known, before, _made_from(record, pair)):",
         "if before is None:",
         "tests/serving/record/test_ledger.py",
     ),

@@ -39,9 +39,10 @@ def update(store: Store, pair: str, now: datetime, anew: bool = False) -> Track:
     """
     for _ in range(ATTEMPTS):
         before, etag = _read(store, keys.scores_key(pair))
+        record, _ = _read(store, keys.record_key(pair))
         closes = _Closes(store, pair)
         known = [] if anew or before is None else _parsed(before)
-        if before is None or not closes.made(known, before, _made_from(store, pair)):
+        if before is None or not closes.made(known, before, _made_from(record, pair)):
             known = []
         scores, faults = _scores(store, pair, known, closes)
         data = scoring.to_csv(scores)
@@ -62,7 +63,7 @@ def write_summary(
     for _ in range(ATTEMPTS):
         before, etag = _read(store, key)
         summary = _summary(pair, scores, backtest_of(store, pair))
-        summary[MADE_FROM] = _made_from(store, pair) if made_from is None else made_from
+        summary[MADE_FROM] = _made_from(before, pair) if made_from is None else made_from
         if before is not None and _without_time(before) == summary:
             return
         if store.replace(key, fields.summed_bytes({**summary, "made_at": fields.utc_text(now)}), etag):
@@ -78,7 +79,7 @@ class _Closes:
         self._by_source: dict[str, dict[date, float]] = {}
 
     def of(self, source: str) -> dict[date, float]:
-        """Return none while there is no file."""
+        """Return the closes of a source; empty while it has no file."""
         if source not in self._by_source:
             try:
                 table = parse(self._store.read(keys.price_key(self._pair, source)).data, ["close"])
@@ -106,9 +107,8 @@ class _Closes:
         return self.digests(scores, data) == made_from
 
 
-def _made_from(store: Store, pair: str) -> dict[str, str]:
-    """What the record was made from; empty where it cannot be read or does not say."""
-    data, _ = _read(store, keys.record_key(pair))
+def _made_from(data: bytes | None, pair: str) -> dict[str, str]:
+    """What a record was made from; empty where it is missing, cannot be read or does not say."""
     try:
         made_from: dict[str, str] = {} if data is None else parse_record(data, pair).get(MADE_FROM, {})
     except ContractError:

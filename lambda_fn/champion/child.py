@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from lambda_fn.store.objects import Unavailable
 
 MAX_REPLY = 32 * 2**20  # bytes; the longest window with the most columns takes 13 MB
-START_S = 30.0  # to import numpy and onnxruntime, on a busy machine
-ARGUMENTS = ("-s", "-B", "-m", "lambda_fn.champion.worker")
+# Without `site`: its folders are in PYTHONPATH, and what it would run from them is not for a child.
+ARGUMENTS = ("-S", "-B", "-m", "lambda_fn.champion.worker")
 _LENGTH = 8  # bytes of each length in a frame
 _CHUNK = 2**18
 
@@ -30,7 +30,7 @@ class Limits(NamedTuple):
     memory: int = 256 * 2**20
     first_cpu_s: int = 2  # of processor time to the first forecast of a trial; the kernel counts whole seconds
     cpu_s: int = 10  # of processor time for one request; a usual trial takes 0.3
-    wall_s: float = 30.0  # for one request; refresh in Lambda has a minute, in which it must record the refusal
+    wall_s: float = 30.0  # for one request, with the start of the child where it is the first
     run_s: float = 5.0  # for one run of the model; a batch of 100 takes 15 ms
 
 
@@ -101,10 +101,11 @@ class Child:
 
     def exchange(self, head: Mapping[str, Any], data: Sequence[bytes] = ()) -> tuple[dict[str, Any], bytes]:
         """Send a request and return the reply. Raises ChildEnded, and Unavailable where no child can run here."""
+        deadline = time.monotonic() + self._limits.wall_s
         try:
             if not self._ready:
-                self._wait_until_ready()
-            return self._transfer(frame(head, *data), self._limits.wall_s)
+                self._wait_until_ready(deadline)
+            return self._transfer(frame(head, *data), deadline)
         except BaseException:
             self.close()
             raise
@@ -117,18 +118,17 @@ class Child:
         self._process.stdout.close()
         self._folder.cleanup()
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, deadline: float) -> None:
         try:
-            self._transfer(b"", START_S)
+            self._transfer(b"", deadline)
         except ChildEnded as error:
-            why = f"it took more than {START_S:g} s" if error.late else f"it ended with {error}"
+            why = f"it took more than {self._limits.wall_s:g} s" if error.late else f"it ended with {error}"
             raise Unavailable(f"the sandbox of champions cannot be started: {why}; try again") from error
         self._folder.cleanup()
         self._ready = True
 
-    def _transfer(self, request: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
+    def _transfer(self, request: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
         stdin, stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
-        deadline = time.monotonic() + seconds
         unsent, reply = memoryview(request), bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
@@ -136,7 +136,7 @@ class Child:
                 selector.register(stdin, selectors.EVENT_WRITE)
             while True:
                 events = selector.select(max(deadline - time.monotonic(), 0))
-                if not events and time.monotonic() >= deadline:
+                if time.monotonic() >= deadline:  # also where a byte comes now and then
                     self._process.kill()
                     raise ChildEnded(self._process.wait(), late=True)
                 for key, _ in events:

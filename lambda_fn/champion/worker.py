@@ -18,13 +18,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lambda_fn.champion import judging
 from lambda_fn.champion.base import ForecastError, TooSlow
 from lambda_fn.champion.child import Limits, frame, read_frame
 from lambda_fn.champion.model import Champion
 from lambda_fn.contract import Golden
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.table import Table
 
 MAX_LOADED = 4  # champions that stay loaded: a server forecasts for several pairs
 Reply = tuple[dict[str, Any], bytes]
@@ -56,6 +54,9 @@ class Worker:
         return {"judge": self._judge, "load": self._load, "forecast": self._forecast}
 
     def _judge(self, request: dict[str, Any], data: bytes) -> Reply:
+        from lambda_fn.champion import judging  # here, as a forecast of the API needs none of it and waits for a start
+        from lambda_fn.prices.table import Table
+
         columns = {name: np.array(values, dtype=np.float64) for name, values in request["columns"].items()}
         table = Table([date.fromisoformat(day) for day in request["dates"]], columns)
         golden = [Golden(**entry) for entry in request["golden"]]
@@ -67,6 +68,8 @@ class Worker:
         return {"good": vars(forecast)}, b""
 
     def _load(self, request: dict[str, Any], data: bytes) -> Reply:
+        from lambda_fn.champion import judging
+
         allow_cpu(self._limits.cpu_s)
         judging.load(data)
         return {"good": {}}, b""

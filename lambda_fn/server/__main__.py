@@ -15,11 +15,11 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from lambda_fn.server.asgi import WORKING_FOLDER
 from lambda_fn.server.refresher import STOP_S, Refresher
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.connect import open_store
 
+WORKING_FOLDER = "/"  # of all processes, not the one in which .env may lie: no champion works beside secrets
 BACKLOG = 512  # connections that the kernel keeps until a process takes them
 _log = logging.getLogger("lambda_fn.server")  # also when this module is __main__
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     default_every = 0.0 if settings.use_s3 else max(settings.champion_max_age_s, 1.0)
     every = default_every if asked.refresh_every is None else asked.refresh_every
     refresher = Refresher(store, settings, every, environ)
-    # for the handler, here and in the server's other processes
+    # for the handler, here and in the server's other processes, which start in this one's folder
     os.environ["STORE_DIR"] = str(Path(settings.store_dir).absolute())
     os.chdir(WORKING_FOLDER)
     if every:

@@ -27,7 +27,6 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 MAX_READ = 16 * MAX_BODY
 MAX_IN_THREADS = 64  # of each kind at work or waiting for a thread; one more is refused, as waiting helps nobody
 THREADS = {"GET": 16, "POST": 4}  # a POST that waits for a champion must not take a GET's thread
-WORKING_FOLDER = "/"  # not the one in which .env may lie: no champion works beside secrets
 _LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 
 
@@ -100,8 +99,7 @@ class _Threads:
 
 
 def application() -> Gateway:
-    """What each server process runs: Lambda's own handler on the environment, in a folder without secrets."""
-    os.chdir(WORKING_FOLDER)
+    """What each server process runs: Lambda's own handler on the environment."""
     settings = Settings.from_env(os.environ)
     function = LambdaFunction(os.environ, beside=True)
     return Gateway(function, settings.cors_origin, function.forgotten)

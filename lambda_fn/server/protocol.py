@@ -14,6 +14,9 @@ from lambda_fn.web.problem import PROBLEM_JSON, Problem
 MAX_HEAD = 32 * 1024  # bytes of request line and headers; API Gateway takes 10 kB
 READ_S = 10.0  # in which a request has to come, from the connection's or its own first byte to its last
 SEND_S = 30.0  # in which a client has to take its answer
+# Whole requests that a process works on at a time, on its event loop and in threads; one more is refused, as waiting
+# helps nobody. The threads of `asgi` take up to 64 of each kind of these.
+MAX_AT_WORK = 128
 MAX_CONNECTIONS = 512  # of one process, which has 1,024 files where nobody says otherwise
 
 _log = logging.getLogger(__name__)
@@ -67,6 +70,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head = False, 0
+        # the tasks are those of all connections, and some of them wait for a body: only whole requests count
+        if len(self.tasks) >= MAX_AT_WORK and not self._works() and self._at_work() >= MAX_AT_WORK:
+            self._refuse(overloaded())
+            raise _Refused
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -112,10 +119,14 @@ class Protocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn has None before the first request
         return cycle is not None and not cycle.response_complete and not cycle.more_body
 
+    def _others(self) -> "list[Protocol]":
+        return [other for other in cast("set[Protocol]", self.connections) if other is not self]
+
+    def _at_work(self) -> int:
+        return sum(other._works() for other in self._others())
+
     def _make_room(self) -> None:
-        waiting = [
-            other for other in cast("set[Protocol]", self.connections) if other is not self and not other._works()
-        ]
+        waiting = [other for other in self._others() if not other._works()]
         if waiting:
             longest = min(waiting, key=lambda other: other._since)
             self.connections.discard(longest)

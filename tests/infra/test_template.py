@@ -8,17 +8,32 @@ from typing import Any
 
 import pytest
 
+from lambda_fn.champion.child import API, JOB
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store import keys
 from tests.support.infra.access import KEYS
 from tests.support.infra.aws_tools import ROOT, stack
 from tests.support.infra.deployments import CERTIFICATE, DEPLOYMENTS
 
+API_GATEWAY_S = 29  # after which API Gateway answers 504 itself
+DEFAULT_MEMORY_MB = 512
 FUNCTIONS = ("ApiFunction", "RefreshFunction", "IngestFunction")
 
 
 def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
     return {name: each["Properties"] for name, each in resources.items() if each["Type"] == kind}
+
+
+def test_a_champion_that_hangs_is_ended_before_the_function_that_runs_it() -> None:
+    """The sandbox's limits leave a function the time to answer or to record a refusal, and memory for itself."""
+    functions = {name: stack()[name]["Properties"] for name in FUNCTIONS}
+    assert 0 < API.wall_s < functions["ApiFunction"]["Timeout"] <= API_GATEWAY_S
+    assert API.run_s <= API.wall_s and API.cpu_s <= API.wall_s
+    assert API.memory < DEFAULT_MEMORY_MB * 2**20
+    for name in ("RefreshFunction", "IngestFunction"):
+        assert 0 < 2 * JOB.wall_s < functions[name]["Timeout"], "a failure is repeated in a new child"
+    assert JOB.first_cpu_s <= JOB.cpu_s <= JOB.wall_s and JOB.run_s <= JOB.wall_s
+    assert JOB.memory < DEFAULT_MEMORY_MB * 2**20
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

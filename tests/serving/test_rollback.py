@@ -146,6 +146,22 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(asked: object, said: st
     assert {key: store.read(key) for key in store.list("")} == before
 
 
+def test_a_champion_that_fails_its_trial_today_is_not_activated_again(tmp_path: Path) -> None:
+    """It passed once; since then the prices have lost the rows that it needs."""
+    store, settings = FolderStore(tmp_path), Settings.from_env({"STORE_DIR": str(tmp_path)})
+    foreign.publish_to(store, foreign.champion_bytes(window=50), 1)
+    refresh.refresh(store, settings, NOW)
+    promote(store, settings, 2, 2)
+    foreign.put(store, "prices/EURUSD-ecb.csv", foreign.price_file(30))
+    before = {key: store.read(key) for key in store.list("")}
+    result = refresh.rollback(store, settings, 1, NOW)
+    assert (result["outcome"], result["generation"]) == ("refused", 2)
+    assert "the champion needs 50" in result["reason"]
+    assert {key: store.read(key).data for key in store.list("serving")} == {
+        key: blob.data for key, blob in before.items() if key.startswith("serving")
+    }
+
+
 def test_a_pointer_without_a_generation_is_not_activated_again(tmp_path: Path) -> None:
     store, settings = FolderStore(tmp_path), Settings.from_env({"STORE_DIR": str(tmp_path)})
     for number in (1, 2):

@@ -1,5 +1,6 @@
 """Champions that training knows nothing of, and the cache that swaps them in and never lets a bad one in."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from lambda_fn.champion.base import ForecastError
 from lambda_fn.champion.cache import ChampionCache
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.model import Champion, _session_options
 from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
@@ -318,3 +321,19 @@ def test_swaps_under_load_give_no_error_and_no_mixture(tmp_path: Path) -> None:
     # the old one is told as stale where the four have used up what may be waited for the store
     until(lambda: cache.current().active.generation == 8, "the last one")
     assert len(seen) > 1, "no swap happened while they asked"
+
+
+def test_the_runtime_reads_no_data_outside_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract refuses such a file before the runtime sees it; this is the second line of defence."""
+    monkeypatch.chdir(tmp_path)
+    weights = numpy_helper.from_array(np.arange(64.0), "weights")
+    output = helper.make_tensor_value_info("output", TensorProto.DOUBLE, [64])
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["weights"], ["output"])], "outside", [], [output], [weights]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.save(model, "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    data = Path("model.onnx").read_bytes()
+    assert onnxruntime.InferenceSession(data).run(None, {})[0].sum() == np.arange(64.0).sum()
+    with pytest.raises(Fail, match=os.devnull):
+        onnxruntime.InferenceSession(data, _session_options(), providers=["CPUExecutionProvider"])

@@ -13,7 +13,7 @@ import pytest
 from lambda_fn.champion import child as process
 from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.champion.base import Died, ForecastError, TooSlow
-from lambda_fn.champion.child import API, JOB, Limits
+from lambda_fn.champion.child import API, JOB, Child, ChildEnded, Limits
 from lambda_fn.champion.model import Champion
 from lambda_fn.champion.sandbox import MAX_CHILDREN, Pool, Sandbox
 from lambda_fn.champion.sandboxed import SandboxedChampion
@@ -115,9 +115,8 @@ def test_a_machine_that_cannot_start_a_child_is_unavailable(monkeypatch: pytest.
     with pytest.raises(Unavailable, match="cannot be started"):
         judge(GOOD, (), TABLE)
     monkeypatch.setattr(process, "ARGUMENTS", ("-c", "import time; time.sleep(100)"))
-    monkeypatch.setattr(process, "START_S", 0.5)
     with pytest.raises(Unavailable, match="cannot be started"):
-        judge(GOOD, (), TABLE)
+        judge(GOOD, (), TABLE, JOB._replace(wall_s=0.5))
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(Unavailable, match=r"cannot be started: .*No such file"):
         judge(GOOD, (), TABLE)
@@ -223,6 +222,22 @@ except (MemoryError, OSError) as error:
 """)
     with pytest.raises(ContractError, match=words):
         judge(GOOD, (), TABLE)
+
+
+# What a child answers that is no end of an answer, and whether its time has to run out.
+UNENDING = {
+    "bytes now and then": ("while True: os.write(1, b'1'); time.sleep(0.001)", True),
+    "more than any forecast": ("while True: os.write(1, b'1' * 2**16)", False),
+}
+
+
+@pytest.mark.parametrize("answer", UNENDING)
+def test_an_answer_that_does_not_end_ends_the_child(answer: str, child: Callable[[str], None]) -> None:
+    code, late = UNENDING[answer]
+    child(code)
+    with pytest.raises(ChildEnded) as ended:
+        Child(JOB._replace(wall_s=3 if late else 60)).exchange({"operation": "load"})
+    assert ended.value.late == late
 
 
 STALL = pytest.param("stall", marks=pytest.mark.long)  # its end takes seconds; test_bombs.py has it in a POST

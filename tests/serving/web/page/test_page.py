@@ -212,6 +212,23 @@ def test_a_champions_words_are_text_and_nothing_else(tmp_path: Path) -> None:
     assert hostile in Parsed(page["body"]).text
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/api/pairs"])
+@pytest.mark.parametrize("active", [True, False])
+def test_every_page_tells_the_browser_what_it_must_not_do(path: str, active: bool, tmp_path: Path) -> None:
+    api = local_api(tmp_path)
+    if active:
+        api.promote(foreign.champion_bytes(), 1)
+    request = event("GET", path)
+    request["headers"]["accept"] = BROWSER
+    page = api.app.resolve(request)
+    assert page["headers"]["Content-Type"].startswith("text/html")
+    assert page["headers"]["X-Content-Type-Options"] == "nosniff"
+    assert page["headers"]["Referrer-Policy"] == "no-referrer"
+    policy = page["headers"]["Content-Security-Policy"].split("; ")
+    forbidden = {"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"}
+    assert forbidden <= set(policy)
+
+
 def test_it_is_one_file_under_a_strict_policy(api: LocalApi) -> None:
     page = ask(api)
     policy = dict(part.split(" ", 1) for part in page["headers"]["Content-Security-Policy"].split("; "))

@@ -1,0 +1,214 @@
+"""`make unguarded`: removes one check, limit or option of the service at a time and lists what no test notices.
+
+It runs the tests of serving once and records which lines each test runs. Then it makes each removal of
+`tests/support/removals.py` in a copy and runs only the tests that run its lines. The results are in `.unguarded/`: a
+stopped run continues, and removals from a changed file are repeated. `--fresh` measures the tests again.
+"""
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import coverage
+
+from tests.support.project import ROOT, copy_tracked
+from tests.support.removals import Removal, removals
+from tests.survivors import SURVIVORS
+
+STATE = ROOT / ".unguarded"
+SANDBOX = ROOT / "lambda_fn/champion/sandbox.py"
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+TEST_S = 40  # for one test, which hangs where a limit of time is gone
+COVERAGE = """[run]
+source = lambda_fn
+parallel = true
+context = ${PYTEST_CURRENT_TEST-}
+patch = subprocess
+data_file = %s
+"""
+
+
+def measure(folder: Path) -> None:
+    """Runs the tests of serving and saves which lines each of them runs, and how long each takes."""
+    settings = folder / "coverage.ini"
+    settings.write_text(COVERAGE % (STATE / "coverage"))
+    for old in STATE.glob("coverage*"):
+        old.unlink()
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"),
+        *("--cov", "--cov-context=test", f"--cov-config={settings}", "--cov-report="),
+        *("-m", "not long", f"--junitxml={STATE / 'times.xml'}", "tests/serving"),
+    ]
+    done = subprocess.run(command, cwd=folder, check=False)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"the tests ended with {done.returncode}")
+
+
+class Tests:
+    """The tests that passed, and the lines that each of them runs.
+
+    Those that see an error raised come first, then those of the room, and the fastest of each.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = dict(_times(STATE / "times.xml"))
+        self._data = coverage.CoverageData(str(STATE / "coverage"))
+        self._data.read()
+        self._files: dict[str, dict[int, list[str]]] = {}
+        self._measured = {name.partition("/lambda_fn/")[2]: name for name in self._data.measured_files()}
+
+    def of(self, removal: Removal) -> list[str]:
+        """Those of its lines. Where processes run these that record nothing, as a child of the sandbox, those of the
+        room."""
+        tests = {test for file, line in removal.lines for test in self._of_line(file, line)}
+        room = Path(removal.file).relative_to("lambda_fn").parent
+        place = f"tests/serving/{room}/" if room.name else f"tests/serving/test_{Path(removal.file).name}"
+        tests = tests or self._of_room(room, place)
+        first = {test for file, line in removal.raises for test in self._of_line(file, line)}
+        return sorted(tests, key=lambda test: (test not in first, not test.startswith(place), self._seconds[test]))
+
+    def _of_room(self, room: Path, place: str) -> set[str]:
+        tests = {test for test in self._seconds if test.startswith(place)}
+        if room.name == "champion":  # what a child refused, its parent raises
+            raised = [number for number, line in enumerate(SANDBOX.read_text().splitlines(), 1) if "raise" in line]
+            tests |= {test for line in raised for test in self._of_line(str(SANDBOX.relative_to(ROOT)), line)}
+        return tests
+
+    def within(self, tests: list[str], seconds: float) -> list[str]:
+        """The first of them that take no longer than this together."""
+        ends = itertools.accumulate(self._seconds[test] for test in tests)
+        return [test for test, end in zip(tests, ends, strict=True) if end <= seconds] or tests[:1]
+
+    def first_s(self, removal: Removal) -> float:
+        return next((self._seconds[test] for test in self.of(removal)), 0.0)
+
+    def _of_line(self, file: str, line: int) -> set[str]:
+        if file not in self._files:
+            name = self._measured.get(file.removeprefix("lambda_fn/"))
+            self._files[file] = self._data.contexts_by_lineno(name) if name else {}
+        contexts = (re.split(r"\||\s\((?:setup|call|teardown)\)", one)[0] for one in self._files[file].get(line, ()))
+        return {test for test in contexts if test in self._seconds}
+
+
+def noticed_by(removal: Removal, tests: list[str], folder: Path) -> str:
+    """The first test that fails without it, or nothing."""
+    if not tests:
+        return ""
+    path, arguments = folder / removal.file, folder / "tests.txt"
+    source = path.read_bytes()
+    path.write_bytes(removal.applied(source))
+    arguments.write_text("\n".join(tests))
+    try:
+        command = [*PYTEST, "-x", "--timeout", str(TEST_S), f"@{arguments}"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    finally:
+        path.write_bytes(source)
+    if done.returncode in (4, 5):
+        raise RuntimeError(f"pytest ran no test: {done.stdout[-500:]}{done.stderr[-500:]}")
+    failed = re.search(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    passed = re.search(r"^\d+ passed", done.stdout, re.MULTILINE)  # a run of few tests may leave a child behind
+    return failed[1] if failed else "" if passed else f"pytest: {done.stdout[-300:].strip()}"
+
+
+def survivors_table() -> Iterator[str]:
+    """The lines of a table in Markdown: what no test notices, and why that is left."""
+    yield "| removed | why no test notices |"
+    yield "|---|---|"
+    for name, reason in SURVIVORS.items():
+        file, _, text = name.partition(": ")
+        yield f"| `{text.replace('|', chr(92) + '|')}` in `{file}` | {reason} |"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("make unguarded", description=__doc__.partition("\n")[0])
+    parser.add_argument("--fresh", action="store_true", help="measure again which test runs which line")
+    parser.add_argument("--only", default="", help="removals whose names contain this")
+    parser.add_argument("--again", action="store_true", help="repeat what no test noticed")
+    parser.add_argument("--seconds", type=float, default=120, help="of tests for one removal (default: %(default)s)")
+    parser.add_argument("--table", action="store_true", help="print the table of infra/SECURITY.md")
+    args = parser.parse_args()
+    if args.table:
+        sys.stdout.writelines(f"{row}\n" for row in survivors_table())
+        return 0
+    STATE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folders: queue.Queue[Path] = queue.Queue()
+        for number in range(min(2, os.cpu_count() or 1)):
+            folders.put(folder := Path(name) / str(number) / "clone")
+            copy_tracked(folder)
+        if args.fresh or not (STATE / "coverage").exists():
+            measure(Path(name) / "0" / "clone")
+        return _remove([one for one in removals(ROOT) if args.only in one.name], Tests(), folders, args)
+
+
+def _remove(selected: list[Removal], tests: Tests, folders: "queue.Queue[Path]", args: argparse.Namespace) -> int:
+    lock = threading.Lock()
+    results, keys = _results(), {removal.name: _key(removal) for removal in selected}
+
+    def remove(removal: Removal) -> None:
+        key = keys[removal.name]
+        if key in results and not (args.again and not results[key]):
+            return
+        every = tests.of(removal)
+        chosen = tests.within(every, args.seconds)
+        folder = folders.get()
+        try:
+            noticed = noticed_by(removal, chosen, folder)
+        finally:
+            folders.put(folder)
+        with lock:
+            results[key] = noticed
+            with (STATE / "results.jsonl").open("a") as file:
+                file.write(json.dumps({"key": key, "name": removal.name, "noticed": noticed}) + "\n")
+            count = f"{len(chosen)} of {len(every)} tests"
+            show(f"{removal.kind:6} {removal.name}: {noticed or f'nobody noticed, {count}'}")
+
+    with ThreadPoolExecutor(folders.qsize()) as pool:
+        list(pool.map(remove, sorted(selected, key=tests.first_s)))
+    survivors = [removal.name for removal in selected if not results[keys[removal.name]]]
+    new = [name for name in survivors if name not in SURVIVORS]
+    show(f"{len(selected)} removals, {len(survivors)} not noticed, {len(new)} of them without a reason")
+    for name in new:
+        show(f"  {name}")
+    return 1 if new else 0
+
+
+def show(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _key(removal: Removal) -> str:
+    """Changes with the file: what was noticed in another one is asked again."""
+    digest = hashlib.sha256((ROOT / removal.file).read_bytes()).hexdigest()
+    return f"{digest[:16]} {removal.name}"
+
+
+def _results() -> dict[str, str]:
+    path = STATE / "results.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {line["key"]: line["noticed"] for line in map(json.loads, lines)}
+
+
+def _times(path: Path) -> Iterator[tuple[str, float]]:
+    """The tests that passed, as pytest names them, each with its seconds."""
+    for case in ElementTree.parse(path).iter("testcase"):
+        if not len(case):
+            name = f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name']}"
+            yield name, float(case.attrib["time"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

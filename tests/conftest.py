@@ -143,6 +143,7 @@ class WholeRun:
     @pytest.hookimpl(wrapper=True, trylast=True)  # after the workers have ended, before the summary
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         yield
+        gc.collect()  # where there are no workers, what this process dropped still runs
         self._total.update(expensive.counts)
         self._faults = self._leftovers.find()
         if self._limited:

@@ -19,7 +19,7 @@ from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
 PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "test-long", "check", "train", "serve", "lock", "clean"}
 TARGETS |= {"image", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture"}
-TARGETS |= {"digests", "sbom", "audit", "mutate", "fuzz", "soak"}
+TARGETS |= {"digests", "sbom", "audit", "mutate", "unguarded", "fuzz", "soak"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

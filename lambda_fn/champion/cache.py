@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from lambda_fn.champion.child import API
+from lambda_fn.champion.messages import API
 from lambda_fn.champion.sandbox import Pool, Sandbox
 from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.contract import Active

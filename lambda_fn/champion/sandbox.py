@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lambda_fn.champion.base import Died, Forecast, ForecastError, Inputs, TooSlow
-from lambda_fn.champion.child import JOB, Child, ChildEnded, Limits
+from lambda_fn.champion.child import Child, ChildEnded
+from lambda_fn.champion.messages import JOB, Limits
 from lambda_fn.contract import Golden
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.table import Table

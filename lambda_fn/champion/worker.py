@@ -1,6 +1,6 @@
 """The sandbox's child process: runs champions within limits, for one parent.
 
-It reads requests from standard input and writes replies to standard output, each framed by `child.frame`, until
+It reads requests from standard input and writes replies to standard output, each framed by `messages.frame`, until
 standard input ends. It has one thread besides the watchdog's, an empty working folder and a small environment. A crash
 ends this process only; the parent reports the end and starts another.
 """
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from lambda_fn.champion.base import ForecastError, TooSlow
-from lambda_fn.champion.child import Limits, frame, read_frame
+from lambda_fn.champion.messages import Limits, frame, read_frame
 from lambda_fn.champion.model import Champion
 from lambda_fn.contract import Golden
 from lambda_fn.fields import ContractError

@@ -71,7 +71,8 @@ class Services:
         """The children that run champions for a POST, of all pairs."""
         with self._lock:
             if self._pool is None:
-                from lambda_fn.champion.child import API, Child  # when a POST first comes
+                from lambda_fn.champion.child import Child  # when a POST first comes
+                from lambda_fn.champion.messages import API
 
                 first = Child(API)
                 from lambda_fn.champion.sandbox import Pool

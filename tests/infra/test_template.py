@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.champion.child import API, JOB
+from lambda_fn.champion.messages import API, JOB
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store import keys
 from tests.support.infra.access import KEYS

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 from lambda_fn.champion import child
 from lambda_fn.champion.base import Inputs
-from lambda_fn.champion.child import Limits
+from lambda_fn.champion.messages import Limits
 from lambda_fn.champion.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ import pytest
 from lambda_fn.champion import child as process
 from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.champion.base import Died, ForecastError, TooSlow
-from lambda_fn.champion.child import API, JOB, Child, ChildEnded, Limits
+from lambda_fn.champion.child import Child, ChildEnded
+from lambda_fn.champion.messages import API, JOB, Limits
 from lambda_fn.champion.model import Champion
 from lambda_fn.champion.sandbox import MAX_CHILDREN, Pool, Sandbox
 from lambda_fn.champion.sandboxed import SandboxedChampion
@@ -90,13 +91,13 @@ def test_the_prices_of_its_pair_are_asked_of_in_batches_whatever_their_scale() -
 # What a child does instead of the worker, once it is ready and has read a request.
 PREAMBLE = """
 import json, os, signal, sys, time
-from lambda_fn.champion import child, worker
+from lambda_fn.champion import messages, worker
 def reply(head, data=b""):
-    worker._write(1, child.frame(head, data))
-limits = child.Limits(**json.loads(sys.argv[1]))
+    worker._write(1, messages.frame(head, data))
+limits = messages.Limits(**json.loads(sys.argv[1]))
 worker.confine(limits)
 reply({"ready": True})
-request, data = child.read_frame(sys.stdin.buffer)
+request, data = messages.read_frame(sys.stdin.buffer)
 """
 
 
@@ -275,7 +276,7 @@ def test_a_failure_that_another_champion_may_have_caused_is_repeated_in_a_new_ch
     """The first champion leaves the child in a state in which every later one fails."""
     child("""
         reply({"refused": "the first"})
-        while child.read_frame(sys.stdin.buffer):
+        while messages.read_frame(sys.stdin.buffer):
             reply({"refused": "a later one"})
     """)
     other = foreign.champion_bytes(spread=0.006)

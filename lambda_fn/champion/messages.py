@@ -1,0 +1,53 @@
+"""What the sandbox and its child say to each other: the child's limits, and frames.
+
+The child imports this module and no more of the sandbox, as its start is most of the time of a first POST.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, BinaryIO, NamedTuple
+
+_LENGTH = 8  # bytes of each length in a frame
+
+
+class Limits(NamedTuple):
+    """What a child may use: bytes of memory beyond its imports, and seconds."""
+
+    memory: int = 256 * 2**20
+    first_cpu_s: int = 2  # of processor time to the first forecast of a trial; the kernel counts whole seconds
+    cpu_s: int = 10  # of processor time for one request; a usual trial takes 0.3
+    wall_s: float = 30.0  # for one request, with the start of the child where it is the first
+    run_s: float = 5.0  # for one run of the model; a batch of 100 takes 15 ms
+
+
+JOB = Limits()
+API = Limits(cpu_s=6, wall_s=8.0)  # the API's callers are answered within ten seconds
+
+
+def frame(head: Mapping[str, Any], *data: bytes) -> bytes:
+    """A message: the length of the rest, the length of the head, the head as JSON, the data."""
+    text = json.dumps(head).encode()
+    size = _LENGTH + len(text) + sum(map(len, data))
+    return b"".join([size.to_bytes(_LENGTH, "big"), len(text).to_bytes(_LENGTH, "big"), text, *data])
+
+
+def is_whole(message: bytes | bytearray) -> bool:
+    return len(message) >= _LENGTH and len(message) >= _LENGTH + int.from_bytes(message[:_LENGTH], "big")
+
+
+def parse_frame(message: bytes) -> tuple[dict[str, Any], bytes]:
+    """The head and the data of a message. What is no message has an empty head."""
+    at = 2 * _LENGTH + int.from_bytes(message[_LENGTH : 2 * _LENGTH], "big")
+    try:
+        head = json.loads(message[2 * _LENGTH : at])
+    except (ValueError, RecursionError):
+        head = None
+    return (head if isinstance(head, dict) else {}), message[at:]
+
+
+def read_frame(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
+    """Wait for a message; None when the stream ended."""
+    size = stream.read(_LENGTH)
+    if len(size) < _LENGTH:
+        return None
+    return parse_frame(size + stream.read(int.from_bytes(size, "big")))

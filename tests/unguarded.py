@@ -115,9 +115,9 @@ def noticed_by(removal: Removal, tests: list[str], folder: Path) -> str:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     finally:
         path.write_bytes(source)
-    if done.returncode in (4, 5):
-        raise RuntimeError(f"pytest ran no test: {done.stdout[-500:]}{done.stderr[-500:]}")
     failed = re.search(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    if done.returncode in (4, 5) and not failed:
+        raise RuntimeError(f"pytest ran no test: {done.stdout[-500:]}{done.stderr[-500:]}")
     passed = re.search(r"^\d+ passed", done.stdout, re.MULTILINE)  # a run of few tests may leave a child behind
     return failed[1] if failed else "" if passed else f"pytest: {done.stdout[-300:].strip()}"
 

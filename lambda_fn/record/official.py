@@ -89,7 +89,7 @@ class Official(NamedTuple):
             quantiles=read.rows("quantiles"),
             mean=read.numbers("mean"),
             benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
-            closes=_closes(closes),
+            closes=_closes(closes, read.day("as_of")),
             inputs_sha256=read.matching("inputs_sha256", fields.SHA256),
             champion=dict(champion.found),
             card=dict(card.found),
@@ -99,8 +99,6 @@ class Official(NamedTuple):
             suspended=read.optional("suspended", lambda name: read.whole(name, 1, MAX_GENERATION)),
         )
         check_forecast(official, "forecast")
-        if max(official.closes) != official.as_of.isoformat():
-            raise ContractError(f"forecast.closes: must end on {official.as_of}; make it again")
         return official
 
     def to_json(self) -> bytes:
@@ -181,12 +179,14 @@ def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]
     return {day.isoformat(): float(price) for day, price in zip(dates[-CLOSES:], close[-CLOSES:], strict=True)}
 
 
-def _closes(read: fields.Reader) -> dict[str, float]:
-    """The closes by ISO date."""
+def _closes(read: fields.Reader, as_of: date) -> dict[str, float]:
+    """The closes by ISO date, up to `as_of`."""
     try:
         dates = [date.fromisoformat(day).isoformat() for day in read.found]
     except ValueError as error:
         raise ContractError(f"{read.where}: {error}; make it again") from error
+    if dates != sorted(dates) or dates[-1] != as_of.isoformat():
+        raise ContractError(f"{read.where}: must ascend and end on {as_of}; make it again")
     return {day: read.price(day) for day in dates}
 
 

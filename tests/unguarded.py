@@ -23,6 +23,7 @@ from pathlib import Path
 
 import coverage
 
+from tests.support import measured_processes
 from tests.support.project import ROOT, copy_tracked
 from tests.support.removals import Removal, removals
 from tests.survivors import SURVIVORS
@@ -30,12 +31,12 @@ from tests.survivors import SURVIVORS
 STATE = ROOT / ".unguarded"
 SANDBOX = ROOT / "lambda_fn/champion/sandbox.py"
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+CHILD_FACTOR = 10  # of the seconds, for what only children of the sandbox run
 TEST_S = 40  # for one test, which hangs where a limit of time is gone
 COVERAGE = """[run]
 source = lambda_fn
 parallel = true
 context = ${PYTEST_CURRENT_TEST-}
-patch = subprocess
 data_file = %s
 """
 
@@ -49,9 +50,11 @@ def measure(folder: Path) -> None:
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"),
         *("--cov", "--cov-context=test", f"--cov-config={settings}", "--cov-report="),
+        *("-p", measured_processes.__name__),
         *("-m", "not long", f"--junitxml={STATE / 'times.xml'}", "tests/serving"),
     ]
-    done = subprocess.run(command, cwd=folder, check=False)
+    environ = {**os.environ, measured_processes.VARIABLE: str(settings)}
+    done = subprocess.run(command, cwd=folder, env=environ, check=False)
     if done.returncode not in (0, 1):
         raise RuntimeError(f"the tests ended with {done.returncode}")
 
@@ -70,9 +73,8 @@ class Tests:
         self._measured = {name.partition("/lambda_fn/")[2]: name for name in self._data.measured_files()}
 
     def of(self, removal: Removal) -> list[str]:
-        """Those of its lines. Where processes run these that record nothing, as a child of the sandbox, those of the
-        room."""
-        tests = {test for file, line in removal.lines for test in self._of_line(file, line)}
+        """Those of its lines. Where children of the sandbox run these, which record nothing, those of the room."""
+        tests = self.recorded(removal)
         room = Path(removal.file).relative_to("lambda_fn").parent
         place = f"tests/serving/{room}/" if room.name else f"tests/serving/test_{Path(removal.file).name}"
         tests = tests or self._of_room(room, place)
@@ -86,6 +88,9 @@ class Tests:
             tests |= {test for line in raised for test in self._of_line(str(SANDBOX.relative_to(ROOT)), line)}
         return tests
 
+    def recorded(self, removal: Removal) -> set[str]:
+        return {test for file, line in removal.lines for test in self._of_line(file, line)}
+
     def within(self, tests: list[str], seconds: float) -> list[str]:
         """The first of them that take no longer than this together."""
         ends = itertools.accumulate(self._seconds[test] for test in tests)
@@ -98,8 +103,15 @@ class Tests:
         if file not in self._files:
             name = self._measured.get(file.removeprefix("lambda_fn/"))
             self._files[file] = self._data.contexts_by_lineno(name) if name else {}
-        contexts = (re.split(r"\||\s\((?:setup|call|teardown)\)", one)[0] for one in self._files[file].get(line, ()))
-        return {test for test in contexts if test in self._seconds}
+        tests: set[str] = set()
+        for context in self._files[file].get(line, ()):
+            test = re.split(r"\||\s\((?:setup|call|teardown)\)$", context)[0]
+            if context.endswith(" (setup)"):  # a process that the tests of a module share
+                place = test.partition("::")[0]
+                tests |= {other for other in self._seconds if other.startswith(f"{place}::")}
+            elif test in self._seconds:
+                tests.add(test)
+        return tests
 
 
 def noticed_by(removal: Removal, tests: list[str], folder: Path) -> str:
@@ -162,7 +174,7 @@ def _remove(selected: list[Removal], tests: Tests, folders: "queue.Queue[Path]",
         if key in results and not (args.again and not results[key]):
             return
         every = tests.of(removal)
-        chosen = tests.within(every, args.seconds)
+        chosen = tests.within(every, args.seconds * (1 if tests.recorded(removal) else CHILD_FACTOR))
         folder = folders.get()
         try:
             noticed = noticed_by(removal, chosen, folder)

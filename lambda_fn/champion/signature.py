@@ -14,7 +14,6 @@ from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 
 ALGORITHM = "ed25519"
-KEY_BYTES = 32
 PURPOSE = b"champion of a forecast service, version 2\n"  # so that nothing else that is signed can be taken for it
 
 

@@ -10,11 +10,10 @@ from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.record.distribution import LEAST, price_at, probability_below
 from lambda_fn.record.official import Official
 from lambda_fn.web.forecast import PRICE_DECIMALS, JsonObject
-from lambda_fn.web.problem import bad_query, shown, shown_name
+from lambda_fn.web.problem import bad_query, shown
 from lambda_fn.web.question import horizon_of
 
 ASKED = ("below", "above", "probability")
-KNOWN = (*ASKED, "horizon", "h", "date")
 PROBABILITY_DECIMALS = 6
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)
 BOUNDS = {"at_most": "less than", "at_least": "more than"}
@@ -67,10 +66,6 @@ def parse(official: Official, query: Mapping[str, str]) -> Likelihood:
     Raises:
         Problem: 400 naming the parameter and the cure.
     """
-    for name in query:
-        if name not in KNOWN:
-            field = shown_name(name)
-            raise bad_query(field, f"unknown query parameter {field}", f"known are {', '.join(KNOWN)}")
     position = _position(official, query)
     given = [name for name in ASKED if name in query]
     if len(given) != 1:

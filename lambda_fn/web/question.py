@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lambda_fn.web.problem import bad_query, shown, shown_name
+from lambda_fn.web.problem import bad_query, shown
 
-KNOWN = ("horizon", "h", "level", "quantiles")
 USUAL = 5  # business days, a week, where no other number is asked for
 # The longest JSON of each part: a price has 15 characters, a return 12, a level 12 and a coverage 9.
 SERIES_BYTES, DAY_BYTES, LEVEL_BYTES, INTERVAL_BYTES = 100, 300, 65, 140
@@ -53,10 +52,6 @@ def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float])
     Raises:
         Problem: 400 naming the parameter and what is available.
     """
-    for name in query:
-        if name not in KNOWN:
-            field = shown_name(name)
-            raise bad_query(field, f"unknown query parameter {field}", f"known are {', '.join(KNOWN)}")
     days = horizon_of(query, horizon, min(USUAL, horizon))
     available = intervals_of(levels)
     if "level" not in query and "quantiles" not in query:

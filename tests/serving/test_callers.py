@@ -51,7 +51,9 @@ def test_pings_are_answered_without_a_word(
     served: LocalApi, ping: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        assert served.app.resolve(ping)["statusCode"] == 200
+        answer = served.app.resolve(ping)
+        assert answer["statusCode"] == 200
+        assert answer["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store"}
     assert not caplog.records
 
 

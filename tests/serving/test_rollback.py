@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from lambda_fn import refresh
-from lambda_fn.champion import rollback
 from lambda_fn.champion.refusal import record_key, recorded
 from lambda_fn.contract import Active
 from lambda_fn.record.official import Official
@@ -33,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 POINTER = "models/best_model_info.json"
 OLD = Path(__file__).parents[1].joinpath("support/best_model_info_old.json").read_bytes()
-LATER = rollback.RECENT
+LATER = timedelta(minutes=10)  # when a second call is no repetition of the first
 CHAMPIONS = {number: foreign.champion_bytes(spread=0.005 + 0.0001 * number) for number in range(1, 5)}
 
 
@@ -144,6 +143,16 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(asked: object, said: st
     assert (result["outcome"], result["generation"]) == ("refused", 2)
     assert said in result["reason"]
     assert {key: store.read(key) for key in store.list("")} == before
+
+
+def test_an_activation_under_the_key_of_another_generation_is_not_activated_again(tmp_path: Path) -> None:
+    store, settings = FolderStore(tmp_path), Settings.from_env({"STORE_DIR": str(tmp_path)})
+    for generation in (1, 2, 3):
+        promote(store, settings, generation, generation)
+    foreign.put(store, keys.activated_key(1), store.read(keys.activated_key(2)).data)
+    result = refresh.rollback(store, settings, 1, NOW)
+    assert (result["outcome"], result["generation"]) == ("refused", 3)
+    assert serving(store) == (3, 3)
 
 
 def test_a_champion_that_fails_its_trial_today_is_not_activated_again(tmp_path: Path) -> None:

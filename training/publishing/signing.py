@@ -10,12 +10,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from lambda_fn.champion.signature import KEY_BYTES, envelope, message, verify
+from lambda_fn.champion.signature import envelope, message, verify
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
 from training.errors import NamedError
 
 KMS = "awskms:"
+SEED_BYTES = 32  # of a private key of Ed25519
 KMS_ALGORITHM = "ED25519_SHA_512"  # of a key of the spec ECC_NIST_EDWARDS25519; the message goes there as it is
 Sign = Callable[[bytes], bytes]
 
@@ -67,7 +68,7 @@ def _of_machine(given: str) -> tuple[bytes, Sign]:
     try:
         text = Path(given).read_text() if Path(given).is_file() else given
         seed = base64.b64decode(text.strip(), validate=True)
-        if len(seed) != KEY_BYTES:
+        if len(seed) != SEED_BYTES:
             raise ValueError(f"{len(seed)} bytes")
         key = Ed25519PrivateKey.from_private_bytes(seed)
     except (OSError, ValueError) as error:

@@ -126,6 +126,13 @@ def test_a_champion_with_dates_takes_them_as_days(tmp_path: Path) -> None:
     inputs = {"close": ROWS, "eurjpy": ROWS, "date": [days] * 2, "target_date": [[20_100, 20_101, 20_102]] * 2}
     assert post(api, "/invocations", {"inputs": inputs}).status == 200
     late = {**inputs, "date": [days, [*days[:-1], 1.5]]}
+    for wrong, field in (
+        ({"date": days}, "inputs.date[0]"),
+        ({"date": [days]}, "inputs.date"),
+        ({"target_date": [[20_100, 20_101, 20_102]]}, "inputs.target_date"),
+    ):
+        answer = post(api, "/invocations", {"inputs": {**inputs, **wrong}})
+        assert (answer.status, answer.json["field"]) == (400, field)
     answer = post(api, "/invocations", {"inputs": late})
     assert (answer.status, answer.json["field"]) == (400, f"inputs.date[1][{foreign.WINDOW - 1}]")
     assert api.get(f"/v2/models/{NAME}").json["inputs"][2]["datatype"] == "INT64"
@@ -135,6 +142,7 @@ def test_a_champion_with_dates_takes_them_as_days(tmp_path: Path) -> None:
     ("path", "body", "status", "field"),
     [
         ("/invocations", [], 400, "body"),
+        ("/invocations", 5, 400, "body"),
         ("/invocations", {}, 400, "body"),
         ("/invocations", {"inputs": {}, "instances": []}, 400, "body"),
         ("/invocations", {"inputs": []}, 400, "inputs"),

@@ -199,7 +199,8 @@ def test_a_base64_body_is_read_and_a_broken_one_refused(fixed_api: LocalApi) -> 
     sent = event("POST", "/api/predict", raw=json.dumps({"close": CLOSES}).encode())
     assert sent["isBase64Encoded"]
     assert fixed_api.call(sent).status == 200
-    assert fixed_api.call({**sent, "body": "$$$"}).error["message"].startswith("the body cannot be read")
+    for broken in ("$$$", f"$${sent['body']}"):
+        assert fixed_api.call({**sent, "body": broken}).error["message"].startswith("the body cannot be read")
 
 
 def test_a_huge_body_is_refused_before_it_is_parsed(fixed_api: LocalApi) -> None:

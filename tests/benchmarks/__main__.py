@@ -64,7 +64,11 @@ def _compared(
     asked: argparse.Namespace, process: Process, folder: Path, in_folder: Mapping[str, str], stack: ExitStack
 ) -> list[Compared]:
     body = subjects.body_of(in_folder)
-    compared = [subjects.constant(process, in_folder), subjects.ours("folder", process, in_folder, body)]
+    compared = [
+        subjects.constant(process, in_folder),
+        subjects.ours("folder", process, in_folder, body),
+        subjects.in_process(process, in_folder, body),
+    ]
     if not asked.few:  # as one of many: its first GET reads one object, too
         compared.append(subjects.ours("28 pairs", process, {**in_folder, "PAIRS": "majors"}, body))
     if seaweedfs.installed() and not asked.few:
@@ -86,7 +90,7 @@ def _round(
             with serving(each.subject, folder) as port:
                 values |= throughput(port, each.subject, asked.requests)
         yield "process", each.subject.name, values
-        if asked.image and each.process is process:
+        if asked.image and each.process is process and each.subject.name != report.IN_PROCESS:
             container = Container(asked.image, process.task, folder / "store")
             yield "container", each.subject.name, _invoked(container, each.subject, asked.warm)
 

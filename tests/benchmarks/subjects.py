@@ -18,7 +18,7 @@ from tests.benchmarks import environment
 from tests.benchmarks.environment import ROOT
 from tests.benchmarks.function import Process
 from tests.benchmarks.measure import Subject
-from tests.benchmarks.report import BASE
+from tests.benchmarks.report import BASE, IN_PROCESS
 
 PATH = "/api/predict"
 HANDLER, SERVER = "lambda_fn.api.handler", "lambda_fn.server"
@@ -55,6 +55,12 @@ def ours(name: str, process: Process, environ: Mapping[str, str], body: Any) -> 
     """This service on the store of these variables."""
     asked = {"GET": (PATH, None), "POST": (PATH, body)}
     return Compared(Subject(name, HANDLER, serving(process, SERVER), _importing(environ), asked), process)
+
+
+def in_process(process: Process, environ: Mapping[str, str], body: Any) -> Compared:
+    """The same without the sandbox, for a POST."""
+    handler = "tests.benchmarks.in_process.handler"
+    return Compared(Subject(IN_PROCESS, handler, (), _importing(environ), {"POST": (PATH, body)}), process)
 
 
 def serving(process: Process, module: str) -> list[str]:

@@ -64,6 +64,8 @@ def test_targets_are_judged_on_every_subject() -> None:
     assert (of_cold, of_warm, of_memory) == ("<= 2.2, missed", "<= 1.6, missed", "<= 32, missed")
     met = report.result({"container": {"constant": rounds, "folder": rounds}}, [{"refresh cold_ms": 1.0}], about)
     first, last = report.tables(met)
+    child = report.result({"process": {"constant": rounds, "folder": rounds, report.IN_PROCESS: rounds}}, [], about)
+    assert f"<= 1.2 of {report.IN_PROCESS}, met" in report.tables(child)[0].columns[-1].cells
     assert [cell for cell in first.columns[-1].cells if cell] == [
         "<= 3, met",
         "<= 1.6, met",

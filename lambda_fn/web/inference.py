@@ -14,6 +14,7 @@ from lambda_fn.web.series import json_of
 
 SERVER: JsonObject = {"name": "eurusd-forecast", "version": "2", "extensions": []}
 OUTPUTS = ("quantiles", "mean")
+DATATYPES = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
 _CURE = 'send {"inputs": [{"name": "close", "shape": [1, n], "datatype": "FP64", "data": [...]}]}'
 
 
@@ -76,13 +77,22 @@ def _described(name: str, shape: list[int]) -> dict[str, Any]:
 def _tensor(place: str, tensor: object) -> tuple[str, object]:
     """Its name and its rows; `data` may be flat or nested, as its shape says."""
     match tensor:
-        case {"name": str() as name, "shape": [int() as rows, int() as length], "data": list() as data}:
-            if data and not isinstance(data[0], list):
-                if len(data) != rows * length or rows < 1 or length < 1:
-                    words = f"{place}.data has {len(data)} values, its shape is [{rows}, {length}]"
-                    raise bad_body(f"{place}.data", words, "send as many values as the shape says")
-                return name, [data[row * length : (row + 1) * length] for row in range(rows)]
-            return name, data
+        case {
+            "name": str() as name,
+            "shape": [int() as rows, int() as length],
+            "data": list() as data,
+            **others,
+        } if not (isinstance(rows, bool) or isinstance(length, bool)):
+            if (datatype := others.get("datatype", "FP64")) not in DATATYPES:
+                words = f"{place}.datatype is {shown(datatype)}, and prices are numbers"
+                raise bad_body(f"{place}.datatype", words, f"send one of {', '.join(DATATYPES)}")
+            nested = bool(data) and isinstance(data[0], list)
+            if rows < 1 or length < 1 or len(data) != (rows if nested else rows * length):
+                words = (
+                    f"{place}.data has {len(data)} {'rows' if nested else 'values'}, its shape is [{rows}, {length}]"
+                )
+                raise bad_body(f"{place}.data", words, "send as many values as the shape says")
+            return name, data if nested else [data[row * length : (row + 1) * length] for row in range(rows)]
     raise bad_body(place, f"{place} is {shown(tensor)} without name, shape [rows, length] and data", _CURE)
 
 

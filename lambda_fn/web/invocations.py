@@ -38,6 +38,8 @@ def _columns(form: str, value: object, champion: BaseChampion) -> dict[str, obje
             isinstance(row, list) and len(row) == len(names) for row in rows
         ):
             tensors.check_rows(len(rows), champion, f"{form}.data")
+            if len(set(map(str, names))) < len(names):
+                raise bad_body(f"{form}.columns", f"{form}.columns has a name twice", "send each column once")
             for name in names:
                 tensors.check_name(str(name), tensors.lengths(champion), f"{form}.columns.")
             named = [dict(zip(map(str, names), row, strict=True)) for row in rows]

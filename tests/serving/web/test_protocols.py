@@ -32,6 +32,11 @@ FORMS: dict[str, Any] = {
 }
 
 
+def tensor(**changes: Any) -> dict[str, Any]:
+    """A tensor of the Open Inference Protocol with one window, and with these members changed."""
+    return {"name": "close", "shape": [1, foreign.WINDOW], "datatype": "FP64", "data": ROWS[0], **changes}
+
+
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> LocalApi:
     found = local_api(tmp_path_factory.mktemp("api"))
@@ -159,6 +164,17 @@ def test_a_champion_with_dates_takes_them_as_days(tmp_path: Path) -> None:
             {"inputs": [{"name": "close", "shape": [2, 2], "datatype": "FP64", "data": [1.0]}]},
             400,
             "inputs[0].data",
+        ),
+        (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[True, foreign.WINDOW])]}, 400, "inputs[0]"),
+        (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[-1, foreign.WINDOW])]}, 400, "inputs[0].data"),
+        (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[2**63, 2**63])]}, 400, "inputs[0].data"),
+        (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[3, foreign.WINDOW], data=ROWS)]}, 400, "inputs[0].data"),
+        (f"/v2/models/{NAME}/infer", {"inputs": [tensor(datatype="BYTES")]}, 400, "inputs[0].datatype"),
+        (
+            "/invocations",
+            {"dataframe_split": {"columns": ["close", "close"], "data": [[ROWS[0], ROWS[0]]]}},
+            400,
+            "dataframe_split.columns",
         ),
         ("/v2/models/EURUSD_Other/infer", {"inputs": []}, 404, "name"),
         (f"/v2/models/{NAME}/versions/9/infer", {"inputs": []}, 404, "name"),

@@ -134,26 +134,13 @@ def noticed_by(removal: Removal, tests: list[str], folder: Path) -> str:
     return failed[1] if failed else "" if passed else f"pytest: {done.stdout[-300:].strip()}"
 
 
-def survivors_table() -> Iterator[str]:
-    """The lines of a table in Markdown: what no test notices, and why that is left."""
-    yield "| removed | why no test notices |"
-    yield "|---|---|"
-    for name, reason in SURVIVORS.items():
-        file, _, text = name.partition(": ")
-        yield f"| `{text.replace('|', chr(92) + '|')}` in `{file}` | {reason} |"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser("make unguarded", description=__doc__.partition("\n")[0])
     parser.add_argument("--fresh", action="store_true", help="measure again which test runs which line")
     parser.add_argument("--only", default="", help="removals whose names contain this")
     parser.add_argument("--again", action="store_true", help="repeat what no test noticed")
     parser.add_argument("--seconds", type=float, default=120, help="of tests for one removal (default: %(default)s)")
-    parser.add_argument("--table", action="store_true", help="print the table of infra/SECURITY.md")
     args = parser.parse_args()
-    if args.table:
-        sys.stdout.writelines(f"{row}\n" for row in survivors_table())
-        return 0
     STATE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folders: queue.Queue[Path] = queue.Queue()

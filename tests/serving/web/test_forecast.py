@@ -70,8 +70,6 @@ def test_level_narrows_to_intervals_their_bounds_and_the_median(text: str) -> No
         ({"level": "80,"}, "level", "50, 80, 90, 95, 98"),
         ({"level": "nan"}, "level", "50, 80, 90, 95, 98"),
         ({"level": "1e1"}, "level", "50, 80, 90, 95, 98"),
-        ({"levels": "80"}, "levels", "horizon, h, level, quantiles"),
-        ({"": "80"}, "", "horizon, h, level, quantiles"),
     ],
 )
 def test_a_bad_query_is_refused_by_its_name_with_what_is_available(

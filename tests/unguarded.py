@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import math
 import os
 import queue
 import re
@@ -59,14 +60,24 @@ def measure(folder: Path) -> None:
         raise RuntimeError(f"the tests ended with {done.returncode}")
 
 
+def collected(folder: Path) -> set[str]:
+    """The tests of serving, as pytest names them."""
+    command = [*PYTEST, "--collect-only", "-m", "not long", "tests/serving"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines())
+
+
 class Tests:
     """The tests that passed, and the lines that each of them runs.
 
-    Those that see an error raised come first, then those of the room, and the fastest of each.
+    Those that see an error raised come first, then those of the module, of the room, and the fastest of each.
     """
 
-    def __init__(self) -> None:
-        self._seconds = dict(_times(STATE / "times.xml"))
+    def __init__(self, folder: Path) -> None:
+        times = dict(_times(STATE / "times.xml"))
+        # Those that have come since are taken for short.
+        self._seconds = {test: times.get(test, 1.0) for test in collected(folder)}
+        self._seconds = {test: seconds for test, seconds in self._seconds.items() if seconds < math.inf}
         self._data = coverage.CoverageData(str(STATE / "coverage"))
         self._data.read()
         self._files: dict[str, dict[int, list[str]]] = {}
@@ -79,7 +90,14 @@ class Tests:
         place = f"tests/serving/{room}/" if room.name else f"tests/serving/test_{Path(removal.file).name}"
         tests = tests or self._of_room(room, place)
         first = {test for file, line in removal.raises for test in self._of_line(file, line)}
-        return sorted(tests, key=lambda test: (test not in first, not test.startswith(place), self._seconds[test]))
+        documented = {test for test in self._seconds if test.endswith(f".{removal.text.partition(' = ')[0]}]")}
+        if removal.kind == "limit":
+            tests, first = tests | documented, first | documented
+        file = f"/test_{Path(removal.file).name}::"
+        return sorted(
+            tests,
+            key=lambda test: (test not in first, file not in test, not test.startswith(place), self._seconds[test]),
+        )
 
     def _of_room(self, room: Path, place: str) -> set[str]:
         tests = {test for test in self._seconds if test.startswith(place)}
@@ -149,7 +167,8 @@ def main() -> int:
             copy_tracked(folder)
         if args.fresh or not (STATE / "coverage").exists():
             measure(Path(name) / "0" / "clone")
-        return _remove([one for one in removals(ROOT) if args.only in one.name], Tests(), folders, args)
+        tests = Tests(Path(name) / "0" / "clone")
+        return _remove([one for one in removals(ROOT) if args.only in one.name], tests, folders, args)
 
 
 def _remove(selected: list[Removal], tests: Tests, folders: "queue.Queue[Path]", args: argparse.Namespace) -> int:
@@ -202,11 +221,10 @@ def _results() -> dict[str, str]:
 
 
 def _times(path: Path) -> Iterator[tuple[str, float]]:
-    """The tests that passed, as pytest names them, each with its seconds."""
+    """The tests, as pytest names them, each with its seconds; infinitely many for those that did not pass."""
     for case in ElementTree.parse(path).iter("testcase"):
-        if not len(case):
-            name = f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name']}"
-            yield name, float(case.attrib["time"])
+        name = f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name']}"
+        yield name, math.inf if len(case) else float(case.attrib["time"])
 
 
 if __name__ == "__main__":

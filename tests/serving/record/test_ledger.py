@@ -120,6 +120,14 @@ def test_a_record_that_lost_its_sum_is_not_trusted(store: Store) -> None:
     assert fields.json_object(fields.json_bytes(record), "forecast")
 
 
+def test_a_sum_that_is_not_the_last_member_is_refused(store: Store) -> None:
+    """A tool that sorts the members, or writes them without spaces, leaves a sum that says nothing."""
+    record = json.loads(store.read(keys.forecast_key(PAIR)).data)
+    for data in (json.dumps(record).encode(), json.dumps(record, indent=2, sort_keys=True).encode()):
+        with pytest.raises(fields.ContractError, match="crc32: not the last member"):
+            fields.json_object(data, "forecast")
+
+
 def test_closes_that_were_replaced_before_the_record_could_be_written_are_noticed(store: Store) -> None:
     """`ingest --replace` is killed after it wrote the price file: the next ingest finds nothing to replace."""
     replaced = prices(3, 1.002)

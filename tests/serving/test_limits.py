@@ -1,0 +1,41 @@
+"""The page of limits and the code agree, so a limit that is lifted by mistake is noticed."""
+
+import importlib
+import re
+
+import pytest
+
+from tests.support.project import ROOT
+from tests.support.removals import removals
+
+ROW = re.compile(r"^\| .+ \| ([\d,.]+) \| `([\w.]+)\.(\w+)` \|$", re.MULTILINE)
+ROWS = {
+    f"{module}.{name}": float(value.replace(",", ""))
+    for value, module, name in ROW.findall((ROOT / "docs/limits.md").read_text())
+}
+# Constants of these names are limits; others may be.
+LIMIT = re.compile(r"MAX_\w+|\w+_S|ATTEMPTS")
+# Second copies of a limit where the first cannot be imported, equal to it.
+COPIES = {
+    "record.official.MAX_WINDOW": "contract.MAX_WINDOW",
+    "record.official.MAX_FEATURES": "contract.MAX_FEATURES",
+}
+# Neither seconds nor a limit of what comes from outside.
+OTHERS = {"champion.judging.MAX_DECIMALS", "champion.watchdog.LOOKS_EVERY_S", "store.last_known_good.FIRST_BACK_OFFS_S"}
+
+
+@pytest.mark.parametrize("name", ROWS | COPIES)
+def test_a_limit_is_as_documented(name: str) -> None:
+    module, _, constant = name.rpartition(".")
+    value = getattr(importlib.import_module(f"lambda_fn.{module}"), constant)
+    assert value == ROWS[COPIES.get(name, name)]
+
+
+def test_every_limit_is_documented() -> None:
+    names = {
+        f"{removal.file.removeprefix('lambda_fn/').removesuffix('.py').replace('/', '.')}.{constant}"
+        for removal in removals(ROOT)
+        if removal.kind == "limit" and LIMIT.fullmatch(constant := removal.text.partition(" = ")[0])
+    }
+    assert len(names) > 50
+    assert names - OTHERS <= ROWS.keys() | COPIES.keys()

@@ -248,8 +248,6 @@ def test_what_no_test_notices_exists_and_has_its_reason_in_the_security_document
     assert not survivors.SURVIVORS.keys() - names
     table = "\n".join(survivors.rows())
     assert table in (ROOT / "infra/SECURITY.md").read_text(), "python -m tests.survivors prints it"
-        "python -m tests.survivors prints them"
-    )
 
 
 def test_every_promise_has_a_guard_that_is_removed() -> None:

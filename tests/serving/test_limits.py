@@ -24,7 +24,7 @@ COPIES = {
 OTHERS = {"champion.judging.MAX_DECIMALS", "champion.watchdog.LOOKS_EVERY_S", "store.last_known_good.FIRST_BACK_OFFS_S"}
 
 
-@pytest.mark.parametrize("name", ROWS | COPIES)
+@pytest.mark.parametrize("name", [*ROWS, *COPIES])
 def test_a_limit_is_as_documented(name: str) -> None:
     module, _, constant = name.rpartition(".")
     value = getattr(importlib.import_module(f"lambda_fn.{module}"), constant)

@@ -85,26 +85,25 @@ class Tests:
 
     def of(self, removal: Removal) -> list[str]:
         """Those of its lines. Where children of the sandbox run these, which record nothing, those of the room."""
-        tests = self.recorded(removal)
         room = Path(removal.file).relative_to("lambda_fn").parent
         place = f"tests/serving/{room}/" if room.name else f"tests/serving/test_{Path(removal.file).name}"
-        tests = tests or self._of_room(room, place)
         first = {test for file, line in removal.raises for test in self._of_line(file, line)}
-        documented = {test for test in self._seconds if test.endswith(f".{removal.text.partition(' = ')[0]}]")}
+        tests = self.recorded(removal)
+        if not tests and room.name == "champion":  # what a child refused, its parent raises
+            first |= self._of_raises(SANDBOX)
+        tests = tests or first | {test for test in self._seconds if test.startswith(place)}
         if removal.kind == "limit":
-            tests, first = tests | documented, first | documented
+            documented = f".{removal.text.partition(' = ')[0]}]"
+            first |= {test for test in self._seconds if test.endswith(documented)}
         file = f"/test_{Path(removal.file).name}::"
         return sorted(
-            tests,
+            tests | first,
             key=lambda test: (test not in first, file not in test, not test.startswith(place), self._seconds[test]),
         )
 
-    def _of_room(self, room: Path, place: str) -> set[str]:
-        tests = {test for test in self._seconds if test.startswith(place)}
-        if room.name == "champion":  # what a child refused, its parent raises
-            raised = [number for number, line in enumerate(SANDBOX.read_text().splitlines(), 1) if "raise" in line]
-            tests |= {test for line in raised for test in self._of_line(str(SANDBOX.relative_to(ROOT)), line)}
-        return tests
+    def _of_raises(self, path: Path) -> set[str]:
+        lines = [number for number, line in enumerate(path.read_text().splitlines(), 1) if "raise" in line]
+        return {test for line in lines for test in self._of_line(str(path.relative_to(ROOT)), line)}
 
     def recorded(self, removal: Removal) -> set[str]:
         return {test for file, line in removal.lines for test in self._of_line(file, line)}

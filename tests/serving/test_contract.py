@@ -231,6 +231,8 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
         ("model_type", "a\x1b[2Jb", "pointer.model_type: .* up to 100 characters"),
         ("run_id", "<script>", "pointer.run_id: .* the first a letter or digit"),
         ("reason", "two\nlines", "pointer.reason: .* a text of one line"),
+        ("reason", "x" * 2_001, "pointer.reason: .* a text of one line"),
+        ("generation", 100_000_000, "pointer.generation: .* a whole number"),
         ("model_name", "x" * 101, "pointer.model_name: .* up to 100 characters"),
         ("model_version", 10**100, "pointer.model_version: .* up to 100 characters"),
         ("unknown", "x" * 2**20, "pointer: 1,0[0-9,]+ bytes, at most 1,048,576 are allowed"),

@@ -16,8 +16,8 @@ from urllib.request import Request
 from lambda_fn import fields
 from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError, Reader
-from lambda_fn.registry.bounded_http import Answer, ask
 from lambda_fn.settings import Settings
+from lambda_fn.store.bounded_http import Answer, ask
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Unavailable
 

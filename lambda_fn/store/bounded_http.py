@@ -1,6 +1,7 @@
 """One HTTP request within limits of time and size, to the address that was asked and to no other."""
 
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -31,10 +32,24 @@ def ask(
     timeout_s: float,
     max_bytes: int,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    tls: ssl.SSLContext | None = None,
+    proxies: bool = True,
 ) -> Answer:
-    """`timeout_s` is for each wait and for all of the body. Raises Unavailable when there is no whole answer."""
+    """The answer, whatever its status. Raises Unavailable when there is no whole one.
+
+    Args:
+        request: what to ask.
+        timeout_s: seconds for each wait, and for all of the body.
+        max_bytes: of the body, which is cut off there.
+        clock: seconds.
+        tls: which certificates are trusted; None trusts those of the system.
+        proxies: whether the proxies of the environment are used.
+    """
     deadline = clock() + timeout_s
-    opener = urllib.request.build_opener(_NoRedirects)
+    handlers = [_NoRedirects(), urllib.request.HTTPSHandler(context=tls)]
+    handlers += [] if proxies else [urllib.request.ProxyHandler({})]
+    opener = urllib.request.build_opener(*handlers)
     try:
         try:
             response = opener.open(request, timeout=timeout_s)

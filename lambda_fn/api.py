@@ -12,18 +12,22 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.last_known_good import NothingToServe
 from lambda_fn.store.objects import Store
-from lambda_fn.web.answer import Answer, Answers, Caller
+from lambda_fn.web.answer import Answer, Answers, Caller, Text
 from lambda_fn.web.callers import PONG, call_of, is_ping
-from lambda_fn.web.event import body_of, header_of, method_of, path_of, query_of
+from lambda_fn.web.event import body_of, header_of, method_of, query_of
+from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.negotiation import form_of, takes_gzip
-from lambda_fn.web.problem import NOTHING_YET, Problem, bad_query, shown_name
+from lambda_fn.web.problem import NOTHING_YET, Problem, bad_query, compressed_body, shown, shown_name
 from lambda_fn.web.route import Route
-from lambda_fn.web.routes import Found, find, index, methods_of
+from lambda_fn.web.routes import Found, find, index, methods_of, route_path
 from lambda_fn.web.service import Request, Service
 from lambda_fn.web.services import PAIR, Services
 
 SERVICE = "api"  # in logs and metrics
 RETRY_AFTER_S = 60  # for what only new prices or a new champion cure
+MAX_PATH = 100  # characters of a path in a message
+# Others, such as the common mistake utf-8, say nothing of the bytes.
+COMPRESSIONS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
 _log = logging.getLogger(__name__)
 Event = Mapping[str, Any]
 
@@ -38,6 +42,7 @@ class App:
     ) -> None:
         self.problem: Problem | None = None
         self.asked: Service | None = None
+        self._base_path = settings.base_path
         self._services = Services(store, settings, clock, beside)
         self._answers = Answers()
         self._clock = clock
@@ -61,19 +66,19 @@ class App:
 
     def _resolve(self, event: Event) -> dict[str, Any]:
         """API Gateway's answer to one event, payload 2.0."""
-        method, path = method_of(event), path_of(event)
+        method, path = method_of(event), route_path(event, self._base_path)
         found = find(method, path)
         try:
             if found is None and method == "OPTIONS" and methods_of(path):
                 return Answer.of_options(methods_of(path)).to_gateway(Caller(), 0)
             if found is None:
-                raise _no_route(path, method)
+                raise _no_route(str(event["rawPath"]), path, method)
             caller = Caller(header_of(event, "if-none-match"), takes_gzip(header_of(event, "accept-encoding")))
             return self._answer(found, event).to_gateway(caller, self._clock())
         except Exception as error:  # noqa: BLE001  # the one place where errors become HTTP
             self.problem = problem = _problem(error, path, method)
             wants_page = found is not None and _wants_page(found.route, event)
-            answer = _page_of(problem) if wants_page else Answer.of_problem(problem)
+            answer = _page_of(problem, self._base_path) if wants_page else Answer.of_problem(problem)
             return answer.to_gateway(Caller(), 0)
 
     def _answer(self, found: Found, event: Event) -> Answer:
@@ -82,8 +87,12 @@ class App:
         named = PAIR in found.route.parameters
         service = self.asked = self._services.of(query if named else {}, found.names)
         own = {name: value for name, value in query.items() if not (named and name == PAIR)}
-        request = Request(own, lambda: body_of(event), found.names)
-        operate = getattr(service, form.operation)
+        request = Request(own, lambda: _body(event), found.names)
+        operation = getattr(service, form.operation)
+
+        def operate(request: Request) -> JsonObject | Text:
+            return _linked(operation(request), self._base_path)
+
         if found.route.is_static:
             return self._answers.get_static(form.operation, lambda: operate(request))
         if form.record is None:
@@ -185,10 +194,27 @@ def _wants_page(route: Route, event: Event) -> bool:
     return form.media_type == "text/html"
 
 
-def _page_of(problem: Problem) -> Answer:
+def _page_of(problem: Problem, base_path: str) -> Answer:
     from lambda_fn.web.page.unserved import page_of_problem  # only a browser wants it
 
-    return Answer.of(page_of_problem(problem), status=problem.status)
+    return Answer.of(_linked(page_of_problem(problem), base_path), status=problem.status)
+
+
+def _linked(found: JsonObject | Text, base_path: str) -> JsonObject | Text:
+    """A page with its links below the base path."""
+    if not base_path or not isinstance(found, Text) or not found.media_type.startswith("text/html"):
+        return found
+    from lambda_fn.web.page.shell import linked  # only a browser wants it
+
+    return linked(found, base_path)
+
+
+def _body(event: Event) -> bytes:
+    """The body; raises Problem (415) when it is compressed, and ValueError as `body_of`."""
+    encoding = header_of(event, "content-encoding") or ""
+    if {part.strip() for part in encoding.lower().split(",")} & COMPRESSIONS:
+        raise compressed_body(encoding)
+    return body_of(event)
 
 
 def _unserved(error: NothingToServe) -> Problem:
@@ -197,11 +223,18 @@ def _unserved(error: NothingToServe) -> Problem:
     return problem_of(error)
 
 
-def _no_route(path: str, method: str) -> Problem:
-    known = ", ".join(index()["routes"])
+def _no_route(sent: str, path: str, method: str) -> Problem:
+    """Of the path as it was sent, and as `route_path` gives it."""
     methods = methods_of(path)
     if methods:
         allow = ", ".join(methods)
         message = f"{path} does not answer {method}"
         return Problem(405, "method_not_allowed", message, f"use {allow}", headers={"Allow": allow})
-    return Problem(404, "not_found", "there is no such path", f"the routes are {known}")
+    routes = index()["routes"]
+    cure = f"the routes are {', '.join(routes)}"
+    known = [route.partition(" ")[2] for route in routes]
+    ending = max((each for each in known if each != "/" and path.endswith(each)), key=len, default=None)
+    if ending is not None:
+        cure = f"ask for {ending}; where a custom domain puts {shown(path.removesuffix(ending))} before it, the "
+        cure += "operator sets BASE_PATH to that"
+    return Problem(404, "not_found", f"there is no path {shown(sent, MAX_PATH)}", cure)

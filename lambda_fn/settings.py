@@ -29,23 +29,15 @@ VARIABLES = (
         "models/best_model_info.json",
         "key of the pointer that training publishes; models/GBPUSD/best_model_info.json for another pair",
     ),
-    Variable(
-        "PAIRS",
-        "",
-        "currency pairs by commas, such as EURUSD,GBPUSD, majors or all; empty: that of S3_MODEL_INFO_KEY",
-    ),
+    Variable("PAIRS", "", "pairs by commas, such as EURUSD,GBPUSD, majors or all; empty: that of S3_MODEL_INFO_KEY"),
     Variable(
         "AWS_REGION",
         "us-east-1",
         "region of the bucket; unset: AWS_DEFAULT_REGION's, or that of the profile; Lambda sets it itself",
     ),
-    Variable(
-        "MLFLOW_TRACKING_URI",
-        "sqlite:///mlflow.db",
-        "where training records runs and models; serving leaves it unset",
-    ),
+    Variable("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db", "where training records runs and models; unset in serving"),
     Variable("STORE_DIR", ".", "the folder that is the store with USE_S3=false"),
-    Variable("AWS_ENDPOINT_URL_S3", "", "address of another S3 server; empty means AWS"),
+    Variable("AWS_ENDPOINT_URL_S3", "", "address of another S3 server; empty: AWS_ENDPOINT_URL, or else AWS"),
     Variable("CHAMPION_MAX_AGE_S", "60", "seconds after which serving looks for a newer champion"),
     Variable(
         "ECB_URL",
@@ -69,6 +61,7 @@ VARIABLES = (
         "",
         "origin whose pages may call the server from a browser, * for any; in AWS the template's CorsOrigin says so",
     ),
+    Variable("BASE_PATH", "", "path that a custom domain puts before the API's own, such as /fx; the template sets it"),
     Variable(
         "STACK",
         "local",
@@ -86,9 +79,13 @@ _Y_OF_ORDER_8 = (  # y**2 of these solves -x**2 + y**2 = 1 + d * x**2 * y**2 wit
 )
 STACK = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 STACK_RULE = "up to 128 letters, digits, '-', '_' and '.'"
+# Old buckets of us-east-1 and those of other servers have names that AWS gives no more.
+BUCKET = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
+_BASE_PATH = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[\w.$+!*'()~-]+(/[\w.$+!*'()~-]+)*", re.ASCII)
 RESERVED = ("prices", "record", "runs", "serving")  # top folders of the store that hold no pointer
 _PAIR = re.compile("[A-Z]{6}")
 _ADDRESS = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?([/?#][!-~]*)?")
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.:\[\]_-]+")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -113,6 +110,7 @@ class Settings(NamedTuple):
     champion_signing_key: str | None
     refuse_expired: bool
     cors_origin: str | None
+    base_path: str
     stack: str
 
     @classmethod
@@ -121,27 +119,32 @@ class Settings(NamedTuple):
         given = {name: environ.get(name, "").strip() for name in DEFAULTS}
         value = {name: given[name] or default for name, default in DEFAULTS.items()}
         use_s3 = _boolean("USE_S3", value["USE_S3"])
-        if use_s3 and not value["S3_BUCKET"]:
-            raise SettingsError("S3_BUCKET: required with USE_S3=true; set it to the name of the bucket")
+        region = given["AWS_REGION"] or _region(environ) or DEFAULTS["AWS_REGION"]
+        if use_s3:
+            _check_bucket(value["S3_BUCKET"])
+            _matching("AWS_REGION", region, BUCKET, "set it to the name of a region, such as eu-central-1")
         key = _key("S3_MODEL_INFO_KEY", value["S3_MODEL_INFO_KEY"])
         pairs = _pairs(value["PAIRS"], key, bool(given["S3_MODEL_INFO_KEY"]))
+        origin = _matching("CORS_ORIGIN", value["CORS_ORIGIN"], _ORIGIN, "give one such as https://a.example, or *")
         return cls(
             use_s3=use_s3,
             s3_bucket=value["S3_BUCKET"] or None,
             model_info_key=pointer_key(key, pairs[0]) if value["PAIRS"] else key,
             pairs=pairs,
-            aws_region=given["AWS_REGION"] or _region(environ) or DEFAULTS["AWS_REGION"],
+            aws_region=region,
             mlflow_tracking_uri=given["MLFLOW_TRACKING_URI"] or None,
             store_dir=value["STORE_DIR"],
-            s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"]),
+            s3_endpoint=_url("AWS_ENDPOINT_URL_S3", value["AWS_ENDPOINT_URL_S3"])
+            or _url("AWS_ENDPOINT_URL", environ.get("AWS_ENDPOINT_URL", "").strip()),
             champion_max_age_s=_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
             ecb_url=_url("ECB_URL", value["ECB_URL"], may_have_query=True) or DEFAULTS["ECB_URL"],
             mlflow_secret_arn=value["MLFLOW_SECRET_ARN"] or None,
             champion_public_keys=_public_keys("CHAMPION_PUBLIC_KEYS", value["CHAMPION_PUBLIC_KEYS"]),
             champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
             refuse_expired=_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
-            cors_origin=_origin("CORS_ORIGIN", value["CORS_ORIGIN"]),
-            stack=_stack("STACK", value["STACK"]),
+            cors_origin=origin or None,
+            base_path=_base_path("BASE_PATH", value["BASE_PATH"]),
+            stack=_matching("STACK", value["STACK"], STACK, f"set it to {STACK_RULE}"),
         )
 
     def __repr__(self) -> str:
@@ -256,10 +259,30 @@ def _seconds(name: str, text: str) -> float:
     return seconds
 
 
-def _stack(name: str, text: str) -> str:
-    if not STACK.fullmatch(text):
-        raise SettingsError(f"{name}: {text[:60]!r} is no name of a deployment; set it to {STACK_RULE}")
+def _matching(name: str, text: str, pattern: re.Pattern[str], cure: str) -> str:
+    if text and not pattern.fullmatch(text):
+        raise SettingsError(f"{name}: {without_logins(text)[:60]!r} is not valid; {cure}")
     return text
+
+
+def _base_path(name: str, text: str) -> str:
+    """With a slash before it and none after; empty for none, which `/` means too."""
+    path = text.strip("/")
+    return path and f"/{_matching(name, path, _BASE_PATH, 'set it to a path such as /fx')}"
+
+
+def _check_bucket(text: str) -> None:
+    if BUCKET.fullmatch(text):
+        return
+    if not text:
+        raise SettingsError("S3_BUCKET: required with USE_S3=true; set it to the name of the bucket")
+    named = re.fullmatch(r"(?:s3a?://|arn:[a-z-]+:s3:::)?([A-Za-z0-9_-][A-Za-z0-9._-]*)(?:/.*)?", text)
+    cure = (
+        f"set it to {named[1]}: keys begin at the top of the bucket" if named else "set it to the bucket's name alone"
+    )
+    if ":accesspoint" in text:
+        cure = "set it to the access point's alias, which ends with -s3alias"
+    raise SettingsError(f"S3_BUCKET: {shown_url(text)[:210]!r} is not the name of a bucket; {cure}")
 
 
 def _public_keys(name: str, text: str) -> tuple[bytes, ...]:
@@ -301,12 +324,6 @@ def _key(name: str, text: str) -> str:
     if top in RESERVED or {"champions", "history"} & {*folders}:
         raise SettingsError(f"{name}: {text[:210]!r} is in a folder of other files; set it to {DEFAULTS[name]}")
     return text
-
-
-def _origin(name: str, text: str) -> str | None:
-    if text and not re.fullmatch(r"\*|https?://[A-Za-z0-9.:\[\]_-]+", text):
-        raise SettingsError(f"{name}: {shown_url(text)!r} is no origin; give one such as https://example.com, or *")
-    return text or None
 
 
 def shown_url(url: str) -> str:

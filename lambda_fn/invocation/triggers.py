@@ -32,9 +32,9 @@ Pointers: TypeAlias = Mapping[str, str]
 def recognise(event: object, pointers: Pointers) -> Trigger:
     """Of any JSON. Never raises.
 
-    Knows S3 notifications of any version, directly or in an SQS or SNS envelope, S3 events of EventBridge, schedules
-    of EventBridge, S3's test event and a manual invocation: {}, {"force": true} or {"rollback": true}, each also with
-    "pair".
+    Knows S3 notifications of any version, directly or in an SQS or SNS envelope, a record or a list of records, S3
+    events of EventBridge and of CloudTrail, {"bucket": ..., "key": ...}, schedules of EventBridge, S3's test event and
+    a manual invocation: {}, {"force": true} or {"rollback": true}, each also with "pair".
     """
     found = list(_triggers(event, pointers, 0))
     names = list(dict.fromkeys(trigger.name[:MAX_NAME] for trigger in found))
@@ -46,7 +46,10 @@ def recognise(event: object, pointers: Pointers) -> Trigger:
 def _triggers(event: object, pointers: Pointers, depth: int) -> Iterator[Trigger]:
     """At least one."""
     every = tuple(pointers.values())
-    if not isinstance(event, dict) or depth > MAX_DEPTH:
+    if isinstance(event, list) and event and depth <= MAX_DEPTH:
+        for record in event:
+            yield from _of_record(record, pointers, depth)
+    elif not isinstance(event, dict) or depth > MAX_DEPTH:
         yield Trigger("unknown event", every)
     elif "rollback" in event:
         yield _by_hand("rollback by hand", event, every)
@@ -60,9 +63,14 @@ def _triggers(event: object, pointers: Pointers, depth: int) -> Iterator[Trigger
     elif event.get("Type") == "Notification":
         yield from _inside("SNS", event.get("Message"), pointers, depth)
     elif event.get("source") == "aws.s3":
-        yield _of_object("EventBridge S3", event.get("detail-type"), _at(event, "detail", "object", "key"), pointers)
+        key = _at(event, "detail", "object", "key") or _at(event, "detail", "requestParameters", "key")  # CloudTrail's
+        yield _of_object("EventBridge S3", event.get("detail-type"), key, pointers)
     elif event.get("source") in _SCHEDULERS:
         yield Trigger("schedule", every)
+    elif "s3" in event or "eventSource" in event or "EventSource" in event:
+        yield from _of_record(event, pointers, depth)
+    elif event.keys() == {"bucket", "key"}:
+        yield _of_object("object", "named", event["key"], pointers)
     else:
         yield Trigger("unknown event", every)
 
@@ -92,11 +100,12 @@ def _of_record(record: object, pointers: Pointers, depth: int) -> Iterator[Trigg
 
 
 def _of_object(name: str, what: object, found: object, pointers: Pointers) -> Trigger:
-    """S3 encodes the keys of its notifications as forms do, EventBridge gets them as they are."""
+    """S3 encodes the keys of its notifications as forms do, EventBridge gets them as they are, and some servers encode
+    them twice."""
     if not isinstance(found, str):
         return Trigger(f"{name} without a key", tuple(pointers.values()))
     plain = unquote_plus(found)
-    concerned = dict.fromkeys(pointers[key] for key in (found, plain) if key in pointers)
+    concerned = dict.fromkeys(pointers[key] for key in (found, plain, unquote_plus(plain)) if key in pointers)
     return Trigger(f"{name} {what} of {plain}", tuple(concerned))
 
 

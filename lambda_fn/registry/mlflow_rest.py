@@ -6,18 +6,20 @@ API 2.0 and its artifact proxy, the same in 3.7.0 and 3.17.2. Model files are un
 """
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError, Reader
-from lambda_fn.registry.bounded_http import Answer, ask
-from lambda_fn.settings import Settings
+from lambda_fn.registry.access import cure_of, split
+from lambda_fn.settings import BUCKET, Settings, shown_url
+from lambda_fn.store.bounded_http import Answer, ask
 from lambda_fn.store.connect import open_store
 from lambda_fn.store.objects import Missing, Unavailable
 
@@ -29,6 +31,10 @@ MAX_JSON_BYTES = 2**20
 CURE = (
     "publish a version that `python -m training run` made: python -m training publish models:/NAME/3 "
     "or models:/NAME@challenger"
+)
+_NOT_MLFLOW = (
+    "correct the address: this is no MLflow server, or not its path, or a login before it. GET /version below the "
+    "address gives MLflow's version"
 )
 _API = "/api/2.0/mlflow"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -58,7 +64,8 @@ class NoModel(ContractError):
 
 @dataclass(frozen=True)
 class MlflowServer:
-    """`address` is without user name and password; `authorization` is the header that has them, None for none.
+    """`address` is without user name and password; `authorization` is the header that has them, None for none; `tls` is
+    what is trusted, None for the system's certificates.
 
     Every method raises Unavailable when the server fails or wants another login, and ContractError with the cure when
     it has no such thing.
@@ -66,6 +73,7 @@ class MlflowServer:
 
     address: str
     authorization: str | None = field(repr=False)
+    tls: ssl.SSLContext | None = None
 
     def version(self, model_uri: str) -> Version:
         """The version that models:/NAME@alias or models:/NAME/3 means now."""
@@ -76,7 +84,10 @@ class MlflowServer:
             )
         by = "alias" if named["alias"] else "version"
         route = "registered-models/alias" if named["alias"] else "model-versions/get"
-        found = self._found(route, {"name": named["name"], by: named[by]}, model_uri).object("model_version")
+        answer = self._found(route, {"name": named["name"], by: named[by]}, model_uri)
+        if "model_version" not in answer.found:
+            raise Unavailable(f"MLFLOW_TRACKING_URI: {self.address} answers 200 without a model_version; {_NOT_MLFLOW}")
+        found = answer.object("model_version")
         tags = found.objects("tags") if found.found.get("tags") else []
         sha256 = [tag.text("value") for tag in tags if tag.found.get("key") == SHA256_TAG]
         created_ms = found.whole("creation_timestamp", 0, 10**14)
@@ -95,7 +106,7 @@ class MlflowServer:
         uri = self._found("model-versions/get-download-uri", query, version.uri).text("artifact_uri")
         parts = split(uri)
         if parts.scheme == "mlflow-artifacts":
-            return self._beside(parts.netloc)._served(parts.path.strip("/"), version)
+            return self._elsewhere(parts.netloc.rpartition("@")[2], parts.path.strip("/"), version)
         if parts.scheme == "s3" and parts.netloc:
             return _from_bucket(settings, parts.netloc, parts.path.strip("/"), version)
         raise ContractError(
@@ -103,16 +114,25 @@ class MlflowServer:
             f"--artifacts-destination, or publish it with: python -m training publish {version.uri}"
         )
 
-    def _beside(self, netloc: str) -> "MlflowServer":
+    def _elsewhere(self, netloc: str, folder: str, version: Version) -> bytes:
         """The address of files may name another server, with the same prefix; it does not get the login."""
         own = split(self.address)
         if netloc in ("", own.netloc):
-            return self
-        return MlflowServer(own._replace(netloc=netloc).geturl(), None)
+            return self._served(folder, version)
+        try:
+            return MlflowServer(own._replace(netloc=netloc).geturl(), None, self.tls)._served(folder, version)
+        except Unavailable as error:
+            raise Unavailable(
+                f"{version.uri}: its files are at {netloc}, which the registry named when they were "
+                f"logged: {error}; if the server has moved, let that name lead to it, or log the version again at "
+                f"{self.address}"
+            ) from error
 
     def _served(self, folder: str, version: Version) -> bytes:
         path = f"{_ARTIFACTS}/{quote(f'{folder}/{MODEL_FILE}')}"
         answer = self._get(path, {}, FILE_TIMEOUT_S, MAX_MODEL_BYTES + 1)
+        if answer.status == 200 and answer.body.lstrip()[:1] == b"<":  # no ONNX file begins so
+            raise self._failed(answer)
         if answer.status == 200:
             return answer.body
         # for a file that is not there some versions answer 500: so ask what is there
@@ -138,30 +158,34 @@ class MlflowServer:
     def _get(self, path: str, query: Mapping[str, str], timeout_s: float, max_bytes: int) -> Answer:
         asked = f"?{urlencode(query)}" if query else ""
         headers = {"Authorization": self.authorization} if self.authorization else {}
-        answer = ask(Request(f"{self.address}{path}{asked}", headers=headers), timeout_s, max_bytes)
+        request = Request(f"{self.address}{path}{asked}", headers=headers)
+        try:
+            answer = ask(request, timeout_s, max_bytes, tls=self.tls)
+        except Unavailable as error:
+            raise Unavailable(f"MLFLOW_TRACKING_URI: {error}; {cure_of(error, self.address)}") from error
         if answer.status in (401, 403):
             raise Unavailable(
                 f"MLFLOW_TRACKING_URI: {self.address} answers {answer.status}{_said(answer)}; put user name and "
-                "password into the secret that MLFLOW_SECRET_ARN names, or add this host to its --allowed-hosts"
+                "password into the secret that MLFLOW_SECRET_ARN names, set MLFLOW_TRACKING_TOKEN if it takes a token, "
+                "or add this host to its --allowed-hosts"
             )
         return answer
 
     def _failed(self, answer: Answer) -> Unavailable:
-        return Unavailable(
-            f"MLFLOW_TRACKING_URI: {self.address} answers {answer.status}{_said(answer)}; correct the address, or look "
-            "into the MLflow server's log"
-        )
-
-
-def split(uri: str) -> SplitResult:
-    """As urlsplit; of what is no address, all parts are empty."""
-    try:
-        return urlsplit(uri)
-    except ValueError:  # such as an unclosed [
-        return SplitResult("", "", "", "", "")
+        cure = "correct the address, or look into the MLflow server's log"
+        if 300 <= answer.status < 400 and answer.location:
+            where = shown_url(answer.location).partition(_API)[0].partition(_ARTIFACTS)[0]
+            cure = f"it redirects to {where[:200]}: set MLFLOW_TRACKING_URI to that, unless it is a login"
+        elif answer.status in (200, 404, 405) and _json(answer) is None:
+            cure = _NOT_MLFLOW
+        return Unavailable(f"MLFLOW_TRACKING_URI: {self.address} answers {answer.status}{_said(answer)}; {cure}")
 
 
 def _from_bucket(settings: Settings, bucket: str, folder: str, version: Version) -> bytes:
+    if not BUCKET.fullmatch(bucket):
+        raise ContractError(
+            f"{version.uri}: its files are at s3://{bucket[:80]}, which is not the name of a bucket; {CURE}"
+        )
     store = open_store(settings._replace(use_s3=True, s3_bucket=bucket))
     try:
         return store.head(f"{folder}/{MODEL_FILE}", MAX_MODEL_BYTES + 1).data

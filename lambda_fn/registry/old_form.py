@@ -1,19 +1,17 @@
 """A pointer of the old form: it names a registered model by its address, and MLflow has the champion."""
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import ChampionFile, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.registry.mlflow_rest import CURE, MlflowServer, NoModel, split
-from lambda_fn.registry.secret import login
+from lambda_fn.registry.access import access, why_no_server
+from lambda_fn.registry.mlflow_rest import CURE, MlflowServer, NoModel
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 
@@ -63,18 +61,9 @@ def complete(
 
 
 def _server(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> MlflowServer:
-    """Its login is the secret's; without one, that of MLflow's own client: in the address or the environment."""
-    parts = split(settings.mlflow_tracking_uri or "")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if why := why_no_server(settings.mlflow_tracking_uri):
         raise ContractError(
-            f"pointer.champion: missing, {pointer.model_uri} names no champion file and MLFLOW_TRACKING_URI no MLflow "
-            f"server; publish it with: python -m training publish {pointer.model_uri}"
+            f"pointer.champion: missing, {pointer.model_uri} names no champion file, and MLFLOW_TRACKING_URI {why}. Or "
+            f"publish it with: python -m training publish {pointer.model_uri}"
         )
-    username = unquote(parts.username or "") or environ.get("MLFLOW_TRACKING_USERNAME", "")
-    password = unquote(parts.password or "") or environ.get("MLFLOW_TRACKING_PASSWORD", "")
-    if settings.mlflow_secret_arn:
-        username, password = login(settings.mlflow_secret_arn, settings.aws_region, environ, now)
-    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
-    if not username:
-        return MlflowServer(address, None)
-    return MlflowServer(address, f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}")
+    return MlflowServer(*access(settings, environ, now))

@@ -15,14 +15,15 @@ from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
-from lambda_fn.registry.bounded_http import Answer, ask
+from lambda_fn.store.bounded_http import Answer, ask
+from lambda_fn.store.connect import KEY_ID, SECRET_KEY, aws_address, credential_provider
 from lambda_fn.store.objects import Unavailable
 
 MAX_AGE_S = 300.0
 TIMEOUT_S = 5.0
 MAX_BYTES = 2**18  # a secret has at most 64 KiB
 _SERVICE = "secretsmanager"
-_ENDPOINT = "AWS_ENDPOINT_URL_SECRETS_MANAGER"  # AWS's own name for it
+_ENDPOINTS = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")  # AWS's own names
 
 
 class Login(NamedTuple):
@@ -84,8 +85,8 @@ def sign(
 
 
 def _url(arn: str, region: str, environ: Mapping[str, str]) -> str:
-    china = ".cn" if arn.startswith("arn:aws-cn:") else ""
-    address = environ.get(_ENDPOINT, "").strip() or f"https://{_SERVICE}.{_region(arn, region)}.amazonaws.com{china}"
+    named = next((url for name in _ENDPOINTS if (url := environ.get(name, "").strip())), "")
+    address = named or aws_address(_SERVICE, _region(arn, region))
     return f"{address.rstrip('/')}/"
 
 
@@ -96,14 +97,24 @@ def _region(arn: str, region: str) -> str:
 
 
 def _keys(environ: Mapping[str, str]) -> Keys:
-    access_key, secret_key = (environ.get(f"AWS_{name}", "") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
-    if not (access_key and secret_key):
+    """Of the environment, of a container's role, or of a profile. Raises Unavailable, and SettingsError."""
+    access_key, secret_key = (environ.get(name, "").strip() for name in (KEY_ID, SECRET_KEY))
+    if access_key and secret_key:
+        return Keys(access_key, secret_key, environ.get("AWS_SESSION_TOKEN", "").strip() or None)
+    provider = credential_provider(environ)
+    if provider is None:
         raise Unavailable(
             "MLFLOW_SECRET_ARN: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, so the secret cannot be read. "
             "Lambda sets them; elsewhere set them, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in place "
             "of MLFLOW_SECRET_ARN"
         )
-    return Keys(access_key, secret_key, environ.get("AWS_SESSION_TOKEN") or None)
+    from lambda_fn.store.credentials import NoCredentials  # which keys do not need
+
+    try:
+        found = provider()
+    except NoCredentials as error:
+        raise Unavailable(f"MLFLOW_SECRET_ARN: the secret cannot be read: {error}") from None
+    return Keys(found["access_key_id"], found["secret_access_key"], found.get("token"))
 
 
 def _login(answer: Answer, arn: str) -> Login:

@@ -14,8 +14,8 @@ from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_
 from lambda_fn.server.protocol import overloaded
 from lambda_fn.settings import Settings
 from lambda_fn.web.answer import NO_STORE
-from lambda_fn.web.event import path_of
 from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
+from lambda_fn.web.routes import route_path
 from lambda_fn.web.services import PAIR
 
 Scope = MutableMapping[str, Any]
@@ -39,9 +39,14 @@ class Gateway:
     """
 
     def __init__(
-        self, handle: Handler, cors_origin: str | None = None, forgotten: Callable[[], int] = lambda: 0
+        self,
+        handle: Handler,
+        cors_origin: str | None = None,
+        forgotten: Callable[[], int] = lambda: 0,
+        base_path: str = "",
     ) -> None:
         self._handle = handle
+        self._base_path = base_path
         self._cors_origin = cors_origin
         self._forgotten, self._seen = forgotten, 0
         self._in_memory: set[tuple[str, str]] = set()
@@ -65,7 +70,7 @@ class Gateway:
         await _send(answer, send)
 
     async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        path, reads = path_of(event), scope["method"] in ("GET", "HEAD")
+        path, reads = route_path(event, self._base_path), scope["method"] in ("GET", "HEAD")
         asked = path, event.get("queryStringParameters", {}).get(PAIR, "")
         if self._seen != (forgotten := self._forgotten()):
             self._seen = forgotten
@@ -102,7 +107,7 @@ def application() -> Gateway:
     """What each server process runs: Lambda's own handler on the environment."""
     settings = Settings.from_env(os.environ)
     function = LambdaFunction(os.environ, beside=True)
-    return Gateway(function, settings.cors_origin, function.forgotten)
+    return Gateway(function, settings.cors_origin, function.forgotten, settings.base_path)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+
+from lambda_fn.web.event import parsed_query
 
 Event = dict[str, Any]
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
@@ -82,7 +83,7 @@ def to_event(request: HttpRequest, now: datetime, request_id: str) -> Event:
     if cookies:
         event["cookies"] = cookies
     if request.query:
-        event["queryStringParameters"] = _query(request.query)
+        event["queryStringParameters"] = parsed_query(request.query)
     if request.body:
         event["body"], event["isBase64Encoded"] = _body(request.body, headers.get("content-type", ""))
     return event
@@ -112,13 +113,6 @@ def _headers(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[str
         else:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers, cookies
-
-
-def _query(query: str) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        values[name] = f"{values[name]},{value}" if name in values else value
-    return values
 
 
 def _body(body: bytes, content_type: str) -> tuple[str, bool]:

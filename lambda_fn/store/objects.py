@@ -163,6 +163,11 @@ class Store:
             if "InvalidRange" not in str(error):
                 raise
             result = obstore.get(self._objects, key)  # nothing has no first byte: an empty object
+        if result.attributes.get("Content-Type", "").startswith("text/html"):  # which nothing here is
+            raise Unavailable(
+                f"{self._name}: {key}: a page came in place of the object; look at AWS_ENDPOINT_URL_S3, and at a proxy "
+                "that asks for a login"
+            )
         first, end = result.range
         if end - first > MAX_BYTES:
             raise ContractError(f"{key}: {end - first:,} bytes, at most {MAX_BYTES:,} are read; write a smaller one")
@@ -196,12 +201,27 @@ class Store:
             yield
         except (BaseError, OSError) as error:
             code = _CODE.search(str(error))
-            if isinstance(error, FileNotFoundError) and not (code and code[1] == "NoSuchBucket"):
+            if isinstance(error, FileNotFoundError) and _is_of_store(str(error), code and code[1]):
                 raise Missing(key, self._name) from error
             if self._tell is not None:
                 raise self._tell(key, str(error)) from error
             first_line = str(error).partition("\n")[0].partition(": <?xml")[0]
             raise Unavailable(f"{self._name}: {key}: {code[1] + ': ' if code else ''}{first_line}") from error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of obstore's compiled half, which is no Exception
+                raise
+            raise Misconfigured(
+                f"{self._name}: {key}: no request can be made ({error}); look for a character that no address and no "
+                "header may have, in AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and the variables of the bucket"
+            ) from error
+
+
+def _is_of_store(text: str, code: str | None) -> bool:
+    """Whether a 404 says that the store has no such object: not that there is no bucket, and not of another server,
+    whose answer is no error of S3's."""
+    if code:
+        return code != "NoSuchBucket"
+    return not re.search(r"404 Not Found: \S", text)
 
 
 def _sum(data: bytes) -> str:

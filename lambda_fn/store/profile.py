@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambda_fn.settings import SettingsError, files_of_aws
+from lambda_fn.store.credentials import NoCredentials
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential  # exists for type checkers only
@@ -20,10 +21,6 @@ ASK_AGAIN = timedelta(minutes=10)
 OTHERWISE = (
     'put keys into the environment, as with: eval "$(aws configure export-credentials --format env)", or install boto3'
 )
-
-
-class NoCredentials(Exception):
-    """The chain gave nothing; the message holds nothing that a process or a server said, as that may be secret."""
 
 
 class Chain:

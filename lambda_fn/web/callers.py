@@ -34,17 +34,24 @@ class Call(NamedTuple):
 
 
 class _Caller(NamedTuple):
-    """A kind of event: the data class that reads it, and what is characteristic of it."""
+    """A kind of event: the data class that reads it, what is characteristic of it, and the form of its answers.
+
+    `described`: an answer has `statusDescription`. A REST API answers 502 for a key that it does not know.
+    `binary`: a body in base64 is always decoded. A REST API decodes only the media types that it was configured with.
+    """
 
     data_class: str
     sends: Callable[[Event, Mapping[str, Any]], bool]
+    described: bool = False
+    binary: bool = True
 
 
 _CALLERS = (
-    _Caller("ALBEvent", lambda event, context: "elb" in context),
-    _Caller("VPCLatticeEventV2", lambda event, context: "serviceNetworkArn" in context),
-    _Caller("VPCLatticeEvent", lambda event, context: "raw_path" in event and "method" in event),
-    _Caller("APIGatewayProxyEvent", lambda event, context: "httpMethod" in event and "path" in event),
+    _Caller("ALBEvent", lambda event, context: "elb" in context, described=True),
+    _Caller("VPCLatticeEventV2", lambda event, context: "serviceNetworkArn" in context, described=True),
+    _Caller("VPCLatticeEvent", lambda event, context: "raw_path" in event and "method" in event, described=True),
+    _Caller("APIGatewayProxyEvent", lambda event, context: _is_proxy(event) and event.get("version") == "1.0"),
+    _Caller("APIGatewayProxyEvent", lambda event, context: _is_proxy(event), binary=False),
 )
 
 
@@ -65,7 +72,7 @@ def call_of(event: object) -> Call:
                 return _as_it_is(event)
             for caller in _CALLERS:
                 if caller.sends(event, context):
-                    return _translated(event, caller.data_class)
+                    return _translated(event, caller)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _no_request(f"the event is no whole HTTP request ({type(error).__name__}: {error})") from error
     raise _no_request("the event carries no HTTP request")
@@ -80,16 +87,22 @@ def _as_it_is(event: Event) -> Call:
     return Call(event, lambda answer: answer)
 
 
-def _translated(event: Event, data_class: str) -> Call:
+def _is_proxy(event: Event) -> bool:
+    return "httpMethod" in event and "path" in event
+
+
+def _translated(event: Event, caller: _Caller) -> Call:
     from http import HTTPStatus
 
     from aws_lambda_powertools.utilities import data_classes
 
-    proxy: BaseProxyEvent = getattr(data_classes, data_class)(dict(event))
+    proxy: BaseProxyEvent = getattr(data_classes, caller.data_class)(dict(event))
     if isinstance(proxy, data_classes.ALBEvent):
         proxy.decode_query_parameters = True  # a load balancer leaves them as they are in the address
     query = {name: _joined(values) for name, values in proxy.resolved_query_string_parameters.items()}
     headers = {name.lower(): _joined(values) for name, values in proxy.resolved_headers_field.items()}
+    if not caller.binary:
+        headers.pop("accept-encoding", None)  # a REST API compresses by itself where it was told to
     request = {
         "version": "2.0",
         "rawPath": proxy.path.partition("?")[0],
@@ -97,15 +110,17 @@ def _translated(event: Event, data_class: str) -> Call:
         "queryStringParameters": query,
         "requestContext": {"stage": "$default", "http": {"method": proxy.http_method}},
         "body": event.get("body"),
-        "isBase64Encoded": bool(proxy.is_base64_encoded),
+        "isBase64Encoded": proxy.is_base64_encoded,
     }
     check_event(request)
 
     def answer(found: Answer) -> Answer:
         status = found["statusCode"]
         written = proxy.header_serializer().serialize(found["headers"], [])
-        rest = {name: value for name, value in found.items() if name != "headers"}
-        return {**rest, **written, "statusDescription": f"{status} {HTTPStatus(status).phrase}"}
+        written.pop("cookies", None)  # the serializer's empty list: only payload 2.0 has this key
+        if caller.described:
+            written["statusDescription"] = f"{status} {HTTPStatus(status).phrase}"
+        return {**{name: value for name, value in found.items() if name != "headers"}, **written}
 
     return Call(request, answer)
 

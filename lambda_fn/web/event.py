@@ -28,23 +28,41 @@ def method_of(event: Event) -> str:
 
 
 def path_of(event: Event) -> str:
-    """The path without the stage that API Gateway puts before it, and without a slash at its end."""
+    """The path without the stage that API Gateway puts before it, and without a slash at its end. Several slashes in a
+    row count as one."""
     stage = event["requestContext"].get("stage", "$default")
     path = str(event["rawPath"])
+    while "//" in path:
+        path = path.replace("//", "/")
     if stage != "$default" and f"{path}/".startswith(f"/{stage}/"):
         path = path.removeprefix(f"/{stage}")
     return path.rstrip("/") or "/"
 
 
 def query_of(event: Event) -> Mapping[str, str]:
-    """The query's parameters; values of a repeated one joined by commas."""
-    return event.get("queryStringParameters") or {}
+    """The query's parameters; values of a repeated one joined by commas. An event that was written by hand may have
+    the query as text alone."""
+    query: Mapping[str, str] = event.get("queryStringParameters") or {}
+    text = event.get("rawQueryString")
+    return query or (parsed_query(text) if isinstance(text, str) and text else {})
+
+
+def parsed_query(text: str) -> dict[str, str]:
+    """The parameters of a query as it was sent, as `query_of` gives them."""
+    from urllib.parse import parse_qsl  # the gateway has parsed the query already
+
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    return query
 
 
 def header_of(event: Event, name: str) -> str | None:
-    """A header by its name in lower case, as names are there."""
-    found: str | None = (event.get("headers") or {}).get(name)
-    return found
+    """A header by its name in lower case. The gateway writes names so; a person who writes an event may not."""
+    headers: Mapping[str, str] = event.get("headers") or {}
+    if name in headers:
+        return headers[name]
+    return next((value for other, value in headers.items() if other.lower() == name), None)
 
 
 def body_of(event: Event) -> bytes:
@@ -54,4 +72,5 @@ def body_of(event: Event) -> bytes:
     text = event.get("body") or ""
     if not isinstance(text, str):
         raise ValueError("it is no text")  # noqa: TRY004  # an event that somebody wrote by hand, as JSON within JSON
-    return base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    in_base64 = str(event.get("isBase64Encoded")).lower() == "true"  # some write it as text
+    return base64.b64decode(text, validate=True) if in_base64 else text.encode()

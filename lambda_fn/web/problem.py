@@ -86,6 +86,18 @@ def too_large() -> Problem:
     )
 
 
+def compressed_body(encoding: str) -> Problem:
+    """415 for a body that is compressed (RFC 9110, section 15.5.16)."""
+    return Problem(
+        415,
+        "compressed_body",
+        f"the body is compressed: Content-Encoding is {shown(encoding)}",
+        "send it as it is, without Content-Encoding",
+        field="body",
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
 def answer_too_large() -> Problem:
     """400 for an answer over MAX_ANSWER_BYTES."""
     message = f"the answer would be larger than {MAX_ANSWER_BYTES:,} bytes"

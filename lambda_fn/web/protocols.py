@@ -7,9 +7,10 @@ _TAG = "protocols"
 _BODY = (400, "The body is wrong; `field` names the place, such as `inputs.close[2][17]`.")
 _PAIR = (400, "The pair is not served.")
 _LARGE = (413, f"The body is larger than {MAX_BODY:,} bytes.")
+COMPRESSED = (415, "The body is compressed; send it without Content-Encoding.")
 _NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
 _OTHER = (404, "The champion has another name or version.")
-_RUN = (_BODY, _OTHER, _LARGE, _NOTHING)
+_RUN = (_BODY, _OTHER, _LARGE, COMPRESSED, _NOTHING)
 _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{version}"
 
@@ -77,7 +78,7 @@ PROTOCOLS = (
         _TAG,
         parameters=("pair",),
         body="Invocation",
-        problems=(_BODY, _LARGE, _NOTHING),
+        problems=(_BODY, _LARGE, COMPRESSED, _NOTHING),
     ),
     Route(
         "GET", "/v2", "server", "The server", "By the Open Inference Protocol.", "ServerMetadata", _TAG, is_static=True

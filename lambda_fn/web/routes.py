@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
+from lambda_fn.web.event import Event, path_of
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
-from lambda_fn.web.protocols import PROTOCOLS
+from lambda_fn.web.protocols import COMPRESSED, PROTOCOLS
 from lambda_fn.web.route import Form, Route
 
 _BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
@@ -81,6 +82,7 @@ ROUTES = (
         problems=(
             (400, "The query or the body is wrong; `field` names the place, such as `series[2].close[17]`."),
             (413, f"The body is larger than {MAX_BODY:,} bytes."),
+            COMPRESSED,
             (503, "Nothing can be served yet, or the forecast took too long; ask again after Retry-After seconds."),
         ),
     ),
@@ -217,6 +219,15 @@ def methods_of(path: str) -> list[str]:
     """The methods that the path answers, empty for an unknown one; HEAD goes with GET."""
     found = [route.method for route in ROUTES if route.path == path or _names(route.path, path)]
     return [*found, "HEAD"] if "GET" in found else found
+
+
+def route_path(event: Event, base_path: str) -> str:
+    """The path that a route has: without the stage, and without `base_path`, which a custom domain puts before it. A
+    path that is a route's as it is stays: the same function answers the gateway's own address."""
+    path = path_of(event)
+    if base_path and f"{path}/".startswith(f"{base_path}/") and not methods_of(path):
+        return path.removeprefix(base_path) or "/"
+    return path
 
 
 def index() -> dict[str, Any]:

@@ -91,10 +91,12 @@ class Service:
         return together.page(self._together())
 
     def document(self, request: Request) -> JsonObject:
-        """The OpenAPI document, as it is committed."""
+        """The OpenAPI document, as it is committed but for the base path of this deployment."""
         from pathlib import Path  # which no other answer needs
 
         document: JsonObject = json.loads(Path(__file__).with_name("openapi.json").read_text())
+        if base_path := self._memory[1].base_path:
+            document["servers"] = [{"url": base_path}]
         return document
 
     def docs(self, request: Request) -> JsonObject:

@@ -213,6 +213,15 @@ def test_a_domain_of_its_own() -> None:
     )
 
 
+def test_a_base_path_is_the_mappings_and_the_functions() -> None:
+    own = {"DomainName": "forecast.example.com", "CertificateArn": CERTIFICATE}
+    plain, below = stack(**own), stack(**own, BasePath="fx/v1")
+    assert "ApiMappingKey" not in plain["DomainOfApi"]["Properties"]
+    assert below["DomainOfApi"]["Properties"]["ApiMappingKey"] == "fx/v1"
+    variables = [each["ApiFunction"]["Properties"]["Environment"]["Variables"] for each in (plain, below)]
+    assert [Settings.from_env(each).base_path for each in variables] == ["", "/fx/v1"]
+
+
 def test_names_of_aws_follow_the_partition() -> None:
     """ec2's principal has another suffix in China; those of the other services are the same everywhere."""
     for path in (ROOT / "template.yaml", *(ROOT / "infra").glob("*.yaml")):

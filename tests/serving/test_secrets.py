@@ -38,6 +38,18 @@ PLANTED: dict[str, dict[str, str]] = {
         "MLFLOW_TRACKING_USERNAME": "user",
         "MLFLOW_TRACKING_URI": f"http://{NOBODY}",
     },
+    "registry's token": {"MLFLOW_TRACKING_TOKEN": SECRET, "MLFLOW_TRACKING_URI": f"http://{NOBODY}"},
+    "registry's token with a line end": {
+        "MLFLOW_TRACKING_TOKEN": f"{SECRET}\n{SECRET}",
+        "MLFLOW_TRACKING_URI": f"http://{NOBODY}",
+    },
+    "registry's database": {"MLFLOW_TRACKING_URI": f"postgresql://user:{SECRET}@{NOBODY}/db"},
+    "endpoint of all services": {"AWS_ENDPOINT_URL": f"http://user:{SECRET}@{NOBODY}", **KEYS},
+    "token of a container": {
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": SECRET,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{NOBODY}/credentials?id={SECRET}",
+    },
+    "signed address of a bucket": {"S3_BUCKET": f"https://b.example/?X-Amz-Signature={SECRET}", **KEYS},
     "signing key": {"CHAMPION_SIGNING_KEY": SECRET},
 }
 BUCKET = {"USE_S3": "true", "S3_BUCKET": "bucket", "AWS_ENDPOINT_URL_S3": f"http://{NOBODY}"}

@@ -34,6 +34,7 @@ def test_defaults() -> None:
         champion_signing_key=None,
         refuse_expired=False,
         cors_origin=None,
+        base_path="",
         stack="local",
     )
     assert settings.pair == "EURUSD"
@@ -60,6 +61,7 @@ def test_every_variable_is_read() -> None:
         "ECB_URL": "http://127.0.0.1/rates.zip",
         "MLFLOW_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:m",
         "CORS_ORIGIN": "https://example.com",
+        "BASE_PATH": "fx",
         "STACK": "eurusd-forecast",
     }
     assert set(given) == {variable.name for variable in VARIABLES}
@@ -69,7 +71,7 @@ def test_every_variable_is_read() -> None:
     assert settings.pair == "GBPUSD"
 
 
-ADDRESSES = ("AWS_ENDPOINT_URL_S3", "ECB_URL")
+ADDRESSES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "ECB_URL")
 ODD = (
     "s3.example",
     "ftp://rates",
@@ -107,7 +109,9 @@ ODD = (
         ("CHAMPION_MAX_AGE_S", "1e999", "zero or more seconds"),
         ("CORS_ORIGIN", "https://example.com\nSet-Cookie: a=b", "give one such as"),
         ("CORS_ORIGIN", "https://example.com/page", "give one such as"),
-        ("STACK", "a b", "no name of a deployment"),
+        ("STACK", "a b", "set it to up to 128 letters"),
+        *(("BASE_PATH", path, "set it to a path such as /fx") for path in ("a b", "..", "a/../b", "a//b", "https://x")),
+        ("BASE_PATH", "/fx?x=1", "set it to a path such as /fx"),
         *((name, address, "give one such as https://") for name in ADDRESSES for address in ODD),
         *((name, "https://user:p@ss@host", "leave out what is before") for name in ADDRESSES),
     ],
@@ -116,6 +120,76 @@ def test_an_error_names_the_variable_and_the_cure(name: str, value: str, cure: s
     with pytest.raises(SettingsError, match=cure) as caught:
         Settings.from_env({name: value})
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "cure"),
+    [
+        ("s3://forecasts", "set it to forecasts"),
+        ("s3://forecasts/models/", "set it to forecasts"),
+        ("s3a://forecasts", "set it to forecasts"),
+        ("forecasts/models", "set it to forecasts"),
+        ("forecasts/", "set it to forecasts"),
+        ("arn:aws:s3:::forecasts", "set it to forecasts"),
+        ("arn:aws-cn:s3:::forecasts/*", "set it to forecasts"),
+        ("arn:aws:s3:eu-central-1:123456789012:accesspoint/ap", "-s3alias"),
+        ("fore casts", "the bucket's name alone"),
+        ("forecasts\n2", "the bucket's name alone"),
+        ("https://forecasts.s3.amazonaws.com", "the bucket's name alone"),
+        ("b\u00fcro", "the bucket's name alone"),
+        ("..", "the bucket's name alone"),
+        ("", "required"),
+    ],
+)
+def test_what_is_no_name_of_a_bucket_is_refused_with_the_name(bucket: str, cure: str) -> None:
+    with pytest.raises(SettingsError, match=cure) as caught:
+        Settings.from_env({"USE_S3": "true", "S3_BUCKET": bucket})
+    assert str(caught.value).startswith("S3_BUCKET: ")
+    assert Settings.from_env({"S3_BUCKET": bucket}).use_s3 is False, "a folder needs no bucket"
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    ["forecasts", "my.bucket-1", "Old_Bucket", "ap-0123456789abcdef-s3alias", "forecasts--euc1-az1--x-s3", "x" * 63],
+)
+def test_names_of_buckets_that_exist_are_taken(bucket: str) -> None:
+    """Of AWS, now and formerly, of access points, directory buckets and other servers."""
+    assert Settings.from_env({"USE_S3": "true", "S3_BUCKET": bucket}).s3_bucket == bucket
+
+
+@pytest.mark.parametrize("region", ["eu central-1", "eu-central-1\n-", "\u00e9", "https://x"])
+def test_a_region_that_would_break_an_address_is_refused(region: str) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        with pytest.raises(SettingsError, match=r"AWS_REGION: .* such as eu-central-1"):
+            Settings.from_env({"USE_S3": "true", "S3_BUCKET": "b", name: region})
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "auto", "garage", "nyc3", "my_region", "cn-north-1", ""])
+def test_regions_of_any_server_are_taken(region: str) -> None:
+    given = {"USE_S3": "true", "S3_BUCKET": "b", "AWS_REGION": region}
+    assert Settings.from_env(given).aws_region == (region or "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://localhost:4566/"}, "http://localhost:4566"),
+        ({"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_S3": "http://s3"}, "http://s3"),
+        ({"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_S3": " "}, "http://all"),
+        ({"AWS_ENDPOINT_URL": ""}, None),
+        ({"MLFLOW_S3_ENDPOINT_URL": "http://mlflows"}, None),
+    ],
+)
+def test_the_endpoint_of_all_services_is_that_of_s3_too(given: dict[str, str], endpoint: str | None) -> None:
+    assert Settings.from_env(given).s3_endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "base_path"),
+    [("fx", "/fx"), ("/fx/", "/fx"), ("fx/v1", "/fx/v1"), ("/", ""), ("//", ""), (" /fx ", "/fx"), ("a.b~c", "/a.b~c")],
+)
+def test_a_base_path_begins_with_a_slash_and_ends_without(text: str, base_path: str) -> None:
+    assert Settings.from_env({"BASE_PATH": text}).base_path == base_path
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,11 @@ def eventbridge(key: object) -> dict[str, Any]:
     return {"version": "0", "detail-type": "Object Created", "source": "aws.s3", "detail": detail}
 
 
+def cloudtrail(key: object) -> dict[str, Any]:
+    detail = {"eventName": "PutObject", "requestParameters": {"bucketName": "a-bucket", "key": key}}
+    return {"version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "detail": detail}
+
+
 RULE = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
 SCHEDULER = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"}
 TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "a-bucket", "RequestId": "r", "HostId": "h"}
@@ -115,7 +120,30 @@ KNOWN: dict[str, tuple[Any, str, bool]] = {
     "record that is none": ({"Records": [None, 7]}, "unknown record", True),
     "something else": ({"hello": "world"}, "unknown event", True),
     "no event": (None, "unknown event", True),
-    "a list": ([{}], "unknown event", True),
+    "a list": ([{}], "unknown record", True),
+    "an empty list": ([], "unknown event", True),
+    "encoded twice": (s3_event("models%252Fbest_model_info.json"), f"S3 event 2.1 {PUT.replace('/', '%2F')}", True),
+    "a record alone": (s3_record(), f"S3 event 2.1 {PUT}", True),
+    "a record alone of another object": (s3_record("x"), "S3 event 2.1 ObjectCreated:Put of x", False),
+    "a list of messages, as EventBridge Pipes sends it": (
+        in_sqs(s3_event("x"))["Records"],
+        "SQS: S3 event 2.1 ObjectCreated:Put of x",
+        False,
+    ),
+    "CloudTrail": (cloudtrail(KEY), f"EventBridge S3 AWS API Call via CloudTrail of {KEY}", True),
+    "CloudTrail of another object": (cloudtrail("x"), "EventBridge S3 AWS API Call via CloudTrail of x", False),
+    "CloudTrail without a key": (cloudtrail(None), "EventBridge S3 without a key", True),
+    "an input transformer": ({"bucket": "b", "key": KEY}, f"object named of {KEY}", True),
+    "an input transformer of another object": ({"bucket": "b", "key": "x"}, "object named of x", False),
+    "an input transformer with more": ({"bucket": "b", "key": "x", "more": 1}, "unknown event", True),
+    "a destination of failures": ({"version": "1.0", "requestPayload": s3_event("x")}, "unknown event", True),
+    "S3 Batch Operations": ({"invocationSchemaVersion": "1.0", "tasks": [{"s3Key": KEY}]}, "unknown event", True),
+    "Kinesis": ({"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "x"}}]}, "unknown record", True),
+    "Firehose": ({"records": [{"data": "x"}]}, "unknown event", True),
+    "a folder's mark": (s3_event("models/"), "S3 event 2.1 ObjectCreated:Put of models/", False),
+    "a backup of the pointer": (s3_event(f"{KEY}.bak"), f"S3 event 2.1 {PUT}.bak", False),
+    "a slash before the key": (s3_event(f"/{KEY}"), f"S3 event 2.1 ObjectCreated:Put of /{KEY}", False),
+    "capitals": (s3_event(KEY.title()), f"S3 event 2.1 ObjectCreated:Put of {KEY.title()}", False),
 }
 
 

@@ -125,6 +125,20 @@ CALLERS: dict[str, Callable[[Event], Event]] = {
 }
 
 
+_PROXY = frozenset(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"))
+_ONE_HEADER_EACH = _PROXY - {"multiValueHeaders"}
+ANSWER_KEYS: dict[str, frozenset[str]] = {
+    "REST API": _PROXY,
+    "payload 1.0": _PROXY,
+    "load balancer": _ONE_HEADER_EACH | {"statusDescription"},
+    "load balancer, many values": _PROXY - {"headers"} | {"statusDescription"},
+    "VPC Lattice": _ONE_HEADER_EACH | {"statusDescription"},
+    "VPC Lattice 2": _ONE_HEADER_EACH | {"statusDescription"},
+    "a stage": _ONE_HEADER_EACH | {"cookies"},
+}
+"""The keys that an answer in each form may have, as AWS documents them. A REST API answers 502 for any other."""
+
+
 def answer_of(found: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
     """Status, headers by lower-case name, and body of an answer in any form."""
     headers = {name: values[-1] for name, values in found.get("multiValueHeaders", {}).items()} | found.get(

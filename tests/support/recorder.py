@@ -1,6 +1,7 @@
 """A server on a free port that keeps what it was asked and gives the answers that a test chooses."""
 
 import http.server
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,8 +36,8 @@ class Recorder:
 
 
 @contextmanager
-def recording(answer: Callable[[Asked], Reply]) -> Iterator[Recorder]:
-    """Answers until the block ends."""
+def recording(answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> Iterator[Recorder]:
+    """Answers until the block ends, by HTTPS where `tls` has a certificate."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -57,7 +58,10 @@ def recording(answer: Callable[[Asked], Reply]) -> Iterator[Recorder]:
             """Keeps the test's output clean."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        recorder = Recorder(f"http://127.0.0.1:{server.server_address[1]}")
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+            server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that trusts it not
+        recorder = Recorder(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

@@ -14,7 +14,7 @@ from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError, Reader
-from lambda_fn.registry.bounded_http import Answer, ask
+from lambda_fn.store.bounded_http import Answer, ask
 from lambda_fn.store.objects import Unavailable
 from training.publishing.address import (
     RegistryError,

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ def header(name: str, sections: tuple[tuple[str, str], ...] = (), home: str = "/
     links = [element("a", words, href=f"#{anchor}") for anchor, words in sections]
     brand = element("a", name, href=home, class_="brand")
     return element("header", brand, choice, element("nav", links, aria_label="Sections") if links else None)
+
+
+def linked(page: Text, base_path: str) -> Text:
+    """The page with its links below `base_path`. Values of attributes are escaped, so that no other text is a link."""
+    text = re.sub(r'( (?:href|action)="|https://HOST)(?=/)', rf"\g<1>{base_path}", page.text)
+    return page._replace(text=text)
 
 
 @cache

@@ -302,6 +302,13 @@ def test_another_server_of_the_files_does_not_get_the_login() -> None:
     assert logins(files) == {None}
 
 
+def test_the_files_of_a_server_that_has_moved_are_told_with_the_cure() -> None:
+    with recording(Fake({}, f"mlflow-artifacts://u:hunter2@127.0.0.1:9/{FOLDER}")) as server:
+        with pytest.raises(Unavailable, match=r"its files are at 127\.0\.0\.1:9,.*nothing listens.*has moved") as told:
+            resolved(server.address)
+    assert "hunter2" not in str(told.value) and server.address in str(told.value)
+
+
 def error(status: int, code: str, message: str) -> Reply:
     return Reply(status, json.dumps({"error_code": code, "message": message}).encode())
 
@@ -327,10 +334,26 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
         r"has no such version \(Registered model alias champion not found\.\); .*training publish models:/",
     ),
     "no model": ({"alias": error(404, "RESOURCE_DOES_NOT_EXIST", "gone")}, ContractError, "has no such version"),
-    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "answers 404; correct the address"),
-    "a login page": ({"alias": Reply(200, b"<html>log in</html>")}, Unavailable, "answers 200; correct the address"),
-    "a redirect": ({"alias": Reply(301, b"", {"Location": "https://x"})}, Unavailable, "answers 301"),
-    "another JSON": ({"alias": Reply(200, b'{"hello": 1}')}, ContractError, "MLflow's answer.model_version: missing"),
+    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "404; .*this is no MLflow server"),
+    "another method": ({"alias": Reply(405, b"no")}, Unavailable, r"405 \(no\); .*this is no MLflow server"),
+    "a login page": ({"alias": Reply(200, b"<html>log in</html>")}, Unavailable, "200; .*a login before it"),
+    "a redirect": (
+        {"alias": Reply(301, b"", {"Location": "https://x/ml/api/2.0/mlflow/registered-models/alias?name=hunter2"})},
+        Unavailable,
+        "answers 301; it redirects to https://x/ml: set MLFLOW_TRACKING_URI to that, unless",
+    ),
+    "a redirect to nowhere": ({"alias": Reply(302, b"")}, Unavailable, "answers 302; correct the address"),
+    "a redirect of the file": (
+        {"model.onnx": Reply(302, b"", {"Location": "//b/x"})},
+        Unavailable,
+        "redirects to //b/x",
+    ),
+    "another JSON": ({"alias": Reply(200, b'{"hello": 1}')}, Unavailable, "without a model_version.*no MLflow server"),
+    "a file behind a login": (
+        {"model.onnx": Reply(200, b"\n<!doctype html><title>Log in</title>")},
+        Unavailable,
+        "200; .*a login before it",
+    ),
     "down": ({"alias": error(503, "TEMPORARILY_UNAVAILABLE", "try\nlater")}, Unavailable, r"answers 503 \(try\); corr"),
     "no files address": ({"get-download-uri": Reply(200, b"{}")}, ContractError, "artifact_uri: missing"),
     "no file": ({"model.onnx": GONE, "?path=": listing("MLmodel", "model.pkl")}, ContractError, "it has MLmodel, mode"),
@@ -375,12 +398,35 @@ def test_a_model_uri_that_names_no_version_is_refused(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["sqlite:///mlflow.db", "file:///x", "http://", "mlruns", "http://[::1", "databricks", "ftp://a/b"]
+    ("address", "why"),
+    [
+        ("", "is unset"),
+        ("sqlite:///mlflow.db", "is a database"),
+        ("postgresql://u:hunter2@h/db", "is a database"),
+        ("mysql+pymysql://u:hunter2@h/db", "is a database"),
+        ("file:///x", "is a folder"),
+        ("mlruns", "is a folder"),
+        ("./mlruns", "is a folder"),
+        ("http://", "has no host"),
+        ("http://[::1", "has no scheme|is a folder"),
+        ("databricks", "is Databricks"),
+        ("databricks-uc://hunter2", "is Databricks"),
+        ("arn:aws:sagemaker:eu-central-1:123456789012:mlflow-tracking-server/x", "SageMaker"),
+        ("mlflow.example.com:5000", "write http:// or https:// before mlflow.example.com:5000"),
+        ("mlflow.example.com", "write http:// or https:// before"),
+        ("localhost:5000", "write http:// or https:// before"),
+        ("'http://127.0.0.1:9'", "in quotes"),
+        ('"http://127.0.0.1:9"', "in quotes"),
+        ("ftp://u:hunter2@a/b", "the scheme ftp"),
+    ],
 )
-def test_without_a_server_the_old_form_is_refused_with_the_cure(address: str) -> None:
-    cure = "pointer.champion: missing, .*publish it with: python -m training publish models:/EURUSD_LSTM@champion"
-    with pytest.raises(ContractError, match=cure):
+def test_without_a_server_the_old_form_is_refused_with_why_and_the_cure(address: str, why: str) -> None:
+    cure = (
+        f"pointer.champion: missing, .*{why}.*publish it with: python -m training publish models:/EURUSD_LSTM@champion"
+    )
+    with pytest.raises(ContractError, match=cure) as told:
         resolved(address)
+    assert "hunter2" not in str(told.value)
 
 
 def test_a_server_that_is_not_there_is_not_the_champions_fault(tmp_path: Path) -> None:

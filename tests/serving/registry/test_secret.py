@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lambda_fn.registry import secret
 from lambda_fn.registry.secret import Keys, Login, login, sign
+from lambda_fn.settings import SettingsError
 from lambda_fn.store.objects import Unavailable
 from tests.support.recorder import Asked, Recorder, Reply, recording
 
@@ -112,10 +113,14 @@ def test_the_secret_is_kept_for_a_while() -> None:
             "us-east-1",
             "https://secretsmanager.cn-north-1.amazonaws.com.cn/",
         ),
+        ("mlflow", "cn-northwest-1", "https://secretsmanager.cn-northwest-1.amazonaws.com.cn/"),
     ],
 )
 def test_the_address_is_of_the_secrets_region(arn: str, region: str, address: str) -> None:
     assert secret._url(arn, region, {"AWS_ENDPOINT_URL_SECRETS_MANAGER": " "}) == address
+    of_all = {"AWS_ENDPOINT_URL": "http://localhost:4566/"}
+    assert secret._url(arn, region, of_all) == "http://localhost:4566/"
+    assert secret._url(arn, region, of_all | {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://a"}) == "http://a/"
 
 
 DENIED = b'{"__type":"com.amazonaws#AccessDeniedException","Message":"User: arn:aws:sts::1:x is not authorized"}'
@@ -141,7 +146,8 @@ def test_what_cannot_be_used_is_told_without_telling_the_secret(case: str) -> No
 
 def test_without_aws_credentials_the_cure_is_told() -> None:
     with recording(lambda _: GOOD) as server:
-        for environ in ({}, {"AWS_ACCESS_KEY_ID": "a"}):
-            with pytest.raises(Unavailable, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"):
-                ask(server, environ=environ)
+        with pytest.raises(Unavailable, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"):
+            ask(server, environ={})
+        with pytest.raises(SettingsError, match="AWS_SECRET_ACCESS_KEY: missing"):
+            ask(server, environ={"AWS_ACCESS_KEY_ID": "a"})
         assert server.asked == []

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import botocore.loaders
 import pytest
 
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store import profile
-from lambda_fn.store.connect import open_store
+from lambda_fn.store import profile, trouble
+from lambda_fn.store.connect import aws_address, open_store
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Misconfigured, Store, Unavailable
+from lambda_fn.store.objects import Misconfigured, Place, Store, Unavailable
 from tests.support import seaweedfs
 from tests.support.laptop import KEYS, PROCESS, aws, process
 from tests.support.recorder import Reply, recording
@@ -117,8 +118,17 @@ def test_commands_take_the_profile_and_end_with_2_for_a_mistake(laptop: dict[str
         assert ("AWS_PROFILE: profile nobodys" in done.stderr) == (name == "nobodys")
 
 
-def refusing(status: int, code: str) -> Reply:
-    return Reply(status, f"<?xml?><Error><Code>{code}</Code></Error>".encode())
+def refusing(status: int, code: str, message: str = "", more: str = "") -> Reply:
+    said = f"<Message>{message}</Message>" if message else ""
+    return Reply(status, f'<?xml version="1.0"?>\n<Error><Code>{code}</Code>{said}{more}</Error>'.encode())
+
+
+ROLE = "User: arn:aws:sts::123456789012:assumed-role/api/x is not authorized to perform:"
+DENIED = f"{ROLE} s3:GetObject on resource: &quot;arn:aws:s3:::eurusd/serving/active.json&quot;"
+
+
+def denied(why: str, message: str = DENIED) -> Reply:
+    return refusing(403, "AccessDenied", f"{message} {why}")
 
 
 ANSWERS = {
@@ -131,8 +141,95 @@ ANSWERS = {
     "no right": (refusing(403, "AccessDenied"), Misconfigured, "has no right to this"),
     "no right and no word": (Reply(403, b""), Misconfigured, r"access key \.\.\.WXYZ has no right to this"),
     "no bucket": (refusing(404, "NoSuchBucket"), Misconfigured, "there is no such bucket: correct S3_BUCKET"),
-    "expired": (refusing(400, "ExpiredToken"), Unavailable, "ExpiredToken: .*log in again"),
-    "busy": (refusing(503, "SlowDown"), Unavailable, "SlowDown: "),
+    "expired": (
+        refusing(400, "ExpiredToken", "The provided token has expired."),
+        Unavailable,
+        "ExpiredToken: .*log in again",
+    ),
+    "busy": (refusing(503, "SlowDown", "Please reduce your request rate."), Unavailable, "your request rate.*later"),
+    "busy elsewhere": (refusing(429, "TooManyRequests"), Unavailable, "too many requests"),
+    "busy and no word": (Reply(429, b""), Unavailable, "too many requests"),
+    "busy KMS": (refusing(400, "ThrottlingException", "Rate exceeded"), Unavailable, "too many requests"),
+    "down": (refusing(500, "InternalError", "We encountered an internal error."), Unavailable, "try again later"),
+    "not in service": (refusing(503, "ServiceUnavailable"), Unavailable, "try again later"),
+    "clock": (
+        refusing(
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            "<RequestTime>20260801T162148Z</RequestTime><ServerTime>2026-08-03T16:21:50Z</ServerTime>",
+        ),
+        Misconfigured,
+        "current time is too large.*clock is wrong .20260801T162148Z here, 2026-08-03T16:21:50Z at S3",
+    ),
+    "clock of another server": (refusing(403, "RequestTimeTooSkewed"), Misconfigured, "clock is wrong"),
+    "archived": (
+        refusing(403, "InvalidObjectState", "The operation is not valid", "<StorageClass>DEEP_ARCHIVE</StorageClass>"),
+        Misconfigured,
+        r"archived \(DEEP_ARCHIVE\): restore it",
+    ),
+    "KMS denied": (
+        denied("because no identity-based policy allows the kms:Decrypt action", f"{ROLE} kms:Decrypt on resource: k"),
+        Misconfigured,
+        "may not use the bucket's KMS key: allow it kms:Decrypt",
+    ),
+    "KMS disabled": (refusing(400, "KMS.DisabledException", "key is disabled."), Misconfigured, "disabled.*enable it"),
+    "KMS deleted": (refusing(400, "KMSInvalidStateException"), Misconfigured, "cancel its deletion"),
+    "KMS deleted, too": (refusing(400, "KMS.KMSInvalidStateException"), Misconfigured, "cancel its deletion"),
+    "no KMS key": (refusing(400, "KMS.NotFoundException"), Misconfigured, "KMS key of the object cannot be used"),
+    "an endpoint's policy": (denied("because no VPC endpoint policy allows it"), Misconfigured, "of a VPC endpoint"),
+    "an endpoint's denial": (
+        denied("with an explicit deny in a VPC endpoint policy"),
+        Misconfigured,
+        "policy of a VPC endpoint",
+    ),
+    "an endpoint in the bucket's policy": (
+        refusing(403, "AccessDenied", "Access Denied by bucket policy: aws:SourceVpce"),
+        Misconfigured,
+        "one of the bucket that names an endpoint",
+    ),
+    "the bucket's policy": (
+        denied("with an explicit deny in a resource-based policy"),
+        Misconfigured,
+        "the bucket's policy denies it.*s3:GetObject",
+    ),
+    "the organisation": (denied("with an explicit deny in a service control policy"), Misconfigured, "organisation"),
+    "the boundary": (denied("because no permissions boundary allows it"), Misconfigured, "permissions boundary of"),
+    "the session": (denied("because no session policy allows it"), Misconfigured, "session of .* has a policy"),
+    "the role": (denied("because no identity-based policy allows it"), Misconfigured, "give it s3:GetObject"),
+    "an empty key": (
+        refusing(
+            400,
+            "AuthorizationHeaderMalformed",
+            "The authorization header is malformed; a non-empty Access Key (AKID) must be provided in the credential.",
+        ),
+        Misconfigured,
+        "access key is empty",
+    ),
+    "the region by name": (
+        refusing(400, "AuthorizationHeaderMalformed", "the region 'a' is wrong", "<Region>eu-north-1</Region>"),
+        Misconfigured,
+        "set AWS_REGION to eu-north-1",
+    ),
+    "the region in words": (
+        refusing(400, "AuthorizationHeaderMalformed", "the region 'a' is wrong; expecting 'eu-north-1'"),
+        Misconfigured,
+        "set AWS_REGION to eu-north-1",
+    ),
+    "a token of other keys": (refusing(400, "InvalidToken"), Misconfigured, "unset AWS_SESSION_TOKEN"),
+    "no such key": (refusing(403, "InvalidAccessKeyId"), Misconfigured, "no valid keys"),
+    "a wrong key": (refusing(403, "SignatureDoesNotMatch"), Misconfigured, "no valid keys"),
+    "the account": (refusing(403, "AllAccessDisabled"), Misconfigured, "billing"),
+    "Object Lock": (
+        refusing(400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object"),
+        Misconfigured,
+        "AWS_CHECKSUM_ALGORITHM=SHA256",
+    ),
+    "another server": (refusing(501, "NotImplemented", "A header you provided"), Misconfigured, "If-None-Match"),
+    "a proxy": (Reply(403, b"<html><body>denied by proxy</body></html>"), Misconfigured, "something else than S3"),
+    "another address": (Reply(404, b"<!doctype html>\n<title>Not Found</title>"), Misconfigured, "else than S3"),
+    "an API": (Reply(404, b'{"detail": "Not Found"}'), Misconfigured, "something else than S3"),
+    "what nobody knows": (refusing(418, "Teapot", "I am a teapot."), Unavailable, "Teapot: I am a teapot.$"),
 }
 
 
@@ -152,6 +249,130 @@ def test_each_answer_of_s3_is_told_with_place_identity_and_cure(case: str, monke
     said = str(caught.value)
     assert said.startswith("bucket eurusd in eu-west-1 as access key ...WXYZ: serving/active.json: ")
     assert "hunter2" not in said and "EXAMP" not in said
+    assert "\n" not in said and "<?xml" not in said and len(said) < 800
+
+
+@pytest.mark.parametrize("call", ["create", "list", "replace", "delete", "head", "tail"])
+@pytest.mark.parametrize("case", ["clock", "KMS denied", "archived"])
+def test_every_call_keeps_the_message_of_s3(case: str, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reply, kind, cure = ANSWERS[case]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNNEXAMPWXYZ")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    arguments = {"create": (b"1",), "replace": (b"1", "etag"), "head": (1,), "tail": (1,)}
+    with recording(lambda _: reply) as server:
+        store = opened({"USE_S3": "true", "S3_BUCKET": "eurusd", "AWS_ENDPOINT_URL_S3": server.address})
+        with pytest.raises(kind, match=cure):
+            getattr(store, call)("models", *arguments.get(call, ()))
+
+
+SECRETS = (
+    "AKIAIOSFODNN7EXAMPLE",
+    "ASIAIOSFODNN7EXAMPLE",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3QtMSJHMEUCIQ==",
+    "user:hunter2",
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(f"The key {secret} is wrong, {secret}." for secret in SECRETS[:4]),
+        f"See https://{SECRETS[4]}@bucket.example/?a=b",
+        "Signed by x-amz-signature=hunter2&X-Amz-Security-Token=hunter2&X-Amz-Credential=hunter2",
+        f"{SECRETS[2]} " * 1000,
+        "long " * 1000,
+    ],
+)
+def test_a_message_of_s3_is_short_and_without_secrets(message: str) -> None:
+    told = str(trouble.told(Place("b", "r", "i"), "k", f"x: <?xml?><Code>Odd</Code><Message>{message}</Message>"))
+    assert not [secret for secret in (*SECRETS, "hunter2") if secret in told]
+    assert len(told) < 400
+
+
+def test_an_arn_is_told() -> None:
+    told = str(trouble.told(Place("b", "r", "i"), "k", f"<Code>AccessDenied</Code><Message>{DENIED}</Message>"))
+    assert 'assumed-role/api/x is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::eurusd/' in told
+
+
+NETWORKS = {
+    "no name": ("http://s3.invalid", "its name is not known here|cannot be reached"),
+    "nobody listens": ("http://127.0.0.1:9", "cannot be reached"),
+}
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_a_server_that_cannot_be_reached_is_told_with_what_to_look_at(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, cure = NETWORKS[case]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    store = opened({"USE_S3": "true", "S3_BUCKET": "eurusd", "AWS_ENDPOINT_URL_S3": address})
+    with pytest.raises(Unavailable, match=cure) as caught:
+        store.read("a")
+    assert code_of(caught.value) == 75
+
+
+TIMED_OUT = "e: Error performing {} in 1.8s - HTTP error: error sending request\n\nDebug source:\n kind: {},"
+
+
+def test_a_server_that_is_silent_is_told_with_what_to_look_at() -> None:
+    said = trouble.told(Place("b", "r", "i"), "k", TIMED_OUT.format("GET http://s3/b/k", "Timeout"))
+    assert type(said) is Unavailable and "gateway endpoint" in str(said)
+
+
+@pytest.mark.parametrize("address", ["http://169.254.169.254", "http://[fd00:ec2::254]", "http://127.0.0.1:80"])
+def test_the_hop_limit_is_named_where_the_token_never_comes(address: str) -> None:
+    for kind, is_named in (("Timeout", True), ("Connect", False)):
+        text = TIMED_OUT.format(f"PUT {address}/latest/api/token", kind)
+        said = trouble.told(Place("b", "r", "i"), "k", text)
+        assert type(said) is Misconfigured and "set AWS_PROFILE" in str(said)
+        assert ("--http-put-response-hop-limit 2" in str(said)) == is_named
+
+
+def test_a_page_in_place_of_an_object_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a network that asks for a login: what is in memory goes on serving."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "ETag": '"h"',
+        "Last-Modified": "Mon, 02 Nov 2026 10:00:00 GMT",
+    }
+    with recording(lambda _: Reply(200, b"<html>Sign in</html>", headers)) as server:
+        store = opened({"USE_S3": "true", "S3_BUCKET": "eurusd", "AWS_ENDPOINT_URL_S3": server.address})
+        with pytest.raises(Unavailable, match="a page came in place of the object"):
+            store.read("a")
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_a_key_that_no_header_can_have_is_a_mistake_and_no_crash(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", name):
+        monkeypatch.setenv(each, "hunter2\nhunter2" if each == name else "x")
+    store = opened({"USE_S3": "true", "S3_BUCKET": "eurusd", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"})
+    with pytest.raises(Misconfigured, match=name) as caught:
+        store.read("a")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_object_lock_gets_its_sums_by_the_variable_that_the_error_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b"), ("CHECKSUM_ALGORITHM", "SHA256")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with recording(lambda _: Reply(200, b"", {"ETag": '"x"'})) as server:
+        assert opened({"USE_S3": "true", "S3_BUCKET": "b", "AWS_ENDPOINT_URL_S3": server.address}).create("a", b"1")
+    assert server.asked[0].headers["x-amz-checksum-sha256"]
+
+
+@pytest.mark.parametrize("service", ["s3", "secretsmanager", "sts"])
+def test_addresses_of_aws_are_botocores_in_every_partition(service: str) -> None:
+    partitions = botocore.loaders.create_loader().load_data("partitions")["partitions"]
+    for partition in partitions:
+        for region in partition["regions"]:
+            if not region.startswith("aws"):  # which is a name for all of them, such as aws-cn-global
+                suffix = partition["outputs"]["dnsSuffix"]
+                assert aws_address(service, region) == f"https://{service}.{region}.{suffix}"
+    assert len(partitions) > 5
 
 
 @pytest.mark.parametrize(

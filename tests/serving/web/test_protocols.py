@@ -191,4 +191,4 @@ def test_without_a_champion_nothing_is_ready(tmp_path: Path) -> None:
     for path in ("/ping", "/v2/health/ready", f"/v2/models/{NAME}", f"/v2/models/{NAME}/ready"):
         assert api.get(path).status == 503
     assert api.get("/v2/health/live").status == api.get("/v2").status == 200
-    assert api.get("/v2/models").status == api.get("/v2/models//ready").status == 404
+    assert api.get("/v2/models").status == api.get("/v2/models/a/b/ready").status == 404

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from tests.support.e2e.steps import until
 
 STOP_S = 60.0
 _CONTAINER = re.compile("SAM_CONTAINER_ID: ([0-9a-f]{64})")
+REST_IMAGE = "eurusd-forecast:rest"
 EVENTS = ROOT / "tests" / "events"
 
 
@@ -43,11 +44,13 @@ class Sam:
         return found
 
     @contextmanager
-    def api(self) -> Iterator[int]:
-        """`sam local start-api`; gives its port."""
+    def api(self, template: Path | None = None) -> Iterator[int]:
+        """`sam local start-api`, of another template if one is given; gives its port."""
         (port,) = free_ports(1)
         command = ["sam", "local", "start-api", f"--port={port}", f"--env-vars={self.variables}"]
-        log = self.variables.with_name("start-api.log")
+        if template is not None:  # the clone's samconfig.toml is not beside it
+            command += [f"--template={template}", "--skip-pull-image", "--warm-containers=EAGER"]
+        log = self.variables.with_name(f"start-api-{port}.log")
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=output, stderr=output)
         try:
@@ -59,6 +62,29 @@ class Sam:
             process.wait(STOP_S)
             for found in _CONTAINER.findall(log.read_text()):  # of one that could not start, it leaves some
                 docker("rm", "--force", found)
+
+
+def rest_template(folder: Path, image: str, environ: Iterable[str]) -> Path:
+    """A template of a REST API, which sends payload 1.0, before the API's function of the image with this id. Only the
+    variables that it names can be set."""
+    docker("tag", image, REST_IMAGE)  # SAM takes names alone
+    events = {
+        name: {"Type": "Api", "Properties": {"Path": path, "Method": "any"}}
+        for name, path in (("Root", "/"), ("Every", "/{proxy+}"))
+    }
+    properties = {
+        "PackageType": "Image",
+        "ImageUri": REST_IMAGE,
+        "ImageConfig": {"Command": ["lambda_fn.api.handler"]},
+        "Timeout": 10,
+        "MemorySize": 512,
+        "Environment": {"Variables": dict.fromkeys(environ, "")},
+        "Events": events,
+    }
+    resources = {"ApiFunction": {"Type": "AWS::Serverless::Function", "Properties": properties}}
+    path = folder / "rest.json"
+    path.write_text(json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}))
+    return path
 
 
 def build() -> None:

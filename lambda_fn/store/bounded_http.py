@@ -1,22 +1,26 @@
 """One HTTP request within limits of time and size, to the address that was asked and to no other."""
 
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from lambda_fn.store.objects import Unavailable
 
 _CHUNK = 2**16
+BY_PROXY = " by the proxy"  # in an error
 
 
 class Answer(NamedTuple):
-    """Any status, and the body, cut off at the limit that was asked for."""
+    """Any status, the body, cut off at the limit that was asked for, and where a redirect leads."""
 
     status: int
     body: bytes
+    location: str = ""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -31,20 +35,37 @@ def ask(
     timeout_s: float,
     max_bytes: int,
     clock: Callable[[], float] = time.monotonic,
+    *,
+    tls: ssl.SSLContext | None = None,
+    proxies: bool = True,
 ) -> Answer:
-    """`timeout_s` is for each wait and for all of the body. Raises Unavailable when there is no whole answer."""
+    """The answer, whatever its status. Raises Unavailable when there is no whole one.
+
+    Args:
+        request: what to ask.
+        timeout_s: seconds for each wait, and for all of the body.
+        max_bytes: of the body, which is cut off there.
+        clock: seconds.
+        tls: which certificates are trusted; None trusts those of the system.
+        proxies: whether the proxies of the environment are used.
+    """
     deadline = clock() + timeout_s
-    opener = urllib.request.build_opener(_NoRedirects)
+    address = f"{request.type}://{request.host}"
+    handlers = [_NoRedirects(), urllib.request.HTTPSHandler(context=tls)]
+    handlers += [] if proxies else [urllib.request.ProxyHandler({})]
+    opener = urllib.request.build_opener(*handlers)
     try:
         try:
             response = opener.open(request, timeout=timeout_s)
         except urllib.error.HTTPError as error:  # an answer, too
             response = error
         with response:
-            return Answer(response.status, _body(response, deadline, max_bytes, clock))
+            location = response.headers.get("Location", "")
+            return Answer(response.status, _body(response, deadline, max_bytes, clock), location)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise Unavailable(f"{_address(request)} does not answer ({reason or type(error).__name__})") from error
+        by = "" if request.host == urlsplit(address).netloc else f"{BY_PROXY} {request.host.rpartition('@')[2]}"
+        raise Unavailable(f"{address} does not answer{by} ({reason or type(error).__name__})") from error
 
 
 def _body(response: Any, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
@@ -57,7 +78,3 @@ def _body(response: Any, deadline: float, max_bytes: int, clock: Callable[[], fl
     if len(body) < max_bytes and getattr(response, "length", None):  # read1 does not tell an early end
         raise http.client.IncompleteRead(bytes(body), response.length)
     return bytes(body)
-
-
-def _address(request: urllib.request.Request) -> str:
-    return f"{request.type}://{request.host}"

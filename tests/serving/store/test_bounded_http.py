@@ -8,7 +8,7 @@ from urllib.request import Request
 
 import pytest
 
-from lambda_fn.registry.bounded_http import ask
+from lambda_fn.store.bounded_http import ask
 from lambda_fn.store.objects import Unavailable
 from tests.support.recorder import Reply, recording
 

@@ -1,0 +1,102 @@
+"""Credentials of a container's role, from the address in the environment: ECS, EKS and Lambda's SnapStart.
+
+The protocol is that of AWS's own tools ("Container credential provider", AWS SDKs and Tools Reference Guide). obstore
+knows it only with a token in a file, and SnapStart has the token in the environment.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import Request
+
+from lambda_fn import fields
+from lambda_fn.fields import ContractError
+from lambda_fn.settings import SettingsError, shown_url
+from lambda_fn.store.bounded_http import ask
+from lambda_fn.store.objects import Unavailable
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential  # exists for type checkers only
+
+RELATIVE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+FULL = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+ECS = "http://169.254.170.2"
+# AWS's tools send the token to no other address without TLS.
+HOSTS = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost", "::1")
+TIMEOUT_S = 1.0  # the address is on this machine, and a caller of the API waits
+MAX_BYTES = 2**16
+ASK_AGAIN = timedelta(minutes=10)  # where the answer names no expiration
+
+
+class NoCredentials(Exception):
+    """There are none. The message holds nothing that a process or a server said, as that may be secret."""
+
+
+class Container:
+    """obstore's provider, which asks again before they expire. The environment is read anew each time."""
+
+    name = "the role of this container or function"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Raises SettingsError where the address is not one that may get the token."""
+        self._environ = environ
+        self._variable = RELATIVE if environ.get(RELATIVE) else FULL
+        uri = environ[self._variable]
+        self._address = f"{ECS}{uri}" if self._variable == RELATIVE else uri
+        try:
+            parts = urlsplit(self._address)
+            host = parts.hostname or ""
+        except ValueError as error:
+            raise SettingsError(f"{FULL}: is not an address; leave it as AWS sets it") from error
+        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_near(host))):
+            raise SettingsError(
+                f"{self._variable}: {shown_url(self._address)!r} is not asked for credentials; give an address with "
+                "https, or of this machine"
+            )
+
+    def __call__(self) -> "S3Credential":
+        """Raises NoCredentials."""
+        try:
+            answer = ask(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
+        except Unavailable as error:
+            raise NoCredentials(f"{self._variable}: {error}; {self._cure()}") from None
+        if answer.status != 200:
+            raise NoCredentials(f"{self._variable}: its address answers {answer.status}; {self._cure()}")
+        try:
+            found = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
+            expiration = found.found.get("Expiration")
+            return {
+                "access_key_id": found.text("AccessKeyId"),
+                "secret_access_key": found.text("SecretAccessKey"),
+                "token": found.text("Token") if found.found.get("Token") else None,
+                "expires_at": _time(str(expiration)) if expiration else datetime.now(UTC) + ASK_AGAIN,
+            }
+        except (ContractError, ValueError):
+            raise NoCredentials(f"{self._variable}: its address answers no credentials; {self._cure()}") from None
+
+    def _headers(self) -> dict[str, str]:
+        token = self._environ.get(TOKEN, "")
+        if path := self._environ.get(TOKEN_FILE):
+            try:
+                token = Path(path).read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise NoCredentials(f"{TOKEN_FILE}: {path} cannot be read ({type(error).__name__})") from None
+        return {"Accept": "application/json"} | ({"Authorization": token.strip()} if token.strip() else {})
+
+    def _cure(self) -> str:
+        token = TOKEN_FILE if self._environ.get(TOKEN_FILE) else TOKEN
+        return f"check it and {token}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+
+def _is_near(host: str) -> bool:
+    return host in HOSTS or host.startswith("127.")
+
+
+def _time(text: str) -> datetime:
+    """Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -42,8 +42,9 @@ def business_days(name: str, lines: Sequence[int], cells: Sequence[str], dates: 
     sundays = weekdays.count(_SUNDAY) > len(known) / 10 and _FRIDAY not in weekdays
     if len(known) < FEW or not (dates.intraday or sundays):
         return Dated(dates.days, _intraday_faults(name, lines, cells, dates))
-    if len({day for _, day in known}) < 0.7 * len(known) and dates.intraday:
-        minutes = _median_step(dates, [i for i, _ in known]) / 60
+    moments = sorted({_second(dates, i) for i, _ in known})  # equal ones are duplicates, whatever their distance
+    if len({day for _, day in known}) < 0.7 * len(moments) and dates.intraday:
+        minutes = statistics.median(later - before for before, later in pairwise(moments)) / 60
         words = f"intraday bars, {minutes:g} minutes apart; make daily closes of them with {EXAMPLE}"
         return Dated(dates.days, diagnosis=words)
     if not dates.intraday:
@@ -55,13 +56,14 @@ def _of_one_time(name: str, lines: Sequence[int], cells: Sequence[str], dates: D
     stamped = [(i, day) for i in sorted(dates.intraday) if (day := dates.days[i]) is not None]
     seconds = [dates.seconds[i] for i, _ in stamped]
     weekdays = {day.isoweekday() for _, day in stamped}
+    evening = min(seconds) >= LATE
     clock = f"{min(seconds) // 3600:02d}:{min(seconds) % 3600 // 60:02d}"
-    if min(seconds) >= LATE and _SUNDAY in weekdays and _FRIDAY not in weekdays:
+    if evening and _SUNDAY in weekdays and _FRIDAY not in weekdays:
         return _next_days(dates, [i for i, _ in stamped], f"bars are stamped {clock} or later, from Sunday to Thursday")
     alike = max(seconds) - min(seconds) <= SUMMER and len(stamped) > 0.9 * len(dates.days)
-    if alike and weekdays <= set(range(1, 6)):
+    if alike and weekdays <= set(range(1, 6)) | (set() if evening else {_SUNDAY}):
         return Dated(dates.days, notes=(f"rows are stamped {clock} on their day; the time is left out",))
-    if alike and min(seconds) >= LATE:
+    if alike and evening:
         words = (
             f"rows are stamped {clock} or later, on Sundays and on Fridays: which business day they close cannot be "
             "told; export them with dates alone"
@@ -80,11 +82,6 @@ def _next_days(dates: DateColumn, stamped: Sequence[int], why: str) -> Dated:
 def _intraday_faults(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> tuple[str, ...]:
     intraday = [f"row {lines[i]} ({cells[i][:20]!r})" for i in sorted(dates.intraday) if dates.days[i]]
     return (fault(name, "intraday date", intraday, "give one row a day, dated without a time"),) if intraday else ()
-
-
-def _median_step(dates: DateColumn, known: Sequence[int]) -> float:
-    moments = sorted(_second(dates, i) for i in known)
-    return statistics.median(later - before for before, later in pairwise(moments))
 
 
 def _second(dates: DateColumn, i: int) -> int:

@@ -82,10 +82,7 @@ def test_a_file_that_is_cut_off_before_its_last_columns(tmp_path: Path, ecb: Pri
 def test_another_days_close(tmp_path: Path, close: pd.Series) -> None:
     late = pd.Series(close.to_numpy()[:-1], index=close.index[1:])
     found = refusal(written(tmp_path, late))
-    assert (
-        "is another day's close: shifted by one, as its daily returns correlate 1.00 with those of the day before"
-        in found
-    )
+    assert "has the closes of another day: its returns correlate 1.00 with the fixing of the day before" in found
     assert "date each close a business day earlier" in found
     early = pd.Series(close.to_numpy()[1:], index=close.index[:-1])
     assert "date each close a business day later" in refusal(written(tmp_path, early))

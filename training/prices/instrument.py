@@ -40,11 +40,8 @@ def compare(frame: pd.DataFrame, pair: str) -> Comparison:
     """
     if len(frame) < COMMON:
         return Comparison()
-    rates = _logs()
-    base, quoted = pair[:3].lower(), pair[3:].lower()
-    if base not in rates or quoted not in rates:
+    if (fixing := fixings(pair)) is None:
         return Comparison()
-    fixing = (rates[quoted] - rates[base]).dropna()
     close = pd.Series(np.log(frame["close"].to_numpy(np.float64)), index=frame.index)
     common = close.index.intersection(fixing.index)
     if len(common) < COMMON:
@@ -56,6 +53,14 @@ def compare(frame: pd.DataFrame, pair: str) -> Comparison:
     return _timing(close[common], fixing[common], shown)
 
 
+def fixings(pair: str) -> pd.Series | None:
+    """Logs of the pair's fixings by day; None where the ECB does not quote it."""
+    rates, base, quoted = _logs(), pair[:3].lower(), pair[3:].lower()
+    if base not in rates or quoted not in rates:
+        return None
+    return (rates[quoted] - rates[base]).dropna()
+
+
 def _distance(difference: NDArray[np.float64]) -> float:
     return float(np.median(np.abs(difference)))
 
@@ -65,7 +70,7 @@ def _elsewhere(close: pd.Series, fixing: NDArray[np.float64], shown: str) -> str
     own = close.to_numpy(np.float64)
     trust = "if it is right all the same, --trust"
     if _distance(own + fixing) < NEAR:
-        return f"looks inverted: its closes are one over {shown}'s; write 1 / close, or {trust}"
+        return f"looks inverted: its closes are one over {shown}'s; --invert turns them over, or {trust}"
     factor = np.exp(np.median(own - fixing))
     if (named := _named(close)) is not None:
         return f"is {named} and not {shown}, off by a factor of {factor:.2g}; give {shown}'s closes, or {trust}"

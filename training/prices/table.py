@@ -92,7 +92,7 @@ def load(
     if source == "csv":
         if path is None:
             raise PriceError(["csv: no file given; name the CSV file with the prices"])
-        return _own(_from(read_file(path, reading, pair), reading), pair, today, reading, table)
+        return _own(_from(read_file(path, reading, pair, columns), reading), pair, today, reading, table)
     bank = bank or ecb.Bank()
     known = bank.embedded
     last = max(day for day in known.days if day is not None)

@@ -128,8 +128,8 @@ def test_years_in_front_are_asked_for(tmp_path: Path, close: pd.Series) -> None:
 
 
 def test_series_below_each_other_are_named(tmp_path: Path, close: pd.Series) -> None:
-    rows = [(day, symbol, price) for symbol in ("GBPUSD", "EURUSD") for day, price in days_of(close)]
-    assert "holds several series, told apart by symbol (EURUSD, GBPUSD); save one of them alone" in refusal(
+    rows = [(day, symbol, price) for symbol in ("one", "two") for day, price in days_of(close)]
+    assert "holds several series, told apart by symbol (one, two); save one of them alone" in refusal(
         lambda: table(tmp_path, "Date,Symbol,Close", rows)
     )
 

@@ -1,5 +1,6 @@
 """Read a user's price file in any known format into rows, with notes on what was taken for what, or refuse it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from lambda_fn.settings import DEFAULT_PAIR
-from training.prices.bars import business_days, daily_closes
+from training.prices.bars import bars_of, business_days, daily_closes
+from training.prices.bulk import Layout, newline_after, read_bars
 from training.prices.checks import PriceError, Rows, fault
 from training.prices.columns import Columns, choose, date_cells, is_header, only_close, used_columns, with_header
 from training.prices.dates import DateColumn, parse_dates
@@ -15,8 +17,8 @@ from training.prices.forms import Form, recognise
 from training.prices.grid import Grid, odd_rows, read_grid, split_by_commas
 from training.prices.instrument import fixings
 from training.prices.layouts import OtherSeries
-from training.prices.numbers import Numbers, decimals, mark_by_rate, read_numbers
-from training.prices.opening import open_text
+from training.prices.numbers import Numbers, decimals, mark_by_rate, middle, read_numbers
+from training.prices.opening import open_text, unpack
 from training.prices.quotes import Quote, close_of, find_quote, meaning, refuse_third_base
 from training.prices.reading import PLAIN, Mark, Reading
 from training.prices.tidying import tidied
@@ -24,6 +26,9 @@ from training.prices.tidying import tidied
 CUT = 0.005  # share of cells with as few decimals as a last one that is round by chance
 CUT_NOTED = 0.15  # share below which a round number is worth a note
 CUT_ROWS = 100
+BULK = 8 * 2**20  # bytes, from which a file of bars is read by its head's format; no daily table is so large
+HEAD = 2**18  # bytes of it: three days of minutes at least
+_BARS = {"open", "high", "low", "close"}
 SHORTEST = 10  # rows that show whether a currency's column is 1 throughout
 
 SPLIT = (
@@ -34,15 +39,19 @@ SPLIT = (
 
 def read_file(path: Path, reading: Reading = PLAIN, pair: str = DEFAULT_PAIR, declared: Sequence[str] = ()) -> Rows:
     """The rows of a user's file, with notes on how they were read; raises PriceError when there are none."""
+    # The bytes have no name here, so that they can go before bars are made into days.
+    return tidied(read_rows(_bytes(path), path.name, reading, pair, declared))
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except IsADirectoryError as error:
         raise PriceError([f"{path}: is a directory; name a CSV file in it"]) from error
     except FileNotFoundError as error:
         raise PriceError([f"{path}: no such file; check the path"]) from error
     except (OSError, ValueError) as error:  # ValueError: a path that no file system takes
         raise PriceError([f"{path}: cannot be read ({error}); check the path and its permissions"]) from error
-    return tidied(read_rows(data, path.name, reading, pair, declared))
 
 
 def read_rows(
@@ -54,6 +63,18 @@ def read_rows(
     faults of single cells are collected in the result. `declared` are columns that a model reads. Raises PriceError
     when there are no rows to look at.
     """
+    data, packed = unpack(data, name)
+    if len(data) > BULK and (large := _large(data, name, reading, pair, packed)) is not None:
+        rows, layout, zone = large
+        if rows.diagnoses or reading.resample is None:
+            return rows
+        bars, faults, notes = read_bars(data, layout, name)
+        del data
+        rows = replace(
+            rows, faults=(*rows.faults, *faults), notes=(*rows.notes, *(f"{name}: {note}" for note in notes))
+        )
+        rows = daily_closes(rows, bars, zone, reading.resample)
+        return _inverted(rows) if reading.invert else rows
     text, opened = open_text(data, name, is_header)
     numbered = any(option is not None and option.isdecimal() for option in (reading.date_column, reading.close_column))
 
@@ -66,7 +87,48 @@ def read_rows(
         raise PriceError([f"{name}: {error}"]) from error
     grid = with_header(grid, name, reading)
     columns = choose(grid, name, pair, reading, declared)
-    return _rows(grid, name, form, columns, reading, pair, opened)
+    return _rows(grid, name, form, columns, reading, pair, (*packed, *opened))
+
+
+def _large(
+    data: bytes, name: str, reading: Reading, pair: str, packed: Sequence[str]
+) -> tuple[Rows, Layout, str] | None:
+    """The head of a large file of intraday bars as rows, its layout and zone; None where it is something else.
+
+    The rows have a diagnosis where the bars were not meant to be made into days.
+    """
+    try:
+        text = data[: data.rfind(b"\n", 0, HEAD) + 1].decode("utf-8-sig").replace("\r\n", "\n")
+        raw = read_grid(text, name, is_header)
+        form, grid = recognise(raw, pair)
+        grid = with_header(grid, name, reading)
+        columns = choose(grid, name, pair, reading)
+    except (UnicodeDecodeError, OtherSeries, PriceError):  # raised again for the whole file
+        return None
+    at, prices = columns.at, columns.at.keys() & _BARS
+    known = "date" in at and "close" in prices | columns.mids.keys() and not columns.inverse
+    if grid.rows is not raw.rows or not known:
+        return None
+    rows = _rows(grid, name, form, columns, replace(reading, resample=None), pair, packed)
+    if not any("intraday" in diagnosis for diagnosis in rows.diagnoses):
+        return None
+    places = {**{column: (at[column],) for column in prices}, **columns.mids}
+    commas = any("," in grid.rows[i][places["close"][0]] for i in range(min(len(grid.rows), CUT_ROWS)))
+    layout = Layout(
+        start=newline_after(data, grid.lines[0] - 1),
+        line=grid.lines[0],
+        width=Counter(map(len, grid.rows)).most_common(1)[0][0],
+        separator=grid.separator,
+        date=at["date"],
+        time=at.get("time"),
+        prices=places,
+        mark=reading.decimal or ("," if commas else "."),
+        date_format=reading.date_format,
+    )
+    if reading.resample is not None:
+        notes = (*(f"{name}: {note}" for note in (*packed, *grid.notes)), *columns.notes)
+        rows = replace(rows, faults=columns.faults, notes=notes, diagnoses=())
+    return rows, layout, form.zone if form else "UTC"
 
 
 def _rows(
@@ -87,13 +149,13 @@ def _rows(
 
     numbers = {column: numbers_of(found) for column, found in texts.items()}
     for column, places in columns.mids.items():
-        numbers[column] = _middle(*(numbers_of(cells_of(place)) for place in places))
+        numbers[column] = _middle(numbers_of(cells_of(places[0])), numbers_of(cells_of(places[1])))
     notes = list(columns.notes)
     if "close" not in numbers:
         quote = _quote(grid, pair, reading)
         if quote is not None or (named := _currencies(grid)):
-            places = [place for place, _ in quote.terms] if quote is not None else named
-            read = {place: numbers_of(cells_of(place)) for place in places}
+            read_at = [place for place, _ in quote.terms] if quote is not None else named
+            read = {place: numbers_of(cells_of(place)) for place in read_at}
             values = {place: found.values for place, found in read.items()}
             if quote is None:
                 refuse_third_base(grid.header, values, dates.days, pair, name)
@@ -136,10 +198,7 @@ def _mark(texts: Mapping[str, Sequence[str]], pair: str, separator: str) -> Mark
 
 def _middle(bid: Numbers, ask: Numbers) -> Numbers:
     """The mean of two columns; where one is missing, it is missing."""
-    middle = (bid.values + ask.values) / 2
-    # The mean of two decimals has one more, and noise behind it.
-    values = np.array([float(f"{value:.10g}") for value in middle.tolist()])
-    return Numbers(values, {**bid.words, **ask.words}, bid.diagnosis or ask.diagnosis)
+    return Numbers(middle(bid.values, ask.values), {**bid.words, **ask.words}, bid.diagnosis or ask.diagnosis)
 
 
 def _quote(grid: Grid, pair: str, reading: Reading) -> Quote | None:
@@ -183,7 +242,7 @@ def _dated(rows: Rows, cells: Sequence[str], dates: DateColumn, form: Form | Non
     """The rows with their business days, or the daily ones made of bars where that was asked for."""
     rows = replace(rows, notes=(*rows.notes, *(f"{rows.name}: {note}" for note in dates.notes)))
     if reading.resample is not None:
-        return daily_closes(rows, dates, form.zone if form else "UTC", reading.resample)
+        return daily_closes(rows, bars_of(rows, dates), form.zone if form else "UTC", reading.resample)
     dated = business_days(rows.name, rows.lines, cells, dates)
     return replace(
         rows,

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from training.prices.reading import Mark
 
 MISSING = {"", "nan", "n/a", "na", "null", "none", "-", ".", "..", "#n/a", "#n/a n/a", "nd", "nc", "-9999", "-9999.0"}
+MARKS: tuple[Mark, Mark] = (",", ".")
 FAR = 8  # times a rate: a number that is read with the wrong mark is a thousand times as large
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}", re.ASCII)
@@ -63,9 +64,9 @@ def _mark_of_groups(cells: Sequence[str]) -> Mark | None:
     """The decimal mark of a column in which every cell has marks for thousands as well, as 1.083,40."""
     if len(cells) < _GROUPED_ROWS:
         return None
-    for mark, other in ((",", "."), (".", ",")):
+    for mark, other in zip(MARKS, MARKS[::-1], strict=True):
         if all(mark in cell and (groups := _GROUPS.fullmatch(cell)) and groups[1] == other for cell in cells):
-            return cast("Mark", mark)
+            return mark
     return None
 
 
@@ -75,11 +76,16 @@ def mark_by_rate(cells: Sequence[str], rate: float) -> Mark | None:
     if not present or not all(_THOUSANDS.fullmatch(cell) for cell in present):
         return None
     near = []
-    for mark in (",", "."):
-        median = float(np.median([_number(cell, cast("Mark", mark), grouped=True) for cell in present]))
+    for mark in MARKS:
+        median = float(np.median([_number(cell, mark, grouped=True) for cell in present]))
         if rate / FAR < median < rate * FAR:
-            near.append(cast("Mark", mark))
+            near.append(mark)
     return near[0] if len(near) == 1 else None
+
+
+def middle(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean, without the noise behind its last decimal."""
+    return np.asarray(np.round((one + other) / 2, 10))
 
 
 def decimals(cell: str) -> int:

@@ -35,6 +35,7 @@ OTHER_KINDS = {
     b"SQLite format 3": "is an SQLite database; export the table as CSV",
     b"%PDF": "is a PDF; download the table as CSV",
 }
+_DOCUMENTS = {"xl/workbook.xml", "content.xml"}  # zip files that are spreadsheets
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
 
 
@@ -45,19 +46,30 @@ class Text(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+def unpack(data: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
+    """The bytes in a .gz or in a .zip of one table, and how they were packed; other bytes as they are."""
+    notes: list[str] = []
+    while True:
+        if data.startswith(b"\x1f\x8b"):
+            data = _gunzip(data, name)
+            notes.append("unpacked (gzip)")
+        elif data.startswith(b"PK\x03\x04") and (packed := _members(data)) and not _DOCUMENTS & set(packed):
+            data = _member(data, packed, name)
+            notes.append("unpacked (zip)")
+        else:
+            return data, tuple(notes)
+
+
 def open_text(data: bytes, name: str, is_header: Callable[[Sequence[str]], bool]) -> Text:
-    """The text in a CSV, in a .gz or a .zip of one, in JSON, in Parquet, or in the sheet of an .xlsx that has a header.
+    """The text in a CSV, in JSON, in Parquet, or in the sheet of an .xlsx that has a header.
 
     Raises PriceError that names the kind of any other file, and how to convert it.
     """
-    if data.startswith(b"\x1f\x8b"):
-        return _noted(open_text(_gunzip(data, name), name, is_header), "unpacked (gzip)")
     if data.startswith(b"PK\x03\x04") and (members := _members(data)) is not None:
         if "xl/workbook.xml" in members:
             return _sheet(data, name, is_header)
         if "content.xml" in members:
             raise PriceError([f"{name}: is an OpenDocument spreadsheet (.ods); save it as .xlsx or as CSV"])
-        return _noted(open_text(_member(data, members, name), name, is_header), "unpacked (zip)")
     if data.startswith(b"PAR1"):
         return _parquet(data, name)
     for start, kind in OTHER_KINDS.items():
@@ -85,10 +97,6 @@ def _json(text: str, name: str) -> str:
     return _written(table)
 
 
-def _noted(text: Text, note: str) -> Text:
-    return Text(text.text, (note, *text.notes))
-
-
 def _gunzip(data: bytes, name: str) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
@@ -111,7 +119,8 @@ def _member(data: bytes, members: Sequence[str], name: str) -> bytes:
     """The only table in a zip, or those that have one header as one."""
     files = [member for member in members if not member.startswith("__MACOSX/")]
     ends = ((".csv",), (".txt",), (".json", ".parquet", ".xlsx"))
-    tables = next((found for end in ends if (found := [file for file in files if file.lower().endswith(end)])), files)
+    by_end = ([file for file in files if file.lower().endswith(end)] for end in ends)
+    tables: Sequence[str] = next(filter(None, by_end), files)
     if len(tables) > 1 and (joined := _joined(data, sorted(tables), name)) is not None:
         return joined
     if len(tables) != 1:

@@ -39,8 +39,7 @@ def judge(rows: Rows, today: date, trust: bool = False) -> Shape:
     if several := list(_several(rows, len(dated), len(days))):
         return Shape(several, [], [])
     # A table that is not daily is also full of first days of months, weekends and holes: its spacing comes first.
-    checks = (lambda: _spacing(days), lambda: _swapped(dated), lambda: _holes(days))
-    found = next((words for check in checks if (words := list(check()))), [])
+    found = list(_spacing(days)) or list(_swapped(dated)) or list(_holes(days))
     notes = list(_gap_notes(days)) if len(days) >= STEPS else []
     doubts: list[str] = []
     close = rows.columns.get("close")

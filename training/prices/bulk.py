@@ -149,7 +149,7 @@ class _Stamps:
 
         if self._layout.date_format is not None:
             known = pd.to_datetime(cells.to_pandas(), format=self._layout.date_format, errors="coerce", utc=True)
-            return known.to_numpy("datetime64[s]").astype(np.int64)
+            return np.asarray(known.to_numpy("datetime64[s]").astype(np.int64))
         first = read_stamp(cells[0].as_py(), numbers=True)
         whole = pc.replace_substring_regex(cells, r"\.\d*$", "")
         numbers = np.asarray(pc.cast(whole, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
@@ -176,7 +176,7 @@ _NAT_SECONDS = np.timedelta64("NaT", "s")
 def _codes(cells: Any, known: dict[str, int]) -> NDArray[np.int32]:
     encoded = cells.dictionary_encode()
     codes = np.array([known.setdefault(cell, len(known)) for cell in encoded.dictionary.to_pylist()], np.int32)
-    return codes[np.asarray(encoded.indices)]
+    return np.asarray(codes[np.asarray(encoded.indices)])
 
 
 def _clock(time: str) -> tuple[int, int | None] | None:

@@ -101,6 +101,7 @@ def choose(grid: Grid, name: str, pair: str, reading: Reading, declared: Sequenc
             date, inverse = (position, inverse) if column == "date" else (date if date != position else None, False)
         elif column == "close" and len(places.get("close", ())) > 1 and "close" not in mids:
             faults.append(f"{name}: two columns named close; keep one or rename it")
+            at["close"] = places["close"][0]
     at = _stored(at, titles, declared, grid.header)
     if date is None:
         shown = ", ".join(list(at)[:50])

@@ -11,7 +11,7 @@ from training.prices.checks import PriceError
 from training.prices.stamps import read_stamp
 
 SEPARATORS = ",;\t|"
-_AHEAD = 30  # lines before the header, at most: Bundesbank's metadata are a dozen
+_AHEAD = 60  # lines before the header, at most: the Bank of Canada's list of series has forty
 FEW = 10  # rows: in fewer, cells that are too many are single slips
 MANY = 100  # columns; of wider files only those that are used are read
 _FOOT = 5  # lines after the rows, at most

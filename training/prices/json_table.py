@@ -48,11 +48,22 @@ def _of_list(node: Sequence[Any]) -> Cells | None:
         scalar = [{key: value for key, value in row.items() if not isinstance(value, list)} for row in rows]
         return _of_rows(scalar) if len(scalar) > 1 and all(len(row) > 1 for row in scalar) else None
     width = len(node[0]) if node and isinstance(node[0], list) else 0
-    if width in (5, 6) and all(isinstance(item, list) and len(item) == width for item in node):
-        return [list(_BARS[:width]), *node]
-    if width == 2 and all(isinstance(item, list) and len(item) == width for item in node):
+    if len(node) < 2 or not all(isinstance(item, list) and len(item) == width for item in node):
+        return None
+    if width == 2:
         return [["date", "close"], *node]
+    if 5 <= width <= 12 and all(_is_bar(item) for item in node):  # a stamp first; volume and the like behind
+        return [[*_BARS[:width], *(f"column_{i}" for i in range(7, width + 1))], *node]
     return None
+
+
+def _is_bar(item: Sequence[Any]) -> bool:
+    """Whether the second to fifth values are an open, high, low and close."""
+    try:
+        start, high, low, close = (float(value) for value in item[1:5])
+    except (TypeError, ValueError):
+        return False
+    return low <= min(start, close) and max(start, close) <= high
 
 
 def _of_object(node: Mapping[str, Any], base: object) -> Cells | None:

@@ -44,12 +44,12 @@ def judge(rows: Rows, today: date, trust: bool = False) -> Shape:
     doubts: list[str] = []
     close = rows.columns.get("close")
     if close is not None:
-        ordered = [(rows.days[i], float(close[i])) for i in rows.in_order() if np.isfinite(close[i])]
-        prices = np.array([price for _, price in ordered])
+        by_day = {day: float(close[i]) for i in rows.in_order() if np.isfinite(close[i]) and (day := rows.days[i])}
+        prices = np.array(list(by_day.values()))
         if len(prices) >= ROWS:
             doubts += _whole(rows, prices)
             found += _stuck(prices) if trust or not doubts else []  # whole numbers hardly move
-            notes += _flat_notes([day for day, _ in ordered if day is not None], prices)
+            notes += _flat_notes(list(by_day), prices)
     return Shape(found, doubts, notes)
 
 

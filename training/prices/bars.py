@@ -37,8 +37,8 @@ class Dated:
 
 
 def business_days(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> Dated:
-    """The business day of each row. Stamps at midnight are of their date, in any zone. Bars that are stamped late in
-    the evening from Sunday to Thursday begin the next day; those of one time of day from Monday to Friday are of their
+    """The business day of each row. Stamps at midnight are of their date, in any zone. Bars that are stamped after
+    noon from Sunday to Thursday begin the next day; those of one time of day from Monday to Friday are of their
     date; several rows a day are intraday bars."""
     known = [(i, day) for i, day in enumerate(dates.days) if day is not None]
     weekdays = [day.isoweekday() for _, day in known]
@@ -61,10 +61,10 @@ def _of_one_time(name: str, lines: Sequence[int], cells: Sequence[str], dates: D
     weekdays = {day.isoweekday() for _, day in stamped}
     evening = min(seconds) >= LATE
     clock = f"{min(seconds) // 3600:02d}:{min(seconds) % 3600 // 60:02d}"
-    if evening and _SUNDAY in weekdays and _FRIDAY not in weekdays:
+    if min(seconds) >= HALF_A_DAY and _SUNDAY in weekdays and _FRIDAY not in weekdays:
         return _next_days(dates, [i for i, _ in stamped], f"bars are stamped {clock} or later, from Sunday to Thursday")
     alike = max(seconds) - min(seconds) <= SUMMER and len(stamped) > 0.9 * len(dates.days)
-    if alike and weekdays <= set(range(1, 6)) | (set() if evening else {_SUNDAY}):
+    if alike and weekdays <= set(range(1, 6)) | ({_SUNDAY} if _FRIDAY in weekdays and not evening else set()):
         return Dated(dates.days, notes=(f"rows are stamped {clock} on their day; the time is left out",))
     if alike and evening:
         words = (

@@ -150,8 +150,8 @@ def _prices(
             closes = [i for field, i in own if field == "close"]
             if len(closes) == 1:
                 fields = {field: i for field, i in own if field} if not inverse else {"close": closes[0]}
-                for other in PRICES:  # of another instrument
-                    at.pop(other, None)
+                for title in [title for title, i in at.items() if title in PRICES or i in fields.values()]:
+                    del at[title]  # a price of another instrument, or the same by its own title
                 at.update(fields)
                 return {}, inverse
     mids: dict[str, tuple[int, int]] = {}

@@ -34,6 +34,7 @@ _ENGLAND = {
     **{"US": "USD", "ER": "EUR", "JY": "JPY", "SF": "CHF", "CD": "CAD", "AD": "AUD", "ND": "NZD", "NK": "NOK"},
     **{"SK": "SEK", "DK": "DKK", "HD": "HKD", "SG": "SGD", "SR": "SAR", "TW": "TWD", "ZR": "ZAR"},
 }
+_ECB_HISTORY = ["USD", "JPY", "BGN"]  # the first columns of the ECB's own table, in units for one euro
 # Words beside a pair that name where its price is from.
 _SOURCES = frozenset("curncy currency x fx oanda forex spot c idc bgn cmpn bfix".split())
 
@@ -51,7 +52,7 @@ class Series(NamedTuple):
 def pair_field(title: str, pair: str, inverse: bool = False) -> str:
     """The price that a title names together with the pair, such as `close` of `EURUSD Curncy`; empty for any other."""
     base, quoted = (pair[3:], pair[:3]) if inverse else (pair[:3], pair[3:])
-    found = re.search(rf"(?<![A-Z])(?:FX)?{base}[/_\-. :]?{quoted}(?![A-Z])", title.upper())
+    found = re.search(rf"(?<![A-Z])(?:FX)?{base}(?:[/_\-. :]| TO )?{quoted}(?![A-Z])", title.upper())
     if found is None:
         return ""
     words = plain(f"{title[: found.start()]} {title[found.end() :]}").split("_")
@@ -77,7 +78,7 @@ def meaning(title: str) -> Series | None:
         return Series("AUD", found[1]) if found[1] in CODES else None
     if (found := re.fullmatch(r"SEK([A-Z]{3})PMI", upper)) and found[1] in CODES:
         return Series(found[1], "SEK")
-    pair = re.search(r"(?<![A-Z])(?:FX)?([A-Z]{3})[/_\-. :]?([A-Z]{3})(?![A-Z])", upper)
+    pair = re.search(r"(?<![A-Z])(?:FX)?([A-Z]{3})(?:[/_\-. :]| TO )?([A-Z]{3})(?![A-Z])", upper)
     if pair is not None and {pair[1], pair[2]} <= CODES:
         return Series(pair[1], pair[2]) if pair_field(title, pair[1] + pair[2]) == "close" else None
     units = re.fullmatch(r"(\d+) ?([A-Z]{3})", upper) or re.fullmatch(r"([A-Z]{3}) ?(\d+)", upper)
@@ -97,14 +98,14 @@ class Quote(NamedTuple):
     open: bool = False  # the inverse is as possible; the ECB's rates decide
 
 
-def find_quote(
-    header: Sequence[str], pair: str, base: str | None, invert: bool, ones: Sequence[int] = ()
-) -> Quote | None:
+def find_quote(header: list[str], pair: str, base: str | None, invert: bool, ones: Sequence[int] = ()) -> Quote | None:
     """How the columns give the pair's close; None where they do not.
 
     `base` and `invert` are those of the options. `ones` are columns that are 1 throughout: the table's base.
     """
     series = {i: found for i, title in enumerate(header) if (found := meaning(title)) is not None and i not in ones}
+    if base is None and header[1:4] == _ECB_HISTORY:
+        base, invert = "EUR", False
     if base is not None:
         series = {i: _with_base(one, base, invert) for i, one in series.items()}
     known = {i: one for i, one in series.items() if one.base and one.quoted}
@@ -154,7 +155,7 @@ def close_of(quote: Quote, columns: Mapping[int, Prices], days: Sequence[date | 
     with np.errstate(divide="ignore", invalid="ignore"):
         for place, power in quote.terms:
             close = close * columns[place] ** float(power)
-        if quote.open and _distance(1 / close, days, pair) < _distance(close, days, pair):
+        if quote.open and _distance(1 / close, days, pair) < min(NEAR, _distance(close, days, pair)):
             close, untouched = 1 / close, False
     if untouched:
         return close

@@ -61,5 +61,10 @@ def test_columns_that_nobody_uses_are_not_stored(tmp_path: Path) -> None:
         load("csv", path=path, today=TODAY, min_rows=1)
 
 
+def test_a_column_of_the_pair_is_stored_once(tmp_path: Path) -> None:
+    table = read(tmp_path, next(case for case in TABLE if case.name == "a column a pair"))
+    assert list(table.frame.columns) == ["close", "gbpusd", "usdjpy"]
+
+
 def test_the_names_of_formats_are_unique() -> None:
     assert len({case.name for case in TABLE}) == len(TABLE)

@@ -1,5 +1,6 @@
 """Read a user's price file in any known format into rows, with notes on what was taken for what, or refuse it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from training.prices.forms import Form, recognise
 from training.prices.grid import Grid, odd_rows, read_grid, split_by_commas
 from training.prices.instrument import fixings
 from training.prices.layouts import OtherSeries
-from training.prices.numbers import Numbers, decimals, mark_by_rate, middle, read_numbers
+from training.prices.numbers import Numbers, are_ambiguous, decimals, mark_by_rate, middle, read_numbers
 from training.prices.opening import open_text, unpack
 from training.prices.quotes import Quote, close_of, find_quote, meaning, refuse_third_base
 from training.prices.reading import PLAIN, Mark, Reading
@@ -28,6 +29,7 @@ CUT_NOTED = 0.15  # share below which a round number is worth a note
 CUT_ROWS = 100
 BULK = 8 * 2**20  # bytes, from which a file of bars is read by its head's format; no daily table is so large
 HEAD = 2**18  # bytes of it: three days of minutes at least
+_DOTTED = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}", re.ASCII)  # where dates have dots, decimals have commas
 _BARS = {"open", "high", "low", "close"}
 SHORTEST = 10  # rows that show whether a currency's column is 1 throughout
 
@@ -142,7 +144,7 @@ def _rows(
     texts = {column: cells_of(place) for column, place in columns.at.items()}
     cells = date_cells(texts)
     dates = parse_dates(cells or [""] * len(grid.rows), reading.date_format)
-    mark = reading.decimal or _mark(texts, pair, grid.separator)
+    mark = reading.decimal or _mark(texts, cells or (), pair, grid.separator)
 
     def numbers_of(texts: Sequence[str]) -> Numbers:
         return read_numbers(texts, grid.separator == ";", mark)
@@ -188,12 +190,14 @@ def _rows(
     return rows if cells is None or rows.diagnoses else _dated(rows, cells, dates, form, reading)
 
 
-def _mark(texts: Mapping[str, Sequence[str]], pair: str, separator: str) -> Mark | None:
-    """The decimal mark of cells such as 150,123, by the pair's rate, or by dates with dots; None where it is plain."""
+def _mark(texts: Mapping[str, Sequence[str]], dates: Sequence[str], pair: str, separator: str) -> Mark | None:
+    """The decimal mark of closes such as 150,123: by the pair's rate, else by dates with dots; None for all others."""
     close = texts.get("close")
-    if close is None or separator == ";" or (rates := fixings(pair)) is None:
+    if close is None or separator == ";" or not are_ambiguous(close):
         return None
-    return mark_by_rate(close, float(np.exp(rates.median())))
+    if (rates := fixings(pair)) is not None:
+        return mark_by_rate(close, float(np.exp(rates.median())))
+    return "," if all(_DOTTED.match(cell) for cell in dates) else None
 
 
 def _middle(bid: Numbers, ask: Numbers) -> Numbers:

@@ -68,12 +68,11 @@ def _is_bar(item: Sequence[Any]) -> bool:
 
 def _of_object(node: Mapping[str, Any], base: object) -> Cells | None:
     """Objects by date, columns of values by date, lists of one length, or pandas' `split`."""
-    if {"columns", "data"} <= node.keys() and isinstance(node["data"], list):
-        index = node.get("index")
-        rows = node["data"]
+    titles, rows, index = node.get("columns"), node.get("data"), node.get("index")
+    if isinstance(titles, list) and isinstance(rows, list) and all(isinstance(row, list) for row in rows):
         if isinstance(index, list) and len(index) == len(rows):
-            return [["date", *node["columns"]], *([day, *row] for day, row in zip(index, rows, strict=True))]
-        return [list(node["columns"]), *rows]
+            return [["date", *titles], *([day, *row] for day, row in zip(index, rows, strict=True))]
+        return [titles, *rows]
     if len(node) > 1 and all(_is_date(key) for key in node):
         if all(isinstance(item, dict) for item in node.values()):
             units = {str(base): 1} if isinstance(base, str) else {}

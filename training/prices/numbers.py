@@ -70,11 +70,15 @@ def _mark_of_groups(cells: Sequence[str]) -> Mark | None:
     return None
 
 
-def mark_by_rate(cells: Sequence[str], rate: float) -> Mark | None:
-    """The mark with which cells such as 150,123 are near a rate; None where neither or both are."""
+def are_ambiguous(cells: Sequence[str]) -> bool:
+    """Whether every cell is a number such as 150,123, whose comma may be a decimal mark or one of thousands."""
     present = [cell for cell in cells if cell.lower() not in MISSING]
-    if not present or not all(_THOUSANDS.fullmatch(cell) for cell in present):
-        return None
+    return bool(present) and all(_THOUSANDS.fullmatch(cell) for cell in present)
+
+
+def mark_by_rate(cells: Sequence[str], rate: float) -> Mark | None:
+    """The mark with which ambiguous cells are near a rate; None where neither or both are."""
+    present = [cell for cell in cells if cell.lower() not in MISSING]
     near = []
     for mark in MARKS:
         median = float(np.median([_number(cell, mark, grouped=True) for cell in present]))

@@ -18,6 +18,7 @@ from training.prices.json_table import json_table
 
 MAX_BYTES = 512 * 2**20  # of the text: a minute's bars of twenty years have 400 MB
 CODE_PAGES = ["cp1252", "cp1250", "cp1251"]  # what spreadsheets write that write no UTF-8
+LARGE = 2**20  # bytes of Parquet; a daily table has a hundred kilobytes
 HEAD = 30  # rows of a sheet in which a header is looked for
 _PANDAS = "write it as Parquet with pandas, such as pd.{}(name).to_parquet(name)"
 OTHER_KINDS = {
@@ -47,7 +48,8 @@ class Text(NamedTuple):
 
 
 def unpack(data: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
-    """The bytes in a .gz or in a .zip of one table, and how they were packed; other bytes as they are."""
+    """The bytes in a .gz, in a .zip of one table or in a large Parquet as CSV, and how they were packed; others as they
+    are."""
     notes: list[str] = []
     while True:
         if data.startswith(b"\x1f\x8b"):
@@ -56,6 +58,9 @@ def unpack(data: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
         elif data.startswith(b"PK\x03\x04") and (packed := _members(data)) and not _DOCUMENTS & set(packed):
             data = _member(data, packed, name)
             notes.append("unpacked (zip)")
+        elif data.startswith(b"PAR1") and len(data) > LARGE:
+            data = _limited(_parquet_as_csv(data, name), name)
+            notes.append("read as Parquet")
         else:
             return data, tuple(notes)
 
@@ -195,6 +200,22 @@ def _parquet(data: bytes, name: str) -> Text:
     for title in frame.select_dtypes("float32").columns:
         cells[title] = [None if value is None else float(str(np.float32(value))) for value in cells[title]]
     return Text(_written([titles, *cells.to_numpy().tolist()]), ("read as Parquet",))
+
+
+def _parquet_as_csv(data: bytes, name: str) -> bytes:
+    """The table with its index as CSV: of bars, cells as objects would take a hundred times as much memory."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    out = io.BytesIO()
+    try:
+        file = parquet.ParquetFile(pa.BufferReader(data))
+        with csv.CSVWriter(out, file.schema_arrow) as writer:
+            for batch in file.iter_batches():
+                writer.write_batch(batch)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise PriceError([f"{name}: the Parquet file cannot be read ({error}); write it again or as CSV"]) from error
+    return out.getvalue()
 
 
 def _written(rows: Iterable[Sequence[object]]) -> str:

@@ -1,14 +1,16 @@
 """Large files of bars are read in blocks; the result is that of reading them cell by cell."""
 
 import gzip
+import io
 import tracemalloc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from training.prices import bulk, file
+from training.prices import bulk, file, opening
 from training.prices.checks import PriceError, Rows
 from training.prices.file import read_rows
 from training.prices.reading import PLAIN, Reading
@@ -111,6 +113,21 @@ def test_packed_bars_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(file, "BULK", 0)
     rows = read_rows(gzip.compress(TEXTS["seconds"].encode()), "my.csv.gz", NEW_YORK)
     assert "unpacked (gzip)" in rows.notes[0] and len(rows.days) > 95
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+@pytest.mark.parametrize("title", ["Date", None])
+def test_parquet_is_read_in_blocks(zone: str | None, title: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "BULK", 0)
+    moments, prices = zip(*bars(), strict=True)
+    index = pd.DatetimeIndex(moments, name=title).tz_localize(zone, nonexistent="shift_forward")
+    out = io.BytesIO()
+    pd.DataFrame({"Close": prices}, index=index).to_parquet(out)
+    cells = read_rows(out.getvalue(), "my.parquet", NEW_YORK)
+    monkeypatch.setattr(opening, "LARGE", 0)
+    blocks = read_rows(out.getvalue(), "my.parquet", NEW_YORK)
+    assert blocks.days == cells.days and len(cells.days) > 95
+    np.testing.assert_array_equal(blocks.columns["close"], cells.columns["close"])
 
 
 def test_memory_grows_by_the_numbers_and_not_by_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:

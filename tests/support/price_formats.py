@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tests.support.hourly import fixings
+from tests.support.price_forms import WRITERS, bars_of
 from tests.support.price_sources import (
     USD,
     bars,
@@ -54,7 +55,11 @@ CLOSE = "Date,Close"
 PLAIN_CSV = lines(CLOSE, lambda day, price: f"{day:%Y-%m-%d},{price}")
 ISO = "%Y-%m-%d"
 MANY = [f"c{i}" for i in range(5000)]
+BARS = bars_of((day.date(), price) for day, price in by_stamp())
+CLOSED = {"histdata.csv": Reading(resample="17:00 Etc/GMT+5")}
 TABLE = [
+    # Each also has its file in tests/training/prices/forms
+    *(Format(name, write(BARS), reading=CLOSED.get(name, PLAIN)) for name, write in WRITERS.items()),
     # Central banks
     Format("Fed H.10", lines("Time Period,RXI$US_N.B.EU", lambda day, price: f"{day:%Y-%m-%d},{price:.4f}")),
     Format(

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.price_cells import business_days
+from tests.support.price_formats import CLOSED
 from tests.support.price_forms import WRITERS, Bar, bars_of, days_of, headed
 from training.prices.checks import PriceError
 from training.prices.reading import PLAIN, Reading
@@ -24,7 +25,6 @@ FILES = Path(__file__).parent / "forms"
 CLOSES = [1.0956, 1.0919, 1.0953, 1.0921, 1.0946, 1.094, 1.0946, 1.0987, 1.0942, 1.0945, 1.0882, 1.0877, 1.0875, 1.0887]
 DAYS = business_days(date(2024, 1, 19), len(CLOSES))  # from 2 January on
 BARS = bars_of(zip(DAYS, CLOSES, strict=True))
-INTRADAY = {"histdata.csv": Reading(resample="17:00 Etc/GMT+5")}
 SAMPLES = sorted(WRITERS)
 
 
@@ -60,7 +60,7 @@ def test_every_format_has_its_file() -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_file_of_each_form_is_read(sample: str) -> None:
-    assert closes(read(FILES / sample, INTRADAY.get(sample, PLAIN))) == list(zip(DAYS, CLOSES, strict=True))
+    assert closes(read(FILES / sample, CLOSED.get(sample, PLAIN))) == list(zip(DAYS, CLOSES, strict=True))
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -90,7 +90,7 @@ def expected(bars: list[Bar]) -> list[tuple[date, float]]:
 @given(st.sampled_from(SAMPLES), tables(least=25))
 @settings(deadline=None, max_examples=150)
 def test_any_table_comes_back_from_every_form(sample: str, bars: list[Bar]) -> None:
-    assert closes(table_of(WRITERS[sample](bars), INTRADAY.get(sample, PLAIN))) == expected(bars)
+    assert closes(table_of(WRITERS[sample](bars), CLOSED.get(sample, PLAIN))) == expected(bars)
 
 
 @given(st.sampled_from(SAMPLES), tables(least=120, most=130), st.data())
@@ -99,7 +99,7 @@ def test_a_cut_table_comes_back_short_or_is_refused(sample: str, bars: list[Bar]
     text = WRITERS[sample](bars).encode()
     cut = text[: data.draw(st.integers(len(text) - len(text) // 8, len(text)))]
     try:
-        table = table_of(cut, INTRADAY.get(sample, PLAIN))
+        table = table_of(cut, CLOSED.get(sample, PLAIN))
     except PriceError:
         return
     whole, found = dict(expected(bars)), closes(table)
@@ -117,7 +117,7 @@ def test_corrupt_bytes_are_refused_or_do_no_harm(sample: str, bars: list[Bar], d
     at = data.draw(st.integers(0, len(text) - 1))
     changed = text[:at] + data.draw(st.sampled_from("xQ?")) + text[at + 1 :]
     try:
-        found = closes(table_of(changed, INTRADAY.get(sample, PLAIN)))
+        found = closes(table_of(changed, CLOSED.get(sample, PLAIN)))
     except PriceError:
         return
     assert set(found) <= set(expected(bars))

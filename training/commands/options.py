@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +72,10 @@ def prices(command: argparse.ArgumentParser) -> None:
     own.add_argument("--decimal", choices=(".", ","), help="the decimal mark")
     own.add_argument("--from", type=day, dest="start", metavar="DATE", help="use no row before this day")
     own.add_argument("--resample", metavar="TIME", help='closes of intraday bars, such as "17:00 America/New_York"')
+    own.add_argument(
+        "--base", type=currency, metavar="CODE", help="base of a table with a column a currency, such as PLN"
+    )
+    own.add_argument("--invert", action="store_true", help="values are in the base; without --base: use 1 / close")
     own.add_argument("--trust", action="store_true", help="use prices that do not look like the pair's")
 
 
@@ -85,6 +90,13 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no day; write one as 2015-01-31") from error
+
+
+def currency(text: str) -> str:
+    """A currency's code; raises ArgumentTypeError for what is none."""
+    if not re.fullmatch("[A-Za-z]{3}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no currency; give a code such as PLN")
+    return text.upper()
 
 
 def fresh(text: str) -> Fresh:

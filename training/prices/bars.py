@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from training.prices.checks import PriceError, Rows, fault
 from training.prices.dates import DateColumn
 
 FEW = 10  # rows: fewer say nothing of how the others would be stamped
 LATE = 21 * 3600  # a bar that is stamped from here to midnight, UTC, begins the next business day
-HALF_A_DAY = pd.Timedelta(hours=12)
+DAY = 86_400  # seconds
+HALF_A_DAY = DAY // 2
 SUMMER = 2 * 3600  # by which stamps of one time of day differ over the year
 EXAMPLE = '--resample "17:00 America/New_York"'
 _SUNDAY, _FRIDAY = 7, 5
-_HOW: Mapping[str, str] = {"close": "last", "open": "first", "high": "max", "low": "min"}
+_BARS = ("close", "open", "high", "low")
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,17 @@ class Dated:
 
 
 def business_days(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> Dated:
-    """The business day of each row. Stamps at midnight are of their date, in any zone. Bars that are stamped late in
-    the evening from Sunday to Thursday begin the next day; those of one time of day from Monday to Friday are of their
+    """The business day of each row. Stamps at midnight are of their date, in any zone. Bars that are stamped after
+    noon from Sunday to Thursday begin the next day; those of one time of day from Monday to Friday are of their
     date; several rows a day are intraday bars."""
     known = [(i, day) for i, day in enumerate(dates.days) if day is not None]
     weekdays = [day.isoweekday() for _, day in known]
     sundays = weekdays.count(_SUNDAY) > len(known) / 10 and _FRIDAY not in weekdays
     if len(known) < FEW or not (dates.intraday or sundays):
         return Dated(dates.days, _intraday_faults(name, lines, cells, dates))
-    if len({day for _, day in known}) < 0.7 * len(known) and dates.intraday:
-        minutes = _median_step(dates, [i for i, _ in known]) / 60
+    moments = sorted({_second(dates, i) for i, _ in known})  # equal ones are duplicates, whatever their distance
+    if len({day for _, day in known}) < 0.7 * len(moments) and dates.intraday:
+        minutes = statistics.median(later - before for before, later in pairwise(moments)) / 60
         words = f"intraday bars, {minutes:g} minutes apart; make daily closes of them with {EXAMPLE}"
         return Dated(dates.days, diagnosis=words)
     if not dates.intraday:
@@ -55,13 +59,14 @@ def _of_one_time(name: str, lines: Sequence[int], cells: Sequence[str], dates: D
     stamped = [(i, day) for i in sorted(dates.intraday) if (day := dates.days[i]) is not None]
     seconds = [dates.seconds[i] for i, _ in stamped]
     weekdays = {day.isoweekday() for _, day in stamped}
+    evening = min(seconds) >= LATE
     clock = f"{min(seconds) // 3600:02d}:{min(seconds) % 3600 // 60:02d}"
-    if min(seconds) >= LATE and _SUNDAY in weekdays and _FRIDAY not in weekdays:
+    if min(seconds) >= HALF_A_DAY and _SUNDAY in weekdays and _FRIDAY not in weekdays:
         return _next_days(dates, [i for i, _ in stamped], f"bars are stamped {clock} or later, from Sunday to Thursday")
     alike = max(seconds) - min(seconds) <= SUMMER and len(stamped) > 0.9 * len(dates.days)
-    if alike and weekdays <= set(range(1, 6)):
+    if alike and weekdays <= set(range(1, 6)) | ({_SUNDAY} if _FRIDAY in weekdays and not evening else set()):
         return Dated(dates.days, notes=(f"rows are stamped {clock} on their day; the time is left out",))
-    if alike and min(seconds) >= LATE:
+    if alike and evening:
         words = (
             f"rows are stamped {clock} or later, on Sundays and on Fridays: which business day they close cannot be "
             "told; export them with dates alone"
@@ -82,65 +87,97 @@ def _intraday_faults(name: str, lines: Sequence[int], cells: Sequence[str], date
     return (fault(name, "intraday date", intraday, "give one row a day, dated without a time"),) if intraday else ()
 
 
-def _median_step(dates: DateColumn, known: Sequence[int]) -> float:
-    moments = sorted(_second(dates, i) for i in known)
-    return statistics.median(later - before for before, later in pairwise(moments))
-
-
 def _second(dates: DateColumn, i: int) -> int:
     day = dates.days[i]
     assert day is not None  # the caller's rows have one
     return day.toordinal() * 86_400 + dates.seconds[i]
 
 
-def daily_closes(rows: Rows, dates: DateColumn, zone: str, at: str) -> Rows:
+class Bars(NamedTuple):
+    """Intraday bars, n of them: `moments` datetime64[s] [n] by each row's own clock, NaT where it says none, `offsets`
+    [n] its seconds from UTC, NaN where a row has none and None where no row has one, `columns` float64 [n]."""
+
+    moments: NDArray[np.datetime64]
+    offsets: NDArray[np.float64] | None
+    columns: Mapping[str, NDArray[np.float64]]
+
+
+def bars_of(rows: Rows, dates: DateColumn) -> Bars:
+    """The rows of a file as bars."""
+    days = np.array([np.datetime64("NaT") if day is None else day for day in dates.days], "datetime64[s]")
+    offsets = np.array([np.nan if offset is None else offset for offset in dates.offsets])
+    columns = {column: rows.columns[column] for column in _BARS if column in rows.columns}
+    return Bars(days + np.array(dates.seconds, "timedelta64[s]"), offsets, columns)
+
+
+def daily_closes(rows: Rows, bars: Bars, zone: str, at: str) -> Rows:
     """One row a day of intraday bars: the last close before the time `at` ("17:00 America/New_York"), with the open,
-    high and low between two such times where the file has them.
+    high and low between two such times where the file has them. `rows` gives name, faults and notes.
 
     Stamps are when bars begin, in `zone` unless the cells have an offset. Left out are rows without a day or a close,
     days of weekends or without a bar in the half day before their close, and a last day that is not over. Raises
     PriceError for a time that is none.
     """
     hour, minute, place = _time_of(at)
-    columns = {column: rows.columns[column] for column in _HOW if column in rows.columns}
-    frame = pd.DataFrame(columns, index=_moments(dates, zone))
-    frame = frame[frame.index.notna() & np.isfinite(frame["close"])].sort_index(kind="stable")
-    if len(frame) < 2:
+    if "close" not in bars.columns:
+        return rows
+    moments, columns = _in_order(_in_utc(bars, zone), bars.columns)
+    if len(moments) < 2:
         raise PriceError([f"{rows.name}: --resample: there are no bars to make closes of; check the column of times"])
-    step = pd.Series(frame.index).diff().median()
-    local = (frame.index + step).tz_convert(place).tz_localize(None)  # when bars end
-    cut = pd.Timedelta(hours=hour, minutes=minute)
-    days = (local - cut - pd.Timedelta(1, "us")).normalize() + pd.Timedelta(days=1)
-    daily = frame.groupby(days).agg({column: _HOW[column] for column in columns})
-    ends = pd.Series(local, index=local).groupby(days).last()
-    over = local[-1] >= days[-1] + cut - step
-    closed = ends.to_numpy() >= daily.index + cut - HALF_A_DAY
-    daily = daily[(daily.index.day_of_week < 5) & closed & ((daily.index < days[-1]) | over)]
+    step = int(np.median(np.diff(moments.asi8)))
+    ends = (moments + pd.Timedelta(step, "s")).tz_convert(place).tz_localize(None).as_unit("s")
+    local, cut = ends.asi8, hour * 3600 + minute * 60
+    # Where the clocks go back, an hour comes twice; a day never does.
+    days = np.maximum.accumulate((local - cut - 1) // DAY + 1)
+    first = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    last = np.append(first[1:], len(days)) - 1
+    daily = {"close": columns["close"][last]}
+    if "open" in columns:
+        daily["open"] = columns["open"][first]
+    for column, widest in (("high", np.fmax), ("low", np.fmin)):
+        if column in columns:
+            daily[column] = widest.reduceat(columns[column], first)
+    index = days[first].astype("datetime64[D]")
+    over = bool(local[-1] >= days[-1] * DAY + cut - step)
+    weekday = np.is_busday(index)
+    keep = weekday & (local[last] >= days[first] * DAY + cut - HALF_A_DAY)
+    keep[-1] &= over
     note = (
-        f"{len(frame):,} bars made into {len(daily):,} days, closed at {at}; times without a zone are read as {zone}"
-        + ("" if over or days[-1].day_of_week > 4 else f"; {days[-1]:%Y-%m-%d} is not over and left out")
+        f"{len(days):,} bars made into {keep.sum():,} days, closed at {at}; times without a zone are read as {zone}"
+        + ("" if over or not weekday[-1] else f"; {index[-1]} is not over and left out")
     )
     return replace(
         rows,
-        lines=list(range(1, len(daily) + 1)),
-        days=[day.date() for day in daily.index],
-        columns={column: daily[column].to_numpy(np.float64) for column in daily},
+        lines=list(range(1, int(keep.sum()) + 1)),
+        days=index[keep].tolist(),
+        columns={column: prices[keep] for column, prices in daily.items()},
         words={},
         notes=(*rows.notes, f"{rows.name}: {note}"),
     )
 
 
-def _moments(dates: DateColumn, zone: str) -> pd.DatetimeIndex:
-    """The rows' stamps in UTC; NaT where there is no day or the clocks went back."""
-    clock = [
-        None if day is None else np.datetime64(day, "s") + np.timedelta64(second, "s")
-        for day, second in zip(dates.days, dates.seconds, strict=True)
-    ]
-    naive = pd.DatetimeIndex(pd.to_datetime(pd.Series(clock, dtype="datetime64[s]")))
-    told = np.array([offset is not None for offset in dates.offsets])
-    by_cell = (naive - pd.to_timedelta([offset or 0 for offset in dates.offsets], unit="s")).tz_localize("UTC")
+def _in_utc(bars: Bars, zone: str) -> pd.DatetimeIndex:
+    """The moments in UTC; NaT where there is no day or the clocks went back."""
+    naive = pd.DatetimeIndex(bars.moments)
     by_zone = naive.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").tz_convert("UTC")
-    return pd.DatetimeIndex(by_zone.where(~told, by_cell))
+    if bars.offsets is None or np.isnan(bars.offsets).all():
+        return by_zone.as_unit("s")
+    shift = np.nan_to_num(bars.offsets).astype(np.int64).astype("timedelta64[s]")
+    by_cell = pd.DatetimeIndex(bars.moments - shift).tz_localize("UTC")
+    return pd.DatetimeIndex(by_zone.where(np.isnan(bars.offsets), by_cell)).as_unit("s")
+
+
+def _in_order(
+    moments: pd.DatetimeIndex, columns: Mapping[str, NDArray[np.float64]]
+) -> tuple[pd.DatetimeIndex, Mapping[str, NDArray[np.float64]]]:
+    """The bars that have a moment and a close, oldest first; copies nothing where all of them are so."""
+    whole = np.asarray(moments.notna()) & np.isfinite(columns["close"])
+    if not whole.all():
+        moments, columns = moments[whole], {column: prices[whole] for column, prices in columns.items()}
+    if not moments.is_monotonic_increasing:
+        order = np.argsort(moments.asi8, kind="stable")
+        moments, columns = moments[order], {column: prices[order] for column, prices in columns.items()}
+    return moments, columns
 
 
 def _time_of(text: str) -> tuple[int, int, str]:

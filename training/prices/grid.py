@@ -4,7 +4,6 @@ import csv
 import io
 import re
 import statistics
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,9 +11,14 @@ from training.prices.checks import PriceError
 from training.prices.stamps import read_stamp
 
 SEPARATORS = ",;\t|"
-_AHEAD = 30  # lines before the header, at most: Bundesbank's metadata are a dozen
+_AHEAD = 60  # lines before the header, at most: the Bank of Canada's list of series has forty
 FEW = 10  # rows: in fewer, cells that are too many are single slips
+MANY = 100  # columns; of wider files only those that are used are read
 _FOOT = 5  # lines after the rows, at most
+
+
+IsHeader = Callable[[Sequence[str]], bool]
+Used = Callable[[Sequence[str]], Sequence[int]]
 
 
 class Grid(NamedTuple):
@@ -30,14 +34,10 @@ class Grid(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def plain(title: str) -> str:
-    """A column's title as a name: lower-case words joined by underscores, without accents."""
-    letters = "".join(letter for letter in unicodedata.normalize("NFKD", title) if not unicodedata.combining(letter))
-    return re.sub(r"\W+", "_", letters.lower()).strip("_")
-
-
-def read_grid(text: str, name: str, is_header: Callable[[Sequence[str]], bool]) -> Grid:
+def read_grid(text: str, name: str, is_header: IsHeader, used: Used | None = None) -> Grid:
     """The grid of a text; `is_header` knows the names that a row of titles has.
+
+    `used` says which columns of a header are read; the others are left out before they take memory.
 
     Raises PriceError where there are no rows to look at.
     """
@@ -53,25 +53,74 @@ def read_grid(text: str, name: str, is_header: Callable[[Sequence[str]], bool]) 
     if not any(line.strip() for line in lines):
         has = "has nothing but comments" if comments else "is empty"
         raise PriceError([f"{name}: the file {has}; it needs a header such as Date,Close and one row a day"])
+    if not any(mark in line for mark in SEPARATORS for line in lines[:_AHEAD]):
+        lines = [
+            re.sub(r" {2,}", "\t", line.rstrip()) for line in lines
+        ]  # columns that are put below each other by blanks
     separator = told or _separator(lines, name, is_header)
-    numbers, rows = _cells("\n".join(lines), separator, name)
-    at = next((i for i, row in enumerate(rows[:_AHEAD]) if len(row) > 1 and is_header(row)), None)
-    if at is None and rows and read_stamp(rows[0][0]) is not None:
-        grid = Grid([], numbers, rows, [], separator, text.endswith("\n"))
-    else:
-        at = at or 0
-        if at:
-            notes.append(f"{at} line{'' if at == 1 else 's'} above the header left out")
-        header = rows[at] if rows else []
-        grid = Grid(header, numbers[at + 1 :], rows[at + 1 :], rows[:at], separator, text.endswith("\n"))
+    numbers, rows = _cells("\n".join(lines), separator, name, is_header, used)
+    grid = _headed(numbers, rows, separator, is_header)
+    if grid.before:
+        count = len(grid.before)
+        notes.append(f"{count} line{'' if count == 1 else 's'} above the header left out")
+    grid = grid._replace(whole=text.endswith("\n"))
     if not grid.rows:
         raise PriceError([f"{name}: has a header and no rows; it needs one row a day"])
+    if (words := _misread(grid, lines)) is not None:
+        raise PriceError([f"{name}: {words}"])
     return _without_foot(grid._replace(notes=tuple(notes)))
 
 
-def _separator(lines: Sequence[str], name: str, is_header: Callable[[Sequence[str]], bool]) -> str:
+def _headed(numbers: list[int], rows: list[list[str]], separator: str, is_header: IsHeader) -> Grid:
+    """The grid with its header: a row with the title of a date, else the row above the first that begins with one."""
+    at = next((i for i, row in enumerate(rows[:_AHEAD]) if len(row) > 1 and is_header(row)), None)
+    first = next((i for i, row in enumerate(rows[:_AHEAD]) if read_stamp(row[0]) is not None), None)
+    if at is None and first == 0:
+        return Grid([], numbers, rows, [], separator, True)
+    if at is None and first is not None and len(rows[first - 1]) == len(rows[first]) > 1:
+        return Grid(rows[first - 1], numbers[first:], rows[first:], rows[: first - 1], separator, True)
+    at = at or 0
+    below = at + 1
+    while below < min(len(rows) - FEW, at + FEW) and not any(map(_is_value, rows[below])):
+        below += 1  # what the titles mean, in words
+    return Grid(
+        rows[at] if rows else [], numbers[below:], rows[below:], rows[:at] + rows[at + 1 : below], separator, True
+    )
+
+
+def _is_value(cell: str) -> bool:
+    return re.fullmatch(r"[^\w]*\d[\d.,:/ -]*", cell.strip()) is not None or read_stamp(cell) is not None
+
+
+def _misread(grid: Grid, lines: Sequence[str]) -> str | None:
+    """The fault of a table whose cells are not apart, in words with the cure."""
+    width, head = len(grid.header), grid.rows[:FEW]
+    filled = [line.strip() for line in lines[:_AHEAD] if line.strip()]
+    if all(line[0] == line[-1] == '"' and line.count('"') == 2 and len(line) > 2 for line in filled) and (
+        inner := next((one for one in SEPARATORS if all(one in line for line in filled)), None)
+    ):
+        shown = "tabs" if inner == "\t" else f"{inner!r}"
+        return (
+            f"each line is one quoted cell, with {shown} inside the quotes; export it without quotes around the lines"
+        )
+    if width and all(len(row) == 1 for row in head):
+        titles = width if width > 1 else len(grid.header[0].split())
+        other = next((one for one in SEPARATORS if all(row[0].count(one) >= 1 for row in head)), None)
+        if titles > 1 and other is not None:
+            return (
+                f"header and rows have different separators: {grid.separator!r} between the titles, {other!r} between "
+                "the cells; write one of them everywhere"
+            )
+    return None
+
+
+def _separator(lines: Sequence[str], name: str, is_header: IsHeader) -> str:
     """That under which a line is a header; else the most frequent in the first line, or below titles in the others."""
     filled = [line for line in lines if line.strip()][:_AHEAD]
+    if re.fullmatch(r'("[^"]*" +)+"[^"]*"', filled[0]) and any(filled[-1].count(one) for one in SEPARATORS):
+        raise PriceError(
+            [f"{name}: header and rows have different separators: blanks between the titles; write commas everywhere"]
+        )
     found = {
         separator: max((len(cells) for line in filled if is_header(cells := _split(line, separator))), default=0)
         for separator in SEPARATORS
@@ -93,14 +142,22 @@ def _split(line: str, separator: str) -> list[str]:
     return [cell.strip().strip('"') for cell in line.split(separator)]
 
 
-def _cells(text: str, separator: str, name: str) -> tuple[list[int], list[list[str]]]:
-    """Line numbers and cells of the rows that have any."""
+def _cells(
+    text: str, separator: str, name: str, is_header: IsHeader, used: Used | None
+) -> tuple[list[int], list[list[str]]]:
+    """Line numbers and cells of the rows that have any; from the header on, of the columns that are used."""
     lines, rows = [], []
     reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
-    started = 1
+    started, keep = 1, None
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
+                if keep is None and used is not None and len(row) > MANY and is_header(row):
+                    keep, width = used(row), len(row)
+                if keep is not None:
+                    # A row that is too short or too long stays so.
+                    full = len(row) >= width
+                    row = [row[i] for i in (keep if full else keep[:-1]) if i < len(row)] + row[width:]
                 lines.append(started)
                 rows.append(row)
             started = reader.line_num + 1

@@ -1,11 +1,14 @@
-"""Whether a file holds the pair that it is used for: its closes against the European Central Bank's rates.
+"""Compare a file's closes with the European Central Bank's rates: is it the pair, and are its dates right?
 
-A close of any hour lies within a percent or two of the day's fixing, and moves with it: New York's with a correlation
-of about .7 a day, one of the day's begin with that of the fixing before. What lies elsewhere is another pair, the pair
-turned over, or shifted by a day.
+A close of any hour lies within a percent or two of the day's fixing (about 14:15 in Frankfurt). How closely its returns
+follow the fixing's depends on the hour: from the fixing to 17:00 in New York are nine busy hours, from there to
+the next fixing fifteen quiet ones. So a valid close in New York correlates .46 with the fixing of its own day and .54
+with that of the next. Only a close that hardly moves with its own day has a wrong date.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,30 +18,47 @@ from training.prices import ecb
 
 COMMON = 100  # days that both have: fewer tell nothing
 NEAR = 0.02  # median distance of a close from the same day's fixing, in logs; the euro's own is .003
-ALIKE = 0.25  # correlation of daily returns with the fixing's: what an hour in common gives
+ALIKE = 0.25  # correlation of daily returns with the fixing's; every hour of the same day gives more
+CLEAR = 4  # standard errors, 1 / sqrt(rows), by which a neighbour's correlation must be the greater
+CERTAIN = 0.75  # correlation from which a close is within hours of that day's fixing, so that its date is known
+DAYS_APART = 2  # days before and after that are compared
 PEGGED = 0.0005  # standard deviation of daily returns, below which they are noise
 SEARCHED = 500  # days on which other pairs are compared
 
 
-def doubt(frame: pd.DataFrame, pair: str) -> str:
-    """What speaks against the closes being the pair's, in words with the cure; empty where nothing does, where the ECB
-    does not quote the pair, or where they have too few days in common."""
+class Comparison(NamedTuple):
+    """`doubt` is a reason to refuse the closes, with the cure; `note` is a remark. Both may be empty."""
+
+    doubt: str = ""
+    note: str = ""
+
+
+def compare(frame: pd.DataFrame, pair: str) -> Comparison:
+    """Compare `close` with the ECB's rates of the pair.
+
+    Nothing is found where the ECB does not quote the pair, or where both have too few days in common.
+    """
     if len(frame) < COMMON:
-        return ""
-    rates = _logs()
-    base, quoted = pair[:3].lower(), pair[3:].lower()
-    if base not in rates or quoted not in rates:
-        return ""
-    fixing = (rates[quoted] - rates[base]).dropna()
+        return Comparison()
+    if (fixing := fixings(pair)) is None:
+        return Comparison()
     close = pd.Series(np.log(frame["close"].to_numpy(np.float64)), index=frame.index)
     common = close.index.intersection(fixing.index)
     if len(common) < COMMON:
-        return ""
+        return Comparison()
     own, other = close[common].to_numpy(), fixing[common].to_numpy()
     shown = f"{pair[:3]}/{pair[3:]}"
     if _distance(own - other) > NEAR:
-        return _elsewhere(close[common], other, shown)
-    return _shifted(close, fixing, shown)
+        return Comparison(doubt=_elsewhere(close[common], other, shown))
+    return _timing(close[common], fixing[common], shown)
+
+
+def fixings(pair: str) -> pd.Series | None:
+    """Logs of the pair's fixings by day; None where the ECB does not quote it."""
+    rates, base, quoted = _logs(), pair[:3].lower(), pair[3:].lower()
+    if base not in rates or quoted not in rates:
+        return None
+    return (rates[quoted] - rates[base]).dropna()
 
 
 def _distance(difference: NDArray[np.float64]) -> float:
@@ -50,7 +70,7 @@ def _elsewhere(close: pd.Series, fixing: NDArray[np.float64], shown: str) -> str
     own = close.to_numpy(np.float64)
     trust = "if it is right all the same, --trust"
     if _distance(own + fixing) < NEAR:
-        return f"looks inverted: its closes are one over {shown}'s; write 1 / close, or {trust}"
+        return f"looks inverted: its closes are one over {shown}'s; --invert turns them over, or {trust}"
     factor = np.exp(np.median(own - fixing))
     if (named := _named(close)) is not None:
         return f"is {named} and not {shown}, off by a factor of {factor:.2g}; give {shown}'s closes, or {trust}"
@@ -77,30 +97,56 @@ def _named(close: pd.Series) -> str | None:
     return f"{rates.columns[base]}/{rates.columns[quoted]}".upper()
 
 
-def _shifted(close: pd.Series, fixing: pd.Series, shown: str) -> str:
-    """Whether returns go with another day's more than with their own."""
-    common = close.index.intersection(fixing.index)
-    own, other = np.diff(close[common]), np.diff(fixing[common])
-    if min(np.std(own), np.std(other)) < PEGGED:
-        return ""
-    found = {
-        shift: float(np.corrcoef(own[1 + shift : len(own) - 1 + shift], other[1:-1])[0, 1]) for shift in (-1, 0, 1)
+def _timing(close: pd.Series, fixing: pd.Series, shown: str) -> Comparison:
+    """Judge the dates by the correlation of each return with the fixing's of the same day and of the days around it.
+
+    `close` and `fixing` are logs [n] over the same days.
+    """
+    returns, moves = np.diff(close), np.diff(fixing)
+    if min(np.std(returns), np.std(moves)) < PEGGED:
+        return Comparison()
+    inner = slice(DAYS_APART, len(moves) - DAYS_APART)
+    # by[1] is the correlation with the fixing of the next day.
+    by = {
+        shift: float(np.corrcoef(returns[inner], moves[inner.start + shift : inner.stop + shift])[0, 1])
+        for shift in range(-DAYS_APART, DAYS_APART + 1)
     }
-    best = max(found, key=lambda shift: found[shift])
-    if found[best] < ALIKE:
-        return (
-            f"lies where {shown} does and does not move with it: its daily returns correlate {found[0]:.2f} with the "
+    best = max(by, key=lambda shift: by[shift])
+    if by[best] < ALIKE:
+        return Comparison(
+            f"lies where {shown} does and does not move with it: its daily returns correlate {by[0]:.2f} with the "
             "European Central Bank's; give the closes of each day, or --trust to use them as they are"
         )
-    if best == 0:
-        return ""
-    # The close of row i moves with the fixing of row i - best.
-    which, cure = ("before", "earlier") if best == 1 else ("after", "later")
+    if by[0] < ALIKE and by[best] > by[0] + CLEAR / np.sqrt(len(moves)):
+        return Comparison(
+            f"has the closes of another day: {_numbers(by, best)}; {_cure(best, by[best])}, or use --trust"
+        )
+    neighbour = max((1, -1), key=lambda shift: by[shift])
+    if by[neighbour] < ALIKE:
+        return Comparison()
+    when = "late in the day" if neighbour == 1 else "early in the day, or at the end of the day before"
+    return Comparison(note=f"closes {when}: {_numbers(by, neighbour)}")
+
+
+def _numbers(by: Mapping[int, float], shift: int) -> str:
     return (
-        f"is another day's close: shifted by one, as its daily returns correlate {found[best]:.2f} with those of the "
-        f"day {which} and {found[0]:.2f} with their own day's; date each close a business day {cure}, or use "
-        "them as they are with --trust"
+        f"its returns correlate {by[shift]:.2f} with the fixing of {_day(shift)} and {by[0]:.2f} with that of their own"
     )
+
+
+def _day(shift: int) -> str:
+    if abs(shift) == 1:
+        return "the next day" if shift > 0 else "the day before"
+    return f"{abs(shift)} days {'later' if shift > 0 else 'earlier'}"
+
+
+def _cure(best: int, correlation: float) -> str:
+    """How to date the closes; only a close near a fixing says by how many days."""
+    if correlation < CERTAIN:
+        error = "early" if best > 0 else "late"
+        return f"check at the source which day each close belongs to (the dates are too {error})"
+    days = "a business day" if abs(best) == 1 else f"{abs(best)} business days"
+    return f"date each close {days} {'later' if best > 0 else 'earlier'}"
 
 
 def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

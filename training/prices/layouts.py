@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from training.prices.grid import Grid, plain
+from training.prices.grid import FEW, Grid
+from training.prices.quotes import meaning, pair_field
 from training.prices.stamps import read_stamp
+from training.prices.titles import FIELDS, plain
 
 
 class OtherSeries(ValueError):
@@ -18,27 +20,19 @@ _BARS = ["open", "high", "low", "close", "volume"]
 def three_headers(grid: Grid, pair: str) -> Grid | None:
     """yfinance's: `Price,Close,High,...`, below it `Ticker,EURUSD=X,...`, and below that `Date,,,...`."""
     if len(grid.before) < 2 or grid.before[-1][0].strip() != "Ticker":
-        return _of_yfinance(grid)
-    tickers = {cell.strip() for cell in grid.before[-1][1:] if cell.strip()}
-    if len(tickers) > 1:
-        raise OtherSeries(
-            [f"the file holds {len(tickers)} instruments ({', '.join(sorted(tickers)[:3])}); save one alone"]
-        )
-    return grid._replace(header=["Date", *grid.before[-2][1:]], before=[], notes=())
-
-
-def _of_yfinance(grid: Grid) -> Grid | None:
-    """The same where no row looked like a header, as `Date` stands alone in the third."""
-    if len(grid.rows) < 3 or grid.rows[0][0].strip() != "Ticker" or not grid.rows[1][0].strip().startswith("Date"):
         return None
-    below = grid._replace(before=[grid.header, grid.rows[0]], lines=grid.lines[2:], rows=grid.rows[2:])
-    return three_headers(below, "")
+    tickers = [cell.strip() for cell in grid.before[-1][1:]]
+    if len({ticker for ticker in tickers if ticker}) > 1:
+        header = [f"{title} {ticker}" for title, ticker in zip(grid.before[-2][1:], tickers, strict=False)]
+        return grid._replace(header=["Date", *header], before=[], notes=())
+    return grid._replace(header=["Date", *grid.before[-2][1:]], before=[], notes=())
 
 
 def bundesbank(grid: Grid, pair: str) -> Grid | None:
     """Bundesbank's: series keys such as BBEX3.D.USD.EUR.BB.AC.000 above a dozen lines of what they are."""
-    keys = [cell.strip() for cell in grid.header]
-    if not any(key.startswith("BBEX3.") for key in keys):
+    above = [*grid.before, grid.header]
+    keys = next(([cell.strip() for cell in row] for row in above if any("BBEX3." in cell for cell in row)), None)
+    if keys is None:
         return None
     wanted = f"BBEX3.D.{pair[3:]}.{pair[:3]}."
     at = next((i for i, key in enumerate(keys) if key.startswith(wanted) and not key.endswith("_FLAGS")), None)
@@ -92,6 +86,66 @@ def portal(grid: Grid, pair: str) -> Grid | None:
             [f"the file holds {', '.join(grid.header[2:5])}, and no daily series of {pair}; download that one"]
         )
     return _pick(grid, [0, at], ["date", "close"])
+
+
+def transposed(grid: Grid, pair: str) -> Grid | None:
+    """A table with a column a day, as the Bank for International Settlements gives: one series, or the pair's."""
+    dated = [i for i, title in enumerate(grid.header) if read_stamp(title) is not None]
+    if len(dated) < max(FEW, 0.8 * len(grid.header)):
+        return None
+    if len(grid.rows) > 1:
+        raise OtherSeries(f"the dates run across the columns, for {len(grid.rows)} series; save one of them alone")
+    (row,) = grid.rows
+    rows = [[grid.header[i], row[i]] for i in dated if i < len(row)]
+    note = "dates that run across the columns were turned into rows"
+    return grid._replace(header=["date", "close"], rows=rows, lines=grid.lines * len(rows), notes=(*grid.notes, note))
+
+
+def unstacked(grid: Grid, pair: str) -> Grid:
+    """A table of several instruments below each other, as the pair's rows or with a column a currency.
+
+    The instruments are told apart by a column whose cells all name a pair or a currency.
+    """
+    key = next((i for i in range(len(grid.header)) if _names_series(grid, i)), None)
+    if key is None:
+        return grid
+    names = [row[key].strip() if key < len(row) else "" for row in grid.rows]
+    title = grid.header[key].strip()
+    if any(pair_field(name, pair) for name in set(names)):
+        keep = [i for i, name in enumerate(names) if pair_field(name, pair) == "close"]
+        note = f"rows of {pair} taken, by column {title}"
+        return grid._replace(
+            rows=[grid.rows[i] for i in keep], lines=[grid.lines[i] for i in keep], notes=(*grid.notes, note)
+        )
+    fields = [FIELDS.get(plain(column), "") for column in grid.header]
+    date = next((fields.index(kind) for kind in ("date", "stamp", "time") if kind in fields), None)
+    value = next((fields.index(kind) for kind in ("close", "last") if kind in fields), None)
+    if date is None or value is None:
+        return grid
+    header = ["date", *dict.fromkeys(names)]
+    rows: dict[str, list[str]] = {}
+    lines: dict[str, int] = {}
+    for line, row, name in zip(grid.lines, grid.rows, names, strict=True):
+        if len(row) <= max(date, value):
+            return grid
+        cells = rows.setdefault(row[date], [row[date], *[""] * (len(header) - 1)])
+        lines.setdefault(row[date], line)
+        place = header.index(name, 1)
+        if cells[place]:
+            return grid  # a second series of the same currency
+        cells[place] = row[value]
+    return grid._replace(
+        header=header,
+        rows=list(rows.values()),
+        lines=list(lines.values()),
+        notes=(*grid.notes, f"series below each other, told apart by {title}, put side by side"),
+    )
+
+
+def _names_series(grid: Grid, column: int) -> bool:
+    """Whether a column names several pairs or currencies and nothing else."""
+    names = {row[column].strip() for row in grid.rows if column < len(row)}
+    return 1 < len(names) <= 200 and all(meaning(name) is not None for name in names)
 
 
 def _pick(grid: Grid, columns: Sequence[int], header: Sequence[str]) -> Grid:

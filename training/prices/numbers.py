@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from training.prices.reading import Mark
 
-MISSING = {"", "nan", "n/a", "na", "null", "none", "-", ".", "#n/a", "nd"}
+MISSING = {"", "nan", "n/a", "na", "null", "none", "-", ".", "..", "#n/a", "#n/a n/a", "nd", "nc", "-9999", "-9999.0"}
+MARKS: tuple[Mark, Mark] = (",", ".")
+FAR = 8  # times a rate: a number that is read with the wrong mark is a thousand times as large
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}", re.ASCII)
 _POINT = re.compile(r"[+-]?\d*\.\d+", re.ASCII)
+_GROUPED_ROWS = 10  # in fewer a cell is a slip
 _GROUPS = re.compile(r"[+-]?\d{1,3}(?:([., '\u00a0\u202f])\d{3})(?:\1\d{3})*(?:([.,])\d+)?", re.ASCII)
 
 
@@ -32,6 +35,8 @@ def read_numbers(cells: Sequence[str], semicolons: bool, asked: Mark | None = No
     commas = [cell for cell in present if _COMMA.fullmatch(cell)]
     diagnosis = ""
     decimal = asked or ("," if commas else ".")
+    if asked is None and (mark := _mark_of_groups(present)) is not None:
+        asked = decimal = mark
     if commas and asked is None:
         points = [cell for cell in present if _POINT.fullmatch(cell)]
         if points:
@@ -53,6 +58,38 @@ def read_numbers(cells: Sequence[str], semicolons: bool, asked: Mark | None = No
         except ValueError:
             words[i] = cell
     return Numbers(values, words, diagnosis)
+
+
+def _mark_of_groups(cells: Sequence[str]) -> Mark | None:
+    """The decimal mark of a column in which every cell has marks for thousands as well, as 1.083,40."""
+    if len(cells) < _GROUPED_ROWS:
+        return None
+    for mark, other in zip(MARKS, MARKS[::-1], strict=True):
+        if all(mark in cell and (groups := _GROUPS.fullmatch(cell)) and groups[1] == other for cell in cells):
+            return mark
+    return None
+
+
+def are_ambiguous(cells: Sequence[str]) -> bool:
+    """Whether every cell is a number such as 150,123, whose comma may be a decimal mark or one of thousands."""
+    present = [cell for cell in cells if cell.lower() not in MISSING]
+    return bool(present) and all(_THOUSANDS.fullmatch(cell) for cell in present)
+
+
+def mark_by_rate(cells: Sequence[str], rate: float) -> Mark | None:
+    """The mark with which ambiguous cells are near a rate; None where neither or both are."""
+    present = [cell for cell in cells if cell.lower() not in MISSING]
+    near = []
+    for mark in MARKS:
+        median = float(np.median([_number(cell, mark, grouped=True) for cell in present]))
+        if rate / FAR < median < rate * FAR:
+            near.append(mark)
+    return near[0] if len(near) == 1 else None
+
+
+def middle(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean, without the noise behind its last decimal."""
+    return np.asarray(np.round((one + other) / 2, 10))
 
 
 def decimals(cell: str) -> int:

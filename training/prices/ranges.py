@@ -35,8 +35,8 @@ class Ranges:
 
     @property
     def after_the_close(self) -> bool:
-        """Whether high and low lie after the close of their row: then it is an open, and they are look-ahead."""
-        return self.rows >= MIN_ROWS and self.following > self.own
+        """True if high and low are later than the recorded close (which is then the open): look-ahead."""
+        return self.rows >= MIN_ROWS and self.following > self.own + LEAD
 
     def describe(self, name: str) -> str:
         """One sentence for the checks and the notes."""
@@ -45,8 +45,8 @@ class Ranges:
             return f"{name}: {self.rows} rows with high and low are too few to tell whether they are of the close's day"
         if self.after_the_close:
             return (
-                f"{name}: its closes are the opens of their rows ({found}): high, low and open lie after the close and "
-                "are used by no model, and each close is dated as what it is, that of the business day before"
+                f"{name}: high and low are later than the close, which is the open of its row ({found}); no model uses "
+                "them, and each close is dated as that of the business day before"
             )
         if not self.honest:
             return f"{name}: high and low are not used, as they are no ranges of their days ({found})"

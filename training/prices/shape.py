@@ -38,19 +38,18 @@ def judge(rows: Rows, today: date, trust: bool = False) -> Shape:
     days = sorted(set(dated))
     if several := list(_several(rows, len(dated), len(days))):
         return Shape(several, [], [])
-    found = list(_swapped(dated))
-    if not found and len(days) >= STEPS:
-        found += _spacing(days)
+    # A table that is not daily is also full of first days of months, weekends and holes: its spacing comes first.
+    found = list(_spacing(days)) or list(_swapped(dated)) or list(_holes(days))
     notes = list(_gap_notes(days)) if len(days) >= STEPS else []
     doubts: list[str] = []
     close = rows.columns.get("close")
     if close is not None:
-        ordered = [(rows.days[i], float(close[i])) for i in rows.in_order() if np.isfinite(close[i])]
-        prices = np.array([price for _, price in ordered])
+        by_day = {day: float(close[i]) for i in rows.in_order() if np.isfinite(close[i]) and (day := rows.days[i])}
+        prices = np.array(list(by_day.values()))
         if len(prices) >= ROWS:
             doubts += _whole(rows, prices)
             found += _stuck(prices) if trust or not doubts else []  # whole numbers hardly move
-            notes += _flat_notes([day for day, _ in ordered if day is not None], prices)
+            notes += _flat_notes(list(by_day), prices)
     return Shape(found, doubts, notes)
 
 
@@ -66,17 +65,20 @@ def _several(rows: Rows, dated: int, days: int) -> Iterator[str]:
 
 
 def _spacing(days: Sequence[date]) -> Iterator[str]:
-    steps = [(later - before).days for before, later in pairwise(days)]
-    step = statistics.median(steps)
+    if len(days) < STEPS:
+        return
+    step = statistics.median((later - before).days for before, later in pairwise(days))
     if step >= 2:
         kind = next((kind for least, most, kind in _KINDS if least <= step <= most), "no daily")
         yield (
             f"{kind} rows, {step:g} days apart in the median, and not daily ones: their forecast would be of {step:g} "
             "days and be called one of a day; give daily closes"
         )
-        return
+
+
+def _holes(days: Sequence[date]) -> Iterator[str]:
     wide = [(before, later) for before, later in pairwise(days) if (later - before).days > WIDEST_GAP]
-    if wide:
+    if wide and len(days) >= STEPS:
         before, later = max(wide, key=lambda gap: gap[1] - gap[0])
         yield (
             f"no rows for {(later - before).days} days between {before} and {later}: these are two tables; give the "

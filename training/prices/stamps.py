@@ -15,7 +15,7 @@ _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})", re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
 _SHORT_YEAR = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{2})", re.ASCII)
-_NUMBER = re.compile(r"(\d{5,19})(?:\.0*)?", re.ASCII)
+_NUMBER = re.compile(r"(\d{5,19})(\.\d*)?", re.ASCII)
 _WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.ASCII | re.IGNORECASE)
 _MONTH_FIRST = re.compile(r"([^\W\d_]{3,})\.?\s+(\d{1,2}),?\s+(\d{4})")
 _MONTH_SECOND = re.compile(r"(\d{1,2})\.?[-/ ]([^\W\d_]{3,})\.?[-/, ]\s*(\d{4}|\d{2})")
@@ -136,7 +136,8 @@ def _number(text: str) -> Stamp | None:
         return None
     digits = match[1]
     if len(digits) == 5 and int(digits) in SERIALS:
-        return _stamp("serial numbers of a spreadsheet", SERIAL_ZERO + timedelta(days=int(digits)), 0, None)
+        second = min(round(float(f"0{match[2] or ''}") * 86_400), 86_399)  # the fraction of a day
+        return _stamp("serial numbers of a spreadsheet", SERIAL_ZERO + timedelta(days=int(digits)), second, None)
     # One digit less before 9 September 2001.
     units = {3: (0, "seconds"), 4: (3, "milliseconds"), 5: (6, "microseconds"), 6: (9, "nanoseconds")}
     if len(digits) < 9 or len(digits) % 3 == 2:

@@ -19,7 +19,7 @@ from training.errors import TemporaryError
 from training.prices import ecb
 from training.prices.checks import PriceError, Rows, check
 from training.prices.file import read_file, read_rows
-from training.prices.instrument import doubt
+from training.prices.instrument import compare
 from training.prices.ranges import usable
 from training.prices.reading import PLAIN, Reading
 from training.prices.shape import Shape, judge
@@ -92,7 +92,7 @@ def load(
     if source == "csv":
         if path is None:
             raise PriceError(["csv: no file given; name the CSV file with the prices"])
-        return _own(_from(read_file(path, reading, pair), reading), pair, today, reading, table)
+        return _own(_from(read_file(path, reading, pair, columns), reading), pair, today, reading, table)
     bank = bank or ecb.Bank()
     known = bank.embedded
     last = max(day for day in known.days if day is not None)
@@ -123,10 +123,12 @@ def _own(
     doubts = [] if reading.trust else [f"{words}; --trust takes them so" for words in shape.doubts]
     judged = replace(rows, diagnoses=(*rows.diagnoses, *shape.diagnoses, *doubts))
     found = table(judged, rows.name, (*rows.notes, *(f"{rows.name}: {note}" for note in shape.notes)))
-    against = doubt(found.frame, pair)
-    if against and not reading.trust:
-        raise PriceError([f"{rows.name}: {against}"])
-    overruled = "; ".join(words for words in (*shape.doubts, against) if words) if reading.trust else ""
+    against = compare(found.frame, pair)
+    if against.doubt and not reading.trust:
+        raise PriceError([f"{rows.name}: {against.doubt}"])
+    if against.note:
+        found = replace(found, notes=(*found.notes, f"{rows.name}: {against.note}"))
+    overruled = "; ".join(words for words in (*shape.doubts, against.doubt) if words) if reading.trust else ""
     if not overruled:
         return found
     return replace(found, trusted=overruled, notes=(*found.notes, f"{rows.name}: used with --trust: {overruled}"))

@@ -1,5 +1,7 @@
-"""What may be left out of a user's file with a note: holidays without a price, and weekends that repeat Friday."""
+"""Rows that may be left out of a user's file with a note: holidays without a price, weekends that repeat Friday, and
+bars of a Sunday evening."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -8,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.prices.checks import Rows
+
+_THURSDAY, _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6, 7
 
 
 def tidied(rows: Rows) -> Rows:
@@ -22,6 +26,7 @@ def tidied(rows: Rows) -> Rows:
     if flat.any():
         note = f"{_counted(int(flat.sum()))} of weekends left out, which repeat the close before them"
         rows = _noted(kept(rows, ~flat), note)
+    rows = _without_sundays(rows)
     return replace(rows, notes=(*rows.notes, *_cell_notes(rows)))
 
 
@@ -44,18 +49,43 @@ def _without_prices(rows: Rows) -> NDArray[np.bool_]:
 
 
 def _flat_weekends(rows: Rows) -> NDArray[np.bool_]:
-    """The weekend rows, where each of them has the close of the row before by date; none where one has not."""
-    flat, none = np.full(len(rows.lines), False), np.full(len(rows.lines), False)
+    """Mask [rows] of the Saturdays, where all of them repeat the close before them, and of the Sundays likewise."""
+    flat = np.full(len(rows.lines), False)
     close = rows.columns.get("close")
     if close is None:
-        return none
+        return flat
+    moved: set[int] = set()
     for before, i in pairwise(rows.in_order()):
         day = rows.days[i]
         if day is not None and day.isoweekday() > 5 and rows.days[before] != day:
-            if close[i] != close[before]:
-                return none
-            flat[i] = True
-    return flat
+            flat[i] = close[i] == close[before]
+            if not flat[i]:
+                moved.add(day.isoweekday())
+    weekdays = np.array([0 if day is None else day.isoweekday() for day in rows.days])
+    return flat & ~np.isin(weekdays, list(moved))
+
+
+def _without_sundays(rows: Rows) -> Rows:
+    """Merge each Sunday's high and low into the next row, where the file has Fridays.
+
+    Trading begins on Sunday evening, so a vendor whose days end at midnight has a row of an hour or two. Saturdays as
+    well, or Sundays without Fridays, are something else, and stay.
+    """
+    count = Counter(day.isoweekday() for day in rows.days if day is not None)
+    if not count[_SUNDAY] or 2 * count[_FRIDAY] < count[_THURSDAY] or 3 * count[_SATURDAY] > count[_SUNDAY]:
+        return rows
+    columns = {name: prices.copy() for name, prices in rows.columns.items()}
+    order, keep = rows.in_order(), np.full(len(rows.lines), True)
+    for i, after in zip(reversed(order), [None, *reversed(order)], strict=False):
+        day = rows.days[i]
+        if day is None or day.isoweekday() != _SUNDAY:
+            continue
+        keep[i] = False
+        for name, widest in (("high", np.fmax), ("low", np.fmin)):
+            if after is not None and name in columns:
+                columns[name][after] = widest(columns[name][after], columns[name][i])
+    note = f"{_counted(count[_SUNDAY])} of Sundays merged into the high and low of the next day"
+    return _noted(kept(replace(rows, columns=columns), keep), note)
 
 
 def _noted(rows: Rows, note: str) -> Rows:

@@ -189,7 +189,10 @@ def test_prices_are_saved_and_never_rewritten_unasked(
     assert "replaced" in command(capsys, "prices", "--csv", str(path), "--save", "--replace")["stored"]
 
 
-OWN = ("--date-column", "--close-column", "--date-format", "--decimal", "--from", "--resample", "--trust")
+OWN = (
+    *("--date-column", "--close-column", "--date-format", "--decimal", "--resample", "--base", "--invert", "--from"),
+    "--trust",
+)
 
 
 def test_every_option_that_a_cure_names_is_known_where_the_cure_is_said() -> None:

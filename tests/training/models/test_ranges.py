@@ -66,11 +66,11 @@ def test_it_is_exported_as_it_forecasts_and_knows_more_than_closes_do() -> None:
 def test_a_file_whose_closes_are_its_opens_loses_its_other_columns(tmp_path: Path) -> None:
     trap = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "trap.csv", yahoo(market(1))), reading=TRUST)
     assert list(trap.frame.columns) == ["close"]
-    assert any("trap.csv: its closes are the opens of their rows" in note for note in trap.notes)
+    assert any("trap.csv: high and low are later than the close" in note for note in trap.notes)
     assert suited(trap) == USUAL
     with pytest.raises(ValueError, match=r"no columns high and low; choose the family calendar"):
         fit(FAMILY, trap.frame, source="csv")
-    with pytest.raises(ValueError, match=r"its closes are the opens .* choose the family calendar"):
+    with pytest.raises(ValueError, match=r"high and low are later .* choose the family calendar"):
         fit(FAMILY, yahoo(market(1)), source="csv")
 
 

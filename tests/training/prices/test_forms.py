@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.price_cells import business_days
+from tests.support.price_formats import CLOSED
 from tests.support.price_forms import WRITERS, Bar, bars_of, days_of, headed
 from training.prices.checks import PriceError
-from training.prices.forms import FORMS, Form
 from training.prices.reading import PLAIN, Reading
 from training.prices.table import PriceTable, load
 
@@ -25,8 +25,7 @@ FILES = Path(__file__).parent / "forms"
 CLOSES = [1.0956, 1.0919, 1.0953, 1.0921, 1.0946, 1.094, 1.0946, 1.0987, 1.0942, 1.0945, 1.0882, 1.0877, 1.0875, 1.0887]
 DAYS = business_days(date(2024, 1, 19), len(CLOSES))  # from 2 January on
 BARS = bars_of(zip(DAYS, CLOSES, strict=True))
-INTRADAY = {"histdata.csv": Reading(resample="17:00 Etc/GMT+5")}
-SAMPLES = [form.sample for form in FORMS]
+SAMPLES = sorted(WRITERS)
 
 
 @cache
@@ -55,25 +54,18 @@ def refused(data: bytes | str, reading: Reading = PLAIN) -> str:
     return str(caught.value)
 
 
-def test_every_form_has_its_file_and_every_file_its_form() -> None:
-    assert sorted(SAMPLES) == sorted(path.name for path in FILES.iterdir()) == sorted(WRITERS)
-    assert len({form.name for form in FORMS}) == len(FORMS)
+def test_every_format_has_its_file() -> None:
+    assert sorted(path.name for path in FILES.iterdir()) == SAMPLES
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_file_of_each_form_is_read(sample: str) -> None:
-    assert closes(read(FILES / sample, INTRADAY.get(sample, PLAIN))) == list(zip(DAYS, CLOSES, strict=True))
+    assert closes(read(FILES / sample, CLOSED.get(sample, PLAIN))) == list(zip(DAYS, CLOSES, strict=True))
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_each_file_is_written_as_its_form_is(sample: str) -> None:
     assert (FILES / sample).read_text(encoding="utf-8") == WRITERS[sample](BARS)
-
-
-@pytest.mark.parametrize("form", [form for form in FORMS if form.names], ids=lambda form: form.sample)
-def test_renamed_columns_are_said_to_be(form: Form) -> None:
-    notes = " ".join(read(FILES / form.sample, INTRADAY.get(form.sample, PLAIN)).notes)
-    assert f"read as the form of {form.name}" in notes or "close" not in form.names.values()
 
 
 @st.composite
@@ -98,7 +90,7 @@ def expected(bars: list[Bar]) -> list[tuple[date, float]]:
 @given(st.sampled_from(SAMPLES), tables(least=25))
 @settings(deadline=None, max_examples=150)
 def test_any_table_comes_back_from_every_form(sample: str, bars: list[Bar]) -> None:
-    assert closes(table_of(WRITERS[sample](bars), INTRADAY.get(sample, PLAIN))) == expected(bars)
+    assert closes(table_of(WRITERS[sample](bars), CLOSED.get(sample, PLAIN))) == expected(bars)
 
 
 @given(st.sampled_from(SAMPLES), tables(least=120, most=130), st.data())
@@ -107,12 +99,14 @@ def test_a_cut_table_comes_back_short_or_is_refused(sample: str, bars: list[Bar]
     text = WRITERS[sample](bars).encode()
     cut = text[: data.draw(st.integers(len(text) - len(text) // 8, len(text)))]
     try:
-        found = closes(table_of(cut, INTRADAY.get(sample, PLAIN)))
+        table = table_of(cut, CLOSED.get(sample, PLAIN))
     except PriceError:
         return
-    whole = dict(expected(bars))
+    whole, found = dict(expected(bars)), closes(table)
     assert len(found) >= 100  # from where the digits of the last price are compared with the others'
-    assert all(whole[day] == close for day, close in found), set(found) - set(whole.items())
+    wrong = [day for day, close in found if whole[day] != close]
+    noted = any("check that it is not cut off" in note for note in table.notes)
+    assert len(wrong) <= noted, wrong
 
 
 @given(st.sampled_from(SAMPLES), tables(least=25), st.data())
@@ -123,7 +117,7 @@ def test_corrupt_bytes_are_refused_or_do_no_harm(sample: str, bars: list[Bar], d
     at = data.draw(st.integers(0, len(text) - 1))
     changed = text[:at] + data.draw(st.sampled_from("xQ?")) + text[at + 1 :]
     try:
-        found = closes(table_of(changed, INTRADAY.get(sample, PLAIN)))
+        found = closes(table_of(changed, CLOSED.get(sample, PLAIN)))
     except PriceError:
         return
     assert set(found) <= set(expected(bars))
@@ -191,12 +185,12 @@ def test_what_a_table_is_packed_in_is_taken_off(data: bytes | str) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (zipped(one=PLAIN_TEXT, two=PLAIN_TEXT), "is a zip with 2 files (one.csv, two.csv); unpack it"),
+        (zipped(one=PLAIN_TEXT, two="other\n"), "is a zip with 2 files (one.csv, two.csv); unpack it"),
         (gzip.compress(PLAIN_TEXT.encode())[:-20], "no whole gzip file"),
         (parquet()[:-20], "the Parquet file cannot be read"),
         (spreadsheet()[:-200], "no UTF-8 text"),
-        (b'{"Time Series FX (Daily)": {}}', "it is JSON; ask its source for CSV"),
-        (b'[{"t": 1, "c": 1.1}]', "it is JSON"),
+        (b'{"Error Message": "the limit is reached"}', "is JSON without a table of prices"),
+        (b'[{"t": 1, "c": 1.1}', "no whole JSON"),
         (b"<!DOCTYPE html>\n<html>", "it is a web page (HTML)"),
         (b'<?xml version="1.0"?>\n<gesmes:Envelope>', "it is XML"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is a spreadsheet of the old kind (.xls)"),
@@ -224,11 +218,11 @@ def test_series_of_other_pairs_are_named() -> None:
 
 
 def test_columns_are_named_by_options() -> None:
-    text = headed("Tag,Bid,Ask", lambda bar: [bar.day, bar.close, bar.close + 0.1])(BARS)
-    assert "no column date" in refused(text)
-    assert closes(table_of(text, Reading(date_column="Tag", close_column="Bid"))) == expected(BARS)
+    text = headed("Tag,One,Two", lambda bar: [bar.day, bar.close, bar.close + 0.1])(BARS)
+    assert "no column close" in refused(text)
+    assert closes(table_of(text, Reading(date_column="Tag", close_column="One"))) == expected(BARS)
     assert closes(table_of(text, Reading(date_column="1", close_column="2"))) == expected(BARS)
-    assert "--close-column: no column 'Mid'; choose among Tag, Bid, Ask" in refused(
+    assert "--close-column: no column 'Mid'; choose among Tag, One, Two" in refused(
         text, Reading(date_column="Tag", close_column="Mid")
     )
     bare = text.split("\n", 1)[1]
@@ -241,7 +235,7 @@ def test_dates_and_marks_are_named_by_options() -> None:
     assert closes(table_of(odd, Reading(date_format="%Y-%d-%m"))) == expected(BARS)
     thousands = headed("Date,Close", lambda bar: [bar.day, f"{bar.close:.3f}".replace(".", ",")])
     text = thousands(BARS)
-    assert "say which by --decimal , or --decimal ." in refused(text)
     rounded = [(bar.day, round(bar.close, 3)) for bar in BARS]
+    assert closes(table_of(text)) == rounded  # the rate decides
     assert closes(table_of(text, Reading(decimal=","))) == rounded
     assert closes(table_of(text, Reading(decimal="."))) == [(day, round(close * 1000)) for day, close in rounded]

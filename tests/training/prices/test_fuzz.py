@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import tempfile
 import zipfile
@@ -13,9 +14,41 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.damage import damaged
-from training.prices.checks import PriceError
+from training.prices.checks import PriceError, check
+from training.prices.file import read_rows
 from training.prices.table import PriceTable, load
 
+HEADERS = [
+    "Date",
+    "Close",
+    "Time",
+    "EUR",
+    "USD",
+    "1EUR",
+    "100JPY",
+    "EUR/USD",
+    "Bid",
+    "Ask",
+    "Open",
+    "High",
+    "Low",
+    "Symbol",
+]
+CELLS = [
+    "2024-01-02",
+    "2024-01-03",
+    "01/02/2024",
+    "17:00",
+    "1700",
+    "1.1",
+    "1,100",
+    "1",
+    "-9999",
+    "ND",
+    "EURUSD",
+    "USD",
+    "",
+]
 FORMS = ("plain", "gz", "zip")
 
 
@@ -48,3 +81,29 @@ def test_a_damaged_file_is_refused_or_read(form: str, forms: dict[str, bytes], d
             assert all("my.csv" in fault for fault in error.faults)
         else:
             assert table.frame["close"].between(0.5, 2.0).all()
+
+
+_SCALARS = st.none() | st.booleans() | st.integers(0, 2**40) | st.floats() | st.sampled_from(["2024-01-02", "1.1", "x"])
+_KEYS = st.sampled_from(
+    ["date", "close", "2024-01-02", "2024-01-03", "columns", "data", "index", "base", "rates", "t", "USD"]
+)
+_JSON = st.recursive(
+    _SCALARS, lambda node: st.lists(node, max_size=6) | st.dictionaries(_KEYS, node, max_size=6), max_leaves=40
+)
+
+
+@settings(max_examples=int(os.environ.get("FUZZ", "200")), deadline=None)
+@given(_JSON)
+def test_any_json_is_refused_or_read(document: object) -> None:
+    with pytest.raises(PriceError):  # a window of 513 prices is never there
+        check(read_rows(json.dumps(document).encode(), "my.json"), (), date(2026, 11, 1), 513, "")
+
+
+@settings(max_examples=int(os.environ.get("FUZZ", "100")), deadline=None)
+@given(st.lists(st.lists(st.sampled_from(HEADERS + CELLS), min_size=1, max_size=5), min_size=1, max_size=30), st.data())
+def test_any_table_of_usual_cells_is_refused_or_read(table: list[list[str]], data: st.DataObject) -> None:
+    separator = data.draw(st.sampled_from([",", ";", "\t", "|", "  "]))
+    text = "\n".join(separator.join(row) for row in table)
+    pair = data.draw(st.sampled_from(["EURUSD", "USDJPY", "GBPUSD"]))
+    with pytest.raises(PriceError):
+        check(read_rows(text.encode(), "my.csv", pair=pair), (), date(2026, 11, 1), 513, "")

@@ -23,8 +23,8 @@ def test_it_is_told_without_the_open() -> None:
     """The column open is often missing; the ranges alone give it away."""
     trap = recognise(yahoo(market(0)).drop(columns="open"))
     assert trap is not None and trap.after_the_close
-    assert "its closes are the opens of their rows" in trap.describe("eurusd.csv")
-    assert "used by no model" in trap.describe("eurusd.csv")
+    assert "high and low are later than the close" in trap.describe("eurusd.csv")
+    assert "no model uses" in trap.describe("eurusd.csv")
 
 
 def test_the_trap_would_have_paid(market_of: pd.DataFrame) -> None:

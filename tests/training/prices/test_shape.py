@@ -92,6 +92,7 @@ FORMS: list[tuple[str, Day, str]] = [
     ("afternoon", lambda day: f"{day} 17:00:00", "rows are stamped 17:00 on their day; the time is left out"),
     ("evening", lambda day: f"{day - timedelta(days=1)}T22:00:00Z", "they are read as the next business day's"),
     ("summer", lambda day: f"{day - timedelta(days=1)}T{21 + (day.month < 4)}:00:00Z", "bars are stamped 21:00"),
+    ("session", lambda day: f"{day - timedelta(days=1)}T17:00:00-05:00", "they are read as the next business day's"),
     ("sundays", lambda day: f"{day - timedelta(days=1)}", "rows are of Sundays and none of Fridays"),
 ]  # fmt: skip
 
@@ -128,8 +129,8 @@ def test_years_in_front_are_asked_for(tmp_path: Path, close: pd.Series) -> None:
 
 
 def test_series_below_each_other_are_named(tmp_path: Path, close: pd.Series) -> None:
-    rows = [(day, symbol, price) for symbol in ("GBPUSD", "EURUSD") for day, price in days_of(close)]
-    assert "holds several series, told apart by symbol (EURUSD, GBPUSD); save one of them alone" in refusal(
+    rows = [(day, symbol, price) for symbol in ("one", "two") for day, price in days_of(close)]
+    assert "holds several series, told apart by symbol (one, two); save one of them alone" in refusal(
         lambda: table(tmp_path, "Date,Symbol,Close", rows)
     )
 

@@ -151,7 +151,7 @@ def test_usual_columns_in_any_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("header", "note"),
-    [("time,last", "column time read as date"), ("Timestamp,Price", "column price read as close")],
+    [("time,last", "column time read as date"), ("Timestamp,Price", "column Price read as close")],
 )
 def test_other_names_are_noted(tmp_path: Path, header: str, note: str) -> None:
     table = csv_table(tmp_path, SMALL.replace("Date,Close", header))

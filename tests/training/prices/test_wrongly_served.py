@@ -41,8 +41,10 @@ def test_the_rates_themselves_are_taken_without_a_word(tmp_path: Path, close: pd
 
 def test_an_inverted_file(tmp_path: Path, close: pd.Series) -> None:
     path = written(tmp_path, 1 / close)
-    assert refusal(path).startswith("my.csv: looks inverted: its closes are one over EUR/USD's; write 1 / close")
+    assert refusal(path).startswith("my.csv: looks inverted: its closes are one over EUR/USD's; --invert turns them")
     assert load("csv", path=path, today=TODAY, pair="USDEUR").notes == ()
+    turned = load("csv", path=path, today=TODAY, reading=Reading(invert=True))
+    assert turned.frame["close"].tolist() == pytest.approx(close.tolist(), rel=1e-9)
 
 
 def test_a_file_of_zloty_prices(tmp_path: Path, ecb: PriceTable) -> None:
@@ -59,7 +61,7 @@ def test_a_file_that_is_not_daily(tmp_path: Path, ecb: PriceTable, every: str, k
     assert refusal(written(tmp_path, rare)).startswith(f"my.csv: {kind} rows, {days} days apart in the median, and not")
 
 
-@pytest.mark.parametrize("left", ["1", "1.", "1.1", "1.11"])
+@pytest.mark.parametrize("left", ["1", "1.", "1.1"])
 def test_a_file_that_is_cut_off_within_its_last_price(tmp_path: Path, close: pd.Series, left: str) -> None:
     path = written(tmp_path, close, end="")
     assert path.read_text().endswith("2026-10-30,1.1172")
@@ -67,6 +69,25 @@ def test_a_file_that_is_cut_off_within_its_last_price(tmp_path: Path, close: pd.
     path.write_text(path.read_text().removesuffix("1.1172") + left)
     found = refusal(path)
     assert f"ends with {left} and without a line's end, as a file does that was cut off" in found
+
+
+@pytest.mark.parametrize("left", ["1.117", "1.12"])
+def test_a_round_last_price_without_a_line_end_is_noted(tmp_path: Path, close: pd.Series, left: str) -> None:
+    """Many programs write neither zeros at a number's end nor an end of the last line."""
+    path = written(tmp_path, close, end="")
+    path.write_text(path.read_text().removesuffix("1.1172") + left)
+    table = load("csv", path=path, today=TODAY)
+    assert table.frame["close"].iloc[-1] == float(left)
+    assert "check that it is not cut off" in table.notes[0]
+
+
+def test_the_end_of_a_file_is_judged_by_its_last_cell(tmp_path: Path, close: pd.Series) -> None:
+    rows = [f"{day:%Y-%m-%d},{price:.4f},54321" for day, price in close.items()]
+    path = tmp_path / "my.csv"
+    path.write_text("\n".join(["Date,Price,Volume", *rows[:-1], "2026-10-30,1.117,54321"]))
+    table = load("csv", path=path, today=TODAY)
+    assert table.frame["close"].iloc[-1] == 1.117
+    assert not any("cut off" in note for note in table.notes)
 
 
 def test_a_file_that_is_cut_off_before_its_last_columns(tmp_path: Path, ecb: PriceTable) -> None:
@@ -82,10 +103,7 @@ def test_a_file_that_is_cut_off_before_its_last_columns(tmp_path: Path, ecb: Pri
 def test_another_days_close(tmp_path: Path, close: pd.Series) -> None:
     late = pd.Series(close.to_numpy()[:-1], index=close.index[1:])
     found = refusal(written(tmp_path, late))
-    assert (
-        "is another day's close: shifted by one, as its daily returns correlate 1.00 with those of the day before"
-        in found
-    )
+    assert "has the closes of another day: its returns correlate 1.00 with the fixing of the day before" in found
     assert "date each close a business day earlier" in found
     early = pd.Series(close.to_numpy()[1:], index=close.index[:-1])
     assert "date each close a business day later" in refusal(written(tmp_path, early))

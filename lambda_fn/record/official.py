@@ -155,7 +155,7 @@ def check_forecast(forecast: Distribution, where: str) -> None:
     numpy. Raises ContractError.
     """
     days, levels = len(forecast.days), len(forecast.levels)
-    if not 1 <= days <= MAX_HORIZON or len(forecast.mean) != days:
+    if len(forecast.mean) != days:
         raise ContractError(f"{where}: {len(forecast.mean)} means for {days} days; make it again")
     if list(forecast.days) != sorted({*forecast.days}) or forecast.days[0] <= forecast.as_of:
         raise ContractError(f"{where}.days: must ascend from the day after {forecast.as_of}; make it again")

@@ -87,7 +87,7 @@ def _tensor(place: str, tensor: object) -> tuple[str, object]:
                 words = f"{place}.datatype is {shown(datatype)}, and prices are numbers"
                 raise bad_body(f"{place}.datatype", words, f"send one of {', '.join(DATATYPES)}")
             nested = bool(data) and isinstance(data[0], list)
-            if rows < 1 or length < 1 or len(data) != (rows if nested else rows * length):
+            if rows < 1 or len(data) != (rows if nested else rows * length):
                 words = (
                     f"{place}.data has {len(data)} {'rows' if nested else 'values'}, its shape is [{rows}, {length}]"
                 )

@@ -238,8 +238,11 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
         ("unknown", "x" * 2**20, "pointer: 1,0[0-9,]+ bytes, at most 1,048,576 are allowed"),
         ("unknown", "\ud800", "pointer: cannot be written: .*surrogates not allowed"),
         ("golden.0.inputs.date", [1e300], r"pointer.golden\[0\].inputs.date: has '1e\+300'; it must be days from"),
+        ("golden.0.inputs.date", [20_000.5], r"inputs.date: has '20000.5'; it must be days from"),
+        ("golden.0.inputs.date", [True], r"inputs.date: has 'True'; it must be days from"),
         ("golden.0.inputs.target_date", [2**63], r"inputs.target_date: has '9223372036854775808'; it must be days"),
         ("champion.size", 2**26, "pointer.champion.size: .* from 1 to 33554432"),
+        ("champion", {}, "pointer.champion: .* an object with fields"),
         ("champion", "somewhere", "pointer.champion: .* an object with fields"),
         ("trained_through", "30.10.2026", "an ISO date such as 2026-10-30"),
         ("created_at", "2026-10-30T16:05:00", "a time in UTC such as"),
@@ -338,6 +341,11 @@ def test_an_active_file_needs_what_refresh_adds() -> None:
             Active.parse(json.dumps(found).encode())
     with pytest.raises(ContractError, match="champion and generation are missing"):
         Active.parse(OLD)
+    for missing in ("champion", "generation"):
+        found = json.loads(GOLDEN) | {"activated_at": "2026-10-30T16:06:00Z", "serving_key": "serving/x"}
+        del found[missing]
+        with pytest.raises(ContractError, match="champion and generation are missing"):
+            Active.parse(json.dumps(found).encode())
 
 
 def test_moments_are_written_in_utc() -> None:

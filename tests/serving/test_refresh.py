@@ -195,6 +195,10 @@ UNSOUND: dict[str, Unsound] = {
         lambda s: republish(s, lambda p: nudged(p, 2e-6)),
         r"golden\[0\].mean: the champion differs by 2.0e-06 of the price, at most 1e-06",
     ),
+    "a backtest that is none": (
+        lambda s: republish(s, lambda p: replace(p, backtest={"days": "many"})),
+        "pointer.backtest.days",
+    ),
     "no prices": (without_prices, "has no prices/EURUSD-csv.csv; put the csv prices there first"),
     "column missing": (
         lambda s: published(s, foreign.champion_bytes(["eurjpy"]), prices=foreign.price_file(60, ["eurjpy"])),

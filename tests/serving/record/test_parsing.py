@@ -13,7 +13,7 @@ from lambda_fn.prices.table import serialise
 from lambda_fn.record.keeping import after_prices
 from lambda_fn.record.ledger import Entry
 from lambda_fn.record.official import MAX_FEATURES, MAX_NOTES, Official
-from lambda_fn.record.summaries import MAX_ROWS, parse_record
+from lambda_fn.record.summaries import MAX_ROWS, parse_pairs, parse_record
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -27,6 +27,13 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "forecast": lambda data: Official.parse(data, PAIR),
     "ledger": lambda data: Entry.parse(data, PAIR, foreign.AS_OF),
     "record": lambda data: parse_record(data, PAIR),
+    "pairs": parse_pairs,
+}
+# A record of several pairs, which one pair does not make.
+PAIRS: dict[str, Any] = {
+    "contract_version": "1",
+    "pairs": [{"pair": PAIR, "as_of": "2026-10-30", "last_close": 1.1, "champion": "EURUSD_Foreign", "live": None}],
+    "pooled": {"live": None},
 }
 Change = Callable[[dict[str, Any]], None]
 
@@ -67,6 +74,17 @@ ODD: dict[str, tuple[str, Change, str]] = {
         "forecast.ewma",
     ),
     "a mean too few": ("forecast", put("mean", value=lambda mean: mean[:-1]), "forecast"),
+    "days that begin on the forecast's own day": (
+        "forecast",
+        put("days", value=lambda days: [NEXT_DAY[0].isoformat(), *days[1:]]),
+        "forecast.days",
+    ),
+    "a mean just above its quantiles": (
+        "forecast",
+        lambda record: record["mean"].__setitem__(0, record["quantiles"][0][-1] * (1 + 1e-9)),
+        "forecast.mean",
+    ),
+    "a card without a window": ("forecast", put("card", "inputs", "window", value=0), "forecast.card.inputs.window"),
     "a note that is no text": ("forecast", lambda record: record.update(notes=[1]), "forecast.notes"),
     "too many notes": ("forecast", lambda record: record.update(notes=["x"] * (MAX_NOTES + 1)), "forecast.notes"),
     "too many features": (
@@ -88,6 +106,12 @@ ODD: dict[str, tuple[str, Change, str]] = {
         "record",
         lambda record: record["live"]["horizons"][0].pop("skill"),
         "record.live.horizons[0].skill",
+    ),
+    "a backtest with days below zero": ("record", put("backtest", value={"days": -1}), "record.backtest.days"),
+    "a pair's coverage that is a list": (
+        "pairs",
+        put("pairs", 0, "live", value={"days": 1, "coverage": [], "skill": {}}),
+        "pairs.pairs[0].live.coverage",
     ),
     "more days than a record keeps": (
         "record",
@@ -113,7 +137,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         "ledger": keys.ledger_key(PAIR, foreign.AS_OF),
         "record": keys.record_key(PAIR),
     }
-    return {name: fields.json_object(store.read(key).data, name) for name, key in stored.items()}
+    return {"pairs": PAIRS, **{name: fields.json_object(store.read(key).data, name) for name, key in stored.items()}}
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -169,7 +169,11 @@ def test_a_champion_with_dates_takes_them_as_days(tmp_path: Path) -> None:
         (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[-1, foreign.WINDOW])]}, 400, "inputs[0].data"),
         (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[2**63, 2**63])]}, 400, "inputs[0].data"),
         (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[3, foreign.WINDOW], data=ROWS)]}, 400, "inputs[0].data"),
+        (f"/v2/models/{NAME}/infer", {"inputs": [tensor(shape=[-1, -foreign.WINDOW])]}, 400, "inputs[0].data"),
         (f"/v2/models/{NAME}/infer", {"inputs": [tensor(datatype="BYTES")]}, 400, "inputs[0].datatype"),
+        (f"/v2/models/{NAME}/infer", {"inputs": [tensor(), tensor()]}, 400, "inputs"),
+        (f"/v2/models/{NAME}/infer", [], 400, "inputs"),
+        (f"/v2/models/{NAME}/infer", 5, 400, "inputs"),
         (
             "/invocations",
             {"dataframe_split": {"columns": ["close", "close"], "data": [[ROWS[0], ROWS[0]]]}},
@@ -184,6 +188,12 @@ def test_what_is_wrong_is_named(api: LocalApi, path: str, body: object, status: 
     answer = post(api, path, body)
     assert (answer.status, answer.json.get("field")) == (status, field), answer.json
     assert answer.json["cure"]
+
+
+def test_another_model_is_not_described(api: LocalApi) -> None:
+    assert api.get(f"/v2/models/{NAME}").status == 200
+    for path in ("/v2/models/EURUSD_Other", f"/v2/models/{NAME}/versions/9"):
+        assert (api.get(path).status, api.get(path).json["field"]) == (404, "name")
 
 
 def test_without_a_champion_nothing_is_ready(tmp_path: Path) -> None:

@@ -191,6 +191,24 @@ def test_any_signature_is_judged_and_none_of_these_is_valid(value: str, key_id: 
         verify(replace(pointer, signature=real), BOTH)
 
 
+@pytest.mark.parametrize("change", [{"algorithm": "rsa"}, {"value": "$"}])
+def test_a_valid_signature_is_written_in_one_way(change: dict[str, str]) -> None:
+    """Its algorithm is named, and its value is base64 without other characters."""
+    pointer = signed(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2))
+    assert pointer.signature is not None
+    verify(pointer, STRICT)
+    value = pointer.signature["value"] + change.get("value", "")
+    with pytest.raises(ContractError, match="signature"):
+        verify(replace(pointer, signature={**pointer.signature, **change, "value": value}), STRICT)
+
+
+def test_a_signature_does_not_depend_on_the_order_of_members() -> None:
+    pointer = signed(
+        foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2, metrics={"a": 1.0, "b": 2.0})
+    )
+    verify(replace(pointer, metrics={"b": 2.0, "a": 1.0}), STRICT)
+
+
 def test_without_keys_nothing_of_cryptography_is_loaded() -> None:
     code = "import sys, lambda_fn.refresh, lambda_fn.api; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])

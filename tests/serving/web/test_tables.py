@@ -28,6 +28,7 @@ def table(api: LocalApi, path: str, accept: str | None = None, **query: str) -> 
     answer = api.app.resolve(asked)
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "text/csv; charset=utf-8")
     assert answer["headers"]["ETag"]
+    assert answer["headers"]["Content-Disposition"].startswith('inline; filename="EURUSD-')
     assert "\r" not in answer["body"]
     return pd.read_csv(io.StringIO(answer["body"]))
 

@@ -33,7 +33,7 @@ from tests.survivors import SURVIVORS
 STATE = ROOT / ".unguarded"
 SANDBOX = ROOT / "lambda_fn/champion/sandbox.py"
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
-CHILD_FACTOR = 10  # of the seconds, for what only children of the sandbox run
+CHILD_FACTOR = 3  # of the seconds, for what only children of the sandbox run
 TEST_S = 40  # for one test, which hangs where a limit of time is gone
 COVERAGE = """[run]
 source = lambda_fn

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # a name is as long as the code that it quotes
 """What `make unguarded` may remove without a test that fails, each with the reason why that is left.
 
 `python -m tests.survivors` prints the table of infra/SECURITY.md.

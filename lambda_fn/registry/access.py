@@ -1,5 +1,4 @@
-"""How the MLflow server is reached: its address, the login and the certificates of MLflow's own client, and what is
-wrong where it is not."""
+"""Access to the MLflow server: its address, login and certificates as in MLflow's own client, and cures."""
 
 import base64
 import http.client
@@ -23,8 +22,10 @@ _DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mssql", "oracle")
 
 
 class Access(NamedTuple):
-    """`address` is without user name and password, `authorization` the header that has them, None for none; `tls` is
-    what is trusted, None for the system's certificates."""
+    """The address without user name and password, the Authorization header, and the trusted certificates.
+
+    `authorization` is None without a login, and `tls` is None for the certificates of the system.
+    """
 
     address: str
     authorization: str | None
@@ -32,7 +33,7 @@ class Access(NamedTuple):
 
 
 def access(settings: Settings, environ: Mapping[str, str], now: datetime) -> Access:
-    """To the server of MLFLOW_TRACKING_URI, whose `why_no_server` is empty. Raises Unavailable."""
+    """Return the access to the server of MLFLOW_TRACKING_URI (`why_no_server` is empty). Raises Unavailable."""
     parts = split(settings.mlflow_tracking_uri or "")
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
     tls = _trusted(environ) if parts.scheme == "https" else None
@@ -40,7 +41,7 @@ def access(settings: Settings, environ: Mapping[str, str], now: datetime) -> Acc
 
 
 def _authorization(parts: SplitResult, settings: Settings, environ: Mapping[str, str], now: datetime) -> str | None:
-    """The secret's login; without one that of MLflow's client: user name and password, otherwise a token."""
+    """Return the header for the login of the secret or of MLflow's client: a password, otherwise a token."""
     username = unquote(parts.username or "") or environ.get("MLFLOW_TRACKING_USERNAME", "")
     password = unquote(parts.password or "") or environ.get("MLFLOW_TRACKING_PASSWORD", "")
     if settings.mlflow_secret_arn:
@@ -48,37 +49,41 @@ def _authorization(parts: SplitResult, settings: Settings, environ: Mapping[str,
     token = environ.get("MLFLOW_TRACKING_TOKEN", "").strip()
     if token and not (username and password):
         if not re.fullmatch("[!-~]+", token):
-            raise Misconfigured("MLFLOW_TRACKING_TOKEN: holds what no header can; set it to the token alone")
+            raise Misconfigured(
+                "MLFLOW_TRACKING_TOKEN: contains characters that a header cannot have; set it to the token alone"
+            )
         return f"Bearer {token}"
     return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}" if username else None
 
 
 def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext | None:
-    """Of the first variable that is set, a file or a folder; raises Misconfigured where it cannot be read."""
+    """Return the certificates of the first variable that is set. Raises Misconfigured for an unreadable file."""
     name = next((name for name in CERTIFICATES if environ.get(name)), "")
-    path, own = Path(environ.get(name, "")), environ.get(CLIENT_CERTIFICATE)
-    if not (name or own):
+    path, client = Path(environ.get(name, "")), environ.get(CLIENT_CERTIFICATE)
+    if not (name or client):
         return None
     try:
         if name and not path.exists():
             raise FileNotFoundError(path)
         is_folder = path.is_dir()
-        found = ssl.create_default_context(
+        context = ssl.create_default_context(
             cafile=str(path) if name and not is_folder else None, capath=str(path) if name and is_folder else None
         )
     except (OSError, ValueError) as error:
         raise Misconfigured(f"{name}: {path} holds no certificates that can be read; name a PEM file") from error
     try:
-        if own:
-            found.load_cert_chain(own)
+        if client:
+            context.load_cert_chain(client)
     except (OSError, ValueError) as error:
         cure = "name a PEM file with certificate and key"
-        raise Misconfigured(f"{CLIENT_CERTIFICATE}: {own} cannot be read ({type(error).__name__}); {cure}") from error
-    return found
+        raise Misconfigured(
+            f"{CLIENT_CERTIFICATE}: {client} cannot be read ({type(error).__name__}); {cure}"
+        ) from error
+    return context
 
 
 def split(uri: str) -> SplitResult:
-    """As urlsplit; of what is no address, all parts are empty."""
+    """Split an address as urlsplit does. All parts are empty for text that is not an address."""
     try:
         return urlsplit(uri)
     except ValueError:  # such as an unclosed [
@@ -86,8 +91,10 @@ def split(uri: str) -> SplitResult:
 
 
 def why_no_server(uri: str | None) -> str:
-    """What MLFLOW_TRACKING_URI is where it is not the address of a server, without what it holds, as that may be a
-    password. Empty where it is one."""
+    """Return why the text is not the address of a server, or an empty text.
+
+    The reason does not quote the text, because that may contain a password.
+    """
     if not uri:
         return "is unset; set it to the address of the MLflow server"
     parts = split(uri)
@@ -110,7 +117,7 @@ def why_no_server(uri: str | None) -> str:
 
 
 def cure_of(error: Unavailable, address: str) -> str:
-    """What helps where no answer came, by the cause of the error."""
+    """Return the cure for an error without an answer, by the cause of the error."""
     if BY_PROXY in str(error):
         return "look at the proxy of HTTP_PROXY or HTTPS_PROXY, or name the server in NO_PROXY"
     cause = error.__cause__

@@ -60,23 +60,26 @@ def open_store(settings: Settings, patient: bool = False) -> Store:
     provider = credential_provider(os.environ)
     place = Place(settings.s3_bucket, settings.aws_region, provider.name if provider else _identity(os.environ))
 
-    def tell(key: str, said: str) -> Unavailable:
-        from lambda_fn.store.trouble import told  # only where there is some
+    def to_error(key: str, text: str) -> Unavailable:
+        from lambda_fn.store import trouble  # only on an error
 
-        return told(place, key, said)
+        return trouble.to_error(place, key, text)
 
     if patient:
-        return Store(_bucket(settings, provider, TIMEOUT, PATIENT_TIMEOUT, PATIENT_RETRIES), name, tell=tell)
+        return Store(_bucket(settings, provider, TIMEOUT, PATIENT_TIMEOUT, PATIENT_RETRIES), name, to_error=to_error)
     large = Patience(
         reading=lambda: _bucket(settings, provider, CONNECT_TIMEOUT, LARGE_TIMEOUT, 0, read_timeout=NO_PROGRESS),
         writing=lambda: _bucket(settings, provider, CONNECT_TIMEOUT, LARGE_TIMEOUT, 0),
     )
-    return Store(_bucket(settings, provider, CONNECT_TIMEOUT, TIMEOUT, 0), name, large, tell)
+    return Store(_bucket(settings, provider, CONNECT_TIMEOUT, TIMEOUT, 0), name, large, to_error)
 
 
 def tidy(environ: MutableMapping[str, str]) -> None:
-    """Remove AWS's variables that are empty, and blanks around the others: obstore and botocore read the environment
-    themselves, where an empty variable counts as set, and a line end after a key breaks the request."""
+    """Remove empty AWS variables, and the blanks around the others.
+
+    obstore and botocore read the environment themselves. They take an empty variable as set, and a line end after a key
+    breaks the request.
+    """
     for name in [name for name in environ if name.startswith("AWS_")]:
         text = environ[name].strip()
         if not text:
@@ -86,8 +89,10 @@ def tidy(environ: MutableMapping[str, str]) -> None:
 
 
 def credential_provider(environ: Mapping[str, str]) -> "Provider | None":
-    """What gives the credentials that obstore does not find by itself; it does find keys, a web identity, and the role
-    of a machine. Raises SettingsError."""
+    """Return the provider of credentials that obstore does not find by itself.
+
+    obstore finds keys, a web identity and the role of an EC2 instance. Raises SettingsError.
+    """
     if environ.get(KEY_ID) or environ.get(SECRET_KEY):
         for name, other in ((KEY_ID, SECRET_KEY), (SECRET_KEY, KEY_ID)):
             if not environ.get(name):
@@ -96,7 +101,7 @@ def credential_provider(environ: Mapping[str, str]) -> "Provider | None":
     if all(environ.get(name) for name in WEB_IDENTITY):
         return None
     if environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
-        from lambda_fn.store.credentials import Container  # which keys do not need
+        from lambda_fn.store.credentials import Container  # not needed for keys
 
         return Container(environ)
     from lambda_fn.store.profile import chain  # at people's own machines only

@@ -1,7 +1,7 @@
-"""Credentials of a container's role, from the address in the environment: ECS, EKS and Lambda's SnapStart.
+"""The container credential provider of ECS, EKS and Lambda SnapStart.
 
 The protocol is that of AWS's own tools ("Container credential provider", AWS SDKs and Tools Reference Guide). obstore
-knows it only with a token in a file, and SnapStart has the token in the environment.
+supports it only with a token in a file, and SnapStart provides the token in the environment.
 """
 
 from collections.abc import Mapping
@@ -25,24 +25,24 @@ FULL = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 ECS = "http://169.254.170.2"
-# AWS's tools send the token to no other address without TLS.
+# Without TLS, AWS's tools send the token to these hosts only.
 HOSTS = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost", "::1")
 TIMEOUT_S = 1.0  # the address is on this machine, and a caller of the API waits
 MAX_BYTES = 2**16
-ASK_AGAIN = timedelta(minutes=10)  # where the answer names no expiration
+LIFETIME = timedelta(minutes=10)  # of credentials without an expiration
 
 
 class NoCredentials(Exception):
-    """There are none. The message holds nothing that a process or a server said, as that may be secret."""
+    """No credentials are available. The message quotes no process or server, because that text may be secret."""
 
 
 class Container:
-    """obstore's provider, which asks again before they expire. The environment is read anew each time."""
+    """A credential provider for obstore, which calls it again before the credentials expire."""
 
     name = "the role of this container or function"
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Raises SettingsError where the address is not one that may get the token."""
+        """Raises SettingsError for an address that must not receive the token."""
         self._environ = environ
         self._variable = RELATIVE if environ.get(RELATIVE) else FULL
         uri = environ[self._variable]
@@ -52,14 +52,14 @@ class Container:
             host = parts.hostname or ""
         except ValueError as error:
             raise SettingsError(f"{FULL}: is not an address; leave it as AWS sets it") from error
-        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_near(host))):
+        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_trusted(host))):
             raise SettingsError(
                 f"{self._variable}: {shown_url(self._address)!r} is not asked for credentials; give an address with "
                 "https, or of this machine"
             )
 
     def __call__(self) -> "S3Credential":
-        """Raises NoCredentials."""
+        """Return current credentials. Raises NoCredentials."""
         try:
             answer = ask(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
         except Unavailable as error:
@@ -67,13 +67,13 @@ class Container:
         if answer.status != 200:
             raise NoCredentials(f"{self._variable}: its address answers {answer.status}; {self._cure()}")
         try:
-            found = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
-            expiration = found.found.get("Expiration")
+            reader = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
+            expiration = reader.found.get("Expiration")
             return {
-                "access_key_id": found.text("AccessKeyId"),
-                "secret_access_key": found.text("SecretAccessKey"),
-                "token": found.text("Token") if found.found.get("Token") else None,
-                "expires_at": _time(str(expiration)) if expiration else datetime.now(UTC) + ASK_AGAIN,
+                "access_key_id": reader.text("AccessKeyId"),
+                "secret_access_key": reader.text("SecretAccessKey"),
+                "token": reader.text("Token") if reader.found.get("Token") else None,
+                "expires_at": _time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
             }
         except (ContractError, ValueError):
             raise NoCredentials(f"{self._variable}: its address answers no credentials; {self._cure()}") from None
@@ -92,11 +92,11 @@ class Container:
         return f"check it and {token}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
-def _is_near(host: str) -> bool:
+def _is_trusted(host: str) -> bool:
     return host in HOSTS or host.startswith("127.")
 
 
 def _time(text: str) -> datetime:
-    """Raises ValueError."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    """Parse an ISO 8601 time, UTC where it names no zone. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -84,14 +84,14 @@ class Store:
         objects: ObjectStore,
         name: str,
         large: Patience | None = None,
-        tell: Callable[[str, str], Unavailable] | None = None,
+        to_error: Callable[[str, str], Unavailable] | None = None,
     ) -> None:
-        """`large` is for objects over SMALL bytes; None: `objects` takes its time with them, too. `tell` makes the
+        """`large` is for objects over SMALL bytes; None: `objects` takes its time with them, too. `to_error` makes the
         error of a key and of what obstore said."""
         self._objects = objects
         self._name = name
         self._large = large
-        self._tell = tell
+        self._to_error = to_error
         self.allowance = Allowance()
 
     def describe(self) -> str:
@@ -203,8 +203,8 @@ class Store:
             code = _CODE.search(str(error))
             if isinstance(error, FileNotFoundError) and _is_of_store(str(error), code and code[1]):
                 raise Missing(key, self._name) from error
-            if self._tell is not None:
-                raise self._tell(key, str(error)) from error
+            if self._to_error is not None:
+                raise self._to_error(key, str(error)) from error
             first_line = str(error).partition("\n")[0].partition(": <?xml")[0]
             raise Unavailable(f"{self._name}: {key}: {code[1] + ': ' if code else ''}{first_line}") from error
         except BaseException as error:

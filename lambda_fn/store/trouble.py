@@ -1,4 +1,4 @@
-"""What an S3 server said, in words: bucket, region, who asked, its own message, and the cure. Never a secret."""
+"""Errors of an S3 server: bucket, region, identity, S3's own message and the cure, without secrets."""
 
 import html
 import re
@@ -8,7 +8,7 @@ from lambda_fn.settings import without_logins
 from lambda_fn.store.objects import Misconfigured, Place, Unavailable
 
 MAX_MESSAGE = 300  # characters of S3's own words
-# What obstore asks last: the machine's metadata, for the credentials of a role. They have several addresses.
+# The last source of credentials that obstore tries is the metadata of an EC2 instance, which has several addresses.
 _METADATA = re.compile(r"://[^/]+/latest/(api/token|meta-data/)")
 _SECRETS = (
     (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^&\s]+"), r"\1..."),
@@ -18,8 +18,11 @@ _SECRETS = (
 
 
 class _Rule(NamedTuple):
-    """`pattern` is looked for in "code: message", or in obstore's own words where S3 said nothing. `again`: another try
-    may help. `cure` may name the fields of the answer, and bucket, region and identity."""
+    """A pattern of error messages and its cure.
+
+    `pattern` is searched in "code: message", or in obstore's own message where S3 sent none. `cure` may contain the
+    fields of `_values`. `again` says whether a retry can succeed.
+    """
 
     pattern: str
     cure: str
@@ -27,7 +30,7 @@ class _Rule(NamedTuple):
 
 
 _NEVER_LOGGED_IN = "there are no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_RULES = (  # the first that is found
+_RULES = (  # the first match counts
     _Rule(
         "RequestTimeTooSkewed|RequestInTheFuture|Signature expired|not yet current",
         "this machine's clock is wrong ({RequestTime} here, {ServerTime} at S3): set it, as by NTP",
@@ -99,7 +102,7 @@ _RULES = (  # the first that is found
         "{identity} has no right to this: give it {action}, or choose other credentials with AWS_PROFILE",
     ),
 )
-_NETWORK = (  # found in obstore's debugging text, where nobody answers
+_NETWORK = (  # matched against obstore's debugging text, where no server answered
     _Rule("dns error", "its name is not known here: look at AWS_REGION and AWS_ENDPOINT_URL_S3", again=True),
     _Rule("(?i)certificate", "its certificate is not trusted: name the authority's in SSL_CERT_FILE", again=True),
     _Rule("Timeout", "it does not answer in time: in a VPC it needs a gateway endpoint for S3, or a NAT", again=True),
@@ -107,43 +110,46 @@ _NETWORK = (  # found in obstore's debugging text, where nobody answers
 )
 
 
-def told(place: Place, key: str, text: str) -> Unavailable:
-    """Of an error's text. What another try meets again is Misconfigured; expired credentials are not, as they may be
-    renewed meanwhile."""
+def to_error(place: Place, key: str, text: str) -> Unavailable:
+    """Return the error for obstore's text.
+
+    It is Misconfigured where a retry fails in the same way. Expired credentials are Unavailable, because they may be
+    renewed.
+    """
     first_line = text.partition("\n")[0].partition(": <?xml")[0]
     code, message = _field(text, "Code"), _field(text, "Message")
     words = f"{code}: {message}".removesuffix(": ") if code else first_line
-    said = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {_brief(words)}"
+    prefix = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {_shorten(words)}"
     if "AWS_CONTAINER_" in first_line:  # with its own cure
-        return Unavailable(said)
+        return Unavailable(prefix)
     if code in ("ExpiredToken", "TokenRefreshRequired") or "credential provider" in first_line:
-        return Unavailable(f"{said}; log in again (aws sso login, or whatever gives them), then try again")
+        return Unavailable(f"{prefix}; log in again (aws sso login, or whatever gives them), then try again")
     if _METADATA.search(first_line):
-        return Misconfigured(f"{said}; {_no_role(text)}")
+        return Misconfigured(f"{prefix}; {_no_role(text)}")
     rules = _NETWORK if "error sending request" in first_line else _RULES
-    looked_at = text.partition("\n")[2] if rules is _NETWORK else words
-    rule = next((rule for rule in rules if re.search(rule.pattern, looked_at)), None)
+    searched = text.partition("\n")[2] if rules is _NETWORK else words
+    rule = next((rule for rule in rules if re.search(rule.pattern, searched)), None)
     if rule is None:
-        return Unavailable(said)
-    told = f"{said}; {rule.cure.format_map(_values(place, text, message))}"
-    return Unavailable(told) if rule.again else Misconfigured(told)
+        return Unavailable(prefix)
+    message_with_cure = f"{prefix}; {rule.cure.format_map(_values(place, text, message))}"
+    return Unavailable(message_with_cure) if rule.again else Misconfigured(message_with_cure)
 
 
 def _field(text: str, name: str) -> str:
-    """An element of S3's answer, empty where it has none."""
-    found = re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL)
-    return html.unescape(" ".join(found[1].split())) if found else ""
+    """Return the text of an element of S3's answer, or an empty text."""
+    match = re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL)
+    return html.unescape(" ".join(match[1].split())) if match else ""
 
 
-def _brief(words: str) -> str:
+def _shorten(words: str) -> str:
     words = without_logins(words)
-    for pattern, shown in _SECRETS:
-        words = pattern.sub(shown, words)
+    for pattern, replacement in _SECRETS:
+        words = pattern.sub(replacement, words)
     return words if len(words) <= MAX_MESSAGE else f"{words[: MAX_MESSAGE - 3]}..."
 
 
 def _values(place: Place, text: str, message: str) -> dict[str, str]:
-    """What cures name."""
+    """Return the fields that a cure may contain."""
     action = re.search(r"\b(?:s3|kms):\w+", message)
     expected = re.search(r"expecting '([\w-]+)'", message)
     fields = {name: _field(text, name)[:40] for name in ("RequestTime", "ServerTime", "StorageClass", "Region")}
@@ -157,7 +163,10 @@ def _values(place: Place, text: str, message: str) -> dict[str, str]:
 
 
 def _no_role(text: str) -> str:
-    """In a container on EC2 the answer to the first question gets lost on its way, as it may take one hop."""
+    """Return the cure for missing credentials.
+
+    In a container on EC2 the answer to the first metadata request is lost when its hop limit is 1.
+    """
     if not ("/latest/api/token" in text and "kind: Timeout" in text):
         return _NEVER_LOGGED_IN
     return (

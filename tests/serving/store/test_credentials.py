@@ -285,13 +285,13 @@ SECRETS = (
     ],
 )
 def test_a_message_of_s3_is_short_and_without_secrets(message: str) -> None:
-    told = str(trouble.told(Place("b", "r", "i"), "k", f"x: <?xml?><Code>Odd</Code><Message>{message}</Message>"))
+    told = str(trouble.to_error(Place("b", "r", "i"), "k", f"x: <?xml?><Code>Odd</Code><Message>{message}</Message>"))
     assert not [secret for secret in (*SECRETS, "hunter2") if secret in told]
     assert len(told) < 400
 
 
 def test_an_arn_is_told() -> None:
-    told = str(trouble.told(Place("b", "r", "i"), "k", f"<Code>AccessDenied</Code><Message>{DENIED}</Message>"))
+    told = str(trouble.to_error(Place("b", "r", "i"), "k", f"<Code>AccessDenied</Code><Message>{DENIED}</Message>"))
     assert 'assumed-role/api/x is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::eurusd/' in told
 
 
@@ -318,7 +318,7 @@ TIMED_OUT = "e: Error performing {} in 1.8s - HTTP error: error sending request\
 
 
 def test_a_server_that_is_silent_is_told_with_what_to_look_at() -> None:
-    said = trouble.told(Place("b", "r", "i"), "k", TIMED_OUT.format("GET http://s3/b/k", "Timeout"))
+    said = trouble.to_error(Place("b", "r", "i"), "k", TIMED_OUT.format("GET http://s3/b/k", "Timeout"))
     assert type(said) is Unavailable and "gateway endpoint" in str(said)
 
 
@@ -326,7 +326,7 @@ def test_a_server_that_is_silent_is_told_with_what_to_look_at() -> None:
 def test_the_hop_limit_is_named_where_the_token_never_comes(address: str) -> None:
     for kind, is_named in (("Timeout", True), ("Connect", False)):
         text = TIMED_OUT.format(f"PUT {address}/latest/api/token", kind)
-        said = trouble.told(Place("b", "r", "i"), "k", text)
+        said = trouble.to_error(Place("b", "r", "i"), "k", text)
         assert type(said) is Misconfigured and "set AWS_PROFILE" in str(said)
         assert ("--http-put-response-hop-limit 2" in str(said)) == is_named
 

@@ -94,6 +94,7 @@ ODD = (
         ("CHAMPION_MAX_AGE_S", "nan", "zero or more seconds"),
         ("REFUSE_EXPIRED", "perhaps", "neither true nor false"),
         ("CHAMPION_PUBLIC_KEYS", "short", "is no public key; set base64 of its 32 bytes"),
+        ("CHAMPION_PUBLIC_KEYS", f"${base64.b64encode(bytes([7] * 32)).decode()}", "is no public key"),
         ("CHAMPION_PUBLIC_KEYS", ",", "names no key"),
         ("CHAMPION_PUBLIC_KEYS", " , ", "names no key"),
         *(("CHAMPION_PUBLIC_KEYS", key, "anybody can sign") for key in WEAK_KEYS),

@@ -384,6 +384,7 @@ def test_addresses_of_aws_are_botocores_in_every_partition(service: str) -> None
         ({"AWS_PROFILE": "other"}, "[default]\nregion = eu-west-3\n", "us-east-1"),
         ({"AWS_DEFAULT_REGION": "eu-south-1"}, "[default]\nregion = eu-west-3\n", "eu-south-1"),
         ({"AWS_DEFAULT_REGION": "x", "AWS_REGION": "eu-central-1"}, "", "eu-central-1"),
+        ({}, "[default]\nregion = eu-west-3\n[default]\noutput = json\n", "eu-west-3"),
         ({}, "no ini file", "us-east-1"),
         ({}, "[default]\nregion = %(odd)s\n", "%(odd)s"),
     ],

@@ -190,6 +190,11 @@ def test_what_is_wrong_is_named(api: LocalApi, path: str, body: object, status: 
     assert answer.json["cure"]
 
 
+def test_as_many_rows_as_a_request_may_have_are_answered(api: LocalApi) -> None:
+    answer = post(api, "/invocations", {"inputs": {"close": ROWS * 50}})
+    assert (answer.status, len(answer.json["predictions"]["mean"])) == (200, 100)
+
+
 def test_another_model_is_not_described(api: LocalApi) -> None:
     assert api.get(f"/v2/models/{NAME}").status == 200
     for path in ("/v2/models/EURUSD_Other", f"/v2/models/{NAME}/versions/9"):

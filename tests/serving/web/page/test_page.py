@@ -225,8 +225,14 @@ def test_every_page_tells_the_browser_what_it_must_not_do(path: str, active: boo
     assert page["headers"]["X-Content-Type-Options"] == "nosniff"
     assert page["headers"]["Referrer-Policy"] == "no-referrer"
     policy = page["headers"]["Content-Security-Policy"].split("; ")
-    forbidden = {"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"}
-    assert forbidden <= set(policy)
+    rules = {
+        "img-src data:",
+        "default-src 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    }
+    assert rules <= set(policy)
 
 
 def test_it_is_one_file_under_a_strict_policy(api: LocalApi) -> None:

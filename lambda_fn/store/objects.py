@@ -163,7 +163,8 @@ class Store:
             if "InvalidRange" not in str(error):
                 raise
             result = obstore.get(self._objects, key)  # nothing has no first byte: an empty object
-        if result.attributes.get("Content-Type", "").startswith("text/html"):  # which nothing here is
+        # A refused file may be a page; it has the sum that this service writes.
+        if result.attributes.get("Content-Type", "").startswith("text/html") and SUM not in result.attributes:
             raise Unavailable(
                 f"{self._name}: {key}: a page came in place of the object; look at AWS_ENDPOINT_URL_S3, and at a proxy "
                 "that asks for a login"

@@ -76,8 +76,8 @@ class Tests:
 
     def __init__(self, folder: Path) -> None:
         times = dict(_times(STATE / "times.xml"))
-        # Those that have come since are taken for short.
-        self._seconds = {test: times.get(test, 1.0) for test in collected(folder)}
+        # Those that have come since are tried first.
+        self._seconds = {test: times.get(test, 0.0) for test in collected(folder)}
         self._seconds = {test: seconds for test, seconds in self._seconds.items() if seconds < math.inf}
         self._data = coverage.CoverageData(str(STATE / "coverage"))
         self._data.read()
@@ -91,18 +91,20 @@ class Tests:
         place = f"tests/serving/{room}/" if room.name else f"tests/serving/test_{Path(removal.file).name}"
         first = {test for file, line in removal.raises for test in self._of_line(file, line)}
         tests = self.recorded(removal)
-        if not tests and room.name == "champion":  # what a child refused, its parent raises
+        if room.name == "champion":  # what a child refused, its parent raises
             first |= self._of_raises(SANDBOX)
         tests = tests or first | {test for test in self._seconds if test.startswith(place)}
+        documented: set[str] = set()
         if removal.kind == "limit":
             module = removal.file.removeprefix("lambda_fn/").removesuffix(".py").replace("/", ".")
-            first |= {test for test in self._seconds if f"test_a_limit_is_as_documented[{module}." in test}
+            documented = {test for test in self._seconds if f"test_a_limit_is_as_documented[{module}." in test}
         if room.name != "store":  # their twins on a folder run the same lines without a server
             tests, first = ({test for test in some if "[bucket" not in test} for some in (tests, first))
         file = f"/test_{Path(removal.file).name}::"
+        order = (documented, first, {test for test in tests if file in test}, {test for test in tests if place in test})
         return sorted(
-            tests | first,
-            key=lambda test: (test not in first, file not in test, not test.startswith(place), self._seconds[test]),
+            tests | first | documented,
+            key=lambda test: (*(test not in some for some in order), self._seconds[test]),
         )
 
     def _of_raises(self, path: Path) -> set[str]:

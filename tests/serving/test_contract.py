@@ -239,6 +239,7 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
         ("unknown", "\ud800", "pointer: cannot be written: .*surrogates not allowed"),
         ("golden.0.inputs.date", [1e300], r"pointer.golden\[0\].inputs.date: has '1e\+300'; it must be days from"),
         ("golden.0.inputs.date", [20_000.5], r"inputs.date: has '20000.5'; it must be days from"),
+        ("golden.0.inputs.date", [2_932_897], r"inputs.date: has '2932897'; it must be days from"),
         ("golden.0.inputs.date", [True], r"inputs.date: has 'True'; it must be days from"),
         ("golden.0.inputs.target_date", [2**63], r"inputs.target_date: has '9223372036854775808'; it must be days"),
         ("champion.size", 2**26, "pointer.champion.size: .* from 1 to 33554432"),

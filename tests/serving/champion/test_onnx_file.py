@@ -155,3 +155,11 @@ def test_a_champion_with_one_changed_byte_loads_or_is_refused(at: int, byte: int
     except ContractError:
         return
     assert "close" in champion.columns
+
+
+@pytest.mark.parametrize("without", ["ir_version", "graph"])
+def test_a_file_without_a_version_or_a_graph_is_refused(without: str) -> None:
+    model = onnx.load_from_string(foreign.champion_bytes())
+    model.ClearField(without)
+    with pytest.raises(ContractError, match="no IR version or no graph"):
+        check_allowed(model.SerializeToString())

@@ -61,6 +61,11 @@ ODD: dict[str, tuple[str, Change, str]] = {
         put("closes", value=lambda closes: dict(reversed(closes.items()))),
         "forecast.closes",
     ),
+    "a close beyond all prices": (
+        "forecast",
+        lambda record: record["closes"].update({NEXT_DAY[0].isoformat(): 1e101}),
+        f"forecast.closes.{NEXT_DAY[0]}",
+    ),
     "days that fall": ("forecast", put("days", value=lambda days: days[::-1]), "forecast.days"),
     "a day of quantiles too few": ("forecast", put("quantiles", value=lambda rows: rows[:-1]), "forecast.quantiles"),
     "a quantile too few": (

@@ -86,26 +86,23 @@ class Tests:
 
     @functools.cache  # noqa: B019
     def of(self, removal: Removal) -> list[str]:
-        """Those of its lines. Where children of the sandbox run these, which record nothing, those of the room."""
-        room = Path(removal.file).relative_to("lambda_fn").parent
-        place = f"tests/serving/{room}/" if room.name else f"tests/serving/test_{Path(removal.file).name}"
-        first = {test for file, line in removal.raises for test in self._of_line(file, line)}
-        tests = self.recorded(removal)
-        if room.name == "champion":  # what a child refused, its parent raises
-            first |= self._of_raises(SANDBOX)
-        tests = tests or first | {test for test in self._seconds if test.startswith(place)}
-        documented: set[str] = set()
-        if removal.kind == "limit":
-            module = removal.file.removeprefix("lambda_fn/").removesuffix(".py").replace("/", ".")
-            documented = {test for test in self._seconds if f"test_a_limit_is_as_documented[{module}." in test}
-        if room.name != "store":  # their twins on a folder run the same lines without a server
-            tests, first = ({test for test in some if "[bucket" not in test} for some in (tests, first))
-        file = f"/test_{Path(removal.file).name}::"
-        order = (documented, first, {test for test in tests if file in test}, {test for test in tests if place in test})
-        return sorted(
-            tests | first | documented,
-            key=lambda test: (*(test not in some for some in order), self._seconds[test]),
-        )
+        """Return the tests that run its lines, the most likely to fail first; without any, those of its room.
+
+        Children of the sandbox record nothing, but what they refuse their parents raise.
+        """
+        module = Path(removal.file).relative_to("lambda_fn")
+        place = f"tests/serving/{module.parent}/" if module.parent.name else f"tests/serving/test_{module.name}"
+        limit = f"test_a_limit_is_as_documented[{str(module.with_suffix('')).replace('/', '.')}."
+        documented = {test for test in self._seconds if removal.kind == "limit" and limit in test}
+        raising = {test for file, line in removal.raises for test in self._of_line(file, line)}
+        refused = self._of_raises(SANDBOX) if module.parent.name == "champion" else set()
+        of_room = {test for test in self._seconds if test.startswith(place)}
+        tests = documented | raising | refused | (self.recorded(removal) or of_room)
+        if module.parent.name != "store":  # the twins on a folder run the same lines without a server
+            tests = {test for test in tests if "[bucket" not in test}
+        of_module = {test for test in tests if f"/test_{module.name}::" in test}
+        order = (documented, raising, refused, of_module, of_room)
+        return sorted(tests, key=lambda test: (*(test not in some for some in order), self._seconds[test]))
 
     def _of_raises(self, path: Path) -> set[str]:
         lines = [number for number, line in enumerate(path.read_text().splitlines(), 1) if "raise" in line]

@@ -1,6 +1,6 @@
-"""What the sandbox and its child say to each other: the child's limits, and frames.
+"""Messages between the sandbox and its child, and the limits of the child.
 
-The child imports this module and no more of the sandbox, as its start is most of the time of a first POST.
+The child imports this module and nothing else of the sandbox, because its start takes most of the time of a first POST.
 """
 
 import json

@@ -14,8 +14,8 @@ from lambda_fn.web.problem import PROBLEM_JSON, Problem
 MAX_HEAD = 32 * 1024  # bytes of request line and headers; API Gateway takes 10 kB
 READ_S = 10.0  # in which a request has to come, from the connection's or its own first byte to its last
 SEND_S = 30.0  # in which a client has to take its answer
-# Whole requests that a process works on at a time, on its event loop and in threads; one more is refused, as waiting
-# helps nobody. The threads of `asgi` take up to 64 of each kind of these.
+# Whole requests at work in a process, on its event loop and in threads. Further requests are refused, because waiting
+# would only delay the answer. The threads of `asgi` take up to 64 of each kind.
 MAX_AT_WORK = 128
 MAX_CONNECTIONS = 512  # of one process, which has 1,024 files where nobody says otherwise
 
@@ -70,7 +70,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head = False, 0
-        # the tasks are those of all connections, and some of them wait for a body: only whole requests count
+        # Some tasks wait for a body. Only whole requests count.
         if len(self.tasks) >= MAX_AT_WORK and not self._works() and self._at_work() >= MAX_AT_WORK:
             self._refuse(overloaded())
             raise _Refused

@@ -22,7 +22,7 @@ def model(serving: Serving, name: str, version: str | None) -> JsonObject:
     """The champion's tensors; raises Problem (404) for another name or version."""
     _check_named(serving, name, version)
     champion = serving.champion
-    inputs = [_described(own, [-1, length]) for own, length in tensors.lengths(champion).items()]
+    inputs = [_described(tensor, [-1, length]) for tensor, length in tensors.lengths(champion).items()]
     horizon, levels = champion.metadata.horizon, len(champion.metadata.levels)
     outputs = [_described("quantiles", [-1, horizon, levels]), _described("mean", [-1, horizon])]
     pointer = serving.active.pointer
@@ -46,8 +46,8 @@ def infer(serving: Serving, name: str, version: str | None, body: bytes) -> Json
         raise bad_body("inputs", f"inputs has {len(found['inputs'])} tensors", f"send {', '.join(names)}, each once")
     rows = {}
     for i, tensor in enumerate(found["inputs"]):
-        own, values = _tensor(f"inputs[{i}]", tensor)
-        rows[own] = values
+        input_name, values = _tensor(f"inputs[{i}]", tensor)
+        rows[input_name] = values
     forecast = tensors.run(serving.champion, tensors.parse_tensors(rows, serving.champion), "inputs")
     given = {"quantiles": forecast.quantiles, "mean": forecast.mean}
     pointer = serving.active.pointer
@@ -56,8 +56,8 @@ def infer(serving: Serving, name: str, version: str | None, body: bytes) -> Json
         "model_version": pointer.model_version,
         **({"id": found["id"]} if isinstance(found.get("id"), str) else {}),
         "outputs": [
-            {**_described(own, list(given[own].shape)), "data": given[own].ravel().tolist()}
-            for own in _asked(found.get("outputs"))
+            {**_described(output, list(given[output].shape)), "data": given[output].ravel().tolist()}
+            for output in _requested(found.get("outputs"))
         ],
     }
 
@@ -96,8 +96,8 @@ def _tensor(place: str, tensor: object) -> tuple[str, object]:
     raise bad_body(place, f"{place} is {shown(tensor)} without name, shape [rows, length] and data", _CURE)
 
 
-def _asked(outputs: object) -> list[str]:
-    """The names of the outputs that are wanted, all unless told."""
+def _requested(outputs: object) -> list[str]:
+    """Return the names of the requested outputs, by default all."""
     if outputs is None:
         return list(OUTPUTS)
     match outputs:

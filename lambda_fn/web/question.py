@@ -57,10 +57,10 @@ def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float])
     if "level" not in query and "quantiles" not in query:
         return Question(days, tuple(range(len(levels))), available)
     intervals = _intervals(query["level"], available) if "level" in query else {}
-    asked = {position for both in intervals.values() for position in both} | {levels.index(0.5)}
+    positions = {position for both in intervals.values() for position in both} | {levels.index(0.5)}
     if "quantiles" in query:
-        asked |= {_position(part.strip(), levels) for part in query["quantiles"].split(",")}
-    return Question(days, tuple(sorted(asked)), intervals)
+        positions |= {_position(part.strip(), levels) for part in query["quantiles"].split(",")}
+    return Question(days, tuple(sorted(positions)), intervals)
 
 
 def horizon_of(query: Mapping[str, str], longest: int, usual: int) -> int:

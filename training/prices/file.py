@@ -149,7 +149,7 @@ def _rows(
     def numbers_of(texts: Sequence[str]) -> Numbers:
         return read_numbers(texts, grid.separator == ";", mark)
 
-    numbers = {column: numbers_of(found) for column, found in texts.items()}
+    numbers = {column: numbers_of(cells) for column, cells in texts.items()}
     for column, places in columns.mids.items():
         numbers[column] = _middle(numbers_of(cells_of(places[0])), numbers_of(cells_of(places[1])))
     notes = list(columns.notes)
@@ -158,24 +158,24 @@ def _rows(
         if quote is not None or (named := _currencies(grid)):
             read_at = [place for place, _ in quote.terms] if quote is not None else named
             read = {place: numbers_of(cells_of(place)) for place in read_at}
-            values = {place: found.values for place, found in read.items()}
+            values = {place: parsed.values for place, parsed in read.items()}
             if quote is None:
                 refuse_third_base(grid.header, values, dates.days, pair, name)
             else:
-                words = {i: word for found in read.values() for i, word in found.words.items()}
-                diagnosis = "".join(found.diagnosis for found in read.values())
+                words = {i: word for parsed in read.values() for i, word in parsed.words.items()}
+                diagnosis = "".join(parsed.diagnosis for parsed in read.values())
                 numbers = {"close": Numbers(close_of(quote, values, dates.days, pair), words, diagnosis)}
                 notes.append(f"{name}: {quote.note}")
     if (only := only_close(numbers)) is not None:
-        numbers = {"close" if column == only else column: found for column, found in numbers.items()}
+        numbers = {"close" if column == only else column: parsed for column, parsed in numbers.items()}
         notes.append(f"{name}: column {only} read as close, the only one with numbers")
     cut, cut_note = _cut_off(name, grid)
     rows = Rows(
         name=name,
         lines=grid.lines,
         days=dates.days,
-        columns={column: found.values for column, found in numbers.items()},
-        words={column: found.words for column, found in numbers.items() if found.words},
+        columns={column: parsed.values for column, parsed in numbers.items()},
+        words={column: parsed.words for column, parsed in numbers.items() if parsed.words},
         faults=(
             *columns.faults,
             *_row_faults(name, grid),
@@ -258,12 +258,12 @@ def _dated(rows: Rows, cells: Sequence[str], dates: DateColumn, form: Form | Non
 
 
 def _diagnoses(grid: Grid, dates: DateColumn, numbers: Mapping[str, Numbers]) -> tuple[str, ...]:
-    found = [dates.diagnosis] if dates.diagnosis else []
+    diagnoses = [dates.diagnosis] if dates.diagnosis else []
     if split_by_commas(grid):
-        found.append(SPLIT)
+        diagnoses.append(SPLIT)
     elif "close" in numbers and numbers["close"].diagnosis:
-        found.append(f"close: {numbers['close'].diagnosis}")
-    return tuple(found)
+        diagnoses.append(f"close: {numbers['close'].diagnosis}")
+    return tuple(diagnoses)
 
 
 def _row_faults(name: str, grid: Grid) -> Iterator[str]:

@@ -97,7 +97,7 @@ def _misread(grid: Grid, lines: Sequence[str]) -> str | None:
     width, head = len(grid.header), grid.rows[:FEW]
     filled = [line.strip() for line in lines[:_AHEAD] if line.strip()]
     if all(line[0] == line[-1] == '"' and line.count('"') == 2 and len(line) > 2 for line in filled) and (
-        inner := next((one for one in SEPARATORS if all(one in line for line in filled)), None)
+        inner := next((mark for mark in SEPARATORS if all(mark in line for line in filled)), None)
     ):
         shown = "tabs" if inner == "\t" else f"{inner!r}"
         return (
@@ -105,7 +105,7 @@ def _misread(grid: Grid, lines: Sequence[str]) -> str | None:
         )
     if width and all(len(row) == 1 for row in head):
         titles = width if width > 1 else len(grid.header[0].split())
-        other = next((one for one in SEPARATORS if all(row[0].count(one) >= 1 for row in head)), None)
+        other = next((mark for mark in SEPARATORS if all(row[0].count(mark) >= 1 for row in head)), None)
         if titles > 1 and other is not None:
             return (
                 f"header and rows have different separators: {grid.separator!r} between the titles, {other!r} between "
@@ -117,7 +117,7 @@ def _misread(grid: Grid, lines: Sequence[str]) -> str | None:
 def _separator(lines: Sequence[str], name: str, is_header: IsHeader) -> str:
     """That under which a line is a header; else the most frequent in the first line, or below titles in the others."""
     filled = [line for line in lines if line.strip()][:_AHEAD]
-    if re.fullmatch(r'("[^"]*" +)+"[^"]*"', filled[0]) and any(filled[-1].count(one) for one in SEPARATORS):
+    if re.fullmatch(r'("[^"]*" +)+"[^"]*"', filled[0]) and any(filled[-1].count(mark) for mark in SEPARATORS):
         raise PriceError(
             [f"{name}: header and rows have different separators: blanks between the titles; write commas everywhere"]
         )

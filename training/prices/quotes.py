@@ -52,10 +52,10 @@ class Series(NamedTuple):
 def pair_field(title: str, pair: str, inverse: bool = False) -> str:
     """The price that a title names together with the pair, such as `close` of `EURUSD Curncy`; empty for any other."""
     base, quoted = (pair[3:], pair[:3]) if inverse else (pair[:3], pair[3:])
-    found = re.search(rf"(?<![A-Z])(?:FX)?{base}(?:[/_\-. :]| TO )?{quoted}(?![A-Z])", title.upper())
-    if found is None:
+    match = re.search(rf"(?<![A-Z])(?:FX)?{base}(?:[/_\-. :]| TO )?{quoted}(?![A-Z])", title.upper())
+    if match is None:
         return ""
-    words = plain(f"{title[: found.start()]} {title[found.end() :]}").split("_")
+    words = plain(f"{title[: match.start()]} {title[match.end() :]}").split("_")
     rest = "_".join(word for word in words if word not in _SOURCES)
     field = field_of(rest)[0] if rest else "close"
     field = "close" if field == "last" else field
@@ -66,18 +66,18 @@ def meaning(title: str) -> Series | None:
     """What a title says of its column; None where it names no currency."""
     text = title.strip()
     upper = text.upper()
-    if found := re.fullmatch(r"DEX([A-Z]{2})([A-Z]{2})", upper):
-        quoted, base = (_FED.get(letters, "") for letters in found.groups())
+    if match := re.fullmatch(r"DEX([A-Z]{2})([A-Z]{2})", upper):
+        quoted, base = (_FED.get(letters, "") for letters in match.groups())
         return Series(base, quoted) if base and quoted else None
-    if found := re.search(r"RXI(\$US)?_N\.B\.([A-Z]{2})$", upper):
-        other = _FED.get(found[2], "")
-        return (Series(other, "USD") if found[1] else Series("USD", other)) if other else None
-    if (found := re.fullmatch(r"XUDL([A-Z]{2})S", upper)) and found[1] in _ENGLAND:
-        return Series("GBP", _ENGLAND[found[1]])
-    if (found := re.search(r"A\$1=([A-Z]{3})\b", upper)) or (found := re.fullmatch(r"FXR([A-Z]{3})", upper)):
-        return Series("AUD", found[1]) if found[1] in CODES else None
-    if (found := re.fullmatch(r"SEK([A-Z]{3})PMI", upper)) and found[1] in CODES:
-        return Series(found[1], "SEK")
+    if match := re.search(r"RXI(\$US)?_N\.B\.([A-Z]{2})$", upper):
+        other = _FED.get(match[2], "")
+        return (Series(other, "USD") if match[1] else Series("USD", other)) if other else None
+    if (match := re.fullmatch(r"XUDL([A-Z]{2})S", upper)) and match[1] in _ENGLAND:
+        return Series("GBP", _ENGLAND[match[1]])
+    if (match := re.search(r"A\$1=([A-Z]{3})\b", upper)) or (match := re.fullmatch(r"FXR([A-Z]{3})", upper)):
+        return Series("AUD", match[1]) if match[1] in CODES else None
+    if (match := re.fullmatch(r"SEK([A-Z]{3})PMI", upper)) and match[1] in CODES:
+        return Series(match[1], "SEK")
     pair = re.search(r"(?<![A-Z])(?:FX)?([A-Z]{3})(?:[/_\-. :]| TO )?([A-Z]{3})(?![A-Z])", upper)
     if pair is not None and {pair[1], pair[2]} <= CODES:
         return Series(pair[1], pair[2]) if pair_field(title, pair[1] + pair[2]) == "close" else None
@@ -103,19 +103,19 @@ def find_quote(header: list[str], pair: str, base: str | None, invert: bool, one
 
     `base` and `invert` are those of the options. `ones` are columns that are 1 throughout: the table's base.
     """
-    series = {i: found for i, title in enumerate(header) if (found := meaning(title)) is not None and i not in ones}
+    series = {i: column for i, title in enumerate(header) if (column := meaning(title)) is not None and i not in ones}
     if base is None and header[1:4] == _ECB_HISTORY:
         base, invert = "EUR", False
     if base is not None:
-        series = {i: _with_base(one, base, invert) for i, one in series.items()}
-    known = {i: one for i, one in series.items() if one.base and one.quoted}
-    for terms in _paths(known, pair):
-        return _quote(terms, known, header)
-    tables = {i: one for i, one in series.items() if i not in known}
-    legs = {one.base or one.quoted: i for i, one in tables.items()}
+        series = {i: _with_base(column, base, invert) for i, column in series.items()}
+    pairs = {i: column for i, column in series.items() if column.base and column.quoted}
+    for terms in _paths(pairs, pair):
+        return _quote(terms, pairs, header)
+    currencies = {i: column for i, column in series.items() if i not in pairs}
+    legs = {column.base or column.quoted: i for i, column in currencies.items()}
     at = [legs.get(code) for code in (pair[:3], pair[3:])]
-    chosen = {i: tables[i] for i in at if i is not None}
-    is_open = any(one.open for one in chosen.values())
+    chosen = {i: currencies[i] for i in at if i is not None}
+    is_open = any(column.open for column in chosen.values())
     if not chosen or (is_open and len(chosen) == 2 and "EUR" in legs):
         return None  # nothing says which third currency is the base
     powers = (1, 1) if is_open and len(chosen) == 1 else (1, -1)
@@ -123,18 +123,18 @@ def find_quote(header: list[str], pair: str, base: str | None, invert: bool, one
     return _quote(terms, chosen, header)._replace(open=is_open)
 
 
-def _with_base(one: Series, base: str, invert: bool) -> Series:
-    if one.base and one.quoted:
-        return one
-    code = one.base or one.quoted
-    return Series(code, base, one.units) if invert or not one.open else Series(base, code)
+def _with_base(column: Series, base: str, invert: bool) -> Series:
+    if column.base and column.quoted:
+        return column
+    code = column.base or column.quoted
+    return Series(code, base, column.units) if invert or not column.open else Series(base, code)
 
 
-def _paths(known: Mapping[int, Series], pair: str) -> Iterator[tuple[tuple[int, int], ...]]:
+def _paths(pairs: Mapping[int, Series], pair: str) -> Iterator[tuple[tuple[int, int], ...]]:
     """The pair as a column, one over a column, or a product of two."""
     base, quoted = pair[:3], pair[3:]
-    edges = [(one.base, one.quoted, (i, 1)) for i, one in known.items()]
-    edges += [(one.quoted, one.base, (i, -1)) for i, one in known.items()]
+    edges = [(column.base, column.quoted, (i, 1)) for i, column in pairs.items()]
+    edges += [(column.quoted, column.base, (i, -1)) for i, column in pairs.items()]
     yield from ((term,) for start, end, term in edges if (start, end) == (base, quoted))
     for (start, middle, first), (other, end, second) in product(edges, edges):
         if (start, end) == (base, quoted) and middle == other:
@@ -178,7 +178,9 @@ def refuse_third_base(
     header: Sequence[str], columns: Mapping[int, Prices], days: Sequence[date | None], pair: str, name: str
 ) -> None:
     """Raise PriceError for a table of both currencies of the pair whose base is a third one, with the options."""
-    legs = {one.quoted: i for i, title in enumerate(header) if (one := meaning(title)) is not None and one.open}
+    legs = {
+        column.quoted: i for i, title in enumerate(header) if (column := meaning(title)) is not None and column.open
+    }
     code = pair[:3]
     if not {code, pair[3:], "EUR"} <= legs.keys():
         return
@@ -189,9 +191,9 @@ def refuse_third_base(
         for inverted in (True, False)
     ]
     distance, base, inverted = min(tried)
-    found = (
+    cure = (
         f"and its values lie on {base}'s rates: say so with --base {base}{' --invert' if inverted else ''}"
         if distance < NEAR
         else "say which one with --base, such as --base CZK, and with --invert where the values are in that currency"
     )
-    raise PriceError([f"{name}: has a column a currency, its base is neither of {pair}, {found}"])
+    raise PriceError([f"{name}: has a column a currency, its base is neither of {pair}, {cure}"])

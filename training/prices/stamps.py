@@ -68,8 +68,8 @@ def read_stamp(cell: str, numbers: bool = False) -> Stamp | None:
         if clock[0] > 23 or clock[1] > 59 or clock[2] > 59:
             return None
         second, offset = clock[0] * 3600 + clock[1] * 60 + clock[2], _offset(match[9])
-    found = _date(text)
-    return None if found is None else Stamp(*found, second, offset)
+    day = _date(text)
+    return None if day is None else Stamp(*day, second, offset)
 
 
 def foreign_month(cell: str) -> str | None:
@@ -89,26 +89,26 @@ def _offset(zone: str | None) -> int | None:
 
 
 def _date(text: str) -> tuple[str, Parts] | None:
-    if found := _YEAR_FIRST.fullmatch(text):
-        return "2024-01-31", Parts(int(found[1]), int(found[3]), int(found[4]), day_first=False)
-    if found := _COMPACT.fullmatch(text) or _EASTERN.fullmatch(text):
-        return "2024-01-31", Parts(int(found[1]), int(found[2]), int(found[3]), day_first=False)
-    if found := _YEAR_LAST.fullmatch(text):
+    if match := _YEAR_FIRST.fullmatch(text):
+        return "2024-01-31", Parts(int(match[1]), int(match[3]), int(match[4]), day_first=False)
+    if match := _COMPACT.fullmatch(text) or _EASTERN.fullmatch(text):
+        return "2024-01-31", Parts(int(match[1]), int(match[2]), int(match[3]), day_first=False)
+    if match := _YEAR_LAST.fullmatch(text):
         # Dots are written day first everywhere; slashes and dashes depend on the country.
-        known = True if found[2] == "." else None
-        return found[2].join(("31", "01", "2024")), Parts(int(found[4]), int(found[1]), int(found[3]), known)
-    if found := _SHORT_YEAR.fullmatch(text):
-        known = True if found[2] == "." else None
-        year = _whole_year(int(found[4]))
-        return found[2].join(("31", "01", "24")), Parts(year, int(found[1]), int(found[3]), known, short=True)
+        known = True if match[2] == "." else None
+        return match[2].join(("31", "01", "2024")), Parts(int(match[4]), int(match[1]), int(match[3]), known)
+    if match := _SHORT_YEAR.fullmatch(text):
+        known = True if match[2] == "." else None
+        year = _whole_year(int(match[4]))
+        return match[2].join(("31", "01", "24")), Parts(year, int(match[1]), int(match[3]), known, short=True)
     return _named(_WEEKDAY.sub("", text, count=1))
 
 
 def _named(text: str) -> tuple[str, Parts] | None:
-    if found := _MONTH_FIRST.fullmatch(text):
-        word, day, year = found.groups()
-    elif found := _MONTH_SECOND.fullmatch(text):
-        day, word, year = found.groups()
+    if match := _MONTH_FIRST.fullmatch(text):
+        word, day, year = match.groups()
+    elif match := _MONTH_SECOND.fullmatch(text):
+        day, word, year = match.groups()
     else:
         return None
     month = _month(word)

@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test test-long browser e2e bench fuzz soak mutate unguarded check train serve picture image local local-stop deploy lock digests sbom audit clean
+.PHONY: help setup demo test test-long browser e2e bench fuzz soak mutate unguarded sentences check train serve picture image local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ mutate: $(VENV)/dev ## remove one guard of a promise at a time, and show which t
 
 unguarded: $(VENV)/dev ## remove each check, limit and hardening option, and list what no test notices (an hour; goes on where it was stopped)
 	$(BIN)/python -m tests.unguarded $(ARGS)
+
+sentences: $(VENV)/dev ## renew tests/sentences.txt, the snapshot of the product's wording
+	$(BIN)/python -m tests.sentences
 
 check: $(VENV)/dev ## ruff, the arrows between the rooms, and mypy, strict
 	$(BIN)/ruff check .

@@ -53,14 +53,15 @@ def start(folder: Path, flags: Sequence[str] = (), address: str = "127.0.0.1") -
 
 
 def wait(environ: Mapping[str, str], process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    """Until several PUTs in a row succeed with these variables, which must be set in this process too: the first ones
-    hang while the server makes the bucket's volumes, which nothing but bytes needs.
+    """Wait until several PUTs in a row succeed with these variables, which must be set in this process too.
 
-    Raises RuntimeError with the end of the log when the server ends or takes a minute.
+    The first ones take seconds, because the server then makes the bucket's volumes. The client is patient, so that no
+    request that it has given up creates an object later. Raises RuntimeError with the end of the log when the server
+    ends or takes a minute.
     """
     deadline = time.monotonic() + START_S
     in_a_row = 0
-    store = open_store(Settings.from_env(environ))
+    store = open_store(Settings.from_env(environ), patient=True)
     for number in itertools.count():
         try:
             in_a_row = in_a_row + 1 if store.create(f"ready/{number}", b"not empty") else 0

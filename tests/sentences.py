@@ -1,0 +1,89 @@
+"""The sentences of the product: `python -m tests.sentences` renews `tests/sentences.txt`, `--asserted` finds copies.
+
+The snapshot holds every string of WORDS words or more in the code, except docstrings, so that a change of wording is
+reviewed in one place. Tests assert codes, fields, exit codes, numbers and names. `test_wording.py` fails for a test
+that repeats WORDS words of a sentence in a row.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.project import ROOT
+
+SNAPSHOT = ROOT / "tests" / "sentences.txt"
+PRODUCT = ("lambda_fn", "training", "infra")
+WORDS = 4
+EXEMPT = ("tests/guards.py", "tests/survivors.py", "tests/support/examples.py")  # they explain the code
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
+_BETWEEN_WORDS = re.compile(r"\{\}|\.\*|\.\+|[^A-Za-z' \-]")
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and text of each string in a module, with {} for what an f-string puts in; no docstrings."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        statement.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        for statement in node.body
+        if isinstance(statement, ast.Expr)
+    }
+
+    def visit(node: ast.AST) -> Iterator[tuple[int, str]]:
+        if node in docstrings:
+            return
+        text = _text(node)
+        if text is not None:
+            yield getattr(node, "lineno", 0), text
+            return
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child)
+
+    return visit(tree)
+
+
+def sentences() -> list[str]:
+    """Return the sentences of the product, sorted, each once and on one line."""
+    paths = (path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("*.py")))
+    texts = {text for path in paths for _, text in strings(path) if len(_WORD.findall(text)) >= WORDS}
+    return sorted(" ".join(text.split()) for text in texts)
+
+
+def asserted() -> list[str]:
+    """Return `file:line: text` for each string of a test that repeats WORDS words of a sentence."""
+    known = {phrase for sentence in sentences() for phrase in _phrases(sentence)}
+    return [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if str(path.relative_to(ROOT)) not in EXEMPT
+        for line, text in strings(path)
+        if not known.isdisjoint(_phrases(text.replace("\\", "")))
+    ]
+
+
+def _text(node: ast.AST) -> str | None:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in values)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            texts = _text(left), _text(right)
+            return None if texts[0] is None or texts[1] is None else texts[0] + texts[1]
+    return None
+
+
+def _phrases(text: str) -> Iterator[tuple[str, ...]]:
+    for part in _BETWEEN_WORDS.split(text):
+        words = part.lower().split()
+        yield from (tuple(words[start : start + WORDS]) for start in range(len(words) - WORDS + 1))
+
+
+if __name__ == "__main__":
+    if "--asserted" in sys.argv:
+        print("\n".join(asserted()))
+    else:
+        SNAPSHOT.write_text("\n".join(sentences()) + "\n")

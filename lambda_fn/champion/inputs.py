@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.base import BaseChampion
+from lambda_fn.champion.base import BaseChampion, Rows
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.prices.table import Table
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def window_inputs(champion: BaseChampion, prices: Table) -> dict[str, NDArray[Any]]:
@@ -32,15 +30,16 @@ def window_inputs(champion: BaseChampion, prices: Table) -> dict[str, NDArray[An
             raise ContractError(f"prices: no column {name}, which the champion needs; add it to the file")
         inputs[name] = _clean(name, dates, prices.columns[name][-window:])[None, :]
     if champion.wants_date:
-        inputs[DATE] = days_since_1970(dates)[None, :]
+        inputs[DATE] = np.array([days_since_1970(dates)], np.int64)
     if champion.wants_target_date:
         targets = next_business_days(dates[-1], champion.metadata.horizon, source)
-        inputs[TARGET_DATE] = days_since_1970(targets)[None, :]
+        inputs[TARGET_DATE] = np.array([days_since_1970(targets)], np.int64)
     return inputs
 
 
-def days_since_1970(dates: Sequence[date]) -> NDArray[np.int64]:
-    return np.array([day.toordinal() - _EPOCH for day in dates], dtype=np.int64)
+def window_rows(champion: BaseChampion, prices: Table) -> Rows:
+    """Return `window_inputs` as nested lists, as a sandbox takes them."""
+    return {name: values.tolist() for name, values in window_inputs(champion, prices).items()}
 
 
 def _clean(name: str, dates: Sequence[date], values: NDArray[np.float64]) -> NDArray[np.float64]:

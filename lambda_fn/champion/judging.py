@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.base import Forecast, ForecastError
-from lambda_fn.champion.inputs import days_since_1970, window_inputs
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.base import ForecastError
+from lambda_fn.champion.inputs import window_inputs
+from lambda_fn.champion.model import Champion, Forecast
 from lambda_fn.contract import DATE, TARGET_DATE, Golden
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.prices.table import Table
 
 GOLDEN_TOLERANCE = 1e-6  # of the price: float32 cores on another processor differ by 3e-9
@@ -117,9 +117,9 @@ def _check_days_ahead(champion: Champion, inputs: Inputs, dates: Sequence[date])
     for later in range(1, DAYS_AHEAD + 1):
         moved = dict(inputs)
         if champion.wants_date:
-            moved[DATE] = days_since_1970(days[later : later + meta.window])[None]
+            moved[DATE] = np.array([days_since_1970(days[later : later + meta.window])])
         if champion.wants_target_date:
-            moved[TARGET_DATE] = days_since_1970(days[later + meta.window :][: meta.horizon])[None]
+            moved[TARGET_DATE] = np.array([days_since_1970(days[later + meta.window :][: meta.horizon])])
         _plausible(champion, moved, f"live window, {later} business days later")
 
 
@@ -176,9 +176,9 @@ def _made_up(champion: Champion, scale: float, start: date, decimals: int | None
     if champion.wants_date or champion.wants_target_date:
         days = days_since_1970(next_business_days(start - timedelta(days=1), meta.window + meta.horizon, meta.prices))
         if champion.wants_date:
-            inputs[DATE] = np.tile(days[: meta.window], (batch, 1))
+            inputs[DATE] = np.tile(np.array(days[: meta.window]), (batch, 1))
         if champion.wants_target_date:
-            inputs[TARGET_DATE] = np.tile(days[meta.window :], (batch, 1))
+            inputs[TARGET_DATE] = np.tile(np.array(days[meta.window :]), (batch, 1))
     return inputs
 
 

@@ -6,14 +6,14 @@ Serving runs no champion in its own process (`champion.sandboxed`).
 import hashlib
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from lambda_fn.champion.base import BaseChampion, Forecast, ForecastError, Inputs, TooSlow
+from lambda_fn.champion.base import BaseChampion, ForecastError, TooSlow
 from lambda_fn.champion.onnx_file import check_allowed
 from lambda_fn.champion.watchdog import Watchdog
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
@@ -33,6 +33,16 @@ _RUN_ERRORS = (
     RuntimeError,
     ValueError,
 )
+
+
+Inputs = Mapping[str, NDArray[Any]]
+
+
+class Forecast(NamedTuple):
+    """Prices, float64: quantiles [batch, horizon, levels], non-decreasing over levels; mean [batch, horizon]."""
+
+    quantiles: NDArray[np.float64]
+    mean: NDArray[np.float64]
 
 
 class Champion(BaseChampion):
@@ -66,7 +76,26 @@ class Champion(BaseChampion):
         champion._try_out()
         return champion
 
+    def forecast(self, inputs: Inputs) -> Forecast:
+        """Forecast a batch: each price column float64 [batch, window], oldest first, and `date` int64 [batch, window]
+        and `target_date` int64 [batch, horizon] in days since 1970-01-01 where the champion takes them.
+
+        Raises ForecastError when an input is missing or misshapen, or when the numbers are no forecast
+        (`plausible.fault`), and TooSlow.
+        """
+        forecast = self.run(inputs)
+        self.check(forecast.quantiles.tolist(), forecast.mean.tolist())
+        return forecast
+
+    def plausible_forecast(self, inputs: Inputs) -> Forecast:
+        """As `forecast`, for a forecast that is served: raises ForecastError also when it does not suit these closes
+        (`plausible.fault_for`)."""
+        forecast = self.run(inputs)
+        self.check_plausible(forecast.quantiles.tolist(), forecast.mean.tolist(), inputs["close"].tolist())
+        return forecast
+
     def run(self, inputs: Inputs) -> Forecast:
+        """Run the model. Raises ForecastError and TooSlow; nothing is said about its numbers."""
         options = ort.RunOptions()
         if any(len(values) > 1 for values in inputs.values()):
             # memory that a batch took is given back, or it would stay for ever; one window pays nothing for that

@@ -1,14 +1,16 @@
-"""What a forecast must be to be served, in one place: for export, activation, official forecasts and answers."""
+"""What a forecast must be to be served, in one place: for export, activation, official forecasts and answers.
 
-from collections.abc import Sequence
-from math import pi, tan
+Plain Python on nested sequences: the API checks what its sandbox returns and does not import numpy.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import exp, isfinite, log, pi, sqrt, tan
+from operator import le, sub
 
 from lambda_fn.fields import LARGEST
 
-Array = NDArray[np.float64]
+Days = Sequence[Sequence[float]]  # prices [horizon][levels]
 OUTER_LOW, OUTER_HIGH = 0.025, 0.975
 MAX_MOVE = 0.02  # of the price: the median and the mean after one day; after h days sqrt(h) times that
 WIDTH_95 = (0.001, 0.1)  # of the price, one business day ahead
@@ -21,97 +23,102 @@ TAIL = 2.0  # of Cauchy's: how far the outermost levels may be, where the 95 % a
 SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
 
 
-def fault(quantiles: Array, mean: Array) -> str | None:
-    """What is wrong with a forecast whatever its prices are: quantiles [batch, horizon, levels], mean [batch, horizon].
+def fault(quantiles: Sequence[Days], mean: Sequence[Sequence[float]]) -> str | None:
+    """Return what is wrong with a batch of forecasts whatever their prices are, or None.
 
-    All of it finite and positive, quantiles that do not fall over the levels, the mean within the outer levels. None
-    when nothing is.
+    Prices must be finite, positive and at most LARGEST, quantiles must not fall over the levels, and the mean must be
+    within the outer levels.
+
+    Args:
+        quantiles: prices [batch][horizon][levels].
+        mean: prices [batch][horizon].
     """
-    if not (np.isfinite(quantiles).all() and np.isfinite(mean).all()):
-        return "is not finite"
-    if max(quantiles.max(), mean.max()) > LARGEST:
-        return f"has a price above {LARGEST:g}"
-    if not ((quantiles > 0).all() and (mean > 0).all()):
-        return "has a price that is not above zero"
-    if (quantiles[:, :, 1:] < quantiles[:, :, :-1]).any():
-        return "has quantiles that fall from one level to the next; export them ascending"
-    slack = SLACK * mean
-    if ((mean < quantiles[:, :, 0] - slack) | (mean > quantiles[:, :, -1] + slack)).any():
-        return "has a mean outside of its outer quantiles"
+    for days, means in zip(quantiles, mean, strict=True):
+        for prices, average in zip(days, means, strict=True):
+            # every comparison with NaN is false
+            ascending = 0 < prices[0] and prices[-1] <= LARGEST and all(map(le, prices, islice(prices, 1, None)))
+            if not (ascending and 0 < average <= LARGEST):
+                return _disorder([*prices, average])
+            slack = SLACK * average
+            if not prices[0] - slack <= average <= prices[-1] + slack:
+                return "has a mean outside of its outer quantiles"
     return None
 
 
-def fault_for(quantiles: Array, mean: Array, levels: Sequence[float], close: Array) -> str | None:
-    """What is wrong with a forecast from these windows, `close` [batch, window]: `fault`, and what its prices tell.
+def fault_for(
+    quantiles: Sequence[Days],
+    mean: Sequence[Sequence[float]],
+    levels: Sequence[float],
+    close: Sequence[Sequence[float]],
+) -> str | None:
+    """Return what is wrong with the forecasts from these windows, or None: `fault`, and what the windows show.
 
     The median and the mean stay near the last close. The 95 % width of a day is that of an exchange rate, 0.1 % to
     10 %, or what the pair does: less where its recent returns are smaller, more after a shock in the window. It grows
     with the square root of the days, within bounds, and the tails beyond it are no heavier than twice Cauchy's.
+
+    Args:
+        quantiles: prices [batch][horizon][levels].
+        mean: prices [batch][horizon].
+        levels: of the quantiles, ascending.
+        close: the windows, prices [batch][window].
     """
-    if found := fault(quantiles, mean):
-        return f"the forecast {found}"
-    moved = np.abs(np.diff(np.log(close), axis=1))
-    shock, last = moved.max(axis=1, keepdims=True), close[:, -1:]
-    low, median, high = (quantiles[:, :, levels.index(level)] for level in (OUTER_LOW, 0.5, OUTER_HIGH))
-    width = (high - low) / last
-    roots = np.sqrt(np.arange(1.0, mean.shape[1] + 1))
-    most = np.maximum(MAX_MOVE, shock / 2)
-    least = np.minimum(WIDTH_95[0], CALM * moved[:, -RECENT:].mean(axis=1, keepdims=True))
-    return (
-        _far("median", median, last, most * roots)
-        or _far("mean", mean, last, most * roots)
-        or _of_no_rate(width[:, :1], np.maximum(least, SLACK), np.maximum(WIDTH_95[1], WILD * shock))
-        or _grown_wrong(width, roots)
-        or _heavy(np.log(quantiles / median[:, :, None]), levels)
-    )
-
-
-def _far(name: str, prices: Array, last: Array, most: Array) -> str | None:
-    moves = np.abs(prices / last - 1)
-    if not (moves > most).any():
-        return None
-    row, day = _worst(moves / most)
-    allowed = f"at most {100 * most[row, day]:.3g} % is allowed"
-    return f"the {name} is {moves[row, day]:.1%} from the last close on day {day + 1}, {allowed}"
-
-
-def _of_no_rate(width: Array, least: Array, most: Array) -> str | None:
-    wrong = (width < least) | (width > most)
-    if not wrong.any():
-        return None
-    row = int(wrong.argmax())
-    allowed = f"{100 * least[row, 0]:.2g} % to {100 * most[row, 0]:.3g} % is allowed"
-    return f"the 95 % interval of a day is {width[row, 0]:.2%} wide, {allowed}"
-
-
-def _grown_wrong(width: Array, roots: Array) -> str | None:
-    growth = width / (width[:, :1] * roots)
-    wrong = (growth < GROWTH[0]) | (growth > GROWTH[1])
-    wrong[:, 1:] |= width[:, 1:] < SHRINK * width[:, :-1]
-    if not wrong.any():
-        return None
-    row, day = _worst(wrong)
-    return f"the 95 % interval of day {day + 1} is {width[row, day]:.2%} wide, that of day 1 {width[row, 0]:.2%}"
-
-
-def _heavy(distance: Array, levels: Sequence[float]) -> str | None:
-    """`distance` [batch, horizon, levels] is the log of each quantile over the median."""
-    unit = distance[:, :, levels.index(OUTER_HIGH)] - distance[:, :, levels.index(OUTER_LOW)]
-    for at in (0, -1):
-        reach = TAIL * abs(_cauchy(levels[at]) / _cauchy(OUTER_HIGH)) * unit
-        wrong = np.abs(distance[:, :, at]) > reach
-        if wrong.any():
-            row, day = _worst(wrong)
-            apart = np.exp(distance[row, day, at]) - 1
-            return f"the quantile of {levels[at]:g} is {apart:.1%} from the median on day {day + 1}, out of proportion"
+    if reason := fault(quantiles, mean):
+        return f"the forecast {reason}"
+    for days, means, window in zip(quantiles, mean, close, strict=True):
+        for reason in _faults(days, means, levels, window):
+            return reason
     return None
+
+
+def _disorder(prices: Sequence[float]) -> str:
+    if not all(map(isfinite, prices)):
+        return "is not finite"
+    if max(prices) > LARGEST:
+        return f"has a price above {LARGEST:g}"
+    if min(prices) <= 0:
+        return "has a price that is not above zero"
+    return "has quantiles that fall from one level to the next; export them ascending"
+
+
+def _faults(days: Days, means: Sequence[float], levels: Sequence[float], window: Sequence[float]) -> Iterator[str]:
+    """Yield what is wrong with the forecast from one window."""
+    logs = list(map(log, window))
+    moves = list(map(abs, map(sub, logs[1:], logs)))
+    shock, last = max(moves), window[-1]
+    low, middle, high = (levels.index(level) for level in (OUTER_LOW, 0.5, OUTER_HIGH))
+    medians = [prices[middle] for prices in days]
+    widths = [(prices[high] - prices[low]) / last for prices in days]
+    yield from _far("median", medians, last, max(MAX_MOVE, shock / 2))
+    yield from _far("mean", means, last, max(MAX_MOVE, shock / 2))
+    recent = moves[-RECENT:]
+    least = max(min(WIDTH_95[0], CALM * sum(recent) / len(recent)), SLACK)
+    most = max(WIDTH_95[1], WILD * shock)
+    if not least <= widths[0] <= most:
+        allowed = f"{100 * least:.2g} % to {100 * most:.3g} % is allowed"
+        yield f"the 95 % interval of a day is {widths[0]:.2%} wide, {allowed}"
+    for day, width in enumerate(widths, 1):
+        growth = width / (widths[0] * sqrt(day))
+        if not GROWTH[0] <= growth <= GROWTH[1] or (day > 1 and width < SHRINK * widths[day - 2]):
+            yield f"the 95 % interval of day {day} is {width:.2%} wide, that of day 1 {widths[0]:.2%}"
+    for position in (0, -1):
+        reach = TAIL * abs(_cauchy(levels[position]) / _cauchy(OUTER_HIGH))
+        for day, prices in enumerate(days, 1):
+            distance = log(prices[position] / medians[day - 1])
+            if abs(distance) > reach * log(prices[high] / prices[low]):
+                apart = f"{exp(distance) - 1:.1%} from the median on day {day}"
+                yield f"the quantile of {levels[position]:g} is {apart}, out of proportion"
+
+
+def _far(name: str, prices: Sequence[float], last: float, most: float) -> Iterator[str]:
+    """Yield the day on which these prices are too far from the last close, by the largest factor."""
+    excess = [abs(price / last - 1) / (most * sqrt(day)) for day, price in enumerate(prices, 1)]
+    worst = max(range(len(excess)), key=excess.__getitem__)
+    if excess[worst] > 1:
+        moved, allowed = abs(prices[worst] / last - 1), 100 * most * sqrt(worst + 1)
+        yield f"the {name} is {moved:.1%} from the last close on day {worst + 1}, at most {allowed:.3g} % is allowed"
 
 
 def _cauchy(level: float) -> float:
     """The quantile of Cauchy's distribution, heavier in its tails than any with a mean."""
     return tan(pi * (level - 0.5))
-
-
-def _worst(by: NDArray[np.generic]) -> tuple[int, int]:
-    row, day = np.unravel_index(int(by.argmax()), by.shape)
-    return int(row), int(day)

@@ -7,31 +7,39 @@ champion.
 
 import hashlib
 import math
-import secrets
+import os
 import signal
 import threading
 import weakref
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import numpy as np
-
-from lambda_fn.champion.base import Died, Forecast, ForecastError, Inputs, TooSlow
+from lambda_fn.champion.base import Died, ForecastError, Rows, TooSlow
 from lambda_fn.champion.child import Child, ChildEnded
 from lambda_fn.champion.messages import JOB, Limits
-from lambda_fn.contract import Golden
+from lambda_fn.contract import DATE, TARGET_DATE, Golden
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.table import Table
+
+if TYPE_CHECKING:
+    from lambda_fn.prices.table import Table  # brings numpy, which this process need not have
 
 MAX_DEATHS = 3  # of a champion in one process of the API, which runs it no more after these
 MAX_CHILDREN = 4  # of one process of the API: each takes 50 MB
 T = TypeVar("T")
 
 
+class Forecast(NamedTuple):
+    """Prices: quantiles [batch][horizon][levels], non-decreasing over levels; mean [batch][horizon]."""
+
+    quantiles: list[list[list[float]]]
+    mean: list[list[float]]
+
+
 def random_seed() -> int:
-    return secrets.randbits(32)
+    return int.from_bytes(os.urandom(4), "big")
 
 
 class Pool:
@@ -110,7 +118,7 @@ class Sandbox:
             finally:
                 self._lock.release()
 
-    def judge(self, data: bytes, golden: Sequence[Golden], table: Table) -> Golden:
+    def judge(self, data: bytes, golden: Sequence[Golden], table: "Table") -> Golden:
         """Try a champion out (`champion.judging`), and return its forecast of the newest window with its inputs.
 
         Raises ContractError for whatever a champion does, and Unavailable when this machine cannot start a child.
@@ -132,19 +140,19 @@ class Sandbox:
         """Load a champion and let it forecast once. Raises as `judge`."""
         self._judge({"operation": "load"}, data)
 
-    def forecast(self, data: bytes, sha256: str, inputs: Inputs, shape: tuple[int, int, int]) -> Forecast:
-        """Run a champion on a batch: quantiles of `shape` [batch, horizon, levels], mean [batch, horizon].
+    def forecast(self, data: bytes, sha256: str, inputs: Rows, shape: tuple[int, int, int]) -> Forecast:
+        """Run a champion on a batch of rows: quantiles of `shape` [batch, horizon, levels], mean [batch, horizon].
 
         Raises ForecastError for whatever a champion does, Died when its child ended, TooSlow when it was late, and
         Unavailable when this machine cannot start a child.
         """
-        arrays = {name: np.ascontiguousarray(values) for name, values in inputs.items()}
+        kinds = {name: "q" if name in (DATE, TARGET_DATE) else "d" for name in inputs}
         head = {
             "operation": "forecast",
             "sha256": sha256,
-            "inputs": [[name, values.dtype.str, list(values.shape)] for name, values in arrays.items()],
+            "inputs": [[name, kinds[name], [len(rows), len(rows[0])]] for name, rows in inputs.items()],
         }
-        body = [values.tobytes() for values in arrays.values()]
+        body = [array(kinds[name], row).tobytes() for name, rows in inputs.items() for row in rows]
 
         def run(child: Child) -> Forecast:
             if self._deaths[sha256] >= self._max_deaths:
@@ -258,5 +266,8 @@ def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, i
     sizes = batch * horizon * levels, batch * horizon
     if [reply.get("quantiles"), reply.get("mean")] != [list(shape), [batch, horizon]] or len(numbers) != 8 * sum(sizes):
         raise ForecastError(f"the champion gave {reply} for a batch of {batch}; export it again")
-    quantiles = np.frombuffer(numbers, np.float64, sizes[0]).reshape(shape)
-    return Forecast(quantiles, np.frombuffer(numbers, np.float64, sizes[1], 8 * sizes[0]).reshape(batch, horizon))
+    prices = array("d", numbers)
+    days = [prices[at : at + levels].tolist() for at in range(0, sizes[0], levels)]
+    means = prices[sizes[0] :].tolist()
+    starts = range(0, batch * horizon, horizon)
+    return Forecast([days[at : at + horizon] for at in starts], [means[at : at + horizon] for at in starts])

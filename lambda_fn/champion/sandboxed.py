@@ -1,8 +1,8 @@
 """A champion as serving has it: its file is only parsed here, and a sandbox runs it."""
 
-from lambda_fn.champion.base import BaseChampion, Forecast, Inputs
+from lambda_fn.champion.base import BaseChampion, Rows
 from lambda_fn.champion.onnx_file import describe
-from lambda_fn.champion.sandbox import Sandbox
+from lambda_fn.champion.sandbox import Forecast, Sandbox
 from lambda_fn.contract import Metadata
 
 
@@ -16,6 +16,25 @@ class SandboxedChampion(BaseChampion):
         self._data = data
         self._sandbox = sandbox
 
-    def run(self, inputs: Inputs) -> Forecast:
+    def forecast(self, inputs: Rows) -> Forecast:
+        """Forecast a batch: rows of `window` prices of each column, oldest first, and where the champion takes them
+        `date` (rows of `window`) and `target_date` (rows of `horizon`), whole days since 1970-01-01.
+
+        Raises ForecastError when the numbers are no forecast (`plausible.fault`) and for whatever else the champion
+        does, TooSlow, Died, and Unavailable when this machine cannot start a child.
+        """
+        forecast = self.run(inputs)
+        self.check(forecast.quantiles, forecast.mean)
+        return forecast
+
+    def plausible_forecast(self, inputs: Rows) -> Forecast:
+        """As `forecast`, for a forecast that is served: raises ForecastError also when it does not suit these closes
+        (`plausible.fault_for`)."""
+        forecast = self.run(inputs)
+        self.check_plausible(forecast.quantiles, forecast.mean, inputs["close"])
+        return forecast
+
+    def run(self, inputs: Rows) -> Forecast:
+        """Run the model in the sandbox. Raises as `forecast`; nothing is said about its numbers."""
         shape = len(inputs["close"]), self.metadata.horizon, len(self.metadata.levels)
         return self._sandbox.forecast(self._data, self.sha256, inputs, shape)

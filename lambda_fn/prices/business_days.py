@@ -1,9 +1,11 @@
 """Business days of a price source: the days on which it has a price."""
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import lru_cache
 
 _DAY = timedelta(days=1)
+_EPOCH = date(1970, 1, 1).toordinal()
 _ECB_YEARLY = {(1, 1), (5, 1), (12, 25), (12, 26)}  # month, day
 _ECB_CLOSED = {date(1999, 12, 31), date(2001, 12, 31)}  # change of the millennium, euro cash changeover
 _ECB_OPEN = {date(1999, 4, 2), date(1999, 4, 5)}  # TARGET's first Easter was open
@@ -32,6 +34,10 @@ def next_business_days(day: date, n: int, source: str) -> list[date]:
         if is_business_day(day, source):
             found.append(day)
     return found
+
+
+def days_since_1970(dates: Iterable[date]) -> list[int]:
+    return [day.toordinal() - _EPOCH for day in dates]
 
 
 @lru_cache(256)

@@ -5,17 +5,16 @@ Killed between any two of its writes, it heals when it is run again: the ledger 
 """
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.base import ForecastError, Inputs
+from lambda_fn.champion.base import ForecastError, Rows
 from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.card import champion_summary, model_card
-from lambda_fn.champion.inputs import window_inputs
+from lambda_fn.champion.inputs import window_rows
 from lambda_fn.champion.refusal import shortened, told
 from lambda_fn.champion.sandbox import Sandbox, of_job
 from lambda_fn.champion.sandboxed import SandboxedChampion
@@ -137,7 +136,7 @@ class Task(NamedTuple):
     active: Active
     champion: SandboxedChampion
     table: Table
-    inputs: Inputs
+    inputs: Rows
     inputs_sha256: str
     sandbox: Sandbox
 
@@ -165,7 +164,7 @@ def prepare(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Task:
     champion = fetch_champion(store, active.serving_key, active.champion.sha256, sandbox)
     meta = champion.metadata
     table = parse(store.read(keys.price_key(pair, meta.prices)).data, champion.columns)
-    inputs = window_inputs(champion, table)
+    inputs = window_rows(champion, table)
     newest = Table(
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
     )
@@ -191,8 +190,8 @@ def forecast(store: Store, task: Task, now: datetime) -> Official:
         last_close=float(close[-1]),
         days=tuple(next_business_days(table.dates[-1], meta.horizon, meta.prices)),
         levels=meta.levels,
-        quantiles=result.quantiles[0].tolist(),
-        mean=result.mean[0].tolist(),
+        quantiles=result.quantiles[0],
+        mean=result.mean[0],
         benchmarks={name: prices.tolist() for name, prices in compared.items()},
         closes=closes_of(table.dates, close.tolist()),
         inputs_sha256=task.inputs_sha256,
@@ -225,14 +224,14 @@ def _benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.float64]
         try:
             key = keys.serving_key(file.sha256, active.pointer.pair or meta.pair)
             other = fetch_champion(store, key, file.sha256, task.sandbox)
-            rows[name] = other.forecast(window_inputs(other, table)).quantiles[0]
+            rows[name] = np.array(other.forecast(window_rows(other, table)).quantiles[0], np.float64)
         except (ContractError, ForecastError, Missing) as error:
             notes.append(f"no benchmark {name}: {_without_place(error, str(error))}")
     return rows, tuple(notes)
 
 
-def _digest(inputs: Mapping[str, NDArray[Any]]) -> str:
+def _digest(inputs: Rows) -> str:
     digest = hashlib.sha256()
     for name in sorted(inputs):
-        digest.update(name.encode() + b"\0" + np.ascontiguousarray(inputs[name]).tobytes())
+        digest.update(name.encode() + b"\0" + np.array(inputs[name]).tobytes())
     return digest.hexdigest()

@@ -1,9 +1,7 @@
 """One list of prices from a request, checked value by value."""
 
 import math
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import pairwise
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
 from lambda_fn.web.problem import bad_body, shown
@@ -12,8 +10,8 @@ MAX_VALUES = 10_000  # of a column; no champion's window is longer
 _NUMBERS = frozenset({int, float})  # a bool is an int, but no price
 
 
-def parse_prices(place: str, values: object) -> NDArray[np.float64]:
-    """The values as float64 [n].
+def parse_prices(place: str, values: object) -> list[float]:
+    """Return the prices of a JSON list.
 
     Raises:
         Problem: 400 when they are too many, or naming the position of the first that is no number, out of range or a
@@ -27,30 +25,29 @@ def parse_prices(place: str, values: object) -> NDArray[np.float64]:
         i = next(i for i, value in enumerate(values) if type(value) not in _NUMBERS)
         raise bad_body(f"{place}[{i}]", f"{place}[{i}] is {shown(values[i])}, not a number", "send a price")
     prices = _floats(values)
-    outside = ~((prices >= LOWEST) & (prices <= HIGHEST))  # also true for NaN
-    if outside.any():
-        i = int(outside.argmax())
+    outside = next((i for i, price in enumerate(prices) if not LOWEST <= price <= HIGHEST), None)  # NaN, too
+    if outside is not None:
         raise bad_body(
-            f"{place}[{i}]",
-            f"{place}[{i}] is {shown(values[i])}, not a price",
+            f"{place}[{outside}]",
+            f"{place}[{outside}] is {shown(values[outside])}, not a price",
             f"send a price from {LOWEST:g} to {HIGHEST:,.0f}",
         )
-    change = np.abs(prices[1:] / prices[:-1] - 1)
-    if (change > MAX_JUMP).any():
-        i = int((change > MAX_JUMP).argmax()) + 1
+    jump = next((i for i, (old, new) in enumerate(pairwise(prices), 1) if abs(new / old - 1) > MAX_JUMP), None)
+    if jump is not None:
+        prices_shown = f"{shown(values[jump])} after {shown(values[jump - 1])}"
         raise bad_body(
-            f"{place}[{i}]",
-            f"{place}[{i}] is {shown(values[i])} after {shown(values[i - 1])}, a jump over {MAX_JUMP:.0%} in a day",
+            f"{place}[{jump}]",
+            f"{place}[{jump}] is {prices_shown}, a jump over {MAX_JUMP:.0%} in a day",
             "correct the faulty price of the two",
         )
     return prices
 
 
-def _floats(values: list[int | float]) -> NDArray[np.float64]:
+def _floats(values: list[int | float]) -> list[float]:
     try:
-        return np.array(values, np.float64)
+        return list(map(float, values))
     except OverflowError:  # an integer of more than 308 digits, which is the first that is out of range
-        return np.array([_float(value) for value in values])
+        return [_float(value) for value in values]
 
 
 def _float(value: int | float) -> float:

@@ -3,6 +3,7 @@
 Source: github.com/kserve/open-inference-protocol, specification/protocol/inference_rest.md.
 """
 
+from itertools import chain
 from typing import Any
 
 from lambda_fn.champion.cache import Serving
@@ -49,15 +50,20 @@ def infer(serving: Serving, name: str, version: str | None, body: bytes) -> Json
         input_name, values = _tensor(f"inputs[{i}]", tensor)
         rows[input_name] = values
     forecast = tensors.run(serving.champion, tensors.parse_tensors(rows, serving.champion), "inputs")
-    given = {"quantiles": forecast.quantiles, "mean": forecast.mean}
+    batch, horizon, levels = len(forecast.mean), len(forecast.mean[0]), len(forecast.quantiles[0][0])
+    days = chain.from_iterable(forecast.quantiles)
+    outputs: dict[str, JsonObject] = {
+        "quantiles": {"shape": [batch, horizon, levels], "data": list(chain.from_iterable(days))},
+        "mean": {"shape": [batch, horizon], "data": list(chain.from_iterable(forecast.mean))},
+    }
     pointer = serving.active.pointer
     return {
         "model_name": pointer.model_name,
         "model_version": pointer.model_version,
         **({"id": found["id"]} if isinstance(found.get("id"), str) else {}),
         "outputs": [
-            {**_described(output, list(given[output].shape)), "data": given[output].ravel().tolist()}
-            for output in _requested(found.get("outputs"))
+            {**_described(name, outputs[name]["shape"]), "data": outputs[name]["data"]}
+            for name in _requested(found.get("outputs"))
         ],
     }
 

@@ -4,6 +4,7 @@ Source: MLflow, "Deploy MLflow Model as a Local Inference Server", section on th
 """
 
 from lambda_fn.champion.base import BaseChampion
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.web import tensors
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.problem import bad_body, shown
@@ -13,7 +14,7 @@ FORMS = ("inputs", "instances", "dataframe_split", "dataframe_records")
 CURE = f"send one of {', '.join(FORMS)}"
 
 
-def answer(champion: BaseChampion, body: bytes) -> JsonObject:
+def answer(champion: SandboxedChampion, body: bytes) -> JsonObject:
     """`predictions` with quantiles and mean of each row, as the champion gives them."""
     found = json_of(body)
     if not isinstance(found, dict):
@@ -25,7 +26,7 @@ def answer(champion: BaseChampion, body: bytes) -> JsonObject:
     [form] = forms
     inputs = tensors.parse_tensors(_columns(form, found[form], champion), champion, f"{form}.")
     forecast = tensors.run(champion, inputs, form)
-    return {"predictions": {"quantiles": forecast.quantiles.tolist(), "mean": forecast.mean.tolist()}}
+    return {"predictions": {"quantiles": forecast.quantiles, "mean": forecast.mean}}
 
 
 def _columns(form: str, value: object, champion: BaseChampion) -> dict[str, object]:

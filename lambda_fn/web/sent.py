@@ -1,26 +1,24 @@
 """What a POST asks: forecasts of the active champion from prices that the caller sends.
 
-The only part of the API that runs a champion: it is imported, with numpy and onnxruntime, when a POST first comes.
+The only part of the API that runs a champion. It is imported when a POST first comes.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lambda_fn.champion.base import BaseChampion, Died, Forecast, ForecastError, TooSlow
+from lambda_fn.champion.base import Died, ForecastError, TooSlow
 from lambda_fn.champion.cache import ChampionCache, Serving
 from lambda_fn.champion.card import champion_summary
-from lambda_fn.champion.sandbox import Pool
+from lambda_fn.champion.sandbox import Forecast, Pool
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.contract import Metadata
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.settings import Settings
 from lambda_fn.store.objects import Store, Unavailable
 from lambda_fn.web import inference, invocations
 from lambda_fn.web.age import freshness
-from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS, JsonObject, Shown, forecast_days
+from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
 from lambda_fn.web.problem import Problem, bad_body
 from lambda_fn.web.question import Question, parse_query
 from lambda_fn.web.series import Sent, champion_inputs, parse_body
@@ -94,25 +92,18 @@ def _answer(
     question: Question,
     meta: Metadata,
     as_of: date | None,
-    close: NDArray[np.float64],
-    quantiles: NDArray[np.float64],
-    mean: NDArray[np.float64],
+    close: Sequence[float],
+    quantiles: Sequence[Sequence[float]],
+    mean: Sequence[float],
 ) -> JsonObject:
-    """One window's part of an answer: close [window], quantiles [horizon, levels], mean [horizon], all prices."""
-    last_close = float(close[-1])
+    """One window's part of an answer: close [window], quantiles [horizon][levels], mean [horizon], all prices."""
+    last_close = close[-1]
     days = next_business_days(as_of, question.horizon, meta.prices) if as_of else None
     return {
         "as_of": as_of.isoformat() if as_of else None,
         "last_close": last_close,
         "forecast": forecast_days(question, meta.levels, days, shown_forecast(last_close, quantiles, mean)),
     }
-
-
-def shown_forecast(last_close: float, quantiles: NDArray[np.float64], mean: NDArray[np.float64]) -> Shown:
-    """As `forecast.shown_forecast`, all numbers at once: a batch has a hundred thousand."""
-    rows = np.column_stack([mean, quantiles])
-    returns = np.round(rows / last_close - 1, RETURN_DECIMALS) + 0.0  # turns -0.0 into 0.0
-    return Shown(np.round(rows, PRICE_DECIMALS).tolist(), returns.tolist())
 
 
 def _body(read: Callable[[], bytes]) -> bytes:
@@ -122,7 +113,7 @@ def _body(read: Callable[[], bytes]) -> bytes:
         raise bad_body("body", f"the body cannot be read: {error}", "send JSON in UTF-8") from error
 
 
-def _forecast(champion: BaseChampion, sent: Sent) -> Forecast:
+def _forecast(champion: SandboxedChampion, sent: Sent) -> Forecast:
     """Of all series as one batch; when that fails, the first that fails alone is named."""
     try:
         return champion.plausible_forecast(champion_inputs(sent.series, champion))

@@ -5,15 +5,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lambda_fn.champion.base import BaseChampion
-from lambda_fn.champion.inputs import days_since_1970
+from lambda_fn.champion.base import BaseChampion, Rows
 from lambda_fn.contract import DATE, TARGET_DATE
-from lambda_fn.prices.business_days import is_business_day, next_business_days
+from lambda_fn.prices.business_days import days_since_1970, is_business_day, next_business_days
 from lambda_fn.web.closes import parse_prices
 from lambda_fn.web.problem import MAX_BODY, MAX_SERIES, bad_body, shown, shown_name, too_large
 from lambda_fn.web.question import Question
@@ -29,7 +24,7 @@ _FORMS = 'send {"close": [...]}, or several as {"series": [{"close": [...]}, ...
 class Series:
     """Prices of one series, oldest first: each champion column [window], and the date of the last row if given."""
 
-    columns: dict[str, NDArray[np.float64]]
+    columns: dict[str, list[float]]
     as_of: date | None
 
 
@@ -68,20 +63,20 @@ def parse_body(data: bytes, champion: BaseChampion, question: Question) -> Sent:
     return Sent(tuple(parsed), several=True)
 
 
-def champion_inputs(batch: Sequence[Series], champion: BaseChampion) -> dict[str, NDArray[Any]]:
-    """The champion's inputs by name: columns float64 [batch, window] and, where it declares them, `date` int64
-    [batch, window] and `target_date` int64 [batch, horizon] in days since 1970-01-01."""
+def champion_inputs(batch: Sequence[Series], champion: BaseChampion) -> Rows:
+    """Return the champion's inputs by name: prices [batch][window] and, where it declares them, `date`
+    [batch][window] and `target_date` [batch][horizon] in days since 1970-01-01."""
     horizon, window, source = champion.metadata.horizon, champion.metadata.window, champion.metadata.prices
-    inputs: dict[str, NDArray[Any]] = {
-        name: np.stack([series.columns[name] for series in batch]) for name in champion.columns
+    inputs: dict[str, list[Sequence[float]]] = {
+        name: [series.columns[name] for series in batch] for name in champion.columns
     }
     days = [series.as_of for series in batch if series.as_of is not None]
     if champion.wants_date:
         rows = {day: days_since_1970(_business_days_until(day, window, source)) for day in set(days)}
-        inputs[DATE] = np.stack([rows[day] for day in days])
+        inputs[DATE] = [rows[day] for day in days]
     if champion.wants_target_date:
         targets = {day: days_since_1970(next_business_days(day, horizon, source)) for day in set(days)}
-        inputs[TARGET_DATE] = np.stack([targets[day] for day in days])
+        inputs[TARGET_DATE] = [targets[day] for day in days]
     return inputs
 
 
@@ -161,9 +156,7 @@ def _as_of(place: str, entry: Mapping[str, object], champion: BaseChampion) -> d
     return day
 
 
-def _columns(
-    prefix: str, entry: Mapping[str, object], wanted: Collection[str]
-) -> Iterator[tuple[str, NDArray[np.float64]]]:
+def _columns(prefix: str, entry: Mapping[str, object], wanted: Collection[str]) -> Iterator[tuple[str, list[float]]]:
     for name, value in entry.items():
         if name == "as_of":
             continue
@@ -175,7 +168,7 @@ def _columns(
             raise bad_body(place, f"unknown name {place}", f"known are {known} and further price columns")
 
 
-def _check_lengths(prefix: str, columns: Mapping[str, NDArray[np.float64]], window: int) -> None:
+def _check_lengths(prefix: str, columns: Mapping[str, list[float]], window: int) -> None:
     rows = len(columns["close"])
     if rows < window:
         raise bad_body(

@@ -16,8 +16,8 @@ from lambda_fn.web.route import Record
 from lambda_fn.web.routes import index
 
 if TYPE_CHECKING:
-    from lambda_fn.champion.sandbox import Pool  # brings numpy
-    from lambda_fn.web.sent import SentPrices  # brings numpy
+    from lambda_fn.champion.sandbox import Pool  # only for a POST
+    from lambda_fn.web.sent import SentPrices  # only for a POST
     from lambda_fn.web.together import Together
 
 _log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Service:
     def _champion(self) -> "SentPrices":
         with self._lock:  # two threads would have two champions, of which one could be older
             if self._sent is None:
-                pool = self._pool()  # its first child starts while this process imports numpy
+                pool = self._pool()  # its first child starts while this process imports the rest
                 from lambda_fn.web.sent import SentPrices  # when a POST first comes
 
                 self._sent = SentPrices(*self._memory, self.records.suspended, pool)

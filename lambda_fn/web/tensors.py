@@ -1,19 +1,16 @@
 """A champion's inputs as they are, tensors by name, for protocols that know models and not prices."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lambda_fn.champion.base import BaseChampion, Died, Forecast, ForecastError, TooSlow
+from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
+from lambda_fn.champion.sandbox import Forecast
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
 from lambda_fn.store.objects import Unavailable
 from lambda_fn.web.closes import parse_prices
 from lambda_fn.web.problem import MAX_ANSWER_BYTES, MAX_SERIES, Problem, bad_body, shown, shown_name
 
 NUMBER_BYTES = 24  # of a number in an answer, at most
-Tensors = dict[str, NDArray[Any]]
 
 
 def lengths(champion: BaseChampion) -> dict[str, int]:
@@ -24,8 +21,8 @@ def lengths(champion: BaseChampion) -> dict[str, int]:
     return {**dict.fromkeys(champion.columns, window), **dates, **targets}
 
 
-def parse_tensors(found: Mapping[str, object], champion: BaseChampion, prefix: str = "") -> Tensors:
-    """Each input [batch, length], prices float64 and dates int64 days since 1970-01-01, from lists of rows.
+def parse_tensors(found: Mapping[str, object], champion: BaseChampion, prefix: str = "") -> Rows:
+    """Each input [batch][length], prices and whole days since 1970-01-01, from lists of rows.
 
     Raises Problem: 400 naming the place, such as `inputs.close[2][17]`.
     """
@@ -42,8 +39,8 @@ def parse_tensors(found: Mapping[str, object], champion: BaseChampion, prefix: s
     return tensors
 
 
-def run(champion: BaseChampion, tensors: Tensors, place: str, several: str = "rows") -> Forecast:
-    """quantiles [batch, horizon, levels] and mean [batch, horizon], prices; raises Problem. `several` is what a caller
+def run(champion: SandboxedChampion, tensors: Rows, place: str, several: str = "rows") -> Forecast:
+    """quantiles [batch][horizon][levels] and mean [batch][horizon], prices; raises Problem. `several` is what a caller
     sends of windows: fewer of them are the cure for what takes too long."""
     try:
         return champion.plausible_forecast(tensors)
@@ -63,28 +60,28 @@ def unanswered(error: Died | TooSlow | Unavailable, several: str) -> Problem:
     return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})
 
 
-def _tensor(place: str, rows: object, name: str, length: int) -> NDArray[Any]:
+def _tensor(place: str, rows: object, name: str, length: int) -> Sequence[Sequence[float]]:
     if rows is None:
         raise bad_body(place, f"{place} is missing: the champion uses it", f"send rows of {length} values")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_SERIES:
         raise bad_body(place, f"{place} is {shown(rows)}", f"send a list of 1 to {MAX_SERIES} rows")
     read = _days if name in (DATE, TARGET_DATE) else parse_prices
-    found = [read(f"{place}[{i}]", row) for i, row in enumerate(rows)]
+    found: list[Sequence[float]] = [read(f"{place}[{i}]", row) for i, row in enumerate(rows)]
     for i, row in enumerate(found):
         if len(row) != length:
             words = f"{place}[{i}] has {len(row)} values, the champion takes {length}"
             raise bad_body(f"{place}[{i}]", words, f"send exactly {length}, oldest first")
-    return np.stack(found)
+    return found
 
 
-def _days(place: str, values: object) -> NDArray[np.int64]:
+def _days(place: str, values: object) -> list[int]:
     if not isinstance(values, list):
         raise bad_body(place, f"{place} is {shown(values)}", "send a list of days since 1970-01-01")
     for i, value in enumerate(values):
         if type(value) is not int or not FIRST_DAY <= value <= LAST_DAY:
             words = f"{place}[{i}] is {shown(value)}, no day"
             raise bad_body(f"{place}[{i}]", words, "send days since 1970-01-01 as whole numbers")
-    return np.array(values, np.int64)
+    return values
 
 
 def columns_of(rows: Sequence[Mapping[str, object]], champion: BaseChampion, prefix: str) -> dict[str, object]:

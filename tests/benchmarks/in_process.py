@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+
 from lambda_fn import api
-from lambda_fn.champion.base import Forecast, Inputs
+from lambda_fn.champion.base import Rows
 from lambda_fn.champion.model import Champion
-from lambda_fn.champion.sandbox import Pool
+from lambda_fn.champion.sandbox import Forecast, Pool
 from lambda_fn.champion.sandboxed import SandboxedChampion
+from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.web.services import Services
 
 _champions: dict[str, Champion] = {}
@@ -18,10 +21,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return api.handler(event, context)
 
 
-def _run(self: SandboxedChampion, inputs: Inputs) -> Forecast:
+def _run(self: SandboxedChampion, inputs: Rows) -> Forecast:
     if self.sha256 not in _champions:
         _champions[self.sha256] = Champion.load(self._data)
-    return _champions[self.sha256].run(inputs)
+    kinds = {name: np.int64 if name in (DATE, TARGET_DATE) else np.float64 for name in inputs}
+    forecast = _champions[self.sha256].run({name: np.array(rows, kinds[name]) for name, rows in inputs.items()})
+    return Forecast(forecast.quantiles.tolist(), forecast.mean.tolist())
 
 
 def _pool(self: Services) -> Pool:

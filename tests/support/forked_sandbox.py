@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lambda_fn.champion import child
-from lambda_fn.champion.base import Inputs
+from lambda_fn.champion.base import Rows
 from lambda_fn.champion.messages import Limits
 from lambda_fn.champion.sandbox import Sandbox
 
@@ -136,9 +136,8 @@ class Memory:
     def of_forecast(self, forecast: Callable[..., Any]) -> Callable[..., Any]:
         """Wraps `Sandbox.forecast`."""
 
-        def remembered(box: Sandbox, data: bytes, sha256: str, inputs: Inputs, shape: tuple[int, int, int]) -> Any:
-            arrays = tuple((name, values.dtype.str, values.tobytes()) for name, values in sorted(inputs.items()))
-            key = hashlib.sha256(data).digest(), arrays, shape
+        def remembered(box: Sandbox, data: bytes, sha256: str, inputs: Rows, shape: tuple[int, int, int]) -> Any:
+            key = hashlib.sha256(data).digest(), json.dumps(inputs, sort_keys=True), shape
             return self._result(key, lambda: forecast(box, data, sha256, inputs, shape))
 
         return remembered

@@ -183,13 +183,13 @@ def golden_windows(store: Store, champion: BaseChampion) -> dict[str, NDArray[An
     return {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
 
 
-def _golden(champion: BaseChampion, windows: Mapping[str, NDArray[Any]]) -> tuple[Golden, ...]:
-    forecast = champion.forecast(windows)
+def _golden(champion: SandboxedChampion, windows: Mapping[str, NDArray[Any]]) -> tuple[Golden, ...]:
+    forecast = champion.forecast({name: batch.tolist() for name, batch in windows.items()})
     return tuple(
         Golden(
             {name: batch[row].tolist() for name, batch in windows.items()},
-            forecast.quantiles[row].tolist(),
-            forecast.mean[row].tolist(),
+            forecast.quantiles[row],
+            forecast.mean[row],
         )
         for row in range(len(forecast.mean))
     )

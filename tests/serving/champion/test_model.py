@@ -307,7 +307,7 @@ def test_swaps_under_load_give_no_error_and_no_mixture(tmp_path: Path) -> None:
             serving = cache.current()
             generation = serving.active.generation
             assert serving.champion.sha256 == serving.active.champion.sha256
-            mean = serving.champion.forecast({"close": closes}).mean[0, 0]
+            mean = serving.champion.forecast({"close": closes.tolist()}).mean[0][0]
             assert mean / closes[0, -1] - 1 == pytest.approx(generation / 10_000)
             seen.add(generation)
         return seen

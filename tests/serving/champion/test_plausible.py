@@ -1,7 +1,8 @@
 """What a forecast must be: sound ones of any pair pass, and one bad row of a batch is found and named."""
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lambda_fn.champion.plausible import fault, fault_for
+from lambda_fn.champion import plausible
 
 Array = NDArray[np.float64]
 LEVELS = (0.01, 0.025, 0.1, 0.5, 0.9, 0.975, 0.99)
@@ -29,6 +30,10 @@ def forecast(close: Array, daily: float) -> tuple[Array, Array]:
     spread = daily * np.sqrt(np.arange(1.0, HORIZON + 1))[:, None] * NORMAL
     last = close[:, -1:]
     return last[:, :, None] * np.exp(spread)[None], np.repeat(last, HORIZON, axis=1)
+
+
+def fault_for(quantiles: Array, mean: Array, levels: Sequence[float], close: Array) -> str | None:
+    return plausible.fault_for(quantiles.tolist(), mean.tolist(), levels, close.tolist())
 
 
 @given(
@@ -100,5 +105,4 @@ def test_a_width_may_be_over_a_tenth_only_after_a_shock() -> None:
 
 
 def test_a_mean_may_be_a_rounding_beyond_the_level_that_it_equals() -> None:
-    quantiles = np.full((1, 1, 3), 1.1)
-    assert fault(quantiles, np.full((1, 1), np.nextafter(1.1, 2))) is None
+    assert plausible.fault([[[1.1] * 3]], [[math.nextafter(1.1, 2)]]) is None

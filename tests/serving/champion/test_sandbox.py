@@ -49,8 +49,9 @@ pytestmark = pytest.mark.real_sandbox
 
 SHA256 = hashlib.sha256(GOOD).hexdigest()
 TABLE = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
-INPUTS = {"close": TABLE.columns["close"][None]}
-ARMED = {"close": np.append(TABLE.columns["close"][1:], TRIGGER)[None]}
+ARRAYS = {"close": TABLE.columns["close"][None]}
+INPUTS = {"close": [TABLE.columns["close"].tolist()]}
+ARMED = {"close": [[*TABLE.columns["close"][1:].tolist(), TRIGGER]]}
 
 HOSTILE = {
     "endless": (changed(endless), r"2 s of processor time to its first forecast|more than 5 s"),
@@ -266,7 +267,7 @@ def test_after_three_deaths_a_champion_is_not_run_any_more() -> None:
         champion.forecast(INPUTS)
     np.testing.assert_array_equal(
         SandboxedChampion(GOOD, SHA256, Sandbox(API, pool)).forecast(INPUTS).mean,
-        Champion.load(GOOD).forecast(INPUTS).mean,
+        Champion.load(GOOD).forecast(ARRAYS).mean,
     )
 
 
@@ -292,7 +293,7 @@ def test_several_champions_share_a_child_and_a_child_keeps_the_last_ones() -> No
         champions = [SandboxedChampion(data, hashlib.sha256(data).hexdigest(), box) for data in files]
         for _ in range(2):
             for champion, data in zip(champions, files, strict=True):
-                expected = Champion.load(data).forecast(INPUTS)
+                expected = Champion.load(data).forecast(ARRAYS)
                 np.testing.assert_array_equal(champion.forecast(INPUTS).quantiles, expected.quantiles)
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.champion.inputs import days_since_1970, window_inputs
+from lambda_fn.champion.inputs import window_inputs
 from lambda_fn.champion.model import Champion
 from lambda_fn.fields import ContractError
+from lambda_fn.prices.business_days import days_since_1970
 from lambda_fn.prices.table import Table, parse, parse_tail, read_table, serialise
 from lambda_fn.store.folder import FolderStore
 from lambda_fn.store.keys import price_key

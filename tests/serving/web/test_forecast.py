@@ -1,21 +1,17 @@
 """Questions and answers as pure functions."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from lambda_fn.web import sent
-from lambda_fn.web.forecast import Shown, forecast_days, shown_forecast
+from lambda_fn.web.forecast import forecast_days, shown_forecast
 from lambda_fn.web.problem import Problem
 from lambda_fn.web.question import intervals_of, parse_query
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
-ShownBy = Callable[[float, NDArray[np.float64], NDArray[np.float64]], Shown]
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
 
 
@@ -94,19 +90,9 @@ def test_any_query_is_answered_or_refused(query: dict[str, str]) -> None:
         assert question.intervals
 
 
-def without_numpy(last_close: float, quantiles: NDArray[np.float64], mean: NDArray[np.float64]) -> Shown:
-    """As the official forecast's numbers are rounded."""
-    return shown_forecast(last_close, quantiles.tolist(), mean.tolist())
-
-
-BOTH = pytest.mark.parametrize("shown", [without_numpy, sent.shown_forecast])
-
-
-@BOTH
-def test_the_days_of_a_known_forecast(shown: ShownBy) -> None:
-    quantiles = np.array([[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]])
-    mean = np.array([1.1, 1.1000000004])
-    found = forecast_days(parse_query({}, 2, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), DAYS, shown(1.1, quantiles, mean))
+def test_the_days_of_a_known_forecast() -> None:
+    shown = shown_forecast(1.1, [[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]], [1.1, 1.1000000004])
+    found = forecast_days(parse_query({}, 2, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), DAYS, shown)
     assert found[0] == {
         "date": "2026-11-02",
         "horizon": 1,
@@ -124,30 +110,27 @@ def test_the_days_of_a_known_forecast(shown: ShownBy) -> None:
     assert (found[1]["date"], found[1]["horizon"], found[1]["mean"]) == ("2026-11-03", 2, 1.1)
 
 
-@BOTH
-def test_a_return_of_nothing_is_not_minus_zero(shown: ShownBy) -> None:
-    just_below = np.array([[1.1 * (1 - 1e-12)] * 3])
-    found = forecast_days(
-        parse_query({}, 1, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), None, shown(1.1, just_below, just_below[0, :1])
-    )
+def test_a_return_of_nothing_is_not_minus_zero() -> None:
+    just_below = 1.1 * (1 - 1e-12)
+    shown = shown_forecast(1.1, [[just_below] * 3], [just_below])
+    found = forecast_days(parse_query({}, 1, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), None, shown)
     assert str(found[0]["returns"]["median"]) == "0.0"
     assert found[0]["date"] is None
 
 
-@BOTH
 @given(
     last_close=st.floats(0.01, 1e6),
     steps=st.lists(st.lists(st.floats(0, 0.1), min_size=11, max_size=11), min_size=1, max_size=5),
     query=st.sampled_from([{}, {"level": "80"}, {"level": "98,50"}]),
 )
 def test_answers_keep_the_order_of_quantiles(
-    shown: ShownBy, last_close: float, steps: list[list[float]], query: dict[str, str]
+    last_close: float, steps: list[list[float]], query: dict[str, str]
 ) -> None:
     quantiles = last_close * (0.5 + np.cumsum(np.array(steps), axis=1))
-    mean = quantiles[:, 5]
+    shown = shown_forecast(last_close, quantiles.tolist(), quantiles[:, 5].tolist())
     days = [DAYS[0] + timedelta(days=i) for i in range(len(steps))]
     question = parse_query(query, len(steps), LEVELS)
-    for day in forecast_days(question, LEVELS, days, shown(last_close, quantiles, mean)):
+    for day in forecast_days(question, LEVELS, days, shown):
         for side in (day, day["returns"]):
             values = list(side["quantiles"].values())
             assert values == sorted(values)

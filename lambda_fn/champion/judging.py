@@ -124,15 +124,19 @@ def _check_days_ahead(champion: Champion, inputs: Inputs, dates: Sequence[date])
 
 
 def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
-    """The same when asked again, and a few of them alone as all at once. No forecast at all of prices so far from the
-    pair's is an answer, too: a caller that sends such is told."""
+    """Check that a repeated forecast is the same, and that a few windows alone give the same as in the whole batch.
+
+    The champion may give no forecast for prices so far from the pair's: a caller that sends such gets the error.
+    """
     try:
-        champion.forecast(inputs)
+        whole = champion.forecast(inputs)
     except ForecastError:
         return
-    whole = _twice(champion, inputs, where)
+    _check_repeats(champion, inputs, whole, where)
     for batch in BATCHES[:-1]:
-        part = _twice(champion, {name: values[-batch:] for name, values in inputs.items()}, where)
+        few = {name: values[-batch:] for name, values in inputs.items()}
+        part = _forecast(champion.forecast, few, where)
+        _check_repeats(champion, few, part, where)
         apart = max(
             float(np.abs(some / all_of_them[-batch:] - 1).max()) for some, all_of_them in zip(part, whole, strict=True)
         )
@@ -142,11 +146,10 @@ def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
             )
 
 
-def _twice(champion: Champion, inputs: Inputs, where: str) -> Forecast:
-    first, again = (_forecast(champion.forecast, inputs, where) for _ in range(2))
-    if not all(np.array_equal(one, other) for one, other in zip(first, again, strict=True)):
+def _check_repeats(champion: Champion, inputs: Inputs, forecast: Forecast, where: str) -> None:
+    again = _forecast(champion.run, inputs, where)
+    if not all(np.array_equal(*prices) for prices in zip(forecast, again, strict=True)):
         raise ContractError(f"{where}: the same prices gave two forecasts; a champion must not draw random numbers")
-    return first
 
 
 def _check_shifted(champion: Champion, inputs: Inputs, decimals: int | None, rng: np.random.Generator) -> None:

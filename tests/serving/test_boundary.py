@@ -1,6 +1,7 @@
 """The serving half never imports the heavy half: executed in a fresh process, and read from the sources."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -92,6 +93,35 @@ def test_a_cold_get_imports_what_its_answer_needs_alone(
     assert not loaded & {"numpy", "onnxruntime", "aws_lambda_powertools.event_handler"}
     special = {name for name in loaded if name.startswith("lambda_fn.web.page") or name == "lambda_fn.web.tables"}
     assert special == set() if needed is None else needed in special
+
+
+COLD_POST = """
+import sys
+from lambda_fn.api import App
+from lambda_fn.settings import Settings
+from lambda_fn.store.connect import open_store
+from tests.support.events import event
+settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
+request = event("POST", sys.argv[2], raw=sys.argv[3])
+answer = App(open_store(settings), settings).resolve(request)
+assert answer["statusCode"] == 200, answer
+print(*sorted(sys.modules))
+"""
+
+
+@pytest.mark.parametrize("path", ["/api/predict", "/invocations", "/v2/models/EURUSD_Foreign/infer"])
+def test_a_post_imports_no_numpy(tmp_path: Path, path: str) -> None:
+    """The sandbox's child has it; this process has lists."""
+    page_store.fill(tmp_path, foreign.AS_OF)
+    closes = [1.1 + 0.001 * (row % 7) for row in range(foreign.WINDOW)]
+    tensor = {"name": "close", "shape": [1, len(closes)], "datatype": "FP64", "data": closes}
+    bodies = {"/api/predict": {"close": closes}, "/invocations": {"inputs": {"close": [closes]}}}
+    body = json.dumps(bodies.get(path, {"inputs": [tensor]}))
+    done = subprocess.run(
+        [sys.executable, "-c", COLD_POST, str(tmp_path), path, body], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout.split()) & {"numpy", "onnxruntime", "aws_lambda_powertools.event_handler"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

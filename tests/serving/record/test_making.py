@@ -175,7 +175,7 @@ def test_whatever_the_making_of_a_forecast_ends_in_is_told(
     def end(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(making, "window_inputs", end)
+    monkeypatch.setattr(making, "window_rows", end)
     made = make(served, PAIR, NOW)
     assert made.outcome == "refused" and type(error).__name__ in made.reason
     withheld = official(served).withheld or ""

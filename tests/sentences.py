@@ -17,7 +17,7 @@ SNAPSHOT = ROOT / "tests" / "sentences.txt"
 PRODUCT = ("lambda_fn", "training", "infra")
 WORDS = 4
 EXEMPT = ("tests/guards.py", "tests/survivors.py", "tests/support/examples.py")  # they explain the code
-_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
+_WORD = re.compile(r"[A-Za-z][A-Za-z'\u2019-]+")
 _BETWEEN_WORDS = re.compile(r"\{\}|\.\*|\.\+|[^A-Za-z' \-]")
 
 
@@ -29,7 +29,7 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         for statement in node.body
-        if isinstance(statement, ast.Expr)
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     }
 
     def visit(node: ast.AST) -> Iterator[tuple[int, str]]:
@@ -84,6 +84,6 @@ def _phrases(text: str) -> Iterator[tuple[str, ...]]:
 
 if __name__ == "__main__":
     if "--asserted" in sys.argv:
-        print("\n".join(asserted()))
+        sys.stdout.write("".join(f"{line}\n" for line in asserted()))
     else:
         SNAPSHOT.write_text("\n".join(sentences()) + "\n")

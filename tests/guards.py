@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.support.changes import Change, changed
+from tests.support.changes import Change, apply_change
 
 FAULTS, ATTACKS = "tests/serving/test_faults.py", "tests/serving/server/test_attacks.py"
 SANDBOX = "tests/serving/champion/test_sandbox.py"
@@ -23,10 +23,10 @@ class Guard(NamedTuple):
     change: Change
     test: str
 
-    def removed(self, text: str) -> str:
+    def remove_from(self, text: str) -> str:
         """Return the text of the file without the guard; raises ValueError where the guard is not there once."""
         try:
-            return changed(text, self.function, self.change)
+            return apply_change(text, self.function, self.change)
         except ValueError as error:
             raise ValueError(f"{self.name}: {self.file}: {error}") from error
 

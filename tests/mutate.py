@@ -20,7 +20,7 @@ def noticed(guard: Guard, folder: Path) -> bool:
     """Return whether the test fails in a copy without the guard; raises ValueError where the guard is not there."""
     path = folder / guard.file
     whole = path.read_text()
-    path.write_text(guard.removed(whole))
+    path.write_text(guard.remove_from(whole))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "300", guard.test]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     path.write_text(whole)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.changes import Change, changed
+from tests.support.changes import Change, apply_change
 
 SOURCE = """
 LIMIT = 5
@@ -53,7 +53,7 @@ class Reader:
 )
 def test_one_place_is_changed(function: str, change: Change, before: str, after: str) -> None:
     start, _, end = SOURCE.partition(before)
-    assert changed(SOURCE, function, change) == start + after.replace("@", before) + end
+    assert apply_change(SOURCE, function, change) == start + after.replace("@", before) + end
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_one_place_is_changed(function: str, change: Change, before: str, after:
 )
 def test_a_description_that_does_not_fit_the_code_is_an_error(function: str, change: Change, error: str) -> None:
     with pytest.raises(ValueError, match=error):
-        changed(SOURCE, function, change)
+        apply_change(SOURCE, function, change)
 
 
 def test_a_part_of_a_text_is_there_once() -> None:
-    assert changed("a b c", "", Change("text", " b", "")) == "a c"
+    assert apply_change("a b c", "", Change("text", " b", "")) == "a c"
     with pytest.raises(ValueError, match="there 2 times"):
-        changed("a b b", "", Change("text", " b", ""))
+        apply_change("a b b", "", Change("text", " b", ""))

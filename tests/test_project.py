@@ -238,7 +238,7 @@ def test_every_guard_that_mutate_removes_is_there() -> None:
     """Removing them all and running their tests is `make mutate`."""
     for guard in GUARDS:
         text = (ROOT / guard.file).read_text()
-        assert guard.removed(text) != text, guard.name
+        assert guard.remove_from(text) != text, guard.name
         path, _, test = guard.test.partition("::")
         assert f"def {test.partition('[')[0]}" in (ROOT / path).read_text(), guard.name
 

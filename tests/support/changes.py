@@ -39,7 +39,7 @@ class _Place(NamedTuple):
     described: tuple[ast.AST, ...]
 
 
-def changed(text: str, function: str, change: Change) -> str:
+def apply_change(text: str, function: str, change: Change) -> str:
     """Return the text of a file with a change in a function, such as `Class.method`; empty means outside of any.
 
     Raises ValueError where the place is missing or not the only one, and where the change needs an unknown name.

@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test test-long browser e2e bench fuzz soak mutate unguarded sentences compare check train serve picture image local local-stop deploy lock digests sbom audit clean
+.PHONY: help setup demo test test-long browser e2e bench fuzz soak mutate unguarded sentences structure compare check train serve picture image local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ unguarded: $(VENV)/dev ## remove each check, limit and hardening option, and lis
 
 sentences: $(VENV)/dev ## renew tests/sentences.txt, the snapshot of the product's wording
 	$(BIN)/python -m tests.sentences
+
+structure: $(VENV)/dev ## print the size and the shape of the code
+	$(BIN)/python -m tests.structure
 
 BEFORE ?= HEAD~1
 

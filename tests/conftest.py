@@ -155,7 +155,7 @@ class WholeRun:
         terminalreporter.section("expensive operations")
         terminalreporter.line(", ".join(f"{name}: {number}" for name, number in sorted(self._total.items())) or "none")
         if self._faults:
-            terminalreporter.section("faults of the whole run", red=True)
+            terminalreporter.section("faults found after all tests", red=True)
             for fault in self._faults:
                 terminalreporter.line(fault)
 

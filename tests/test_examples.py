@@ -1,8 +1,8 @@
 """Every example of the documents is executed as it stands, in a copy of the checkout, or is listed with the reason."""
 
+import ast
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from tests.support.examples import (
     ELSEWHERE,
     ENDS_WITH,
     EXECUTED,
-    NEVER,
+    NOT_EXECUTED,
     SERVED,
     SHELL,
     commands_of,
     examples,
-    reasons,
+    named_tests,
     who,
 )
 from tests.support.project import ROOT, copy_tracked
@@ -68,27 +68,22 @@ def done(folder: Path, environ: dict[str, str]) -> dict[str, "subprocess.Complet
     return {command: shell(folder, environ, f"{command} {ADDED.get(command, '')}") for command in EXECUTED}
 
 
-def test_every_example_has_one_who_executes_it_or_a_reason_why_nobody_does() -> None:
+def test_every_example_has_a_test_or_one_reason_why_it_has_none() -> None:
     """A new one belongs into a list of tests/support/examples.py."""
-    found = {example.name: who(example) for example in examples()}
-    assert {name: whose for name, whose in found.items() if len(whose) != 1} == {}
-    listed = {*EXECUTED, *ASKED, SERVED, SHELL, *ELSEWHERE, *NEVER}
-    assert listed - found.keys() == set(), "these are in no document any more"
+    answers = {example.name: who(example) for example in examples()}
+    assert {name: several for name, several in answers.items() if len(several) != 1} == {}
+    assert ELSEWHERE.keys().isdisjoint(NOT_EXECUTED)
+    listed = {*EXECUTED, *ASKED, SERVED, SHELL, *ELSEWHERE, *NOT_EXECUTED}
+    assert listed - answers.keys() == set(), "these are in no document any more"
     assert ADDED.keys() | ENDS_WITH.keys() <= set(EXECUTED)
 
 
-@pytest.mark.parametrize("test", sorted({whose for each in examples() for whose in who(each) if "::" in whose}))
-def test_who_executes_an_example_is_there(test: str) -> None:
-    file, _, name = test.removeprefix("never: ").partition("::")
-    assert f"\ndef {name}(" in (ROOT / file).read_text()
-
-
-@pytest.mark.parametrize("reason", sorted(reasons()))
-def test_a_test_that_a_reason_names_is_there(reason: str) -> None:
-    for name in re.findall(r"test_\w+\.py", reason):
-        assert list((ROOT / "tests").rglob(name)), f"{name} is nowhere below tests"
-    for path in re.findall(r"tests/[\w/.]*\w", reason):
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("test", sorted(named_tests()))
+def test_the_test_of_an_example_is_defined(test: str) -> None:
+    path, separator, name = test.partition("::")
+    assert separator and name.startswith("test_"), "name it as file::test"
+    tree = ast.parse((ROOT / path).read_text())
+    assert name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
             connection.getresponse().read()
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start\n{log.read_text()[-2000:]}") from None
+                raise RuntimeError(f"nothing answers on port {port}\n{log.read_text()[-2000:]}") from None
             time.sleep(0.05)
         else:
             return

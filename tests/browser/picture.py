@@ -25,7 +25,7 @@ def take(browser: Browser, address: str, target: Path) -> None:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser("make picture", description="The forecast of the store in this folder as a PNG.")
+    asked = argparse.ArgumentParser("make picture", description="Save the chart of the active forecast as a PNG.")
     asked.add_argument("target", type=Path)
     target: Path = asked.parse_args().target
     found = chromium.find()

@@ -130,7 +130,8 @@ def test_an_old_servers_databases_are_upgraded_after_a_backup(
     copy(old_mlflow.database, database)
     before = statements(database)
     code, said = server.tool("serve")
-    assert (code, "of another version than MLflow" in said) == (1, True), said
+    assert code == 1
+    assert re.search(rf"/{re.escape(database.name)}: .* MLflow \d[\w.]*; `upgrade`", said), said
     with step("the databases are upgraded"):
         code, said = server.tool("upgrade")
         assert code == 0, said

@@ -27,7 +27,7 @@ from tests.support.seaweedfs import S3Server
 from training.export.candidate import Registered
 from training.publishing.registry import Registry, connect
 
-CURE = "publish a version that `python -m training run` made"
+CURE = "training publish models:/"
 
 
 @pytest.fixture(scope="module", params=["mlflow", "old_mlflow"])
@@ -106,7 +106,7 @@ def test_a_pointer_of_the_old_form_follows_its_alias(
 ) -> None:
     with step(f"MLflow {server.version}: three made-up families are registered"):
         champion = tracked.log(registry)["lstm"]
-    with step(f"MLflow {server.version}: a pointer of the old form goes live"):
+    with step(f"MLflow {server.version}: an old pointer goes live"):
         first = activated(deployment.put(old_form(champion)).invocation)
         assert_serves(deployment, first, champion)
     with step(f"MLflow {server.version}: its alias moves to a newer version, the hourly refresh follows"):
@@ -129,7 +129,7 @@ def test_an_alias_moved_by_hand_is_published_by_a_command(
 ) -> None:
     chosen = tracked.log(registry)["arima"]
     registry.client.set_registered_model_alias(chosen.name, "champion", str(chosen.version))
-    with step(f"MLflow {server.version}: python -m training publish models:/{chosen.name}@champion"):
+    with step(f"MLflow {server.version}: training publish models:/{chosen.name}@champion"):
         count = len(deployment.deliveries)
         done = training(tmp_path, environ, "publish", f"models:/{chosen.name}@champion")
         assert done.returncode == 0, done.stderr
@@ -185,10 +185,10 @@ def test_a_registered_model_that_is_no_champion_is_refused_with_the_cure(
             assert f"models:/{name}/{version.version} holds no model.onnx" in message
             assert CURE in message
             assert message in [record["reason"] for record in deployment.refused()]
-    with step(f"MLflow {server.version}: python -m training publish refuses both"), ThreadPoolExecutor() as pool:
+    with step(f"MLflow {server.version}: training publish refuses both"), ThreadPoolExecutor() as pool:
         uris = [f"models:/{name}@champion" for name in strangers]
         for process in pool.map(lambda uri: training(tmp_path, environ, "publish", uri), uris):
             assert process.returncode == 2
-            assert "python -m training run" in process.stderr
+            assert "-m training run" in process.stderr
     assert deployment.refresh.counted("ChampionRefused") == len(strangers)
     assert served(deployment) == before

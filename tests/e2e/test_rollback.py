@@ -79,7 +79,7 @@ def test_the_refresh_function_goes_back_by_an_event_and_on_with_the_next_publish
     with step("refresh container: a generation that never was"):
         said = deployment.refresh.invoke({"rollback": 99}).payload
         assert (said["outcome"], said["generation"]) == ("refused", last + 2)
-        assert f"kept are the generations {', '.join(map(str, range(FIRST, last + 3)))}" in said["reason"]
+        assert f"generations {', '.join(map(str, range(FIRST, last + 3)))}" in said["reason"]
     assert {key: deployment.store.read(key).data for key in deployment.store.list("models")} == before
     with step("a newer champion is published"):
         newer = foreign.champion_bytes(spread=0.006)

@@ -64,7 +64,7 @@ def test_sam_invokes_all_three_functions_and_serves_the_api(
         with step("sam local invoke RefreshFunction: a failure shows on standard output"):
             foreign.put(store, "models/best_model_info.json", b"{}")
             assert local.invoke("RefreshFunction", EVENTS / "s3_put.json").error == "Refused"
-        with step("sam local invoke ApiFunction"):
+        with step("sam local invoke: ApiFunction"):
             answer = reply(to_answer(succeeded(local.invoke("ApiFunction", EVENTS / "predict.json"))))
             assert generation(answer) == 1
             assert answer.json["as_of"] == LAST_DAY.isoformat()

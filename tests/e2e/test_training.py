@@ -101,7 +101,7 @@ def test_an_array_of_containers_gives_what_one_machine_gives(
     with step("training container: the same tasks of a pair by two workers of one container"):
         together = contain("run", *FITS, "--pairs", "GBPUSD", "--workers", "2")
     assert together["scores"] == selected["GBPUSD"]["scores"]
-    assert store.read(POINTER).data == pointer, "the same file with the same scores is published once"
+    assert store.read(POINTER).data == pointer, "a champion whose scores are equal is published once"
 
     # Another Python, whose libraries were compiled apart: the last bits of a fit may differ, and so its bytes.
     with step("the same tasks of the other pair outside of the image"):

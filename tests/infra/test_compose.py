@@ -144,5 +144,5 @@ def test_what_runs_it_without_compose_says_every_key_to_docker() -> None:
     assert "--publish=127.0.0.1:9000:8080" in api
     assert '"$(env -u OMP_NUM_THREADS nproc)"' in api[-1]
     assert "--volume=project_s3:/data" in compose.words("s3", found["s3"], "project")
-    with pytest.raises(ValueError, match="s3: cpus is not known here"):
+    with pytest.raises(ValueError, match="s3: cpus: unknown key"):
         compose.words("s3", {**found["s3"], "cpus": 1}, "project")

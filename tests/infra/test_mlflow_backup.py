@@ -1,5 +1,6 @@
 """Backups of MLflow's databases: whole while they are written, never put over anything, and refused when damaged."""
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ def test_a_copy_is_whole_while_a_server_writes(data: Path, store: Store, tmp_pat
 
 def test_nothing_is_restored_under_a_server(data: Path, store: Store) -> None:
     mlflow_backup.take(data, store, VERSION, NOW)
-    with mlflow_backup.held(data), pytest.raises(BackupError, match=r"an MLflow server runs .* stop it first"):
+    with mlflow_backup.held(data), pytest.raises(BackupError, match=rf"^{data}: .*server runs .*; stop it first"):
         mlflow_backup.restore(data, store, SCHEMAS, LATER)
     mlflow_backup.restore(data, store, SCHEMAS, LATER)
 
@@ -135,7 +136,7 @@ def test_a_newer_mlflows_databases_are_refused(schemas: set[str], restored: bool
     if restored:
         mlflow_backup.restore(data, store, schemas, LATER)
     else:
-        with pytest.raises(BackupError, match=r"does not know; restore it with an image that has MLflow 3\.18\.0"):
+        with pytest.raises(BackupError, match=r"^backups/.*\.tar\.gz .*schema.*; restore .* MLflow 3\.18\.0"):
             mlflow_backup.restore(data, store, schemas, LATER)
     assert values(data) == ([1] if restored else [1, 2])
 
@@ -152,27 +153,27 @@ def test_what_was_backed_up_before_an_upgrade_goes_back_with_the_former_mlflow(d
 def test_a_database_of_others_is_not_backed_up(tmp_path: Path, store: Store) -> None:
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
         database.execute("CREATE TABLE facts (value INTEGER)")
-    with pytest.raises(BackupError, match=r"mlflow\.db: no database of MLflow's runs: .*; say where it is with --data"):
+    with pytest.raises(BackupError, match=r"^mlflow\.db: .*alembic_version; .* --data"):
         mlflow_backup.take(tmp_path, store, VERSION, NOW)
     assert mlflow_backup.names(store) == []
 
 
 def test_errors_name_what_and_the_cure(data: Path, store: Store, tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match=r"no mlflow\.db to back up; say where it is with --data"):
+    with pytest.raises(BackupError, match=rf"^{tmp_path}: no mlflow\.db .*; .* --data"):
         mlflow_backup.take(tmp_path, store, VERSION, NOW)
     with pytest.raises(BackupError, match="no backup under backups/; check S3_BUCKET"):
         mlflow_backup.restore(data, store, SCHEMAS, LATER)
     mlflow_backup.take(data, store, VERSION, NOW)
     with pytest.raises(BackupError, match="--name: no backup yesterday; `backups` lists"):
         mlflow_backup.restore(data, store, SCHEMAS, LATER, "yesterday")
-    with pytest.raises(BackupError, match="taken already in this second"):
+    with pytest.raises(BackupError, match=rf"^backups/{NAME}\.tar\.gz: taken already .*; try again"):
         write(data, 2)
         mlflow_backup.take(data, store, VERSION, NOW)
 
 
 def test_a_damaged_database_is_not_backed_up(data: Path, store: Store) -> None:
     (data / "mlflow.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(BackupError, match=r"mlflow\.db: no whole database: .*; take an older backup"):
+    with pytest.raises(BackupError, match=rf"^{data}/mlflow\.db: no whole database: .*; take an older"):
         mlflow_backup.take(data, store, VERSION, NOW)
     assert mlflow_backup.names(store) == []
 
@@ -200,7 +201,7 @@ def test_a_damaged_archive_restores_what_was_backed_up_or_nothing(
     try:
         mlflow_backup.restore(folder / "data", kept, SCHEMAS, LATER)
     except BackupError as error:
-        assert "take an older backup" in str(error)
+        assert re.fullmatch(rf"backups/{NAME}\.tar\.gz: .*; .* older backup", str(error), re.DOTALL)
         assert values(folder / "data") == [7]
     else:
         assert values(folder / "data") == [1]

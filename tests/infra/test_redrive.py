@@ -1,6 +1,7 @@
 """Outputs as variables, and failed events tried again: against a simulation of CloudFormation, SQS and Lambda."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -99,4 +100,5 @@ def test_an_unknown_stack_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(boto3, "Session", lambda: session)
     assert outputs.main(["another"]) == redrive.main(["another"]) == 1
-    assert all("check the stack's name" in line for line in capsys.readouterr().err.splitlines())
+    errors = capsys.readouterr().err.splitlines()
+    assert errors and all(re.fullmatch(r"another: .*; .* AWS_REGION and AWS_PROFILE", line) for line in errors)

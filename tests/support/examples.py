@@ -1,6 +1,7 @@
 """Every example of the documents: each command of a console block, each other block of code; who executes it."""
 
 import re
+from enum import Enum
 from typing import NamedTuple
 
 from tests.support.readme import DOCUMENTS, README, ROOT
@@ -91,14 +92,17 @@ ENDS_WITH = {"python -m training clean": 2}  # it asks, and here is nobody to an
 
 _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test_fanout.py"
 _DEMO = "tests/test_demo.py"
+_WHOLE_DEMO = f"{_DEMO}::test_it_serves_first_and_swaps_the_champion_of_the_whole_run_in"
 _SAM = "tests/e2e/test_sam.py::test_sam_invokes_all_three_functions_and_serves_the_api"
+_LOCAL = "tests/infra/test_local.py::test_up_twice_and_down"
 _PAIRS = (
     "tests/training/commands/test_pairs.py::test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other"
 )
 _EXTENSION = "tests/test_readme.py::test_the_examples_of_extension_run"
-# By a test that has the same words with smaller work behind them, or that needs Docker or another project's client.
+_RUNBOOK = "tests/infra/test_runbook.py::test_every_section_can_be_followed_in_a_new_shell"
+# The test that runs the same command with less work behind it, or with Docker or another project's client.
 ELSEWHERE = {
-    "make demo": f"{_DEMO}::demo",
+    "make demo": _WHOLE_DEMO,
     "make demo SERVE=no": "tests/test_project.py::test_make_demo_serves_on_port_or_stops",
     "python -m training run --csv my-prices.csv": f"{_CLI}::test_prices_of_ones_own",
     "python -m training run --fresh": f"{_CLI}::test_current_rates_may_be_required",
@@ -108,67 +112,90 @@ ELSEWHERE = {
     "python -m training status --pair GBPUSD": _PAIRS,
     "python -m training evaluate --json": f"{_CLI}::test_evaluate_is_the_score_table_of_run_and_writes_nothing",
     "python -m training report": f"{_CLI}::test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow",
-    "python -m training demo": f"{_DEMO}::demo",
+    "python -m training demo": _WHOLE_DEMO,
     "README.md python: import json, urllib.request": f"{_DEMO}::test_the_client_of_the_readme_gets_the_forecast",
     "docs/api.md json: {": f"{_DEMO}::test_the_document_of_the_api_shows_the_real_answer",
     "docs/api.md python: import tritonclient.http": "tests/serving/web/test_protocols.py::"
     "test_the_client_of_the_open_inference_protocol_gets_it_from_a_server",
     "python -m training run --families gru,linear_regression --first-year 2026": _EXTENSION,
-    "sam build": "tests/support/e2e/sam.py::build",
+    "sam build": _SAM,
     "sam local invoke ApiFunction -e tests/events/predict.json": _SAM,
     "sam local invoke RefreshFunction -e tests/events/s3_put.json": _SAM,
     "sam local start-api": _SAM,
-    "make local": "tests/infra/test_local.py::test_up_twice_and_down",
-    "make local-stop": "tests/infra/test_local.py::test_up_twice_and_down",
+    "make local": _LOCAL,
+    "make local-stop": _LOCAL,
 }
-_AWS = "it needs an account of AWS, which no test has; infra/README.md has the same, run with stubs by test_runbook.py"
-_COMPOSE = "tests/e2e/test_compose.py does the same with the same file, on ports and volumes of its own"
-_SAME = "the machine's own test run; it would start itself again"
-# By nobody, and why.
-NEVER = {
-    "make test": _SAME,
-    "make check": f"{_SAME}; .ci/run does it",
-    'export PATH="$PWD/.venv/aws/bin:$PATH"': "it sets a variable; tests of SAM are started with the same PATH",
-    "python -m lambda_fn.refresh --pair GBPUSD": "it needs a second pair's champion; without --pair it is executed",
-    "export PAIRS=EURUSD,GBPUSD": "it sets a variable; tests of pairs are started with it",
-    "sam deploy": _AWS,
-    "make deploy": f"{_AWS}, and infra.deploy by test_deploy.py",
-    'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': f"{_AWS}, and infra.deploy by test_deploy.py",
-    'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key>"': "the key stands for one's own; as above",
-    "aws cloudformation describe-stacks --stack-name eurusd-forecast-dev --query 'Stacks[0].Outputs'": _AWS,
-    "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": _AWS,
-    "python -m training submit --stack eurusd-training --stored": f"{_AWS}; test_batch.py has its words",
-    "python -m training report --protocol": "minutes: eight pairs over two spans; test_protocol.py has its parts",
-    "python -m training report --protocol --workers 2": "minutes: eight pairs over two spans",
-    "cp .env.example .env": "with what is in it nothing starts until one's own bucket is put in",
+
+
+class Untested(Enum):
+    """Why no test executes an example, or a part of it."""
+
+    AWS = "it needs an AWS account"
+    VARIABLE = "it sets a variable of the reader's shell"
+    WHOLE_SUITE = "it runs all tests or all checks"
+    DIAGRAM = "it is drawn where the page is shown"
+
+
+_COMPOSE = "tests/e2e/test_compose.py::test_a_model_is_trained_registered_activated_and_served"
+_DEPLOY = "tests/infra/test_deploy.py::test_the_command_gives_all_parameters"
+_PROTOCOL = "tests/training/runs/test_protocol.py::test_every_pair_has_rows_for_both_spans"
+# No test executes these as they stand: the test that checks what they do, in parts, or the reason why there is none.
+NOT_EXECUTED: dict[str, str | Untested] = {
+    "make test": Untested.WHOLE_SUITE,
+    "make check": Untested.WHOLE_SUITE,
+    'export PATH="$PWD/.venv/aws/bin:$PATH"': Untested.VARIABLE,
+    "python -m lambda_fn.refresh --pair GBPUSD": "tests/serving/test_served_pairs.py::"
+    "test_the_command_tells_each_pair_and_takes_one",
+    "export PAIRS=EURUSD,GBPUSD": Untested.VARIABLE,
+    "sam deploy": "tests/infra/test_deploy.py::test_sam_needs_no_flag",
+    "make deploy": _DEPLOY,
+    'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': _DEPLOY,
+    'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key>"': "tests/infra/test_runbook.py::"
+    "test_a_deployment_by_make_names_parameters_that_the_template_takes",
+    "aws cloudformation describe-stacks --stack-name eurusd-forecast-dev --query 'Stacks[0].Outputs'": Untested.AWS,
+    "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": Untested.AWS,
+    "python -m training submit --stack eurusd-training --stored": "tests/training/runs/test_batch.py::"
+    "test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does",
+    "python -m training report --protocol": _PROTOCOL,
+    "python -m training report --protocol --workers 2": _PROTOCOL,
+    "cp .env.example .env": "tests/serving/test_settings.py::"
+    "test_the_example_lists_every_variable_with_its_default_and_meaning",
     "export ENV_FILE=local.env": _COMPOSE,
-    "make image": "tests/e2e builds the same image with docker build, and test_image.py has the command's words",
+    "make image": "tests/infra/test_deploy.py::test_the_share_that_is_ours",
 }
-_DIAGRAM = "a diagram, which whoever shows the page draws"
-_STARTS = {
+# The same by how a command starts.
+_STARTS: dict[str, str | Untested] = {
     "docker compose ": _COMPOSE,
-    "docker run --detach --name eurusd-forecast ": "it needs a bucket of AWS; tests/e2e starts the image on its own",
-    "curl -s --aws-sigv4 ": _AWS,
-    "aws s3api put-bucket-notification-configuration ": f"{_AWS}; it names a function of one's own",
+    "docker run --detach --name eurusd-forecast ": "tests/e2e/test_conformance.py::test_all_fronts_answer_alike",
+    "curl -s --aws-sigv4 ": Untested.AWS,
+    "aws s3api put-bucket-notification-configuration ": Untested.AWS,
 }
+HERE = "tests/test_examples.py::test_a_command_does_what_it_says"
 
 
-def reasons() -> set[str]:
-    """Why nobody executes an example."""
-    return {*NEVER.values(), *_STARTS.values(), _DIAGRAM}
-
-
-def who(example: Example) -> list[str]:
-    """Who executes it: this module's lists, a test, or nobody for a reason. Each example has exactly one."""
+def who(example: Example) -> list[str | Untested]:
+    """Return the test that executes or checks an example, as `file::test`, or why none does: one for each example."""
     name, page = example.name, example.page
-    found = ["here"] if name in (*EXECUTED, *ASKED, SERVED, SHELL) else []
-    found += [ELSEWHERE[name]] if name in ELSEWHERE else []
-    found += [f"never: {NEVER[name]}"] if name in NEVER and page != RUNBOOK else []
-    found += [f"never: {reason}" for start, reason in _STARTS.items() if name.startswith(start) and page != RUNBOOK]
-    if page == "docs/extend.md" and example.language in ("python", "diff", "csv"):
-        found.append(_EXTENSION)
     if page == RUNBOOK and example.language == "console":
-        found = ["tests/infra/test_runbook.py::test_every_section_can_be_followed_in_a_new_shell"]
+        return [_RUNBOOK]
+    answers: list[str | Untested] = []
+    if name in EXECUTED:
+        answers.append(HERE)
+    if name in (*ASKED, SERVED):
+        answers.append("tests/test_examples.py::test_the_server_serves_and_the_requests_are_answered")
+    if name == SHELL:
+        answers.append("tests/test_examples.py::test_the_shells_set_up_completes_the_command")
+    answers += [answer for key, answer in {**ELSEWHERE, **NOT_EXECUTED}.items() if key == name]
+    answers += [answer for start, answer in _STARTS.items() if name.startswith(start)]
+    if page == "docs/extend.md" and example.language in ("python", "diff", "csv"):
+        answers.append(_EXTENSION)
     if example.language == "mermaid":
-        found.append(f"never: {_DIAGRAM}")
-    return found
+        answers.append(Untested.DIAGRAM)
+    return answers
+
+
+def named_tests() -> set[str]:
+    """Return every `file::test` that an answer of `who`, or one of the lists, names."""
+    answers = {answer for example in examples() for answer in who(example)}
+    answers |= {*ELSEWHERE.values(), *NOT_EXECUTED.values(), *_STARTS.values()}
+    return {answer for answer in answers if not isinstance(answer, Untested)}

@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeGuard
 
 from tests.support.project import tracked
 
 FACTOR = 1000
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 LIMIT = re.compile(r"[A-Z][A-Z0-9_]*")
 ANY = re.compile(r"\w+")
 HEADER = re.compile(r"[A-Za-z]+(-[A-Za-z]+)+")
@@ -53,7 +55,7 @@ class Removal:
 def removals(root: Path) -> list[Removal]:
     """Every removal in `lambda_fn`, with a name of its own: a second one of the same text is numbered."""
     paths = [path for path in tracked(root) if path.suffix == ".py" and path.relative_to(root).parts[0] == "lambda_fn"]
-    modules = {str(path.relative_to(root)): _Module(path.relative_to(root), path.read_bytes()) for path in paths}
+    modules = {str(path.relative_to(root)): Module(path.relative_to(root), path.read_bytes()) for path in paths}
     uses = _Uses(list(modules.values()))
     repeated: Counter[str] = Counter()
     result = []
@@ -69,8 +71,8 @@ def removals(root: Path) -> list[Removal]:
     return result
 
 
-class _Module:
-    """One file: its tree, and where each line begins."""
+class Module:
+    """One file: its syntax tree, and where the bytes of each node are."""
 
     def __init__(self, path: Path, source: bytes) -> None:
         self.file, self.source, self.tree = str(path), source, ast.parse(source)
@@ -89,24 +91,38 @@ class _Module:
         for statement in self.tree.body:
             yield from self._constants(statement, LIMIT)
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise):
+            if is_check(node):
                 yield from self._checks(node)
             elif isinstance(node, ast.ClassDef):
                 for statement in node.body:
                     yield from self._constants(statement, ANY)
             elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                if CHECK.fullmatch(_called(node.value).rpartition(".")[2]):
+                if CHECK.fullmatch(called(node.value).rpartition(".")[2]):
                     yield self._removal("check", node, "None", {(self.file, node.lineno)})
             elif isinstance(node, ast.Assign) and self._is_option(node):
                 yield self._removal("option", node, "None", {(self.file, node.lineno)})
             elif isinstance(node, ast.Dict):
                 yield from self._headers(node)
-            if isinstance(node, ast.Call) and not NEITHER.search(_called(node)):
+            if isinstance(node, ast.Call) and not NEITHER.search(called(node)):
                 yield from self._keywords(node)
             if isinstance(node, ast.Tuple):
                 for item in node.elts:
                     if isinstance(item, ast.Constant) and isinstance(item.value, str) and FLAG.fullmatch(item.value):
                         yield self._removal("option", item, '"-q"', {(self.file, item.lineno)})
+
+    def within(self, function: str) -> Iterator[ast.AST]:
+        """Yield the nodes of a function or class, such as `Class.method`; for an empty name those outside of any.
+
+        Raises ValueError where there is no such function.
+        """
+        body = self.tree.body
+        for name in function.split(".") if function else ():
+            body = [part for node in body if isinstance(node, DEFINITIONS) and node.name == name for part in node.body]
+            if not body:
+                raise ValueError(f"{self.file}: no function {function}")
+        for statement in body:
+            if function or not isinstance(statement, DEFINITIONS):
+                yield from ast.walk(statement)
 
     def _checks(self, node: ast.If) -> Iterator[Removal]:
         lines = {(self.file, node.body[-1].lineno)}
@@ -129,22 +145,19 @@ class _Module:
                 yield self._removal("limit", value, without, {(self.file, node.lineno)}, text)
 
     def _keywords(self, call: ast.Call) -> Iterator[Removal]:
-        library = _called(call).partition(".")[0] in self._libraries
+        library = called(call).partition(".")[0] in self._libraries
         for keyword in call.keywords:
-            every = _called(call) == "subprocess.Popen"
+            every = called(call) == "subprocess.Popen"
             if keyword.arg in (None, "axis") or not (isinstance(keyword.value, ast.Constant) or every):
                 continue
             lines = {(self.file, call.lineno), (self.file, keyword.value.lineno)}
-            text = f"{_called(call)}({self._text(keyword)})"
+            text = f"{called(call)}({self._text(keyword)})"
             if _number(keyword.value):
                 without = f"({self._text(keyword.value)}) * {FACTOR}"
                 yield self._removal("limit", keyword.value, without, lines, text)
             elif library:
-                end = self._place(keyword)[1]
-                comma = re.compile(rb"\s*,?").match(self.source, end)
-                assert comma
-                start = self._place(keyword)[0]
-                yield Removal(self.file, "option", text, start, comma.end(), "", tuple(sorted(lines)))
+                start, end = self.place(keyword)
+                yield Removal(self.file, "option", text, start, self.after_comma(end), "", tuple(sorted(lines)))
 
     def _headers(self, node: ast.Dict) -> Iterator[Removal]:
         for key, value in zip(node.keys, node.values, strict=True):
@@ -163,14 +176,21 @@ class _Module:
         )
 
     def _removal(self, kind: str, node: ast.AST, without: str, lines: set[tuple[str, int]], text: str = "") -> Removal:
-        start, end = self._place(node)
+        start, end = self.place(node)
         return Removal(self.file, kind, _line(text or self._text(node)), start, end, without, tuple(sorted(lines)))
 
     def _text(self, node: ast.AST) -> str:
-        start, end = self._place(node)
+        start, end = self.place(node)
         return self.source[start:end].decode()
 
-    def _place(self, node: ast.AST) -> tuple[int, int]:
+    def after_comma(self, end: int) -> int:
+        """Return where a comma that follows `end` ends, or `end`."""
+        comma = re.compile(rb"\s*,?").match(self.source, end)
+        assert comma
+        return comma.end()
+
+    def place(self, node: ast.AST) -> tuple[int, int]:
+        """Return where the bytes of a node start and end."""
         assert isinstance(node, ast.expr | ast.stmt | ast.keyword)
         assert node.end_lineno is not None and node.end_col_offset is not None
         return (
@@ -182,7 +202,7 @@ class _Module:
 class _Uses:
     """The lines on which names are read, and the names that a line of an import gives a meaning."""
 
-    def __init__(self, modules: list[_Module]) -> None:
+    def __init__(self, modules: list[Module]) -> None:
         self._read: dict[str, set[tuple[str, int]]] = {}
         self._meant: dict[tuple[str, int], set[str]] = {}
         self._calls: dict[tuple[str, int], set[str]] = {}
@@ -194,7 +214,7 @@ class _Uses:
                     place = node.name if isinstance(node, ast.FunctionDef) else (module.file, node.lineno)
                     self._raises.setdefault(place, set()).update(raised)
                 if isinstance(node, ast.Call):
-                    name = _called(node).rpartition(".")[2]
+                    name = called(node).rpartition(".")[2]
                     self._calls.setdefault((module.file, node.lineno), set()).add(name)
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                     self._read.setdefault(node.id, set()).add((module.file, node.lineno))
@@ -221,7 +241,7 @@ class _Uses:
         places |= {name for line in lines for name in self._calls.get(line, ()) if CHECK.fullmatch(name)}
         return tuple(sorted(set().union(*(self._raises.get(place, set()) for place in places))))
 
-    def _bind(self, module: _Module, node: ast.stmt) -> None:
+    def _bind(self, module: Module, node: ast.stmt) -> None:
         names: set[str] = set()
         end = node.end_lineno or node.lineno
         if isinstance(node, ast.Assign | ast.AnnAssign):
@@ -238,7 +258,13 @@ class _Uses:
             self._meant.setdefault((module.file, number), set()).update(names)
 
 
-def _called(call: ast.Call) -> str:
+def is_check(node: ast.AST) -> TypeGuard[ast.If]:
+    """Return whether a node is an `if` that ends in `raise`."""
+    return isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise)
+
+
+def called(call: ast.Call) -> str:
+    """Return what a call calls, as it is written."""
     return ast.unparse(call.func)
 
 

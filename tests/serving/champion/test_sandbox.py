@@ -176,6 +176,18 @@ def test_a_reply_that_is_none_is_an_error_of_the_champion(text: str, child: Call
         SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)
 
 
+@pytest.mark.parametrize("surplus", [-1, 1])
+def test_a_forecast_of_another_size_than_its_shape_is_an_error(surplus: int, child: Callable[[str], None]) -> None:
+    child(f"""
+        import numpy as np
+        rows, levels = {foreign.HORIZON}, {len(Champion.load(GOOD).metadata.levels)}
+        numbers = np.full(rows * levels + rows + {surplus}, 1.1).tobytes()
+        reply({{"quantiles": [1, rows, levels], "mean": [1, rows]}}, numbers)
+    """)
+    with Sandbox() as box, pytest.raises(ForecastError, match=rf"\[1, {foreign.HORIZON}\]"):
+        SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)
+
+
 @pytest.mark.parametrize("number", ["float('nan')", "-1.0", "0.0", "1e308"])
 def test_a_forged_forecast_is_checked_by_the_parent(number: str, child: Callable[[str], None]) -> None:
     child(f"""

@@ -143,7 +143,7 @@ def words(name: str, service: Mapping[str, Any], project: str) -> list[str]:
         elif key in _OPTIONS:
             options += [f"--{option}" for option in _OPTIONS[key](value)]
         elif key not in ("profiles", "image", "build", "entrypoint", "command"):
-            raise ValueError(f"{FILE.name}: {name}: {key} is not known here; see tests/support/e2e/compose.py")
+            raise ValueError(f"{FILE.name}: {name}: {key}: unknown key; add it to tests/support/e2e/compose.py")
     first, *others = service.get("entrypoint", [""])
     options += [f"--entrypoint={first}"] if first else []
     return [*options, service["image"], *others, *service.get("command", [])]

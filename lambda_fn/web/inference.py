@@ -47,7 +47,7 @@ def infer(serving: Serving, name: str, version: str | None, body: bytes) -> Json
         raise bad_body("inputs", f"inputs has {len(found['inputs'])} tensors", f"send {', '.join(names)}, each once")
     rows = {}
     for i, tensor in enumerate(found["inputs"]):
-        input_name, values = _tensor(f"inputs[{i}]", tensor)
+        input_name, values = _parse_tensor(f"inputs[{i}]", tensor)
         rows[input_name] = values
     forecast = tensors.run(serving.champion, tensors.parse_tensors(rows, serving.champion), "inputs")
     batch, horizon, levels = len(forecast.mean), len(forecast.mean[0]), len(forecast.quantiles[0][0])
@@ -80,7 +80,7 @@ def _described(name: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "datatype": "INT64" if name in (DATE, TARGET_DATE) else "FP64", "shape": shape}
 
 
-def _tensor(place: str, tensor: object) -> tuple[str, object]:
+def _parse_tensor(place: str, tensor: object) -> tuple[str, object]:
     """Its name and its rows; `data` may be flat or nested, as its shape says."""
     match tensor:
         case {

@@ -3,4 +3,4 @@
 from training.models import random_walk
 from training.models.family import Family
 
-FAMILY = Family(name="calendar", model_type="Calendar", features=(), fit=random_walk.fit, head="calendar")
+CALENDAR = Family(name="calendar", model_type="Calendar", features=(), fit=random_walk.fit, head="calendar")

@@ -3,6 +3,6 @@
 from training.models import random_walk
 from training.models.family import Family
 
-FAMILY = Family(
+CALENDAR_RANGE = Family(
     name="calendar_range", model_type="CalendarRange", features=(), fit=random_walk.fit, head="calendar_range"
 )

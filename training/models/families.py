@@ -14,8 +14,8 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         random_walk.FAMILY,
-        calendar.FAMILY,
-        calendar_range.FAMILY,
+        calendar.CALENDAR,
+        calendar_range.CALENDAR_RANGE,
         linear_regression.FAMILY,
         arima.FAMILY,
         lstm.FAMILY,

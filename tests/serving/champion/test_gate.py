@@ -135,7 +135,7 @@ def malformed() -> Iterator[tuple[str, bytes, str]]:
     yield "a singular field twice", GOOD + tag(1, 0) + varint(9), "Model.ir_version"
     yield "a group", GOOD + tag(7, 3) + tag(7, 4), "Model.graph"
     yield "a fixed width in place of a varint", GOOD + tag(5, 1) + b"\x00" * 8, "Model.model_version"
-    yield "a field that is not known", GOOD + tag(99, 0) + b"\x01", "field 99 of Model"
+    yield "an unknown field", GOOD + tag(99, 0) + b"\x01", "field 99 of Model"
     graph = onnx.load_from_string(GOOD).graph.SerializeToString()
     kind = message(1, message(4, b"Any") + message(5, message(1, b"kind") + tag(20, 0) + varint(15)))
     yield "a kind of attribute that is none", rebuilt(graph + kind), "Attribute.type"

@@ -116,7 +116,7 @@ def test_it_goes_further_back_and_never_to_what_was_gone_back_from(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("target", "message"),
     [
         (7, r"generation 7 .*\bnot kept; .* 1, 2$"),
         (1, r"generation 1 .*: models/champions/.*; .* 1, 2$"),
@@ -127,7 +127,7 @@ def test_it_goes_further_back_and_never_to_what_was_gone_back_from(tmp_path: Pat
         (None, "rollback: is 'None'; "),
     ],
 )
-def test_what_cannot_be_done_is_said_and_changes_nothing(asked: object, message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_said_and_changes_nothing(target: object, message: str, tmp_path: Path) -> None:
     store, settings = FolderStore(tmp_path), Settings.from_env({"STORE_DIR": str(tmp_path)})
     nothing = refresh.rollback(store, settings, True, NOW)
     assert (nothing["outcome"], nothing["generation"]) == ("refused", None)
@@ -137,7 +137,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(asked: object, message:
     foreign.put(store, first.serving_key, b"damaged")
     foreign.put(store, first.champion.key, b"damaged")
     before = {key: store.read(key) for key in store.list("")}
-    result = refresh.rollback(store, settings, asked, NOW)
+    result = refresh.rollback(store, settings, target, NOW)
     assert (result["outcome"], result["generation"]) == ("refused", 2)
     assert re.match(message, result["reason"])
     assert {key: store.read(key) for key in store.list("")} == before

@@ -305,9 +305,9 @@ def test_another_server_of_the_files_does_not_get_the_login() -> None:
 
 def test_the_files_of_a_server_that_has_moved_are_told_with_the_cure() -> None:
     with recording(Fake({}, f"mlflow-artifacts://u:hunter2@127.0.0.1:9/{FOLDER}")) as server:
-        with pytest.raises(Unavailable, match=r"its files .*\b127\.0\.0\.1:9,.*nothing listens.*has moved") as told:
+        with pytest.raises(Unavailable, match=r"its files .*\b127\.0\.0\.1:9,.*nothing listens.*has moved") as error:
             resolved(server.address)
-    assert "hunter2" not in str(told.value) and server.address in str(told.value)
+    assert "hunter2" not in str(error.value) and server.address in str(error.value)
 
 
 def error(status: int, code: str, message: str) -> Reply:

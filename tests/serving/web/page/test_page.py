@@ -38,9 +38,9 @@ def words(answer: dict[str, Any]) -> str:
 
 def element(answer: dict[str, Any], start: str, tag: str) -> str:
     """The markup from `start`, an opening tag, to the next `tag` that closes."""
-    found: str = answer["body"].partition(start)[2].partition(f"</{tag}>")[0]
-    assert found, start
-    return f"{start}{found}"
+    inner: str = answer["body"].partition(start)[2].partition(f"</{tag}>")[0]
+    assert inner, start
+    return f"{start}{inner}"
 
 
 def section(answer: dict[str, Any], name: str) -> str:
@@ -53,8 +53,8 @@ def text_of(markup: str) -> str:
 
 def notices(answer: dict[str, Any]) -> list[tuple[str, str]]:
     """The class of each notice and its text, which begins with a word for the class."""
-    found = re.findall(r'<p class="notice (\w+)"[^>]*>(.*?)</p>', answer["body"], re.DOTALL)
-    return [(state, text_of(text)) for state, text in found]
+    paragraphs = re.findall(r'<p class="notice (\w+)"[^>]*>(.*?)</p>', answer["body"], re.DOTALL)
+    return [(state, text_of(markup)) for state, markup in paragraphs]
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +158,8 @@ def test_the_state_is_told_in_words(api: LocalApi, days: int, state: str, messag
     api.clock.ahead(days * 86_400)
     page = ask(api)
     assert page["statusCode"] == 200
-    [(shown, text)] = notices(page)
-    assert shown == state and re.fullmatch(message, text)
+    [(name, text)] = notices(page)
+    assert name == state and re.fullmatch(message, text)
     heading = text_of(element(page, "<h1", "h1"))
     last_day = "Monday, 30 November 2026"
     assert ("expired" in heading and last_day in heading) == (state == "expired")

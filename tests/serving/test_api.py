@@ -1,6 +1,7 @@
 """The routes, called by API Gateway events."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -152,7 +153,7 @@ BAD_BODIES: list[tuple[object, str, str]] = [
     ({"close": CLOSES, "as_of": "0001-01-01"}, "as_of", "too far"),
     ({"close": CLOSES, "as_of": "9999-12-31"}, "as_of", "too far"),
     ({"close": CLOSES, "as_of": "2026-10-31"}, "as_of", "Saturday"),
-    ({"close": CLOSES, "as_of": "2026-12-25"}, "as_of", "a day without a price"),
+    ({"close": CLOSES, "as_of": "2026-12-25"}, "as_of", "Friday"),
     ({"series": {}}, "series", "an object"),
     ({"series": []}, "series", "0 values"),
     ({"series": [{"close": CLOSES}] * (MAX_SERIES + 1)}, "series", "101 values"),
@@ -200,7 +201,8 @@ def test_a_base64_body_is_read_and_a_broken_one_refused(fixed_api: LocalApi) -> 
     assert sent["isBase64Encoded"]
     assert fixed_api.call(sent).status == 200
     for broken in ("$$$", f"$${sent['body']}"):
-        assert fixed_api.call({**sent, "body": broken}).error["message"].startswith("the body cannot be read")
+        error = fixed_api.call({**sent, "body": broken}).error
+        assert (error["code"], error["field"]) == ("bad_body", "body") and "cannot be read" in error["message"]
 
 
 def test_a_huge_body_is_refused_before_it_is_parsed(fixed_api: LocalApi) -> None:
@@ -273,7 +275,7 @@ def test_prices_whose_forecast_is_implausible_are_refused_by_their_place(api: Lo
     rising = {"close": (1.1 * 1.03 ** np.arange(foreign.WINDOW)).tolist()}
     answer = api.post({"series": [calm, rising]})
     assert (answer.status, answer.error["field"]) == (400, "series[1].close")
-    assert "from the last close" in answer.error["message"]
+    assert re.search(r"\bmedian is \d+\.\d% .*\bon day \d", answer.error["message"])
 
 
 def test_a_forecast_that_takes_too_long_is_503_and_asked_once(api: LocalApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +283,7 @@ def test_a_forecast_that_takes_too_long_is_503_and_asked_once(api: LocalApi, mon
 
     def stopped(champion: SandboxedChampion, inputs: Any) -> Any:
         asked.append(len(inputs["close"]))
-        raise TooSlow("the champion took more than 5 s and was stopped")
+        raise TooSlow("more than 5 s")
 
     monkeypatch.setattr(SandboxedChampion, "plausible_forecast", stopped)
     answer = api.post({"series": [{"close": CLOSES}] * 3})
@@ -329,7 +331,7 @@ def test_health_names_the_champion_and_the_age_of_the_data(api: LocalApi) -> Non
 def test_nothing_to_serve_is_503_with_the_reason_and_when_to_ask_again(tmp_path: Path, path: str) -> None:
     answer = local_api(tmp_path).get(path)
     assert (answer.status, answer.error["code"]) == (503, "nothing_to_serve")
-    assert "no champion was ever active" in answer.error["message"]
+    assert answer.error["cure"].endswith("training run")
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
 
 
@@ -369,8 +371,7 @@ def test_the_last_forecast_stands_while_a_new_champions_prices_cannot_be_read(ap
     for path in ("/api/predict", "/health", "/api/champion"):
         answer = api.get(path).json
         assert answer["stale"] is True
-        assert "no newer forecast could be made: " in answer["stale_reason"]
-        assert "prices/EURUSD-ecb.csv" in answer["stale_reason"]
+        assert re.search(r"\bnewer forecast\b.*: .*\bprices/EURUSD-ecb\.csv", answer["stale_reason"])
     assert answer["generation"] == 2
 
 
@@ -420,11 +421,11 @@ def test_an_expired_forecast_is_told_and_where_that_is_wanted_refused(api: Local
     api.clock.ahead(26 * 86_400)  # asked on 25 November for what was tomorrow on 30 October
     answer = api.get("/api/predict")
     assert (answer.status, answer.json["age"]["state"], answer.json["stale"]) == (200, "expired", True)
-    assert "every day that it forecasts has begun" in answer.json["stale_reason"]
+    assert answer.json["stale_reason"] == answer.json["age"]["sentence"]
     strict = api.settings._replace(refuse_expired=True)
     refused = replace(api, app=App(api.store, strict, api.clock)).get("/api/predict")
     assert (refused.status, refused.error["code"]) == (503, "forecast_expired")
-    assert "every day that it forecasts has begun" in refused.error["message"]
+    assert refused.error["message"] == answer.json["age"]["sentence"]
     assert "python -m lambda_fn.ingest" in refused.error["cure"]
     assert int(refused.headers["Retry-After"]) >= 60
 

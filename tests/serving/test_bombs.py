@@ -14,7 +14,7 @@ import pytest
 from lambda_fn import ingest
 from lambda_fn.api import App
 from lambda_fn.champion import child
-from lambda_fn.champion.sandbox import Sandbox
+from lambda_fn.champion.sandbox import MAX_DEATHS, Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.ingest import ingest_and_keep
 from lambda_fn.prices import ecb
@@ -69,7 +69,7 @@ def test_both_protocols_answer_503_and_after_three_deaths_nothing_runs_until_ano
     ):
         answer = api.call(event("POST", path, body=body))
         assert (answer.status, answer.json.get("error", {}).get("code")) == (503, "champion_failed"), (path, answer)
-    assert "not run here any more" in api.post(CALM).error["message"]
+    assert f"{MAX_DEATHS} processes" in api.post(CALM).error["message"]
     assert api.get("/api/predict").status == 200
     api.promote(foreign.champion_bytes(), 2)
     api.clock.ahead(61)

@@ -205,64 +205,68 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "cure"),
+    ("path", "value", "message"),
     [
         ("model_uri", ..., "pointer.model_uri: missing"),
-        ("model_name", 7, "pointer.model_name: is '7'; it must be a text"),
-        ("contract_version", "2", "knows version 1, not 2; deploy newer code first"),
+        ("model_name", 7, "pointer.model_name: is '7'; .* text$"),
+        ("contract_version", "2", r"pointer.contract_version: .*\b1, not 2; "),
         ("contract_version", ..., "pointer.contract_version: missing"),
-        ("generation", 0, "pointer.generation: is '0'; it must be a whole number from 1"),
+        ("generation", 0, "pointer.generation: is '0'; .* whole number from 1 "),
         ("generation", "7", "pointer.generation: .* a whole number"),
         ("generation", True, "pointer.generation: .* a whole number"),
-        ("pair", "EUR/USD", "six capitals such as EURUSD"),
-        ("champion.sha256", "A" * 64, "pointer.champion.sha256: .* 64 hexadecimal digits in lower case"),
+        ("pair", "EUR/USD", "pointer.pair: is 'EUR/USD'; .*EURUSD$"),
+        ("champion.sha256", "A" * 64, "pointer.champion.sha256: is 'A+'; .* 64 hexadecimal digits"),
         ("champion.sha256", ..., "pointer.champion.sha256: missing"),
-        ("champion.key", "../secret.onnx", "pointer.champion.key: .* a key such as"),
-        ("champion.key", "models/./x.onnx", "pointer.champion.key: .* a key such as"),
-        ("champion.key", "models/..", "pointer.champion.key: .* a key such as"),
-        ("champion.key", "/etc/passwd", "pointer.champion.key: .* a key such as"),
-        ("champion.key", "models//x.onnx", "pointer.champion.key: .* a key such as"),
-        ("champion.key", "models/" + "x" * 194, "pointer.champion.key: .* a key such as"),
-        ("champion.key", "models/x\n", "pointer.champion.key: .* a key such as"),
-        ("champion.key", "models/x\x00y", "pointer.champion.key: .* a key such as"),
-        ("champion.key", "models/x/", "pointer.champion.key: .* a key such as"),
-        ("model_name", "=HYPERLINK(1)", "pointer.model_name: .* the first a letter or digit"),
+        ("champion.key", "../secret.onnx", "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "models/./x.onnx", "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "models/..", "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "/etc/passwd", "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "models//x.onnx", "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "models/" + "x" * 194, "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "models/x\n", "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "models/x\x00y", "pointer.champion.key: .*; .* key such as"),
+        ("champion.key", "models/x/", "pointer.champion.key: .*; .* key such as"),
+        ("model_name", "=HYPERLINK(1)", "pointer.model_name: .* 100 characters, .*letter or digit"),
         ("model_name", "a\nb", "pointer.model_name: .* up to 100 characters"),
         ("model_type", "a\x1b[2Jb", "pointer.model_type: .* up to 100 characters"),
-        ("run_id", "<script>", "pointer.run_id: .* the first a letter or digit"),
-        ("reason", "two\nlines", "pointer.reason: .* a text of one line"),
-        ("reason", "x" * 2_001, "pointer.reason: .* a text of one line"),
+        ("run_id", "<script>", "pointer.run_id: .* 100 characters, .*letter or digit"),
+        ("reason", "two\nlines", "pointer.reason: .*; .*one line"),
+        ("reason", "x" * 2_001, "pointer.reason: .*; .* 2000 characters"),
         ("generation", 100_000_000, "pointer.generation: .* a whole number"),
         ("model_name", "x" * 101, "pointer.model_name: .* up to 100 characters"),
         ("model_version", 10**100, "pointer.model_version: .* up to 100 characters"),
         ("unknown", "x" * 2**20, "pointer: 1,0[0-9,]+ bytes, at most 1,048,576 are allowed"),
         ("unknown", "\ud800", "pointer: cannot be written: .*surrogates not allowed"),
-        ("golden.0.inputs.date", [1e300], r"pointer.golden\[0\].inputs.date: has '1e\+300'; it must be days from"),
-        ("golden.0.inputs.date", [20_000.5], r"inputs.date: has '20000.5'; it must be days from"),
-        ("golden.0.inputs.date", [2_932_897], r"inputs.date: has '2932897'; it must be days from"),
-        ("golden.0.inputs.date", [True], r"inputs.date: has 'True'; it must be days from"),
-        ("golden.0.inputs.target_date", [2**63], r"inputs.target_date: has '9223372036854775808'; it must be days"),
+        ("golden.0.inputs.date", [1e300], r"pointer.golden\[0\].inputs.date: has '1e\+300'; .*days from"),
+        ("golden.0.inputs.date", [20_000.5], r"pointer.golden\[0\].inputs.date: has '20000.5'; .*days from"),
+        ("golden.0.inputs.date", [2_932_897], r"pointer.golden\[0\].inputs.date: has '2932897'; .* 2932896$"),
+        ("golden.0.inputs.date", [True], r"pointer.golden\[0\].inputs.date: has 'True'; .*days from"),
+        (
+            "golden.0.inputs.target_date",
+            [2**63],
+            r"pointer.golden\[0\].inputs.target_date: has '9223372036854775808'; ",
+        ),
         ("champion.size", 2**26, "pointer.champion.size: .* from 1 to 33554432"),
-        ("champion", {}, "pointer.champion: .* an object with fields"),
-        ("champion", "somewhere", "pointer.champion: .* an object with fields"),
-        ("trained_through", "30.10.2026", "an ISO date such as 2026-10-30"),
-        ("created_at", "2026-10-30T16:05:00", "a time in UTC such as"),
-        ("created_at", "2026-10-30T16:05:00+02:00", "a time in UTC such as"),
+        ("champion", {}, "pointer.champion: is '{}'; .* object"),
+        ("champion", "somewhere", "pointer.champion: is 'somewhere'; .* object"),
+        ("trained_through", "30.10.2026", "pointer.trained_through: is '30.10.2026'; .* 2026-10-30$"),
+        ("created_at", "2026-10-30T16:05:00", "pointer.created_at: is '2026-10-30T16:05:00'; .* UTC"),
+        ("created_at", "2026-10-30T16:05:00+02:00", r"pointer.created_at: is '.*\+02:00'; .* UTC"),
         ("golden", ..., "pointer.golden: missing"),
-        ("golden", [], "pointer.golden: .* a list that is not empty"),
+        ("golden", [], r"pointer.golden: is \'\[\]\'; .* list"),
         ("golden.0.mean", [1.0], r"pointer.golden\[0\].mean: 1 values for 2 rows"),
-        ("golden.0.quantiles", [[1.0], [1.0, 2.0]], r"pointer.golden\[0\].quantiles: .* rows of one length"),
+        ("golden.0.quantiles", [[1.0], [1.0, 2.0]], r"pointer.golden\[0\].quantiles: is .*; .*one length"),
         ("golden.0.inputs.close", [1.1, "1.2"], r"pointer.golden\[0\].inputs.close: has '1.2'; .* finite number"),
-        ("metrics.rmse", None, "pointer.metrics.rmse: has 'None'; it must be a finite number"),
-        ("metrics", [1], "pointer.metrics: .* an object of numbers"),
-        ("scores", [1], "pointer.scores: .* a list of objects"),
-        ("scores", [{"family": "=1+1"}], r"pointer.scores\[0\].family: .* the first a letter or digit"),
+        ("metrics.rmse", None, "pointer.metrics.rmse: has 'None'; .*finite number"),
+        ("metrics", [1], r"pointer.metrics: is \'\[1\]\'; .* object"),
+        ("scores", [1], r"pointer.scores: is \'\[1\]\'; .*list of objects"),
+        ("scores", [{"family": "=1+1"}], r"pointer.scores\[0\].family: is .*; .*letter or digit"),
         ("scores", [{"pinball": 1e308}], r"pointer.scores\[0\].pinball: .* a number from"),
-        ("benchmarks", {"constant": {}}, "pointer.benchmarks: has 'constant'; only garch is taken from a pointer"),
+        ("benchmarks", {"constant": {}}, "pointer.benchmarks: has 'constant'; .*garch"),
     ],
 )
-def test_a_wrong_field_is_named_with_the_cure(path: str, value: Any, cure: str) -> None:
-    with pytest.raises(ContractError, match=cure):
+def test_a_wrong_field_is_named_with_the_cure(path: str, value: Any, message: str) -> None:
+    with pytest.raises(ContractError, match=f"^{message}"):
         Pointer.parse(changed(GOLDEN, path, value))
 
 
@@ -271,47 +275,47 @@ def test_a_pointer_that_would_grow_beyond_what_lambda_answers_is_refused() -> No
     found = {**json.loads(GOLDEN), "unknown": "\x7f" * 700_000}
     data = json.dumps(found, ensure_ascii=False).encode()
     assert len(data) < contract.MAX_POINTER_BYTES
-    with pytest.raises(ContractError, match="as an answer it takes more than 4,194,304 bytes; publish one with fewer"):
+    with pytest.raises(ContractError, match=r"^pointer: .*\banswer\b.* 4,194,304 bytes; "):
         Pointer.parse(data)
 
 
 @pytest.mark.parametrize(
-    ("data", "cure"),
+    ("data", "message"),
     [
         (b"", "pointer: not UTF-8 JSON"),
         (b"\xff{}", "pointer: not UTF-8 JSON"),
-        (b"[]", "not a JSON object but a list"),
-        (b'{"metrics": {"rmse": NaN}}', "NaN is not JSON; publish finite numbers only"),
-        (b'{"metrics": {"rmse": -Infinity}}', "-Infinity is not JSON"),
-        (OLD.replace(b"0.00512", b"1e999"), "1e999 is not finite"),
-        (OLD.replace(b"0.00512", b"9" * 400), "metrics.rmse: has '9+'; it must be a finite number"),
+        (b"[]", "pointer: .*JSON object.* list; "),
+        (b'{"metrics": {"rmse": NaN}}', "pointer: NaN is .*; .*finite numbers"),
+        (b'{"metrics": {"rmse": -Infinity}}', "pointer: -Infinity is .*; .*finite numbers"),
+        (OLD.replace(b"0.00512", b"1e999"), "pointer: 1e999 is .*; .*finite numbers"),
+        (OLD.replace(b"0.00512", b"9" * 400), "pointer.metrics.rmse: has '9+'; .*finite number"),
         (OLD.replace(b"0.00512", b"9" * 5000), "pointer: not UTF-8 JSON"),
         (b"[" * 100_000, "pointer: not UTF-8 JSON"),
     ],
 )
-def test_what_is_no_json_object_is_said(data: bytes, cure: str) -> None:
-    with pytest.raises(ContractError, match=cure):
+def test_what_is_no_json_object_is_said(data: bytes, message: str) -> None:
+    with pytest.raises(ContractError, match=f"^{message}"):
         Pointer.parse(data)
 
 
 def test_nan_is_never_written() -> None:
-    with pytest.raises(ContractError, match="publish finite numbers only"):
+    with pytest.raises(ContractError, match=r"\bnan; .*finite numbers"):
         foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 1, metrics={"rmse": float("nan")}).to_json()
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "cure"),
+    ("name", "value", "message"),
     [
-        ("contract_version", "2", "metadata.contract_version: .* not 2; deploy newer code first"),
+        ("contract_version", "2", r"metadata.contract_version: .*\b1, not 2; "),
         ("window", None, "metadata.window: missing"),
         ("window", "many", "metadata.window: not UTF-8 JSON"),
-        ("window", "1", "metadata.window: .* a whole number from 2 to 10000"),
-        ("horizon", "2.5", "metadata.horizon: .* a whole number from 1 to 60"),
+        ("window", "1", "metadata.window: is '1'; .*whole number from 2 to 10000"),
+        ("horizon", "2.5", "metadata.horizon: is '2.5'; .*whole number from 1 to 60"),
         ("levels", "[0.025, 0.5]", "metadata.levels: .* with 0.025, 0.5, 0.975 among them"),
         ("levels", "[0.025, 0.975, 0.5]", "metadata.levels: .* ascending"),
         ("levels", "[0.0, 0.025, 0.5, 0.975]", r"metadata.levels: .* within \(0, 1\)"),
         ("levels", "[0.025, NaN, 0.5, 0.975]", "metadata.levels: NaN is not JSON"),
-        ("features", '"one"', "metadata.features: .* a list of texts"),
+        ("features", '"one"', "metadata.features: is 'one'; .*list of texts"),
         ("prices", "../secret", "metadata.prices: .* lower-case letters"),
         ("prices_sha256", "abc", "metadata.prices_sha256: .* a sha256"),
         ("trained_through", "yesterday", "metadata.trained_through: .* an ISO date"),
@@ -319,18 +323,18 @@ def test_nan_is_never_written() -> None:
         ("family", "x" * 101, "metadata.family: .* up to 100 characters"),
         ("code_version", "x" * 101, "metadata.code_version: .* up to 100 characters"),
         ("prices", "x" * 21, "metadata.prices: .* up to 20 lower-case letters"),
-        ("features", json.dumps(["x" * 101]), "metadata.features: .* a list of texts, each up to 100 characters"),
+        ("features", json.dumps(["x" * 101]), "metadata.features: .*list of texts, .* 100 characters"),
         ("features", json.dumps(["x"] * 201), "metadata.features: has 201 entries, at most 200 are allowed"),
         ("levels", json.dumps([i / 103 for i in range(1, 103)]), "metadata.levels: has 102 entries, at most 101"),
         ("window", "10001", "metadata.window: .* from 2 to 10000"),
         ("horizon", "61", "metadata.horizon: .* from 1 to 60"),
     ],
 )
-def test_a_wrong_property_is_named_with_the_cure(name: str, value: str | None, cure: str) -> None:
+def test_a_wrong_property_is_named_with_the_cure(name: str, value: str | None, message: str) -> None:
     props = foreign.metadata().to_props() | ({name: value} if value is not None else {})
     if value is None:
         del props[name]
-    with pytest.raises(ContractError, match=cure):
+    with pytest.raises(ContractError, match=f"^{message}"):
         Metadata.parse(props)
 
 
@@ -340,12 +344,12 @@ def test_an_active_file_needs_what_refresh_adds() -> None:
         del found[missing]
         with pytest.raises(ContractError, match=f"active.{missing}: missing"):
             Active.parse(json.dumps(found).encode())
-    with pytest.raises(ContractError, match="champion and generation are missing"):
+    with pytest.raises(ContractError, match=r"^active: .*\bchampion and generation\b.*; "):
         Active.parse(OLD)
     for missing in ("champion", "generation"):
         found = json.loads(GOLDEN) | {"activated_at": "2026-10-30T16:06:00Z", "serving_key": "serving/x"}
         del found[missing]
-        with pytest.raises(ContractError, match="champion and generation are missing"):
+        with pytest.raises(ContractError, match=r"^active: .*\bchampion and generation\b.*; "):
             Active.parse(json.dumps(found).encode())
 
 
@@ -355,7 +359,7 @@ def test_moments_are_written_in_utc() -> None:
     berlin = datetime(2026, 10, 30, 18, 6, tzinfo=timezone(timedelta(hours=2)))
     active = Active(pointer, pointer.champion, 7, berlin, "serving/x")
     assert json.loads(active.to_json())["activated_at"] == "2026-10-30T16:06:00Z"
-    with pytest.raises(ValueError, match="has no time zone"):
+    with pytest.raises(ValueError, match="no time zone; "):
         Active(pointer, pointer.champion, 7, berlin.replace(tzinfo=None), "serving/x").to_json()
 
 

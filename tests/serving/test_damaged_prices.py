@@ -67,7 +67,7 @@ def test_other_prices_become_neither_a_forecast_nor_a_row_nor_a_refusal(
 ) -> None:
     before = contents(store)
     proxy.choose = lambda path: "other digits" if PRICES in path else None
-    with pytest.raises(Damaged, match=f"{PRICES}: the bytes that came have the CRC-32"):
+    with pytest.raises(Damaged, match=rf"{PRICES}: .*\bCRC-32\b"):
         job(open_store(through), through)
     assert proxy.met == ["other digits"]
     assert contents(store) == before

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,8 +42,7 @@ NOW = datetime(2026, 11, 2, 15, 30, tzinfo=UTC)
 FRANKFURT = timezone(timedelta(hours=1))  # in winter
 KEY = "prices/EURUSD-ecb.csv"
 WRITERS = {"folder": 8, "bucket": 2}  # this S3 server lets the others wait a second each, our time-out is two
-NO_FORECAST = {"outcome": "nothing", "reason": "nothing is active yet; run python -m training run"}
-ONCE_MORE = "if the ECB is right, run python -m lambda_fn.ingest --replace"
+REPLACE = r"lambda_fn\.ingest --replace"
 
 
 @pytest.fixture
@@ -137,26 +137,26 @@ def without(row: int) -> bytes:
 
 
 BAD = {
-    "empty": (b"", "no zip of the ECB's history"),
-    "broken": (history(6)[:-40], "no zip of the ECB's history"),
-    "a page": (b"<html>maintenance</html>", "no zip of the ECB's history"),
-    "no text": (zipped(""), "the file is empty"),
-    "no rows": (history(0), "has a header and no rows"),
+    "empty": (b"", r"\bno zip\b"),
+    "broken": (history(6)[:-40], r"\bno zip\b"),
+    "a page": (b"<html>maintenance</html>", r"\bno zip\b"),
+    "no text": (zipped(""), r"\bempty; .*\bDate,USD\b"),
+    "no rows": (history(0), r"\bno rows; "),
     "a part": (without(0), "begins 1999-01-05 and not 1999-01-04; check that ECB_URL"),
     "twice": (history(rates(DAYS[:6]) | {f" {DAYS[5]}": rates(DAYS)[str(DAYS[5])]}), "has 1999-01-11 twice"),
-    "shrunk": (history(3), "history has changed: 1 row of 4 gone, the first 1999-01-07"),
-    "a hole": (without(2), f"history has changed: 1 row of 4 gone, the first 1999-01-06; {ONCE_MORE}"),
+    "shrunk": (history(3), "history has changed: 1 row of 4 gone, the first 1999-01-07; "),
+    "a hole": (without(2), f"history has changed: 1 row of 4 gone, the first 1999-01-06; .*{REPLACE}"),
     "changed": (cells({(1, 0): "1.1601"}), "close differs on 1 date, the first 1999-01-05, was 1.1501 and is 1.1601"),
     "given up": (cells({(1, 0): "N/A"}), "close differs on 1 date, the first 1999-01-05, was 1.1501 and is nan"),
-    "no dollar": (history(rates(DAYS[:6]), ("XXX", "JPY", "GBP", "EEK")), "EURUSD: no pair of two of EEK"),
-    "no price": (cells({(5, 0): "N/A"}), "close has no price on 1999-01-11 but nan"),
-    "zero": (cells({(5, 0): "0"}), "close has no price on 1999-01-11 but 0.0"),
-    "negative": (cells({(4, 0): "-1.15"}), "close has no price on 1999-01-08 but -1.15"),
+    "no dollar": (history(rates(DAYS[:6]), ("XXX", "JPY", "GBP", "EEK")), r"^EURUSD: .*\bEEK, EUR, GBP, JPY, XXX; "),
+    "no price": (cells({(5, 0): "N/A"}), r"^close .*\b1999-01-11 .*\bnan$"),
+    "zero": (cells({(5, 0): "0"}), r"^close .*\b1999-01-11 .* 0\.0$"),
+    "negative": (cells({(4, 0): "-1.15"}), r"^close .*\b1999-01-08 .* -1\.15$"),
     "jump up": (cells({(4, 0): "1.39"}), "close jumps on 1999-01-08 from 1.1503 to 1.39, over 20% in a day"),
     "jump down": (cells({(4, 0): "0.91"}), "close jumps on 1999-01-08 from 1.1503 to 0.91, over 20% in a day"),
-    "a Saturday": (with_day("1999-01-09"), "1999-01-09 is a Saturday on which the ECB publishes no rates"),
-    "a holiday": (with_day("2026-04-03"), "2026-04-03 is a Friday on which the ECB publishes no rates"),
-    "tomorrow": (with_day("2026-11-03"), "2026-11-03 is in the future, today is 2026-11-02"),
+    "a Saturday": (with_day("1999-01-09"), r"^1999-01-09 .*\bSaturday\b"),
+    "a holiday": (with_day("2026-04-03"), r"^2026-04-03 .*\bFriday\b"),
+    "tomorrow": (with_day("2026-11-03"), r"^2026-11-03 .*\b2026-11-02$"),
 }
 
 
@@ -164,12 +164,12 @@ BAD = {
 def test_a_bad_file_is_kept_aside_and_the_good_table_stays(
     store: Store, offer: Callable[..., Ingested], settings: Settings, name: str
 ) -> None:
-    data, why = BAD[name]
+    data, message = BAD[name]
     offer(history(4))
     before = store.read(KEY)
     with pytest.raises(Refused) as caught:
         offer(data)
-    assert why in str(caught.value)
+    assert re.search(message, str(caught.value))
     assert caught.value.result == Ingested("refused", 0, DAYS[3], str(caught.value))
     assert offer(data, now=NOW + timedelta(hours=2)) == caught.value.result, "raised once, then only returned"
     assert store.read(KEY) == before
@@ -201,12 +201,12 @@ def test_a_server_of_ever_new_bad_files_fills_no_store(tmp_path: Path, monkeypat
 
 def test_the_first_file_must_be_sound_too(tmp_path: Path) -> None:
     store, settings = folder(tmp_path)
-    for name, (data, why) in BAD.items():
-        if "history has changed" in why or name in ("changed", "given up"):
+    for name, (data, message) in BAD.items():
+        if name in ("shrunk", "a hole", "changed", "given up"):
             continue  # there is nothing to compare with
         with pytest.raises(Refused) as caught:
             ingest.ingest(store, settings, NOW, fetch=giving(data))
-        assert why in str(caught.value)
+        assert re.search(message, str(caught.value))
         assert caught.value.result.last_date is None
     assert KEY not in store.list("prices")
 
@@ -214,7 +214,7 @@ def test_the_first_file_must_be_sound_too(tmp_path: Path) -> None:
 def test_days_are_those_of_utc(offer: Callable[..., Ingested]) -> None:
     offer(history(4))
     monday = rates(DAYS[:4]) | {"2026-11-02": ["1.16", "130", "0.7", "N/A"]}
-    with pytest.raises(Refused, match="2026-11-02 is in the future, today is 2026-11-01"):
+    with pytest.raises(Refused, match=r"^2026-11-02 .*\bfuture\b.*\b2026-11-01$"):
         offer(history(monday), now=datetime(2026, 11, 2, 0, 30, tzinfo=FRANKFURT))
     assert offer(history(monday), now=datetime(2026, 11, 3, 0, 30, tzinfo=FRANKFURT)).last_date == date(2026, 11, 2)
 
@@ -229,7 +229,7 @@ def test_a_currency_that_is_gone_leaves_gaps_and_a_new_one_is_left_out(
     rows = {day: [*row[:3], "9.1"] for day, row in rates(DAYS[:6]).items()}
     appended = offer(history(rows, ("USD", "JPY", "GBP", "SEK")))
     assert appended.outcome == "appended"
-    assert "left as stored: eureek is gone; new columns eursek; to take it over, run " in appended.reason
+    assert re.search(f"left as stored: eureek is gone; new columns eursek; .*{REPLACE}", appended.reason)
     header, *lines = stored(store).decode().splitlines()
     assert header == "date,close,eureek,eurgbp,eurjpy"
     assert lines[3] == "1999-01-07,1.1503,13.5,0.7103,130.03"
@@ -250,7 +250,7 @@ def test_a_change_that_no_champion_sees_is_said_and_left_as_stored(
     ("data", "why"),
     [
         (cells({(1, 1): "131"}), "eurjpy differs on 1 date, the first 1999-01-05, was 130.01 and is 131.0"),
-        (cells({(4, 1): "N/A"}), "eurjpy has no price on 1999-01-08 but nan"),
+        (cells({(4, 1): "N/A"}), r"^eurjpy .*\b1999-01-08 .*\bnan$"),
         (cells({(5, 1): "180"}), "eurjpy jumps on 1999-01-11 from 130.04 to 180.0"),
         (history(rates(DAYS[:6]), ("USD", "XXX", "GBP", "EEK")), "eurjpy is gone"),
     ],
@@ -317,9 +317,7 @@ def test_a_table_that_cannot_be_continued_is_written_anew_when_told(
     store: Store, offer: Callable[..., Ingested], text: bytes
 ) -> None:
     store.create(KEY, text)
-    with pytest.raises(
-        Refused, match=r"the stored table cannot be continued .* run python -m lambda_fn.ingest --replace"
-    ):
+    with pytest.raises(Refused, match=rf"\bstored table\b.*\(.*\); .*{REPLACE}"):
         offer(history(5))
     assert stored(store) == text
     assert offer(history(5), replace=True).outcome == "replaced"
@@ -499,18 +497,24 @@ def call(
     return call
 
 
+def is_nothing_yet(forecast: dict[str, str]) -> bool:
+    """Return whether the outcome is that of a store that never had a champion, with what to run first."""
+    return forecast["outcome"] == "nothing" and forecast["reason"].endswith("training run")
+
+
 def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
     """A first refusal is raised, so that it ends in the dead-letter queue; ages are measured every time."""
     bank.files["hist.zip"] = history(4)
     answer, metrics = call("1")
+    assert isinstance(answer, dict)
+    json.dumps(answer)
+    assert is_nothing_yet(answer.pop("forecast"))
     assert answer == {
         "outcome": "created",
         "rows": 4,
         "last_date": "1999-01-07",
         "reason": f"{KEY}: 4 rows, through 1999-01-07",
-        "forecast": NO_FORECAST,
     }
-    json.dumps(answer)
     aged = {"PriceAgeDays": business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb"), "AgesKnown": 0}
     made = {"ForecastMade": 0, "ForecastRefused": 0}
     assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, **aged, **made}
@@ -554,18 +558,18 @@ def test_the_command_reads_env_files_and_says_what_it_did(tmp_path: Path, bank: 
     assert done.stderr.startswith(f"{bank.url('hist.zip')}: cannot be fetched (HTTP Error 500")
     bank.files["hist.zip"] = history(4)
     done = command(tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (
-        0,
-        f"created: {KEY}: 4 rows, through 1999-01-07\nforecast nothing: {NO_FORECAST['reason']}\n",
-        "",
-    )
+    assert (done.returncode, done.stderr) == (0, "")
+    table, forecast = done.stdout.splitlines()
+    assert table == f"created: {KEY}: 4 rows, through 1999-01-07"
+    assert re.fullmatch("forecast nothing: .*; .*training run", forecast)
     done = command(tmp_path, "--json")
-    assert json.loads(done.stdout) == {
+    answer = json.loads(done.stdout)
+    assert is_nothing_yet(answer.pop("forecast"))
+    assert answer == {
         "outcome": "unchanged",
         "rows": 0,
         "last_date": "1999-01-07",
         "reason": f"{KEY}: nothing newer than 1999-01-07",
-        "forecast": NO_FORECAST,
     }
     bank.files["hist.zip"] = cells({(1, 0): "1.16"})
     for _ in range(2):
@@ -584,12 +588,12 @@ def test_the_command_says_wrong_settings_in_one_sentence(
 ) -> None:
     monkeypatch.setenv("USE_S3", "perhaps")
     assert ingest.main([]) == 2
-    assert capsys.readouterr().err == "USE_S3: 'perhaps' is neither true nor false; set it to true or false\n"
+    assert re.fullmatch(r"USE_S3: 'perhaps' .*; .*\btrue or false\n", capsys.readouterr().err)
 
 
 def test_a_currency_that_the_bank_quotes_no_longer_is_said_so(tmp_path: Path) -> None:
     """Nobody is told to repair the bank's own file: the lev is gone since 2026."""
     store, settings = folder(tmp_path, S3_MODEL_INFO_KEY="models/EURBGN/best_model_info.json")
     data = EMBEDDED.read_bytes()
-    with pytest.raises(Refused, match="close is not quoted since 2026-01-02; choose another pair"):
+    with pytest.raises(Refused, match=r"^close .*\b2026-01-02; "):
         ingest.ingest(store, settings, datetime(2026, 11, 2, 17, tzinfo=UTC), giving(data))

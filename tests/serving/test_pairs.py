@@ -73,16 +73,16 @@ def test_a_list_is_read_in_its_order_and_each_pair_once(text: str, pairs: tuple[
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
-        ("JPYUSD", "JPYUSD is quoted the other way round; give USDJPY"),
-        ("EURBGN", "'EURBGN' is no pair of two of AUD"),
+        ("JPYUSD", r"^JPYUSD .*; .*\bUSDJPY$"),
+        ("EURBGN", r"^'EURBGN' .*\bAUD, .*; .*\bGBPUSD\b"),
         ("eurusd", "'eurusd' is no pair"),
         ("EUREUR", "'EUREUR' is no pair"),
         ("TRY", "'TRY' is no pair"),  # none of its pairs is meant by a word
-        (",", "names no pair; give pairs such as EURUSD,GBPUSD"),
+        (",", r"\bno pair; .*\bEURUSD,GBPUSD\b"),
     ],
 )
-def test_what_is_no_pair_is_named_with_the_cure(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_what_is_no_pair_is_named_with_the_cure(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         read_pairs(text)

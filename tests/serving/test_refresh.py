@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -50,10 +51,10 @@ def active(store: Store) -> Active:
     return Active.parse(store.read(keys.ACTIVE_KEY).data)
 
 
-def refusal(store: Store, settings: Settings, cure: str) -> None:
+def refusal(store: Store, settings: Settings, message: str) -> None:
     """The first time raised, then only returned, always recorded; what was active still is."""
     before = store.read(keys.ACTIVE_KEY) if keys.ACTIVE_KEY in store.list("serving") else None
-    with pytest.raises(Refused, match=cure):
+    with pytest.raises(Refused, match=message):
         activate(store, settings, NOW)
     again = activate(store, settings, NOW)
     assert again.outcome == "refused"
@@ -84,14 +85,14 @@ def test_activating_again_changes_nothing(store: Store, settings: Settings) -> N
 
 def test_nothing_published_is_no_error(store: Store, settings: Settings) -> None:
     result = activate(store, settings, NOW)
-    assert result == Activation("unchanged", None, "nothing is published yet; run python -m training run")
+    assert result[:2] == ("unchanged", None) and result.reason.endswith("training run")
 
 
 def test_a_lower_generation_is_refused_naming_both(store: Store, settings: Settings) -> None:
     foreign.publish_to(store, generation=5)
     activate(store, settings, NOW)
     foreign.publish_to(store, OTHER, 4)
-    refusal(store, settings, "pointer.generation: 4 is lower than the active generation 5")
+    refusal(store, settings, r"^pointer\.generation: 4 .*\blower\b.* 5; ")
 
 
 def test_a_pointer_without_a_generation_is_the_next(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_another_pair_has_its_own_champion(tmp_path: Path) -> None:
 
 def test_the_old_form_is_refused_with_the_cure(store: Store, settings: Settings) -> None:
     foreign.put(store, POINTER, OLD)
-    refusal(store, settings, "publish it with: python -m training publish models:/EURUSD_LSTM@champion")
+    refusal(store, settings, r"^pointer\.champion: missing\b.* training publish models:/EURUSD_LSTM@champion")
 
 
 def nudged(pointer: Pointer, by: float) -> Pointer:
@@ -174,7 +175,7 @@ UNSOUND: dict[str, Unsound] = {
     "pointer broken": (lambda store: foreign.put(store, POINTER, b'{"model_type"'), "pointer: not UTF-8 JSON"),
     "pointer of version 2": (
         lambda s: foreign.put(s, POINTER, foreign.publish_to(s, OTHER, 2).to_json().replace(VERSION, VERSION_2)),
-        "deploy newer code first",
+        r"^pointer\.contract_version: .*\b1, not 2; ",
     ),
     "other bytes": (lambda store: champion_replaced(store, OTHER[:-1] + b"?"), "its sha256 is .*, the pointer says"),
     "no bytes": (lambda store: champion_replaced(store, None), "has no models/champions/.*onnx"),
@@ -193,7 +194,7 @@ UNSOUND: dict[str, Unsound] = {
     ),
     "golden apart": (
         lambda s: republish(s, lambda p: nudged(p, 2e-6)),
-        r"golden\[0\].mean: the champion differs by 2.0e-06 of the price, at most 1e-06",
+        r"golden\[0\]\.mean: .*\b2\.0e-06 .*\b1e-06\b",
     ),
     "a backtest that is none": (
         lambda s: republish(s, lambda p: replace(p, backtest={"days": "many"})),
@@ -210,13 +211,13 @@ UNSOUND: dict[str, Unsound] = {
     ),
     "median away": (
         lambda s: published(s, foreign.champion_bytes(drift=0.021)),
-        "the median is 2.1% from the last close",
+        r"\bmedian is 2\.1%",
     ),
     "too narrow": (lambda s: published(s, foreign.champion_bytes(spread=0.001)), "is 0.10% wide, 0.1 % to 10 %"),
     "too wide": (lambda s: published(s, foreign.champion_bytes(spread=0.11)), "is 10.45% wide, 0.1 % to 10 %"),
     "descending": (
         lambda s: published(s, foreign.champion_bytes(spread=-0.005)),
-        "quantiles that fall from one level to the next",
+        r"quantiles .*\bfall\b",
     ),
 }
 
@@ -226,9 +227,9 @@ def test_an_unsound_champion_never_replaces_a_sound_one(case: str, tmp_path: Pat
     store, settings = folder(tmp_path)
     foreign.publish_to(store, generation=1)
     activate(store, settings, NOW)
-    unsound, cure = UNSOUND[case]
+    unsound, message = UNSOUND[case]
     unsound(store)
-    refusal(store, settings, cure)
+    refusal(store, settings, message)
     foreign.publish_to(store, foreign.champion_bytes(spread=0.007), 3)
     assert activate(store, settings, NOW)[:2] == ("activated", 3)
 
@@ -245,7 +246,7 @@ def test_a_slow_champion_is_refused() -> None:
     table = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
     data = foreign.champion_bytes()
     judge(data, (), table, iter([0.0, 0.5, 0.7, 1.19]).__next__)
-    with pytest.raises(ContractError, match=r"took 1\.1 s of processor time, at most 1 s is allowed"):
+    with pytest.raises(ContractError, match=r"\b1\.1 s of processor\b.*\bmost 1 s\b"):
         judge(data, (), table, iter([0.0, 0.5, 0.7, 1.3]).__next__)
 
 
@@ -375,7 +376,7 @@ def test_the_command_says_wrong_settings_in_one_sentence(
 ) -> None:
     monkeypatch.setenv("USE_S3", "perhaps")
     assert refresh.main([]) == 2
-    assert capsys.readouterr().err == "USE_S3: 'perhaps' is neither true nor false; set it to true or false\n"
+    assert re.fullmatch(r"USE_S3: 'perhaps' .*; .*\btrue or false\n", capsys.readouterr().err)
 
 
 def invocation(request_id: str = "request") -> SimpleNamespace:
@@ -399,7 +400,7 @@ def test_the_lambda_handler(
         "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, stands"},
     }
     foreign.publish_to(store, foreign.champion_bytes(drift=0.5), 2)
-    with pytest.raises(Refused, match=r"the median is 50\.0% from the last close"):
+    with pytest.raises(Refused, match=r"\bmedian is 50\.0%"):
         refresh.handler({}, invocation("of-the-event"))
     assert '"ChampionRefused":[1.0]' in capsys.readouterr().out.replace(" ", "")
     assert refresh.handler({}, invocation("of-the-timer"))["outcome"] == "refused"
@@ -433,8 +434,9 @@ def test_the_lambda_handler_ignores_what_is_of_other_objects(tmp_path: Path, mon
     monkeypatch.setenv("STORE_DIR", str(tmp_path))
     store, _ = folder(tmp_path)
     foreign.publish_to(store, generation=1)
-    reason = "not of the pointer: S3 event 2.6 Put of a, S3 event 2.6 Put of b"
-    assert refresh.handler(OF_OTHERS, invocation()) == {"outcome": "ignored", "generation": None, "reason": reason}
+    result = refresh.handler(OF_OTHERS, invocation())
+    assert result["reason"].endswith(": S3 event 2.6 Put of a, S3 event 2.6 Put of b")
+    assert {**result, "reason": ""} == {"outcome": "ignored", "generation": None, "reason": ""}
     assert store.list("serving") == []
 
 

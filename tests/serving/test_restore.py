@@ -123,7 +123,7 @@ def test_each_object_is_restored_as_the_runbook_says(loss: str, s3: Any, store: 
             s3.put_object(Bucket=BUCKET, Key=key, Body=b"nonsense")
             older = queried(s3, key, "OLDER")
             s3.copy_object(Bucket=BUCKET, Key=key, CopySource=f"{BUCKET}/{key}?versionId={older}")
-        assert obstore.get(store._objects, key).attributes[SUM], "the sum comes back with the bytes"
+        assert obstore.get(store._objects, key).attributes[SUM], "restored without its sum"
     assert contents(store) == good
     reader, _ = reading(settings)
     for question in QUESTIONS:

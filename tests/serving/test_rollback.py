@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -76,7 +77,7 @@ def test_what_was_active_before_is_active_again_until_a_newer_is_published(
     for _ in range(2):  # every hour, and nobody is told of a refusal
         again = invoke({})
         assert (again["outcome"], again["generation"]) == ("unchanged", 4)
-        assert "rollback to generation 2, as generation 4; to go on publish a newer champion" in again["reason"]
+        assert "rollback to generation 2, as generation 4; " in again["reason"]
     assert recorded(store, record_key(store.read(POINTER).data, "EURUSD")) is not None
     assert invoke({"rollback": 1})["generation"] == 5
     assert serving(store) == (5, 1)
@@ -91,12 +92,9 @@ def test_asked_twice_it_goes_back_once(store: Store, settings: Settings, invoke:
         promote(store, settings, generation, generation)
     assert invoke({"rollback": 2})["generation"] == 4
     again = invoke({"rollback": 2})
-    assert (again["outcome"], again["reason"]) == (
-        "unchanged",
-        "the champion of generation 2 is active, as generation 4",
-    )
+    assert again["outcome"] == "unchanged" and re.search(r"\bgeneration 2 .*\bgeneration 4$", again["reason"])
     again = invoke({"rollback": True})
-    assert again["outcome"] == "unchanged" and "to go further name a generation" in again["reason"]
+    assert again["outcome"] == "unchanged" and re.match(r"generation 4 .*\brolled back\b.*; ", again["reason"])
     assert serving(store) == (4, 2)
 
 
@@ -112,24 +110,24 @@ def test_it_goes_further_back_and_never_to_what_was_gone_back_from(tmp_path: Pat
     assert found == [(6, 2), (7, 3), (8, 1)]
     result = refresh.rollback(store, settings, True, now)
     assert result["outcome"] == "refused"
-    assert "there is no other champion before generation 8" in result["reason"]
+    assert re.search(r"\bno other champion\b.*\bgeneration 8\b.*; ", result["reason"])
     assert refresh.rollback(store, settings, 5, now)["generation"] == 9, "but who names it gets it"
     assert serving(store) == (9, 4)
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("target", "message"),
     [
-        (7, "generation 7 was never active here, or is not kept; kept are the generations 1, 2"),
-        (1, "generation 1 cannot be served again: models/champions/"),
-        ("2", "rollback: is '2'; give true, or a generation such as 12"),
-        (False, "rollback: is 'False'; give true, or a generation"),
-        (0, "rollback: is '0'; give true, or a generation"),
-        (1.5, "rollback: is '1.5'; give true, or a generation"),
-        (None, "rollback: is 'None'; give true, or a generation"),
+        (7, r"generation 7 .*\bnot kept; .* 1, 2$"),
+        (1, r"generation 1 .*: models/champions/.*; .* 1, 2$"),
+        ("2", r"rollback: is '2'; .*\b12$"),
+        (False, "rollback: is 'False'; "),
+        (0, "rollback: is '0'; "),
+        (1.5, "rollback: is '1.5'; "),
+        (None, "rollback: is 'None'; "),
     ],
 )
-def test_what_cannot_be_done_is_said_and_changes_nothing(asked: object, said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_said_and_changes_nothing(target: object, message: str, tmp_path: Path) -> None:
     store, settings = FolderStore(tmp_path), Settings.from_env({"STORE_DIR": str(tmp_path)})
     nothing = refresh.rollback(store, settings, True, NOW)
     assert (nothing["outcome"], nothing["generation"]) == ("refused", None)
@@ -139,9 +137,9 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(asked: object, said: st
     foreign.put(store, first.serving_key, b"damaged")
     foreign.put(store, first.champion.key, b"damaged")
     before = {key: store.read(key) for key in store.list("")}
-    result = refresh.rollback(store, settings, asked, NOW)
+    result = refresh.rollback(store, settings, target, NOW)
     assert (result["outcome"], result["generation"]) == ("refused", 2)
-    assert said in result["reason"]
+    assert re.match(message, result["reason"])
     assert {key: store.read(key) for key in store.list("")} == before
 
 
@@ -259,6 +257,6 @@ def test_the_command_rolls_back(tmp_path: Path) -> None:
     assert done.stdout.startswith("activated: EURUSD_Foreign version 1 of generation 1 is active again\nforecast made")
     done = command("--rollback", "9", "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["reason"].endswith("kept are the generations 1, 2, 3")
+    assert json.loads(done.stdout)["reason"].endswith(" 1, 2, 3")
     done = command("--rollback", "first")
     assert done.returncode == 2 and "'first' is no generation" in done.stderr

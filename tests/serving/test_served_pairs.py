@@ -1,6 +1,7 @@
 """Several pairs served by one deployment: each has its own champion, forecast and record, and stops no other."""
 
 import json
+import re
 import shutil
 import sys
 import threading
@@ -329,7 +330,8 @@ def test_the_command_tells_each_pair_and_takes_one(on_folder: Path, capsys: pyte
     assert refresh.main(["--rollback"]) == 2
     assert "--rollback: of which pair?" in capsys.readouterr().err
     assert refresh.main(["--pair", "EURCHF"]) == 2
-    assert "--pair: 'EURCHF' is none of EURUSD, GBPUSD, USDJPY; name it in PAIRS too" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert re.fullmatch(r"--pair: 'EURCHF' .*\bEURUSD, GBPUSD, USDJPY; .*\bPAIRS\b.*\n", error)
 
 
 # Ingest
@@ -366,7 +368,7 @@ def test_one_download_makes_the_price_files_of_all_pairs(
 
 def test_a_pair_that_the_bank_does_not_quote_stops_no_other(on_folder: Path, bank: Bank) -> None:
     bank.files["hist.zip"] = history(5, currencies=("USD", "JPY", "XXX", "EEK"))
-    with pytest.raises(ExceptionGroup, match="1 of 3 pairs failed: GBPUSD: GBPUSD: no pair of two of EEK, EUR, JPY"):
+    with pytest.raises(ExceptionGroup, match=r"1 of 3 pairs failed: GBPUSD: GBPUSD: .*\bEEK, EUR, JPY\b"):
         ingest.handler({}, Context())
     store = open_store(Settings.from_env(environ(on_folder)))
     assert [key for key in store.list("prices") if key.endswith(".csv")] == [
@@ -378,7 +380,7 @@ def test_a_pair_that_the_bank_does_not_quote_stops_no_other(on_folder: Path, ban
 
 def test_a_file_that_no_pair_can_take_is_kept_once(on_folder: Path, bank: Bank) -> None:
     bank.files["hist.zip"] = b"no zip"
-    with pytest.raises(ExceptionGroup, match=r"3 of 3 pairs failed: EURUSD: .*: no zip of the ECB's history"):
+    with pytest.raises(ExceptionGroup, match=r"3 of 3 pairs failed: EURUSD: .*: no zip\b"):
         ingest.handler({}, Context())
     kept = open_store(Settings.from_env(environ(on_folder))).list("prices/refused")
     assert [key.endswith(".zip") for key in kept].count(True) == 1

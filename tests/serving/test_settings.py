@@ -85,42 +85,45 @@ ODD = (
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "cure"),
+    ("name", "value", "message"),
     [
-        ("USE_S3", "maybe", "set it to true or false"),
-        ("USE_S3", "true", "S3_BUCKET: required"),
-        ("CHAMPION_MAX_AGE_S", "a minute", "set it to seconds, such as 60"),
-        ("CHAMPION_MAX_AGE_S", "-1", "zero or more seconds"),
-        ("CHAMPION_MAX_AGE_S", "nan", "zero or more seconds"),
-        ("REFUSE_EXPIRED", "perhaps", "neither true nor false"),
-        ("CHAMPION_PUBLIC_KEYS", "short", "is no public key; set base64 of its 32 bytes"),
-        ("CHAMPION_PUBLIC_KEYS", f"${base64.b64encode(bytes([7] * 32)).decode()}", "is no public key"),
+        ("USE_S3", "maybe", "'maybe' .*; .*true or false$"),
+        ("CHAMPION_MAX_AGE_S", "a minute", r"'a minute' .*\bnumber; .*\b60$"),
+        ("CHAMPION_MAX_AGE_S", "-1", r"'-1' .*; .*\bzero\b"),
+        ("CHAMPION_MAX_AGE_S", "nan", r"'nan' .*; .*\bzero\b"),
+        ("REFUSE_EXPIRED", "perhaps", "'perhaps' .*; .*true or false$"),
+        ("CHAMPION_PUBLIC_KEYS", "short", "'short' .*; .*32 bytes"),
+        ("CHAMPION_PUBLIC_KEYS", f"${base64.b64encode(bytes([7] * 32)).decode()}", r"'\$Bw.*; .*32 bytes"),
         ("CHAMPION_PUBLIC_KEYS", ",", "names no key"),
         ("CHAMPION_PUBLIC_KEYS", " , ", "names no key"),
         *(("CHAMPION_PUBLIC_KEYS", key, "anybody can sign") for key in WEAK_KEYS),
-        ("S3_MODEL_INFO_KEY", "/models/best_model_info.json", "a path such as models/best_model_info.json"),
-        ("S3_MODEL_INFO_KEY", "models/../secret.json", "a path such as"),
-        ("S3_MODEL_INFO_KEY", "models/\x07.json", "a path such as"),
-        ("S3_MODEL_INFO_KEY", f"models/{'x' * 200}.json", "a path such as"),
-        ("S3_MODEL_INFO_KEY", "serving/active.json", "in a folder of other files"),
-        ("S3_MODEL_INFO_KEY", "record/EURUSD/2026-10-30.json", "in a folder of other files"),
-        ("S3_MODEL_INFO_KEY", "models/GBPUSD/history/00000001.json", "in a folder of other files"),
-        ("CHAMPION_MAX_AGE_S", "\uff16\uff10", "set it to seconds, such as 60"),
-        ("CHAMPION_MAX_AGE_S", "inf", "zero or more seconds"),
-        ("CHAMPION_MAX_AGE_S", "1e999", "zero or more seconds"),
-        ("CORS_ORIGIN", "https://example.com\nSet-Cookie: a=b", "give one such as"),
-        ("CORS_ORIGIN", "https://example.com/page", "give one such as"),
+        ("S3_MODEL_INFO_KEY", "/models/best_model_info.json", r"not a key; .*models/best_model_info\.json$"),
+        ("S3_MODEL_INFO_KEY", "models/../secret.json", "not a key; "),
+        ("S3_MODEL_INFO_KEY", "models/\x07.json", "not a key; "),
+        ("S3_MODEL_INFO_KEY", f"models/{'x' * 200}.json", "not a key; "),
+        ("S3_MODEL_INFO_KEY", "serving/active.json", r"\bfolder\b.*; .*models/best_model_info\.json$"),
+        ("S3_MODEL_INFO_KEY", "record/EURUSD/2026-10-30.json", r"\bfolder\b.*; .*models/best_model_info\.json$"),
+        ("S3_MODEL_INFO_KEY", "models/GBPUSD/history/00000001.json", r"\bfolder\b.*; .*models/best_model_info\.json$"),
+        ("CHAMPION_MAX_AGE_S", "\uff16\uff10", r"\bnumber; .*\b60$"),
+        ("CHAMPION_MAX_AGE_S", "inf", r"'inf' .*; .*\bzero\b"),
+        ("CHAMPION_MAX_AGE_S", "1e999", r"'1e999' .*; .*\bzero\b"),
+        ("CORS_ORIGIN", "https://example.com\nSet-Cookie: a=b", r"; .*https://a\.example\b"),
+        ("CORS_ORIGIN", "https://example.com/page", r"; .*https://a\.example\b"),
         ("STACK", "a b", "set it to up to 128 letters"),
-        *(("BASE_PATH", path, "set it to a path such as /fx") for path in ("a b", "..", "a/../b", "a//b", "https://x")),
-        ("BASE_PATH", "/fx?x=1", "set it to a path such as /fx"),
-        *((name, address, "give one such as https://") for name in ADDRESSES for address in ODD),
-        *((name, "https://user:p@ss@host", "leave out what is before") for name in ADDRESSES),
+        *(("BASE_PATH", path, "; .* /fx$") for path in ("a b", "..", "a/../b", "a//b", "https://x")),
+        ("BASE_PATH", "/fx?x=1", "; .* /fx$"),
+        *((name, address, r"; .*https://example\.com:8333$") for name in ADDRESSES for address in ODD),
+        *((name, "https://user:p@ss@host", r"\blogin; .*@$") for name in ADDRESSES),
     ],
 )
-def test_an_error_names_the_variable_and_the_cure(name: str, value: str, cure: str) -> None:
-    with pytest.raises(SettingsError, match=cure) as caught:
+def test_an_error_names_the_variable_and_the_cure(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: .*{message}"):
         Settings.from_env({name: value})
-    assert name in str(caught.value)
+
+
+def test_s3_needs_a_bucket() -> None:
+    with pytest.raises(SettingsError, match=r"^S3_BUCKET: .*\bUSE_S3=true; "):
+        Settings.from_env({"USE_S3": "true"})
 
 
 @pytest.mark.parametrize(
@@ -134,11 +137,11 @@ def test_an_error_names_the_variable_and_the_cure(name: str, value: str, cure: s
         ("arn:aws:s3:::forecasts", "set it to forecasts"),
         ("arn:aws-cn:s3:::forecasts/*", "set it to forecasts"),
         ("arn:aws:s3:eu-central-1:123456789012:accesspoint/ap", "-s3alias"),
-        ("fore casts", "the bucket's name alone"),
-        ("forecasts\n2", "the bucket's name alone"),
-        ("https://forecasts.s3.amazonaws.com", "the bucket's name alone"),
-        ("b\u00fcro", "the bucket's name alone"),
-        ("..", "the bucket's name alone"),
+        ("fore casts", "bucket's name alone"),
+        ("forecasts\n2", "bucket's name alone"),
+        ("https://forecasts.s3.amazonaws.com", "bucket's name alone"),
+        ("b\u00fcro", "bucket's name alone"),
+        ("..", "bucket's name alone"),
         ("", "required"),
     ],
 )
@@ -234,7 +237,7 @@ def test_each_pair_has_a_pointer_beside_the_others(given: dict[str, str], pointe
 
 def test_a_pointer_of_a_pair_that_is_not_served_is_a_contradiction() -> None:
     given = {"PAIRS": "EURUSD,USDJPY", "S3_MODEL_INFO_KEY": "models/GBPUSD/best_model_info.json"}
-    with pytest.raises(SettingsError, match=r"S3_MODEL_INFO_KEY: .* pointer of GBPUSD, which PAIRS does not name"):
+    with pytest.raises(SettingsError, match=r"^S3_MODEL_INFO_KEY: .*\bGBPUSD, .*; .*\bPAIRS\b"):
         Settings.from_env(given)
 
 

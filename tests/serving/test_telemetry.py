@@ -12,7 +12,7 @@ from tests.support.server_process import ROOT
 WITH_POWERTOOLS = """
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
-logger = Logger(service="lambda_fn", use_rfc3339=True)  # which is the name of the logger, too
+logger = Logger(service="lambda_fn", use_rfc3339=True)  # the logger's name, too
 logger.append_keys(service="api", request_id="r-1")
 metrics = EphemeralMetrics(namespace="EurUsdForecast", service="")
 metrics.add_dimension("pair", "EURUSD")

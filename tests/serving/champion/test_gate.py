@@ -1,6 +1,7 @@
 """Hostile champion files: what is checked is what runs."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.support.protobuf import message, tag, varint
 from tests.support.steps import lines
 
 GOOD = foreign.champion_bytes(extra=["eurjpy"], dated=True)
+NOT_ONNX = r"^champion: .*\bONNX file\b"
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))  # `make fuzz` asks for many more
 HIGH = 1  # a bit of the tag above 2^32: unknown to a parser that reads it, field 1, 2, ... to one that drops it
 
@@ -48,7 +50,7 @@ def test_an_operator_behind_a_tag_beyond_32_bits_is_real_to_the_runtime_and_refu
     graph = onnx.load_from_string(GOOD).graph.SerializeToString() + message(1, alien, HIGH)
     data = rebuilt(graph, message(8, opset, HIGH))
     assert plain_session(data).get_inputs()[0].name == "close"  # it loads there
-    with pytest.raises(ContractError, match="not an ONNX file"):
+    with pytest.raises(ContractError, match=f"{NOT_ONNX}.*number"):
         Champion.load(data)
 
 
@@ -66,7 +68,7 @@ def test_external_data_behind_such_a_tag_reads_no_secret(tmp_path: Path, monkeyp
     data = rebuilt(model.graph.SerializeToString() + message(5, secret))
     (tmp_path / "model.onnx").write_bytes(data)
     assert ort.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"]).get_inputs()
-    with pytest.raises(ContractError, match="not an ONNX file"):
+    with pytest.raises(ContractError, match=f"{NOT_ONNX}.*number"):
         Champion.load(data)
 
 
@@ -115,34 +117,35 @@ def test_dropout_in_training_mode_is_refused(inputs: int, refused: bool) -> None
     model = onnx.load_from_string(GOOD)
     model.graph.node.append(helper.make_node("Dropout", ["close", "ratio", "training"][:inputs], ["d"]))
     if refused:
-        with pytest.raises(ContractError, match="Dropout in training mode"):
+        with pytest.raises(ContractError, match=r"^champion: Dropout\b.*; "):
             check_allowed(model.SerializeToString())
     else:
         check_allowed(model.SerializeToString())
 
 
-def malformed() -> Iterator[tuple[str, bytes]]:
-    yield "field number from 2^29", GOOD + varint((2**29 << 3) | 0) + b"\x01"
-    yield "field number zero", GOOD + b"\x00\x01"
-    yield "a tag of six bytes", GOOD + varint(6 << 3 | 2, 6) + b"\x01x"
-    yield "a tag that is not minimal", GOOD + varint(6 << 3 | 2, 2) + b"\x01x"
-    yield "a number that is not minimal", GOOD + tag(5, 0) + varint(1, 3)
-    yield "a number over 64 bits", GOOD + tag(5, 0) + b"\xff" * 9 + b"\x7f"
-    yield "a length that is not minimal", GOOD + tag(6, 2) + varint(1, 2) + b"x"
-    yield "a singular field twice", GOOD + tag(1, 0) + varint(9)
-    yield "a group", GOOD + tag(7, 3) + tag(7, 4)
-    yield "a fixed width in place of a varint", GOOD + tag(5, 1) + b"\x00" * 8
-    yield "a field that is not known", GOOD + tag(99, 0) + b"\x01"
+def malformed() -> Iterator[tuple[str, bytes, str]]:
+    """Yield a name, the file, and which part of it the error names: a field, or a number of the encoding."""
+    yield "field number from 2^29", GOOD + varint((2**29 << 3) | 0) + b"\x01", "number"
+    yield "field number zero", GOOD + b"\x00\x01", "field 0 of Model"
+    yield "a tag of six bytes", GOOD + varint(6 << 3 | 2, 6) + b"\x01x", "number"
+    yield "a tag that is not minimal", GOOD + varint(6 << 3 | 2, 2) + b"\x01x", "number"
+    yield "a number that is not minimal", GOOD + tag(5, 0) + varint(1, 3), "number"
+    yield "a number over 64 bits", GOOD + tag(5, 0) + b"\xff" * 9 + b"\x7f", "number"
+    yield "a length that is not minimal", GOOD + tag(6, 2) + varint(1, 2) + b"x", "number"
+    yield "a singular field twice", GOOD + tag(1, 0) + varint(9), "Model.ir_version"
+    yield "a group", GOOD + tag(7, 3) + tag(7, 4), "Model.graph"
+    yield "a fixed width in place of a varint", GOOD + tag(5, 1) + b"\x00" * 8, "Model.model_version"
+    yield "an unknown field", GOOD + tag(99, 0) + b"\x01", "field 99 of Model"
     graph = onnx.load_from_string(GOOD).graph.SerializeToString()
     kind = message(1, message(4, b"Any") + message(5, message(1, b"kind") + tag(20, 0) + varint(15)))
-    yield "a kind of attribute that is none", rebuilt(graph + kind)
-    yield "training information", GOOD + message(20, b"")
-    yield "text that is not UTF-8", GOOD + message(6, b"\xff")
+    yield "a kind of attribute that is none", rebuilt(graph + kind), "Attribute.type"
+    yield "training information", GOOD + message(20, b""), "field 20 of Model"
+    yield "text that is not UTF-8", GOOD + message(6, b"\xff"), "Model.doc_string"
 
 
-@pytest.mark.parametrize(("name", "data"), list(malformed()), ids=[name for name, _ in malformed()])
-def test_what_no_proper_writer_writes_is_refused(name: str, data: bytes) -> None:
-    with pytest.raises(ContractError, match="not an ONNX file"):
+@pytest.mark.parametrize(("name", "data", "part"), list(malformed()), ids=[name for name, *_ in malformed()])
+def test_what_no_proper_writer_writes_is_refused(name: str, data: bytes, part: str) -> None:
+    with pytest.raises(ContractError, match=rf"{NOT_ONNX}.*\b{re.escape(part)}\b.*; "):
         check_allowed(data)
 
 
@@ -154,11 +157,11 @@ def test_two_of_a_choice_and_packed_lists_of_another_form_are_refused() -> None:
     packed = onnx.load_from_string(GOOD).graph.SerializeToString()
     attribute = message(1, b"ints") + message(8, varint(1) + varint(2)) + tag(20, 0) + varint(7)
     packed += message(1, message(4, b"Any") + message(5, attribute))
-    for body in (graph, packed):
+    for body, field in ((graph, "Dimension.dim_param"), (packed, "Attribute.ints")):
         model = onnx.load_from_string(GOOD)
         model.ClearField("graph")
         onnx.load_from_string(model.SerializeToString() + message(7, body))  # the package takes it
-        with pytest.raises(ContractError, match="not an ONNX file"):
+        with pytest.raises(ContractError, match=f"{NOT_ONNX}.*{re.escape(field)}"):
             check_allowed(model.SerializeToString() + message(7, body))
 
 
@@ -189,7 +192,7 @@ def test_large_tensors_are_not_walked() -> None:
     check_allowed(model.SerializeToString())
     listed = onnx.TensorProto(name="large", data_type=TensorProto.INT64, dims=[100_000], int64_data=range(100_000))
     model.graph.initializer.append(listed)
-    with pytest.raises(ContractError, match="export large tensors as raw_data"):
+    with pytest.raises(ContractError, match=r"^champion: Tensor\.int64_data has 283488 bytes; .*raw_data"):
         check_allowed(model.SerializeToString())
 
 

@@ -11,6 +11,7 @@ from lambda_fn.champion.onnx_file import REFUSED, check_allowed
 from lambda_fn.contract import MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError
 from tests.support import foreign
+from tests.support.errors import has_cure
 
 GOOD = foreign.champion_bytes(extra=["eurjpy"], dated=True)
 
@@ -19,11 +20,11 @@ def model() -> onnx.ModelProto:
     return onnx.load_from_string(GOOD)
 
 
-def refused(changed: onnx.ModelProto, cure: str) -> None:
-    with pytest.raises(ContractError, match=cure):
-        check_allowed(changed.SerializeToString())
-    with pytest.raises(ContractError, match=cure):
-        Champion.load(changed.SerializeToString())
+def refused(changed: onnx.ModelProto, message: str) -> None:
+    for check in (check_allowed, Champion.load):
+        with pytest.raises(ContractError, match=f"^champion: .*{message}") as error:
+            check(changed.SerializeToString())
+        assert has_cure(str(error.value))
 
 
 def branch(*nodes: onnx.NodeProto) -> onnx.GraphProto:
@@ -57,7 +58,7 @@ def test_another_domain_is_refused_where_ever_it_is() -> None:
     of_attribute.graph.node.append(helper.make_node("Any", ["close"], ["b"]))
     of_attribute.graph.node[-1].attribute.append(many)
     for changed in (of_node, of_subgraph, of_function, of_opset, of_attribute):
-        refused(changed, "operators of 'com.example'; only those of ONNX and ai.onnx.ml")
+        refused(changed, r"'com\.example'; .*\bai\.onnx\.ml\b")
 
 
 @pytest.mark.parametrize("operator", sorted(REFUSED))
@@ -67,7 +68,7 @@ def test_an_operator_that_no_forecast_needs_is_refused_where_ever_it_is(operator
     of_graph.graph.node.append(node)
     of_subgraph.graph.node.append(nested(branch(nested(branch(node)))))
     for changed in (of_graph, of_subgraph):
-        refused(changed, f"the operator {operator} is not allowed; export the model without it")
+        refused(changed, rf"\boperator {operator}\b")
 
 
 def test_a_function_of_its_own_domain_is_refused() -> None:
@@ -114,7 +115,7 @@ def test_data_in_another_file_is_refused_where_ever_it_is() -> None:
     only_named.graph.initializer.append(external())
     only_named.graph.initializer[-1].ClearField("data_location")
     for changed in (of_graph, of_node, of_subgraph, only_named):
-        refused(changed, "a tensor is in another file; export it with all data inside")
+        refused(changed, "in another file")
 
 
 def test_a_large_file_is_refused() -> None:
@@ -134,7 +135,7 @@ def test_deeply_nested_graphs_are_refused() -> None:
     "data", [b"", b"hello, champion", b"\x00", b"\x80" * 20, GOOD[:-1], GOOD[:100], GOOD + b"\x0b"]
 )
 def test_what_is_no_onnx_is_refused(data: bytes) -> None:
-    with pytest.raises(ContractError, match="not an ONNX file"):
+    with pytest.raises(ContractError, match=r"^champion: .*\bONNX file\b"):
         check_allowed(data)
 
 
@@ -161,5 +162,5 @@ def test_a_champion_with_one_changed_byte_loads_or_is_refused(at: int, byte: int
 def test_a_file_without_a_version_or_a_graph_is_refused(without: str) -> None:
     model = onnx.load_from_string(foreign.champion_bytes())
     model.ClearField(without)
-    with pytest.raises(ContractError, match="no IR version or no graph"):
+    with pytest.raises(ContractError, match=r"^champion: .*\bONNX file\b.*\bIR version\b.*; "):
         check_allowed(model.SerializeToString())

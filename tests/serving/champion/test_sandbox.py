@@ -16,7 +16,7 @@ from lambda_fn.champion.base import Died, ForecastError, TooSlow
 from lambda_fn.champion.child import Child, ChildEnded
 from lambda_fn.champion.messages import API, JOB, Limits
 from lambda_fn.champion.model import Champion
-from lambda_fn.champion.sandbox import MAX_CHILDREN, Pool, Sandbox
+from lambda_fn.champion.sandbox import MAX_CHILDREN, MAX_DEATHS, Pool, Sandbox
 from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.champion.worker import MAX_LOADED
 from lambda_fn.contract import MAX_MODEL_BYTES, Golden
@@ -54,7 +54,7 @@ INPUTS = {"close": [TABLE.columns["close"].tolist()]}
 ARMED = {"close": [[*TABLE.columns["close"][1:].tolist(), TRIGGER]]}
 
 HOSTILE = {
-    "endless": (changed(endless), r"2 s of processor time to its first forecast|more than 5 s"),
+    "endless": (changed(endless), r"more than [25] s"),
     "huge": (changed(huge), "MB|memory|cannot run|allocate|no verdict"),
     "slow": (changed(slow), "processor time|bad_alloc|no verdict"),
     "day three high": (changed(day_three(1.1e9)), "day 3 is"),
@@ -63,7 +63,7 @@ HOSTILE = {
     "mean of a billion": (changed(mean_times(1e9)), "mean outside"),
     "mean below zero": (changed(mean_times(-1.0)), "above zero"),
     "random": (changed(random), "random"),
-    "mixed with others": (changed(mixed), "1 at once differ by .* from 100 at once"),
+    "mixed with others": (changed(mixed), r"\b1 at once .* 100 at once\b"),
     "bad from tomorrow on": (changed(tomorrow_bad, foreign.champion_bytes(dated=True)), "days later"),
 }
 
@@ -275,7 +275,7 @@ def test_after_three_deaths_a_champion_is_not_run_any_more() -> None:
     for _ in range(3):
         with pytest.raises(Died, match="signal 8"):
             champion.forecast(ARMED)
-    with pytest.raises(Died, match="not run here any more"):
+    with pytest.raises(Died, match=rf"\b{MAX_DEATHS} processes\b"):
         champion.forecast(INPUTS)
     np.testing.assert_array_equal(
         SandboxedChampion(GOOD, SHA256, Sandbox(API, pool)).forecast(INPUTS).mean,

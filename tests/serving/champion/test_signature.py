@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.champion.signature import envelope, message, verify
+from lambda_fn.champion.signature import envelope, key_id, message, verify
 from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Refused, activate, rollback
@@ -73,7 +73,7 @@ FORGERIES: dict[str, Callable[[Pointer], Pointer]] = {
 def test_nothing_of_a_signed_pointer_can_be_changed(name: str) -> None:
     pointer = signed(foreign.pointer_to(foreign.champion_bytes(), foreign.price_file(), 2))
     verify(pointer, STRICT)
-    with pytest.raises(ContractError, match="something in it was changed"):
+    with pytest.raises(ContractError, match=r"^pointer\.signature: .*\bwas changed; "):
         verify(FORGERIES[name](pointer), STRICT)
 
 
@@ -83,7 +83,7 @@ def test_two_keys_are_valid_at_once_so_that_one_can_be_replaced(store: Store, se
         publish(store, generation, key, foreign.champion_bytes(spread=0.005 + generation / 1000))
         assert activate(store, both, NOW)[:2] == ("activated", generation)
     publish(store, 3, 2, foreign.champion_bytes(spread=0.009))
-    with pytest.raises(Refused, match="its key is not one of CHAMPION_PUBLIC_KEYS"):
+    with pytest.raises(Refused, match=rf"^pointer\.signature: .*{key_id(PUBLIC[0])}, {key_id(PUBLIC[1])}\b.*; "):
         activate(store, both, NOW)
 
 
@@ -144,9 +144,9 @@ def test_a_signature_is_for_one_stack_and_one_pair(store: Store, settings: Setti
         activate(store, asking(settings, 0), NOW)
     claimed = signed(pointer, stack="staging")
     foreign.put(store, POINTER, replace(claimed, signature={**(claimed.signature or {}), "stack": "local"}).to_json())
-    with pytest.raises(Refused, match="something in it was changed"):
+    with pytest.raises(Refused, match=r"^pointer\.signature: .*\bwas changed; "):
         activate(store, asking(settings, 0), NOW)
-    with pytest.raises(ContractError, match=r"pointer\.pair: EURUSD, and this is the pointer of GBPUSD"):
+    with pytest.raises(ContractError, match=r"^pointer\.pair: EURUSD\b.*\bGBPUSD; "):
         verify(signed(pointer), STRICT.of("GBPUSD"))
 
 
@@ -161,7 +161,7 @@ def test_a_signature_of_before_stacks_is_renewed_by_publishing_again(store: Stor
     old = envelope(PUBLIC[0], "", value)
     del old["stack"]
     foreign.put(store, POINTER, replace(pointer, signature=old).to_json())
-    with pytest.raises(Refused, match="made before signatures named the stack; publish it again") as caught:
+    with pytest.raises(Refused, match=r"^pointer\.signature: made before .*; .*CHAMPION_SIGNING_KEY") as caught:
         activate(store, strict, NOW)
     assert caught.value.generation == 1, "is active"
     publish(store, 2, 0)
@@ -171,7 +171,7 @@ def test_a_signature_of_before_stacks_is_renewed_by_publishing_again(store: Stor
 def test_a_pointer_of_the_old_form_cannot_be_signed(store: Store, settings: Settings) -> None:
     old = Path(__file__).parents[2].joinpath("support/best_model_info_old.json").read_bytes()
     foreign.put(store, POINTER, old)
-    with pytest.raises(Refused, match="old form cannot be signed"):
+    with pytest.raises(Refused, match=r"^pointer\.signature: .*\bold form\b.*; .*CHAMPION_SIGNING_KEY"):
         activate(store, asking(settings, 0), NOW)
 
 

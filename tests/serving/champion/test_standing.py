@@ -120,9 +120,10 @@ def test_a_copy_that_cannot_heal_is_said_and_does_not_keep_the_next_champion_out
     before = activated(store, settings)
     copy = next(key for key in before if key.endswith(".onnx"))
     store.delete(copy)
-    store.delete(keys.champion_key(copy.rpartition("/")[2].removesuffix(".onnx")))
+    published = keys.champion_key(copy.rpartition("/")[2].removesuffix(".onnx"))
+    store.delete(published)
     result = activate(store, settings, NOW)
-    assert result[:2] == ("unchanged", 3) and "its lost copy cannot be written again" in result.reason
+    assert result[:2] == ("unchanged", 3) and f"has no {published}" in result.reason
     foreign.publish_to(store, OTHER, 4)
     assert activate(store, settings, NOW)[:2] == ("activated", 4)
     assert served(store, settings) == 4
@@ -184,7 +185,7 @@ def test_killed_while_healing_the_next_refresh_goes_on(tmp_path: Path, kill: int
 def test_a_generation_far_above_the_active_one_is_refused_by_name(store: Store, settings: Settings) -> None:
     activated(store, settings)
     pointer = foreign.publish_to(store, OTHER, 3 + contract.MAX_JUMP + 1)
-    with pytest.raises(Refused, match=r"pointer.generation: 1004 is more than 1,000 above the active generation 3"):
+    with pytest.raises(Refused, match=r"^pointer\.generation: 1004\b.*\b1,000\b.*\bgeneration 3; "):
         activate(store, settings, NOW)
     foreign.put(store, POINTER, replace(pointer, generation=3 + contract.MAX_JUMP).to_json())
     assert activate(store, settings, NOW)[:2] == ("activated", 1003)
@@ -192,7 +193,7 @@ def test_a_generation_far_above_the_active_one_is_refused_by_name(store: Store, 
 
 def test_the_first_generation_leaves_room_for_others(store: Store, settings: Settings) -> None:
     foreign.publish_to(store, OTHER, contract.MAX_FIRST + 1)
-    with pytest.raises(Refused, match="a first one may be"):
+    with pytest.raises(Refused, match=rf"^pointer\.generation: {contract.MAX_FIRST + 1}\b.*\bfirst\b.*; "):
         activate(store, settings, NOW)
     foreign.publish_to(store, OTHER, contract.MAX_FIRST)
     assert activate(store, settings, NOW)[:2] == ("activated", contract.MAX_FIRST)
@@ -210,7 +211,7 @@ def test_a_lost_active_file_is_no_way_back_to_a_lower_generation(store: Store, s
     before = activated(store, settings)
     store.delete(keys.ACTIVE_KEY)
     foreign.publish_to(store, OTHER, 2)
-    with pytest.raises(Refused, match="2 is lower than the active generation 3"):
+    with pytest.raises(Refused, match=r"^pointer\.generation: 2 .*\blower\b.*\bgeneration 3; .*training rollback"):
         activate(store, settings, NOW)
     assert standing(store) == before
 

@@ -42,7 +42,7 @@ def hungry(model: onnx.ModelProto) -> None:
 
 
 def test_a_champion_that_never_ends_is_not_loaded() -> None:
-    with pytest.raises(ContractError, match=r"took more than 0\.2 s and was stopped"):
+    with pytest.raises(ContractError, match=r"^champion: .*more than 0\.2 s"):
         Champion.load(changed(endless), max_run_s=0.2)
 
 

@@ -47,25 +47,23 @@ def test_what_is_no_finite_number_is_a_gap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "why"),
+    ("data", "message"),
     [
-        (b"", "hist.zip: no zip of the ECB's history"),
-        (b"<html>maintenance</html>", "no zip of the ECB's history"),
-        (zipped(SMALL)[:-30], "no zip of the ECB's history"),
-        (zipped("a", "b"), "not one file of at most"),
-        (zipped("0" * (ecb.MAX_BYTES + 1)), "not one file of at most"),
-        (zipped(""), "the file is empty; it needs a header such as Date,USD"),
-        (zipped(SMALL.replace("Date", "Day")), "its header is 'Day,USD,JPY,BGN,'; it must begin with Date"),
+        (b"", r"\bzip\b.*\("),
+        (b"<html>maintenance</html>", r"\bzip\b.*\("),
+        (zipped(SMALL)[:-30], r"\bzip\b.*\("),
+        (zipped("a", "b"), rf"\b{ecb.MAX_BYTES} bytes\b"),
+        (zipped("0" * (ecb.MAX_BYTES + 1)), rf"\b{ecb.MAX_BYTES} bytes\b"),
+        (zipped(""), r"\bempty; .*\bDate,USD\b"),
+        (zipped(SMALL.replace("Date", "Day")), r"'Day,USD,JPY,BGN,'; .*\bDate\b"),
         (zipped(SMALL.replace("JPY", "USD")), "repeat no name"),
         (zipped(SMALL.replace(",,", ",")), "row 3 has 4 cells, the header has 5"),
-        (zipped(SMALL.replace("2026-10-30", "30 Oct")), "row 2 begins with '30 Oct', not with a date"),
+        (zipped(SMALL.replace("2026-10-30", "30 Oct")), r"row 2 .*'30 Oct'.*\b2026-10-30\b"),
     ],
 )
-def test_other_files_are_refused_by_what_is_wrong(data: bytes, why: str) -> None:
-    with pytest.raises(EcbError) as caught:
+def test_other_files_are_refused_by_what_is_wrong(data: bytes, message: str) -> None:
+    with pytest.raises(EcbError, match=rf"^hist\.zip: .*{message}"):
         ecb.read(data, "hist.zip")
-    assert str(caught.value).startswith("hist.zip: ")
-    assert why in str(caught.value)
 
 
 @given(
@@ -104,7 +102,7 @@ def test_a_rate_of_zero_gives_no_price() -> None:
 
 @pytest.mark.parametrize("pair", ["EURXXX", "USDUSD", "EUR", "eurusd", "EUR/USD"])
 def test_an_unknown_pair_is_named_with_the_known(pair: str) -> None:
-    with pytest.raises(EcbError, match=f"{pair}: no pair of two of EUR, GBP, USD; choose another or use a CSV"):
+    with pytest.raises(EcbError, match=rf"^{pair}: .*\bEUR, GBP, USD; "):
         ecb.quote(QUOTED, pair)
 
 
@@ -130,24 +128,24 @@ def test_a_connection_that_ends_early_is_no_file(bank: Bank) -> None:
 
 def test_a_file_that_does_not_end_is_given_up(bank: Bank) -> None:
     bank.files["hist.zip"] = b"0" * (ecb.MAX_BYTES + 1)
-    with pytest.raises(EcbError, match=f"over the limit of {ecb.MAX_BYTES} bytes"):
+    with pytest.raises(EcbError, match=rf"^http://.*\b{ecb.MAX_BYTES} bytes\b.*; "):
         ecb.download(bank.url("hist.zip"))
 
 
 def test_an_error_of_the_server_says_what_to_do(bank: Bank) -> None:
-    with pytest.raises(EcbError, match=r"HTTP Error 500: .*try again later or check ECB_URL"):
+    with pytest.raises(EcbError, match=r"^http://.*\bHTTP Error 500: .*; .*\bECB_URL\b"):
         ecb.download(bank.url("missing"))
 
 
 @pytest.mark.parametrize("url", ["http://example.com/x.zip", "http:///x", "ftp://127.0.0.1/x", "file:///x.zip", ""])
 def test_only_https_or_this_machine_is_asked(url: str) -> None:
-    with pytest.raises(EcbError, match="rates are fetched over https only"):
+    with pytest.raises(EcbError, match=r"\bhttps only\b.*; .*\bECB_URL\b"):
         ecb.download(url)
 
 
 def test_a_redirect_to_plain_http_elsewhere_is_not_followed(bank: Bank) -> None:
     bank.redirect = "http://example.com/x.zip"
-    with pytest.raises(EcbError, match="rates are fetched over https only"):
+    with pytest.raises(EcbError, match=r"\bhttps only\b.*; .*\bECB_URL\b"):
         ecb.download(bank.url("elsewhere"))
 
 

@@ -65,32 +65,32 @@ def test_the_format() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dates", "columns", "cure"),
+    ("dates", "columns", "message"),
     [
         ([date(2026, 1, 2)], {"high": [1.0]}, "no column close; add it"),
         ([date(2026, 1, 2)], {"close": [1.0, 2.0]}, "2 values of close for 1 dates"),
-        ([date(2026, 1, 2), date(2026, 1, 2)], {"close": [1.0, 2.0]}, "keep one a date"),
+        ([date(2026, 1, 2), date(2026, 1, 2)], {"close": [1.0, 2.0]}, "2026-01-02 follows 2026-01-02; "),
         ([date(2026, 1, 5), date(2026, 1, 2)], {"close": [1.0, 2.0]}, "2026-01-02 follows 2026-01-05; sort the rows"),
     ],
 )
-def test_a_wrong_table_is_not_written(dates: list[date], columns: dict[str, list[float]], cure: str) -> None:
-    with pytest.raises(ContractError, match=cure):
+def test_a_wrong_table_is_not_written(dates: list[date], columns: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(ContractError, match=f"^prices: {message}"):
         serialise(dates, columns)
 
 
 @pytest.mark.parametrize(
-    ("data", "cure"),
+    ("data", "message"),
     [
-        (b"", "must begin with date,close"),
-        (b"Date,Close\n2026-01-02,1.1\n", "must begin with date,close"),
+        (b"", "header .*''; .*date,close"),
+        (b"Date,Close\n2026-01-02,1.1\n", "header .*'Date,Close'; .*date,close"),
         (b"date,close\n02.01.2026,1.1\n", "'02.01.2026' is no date; write it as 2026-10-30"),
-        (b"date,close\n2026-01-02,one\n", "2026-01-02 has no number as close"),
-        (b"date,close,high\n2026-01-02,1.1\n", "2026-01-02 has no number as high"),
+        (b"date,close\n2026-01-02,one\n", r"2026-01-02 .*\bclose; "),
+        (b"date,close,high\n2026-01-02,1.1\n", r"2026-01-02 .*\bhigh; "),
         (b"date,close\n2026-01-05,1.1\n2026-01-02,1.1\n", "sort the rows"),
     ],
 )
-def test_a_wrong_file_is_said(data: bytes, cure: str) -> None:
-    with pytest.raises(ContractError, match=cure):
+def test_a_wrong_file_is_said(data: bytes, message: str) -> None:
+    with pytest.raises(ContractError, match=rf"^prices: .*{message}"):
         parse(data)
 
 
@@ -134,9 +134,9 @@ def test_gaps_matter_in_the_champions_columns_only(tmp_path: Any) -> None:
     prices = parse(serialise(days, columns))
     assert set(window_inputs(Champion.load(foreign.champion_bytes()), prices)) == {"close"}
     wants_jpy = Champion.load(foreign.champion_bytes(extra=["eurjpy"]))
-    with pytest.raises(ContractError, match="eurjpy has 1 gaps among the last 20 rows, the first on 2026-10-30"):
+    with pytest.raises(ContractError, match=r"^prices: eurjpy .*\b1 .*\b20 rows\b.*\b2026-10-30; "):
         window_inputs(wants_jpy, prices)
-    with pytest.raises(ContractError, match="no column high, which the champion needs"):
+    with pytest.raises(ContractError, match=r"^prices: .*\bcolumn high\b.*\bchampion\b.*; "):
         window_inputs(Champion.load(foreign.champion_bytes(extra=["high"])), prices)
     with pytest.raises(ContractError, match="19 rows, the champion needs 20"):
         window_inputs(wants_jpy, Table(prices.dates[:19], prices.columns))

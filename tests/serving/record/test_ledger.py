@@ -1,6 +1,7 @@
 """The ledger: other files are not scored, an odd entry costs its own rows, and changed closes are noticed."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_an_odd_entry_costs_its_own_rows_and_gives_the_reason(name: str, store: 
     before = {row.as_of for row in track.scores_of(store, PAIR)}
     made, unscored = after_prices(store, PAIR, at(3), corrected=True)
     assert made.outcome == "unchanged"
-    assert "1 entries of the ledger are not scored" in unscored and f"record/{PAIR}/{foreign.AS_OF}.json" in unscored
+    assert re.match(rf"1 .*\brecord/{PAIR}/{foreign.AS_OF}\.json", unscored)
     assert {row.as_of for row in track.scores_of(store, PAIR)} == before - {foreign.AS_OF}
 
 
@@ -114,7 +115,7 @@ def test_a_record_that_lost_its_sum_is_not_trusted(store: Store) -> None:
     key = keys.forecast_key(PAIR)
     record = json.loads(store.read(key).data)
     del record["crc32"]
-    with pytest.raises(fields.ContractError, match="crc32: missing, although its writer added one"):
+    with pytest.raises(fields.ContractError, match=r"^forecast\.crc32: missing\b.*; "):
         fields.json_object(fields.json_bytes(record), "forecast")
     del record["writer"]
     assert fields.json_object(fields.json_bytes(record), "forecast")
@@ -124,7 +125,7 @@ def test_a_sum_that_is_not_the_last_member_is_refused(store: Store) -> None:
     """A tool that sorts the members, or writes them without spaces, leaves a sum that says nothing."""
     record = json.loads(store.read(keys.forecast_key(PAIR)).data)
     for data in (json.dumps(record).encode(), json.dumps(record, indent=2, sort_keys=True).encode()):
-        with pytest.raises(fields.ContractError, match="crc32: not the last member"):
+        with pytest.raises(fields.ContractError, match=r"^forecast\.crc32: not the last\b.*; "):
             fields.json_object(data, "forecast")
 
 

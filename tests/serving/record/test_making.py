@@ -1,5 +1,6 @@
 """The official forecast and the track record: made once, kept, scored, and healed after a kill at any write."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def bad_prices() -> dict[str, tuple[bytes, str]]:
     days, closes = foreign.price_rows(), foreign.closes(60).tolist()
     return {
         "ten times too high": (serialise(days, {"close": [*closes[:-1], closes[-1] * 10]}), "jumps on 2026-10-30"),
-        "of the future": (prices_until(date(2026, 11, 4)), "2026-11-04 is in the future"),
+        "of the future": (prices_until(date(2026, 11, 4)), r"2026-11-04 .*\bfuture\b.*\b2026-10-30; "),
         "on a Saturday": (
             serialise([*days, date(2026, 10, 31)], {"close": [*closes, closes[-1]]}),
             "2026-10-31 is a Saturday",
@@ -113,11 +114,11 @@ def bad_prices() -> dict[str, tuple[bytes, str]]:
 
 @pytest.mark.parametrize("name", bad_prices())
 def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, served: Store) -> None:
-    data, words = bad_prices()[name]
+    data, message = bad_prices()[name]
     before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, data)
     made = make(served, PAIR, NOW)
-    assert made.outcome == "refused" and words in made.reason
+    assert made.outcome == "refused" and re.search(message, made.reason)
     told = served.read(keys.forecast_key()).data
     assert Official.parse(told, PAIR) == Official.parse(before, PAIR)._replace(withheld=made.reason), (
         "nothing else is changed"
@@ -131,7 +132,7 @@ def test_a_forecast_that_stands_tells_why_until_a_newer_one_is_made(served: Stor
     before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, prices_until(date(2026, 11, 4)))
     make(served, PAIR, NOW)
-    assert "2026-11-04 is in the future" in str(official(served).withheld)
+    assert re.search(r"2026-11-04 .*\bfuture\b", str(official(served).withheld))
     foreign.put(served, KEY, good)
     assert make(served, PAIR, NOW).outcome == "unchanged"
     assert served.read(keys.forecast_key()).data == before

@@ -1,6 +1,7 @@
 """An MLflow server is reached with the logins and certificates of MLflow's own client, and each failure has a cure."""
 
 import base64
+import re
 import socket
 import ssl
 import subprocess
@@ -173,7 +174,7 @@ def test_a_certificate_of_the_client_is_sent(pem: Path) -> None:
     given = {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(pem)}
     with recording(Fake({}), asking) as fake:
         assert version(fake.address, **given, MLFLOW_TRACKING_CLIENT_CERT_PATH=str(pem)).number == "3"
-        with pytest.raises(Unavailable, match=r"certificate of the client|does not answer"):
+        with pytest.raises(Unavailable, match=r"wants a certificate|does not answer"):
             version(fake.address, **given)
 
 
@@ -189,7 +190,7 @@ def test_an_unknown_certificate_is_refused_with_the_variable_to_set(pem: Path, i
 def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     other = certificate(tmp_path, "other.example")
     with recording(Fake({}), serving(other)) as fake:
-        with pytest.raises(Unavailable, match="use the host name in the certificate"):
+        with pytest.raises(Unavailable, match=r"\bhost name\b.*\bMLFLOW_TRACKING_INSECURE_TLS\b"):
             version(fake.address, MLFLOW_TRACKING_SERVER_CERT_PATH=str(other))
 
 
@@ -197,7 +198,7 @@ def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
 def test_certificates_that_cannot_be_read_are_a_mistake(name: str, tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("no certificate")
     for path in (tmp_path / "absent.pem", tmp_path / "no.pem"):
-        with pytest.raises(Misconfigured, match=f"^{name}: .*name a PEM file") as caught:
+        with pytest.raises(Misconfigured, match=rf"^{name}: {re.escape(str(path))} .*; .*\bPEM\b") as caught:
             server("https://127.0.0.1:9", {name: str(path)})
         assert code_of(caught.value) == 2
         assert server("http://127.0.0.1:9", {name: str(path)}).tls is None, "no TLS, no certificates"
@@ -233,17 +234,17 @@ def odd(reply: bytes) -> Iterator[str]:
 
 
 def test_the_wrong_scheme_is_told(pem: Path) -> None:
-    with recording(Fake({})) as fake, pytest.raises(Unavailable, match=r"does not speak TLS there.*write http://"):
+    with recording(Fake({})) as fake, pytest.raises(Unavailable, match=r"\bTLS\b.*: .*\bhttp://"):
         version(fake.address.replace("http://", "https://"))
     for reply in (b"\x15\x03\x01\x00\x02\x02\x46", b""):  # an alert of TLS, and nothing
-        with odd(reply) as host, pytest.raises(Unavailable, match=r"does not speak HTTP there.*write https://"):
+        with odd(reply) as host, pytest.raises(Unavailable, match=r"\bHTTP there: .*\bhttps://"):
             version(f"http://{host}")
 
 
 def test_a_host_without_a_name_and_a_port_without_a_server_are_told() -> None:
     with pytest.raises(Unavailable, match=r"MLFLOW_TRACKING_URI: .*nothing listens there"):
         version("http://127.0.0.1:9")
-    with pytest.raises(Unavailable, match=r"MLFLOW_TRACKING_URI: .*its name is not known here"):
+    with pytest.raises(Unavailable, match=r"^MLFLOW_TRACKING_URI: .*\bmlflow\.invalid:5000\b.*; its name\b"):
         version("http://mlflow.invalid:5000")
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -172,14 +173,14 @@ def test_an_alias_that_is_moved_by_hand_is_followed(server: Mlflow, tmp_path: Pa
     assert activate(store, settings, NOW)[:2] == ("activated", 3)
 
 
-def published(server: Mlflow, store: Store, settings: Settings, uri: str, cure: str) -> None:
+def published(server: Mlflow, store: Store, settings: Settings, uri: str, message: str) -> None:
     """What an alias then means is refused, once for each champion, while the good one goes on serving."""
     server.champion("models:/EURUSD_LSTM/1")
     point(store)
     activate(store, settings, NOW)
     before = store.read(keys.ACTIVE_KEY)
     server.champion(uri)
-    with pytest.raises(Refused, match=cure):
+    with pytest.raises(Refused, match=message):
         activate(store, settings, NOW)
     assert activate(store, settings, NOW)[:2] == ("refused", 1)
     assert store.read(keys.ACTIVE_KEY) == before
@@ -197,21 +198,21 @@ def test_a_model_that_is_no_onnx_is_refused_with_the_cure(server: Mlflow, tmp_pa
         )
     uri = f"models:/EURUSD_LSTM/{logged.registered_model_version}"
     what = "it has .*model.pkl|has no .*/artifacts/model.onnx"
-    cure = rf"{uri} holds no model\.onnx of contract 1: .*({what}).*python -m training publish models:/NAME"
-    published(server, *folder(tmp_path, server.environ), uri, cure)
+    message = rf"{uri} .*\bmodel\.onnx\b.*\b1: .*({what}).*; .*training publish models:/NAME"
+    published(server, *folder(tmp_path, server.environ), uri, message)
 
 
 def test_an_onnx_of_another_shape_is_refused_with_the_cure(server: Mlflow, tmp_path: Path) -> None:
     uri = log_onnx(server, foreign.champion_bytes(props={"horizon": "4"}))
-    cure = rf"{uri} holds no model\.onnx of contract 1: .*must be float64 \[2, 4, 5\].*python -m training publish"
-    published(server, *folder(tmp_path, server.environ), uri, cure)
+    message = rf"{uri} .*\bmodel\.onnx\b.*\b1: .*; .*float64 \[2, 4, 5\].*; .*training publish"
+    published(server, *folder(tmp_path, server.environ), uri, message)
 
 
 @pytest.mark.parametrize("uri", ["models:/EURUSD_LSTM/99", "models:/EURUSD_LSTM@best", "models:/EURUSD_None@champion"])
 def test_what_the_registry_does_not_have_is_refused(server: Mlflow, tmp_path: Path, uri: str) -> None:
     store, settings = folder(tmp_path, server.environ)
     point(store, model_uri=uri, model_name=uri.partition("/")[2].replace("@", "/").partition("/")[0])
-    with pytest.raises(Refused, match=f"{uri}: {settings.mlflow_tracking_uri} has no such version .*not found"):
+    with pytest.raises(Refused, match=f"{uri}: {settings.mlflow_tracking_uri} .*no such version .*not found.*; "):
         activate(store, settings, NOW)
 
 
@@ -304,9 +305,9 @@ def test_another_server_of_the_files_does_not_get_the_login() -> None:
 
 def test_the_files_of_a_server_that_has_moved_are_told_with_the_cure() -> None:
     with recording(Fake({}, f"mlflow-artifacts://u:hunter2@127.0.0.1:9/{FOLDER}")) as server:
-        with pytest.raises(Unavailable, match=r"its files are at 127\.0\.0\.1:9,.*nothing listens.*has moved") as told:
+        with pytest.raises(Unavailable, match=r"its files .*\b127\.0\.0\.1:9,.*nothing listens.*has moved") as error:
             resolved(server.address)
-    assert "hunter2" not in str(told.value) and server.address in str(told.value)
+    assert "hunter2" not in str(error.value) and server.address in str(error.value)
 
 
 def error(status: int, code: str, message: str) -> Reply:
@@ -331,12 +332,16 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
     "no alias": (
         {"alias": error(400, "INVALID_PARAMETER_VALUE", "Registered model alias champion not found.")},
         ContractError,
-        r"has no such version \(Registered model alias champion not found\.\); .*training publish models:/",
+        r"no such version \(Registered model alias champion not found\.\); .*training publish models:/",
     ),
-    "no model": ({"alias": error(404, "RESOURCE_DOES_NOT_EXIST", "gone")}, ContractError, "has no such version"),
-    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "404; .*this is no MLflow server"),
-    "another method": ({"alias": Reply(405, b"no")}, Unavailable, r"405 \(no\); .*this is no MLflow server"),
-    "a login page": ({"alias": Reply(200, b"<html>log in</html>")}, Unavailable, "200; .*a login before it"),
+    "no model": (
+        {"alias": error(404, "RESOURCE_DOES_NOT_EXIST", "gone")},
+        ContractError,
+        r"no such version \(gone\); ",
+    ),
+    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "404; .*no MLflow server"),
+    "another method": ({"alias": Reply(405, b"no")}, Unavailable, r"405 \(no\); .*no MLflow server"),
+    "a login page": ({"alias": Reply(200, b"<html>log in</html>")}, Unavailable, r"200; .*\blogin\b"),
     "a redirect": (
         {"alias": Reply(301, b"", {"Location": "https://x/ml/api/2.0/mlflow/registered-models/alias?name=hunter2"})},
         Unavailable,
@@ -352,7 +357,7 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
     "a file behind a login": (
         {"model.onnx": Reply(200, b"\n<!doctype html><title>Log in</title>")},
         Unavailable,
-        "200; .*a login before it",
+        r"200; .*\blogin\b",
     ),
     "down": ({"alias": error(503, "TEMPORARILY_UNAVAILABLE", "try\nlater")}, Unavailable, r"answers 503 \(try\); corr"),
     "no files address": ({"get-download-uri": Reply(200, b"{}")}, ContractError, "artifact_uri: missing"),
@@ -364,7 +369,11 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
         Unavailable,
         "--no-serve-artifacts",
     ),
-    "not an ONNX file": ({"model.onnx": Reply(200, b"hello")}, ContractError, "holds no model.onnx.*not an ONNX file"),
+    "no ONNX": (
+        {"model.onnx": Reply(200, b"hello")},
+        ContractError,
+        r"model\.onnx\b.*: champion: .*\bONNX file\b",
+    ),
     "too large": (
         {"model.onnx": Reply(200, bytes(contract.MAX_MODEL_BYTES + 10))},
         ContractError,
@@ -373,7 +382,7 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
     "an odd tag": (
         {"alias": Reply(200, json.dumps({"model_version": VERSION | {"tags": [7]}}).encode())},
         ContractError,
-        "tags: is .* a list of objects",
+        r"\.tags: .*\blist of objects\b",
     ),
 }
 
@@ -392,7 +401,8 @@ def test_every_failure_is_told_with_its_cure(case: str) -> None:
     "models:/EURUSD_LSTM@ models:/EURUSD_LSTM/3/x models:/EURUSD_LSTM@a@b models:/EURUSD_LSTM/3?x".split(),
 )
 def test_a_model_uri_that_names_no_version_is_refused(uri: str) -> None:
-    with recording(Fake({})) as server, pytest.raises(ContractError, match="python -m training publish models:/"):
+    message = rf"^(pointer\.model_uri: )?{re.escape(uri)}\W.*; .*training publish models:/"
+    with recording(Fake({})) as server, pytest.raises(ContractError, match=message):
         resolved(server.address, uri)
     assert server.asked == []
 
@@ -421,12 +431,10 @@ def test_a_model_uri_that_names_no_version_is_refused(uri: str) -> None:
     ],
 )
 def test_without_a_server_the_old_form_is_refused_with_why_and_the_cure(address: str, why: str) -> None:
-    cure = (
-        f"pointer.champion: missing, .*{why}.*publish it with: python -m training publish models:/EURUSD_LSTM@champion"
-    )
-    with pytest.raises(ContractError, match=cure) as told:
+    message = rf"^pointer\.champion: missing, .*{why}.*training publish models:/EURUSD_LSTM@champion"
+    with pytest.raises(ContractError, match=message) as error:
         resolved(address)
-    assert "hunter2" not in str(told.value)
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_server_that_is_not_there_is_not_the_champions_fault(tmp_path: Path) -> None:
@@ -442,7 +450,7 @@ def test_a_bucket_that_refuses_is_told_with_the_cure(s3_server: seaweedfs.S3Serv
     files = f"s3://{seaweedfs.BUCKET}/mlflow/{FOLDER}"
     endpoint = {name: wrong[name] for name in ("AWS_ENDPOINT_URL_S3", "AWS_REGION")}
     with recording(Fake({}, files)) as server, seaweedfs.variables(wrong):
-        with pytest.raises(Unavailable, match=r"models:/EURUSD_LSTM/3: .*allow this role s3:GetObject there, or publ"):
+        with pytest.raises(Unavailable, match=r"^models:/EURUSD_LSTM/3: .*; .*\bs3:GetObject\b.*training publ"):
             resolved(server.address, **endpoint)
 
 
@@ -462,14 +470,14 @@ OTHER_FILES = {
     "no metadata": (identity, r"holds no model\.onnx of contract 1: metadata\.contract_version: missing"),
     "another version": (
         lambda: foreign.champion_bytes(props={"contract_version": "2"}),
-        r"holds no model\.onnx of contract 1: .*this code knows version 1, not 2",
+        r"holds no model\.onnx of contract 1: .*\bcontract_version: .*\b1, not 2; ",
     ),
     "another window": (
         lambda: foreign.champion_bytes(props={"window": "21"}),
         r"holds no model\.onnx of contract 1: .*input close has shape \['batch', 20\]; it must be \[batch, 21\]",
     ),
     "another pair": (lambda: foreign.champion_bytes(pair="GBPUSD"), "pointer.pair: is GBPUSD, it must be EURUSD"),
-    "absurd": (lambda: foreign.champion_bytes(drift=0.5), r"the median is 50\.0% from the last close"),
+    "absurd": (lambda: foreign.champion_bytes(drift=0.5), r"\bmedian is 50\.0%"),
 }
 
 
@@ -511,12 +519,14 @@ def test_a_tag_tells_whether_the_file_was_changed(sha256: str) -> None:
         if sha256 == SHA256:
             resolved(server.address)
         else:
-            with pytest.raises(ContractError, match=r"its tag says 0{64}: the file was changed"):
+            with pytest.raises(ContractError, match=rf"^models:/EURUSD_LSTM/3 .*{SHA256}, its tag says 0{{64}}: "):
                 resolved(server.address)
 
 
 @pytest.mark.parametrize("files", ["/var/mlruns/1/models", "ftp://host/x", "s3:///x", "dbfs:/x", "http://[::1"])
 def test_files_where_serving_cannot_reach_are_refused_with_the_cure(files: str) -> None:
-    cure = r"models:/EURUSD_LSTM/3: its files are at .*; start the MLflow server with --artifacts-dest.*publish models:"
-    with recording(Fake({}, files)) as server, pytest.raises(ContractError, match=cure):
+    message = (
+        rf"^models:/EURUSD_LSTM/3: .*{re.escape(files)}\b.*; .*--artifacts-destination\b.*training publish models:"
+    )
+    with recording(Fake({}, files)) as server, pytest.raises(ContractError, match=message):
         resolved(server.address)

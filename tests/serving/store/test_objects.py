@@ -47,7 +47,7 @@ def test_missing_keys_are_named(store: Store) -> None:
 
 
 def test_replace_compares(store: Store) -> None:
-    assert not store.replace(KEY, b"one", '"etag"'), "there is nothing to replace"
+    assert not store.replace(KEY, b"one", '"etag"'), "nothing to replace"
     assert store.replace(KEY, b"one", None)
     assert not store.replace(KEY, b"two", None), "None means that it must not exist"
     first = store.read(KEY)

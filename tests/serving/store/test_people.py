@@ -1,6 +1,7 @@
 """Commands on a laptop, each in a process of its own, against a real S3 server: with a profile, and with nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,10 @@ def answering(answer: Callable[[Asked], Reply]) -> Iterator[str]:
     assert server.asked, "obstore did ask it"
 
 
+NO_CREDENTIALS = (
+    r"bucket test-bucket in us-east-1 as the role .*: .*"
+    r"; .*\bno credentials: .*\bAWS_PROFILE\b.*\bAWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
 MACHINES: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "nobody listens": refusing,
     "nothing is known": lambda: answering(lambda _: Reply(404, b"")),
@@ -80,10 +85,7 @@ def test_who_has_no_credentials_at_all_is_told_place_identity_and_cure(laptop: d
     lines = done.stdout.splitlines()
     assert len(lines) == 6
     for line in lines:
-        assert line.startswith("2 bucket test-bucket in us-east-1 as the role of this container or machine: "), line
-        assert line.endswith(
-            "there are no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        ), line
+        assert re.fullmatch(f"2 {NO_CREDENTIALS}", line), line
 
 
 @pytest.mark.parametrize("module", ["lambda_fn.refresh", "lambda_fn.ingest", "training"])
@@ -94,8 +96,7 @@ def test_a_command_without_credentials_ends_with_2_and_that_sentence(laptop: dic
         done = ran(environ, "-m", module, *(["status"] if module == "training" else []))
     assert done.returncode == 2, done.stderr
     said = " ".join(done.stderr.split())
-    assert "bucket test-bucket in us-east-1 as the role of this container or machine" in said
-    assert "there are no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said
+    assert re.search(NO_CREDENTIALS, said)
     assert "Traceback" not in done.stderr
 
 
@@ -106,8 +107,7 @@ def test_the_server_without_credentials_says_so_in_its_log_and_not_to_callers(la
             answer = server.ask("GET", "/api/predict")
     assert answer.status == 503 and "test-bucket" not in json.dumps(answer.json)
     log = server.log.read_text()
-    assert "bucket test-bucket in us-east-1 as the role of this container or machine" in log
-    assert "there are no credentials: set AWS_PROFILE" in log
+    assert re.search(NO_CREDENTIALS, log)
 
 
 @pytest.mark.parametrize("where", ["environment", ".env"])
@@ -150,4 +150,4 @@ def test_where_only_serving_is_installed_a_profile_is_answered_with_what_to_set(
     done = ran(environ_of(laptop, AWS_PROFILE="work"), "-c", WITHOUT_BOTO3.format(module, arguments))
     assert done.returncode == 2, done.stderr
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("AWS_PROFILE: work can be read with boto3 only; put keys into the environment, as with")
+    assert re.match(r"AWS_PROFILE: work .*\bboto3\b.*; .*aws configure export-credentials\b", sentence)

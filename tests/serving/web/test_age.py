@@ -1,5 +1,6 @@
 """How old a forecast is, over weekends, holidays, leap days and changes of the clock."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -54,7 +55,7 @@ def test_one_business_day_is_one() -> None:
 
 def test_a_late_forecast_tells_how_many_of_its_days_have_begun() -> None:
     age = Age.of(official(date(2026, 10, 30)), datetime(2026, 11, 4, tzinfo=UTC))
-    assert "3 of the 5 days that it forecasts have begun; newer prices are due" in age.sentence
+    assert re.search(r"; 3 of the 5 days .*\bbegun; ", age.sentence)
 
 
 @given(st.dates(date(2002, 1, 1), date(2040, 1, 1)), st.integers(0, 60), st.sampled_from(["ecb", "csv"]))

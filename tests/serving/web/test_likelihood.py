@@ -1,5 +1,6 @@
 """GET /api/probability: how likely a price is, and which price has a probability."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
     low, high = (api.get(PATH, below=price).json for price in ("0.5", "2"))
     assert (low["probability"], low["bound"]) == (0.001, "at_most")
     assert (high["probability"], high["bound"]) == (0.999, "at_least")
-    assert low["sentence"] == "EUR/USD is below 0.5 on 2026-11-02 with a probability of less than 0.1 %"
+    assert re.fullmatch(r"EUR/USD .*\bbelow 0\.5 .*\b2026-11-02 .*\bless than 0\.1 %", low["sentence"])
     assert high["sentence"].endswith("more than 99.9 %")
     assert in_words(0.25, None) == "25.0 %"
 
@@ -66,25 +67,25 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
     [
         ({}, "below", "give one of below, above, probability"),
         ({"below": "1.1", "above": "1.2"}, "above", "give one of"),
-        ({"below": "x"}, "below", "give a price from 0.001"),
-        ({"below": "1,1"}, "below", "give a price from 0.001"),
-        ({"above": "0"}, "above", "give a price from 0.001"),
-        ({"above": "1e3"}, "above", "give a price from 0.001"),
-        ({"below": "99999999"}, "below", "give a price from 0.001"),
+        ({"below": "x"}, "below", r"\bprice from 0\.001 to 10,000,000\b"),
+        ({"below": "1,1"}, "below", r"\bprice from 0\.001 to 10,000,000\b"),
+        ({"above": "0"}, "above", r"\bprice from 0\.001 to 10,000,000\b"),
+        ({"above": "1e3"}, "above", r"\bprice from 0\.001 to 10,000,000\b"),
+        ({"below": "99999999"}, "below", r"\bprice from 0\.001 to 10,000,000\b"),
         ({"probability": "0"}, "probability", "from 0.001 to 0.999"),
         ({"probability": "5%"}, "probability", "from 0.001 to 0.999"),
-        ({"below": "1.1", "horizon": "4"}, "horizon", "1 to 3, or leave it out for 1"),
+        ({"below": "1.1", "horizon": "4"}, "horizon", r"\b1 to 3, .*\b1$"),
         ({"below": "1.1", "h": "x"}, "h", "1 to 3"),
-        ({"below": "1.1", "h": "1", "horizon": "1"}, "h", "give one of them"),
+        ({"below": "1.1", "h": "1", "horizon": "1"}, "h", "one of them"),
         ({"below": "1.1", "date": "2026-10-31"}, "date", "from 2026-11-02 to 2026-11-04"),
-        ({"below": "1.1", "date": "2026-11-02", "h": "1"}, "date", "give one of them"),
+        ({"below": "1.1", "date": "2026-11-02", "h": "1"}, "date", "one of them"),
         ({"below": "1.1", "level": "80"}, "level", "known are below, above"),
     ],
 )
 def test_a_bad_question_is_refused_with_a_cure(api: LocalApi, query: dict[str, str], field: str, cure: str) -> None:
     answer = api.get(PATH, **query)
     assert (answer.status, answer.error["field"]) == (400, field)
-    assert cure in answer.error["cure"]
+    assert re.search(cure, answer.error["cure"])
 
 
 def test_without_a_forecast_it_is_503(tmp_path: Path) -> None:

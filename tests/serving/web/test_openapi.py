@@ -51,7 +51,7 @@ def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
 
 def test_the_committed_file_is_the_current_one_and_is_served(api: LocalApi) -> None:
     assert Path(openapi.__file__).with_name("openapi.json").read_text() == openapi.text(), (
-        "run python -m lambda_fn.web.openapi > lambda_fn/web/openapi.json"
+        "lambda_fn.web.openapi renews the file"
     )
     assert api.get("/openapi.json").json == openapi.document()
 

@@ -66,10 +66,10 @@ def down(_: Path) -> Mapping[str, str]:
 
 
 REASONS = {
-    "nothing_to_serve": (nothing_yet, "python -m training run"),
+    "nothing_to_serve": (nothing_yet, "training run"),
     "record_missing": (lost, "python -m lambda_fn.refresh"),
     "record_damaged": (damaged, "python -m lambda_fn.refresh"),
-    "store_unavailable": (down, "the operator finds the reason in the log"),
+    "store_unavailable": (down, "in the log"),
 }
 
 

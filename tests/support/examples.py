@@ -108,6 +108,8 @@ ELSEWHERE = {
     "python -m training status --pair GBPUSD": _PAIRS,
     "python -m training evaluate --json": f"{_CLI}::test_evaluate_is_the_score_table_of_run_and_writes_nothing",
     "python -m training report": f"{_CLI}::test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow",
+    "python -m training report --protocol": "tests/training/runs/test_protocol.py::"
+    "test_the_report_has_a_row_for_each_span_family_and_horizon_of_a_pair",
     "python -m training demo": f"{_DEMO}::demo",
     "README.md python: import json, urllib.request": f"{_DEMO}::test_the_client_of_the_readme_gets_the_forecast",
     "docs/api.md json: {": f"{_DEMO}::test_the_document_of_the_api_shows_the_real_answer",
@@ -138,7 +140,6 @@ NEVER = {
     "aws cloudformation describe-stacks --stack-name eurusd-forecast-dev --query 'Stacks[0].Outputs'": _AWS,
     "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": _AWS,
     "python -m training submit --stack eurusd-training --stored": f"{_AWS}; test_batch.py has its words",
-    "python -m training report --protocol": "minutes: eight pairs over two spans; test_protocol.py has its parts",
     "python -m training report --protocol --workers 2": "minutes: eight pairs over two spans",
     "cp .env.example .env": "with what is in it nothing starts until one's own bucket is put in",
     "export ENV_FILE=local.env": _COMPOSE,

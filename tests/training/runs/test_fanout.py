@@ -117,8 +117,8 @@ def test_a_champion_that_was_changed_is_refused(place: Path, store: Store, capsy
     key = store.list(f"runs/{RUN}/champions")[0]
     blob = store.read(key)
     assert store.replace(key, blob.data + b"\0", blob.etag)
-    refused = fails(capsys, "select", "--run", RUN)
-    assert not lacking(refused, f"run {RUN}: champions/{Path(key).name} ", "; freeze a new ")
+    error = fails(capsys, "select", "--run", RUN)
+    assert not lacking(error, f"run {RUN}: champions/{Path(key).name} ", "; freeze a new ")
 
 
 @pytest.mark.parametrize(

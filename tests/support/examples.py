@@ -101,6 +101,7 @@ _PAIRS = (
 _EXTENSION = "tests/test_readme.py::test_the_examples_of_extension_run"
 _RUNBOOK = "tests/infra/test_runbook.py::test_every_section_can_be_followed_in_a_new_shell"
 # The test that runs the same command with less work behind it, or with Docker or another project's client.
+_PROTOCOL = "tests/training/runs/test_protocol.py"
 ELSEWHERE = {
     "make demo": _WHOLE_DEMO,
     "make demo SERVE=no": "tests/test_project.py::test_make_demo_serves_on_port_or_stops",
@@ -112,6 +113,8 @@ ELSEWHERE = {
     "python -m training status --pair GBPUSD": _PAIRS,
     "python -m training evaluate --json": f"{_CLI}::test_evaluate_is_the_score_table_of_run_and_writes_nothing",
     "python -m training report": f"{_CLI}::test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow",
+    "python -m training report --protocol": f"{_PROTOCOL}::"
+    "test_the_report_has_a_row_for_each_span_family_and_horizon_of_a_pair",
     "python -m training demo": _WHOLE_DEMO,
     "README.md python: import json, urllib.request": f"{_DEMO}::test_the_client_of_the_readme_gets_the_forecast",
     "docs/api.md json: {": f"{_DEMO}::test_the_document_of_the_api_shows_the_real_answer",
@@ -138,7 +141,6 @@ class Untested(Enum):
 
 _COMPOSE = "tests/e2e/test_compose.py::test_a_model_is_trained_registered_activated_and_served"
 _DEPLOY = "tests/infra/test_deploy.py::test_the_command_gives_all_parameters"
-_PROTOCOL = "tests/training/runs/test_protocol.py::test_every_pair_has_rows_for_both_spans"
 # No test executes these as they stand: the test that checks what they do, in parts, or the reason why there is none.
 NOT_EXECUTED: dict[str, str | Untested] = {
     "make test": Untested.WHOLE_SUITE,
@@ -156,8 +158,7 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": Untested.AWS,
     "python -m training submit --stack eurusd-training --stored": "tests/training/runs/test_batch.py::"
     "test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does",
-    "python -m training report --protocol": _PROTOCOL,
-    "python -m training report --protocol --workers 2": _PROTOCOL,
+    "python -m training report --protocol --workers 2": f"{_PROTOCOL}::test_every_pair_has_rows_for_both_spans",
     "cp .env.example .env": "tests/serving/test_settings.py::"
     "test_the_example_lists_every_variable_with_its_default_and_meaning",
     "export ENV_FILE=local.env": _COMPOSE,

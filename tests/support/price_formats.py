@@ -1,6 +1,6 @@
 """The table of formats: every kind of price file that is known, and what becomes of it.
 
-`READ` files give the closes that they were written from. Others are refused with a message that has the words.
+`READ` files give the closes that they were written from. Others are refused with a message that states the facts.
 """
 
 import bz2
@@ -40,13 +40,13 @@ from tests.support.price_sources import (
 )
 from training.prices.reading import PLAIN, Reading
 
-READ = ""
+READ: tuple[str, ...] = ()
 
 
 class Format(NamedTuple):
     name: str
     data: str | bytes | Callable[[], str | bytes]
-    outcome: str = READ
+    facts: tuple[str, ...] = READ
     pair: str = "EURUSD"
     reading: Reading = PLAIN
 
@@ -130,7 +130,7 @@ TABLE = [
     Format("euro table", wide(["EURUSD", "EURGBP", "EURJPY"], lambda pair: pair[3:]), pair="GBPUSD"),
     Format("dollar table", wide(["USDEUR", "USDGBP", "USDJPY"], lambda pair: pair[3:], 9)),
     Format("dollar table with its base", wide(["USDUSD", "USDEUR", "USDJPY"], lambda pair: pair[3:], 9)),
-    Format("zloty table", wide(["EURPLN", "USDPLN"], lambda pair: pair[:3]), "--base PLN --invert"),
+    Format("zloty table", wide(["EURPLN", "USDPLN"], lambda pair: pair[:3]), ("EURUSD, ", "--base PLN --invert")),
     Format(
         "zloty table, as advised",
         wide(["EURPLN", "USDPLN"], lambda pair: pair[:3]),
@@ -323,7 +323,9 @@ TABLE = [
         js({"columns": ["Close"], "index": records(lambda d, p: f"{d:%Y-%m-%d}"), "data": records(lambda d, p: [p])}),
     ),
     Format("JSON, an object a line", lines("", lambda d, p: js({"date": f"{d:%Y-%m-%d}", "close": p}))),
-    Format("JSON without prices", '{"Note": "the limit of calls is reached"}', "is JSON without a table of prices"),
+    Format(
+        "JSON without prices", '{"Note": "the limit of calls is reached"}', ("is JSON ", """'{"Note": "the limit """)
+    ),
     # Frames and sheets
     Format("Parquet", lambda: written(lambda out: ohlc().to_parquet(out))),
     Format("Parquet of float32", lambda: written(lambda out: ohlc().astype("float32").to_parquet(out))),
@@ -334,7 +336,7 @@ TABLE = [
     Format(
         "Parquet without dates",
         lambda: written(lambda out: ohlc().reset_index(drop=True).to_parquet(out)),
-        "no column date",
+        ("no column date; ", "--date-column"),
     ),
     Format("Excel", lambda: sheets(Sheet1=ohlc())),
     Format("Excel, the second sheet", lambda: sheets(Info=pd.DataFrame({"About": ["exported"]}), EURUSD=ohlc())),
@@ -350,49 +352,49 @@ TABLE = [
     Format(
         "OpenDocument",
         packed(mimetype="application/vnd.oasis.opendocument.spreadsheet", content__xml="<x/>"),
-        "(.ods); save it as .xlsx",
+        ("(.ods); ", ".xlsx"),
     ),
-    Format("bzip2", bz2.compress(PLAIN_CSV.encode()), "(.bz2); unpack it with bunzip2"),
-    Format("xz", lzma.compress(PLAIN_CSV.encode()), "(.xz); unpack it with unxz"),
+    Format("bzip2", bz2.compress(PLAIN_CSV.encode()), ("(.bz2); ", "bunzip2", ".gz")),
+    Format("xz", lzma.compress(PLAIN_CSV.encode()), ("(.xz); ", "unxz", ".gz")),
     Format(
         "Feather",
         lambda: written(lambda out: ohlc().reset_index().to_feather(out)),
-        "is a Feather file; write it as Parquet",
+        ("Feather file; ", "pd.read_feather(name).to_parquet(name)"),
     ),
-    Format("pickle", pickle.dumps(ohlc()), "is a pickle, which may run code"),
+    Format("pickle", pickle.dumps(ohlc()), ("a pickle, ", "pd.read_pickle(name).to_parquet(name)")),
     Format(
         "monthly rows of the 1st",
         lines("DATE,EUR", lambda d, p: f"{d:%Y-%m-%d},{p:.4f}", fixings("EURUSD", 5000).resample("MS").mean()),
-        "monthly rows",
+        ("monthly rows, 31 days ",),
     ),
     Format(
         "quarterly rows of the 1st",
         lines("DATE,EUR", lambda d, p: f"{d:%Y-%m-%d},{p:.4f}", fixings("EURUSD", 5000).resample("QS").mean()),
-        "quarterly rows",
+        ("quarterly rows, 91.5 days ",),
     ),
     Format(
         "rows that are repeated with a time",
         lines(CLOSE, lambda d, p: f"{d:%Y-%m-%d} 17:00,{p}\n{d:%Y-%m-%d} 17:00,{p}"),
-        "duplicate dates",
+        ("260 duplicate dates: ", "(row 3, also row 2)"),
     ),
     Format(
         "header by commas, rows by tabs",
         lines("Date,Close,Volume", lambda d, p: f"{d:%Y-%m-%d}\t{p}\t0"),
-        "different separators",
+        ("different separators: ", "',' between", "'\\t' between"),
     ),
     Format(
         "header by blanks, rows by commas",
         lines('"Date" "Time" "Close"', lambda d, p: f"{d:%Y.%m.%d},00:00,{p}"),
-        "different separators",
+        ("different separators: blanks between ",),
     ),
     Format(
         "each line one quoted cell",
         lines('"Date,Close"', lambda d, p: f'"{d:%Y-%m-%d},{p}"'),
-        "each line is one quoted cell",
+        ("one quoted cell, with ',' ",),
     ),
     Format(
         "two columns called close",
         lines("Date,Close,Close", lambda d, p: f"{d:%Y-%m-%d},{p},{p}"),
-        "two columns named close",
+        ("two columns ", " close; "),
     ),
 ]

@@ -50,7 +50,7 @@ def test_old_champions_go_and_the_active_and_the_last_ten_generations_stay(
 ) -> None:
     before = {key: store.read(key).data for key in store.list("")}
     unasked = training(tmp_path, store_environ, "clean", "--unserved")
-    assert unasked.returncode == 2 and "say --yes to delete what is listed" in unasked.stderr
+    assert unasked.returncode == 2 and "clean: " in unasked.stderr and "; say --yes " in unasked.stderr
     assert {key: store.read(key).data for key in store.list("")} == before
     listed = {line.split()[1] for line in unasked.stdout.splitlines() if line.startswith("delete ")}
     done = training(tmp_path, store_environ, "clean", "--unserved", "--yes", "--json")

@@ -17,6 +17,7 @@ import training.commands
 import training.prices
 from tests.support import mlflow_database, tracked
 from tests.support.commands import command
+from tests.support.facts import lacking
 from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
 from training.prices.windows import complete_origins, windows
 
@@ -87,7 +88,7 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     mlflow.MlflowClient().set_registered_model_alias("EURUSD_RandomWalk", "champion", "1")
     mlflow.MlflowClient().delete_registered_model_alias("EURUSD_Calendar", "champion")
     [difference] = command(capsys, "status")["differences"]
-    assert "python -m training publish models:/EURUSD_RandomWalk@champion" in difference
+    assert difference.endswith(" publish models:/EURUSD_RandomWalk@champion")
 
     assert command(capsys, "rollback", "--to", "1")["generation"] == 3
     assert command(capsys, "status")["active"]["pointer"]["model_name"] == "EURUSD_RandomWalk" or (
@@ -125,9 +126,9 @@ def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     for row in ran["scores"]:
         if row["horizon"] in (1, 5, 21):
             assert f"{row['pinball']:.5f}" in page, "the report's figures are the run's, to the digits printed"
-    for words in ("Scores", "Is it calibrated?", "What the calendar does", "news: scheduled", "regime: wild"):
-        assert words in page
-    assert re.search(r"A day with an FOMC decision is \d+ % wider \(\+\d+ to \+\d+ %\)", page)
+    assert not lacking(page, "Scores", "Is it calibrated?", "news: scheduled", "regime: wild")
+    news = r"calendar [^<]*</h2>\n<ul>.*<li>A day with an FOMC decision is \d+ % wider \(\+\d+ to \+\d+ %\)"
+    assert re.search(news, page)
     client = mlflow.MlflowClient()
     assert [file.path for file in client.list_artifacts(facts["run_id"])] == ["found.html"]
     model = {"random_walk": "EURUSD_RandomWalk", "calendar": "EURUSD_Calendar"}[champion]
@@ -154,9 +155,11 @@ def test_where_every_family_fails_a_gate_nothing_is_published(
     )
     output = capsys.readouterr()
     said = " ".join(output.out.split())
-    assert "No family passes every gate" in said and "random_walk cannot be champion: " in said
+    assert "No family passes " in said and "random_walk cannot be champion: " in said
     assert "its 80 % interval covers" in said
-    assert "error: nothing is published, as no family passes every gate: " in output.err
+    error = output.err.splitlines()[-1]
+    assert error.startswith("error: nothing is published, ")
+    assert not lacking(error, ": random_walk: ", "; calendar: ", " 80 % interval ")
     assert "Traceback" not in output.err
     assert not (place / "store/models").exists() and not (place / "store/serving").exists()
     assert not mlflow.MlflowClient().search_registered_models()
@@ -220,7 +223,8 @@ def test_a_file_that_changed_is_stored_again_with_the_option_that_run_names(
     command(capsys, "prices", "--csv", str(path), "--save")
     close.iloc[-1] = 1.118
     close.to_csv(path, index_label="Date")
-    assert "--replace writes this table over it" in fails(capsys, *small)
+    error = fails(capsys, *small)
+    assert not lacking(error, "prices/EURUSD-csv.csv: ", " 2026-10-30 on, close was 1.1172 and is 1.118; --replace ")
     command(capsys, *small, "--replace")
     assert (place / "store/prices/EURUSD-csv.csv").read_text().endswith(",1.118\n")
 
@@ -238,7 +242,8 @@ def test_prices_that_were_trusted_are_told_of_by_the_champion(
     command(capsys, "run", *small, "--trust")
     (champion,) = (place / "store/models/champions").iterdir()
     told = {entry.key: entry.value for entry in onnx.load(champion).metadata_props}
-    assert told["prices_trusted"].startswith("looks inverted: its closes are one over EUR/USD's")
+    assert told["prices_trusted"].startswith("looks inverted: ")
+    assert "EUR/USD" in told["prices_trusted"]
     card = json.loads((place / "store/serving/forecast.json").read_text())["card"]
     assert card["metadata"]["prices_trusted"] == told["prices_trusted"]
     command(capsys, "tasks", *small, "--trust", "--freeze", "--run", "EURUSD-once")
@@ -246,30 +251,30 @@ def test_prices_that_were_trusted_are_told_of_by_the_champion(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "facts"),
     [
-        (("run", "--trust"), "--trust goes with --csv FILE"),
-        (("prices", "--from", "2020-01-31"), "--from goes with --csv FILE"),
-        (("run", "--families", "prophet"), "--families: 'prophet' is no family; choose among random_walk"),
-        (("evaluate", "--first-year", "2031"), "--first-year"),
-        (("evaluate", "--seed", "-1"), "--seed: -1 is out of range"),
-        (("run", "--csv", "nowhere.csv"), "nowhere.csv"),
-        (("prices", "--replace"), "--replace goes with --save"),
-        (("publish", "EURUSD_ARIMA"), "models:/NAME"),
-        (("publish", "models:/EURUSD_ARIMA@challenger"), "no such version"),
-        (("rollback",), "nothing is active"),
-        (("forecast",), "GET /api/predict answered 503"),
+        (("run", "--trust"), ["--trust goes ", " --csv FILE; "]),
+        (("prices", "--from", "2020-01-31"), ["--from goes ", " --csv FILE; "]),
+        (("run", "--families", "prophet"), ["--families: 'prophet' is no family; choose among random_walk"]),
+        (("evaluate", "--first-year", "2031"), ["--first-year"]),
+        (("evaluate", "--seed", "-1"), ["--seed: -1 is out ", "; choose 0 to 4294967295"]),
+        (("run", "--csv", "nowhere.csv"), ["nowhere.csv"]),
+        (("prices", "--replace"), ["--replace goes ", " --save; "]),
+        (("publish", "EURUSD_ARIMA"), ["models:/NAME"]),
+        (("publish", "models:/EURUSD_ARIMA@challenger"), ["no such version"]),
+        (("rollback",), ["nothing is active"]),
+        (("forecast",), ["GET /api/predict answered 503"]),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_with_the_cure(
-    place: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], facts: list[str]
 ) -> None:
-    assert words in fails(capsys, *arguments)
+    assert not lacking(fails(capsys, *arguments), *facts)
 
 
 def test_a_setting_that_cannot_be_read_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / ".env").write_text("CHAMPION_MAX_AGE_S=soon\n")
-    assert "CHAMPION_MAX_AGE_S: 'soon' is not a number" in fails(capsys, "status")
+    assert not lacking(fails(capsys, "status"), "CHAMPION_MAX_AGE_S: 'soon' ", " a number")
 
 
 def test_the_environment_wins_over_the_file(
@@ -288,7 +293,7 @@ def test_what_may_be_better_later_ends_in_a_code_of_its_own(
     nobody = "http://127.0.0.1:9"
     with monkeypatch.context() as changed:
         changed.setenv("MLFLOW_TRACKING_URI", nobody)
-        assert "no MLflow server answers" in fails(capsys, "clean", code=TRY_AGAIN)
+        assert not lacking(fails(capsys, "clean", code=TRY_AGAIN), "MLFLOW_TRACKING_URI: ", f" at {nobody}; ")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
     for name, value in {"USE_S3": "true", "S3_BUCKET": "none", "AWS_ENDPOINT_URL_S3": nobody}.items():
@@ -303,7 +308,7 @@ def test_current_rates_may_be_required(
     monkeypatch.setenv("ECB_URL", "http://127.0.0.1:9/rates.zip")
     assert command(capsys, "prices", "--fresh")["origin"].startswith("European Central Bank, embedded")
     said = fails(capsys, "run", "--fresh=require", code=TRY_AGAIN)
-    assert "error: --fresh=require: the current rates cannot be used: http://127.0.0.1:9/rates.zip" in said
+    assert not lacking(said, "error: --fresh=require: ", ": http://127.0.0.1:9/rates.zip: ", "; try later")
     assert not list(place.glob("store/*/*"))
 
 
@@ -360,7 +365,7 @@ def test_what_a_run_leaves_in_mlflow_and_that_the_same_run_leaves_no_version(
 
     assert main(["run", *small]) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert "EURUSD_RandomWalk/1 is generation 1 already, with this file and these scores: no new one" in said
+    assert "EURUSD_RandomWalk/1 is generation 1 already" in said
     assert command(capsys, "status")["active"]["generation"] == 1
     assert len(client.search_model_versions("name = 'EURUSD_RandomWalk'")) == 1
 

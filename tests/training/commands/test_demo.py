@@ -53,7 +53,7 @@ def test_a_forecast_then_the_whole_run_whose_champion_the_server_takes_up(folder
     output, progress = (folder / "first-out").read_text(), (folder / "first-err").read_text()
     assert re.findall(r"(\w+), generation (\d), trained", output)[0] == ("EURUSD_RandomWalk", "1")
     assert [number for _, number in re.findall(r"(\w+), generation (\d), trained", output)] == ["1", "2"]
-    assert "The ECB's current file could not be used" in progress
+    assert " current file " in progress and " which end 2026-10-30: " in progress
     assert "took up generation 2 in place of 1 by itself: " in progress
     assert not answers(int(SERVING.findall(progress)[0]))
 
@@ -63,7 +63,7 @@ def test_the_next_demo_serves_the_active_champion_first_and_ends_with_its_server
     with demo(folder, "--port", "0") as process:
         until(lambda: "Now the whole run" in (folder / "err").read_text(), "the server")
         progress = (folder / "err").read_text()
-        assert "Generation 2 is active already, so it is served first." in progress
+        assert "Generation 2 is active already" in progress
         assert "current file" not in progress  # nobody asked for it
         port = int(SERVING.findall(progress)[0])
         assert answers(port)
@@ -77,11 +77,12 @@ def test_a_port_in_use_is_an_error_with_the_cure(folder: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with demo(folder, "--port", str(taken.getsockname()[1])) as process:
+        port = taken.getsockname()[1]
+        with demo(folder, "--port", str(port)) as process:
             assert process.wait() == 2
     progress = (folder / "err").read_text()
-    assert "choose another with --port" in progress
-    assert "error: the server did not start" in progress
+    assert str(port) in progress and " --port" in progress
+    assert "error: the server " in progress
     assert "Traceback" not in progress
 
 

@@ -176,7 +176,7 @@ def test_the_default_splits_of_the_ecb_rates(prices: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, MINIMUM_TRAIN])
 def test_too_few_prices_are_refused_with_the_cure(rows: int) -> None:
-    with pytest.raises(ValueError, match=f"{rows} rows are too few .* at least {MINIMUM_TRAIN} rows before"):
+    with pytest.raises(ValueError, match=f"^prices: {rows} rows .* {MINIMUM_TRAIN} rows .*: give "):
         next(walk_forward(price_table(0).iloc[:rows]))
 
 
@@ -210,7 +210,7 @@ def test_a_champion_is_fed_every_input_that_it_declares() -> None:
 def test_a_champion_of_other_levels_is_refused() -> None:
     prices = price_table(3)
     split = next(walk_forward(prices, 2010))
-    with pytest.raises(ValueError, match=r"toy forecasts 21 days at the levels \(0.025, 0.5, 0.975\); .* export it"):
+    with pytest.raises(ValueError, match=r"^toy .* 21 days .* \(0\.025, 0\.5, 0\.975\); .*: export "):
         forecast_year(lambda train: fit_walk(train, (0.025, 0.5, 0.975)), prices, split)
 
 
@@ -363,11 +363,11 @@ def test_only_days_that_all_have_forecast_are_scored(evaluated: Evaluated) -> No
 def test_scores_that_would_mean_nothing_are_refused(evaluated: Evaluated) -> None:
     prices, families, baselines = evaluated
     few = families["walk"].at(families["walk"].origins[:10])
-    with pytest.raises(ValueError, match="only 10 days were forecast by all of walk, constant"):
+    with pytest.raises(ValueError, match=r" 10 days .* walk, constant.*; "):
         score({"walk": few}, baselines, prices)
-    with pytest.raises(ValueError, match="family garch has the name of a baseline"):
+    with pytest.raises(ValueError, match=r"^family garch .* baseline; "):
         score({"garch": few}, baselines, prices)
-    with pytest.raises(ValueError, match="no forecast was made on 2007-01-01"):
+    with pytest.raises(ValueError, match=f" on {prices.index[0].date()}$"):
         few.at(pd.DatetimeIndex(prices.index[:1]))
     with pytest.raises(ValueError, match=r"mean \(10, 3\)"):
         Forecasts(few.origins, few.quantiles, few.mean[:, :3])

@@ -120,14 +120,14 @@ def test_quantiles_never_cross(name: str, files: dict[str, bytes], prices: pd.Da
 def test_a_graph_that_computes_something_else_is_refused(models: dict[str, Model], known: pd.DataFrame) -> None:
     """The check compares with the model: a file of another fit does not pass."""
     other = fit(FAMILIES["linear_regression"], known.iloc[:-200])
-    with pytest.raises(ExportError, match=r"linear_regression: the graph differs by .* allowed 1e-09"):
+    with pytest.raises(ExportError, match=r"^linear_regression: the graph .* 1e-09$"):
         check(exported(other), models["linear_regression"], Known(known))
 
 
 def test_a_mean_that_is_not_a_number_is_refused(models: dict[str, Model], known: pd.DataFrame) -> None:
     walk = models["random_walk"]
     broken = replace(walk, fitted=Fitted(lambda window, sd: sd * float("nan"), {}))
-    with pytest.raises(ExportError, match=r"random_walk: its file cannot be served: .* not finite"):
+    with pytest.raises(ExportError, match=r"^random_walk: .*: .* not finite"):
         check(exported(broken), broken, Known(known))
 
 

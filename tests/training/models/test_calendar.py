@@ -90,7 +90,7 @@ def test_the_dynamics_of_a_made_up_series_are_found() -> None:
 
 
 def test_a_fit_that_does_not_answer_to_news_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"alpha 0.0049, below 0.005: .* choose the family calendar"):
+    with pytest.raises(ValueError, match=r"alpha 0\.0049, below 0\.005: .*; .* family calendar"):
         Dynamics(0.0049, 0.99, 6.0)
     Dynamics(0.005, 0.99, 6.0)
 
@@ -222,7 +222,7 @@ def test_the_panel_of_the_ecbs_table_is_the_embedded_one_for_every_pair(ecb: Pri
     assert own == panel(prices, "EURUSD", "csv")
     assert len(own.pairs) == 17 and own.pairs[0].usd and own.pairs[0].eur
     assert sum(pair.usd for pair in own.pairs) == 9 and sum(pair.eur for pair in own.pairs) == 9
-    with pytest.raises(ValueError, match="majors: the ECB's rates have 0 fixings up to 1990"):
+    with pytest.raises(ValueError, match=r"^majors: .* 0 fixings .* 1990-01-02, .*; .* random_walk$"):
         panel(pd.DataFrame({"close": [1.0]}, index=pd.DatetimeIndex(["1990-01-02"])), "EURUSD", "csv")
 
 

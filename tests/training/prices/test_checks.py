@@ -49,11 +49,11 @@ class Injection(NamedTuple):
 
 
 INJECTIONS = [
-    Injection("duplicate date", duplicate, "keep one row a date"),
+    Injection("duplicate date", duplicate, " one row "),
     Injection("weekend date", weekend, "drop weekend rows"),
-    Injection("future date", future, "drop the rows after today"),
+    Injection("future date", future, f"today, {TODAY}"),
     Injection("unreadable date", no_date, "write dates as 2024-01-31"),
-    Injection("missing date", lambda cells, row: cells[row].__setitem__(0, ""), "give each row a date"),
+    Injection("missing date", lambda cells, row: cells[row].__setitem__(0, ""), "drop it"),
     Injection("jump", jump, "correct the price"),
     Injection("zero price", price("0.0"), "correct the price"),
     Injection("negative price", price("-1.1"), "correct the price"),
@@ -105,9 +105,9 @@ def test_two_faults_are_both_listed(cells: Cells, injections: list[Injection], d
 
 def test_many_of_a_kind_are_counted_and_the_first_shown() -> None:
     cells = [[day.isoformat(), "0"] for day in business_days(TODAY, 9)]
-    assert faults(cells) == (
-        "my.csv: close: 9 zero prices: row 2, row 3, row 4 and 6 more; correct the price or drop the row",
-    )
+    (fault,) = faults(cells)
+    assert fault.startswith("my.csv: close: 9 zero prices: row 2, row 3, row 4 and 6 more; ")
+    assert "drop the row" in fault
 
 
 def test_jump_is_measured_against_the_date_before_in_whatever_order_the_file_is() -> None:

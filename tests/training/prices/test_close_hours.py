@@ -39,7 +39,7 @@ def test_closes_of_another_day_are_refused_where_the_own_day_shows_nothing(pair:
     for hour in range(24):
         shifted = redated(closes(pair, hour), days)
         if own_day(shifted, pair) < ALIKE - 0.05:
-            assert "closes of another day" in compared(shifted, pair).doubt, hour
+            assert "of another day: " in compared(shifted, pair).doubt, hour
             refused.append(hour)
         elif own_day(shifted, pair) > ALIKE + 0.05:
             assert compared(shifted, pair).doubt == "", hour
@@ -54,15 +54,17 @@ def test_a_direction_is_named_only_where_it_is_certain() -> None:
     assert "date each close a business day later" in compared(redated(fixing, -1), "EURUSD").doubt
     assert "date each close 2 business days earlier" in compared(redated(fixing, 2), "EURUSD").doubt
     new_york = redated(closes("EURUSD", 23), 2)
-    found = compared(new_york, "EURUSD").doubt
-    assert "check at the source" in found and "date each close" not in found
+    doubt = compared(new_york, "EURUSD").doubt
+    assert "too late)" in doubt and "date each close" not in doubt
     # A day earlier it would be taken, though it is another day's still.
     assert compared(redated(closes("EURUSD", 23), 1), "EURUSD").doubt == ""
 
 
 def test_late_closes_are_noted() -> None:
-    assert compared(closes("EURUSD", 23), "EURUSD").note.startswith("closes late in the day: ")
-    assert compared(redated(closes("EURUSD", 23), 1), "EURUSD").note.startswith("closes early in the day, or ")
+    late = compared(closes("EURUSD", 23), "EURUSD").note
+    assert late.startswith("closes late ") and " the next day " in late
+    early = compared(redated(closes("EURUSD", 23), 1), "EURUSD").note
+    assert early.startswith("closes early ") and " the day before " in early
     assert compared(fixings("EURUSD"), "EURUSD") == Comparison()
 
 
@@ -73,7 +75,7 @@ def test_a_yfinance_export_trains_without_its_highs_and_lows(tmp_path: Path, see
     frame.to_csv(path)
     table = load("csv", path=path, today=TODAY)
     assert table.frame["close"].tolist() == frame["Close"].tolist()
-    assert any("high and low are later than the close" in note for note in table.notes)
+    assert any(note.startswith("EURUSD=X.csv: high and low ") and "no model uses" in note for note in table.notes)
     assert list(table.frame.columns) == ["close"]
     assert "calendar_range" not in suited(table)
 
@@ -81,7 +83,7 @@ def test_a_yfinance_export_trains_without_its_highs_and_lows(tmp_path: Path, see
 def test_new_york_closes_pass_through_a_file(tmp_path: Path) -> None:
     path = tmp_path / "my.csv"
     closes("EURUSD", 23).rename("Close").to_csv(path, index_label="Date")
-    assert any("closes late in the day" in note for note in load("csv", path=path, today=TODAY).notes)
+    assert any(note.startswith("my.csv: closes late ") for note in load("csv", path=path, today=TODAY).notes)
     redated(closes("EURUSD", 23), -1).rename("Close").to_csv(path, index_label="Date")
-    with pytest.raises(PriceError, match="closes of another day"):
+    with pytest.raises(PriceError, match=r"^my\.csv: .* of another day: "):
         load("csv", path=path, today=TODAY)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.facts import lacking
 from tests.support.price_formats import READ, TABLE, Format
 from tests.support.price_sources import USD, ohlc, rate
 from training.prices.checks import PriceError
@@ -24,11 +25,11 @@ def read(folder: Path, case: Format) -> PriceTable:
 
 @pytest.mark.parametrize("case", TABLE, ids=[case.name for case in TABLE])
 def test_every_format_has_its_outcome(tmp_path: Path, case: Format) -> None:
-    if case.outcome != READ:
+    if case.facts != READ:
         with pytest.raises(PriceError) as caught:
             read(tmp_path, case)
-        (only,) = caught.value.faults
-        assert case.outcome in only
+        (fault,) = caught.value.faults
+        assert fault.startswith("my.file: ") and not lacking(fault, *case.facts)
         return
     close = read(tmp_path, case).frame["close"]
     assert list(close.index) == list(USD.index)

@@ -23,8 +23,9 @@ def test_it_is_told_without_the_open() -> None:
     """The column open is often missing; the ranges alone give it away."""
     trap = recognise(yahoo(market(0)).drop(columns="open"))
     assert trap is not None and trap.after_the_close
-    assert "high and low are later than the close" in trap.describe("eurusd.csv")
-    assert "no model uses" in trap.describe("eurusd.csv")
+    note = trap.describe("eurusd.csv")
+    assert note.startswith("eurusd.csv: high and low ") and "no model uses" in note
+    assert f" {trap.own:.2f} with " in note and f" {trap.following:.2f} with " in note
 
 
 def test_the_trap_would_have_paid(market_of: pd.DataFrame) -> None:

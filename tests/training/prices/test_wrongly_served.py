@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.errors import has_cure
+from tests.support.facts import lacking
 from training.prices.checks import PriceError
 from training.prices.reading import PLAIN, Reading
 from training.prices.table import PriceTable, load
@@ -41,7 +43,8 @@ def test_the_rates_themselves_are_taken_without_a_word(tmp_path: Path, close: pd
 
 def test_an_inverted_file(tmp_path: Path, close: pd.Series) -> None:
     path = written(tmp_path, 1 / close)
-    assert refusal(path).startswith("my.csv: looks inverted: its closes are one over EUR/USD's; --invert turns them")
+    fault = refusal(path)
+    assert fault.startswith("my.csv: looks inverted: ") and not lacking(fault, " EUR/USD's; --invert ", "--trust")
     assert load("csv", path=path, today=TODAY, pair="USDEUR").notes == ()
     turned = load("csv", path=path, today=TODAY, reading=Reading(invert=True))
     assert turned.frame["close"].tolist() == pytest.approx(close.tolist(), rel=1e-9)
@@ -51,14 +54,17 @@ def test_a_file_of_zloty_prices(tmp_path: Path, ecb: PriceTable) -> None:
     zloty = (ecb.frame["eurpln"] / ecb.frame["close"]).iloc[-1500:]
     path = written(tmp_path, zloty)
     factor = float(np.exp(np.median(np.log(zloty / ecb.frame["close"].iloc[-1500:]))))
-    assert refusal(path).startswith(f"my.csv: is USD/PLN and not EUR/USD, off by a factor of {factor:.2g}; ")
+    fault = refusal(path)
+    assert fault.startswith("my.csv: is USD/PLN and not EUR/USD, ")
+    assert f" factor of {factor:.2g}; " in fault and "--trust" in fault
     assert load("csv", path=path, today=TODAY, pair="USDPLN").notes == ()
 
 
 @pytest.mark.parametrize(("every", "kind", "days"), [("W-FRI", "weekly", 7), ("BMS", "monthly", 31)])
 def test_a_file_that_is_not_daily(tmp_path: Path, ecb: PriceTable, every: str, kind: str, days: int) -> None:
     rare = ecb.frame["close"].resample(every).last().iloc[:-1]
-    assert refusal(written(tmp_path, rare)).startswith(f"my.csv: {kind} rows, {days} days apart in the median, and not")
+    fault = refusal(written(tmp_path, rare))
+    assert fault.startswith(f"my.csv: {kind} rows, {days} days apart ") and has_cure(fault)
 
 
 @pytest.mark.parametrize("left", ["1", "1.", "1.1"])
@@ -67,8 +73,8 @@ def test_a_file_that_is_cut_off_within_its_last_price(tmp_path: Path, close: pd.
     assert path.read_text().endswith("2026-10-30,1.1172")
     assert load("csv", path=path, today=TODAY).frame["close"].iloc[-1] == 1.1172
     path.write_text(path.read_text().removesuffix("1.1172") + left)
-    found = refusal(path)
-    assert f"ends with {left} and without a line's end, as a file does that was cut off" in found
+    fault = refusal(path)
+    assert fault.startswith(f"my.csv: the last row, {len(close) + 1}, ends with {left} ") and "cut off; " in fault
 
 
 @pytest.mark.parametrize("left", ["1.117", "1.12"])
@@ -78,7 +84,8 @@ def test_a_round_last_price_without_a_line_end_is_noted(tmp_path: Path, close: p
     path.write_text(path.read_text().removesuffix("1.1172") + left)
     table = load("csv", path=path, today=TODAY)
     assert table.frame["close"].iloc[-1] == float(left)
-    assert "check that it is not cut off" in table.notes[0]
+    assert table.notes[0].startswith(f"my.csv: the last row, {len(close) + 1}, ends with {left} ")
+    assert "cut off" in table.notes[0]
 
 
 def test_the_end_of_a_file_is_judged_by_its_last_cell(tmp_path: Path, close: pd.Series) -> None:
@@ -95,18 +102,18 @@ def test_a_file_that_is_cut_off_before_its_last_columns(tmp_path: Path, ecb: Pri
     ecb.frame.iloc[-1500:, :3].to_csv(path)
     whole = path.read_text().rstrip("\n")
     path.write_text(whole[: whole.rindex("2026-10-30,1") + 12])
-    assert refusal(path).startswith(
-        "my.csv: 1 too short row: row 1501 (2 cells, the header has 4); the file may be cut"
-    )
+    fault = refusal(path)
+    assert fault.startswith("my.csv: 1 too short row: row 1501 (2 cells, the header has 4); ") and "cut off" in fault
 
 
 def test_another_days_close(tmp_path: Path, close: pd.Series) -> None:
     late = pd.Series(close.to_numpy()[:-1], index=close.index[1:])
-    found = refusal(written(tmp_path, late))
-    assert "has the closes of another day: its returns correlate 1.00 with the fixing of the day before" in found
-    assert "date each close a business day earlier" in found
+    fault = refusal(written(tmp_path, late))
+    assert fault.startswith("my.csv: ") and not lacking(fault, "of another day: ", " 1.00 with ", " the day before ")
+    assert "a business day earlier, " in fault and "--trust" in fault
     early = pd.Series(close.to_numpy()[1:], index=close.index[:-1])
-    assert "date each close a business day later" in refusal(written(tmp_path, early))
+    fault = refusal(written(tmp_path, early))
+    assert not lacking(fault, "of another day: ", " 1.00 with ", " the next day ", "a business day later, ")
 
 
 def test_a_factor_and_a_stranger(tmp_path: Path, close: pd.Series) -> None:
@@ -114,7 +121,11 @@ def test_a_factor_and_a_stranger(tmp_path: Path, close: pd.Series) -> None:
     walk = 1.1 * np.exp(np.random.default_rng(1).normal(0, 0.005, len(close)).cumsum())
     assert "is not EUR/USD" in refusal(written(tmp_path, pd.Series(walk, close.index)))
     near = close * np.exp(np.random.default_rng(1).normal(0, 0.015, len(close)))
-    assert "lies where EUR/USD does and does not move with it" in refusal(written(tmp_path, near))
+    fault = refusal(written(tmp_path, near))
+    moves, fixing = (np.diff(np.log(prices.to_numpy())) for prices in (near, close))
+    correlation = np.corrcoef(moves[2:-2], fixing[2:-2])[0, 1]
+    assert fault.startswith("my.csv: lies where EUR/USD does ") and f" correlate {correlation:.2f} with " in fault
+    assert has_cure(fault) and "--trust" in fault
 
 
 def test_trust_overrules_and_is_told(tmp_path: Path, close: pd.Series) -> None:

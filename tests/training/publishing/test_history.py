@@ -11,6 +11,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.objects import Store
 from tests.support import foreign, seaweedfs, tracked
+from tests.support.errors import has_cure
 from tests.support.tracked import NOW, publish
 from training.__main__ import main
 from training.publishing.history import generations
@@ -91,4 +92,5 @@ def test_the_command(lived: Store, store_environ: Mapping[str, str], capsys: pyt
 def test_an_empty_store_says_what_to_do(store_environ: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with seaweedfs.variables(dict(store_environ)):
         assert main(["history"]) == 0
-    assert "run python -m training run" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert has_cure(shown) and shown.endswith(" training run\n")

@@ -99,7 +99,7 @@ def test_a_single_task_is_no_array_and_is_told_its_index(client: "BatchClient") 
 @pytest.mark.parametrize("size", [0, 10_001])
 def test_what_no_array_takes_is_refused_before_any_call(client: "BatchClient", size: int) -> None:
     recorder = Recorder(client)
-    with pytest.raises(BatchError, match="choose a larger --span"):
+    with pytest.raises(BatchError, match=rf"^submit: {size} tasks; .* 1 to 10,000: .* --span$"):
         batch.submit(client, STACK, RUN, size, ["EURUSD"])
     assert recorder.requests == []
 
@@ -136,20 +136,21 @@ def test_failed_children_are_named_with_the_cure(client: "BatchClient", submitte
     assert not outcome.succeeded
     assert outcome.notes[0].startswith("error: task 2 failed: ")
     assert len(outcome.notes) == 2
-    assert f"python -m training task --run {RUN} --index N" in outcome.notes[-1]
-    assert f"python -m training select --run {RUN}" in outcome.notes[-1]
+    assert f" training task --run {RUN} --index N`" in outcome.notes[-1]
+    assert f" training select --run {RUN}`" in outcome.notes[-1]
 
 
 def test_a_selection_that_fails_alone_is_told_apart(client: "BatchClient", submitted: Jobs) -> None:
     _end(submitted, failed=(), selection="FAILED")
     outcome = batch.follow(client, submitted, lambda counts: None, lambda seconds: None)
     assert not outcome.succeeded
-    assert outcome.notes[0].startswith(f"error: the selection of run {RUN} failed")
+    (note,) = outcome.notes
+    assert note.startswith("error: ") and f" selection of run {RUN} failed: " in note
 
 
 def test_a_job_that_is_gone_is_an_error(client: "BatchClient", submitted: Jobs) -> None:
     gone = Jobs(RUN, submitted.tasks, "0" * 36, 3)
-    with pytest.raises(BatchError, match="Batch does not know the job 000"):
+    with pytest.raises(BatchError, match=f"^run {RUN}: .* job {gone.select}; "):
         batch.follow(client, gone, lambda counts: None, lambda seconds: None)
 
 

@@ -1,18 +1,25 @@
-"""The protocol's table: spans by the year of the day forecast, and figures that are those of the score table."""
+"""The protocol's table: spans by the year of the day forecast, its figures, and how `report --protocol` prints it."""
 
+import html
+import math
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
+from lambda_fn.settings import DEFAULTS
+from tests.support.commands import command
 from training.console import Stages
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.scores import score
 from training.evaluation.walk_forward import Forecasts
-from training.prices.table import PriceTable
-from training.prices.windows import positions
+from training.prices.table import PriceTable, load
+from training.prices.windows import LEVELS, positions
 from training.runs import pipeline, protocol
 from training.runs.local import run_here
 from training.runs.plan import Job, tasks
@@ -71,9 +78,104 @@ def test_the_figures_of_a_span_are_those_of_its_score_table(
         assert row["chosen"] in (*TRIED, "")
 
 
-@pytest.mark.long
+def newey_west_t(differences: list[float], horizon: int) -> float:
+    """Return Diebold and Mariano's t, corrected for the horizon, with Newey and West's variance, term by term."""
+    n = len(differences)
+    centre = sum(differences) / n
+    lags = max(horizon - 1, int(4 * (n / 100) ** (2 / 9)))
+    variance = 0.0
+    for lag in range(lags + 1):
+        products = [(differences[i] - centre) * (differences[i - lag] - centre) for i in range(lag, n)]
+        variance += (2 if lag else 1) * (1 - lag / (lags + 1)) * sum(products) / n
+    corrected = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
+    return centre / math.sqrt(variance / n) * math.sqrt(corrected)
+
+
+def by_hand(
+    prices: pd.DataFrame, family: Forecasts, garch: Forecasts, span: tuple[int, int], horizon: int
+) -> dict[str, float]:
+    """Compute a row of the table from closes and quantiles of whole walks, one origin after the other."""
+    days, close = list(prices.index), prices["close"].tolist()
+    losses, differences = [], []
+    covered = {80: 0, 95: 0}
+    below = {1: 0, 5: 0}
+    for i, origin in enumerate(family.origins):
+        row = days.index(origin)
+        if not span[0] <= days[row + 1].year <= span[1] or row + horizon >= len(days):
+            continue
+        move = math.log(close[row + horizon] / close[row])
+        at = {}
+        for name, forecasts in (("family", family), ("garch", garch)):
+            assert forecasts.origins[i] == origin
+            quantiles = dict(zip(LEVELS, forecasts.quantiles[i, horizon - 1].tolist(), strict=True))
+            loss = [(level - (move < price)) * (move - price) for level, price in quantiles.items()]
+            at[name] = (quantiles, sum(loss) / len(loss))
+        (quantiles, loss_here), (_, loss_garch) = at["family"], at["garch"]
+        losses.append((loss_here, loss_garch))
+        differences.append(loss_garch - loss_here)
+        for nominal, low, high in ((80, 0.1, 0.9), (95, 0.025, 0.975)):
+            covered[nominal] += quantiles[low] <= move <= quantiles[high]
+        for percent in below:
+            below[percent] += move < quantiles[percent / 100]
+    n = len(losses)
+    return {
+        "n": n,
+        "gain": 100 * (1 - sum(loss for loss, _ in losses) / sum(loss for _, loss in losses)),
+        "t": newey_west_t(differences, horizon),
+        **{f"covered_{nominal}": count / n for nominal, count in covered.items()},
+        **{f"below_{percent}": count / n for percent, count in below.items()},
+    }
+
+
+@pytest.mark.parametrize("horizon", SHOWN)
+@pytest.mark.parametrize("span", SPANS)
+def test_the_figures_equal_a_loop_over_the_closes(
+    job: Job, forecasts: dict[str, Forecasts], span: tuple[int, int], horizon: int
+) -> None:
+    baselines = evaluate_baselines(job.prices, job.first_year)
+    table = of_span(job, forecasts, baselines, span)
+    (row,) = table[(table["family"] == "calendar") & (table["horizon"] == horizon)].to_dict("records")
+    expected = by_hand(job.prices, forecasts["calendar"], baselines["garch"], span, horizon)
+    assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-6)
+
+
+def cells(page: str, caption: str) -> list[dict[str, str]]:
+    """Return the rows of a page's table as text by column."""
+    (table,) = re.findall(rf"<table><caption>{re.escape(caption)}.*?</caption>(.*?)</table>", page)
+    header, *rows = re.findall(r"<tr>(.*?)</tr>", table)
+    names = re.findall(r"<th>(.*?)</th>", header)
+    return [dict(zip(names, map(html.unescape, re.findall(r"<td>(.*?)</td>", row)), strict=True)) for row in rows]
+
+
+def test_the_report_has_a_row_for_each_span_family_and_horizon_of_a_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in DEFAULTS:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("STORE_DIR", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(protocol, "PAIRS", ("GBPUSD",))
+    monkeypatch.setattr(protocol, "FIRST_YEAR", 2025)
+    monkeypatch.setattr(protocol, "SPANS", SPANS)
+    small = ("--families", "random_walk", "--first-year", "2026", "--workers", "1", "--no-log")
+    assert command(capsys, "report", *small)["file"] == "report.html"
+    assert "Protocol" not in Path("report.html").read_text("utf-8")
+    command(capsys, "report", *small, "--protocol")
+    rows = cells(Path("report.html").read_text("utf-8"), "gain over GARCH(1,1)-t")
+    assert [(row["pair"], row["span"], row["family"], int(row["horizon"])) for row in rows] == [
+        ("GBPUSD", f"{first}-{last}", family, horizon) for first, last in SPANS for family in TRIED for horizon in SHOWN
+    ]
+    table = load("ecb", today=datetime.now(UTC).date(), pair="GBPUSD")
+    pounds = Job(table, "GBPUSD", TRIED, 2025)
+    members, _ = pipeline.gather(pounds, run_here(pounds, tasks(pounds), lambda words: None))
+    walk, garch = pipeline.walked(pounds, members["calendar"]), evaluate_baselines(pounds.prices, 2025)["garch"]
+    (row,) = (row for row in rows if list(row.values())[:4] == ["GBPUSD", "2026-2026", "calendar", "5"])
+    expected = by_hand(pounds.prices, walk, garch, (2026, 2026), 5)
+    assert {name: float(row[name]) for name in expected} == pytest.approx(expected, abs=6e-4)
+
+
 def test_every_pair_has_rows_for_both_spans(ecb: PriceTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.prices.table import load
     from training.runs.work import work
 
     monkeypatch.setattr(protocol, "PAIRS", ("EURUSD", "GBPUSD"))

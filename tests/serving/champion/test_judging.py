@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lambda_fn.champion import judging
 from lambda_fn.champion.base import BaseChampion, Forecast, Inputs
 from lambda_fn.champion.inputs import days_since_1970
+from lambda_fn.champion.model import Champion
 from lambda_fn.contract import DATE, TARGET_DATE, Golden
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -49,7 +50,7 @@ def sound(inputs: Inputs) -> float:
 def judge(
     champion: Scripted, monkeypatch: pytest.MonkeyPatch, close: Array = CLOSES, golden: tuple[Golden, ...] = ()
 ) -> Golden:
-    monkeypatch.setattr(judging.Champion, "load", lambda data: champion)
+    monkeypatch.setattr(Champion, "load", lambda data: champion)
     return judging.judge(b"", golden, Table(DATES, {"close": close}), lambda: 0.0)
 
 

@@ -14,6 +14,7 @@ from lambda_fn.server import protocol
 from lambda_fn.server.protocol import MAX_HEAD, Protocol
 
 LINE = b"GET / HTTP/1.1\r\n"
+PATIENCE_S = 5
 GET = LINE + b"Host: localhost\r\n\r\n"
 
 
@@ -78,8 +79,8 @@ def on_wires(scene: Callable[[Connect], Wire], until_closed: bool = False) -> in
                 connection.data_received(data)
             return wire
 
-        wire = scene(connect)
-        while until_closed and not wire.closed:
+        wire, end = scene(connect), loop.time() + PATIENCE_S
+        while until_closed and not wire.closed and loop.time() < end:
             await asyncio.sleep(0.001)
         status = wire.status
         go.set()

@@ -130,7 +130,7 @@ GOLDENS: dict[str, tuple[Golden, bool]] = {
     "another mean": (replace(GOLDEN, mean=higher(GOLDEN.mean, SLIGHT)), False),
     "other quantiles": (replace(GOLDEN, quantiles=[higher(row, SLIGHT) for row in GOLDEN.quantiles]), False),
     "a day less": (replace(GOLDEN, quantiles=GOLDEN.quantiles[1:], mean=GOLDEN.mean[1:]), False),
-    "means that are no numbers": (replace(GOLDEN, mean=[float("nan")] * foreign.HORIZON), False),
+    "means of NaN": (replace(GOLDEN, mean=[float("nan")] * foreign.HORIZON), False),
 }
 
 

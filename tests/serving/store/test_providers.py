@@ -26,21 +26,21 @@ def test_half_of_a_key_is_a_mistake(name: str) -> None:
     assert str(refused.value).startswith(f"{name}:")
 
 
-@pytest.mark.parametrize(("key", "is_told"), [("ABCDEWXYZ", True), ("ABCDWXYZ", False), ("WXYZ", False)])
-def test_the_end_of_a_key_is_told_where_most_of_it_is_not(
-    key: str, is_told: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("key", "is_shown"), [("ABCDEWXYZ", True), ("ABCDWXYZ", False), ("WXYZ", False)])
+def test_the_end_of_a_key_is_shown_where_most_of_it_is_not(
+    key: str, is_shown: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     environ = {"USE_S3": "true", "S3_BUCKET": "forecasts", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
     with pytest.raises(Unavailable) as failed:
         open_store(Settings.from_env(environ)).read("a")
-    assert ("WXYZ" in str(failed.value)) == is_told
+    assert ("WXYZ" in str(failed.value)) == is_shown
     assert "ABCD" not in str(failed.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "address", "is_asked"),
+    ("name", "address", "is_allowed"),
     [
         (FULL, "https://credentials.example/v1", True),
         (FULL, "http://127.0.0.1/v1", True),
@@ -51,8 +51,8 @@ def test_the_end_of_a_key_is_told_where_most_of_it_is_not(
         (RELATIVE, "@credentials.example/v1", False),
     ],
 )
-def test_only_an_address_that_may_have_the_token_is_asked(name: str, address: str, is_asked: bool) -> None:
-    if is_asked:
+def test_only_an_address_that_may_have_the_token_is_allowed(name: str, address: str, is_allowed: bool) -> None:
+    if is_allowed:
         Container({name: address})
     else:
         with pytest.raises(SettingsError):

@@ -8,6 +8,7 @@ stopped run continues, and removals from a changed file are repeated. `--fresh` 
 import argparse
 import functools
 import hashlib
+import importlib.util
 import itertools
 import json
 import math
@@ -141,19 +142,25 @@ def noticed_by(removal: Removal, tests: list[str], folder: Path) -> str:
         return ""
     path, arguments = folder / removal.file, folder / "tests.txt"
     source = path.read_bytes()
-    path.write_bytes(removal.applied(source))
+    _write(path, removal.applied(source))
     arguments.write_text("\n".join(tests))
     try:
         command = [*PYTEST, "-x", "--timeout", str(TEST_S), f"@{arguments}"]
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     finally:
-        path.write_bytes(source)
+        _write(path, source)
     failed = re.search(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
     if done.returncode in (4, 5) and not failed:
         raise RuntimeError(f"pytest ran no test: {done.stdout[-500:]}{done.stderr[-500:]}")
     passed = re.search(r"^\d+ passed", done.stdout, re.MULTILINE)  # a run of few tests may leave a child behind
     return failed[1] if failed else "" if passed else f"pytest: {done.stdout[-300:].strip()}"
+
+
+def _write(path: Path, source: bytes) -> None:
+    """Write a module without its byte code: Python takes that of another version of the same second and length."""
+    path.write_bytes(source)
+    Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def main() -> int:

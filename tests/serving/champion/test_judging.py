@@ -10,12 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from lambda_fn.champion import judging
-from lambda_fn.champion.base import BaseChampion, Forecast, Inputs
-from lambda_fn.champion.inputs import days_since_1970
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.base import BaseChampion
+from lambda_fn.champion.model import Champion, Forecast, Inputs
 from lambda_fn.contract import DATE, TARGET_DATE, Golden
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.prices.table import Table
 from tests.support import foreign
 
@@ -28,11 +27,11 @@ ABSURD = 0.5  # of the price: no forecast at all
 THIRTY_DAYS_LATER = days_since_1970(next_business_days(DATES[-1], 30, "ecb"))[-1]
 
 
-class Scripted(BaseChampion):
+class Scripted(Champion):
     """A random walk whose means are off by `error` [batch], a share of the price; `runs` are its inputs."""
 
     def __init__(self, error: Callable[[Inputs], Any], dated: bool = False) -> None:
-        super().__init__(foreign.metadata(), "0" * 64, ["close", *((DATE, TARGET_DATE) if dated else ())])
+        BaseChampion.__init__(self, foreign.metadata(), "0" * 64, ["close", *((DATE, TARGET_DATE) if dated else ())])
         self.runs: list[Inputs] = []
         self._error = error
 

@@ -26,20 +26,24 @@ def forecast(close: Array, daily: float, later: float = 1.0) -> tuple[Array, Arr
     return last[:, :, None] * np.exp(daily * roots[:, None] * NORMAL)[None], np.repeat(last, HORIZON, axis=1)
 
 
+def is_sound(close: Array, quantiles: Array, mean: Array) -> bool:
+    return fault_for(quantiles.tolist(), mean.tolist(), LEVELS, close.tolist()) is None
+
+
 @pytest.mark.parametrize(("later", "passes"), [(1.0, True), (3.8, True), (4.2, False), (100.0, False)])
 def test_a_width_grows_no_faster_than_four_times_a_walk(later: float, passes: bool) -> None:
     close = closes(LIVELY)
-    assert (fault_for(*forecast(close, LIVELY / 10, later), LEVELS, close) is None) == passes
+    assert is_sound(close, *forecast(close, LIVELY / 10, later)) == passes
 
 
 @pytest.mark.parametrize(("daily", "passes"), [((LIVELY,) * 4 + (CALM,), True), ((CALM,) * 4 + (LIVELY,), False)])
 def test_the_newest_sixty_days_say_how_calm_a_pair_is(daily: tuple[float, ...], passes: bool) -> None:
     close = closes(*daily)
-    assert (fault_for(*forecast(close, CALM), LEVELS, close) is None) == passes
+    assert is_sound(close, *forecast(close, CALM)) == passes
 
 
 @pytest.mark.parametrize(("beyond", "passes"), [(0.0, True), (1e-13, True), (1e-11, False), (-1e-11, True)])
 def test_a_mean_is_within_its_outer_levels_but_for_a_rounding(beyond: float, passes: bool) -> None:
-    quantiles = np.array([[[1.0, 1.1, 1.2]]])
-    assert (fault(quantiles, np.array([[1.2 * (1 + beyond)]])) is None) == passes
-    assert (fault(quantiles, np.array([[1.0 * (1 - beyond)]])) is None) == passes
+    quantiles = [[[1.0, 1.1, 1.2]]]
+    assert (fault(quantiles, [[1.2 * (1 + beyond)]]) is None) == passes
+    assert (fault(quantiles, [[1.0 * (1 - beyond)]]) is None) == passes

@@ -22,7 +22,7 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 SHAPE = 1, 2, 3
 SIZES = {"quantiles": [1, 2, 3], "mean": [1, 2]}
 NUMBERS = np.arange(1.0, 9.0).tobytes()
-INPUTS = {"close": np.ones((1, 20))}
+INPUTS = {"close": [[1.0] * 20]}
 LATE, CRASHED = ChildEnded(-signal.SIGKILL, late=True), ChildEnded(-signal.SIGSEGV, late=False)
 Reply = tuple[dict[str, Any], bytes]
 
@@ -65,8 +65,8 @@ def forecast(box: Sandbox) -> Any:
 def test_numbers_of_the_right_size_are_a_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
     Scripted(monkeypatch, (SIZES, NUMBERS))
     quantiles, mean = forecast(Sandbox(API, Pool()))
-    assert quantiles.tolist() == [[[1, 2, 3], [4, 5, 6]]]
-    assert mean.tolist() == [[7, 8]]
+    assert quantiles == [[[1, 2, 3], [4, 5, 6]]]
+    assert mean == [[7, 8]]
 
 
 # A reply or an end, and the kind of error.

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lambda_fn.champion.base import BaseChampion, Forecast, Inputs
-from lambda_fn.champion.inputs import days_since_1970
+from lambda_fn.champion.base import BaseChampion
 from lambda_fn.contract import DATE, TARGET_DATE
-from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.web.closes import parse_prices
 from lambda_fn.web.event import body_of
 from lambda_fn.web.problem import MAX_SERIES, Problem
@@ -28,9 +27,6 @@ class Declared(BaseChampion):
 
     def __init__(self, *names: str) -> None:
         super().__init__(foreign.metadata(), "0" * 64, ["close", *names])
-
-    def run(self, inputs: Inputs) -> Forecast:
-        raise NotImplementedError
 
 
 PLAIN, DATED = Declared(), Declared(DATE, TARGET_DATE)
@@ -64,9 +60,9 @@ def test_series_are_a_list(series: object) -> None:
 
 def test_dates_are_the_business_days_up_to_the_last_close_and_after_it() -> None:
     inputs = champion_inputs(parsed({"close": ROW, "as_of": AS_OF}, DATED).series, DATED)
-    assert inputs[DATE].tolist() == [days_since_1970(foreign.price_rows(foreign.WINDOW)).tolist()]
+    assert inputs[DATE] == [days_since_1970(foreign.price_rows(foreign.WINDOW))]
     targets = next_business_days(date(2026, 10, 30), foreign.HORIZON, "ecb")
-    assert inputs[TARGET_DATE].tolist() == [days_since_1970(targets).tolist()]
+    assert inputs[TARGET_DATE] == [days_since_1970(targets)]
 
 
 # Prices, and the field that is wrong.

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lambda_fn.champion.base import BaseChampion, Forecast, Inputs
+from lambda_fn.champion.base import BaseChampion, Rows
+from lambda_fn.champion.sandbox import Forecast
+from lambda_fn.champion.sandboxed import SandboxedChampion
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, MAX_HORIZON, MAX_LEVELS, TARGET_DATE
 from lambda_fn.web import invocations
 from lambda_fn.web.problem import MAX_SERIES, Problem
@@ -20,17 +22,17 @@ TARGETS = list(range(20_030, 20_030 + foreign.HORIZON))
 ROOM = 30  # rows that an answer of the widest champion has room for
 
 
-class Declared(BaseChampion):
+class Declared(SandboxedChampion):
     """A champion of a random walk with these inputs beside the close."""
 
     def __init__(self, *names: str, **of_metadata: Any) -> None:
-        super().__init__(foreign.metadata(**of_metadata), "0" * 64, ["close", *names])
+        BaseChampion.__init__(self, foreign.metadata(**of_metadata), "0" * 64, ["close", *names])
 
-    def run(self, inputs: Inputs) -> Forecast:
+    def run(self, inputs: Rows) -> Forecast:
         horizon, levels = self.metadata.horizon, np.array(self.metadata.levels)
-        walk = np.repeat(inputs["close"][:, -1:], horizon, axis=1)
+        walk = np.repeat(np.array(inputs["close"])[:, -1:], horizon, axis=1)
         roots = np.sqrt(np.arange(1, horizon + 1))[:, None]
-        return Forecast(walk[:, :, None] * (1 + 0.005 * roots * (levels - 0.5)), walk)
+        return Forecast((walk[:, :, None] * (1 + 0.005 * roots * (levels - 0.5))).tolist(), walk.tolist())
 
 
 PLAIN, DATED = Declared(), Declared(DATE, TARGET_DATE)
@@ -45,12 +47,12 @@ def dated(**changes: object) -> dict[str, object]:
 def test_days_of_the_calendar_are_taken() -> None:
     ends = [FIRST_DAY, *DAYS[1:-1], LAST_DAY]
     tensors = parse_tensors(dated(date=[ends]), DATED)
-    assert tensors[DATE].tolist() == [ends]
-    assert tensors[DATE].dtype == tensors[TARGET_DATE].dtype == np.int64
+    assert tensors[DATE] == [ends]
+    assert {type(day) for row in (*tensors[DATE], *tensors[TARGET_DATE]) for day in row} == {int}
 
 
 # The champion, its tensors, and the field that is wrong.
-TENSORS: dict[str, tuple[BaseChampion, dict[str, object], str]] = {
+TENSORS: dict[str, tuple[SandboxedChampion, dict[str, object], str]] = {
     "a day before the calendar": (DATED, dated(date=[[FIRST_DAY - 1, *DAYS[1:]]]), "date[0][0]"),
     "a day after the calendar": (DATED, dated(target_date=[[*TARGETS[:-1], LAST_DAY + 1]]), "target_date[0][2]"),
     "half a day": (DATED, dated(date=[[*DAYS[:-1], 0.5]]), "date[0][19]"),
@@ -104,7 +106,7 @@ def test_every_form_gives_the_same(body: dict[str, object]) -> None:
 
 
 # The champion, a body, and the field that is wrong.
-BODIES: dict[str, tuple[BaseChampion, dict[str, object], str]] = {
+BODIES: dict[str, tuple[SandboxedChampion, dict[str, object], str]] = {
     "another name of a column": (PLAIN, split(["close", "volume"], [ROW, ROW]), "dataframe_split.columns.volume"),
     "only another name": (PLAIN, split(["volume"], [ROW]), "dataframe_split.columns.volume"),
     "a column twice": (PLAIN, split(["close", "close"], [ROW, ROW]), "dataframe_split.columns"),

@@ -61,7 +61,7 @@ def test_a_forecast_then_the_whole_run_whose_champion_the_server_takes_up(folder
 @pytest.mark.long
 def test_the_next_demo_serves_the_active_champion_first_and_ends_with_its_server(folder: Path) -> None:
     with demo(folder, "--port", "0") as process:
-        until(lambda: "Now the whole run" in (folder / "err").read_text(), "the server")
+        until(lambda: "whole run" in (folder / "err").read_text(), "the server")
         progress = (folder / "err").read_text()
         assert "Generation 2 is active already" in progress
         assert "current file" not in progress  # nobody asked for it

@@ -18,9 +18,9 @@ from urllib.error import URLError
 
 from infra import seaweedfs
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Store, Unavailable
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Store, Unavailable
+from lambda_fn.store.s3 import open_store
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".local"

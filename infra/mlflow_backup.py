@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from lambda_fn.store.objects import Missing, Store
+from lambda_fn.store.object_store import Missing, Store
 
 DATABASES = ("mlflow.db", "basic_auth.db")  # runs and models; users
 PREFIX = "backups"

@@ -19,8 +19,8 @@ from pathlib import Path
 from infra import mlflow_backup
 from infra.mlflow_backup import BackupError
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.store.object_store import Unavailable
+from lambda_fn.store.s3 import open_store
 
 PORT = 5000
 ADMIN = ("MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD")

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.store.object_store import Unavailable
+from lambda_fn.store.s3 import open_store
 
 START_S = 60.0
 READY_PUTS = 5

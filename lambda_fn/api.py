@@ -7,19 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lambda_fn.fields import ContractError
-from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
+from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.last_known_good import NothingToServe
-from lambda_fn.store.objects import Store
-from lambda_fn.web.answer import Answer, Answers, Caller, Text
-from lambda_fn.web.callers import PONG, call_of, is_ping
-from lambda_fn.web.event import body_of, header_of, method_of, query_of
+from lambda_fn.store.cache import NothingToServe
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
+from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, compressed_body, shown, shown_name
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.negotiation import form_of, takes_gzip
-from lambda_fn.web.problem import NOTHING_YET, Problem, bad_query, compressed_body, shown, shown_name
+from lambda_fn.web.request import PONG, body_of, call_of, header_of, is_ping, method_of, query_of
+from lambda_fn.web.response import Answer, Answers, Caller, Text
 from lambda_fn.web.route import Route
-from lambda_fn.web.routes import Found, find, index, methods_of, route_path
+from lambda_fn.web.routing import Found, find, index, methods_of, route_path
 from lambda_fn.web.service import Request, Service
 from lambda_fn.web.services import PAIR, Services
 

@@ -10,27 +10,25 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from lambda_fn.champion.refusal import Refusal, is_first, shortened
+from lambda_fn.champion.refusals import Refusal, is_first, shortened
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
-from lambda_fn.invocation.outcome import tell_each
-from lambda_fn.invocation.pairs import for_each
-from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
+from lambda_fn.jobs.per_pair import for_each, tell_each
+from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
-from lambda_fn.prices.table import parse_tail
-from lambda_fn.prices.update import SOURCE, offered_table, update
-from lambda_fn.record import pooled
-from lambda_fn.record.figures import live_figures
-from lambda_fn.record.keeping import after_prices
-from lambda_fn.record.making import Made
+from lambda_fn.prices.merge import SOURCE, offered_table, update
+from lambda_fn.prices.price_file import parse_tail
+from lambda_fn.record import all_pairs
+from lambda_fn.record.issue import Made
+from lambda_fn.record.publication import after_prices, live_figures
 from lambda_fn.settings import Settings, SettingsError, read_dotenv, shown_url
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.s3 import open_store
 
 SERVICE = "ingest"  # in logs and metrics
 ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the price file
@@ -191,7 +189,7 @@ def _pool(store: Store, settings: Settings, now: datetime) -> None:
     """The records of several pairs together; that they could not be written is no failure of prices or forecasts."""
     if len(settings.pairs) > 1:
         try:
-            pooled.write(store, settings.pairs, now)
+            all_pairs.write(store, settings.pairs, now)
         except Unavailable as error:
             _log.warning("the records could not be pooled: %s", error)
 

@@ -10,31 +10,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lambda_fn.champion.acceptance import check_champion
-from lambda_fn.champion.benchmarks import keep_benchmarks
+from lambda_fn.champion.active_state import Activation as Activation
+from lambda_fn.champion.active_state import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.generations import check_generation, next_generation
-from lambda_fn.champion.refusal import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
+from lambda_fn.champion.gate import check_champion, check_generation, keep_benchmarks, next_generation
+from lambda_fn.champion.refusals import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
 from lambda_fn.champion.rollback import NoWayBack, generation_of, is_rolled_back, roll_back
 from lambda_fn.champion.sandbox import Sandbox, of_job
 from lambda_fn.champion.signature import verify
-from lambda_fn.champion.standing import Activation as Activation
-from lambda_fn.champion.standing import Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.invocation.outcome import tell_each
-from lambda_fn.invocation.pairs import for_each
-from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
-from lambda_fn.invocation.triggers import recognise
-from lambda_fn.record.keeping import after_activation
-from lambda_fn.record.making import Made
-from lambda_fn.record.summaries import check_backtest
-from lambda_fn.registry.resolved import Resolved, resolve
+from lambda_fn.jobs.event_source import recognise
+from lambda_fn.jobs.per_pair import for_each, tell_each
+from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
+from lambda_fn.record.issue import Made
+from lambda_fn.record.publication import after_activation
+from lambda_fn.record.summary_checks import check_backtest
+from lambda_fn.registry.legacy_pointer import Resolved, resolve
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.s3 import open_store
 
 SERVICE = "refresh"  # in logs and metrics
 ATTEMPTS = 5  # an attempt is lost only when another activation won

@@ -192,7 +192,7 @@ def _pairs(text: str, key: str, is_given: bool) -> tuple[str, ...]:
     named = _folder_pair(key)
     if not text:
         return (named or DEFAULT_PAIR,)
-    from lambda_fn.pairs import read_pairs  # which a cold start of one pair does not need
+    from lambda_fn.currency_pairs import read_pairs  # which a cold start of one pair does not need
 
     try:
         pairs = read_pairs(text)

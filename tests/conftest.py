@@ -15,8 +15,8 @@ import pytest
 
 from lambda_fn.champion import child, sandbox
 from lambda_fn.settings import VARIABLES, Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import expensive, seaweedfs
 from tests.support.forked_sandbox import ForkServer, Memory
 from tests.support.infra import aws_tools
@@ -29,7 +29,7 @@ MAKE_VARIABLES = ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 
 # The files with the longest tests start first: a worker that starts one of them last runs on alone.
 LONGEST_FIRST = (
-    "tests/training/runs/test_local.py",
+    "tests/training/runs/test_executor.py",
     "tests/training/runs/test_fanout.py",
     "tests/training/commands/test_cli.py",
 )

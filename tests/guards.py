@@ -11,7 +11,7 @@ from tests.support.changes import Change, apply_change
 
 FAULTS, ATTACKS = "tests/serving/test_faults.py", "tests/serving/server/test_attacks.py"
 SANDBOX = "tests/serving/champion/test_sandbox.py"
-INTERLEAVINGS, LAST_GOOD = "tests/serving/test_interleavings.py", "tests/serving/store/test_last_known_good.py"
+INTERLEAVINGS, LAST_GOOD = "tests/serving/test_interleavings.py", "tests/serving/store/test_cache.py"
 
 
 class Guard(NamedTuple):
@@ -34,7 +34,7 @@ class Guard(NamedTuple):
 GUARDS = (
     Guard(
         "a lower generation is refused",
-        "lambda_fn/champion/generations.py",
+        "lambda_fn/champion/gate.py",
         "check_generation",
         Change("check", number=2),
         "tests/serving/test_refresh.py::test_the_active_generation_never_falls",
@@ -48,7 +48,7 @@ GUARDS = (
     ),
     Guard(
         "an older forecast never replaces a newer one",
-        "lambda_fn/record/making.py",
+        "lambda_fn/record/issue.py",
         "_replaces",
         Change("Return", "order", "return True"),
         INTERLEAVINGS,
@@ -69,7 +69,7 @@ GUARDS = (
     ),
     Guard(
         "prices that were damaged on the way are noticed",
-        "lambda_fn/store/objects.py",
+        "lambda_fn/store/object_store.py",
         "Store._check_sum",
         Change("check", "Damaged"),
         "tests/serving/test_damaged_prices.py",
@@ -79,53 +79,53 @@ GUARDS = (
         "lambda_fn/champion/cache.py",
         "fetch_file",
         Change("check", "ContractError"),
-        "tests/serving/champion/test_model.py::test_whatever_breaks_the_old_one_goes_on_serving",
+        "tests/serving/champion/test_runtime.py::test_whatever_breaks_the_old_one_goes_on_serving",
     ),
     Guard(
         "what is in memory goes on being served",
-        "lambda_fn/store/last_known_good.py",
+        "lambda_fn/store/cache.py",
         "LastKnownGood._keep",
         Change("value", "_known"),
         f"{FAULTS}::test_a_fault_leaves_the_old_forecast_and_ends_with_itself[reset]",
     ),
     Guard(
         "nobody who can be answered waits for a slow store",
-        "lambda_fn/store/allowance.py",
+        "lambda_fn/store/object_store.py",
         "",
         Change("value", "WAIT_S", "60.0"),
         f"{LAST_GOOD}::test_a_slow_store_holds_nobody_up_who_can_be_answered_from_memory",
     ),
     Guard(
         "one answer has one allowance",
-        "lambda_fn/store/allowance.py",
+        "lambda_fn/store/object_store.py",
         "Allowance.wait",
         Change("AugAssign"),
         f"{LAST_GOOD}::test_an_answer_waits_no_longer_than_its_allowance_however_many_values_it_looks_for",
     ),
     Guard(
         "a store that is down is not asked by everybody",
-        "lambda_fn/store/last_known_good.py",
+        "lambda_fn/store/cache.py",
         "",
         Change("value", "BACK_OFF_S", "0.0"),
         f"{LAST_GOOD}::test_with_a_value_in_memory_a_failure_is_stale_and_not_repeated_for_four_seconds",
     ),
     Guard(
         "a request's head is limited",
-        "lambda_fn/server/protocol.py",
+        "lambda_fn/server/http_limits.py",
         "",
         Change("value", "MAX_HEAD", "200 * 2**20"),
         f"{ATTACKS}::test_a_flood_of_one_header_is_cut_off",
     ),
     Guard(
         "a request has to come in time",
-        "lambda_fn/server/protocol.py",
+        "lambda_fn/server/http_limits.py",
         "",
         Change("value", "READ_S", "300.0"),
         f"{ATTACKS}::test_who_sends_slowly_is_told_so_and_cut_off",
     ),
     Guard(
         "connections are limited",
-        "lambda_fn/server/protocol.py",
+        "lambda_fn/server/http_limits.py",
         "Protocol.connection_made",
         Change("condition", "MAX_CONNECTIONS"),
         f"{ATTACKS}::test_many_slow_connections_keep_nobody_out",
@@ -153,7 +153,7 @@ GUARDS = (
     ),
     Guard(
         "history is not rewritten in silence",
-        "lambda_fn/prices/update.py",
+        "lambda_fn/prices/merge.py",
         "update",
         Change("Call", "differences", "[]"),
         "tests/serving/test_ingest.py",
@@ -167,14 +167,14 @@ GUARDS = (
     ),
     Guard(
         "one check of a value at a time",
-        "lambda_fn/store/last_known_good.py",
+        "lambda_fn/store/cache.py",
         "LastKnownGood.current",
         Change("Return", "_known", number=2),
         f"{LAST_GOOD}::test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own",
     ),
     Guard(
         "what went out of memory leaves no thread behind",
-        "lambda_fn/store/last_known_good.py",
+        "lambda_fn/store/cache.py",
         "_recheck",
         Change("Delete"),
         f"{LAST_GOOD}::test_what_nobody_has_any_more_is_not_checked_any_more",
@@ -202,10 +202,10 @@ GUARDS = (
     ),
     Guard(
         "a champion has operators of ONNX alone",
-        "lambda_fn/champion/onnx_file.py",
+        "lambda_fn/champion/onnx_validator.py",
         "_Check._check_text",
         Change("check", "DOMAINS"),
-        "tests/serving/champion/test_onnx_file.py::test_another_domain_is_refused_where_ever_it_is",
+        "tests/serving/champion/test_onnx_validator.py::test_another_domain_is_refused_where_ever_it_is",
     ),
     Guard(
         "the sandbox has none of the environment",
@@ -244,28 +244,28 @@ GUARDS = (
     ),
     Guard(
         "a store that is back is asked soon",
-        "lambda_fn/store/last_known_good.py",
+        "lambda_fn/store/cache.py",
         "",
         Change("value", "BACK_OFF_S", "60.0"),
         f"{FAULTS}::test_a_fault_leaves_the_old_forecast_and_ends_with_itself[reset]",
     ),
     Guard(
         "with nothing in memory the store is asked again at once",
-        "lambda_fn/store/last_known_good.py",
+        "lambda_fn/store/cache.py",
         "",
         Change("value", "FIRST_BACK_OFFS_S", "(30.0,)"),
         f"{FAULTS}::test_with_nothing_in_memory_a_fault_is_a_503_that_says_when_to_ask_again",
     ),
     Guard(
         "after what is no HTTP the connection is closed",
-        "lambda_fn/server/protocol.py",
+        "lambda_fn/server/http_limits.py",
         "Protocol.send_400_response",
         Change("condition"),
         f"{ATTACKS}::test_what_is_no_request_is_refused_and_nothing_is_smuggled_in",
     ),
     Guard(
         "closes that jump are refused",
-        "lambda_fn/web/closes.py",
+        "lambda_fn/web/price_body.py",
         "parse_prices",
         Change("check", "jump"),
         "tests/serving/test_api.py",
@@ -283,7 +283,7 @@ GUARDS = (
     ),
     Guard(
         "a pair that fails stops no other",
-        "lambda_fn/invocation/pairs.py",
+        "lambda_fn/jobs/per_pair.py",
         "for_each",
         Change("handler", "Exception", "KeyError"),
         "tests/serving/test_served_pairs.py",
@@ -304,7 +304,7 @@ GUARDS = (
     ),
     Guard(
         "queries are not in the access log",
-        "lambda_fn/server/access.py",
+        "lambda_fn/server/asgi.py",
         "WithoutQuery.filter",
         Change("Subscript", "partition", "str(path)"),
         "tests/serving/test_secrets.py::test_no_server_tells_a_secret",
@@ -325,7 +325,7 @@ GUARDS = (
     ),
     Guard(
         "prices of a record are those of a distribution",
-        "lambda_fn/record/official.py",
+        "lambda_fn/record/official_forecast.py",
         "check_forecast",
         Change("check", "LARGEST"),
         "tests/serving/record/test_ledger.py",
@@ -353,14 +353,14 @@ GUARDS = (
     ),
     Guard(
         "a record is made anew where its closes or its rows have changed",
-        "lambda_fn/record/track.py",
+        "lambda_fn/record/track_record.py",
         "update",
         Change("operand", "made"),
         "tests/serving/record/test_ledger.py",
     ),
     Guard(
         "a price that moves beyond its history waits to be accepted",
-        "lambda_fn/prices/update.py",
+        "lambda_fn/prices/merge.py",
         "_check_moves",
         Change("check", "accepted"),
         "tests/serving/prices/test_moves.py",
@@ -381,7 +381,7 @@ GUARDS = (
     ),
     Guard(
         "what an event holds is text where text is read",
-        "lambda_fn/web/callers.py",
+        "lambda_fn/web/request.py",
         "_as_it_is",
         Change("Expr", "check_event"),
         "tests/serving/test_callers.py",
@@ -395,31 +395,31 @@ GUARDS = (
     ),
     Guard(
         "an answer is limited",
-        "lambda_fn/web/answer.py",
+        "lambda_fn/web/response.py",
         "Answer.of",
         Change("check", "MAX_ANSWER_BYTES"),
         "tests/serving/test_request_costs.py::test_an_answer_over_the_limit_is_an_error",
     ),
     Guard(
         "cached answers are limited in number",
-        "lambda_fn/web/answer.py",
+        "lambda_fn/web/response.py",
         "Answers.get",
         Change("operand", "MAX_ANSWERS"),
-        "tests/serving/web/test_answer.py",
+        "tests/serving/web/test_response.py",
     ),
     Guard(
         "whole requests at work are limited",
-        "lambda_fn/server/protocol.py",
+        "lambda_fn/server/http_limits.py",
         "Protocol.on_headers_complete",
         Change("operand", "_at_work MAX_AT_WORK", "False"),
-        "tests/serving/server/test_protocol.py",
+        "tests/serving/server/test_http_limits.py",
     ),
     Guard(
         "a client must take its answer in time",
-        "lambda_fn/server/protocol.py",
+        "lambda_fn/server/http_limits.py",
         "Protocol.on_response_complete",
         Change("Expr", "_set_deadline SEND_S"),
-        "tests/serving/server/test_protocol.py::test_a_client_that_does_not_take_its_answer_is_cut_off",
+        "tests/serving/server/test_http_limits.py::test_a_client_that_does_not_take_its_answer_is_cut_off",
     ),
     Guard(
         "a page is rendered in a thread",
@@ -451,10 +451,10 @@ GUARDS = (
     ),
     Guard(
         "the runtime reads no data outside of a champion's file",
-        "lambda_fn/champion/model.py",
+        "lambda_fn/champion/runtime.py",
         "_session_options",
         Change("Expr", "add_session_config_entry session.model_external_initializers_file_folder_path"),
-        "tests/serving/champion/test_model.py::test_the_runtime_reads_no_data_outside_of_the_file",
+        "tests/serving/champion/test_runtime.py::test_the_runtime_reads_no_data_outside_of_the_file",
     ),
     Guard(
         "the whole answer of a child has one deadline",

@@ -12,13 +12,13 @@ _AGAIN = "The next check refuses it too, with other words"
 
 # By the name that `make unguarded` prints.
 SURVIVORS: dict[str, str] = {
-    "lambda_fn/champion/model.py: options.intra_op_num_threads = 1": _SPEED,
-    "lambda_fn/champion/model.py: options.inter_op_num_threads = 1": _SPEED,
-    'lambda_fn/champion/model.py: options.add_session_config_entry("session.intra_op.allow_spinning", "0")': _SPEED,
-    'lambda_fn/champion/model.py: options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")': _SPEED,
-    "lambda_fn/champion/model.py: options.log_severity_level = 4": "A child's standard error is not read",
-    "lambda_fn/champion/model.py: ort.InferenceSession(enable_fallback=0)": "There is one provider, so none to fall back to",
-    'lambda_fn/champion/model.py: options.add_session_config_entry("session.load_model_format", "ONNX")': (
+    "lambda_fn/champion/runtime.py: options.intra_op_num_threads = 1": _SPEED,
+    "lambda_fn/champion/runtime.py: options.inter_op_num_threads = 1": _SPEED,
+    'lambda_fn/champion/runtime.py: options.add_session_config_entry("session.intra_op.allow_spinning", "0")': _SPEED,
+    'lambda_fn/champion/runtime.py: options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")': _SPEED,
+    "lambda_fn/champion/runtime.py: options.log_severity_level = 4": "A child's standard error is not read",
+    "lambda_fn/champion/runtime.py: ort.InferenceSession(enable_fallback=0)": "There is one provider, so none to fall back to",
+    'lambda_fn/champion/runtime.py: options.add_session_config_entry("session.load_model_format", "ONNX")': (
         "A second line of defence: the parser of the contract refuses the other format before"
     ),
     'lambda_fn/champion/child.py: "-B"': "A child may write no file, so it writes no byte code either",
@@ -28,24 +28,24 @@ SURVIVORS: dict[str, str] = {
     "lambda_fn/champion/rollback.py: SHOWN = 20": "It shortens a message",
     "lambda_fn/champion/signature.py: json.dumps(allow_nan=False)": "A pointer holds finite numbers only",
     "lambda_fn/ingest.py: LAST_BYTES = 4096": "More of the price file is read then",
-    "lambda_fn/pairs.py: base not in ORDER": "The function that orders the two currencies raises the same error",
+    "lambda_fn/currency_pairs.py: base not in ORDER": "The function that orders the two currencies raises the same error",
     "lambda_fn/server/__main__.py: uvicorn.Config(factory=True)": "uvicorn finds out by itself that it is a factory",
     'lambda_fn/server/__main__.py: uvicorn.Config(lifespan="off")': "uvicorn finds out by itself that there is none",
     'lambda_fn/server/__main__.py: uvicorn.Config(ws="none")': "No library of WebSockets is installed",
     "lambda_fn/server/gateway.py: memory_limit_in_mb = 1024": "It is a part of the form of Lambda's context",
     "lambda_fn/web/page/shell.py: json.dumps(allow_nan=False)": "Every number of a page was checked where it was read",
-    "lambda_fn/prices/window.py: ROWS = 25": "More rows are checked then",
-    "lambda_fn/registry/access.py: name and not path.exists()": "The library that reads the file raises the same error",
+    "lambda_fn/prices/price_file.py: ROWS = 25": "More rows are checked then",
+    "lambda_fn/registry/mlflow_access.py: name and not path.exists()": "The library that reads the file raises the same error",
     "lambda_fn/record/scoring.py: len(cells) != len(HEADER)": "The strict zip on the next line raises the same error",
-    "lambda_fn/web/answer.py: json.dumps(allow_nan=False)": "Every number of an answer was checked where it was read",
-    "lambda_fn/prices/update.py: lru_cache(maxsize=1)": "A job parses as many files as it has pairs, and then ends",
-    'lambda_fn/registry/secret.py: Request(method="POST")': "A request with a body is a POST",
-    "lambda_fn/store/connect.py: S3Store(virtual_hosted_style_request=False)": "The server of the tests takes both forms",
-    "lambda_fn/store/objects.py: obstore.put(use_multipart=False)": "It chooses how a large object is written",
-    "lambda_fn/store/objects.py: SMALL = 2**20": "It chooses the client that writes an object",
-    "lambda_fn/web/callers.py: check_event(request)": "The values that it refuses are refused again where they are read",
-    "lambda_fn/web/tensors.py: rows is None": _AGAIN,
-    "lambda_fn/invocation/telemetry.py: LambdaPowertoolsFormatter(use_rfc3339=True)": "It chooses how a log writes a time",
+    "lambda_fn/web/response.py: json.dumps(allow_nan=False)": "Every number of an answer was checked where it was read",
+    "lambda_fn/prices/merge.py: lru_cache(maxsize=1)": "A job parses as many files as it has pairs, and then ends",
+    'lambda_fn/registry/secrets_manager.py: Request(method="POST")': "A request with a body is a POST",
+    "lambda_fn/store/s3.py: S3Store(virtual_hosted_style_request=False)": "The server of the tests takes both forms",
+    "lambda_fn/store/object_store.py: obstore.put(use_multipart=False)": "It chooses how a large object is written",
+    "lambda_fn/store/object_store.py: SMALL = 2**20": "It chooses the client that writes an object",
+    "lambda_fn/web/request.py: check_event(request)": "The values that it refuses are refused again where they are read",
+    "lambda_fn/web/model_protocols.py: rows is None": _AGAIN,
+    "lambda_fn/jobs/telemetry.py: LambdaPowertoolsFormatter(use_rfc3339=True)": "It chooses how a log writes a time",
 }
 
 

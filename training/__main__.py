@@ -13,7 +13,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.exit_code import TRY_AGAIN as TRY_AGAIN
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Missing, Unavailable
+from lambda_fn.store.object_store import Missing, Unavailable
 from training.commands.context import Command, Context
 from training.errors import NamedError, TemporaryError
 

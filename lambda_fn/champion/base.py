@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from lambda_fn.champion.plausible import Days, fault, fault_for
+from lambda_fn.champion.plausibility import Days, fault, fault_for
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
 
 Rows = Mapping[str, Sequence[Sequence[float]]]

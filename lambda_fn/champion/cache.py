@@ -6,15 +6,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from lambda_fn.champion.messages import API
-from lambda_fn.champion.sandbox import Pool, Sandbox
-from lambda_fn.champion.sandboxed import SandboxedChampion
+from lambda_fn.champion.sandbox import Pool, Sandbox, SandboxedChampion
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.last_known_good import LastKnownGood
-from lambda_fn.store.objects import Missing, Store
-from lambda_fn.store.published import told_apart
+from lambda_fn.store.cache import LastKnownGood, told_apart
+from lambda_fn.store.object_store import Missing, Store
 
 
 class Serving(NamedTuple):

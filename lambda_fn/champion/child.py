@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from lambda_fn.champion.messages import Limits, frame, is_whole, parse_frame
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.store.object_store import Unavailable
 
 MAX_REPLY = 32 * 2**20  # bytes; the longest window with the most columns takes 13 MB
 # Without `site`: its folders are in PYTHONPATH, and what it would run from them is not for a child.

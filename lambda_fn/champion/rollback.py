@@ -12,17 +12,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from lambda_fn.champion.acceptance import check_champion
+from lambda_fn.champion.active_state import Activation, Standing, find, heal, keep_copy, keep_record
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.refusal import CHAMPION, ROLLED_BACK, Refusal, record, record_key, recorded, shortened
+from lambda_fn.champion.gate import check_champion
+from lambda_fn.champion.refusals import CHAMPION, ROLLED_BACK, Refusal, record, record_key, recorded, shortened
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import verify
-from lambda_fn.champion.standing import Activation, Standing, find, heal, keep_copy, keep_record
 from lambda_fn.contract import REASON, Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store, Unavailable
 
 ATTEMPTS = 5  # an attempt is lost only when something else was activated meanwhile
 RECENT = timedelta(minutes=5)  # a client that got no answer asks again: that must not go back twice

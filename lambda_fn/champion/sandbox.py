@@ -17,14 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from lambda_fn.champion.base import Died, ForecastError, Rows, TooSlow
+from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
 from lambda_fn.champion.child import Child, ChildEnded
 from lambda_fn.champion.messages import JOB, Limits
-from lambda_fn.contract import DATE, TARGET_DATE, Golden
+from lambda_fn.champion.onnx_validator import describe
+from lambda_fn.contract import DATE, TARGET_DATE, Golden, Metadata
 from lambda_fn.fields import ContractError
 
 if TYPE_CHECKING:
-    from lambda_fn.prices.table import Table  # brings numpy, which this process need not have
+    from lambda_fn.prices.price_file import Table  # brings numpy, which this process need not have
 
 MAX_DEATHS = 3  # of a champion in one process of the API, which runs it no more after these
 MAX_CHILDREN = 4  # of one process of the API: each takes 50 MB
@@ -271,3 +272,37 @@ def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, i
     means = prices[sizes[0] :].tolist()
     starts = range(0, batch * horizon, horizon)
     return Forecast([days[at : at + horizon] for at in starts], [means[at : at + horizon] for at in starts])
+
+
+class SandboxedChampion(BaseChampion):
+    """A champion file whose digest is known to be `sha256`."""
+
+    def __init__(self, data: bytes, sha256: str, sandbox: Sandbox) -> None:
+        """Parse the file. Raises ContractError."""
+        props, inputs = describe(data)
+        super().__init__(Metadata.parse(props), sha256, inputs)
+        self._data = data
+        self._sandbox = sandbox
+
+    def forecast(self, inputs: Rows) -> Forecast:
+        """Forecast a batch: rows of `window` prices of each column, oldest first, and where the champion takes them
+        `date` (rows of `window`) and `target_date` (rows of `horizon`), whole days since 1970-01-01.
+
+        Raises ForecastError when the numbers are no forecast (`plausible.fault`) and for whatever else the champion
+        does, TooSlow, Died, and Unavailable when this machine cannot start a child.
+        """
+        forecast = self.run(inputs)
+        self.check(forecast.quantiles, forecast.mean)
+        return forecast
+
+    def plausible_forecast(self, inputs: Rows) -> Forecast:
+        """As `forecast`, for a forecast that is served: raises ForecastError also when it does not suit these closes
+        (`plausible.fault_for`)."""
+        forecast = self.run(inputs)
+        self.check_plausible(forecast.quantiles, forecast.mean, inputs["close"])
+        return forecast
+
+    def run(self, inputs: Rows) -> Forecast:
+        """Run the model in the sandbox. Raises as `forecast`; nothing is said about its numbers."""
+        shape = len(inputs["close"]), self.metadata.horizon, len(self.metadata.levels)
+        return self._sandbox.forecast(self._data, self.sha256, inputs, shape)

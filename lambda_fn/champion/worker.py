@@ -20,7 +20,7 @@ import numpy as np
 
 from lambda_fn.champion.base import ForecastError, TooSlow
 from lambda_fn.champion.messages import Limits, frame, read_frame
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import Golden
 from lambda_fn.fields import ContractError
 
@@ -54,24 +54,22 @@ class Worker:
         return {"judge": self._judge, "load": self._load, "forecast": self._forecast}
 
     def _judge(self, request: dict[str, Any], data: bytes) -> Reply:
-        from lambda_fn.champion import judging  # here, as a forecast of the API needs none of it and waits for a start
-        from lambda_fn.prices.table import Table
+        from lambda_fn.champion import trial  # here, as a forecast of the API needs none of it and waits for a start
+        from lambda_fn.prices.price_file import Table
 
         columns = {name: np.array(values, dtype=np.float64) for name, values in request["columns"].items()}
         table = Table([date.fromisoformat(day) for day in request["dates"]], columns)
         golden = [Golden(**entry) for entry in request["golden"]]
         first, total = self._limits.first_cpu_s, self._limits.cpu_s
         began = allow_cpu(first)
-        forecast = judging.judge(
-            data, golden, table, time.process_time, lambda: allow_cpu(total, began), request["seed"]
-        )
+        forecast = trial.judge(data, golden, table, time.process_time, lambda: allow_cpu(total, began), request["seed"])
         return {"good": vars(forecast)}, b""
 
     def _load(self, request: dict[str, Any], data: bytes) -> Reply:
-        from lambda_fn.champion import judging
+        from lambda_fn.champion import trial
 
         allow_cpu(self._limits.cpu_s)
-        judging.load(data)
+        trial.load(data)
         return {"good": {}}, b""
 
     def _forecast(self, request: dict[str, Any], data: bytes) -> Reply:

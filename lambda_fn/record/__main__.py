@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fn.fields import ContractError
-from lambda_fn.record import pooled, track
+from lambda_fn.record import all_pairs, track_record
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Missing, Unavailable
+from lambda_fn.store.object_store import Missing, Unavailable
+from lambda_fn.store.s3 import open_store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found, codes = {}, [0]
     for pair in pairs:
         try:
-            scores, faults = track.update(store, pair, datetime.now(UTC), anew=True)
+            scores, faults = track_record.update(store, pair, datetime.now(UTC), anew=True)
         except (ContractError, Unavailable, Missing) as error:
             sys.stderr.write(f"{error}\n")
             codes.append(code_of(error))
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.writelines(f"not scored: {fault}\n" for fault in faults)
         found[pair] = {"key": keys.scores_key(pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
     if len(settings.pairs) > 1:
-        pooled.write(store, settings.pairs, datetime.now(UTC))
+        all_pairs.write(store, settings.pairs, datetime.now(UTC))
     _tell(found, asked.json, several=len(pairs) > 1)
     return max(codes)
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from lambda_fn import fields
 from lambda_fn.contract import CONTRACT_VERSION, MAX_GENERATION, MAX_HORIZON, MAX_LEVELS, NEEDED_LEVELS
 from lambda_fn.fields import ContractError
-from lambda_fn.record.official import Official, Rows, check_forecast
+from lambda_fn.record.official_forecast import Official, Rows, check_forecast
 from lambda_fn.store.keys import ledger_key
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 
 Kind = Literal["live", "late"]
 FIXING = time(14, 15)  # of the ECB's reference rates, in Frankfurt

@@ -13,9 +13,9 @@ from datetime import date
 from typing import NamedTuple
 
 from lambda_fn import fields
-from lambda_fn.record.distribution import probability_below
+from lambda_fn.record.interpolation import probability_below
 from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official import BENCHMARKS, Rows
+from lambda_fn.record.official_forecast import BENCHMARKS, Rows
 
 INTERVALS = (50, 80, 95)
 HEADER = (

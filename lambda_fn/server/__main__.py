@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from lambda_fn.server.refresher import STOP_S, Refresher
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 
 WORKING_FOLDER = "/"  # of all processes, not the one in which .env may lie: no champion works beside secrets
 BACKLOG = 512  # connections that the kernel keeps until a process takes them
@@ -62,7 +62,7 @@ def _serve(processes: int, listening: socket.socket) -> None:
     config = uvicorn.Config(
         "lambda_fn.server.asgi:application",
         factory=True,
-        http="lambda_fn.server.protocol:Protocol",
+        http="lambda_fn.server.http_limits:Protocol",
         ws="none",
         lifespan="off",
         workers=processes,
@@ -145,7 +145,7 @@ LOGGING: dict[str, Any] = {
             "use_colors": False,
         },
     },
-    "filters": {"without_query": {"()": "lambda_fn.server.access.WithoutQuery"}},
+    "filters": {"without_query": {"()": "lambda_fn.server.asgi.WithoutQuery"}},
     "handlers": {
         "line": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
         "access": {

@@ -1,21 +1,21 @@
 """HTTP as Lambda events: the ASGI application around Lambda's own handler."""
 
 import asyncio
+import logging
 import os
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 from lambda_fn.api import LambdaFunction
-from lambda_fn.server.cors import cors_headers
 from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
-from lambda_fn.server.protocol import overloaded
+from lambda_fn.server.http_limits import overloaded
 from lambda_fn.settings import Settings
-from lambda_fn.web.answer import NO_STORE
-from lambda_fn.web.problem import MAX_BODY, PROBLEM_JSON, Problem, too_large
-from lambda_fn.web.routes import route_path
+from lambda_fn.web.errors import MAX_BODY, PROBLEM_JSON, Problem, too_large
+from lambda_fn.web.response import NO_STORE
+from lambda_fn.web.routing import route_path
 from lambda_fn.web.services import PAIR
 
 Scope = MutableMapping[str, Any]
@@ -142,3 +142,40 @@ async def _send(answer: HttpAnswer, send: Send) -> None:
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+class WithoutQuery(logging.Filter):
+    """Cuts the query off the path of uvicorn's record: client, method, path, version, status."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            client, method, path, version, status = record.args
+            record.args = client, method, str(path).partition("?")[0], version, status
+        return True
+
+
+METHODS = ("GET", "HEAD", "POST")
+HEADERS = ("authorization", "content-type", "x-amz-date", "x-amz-security-token")
+EXPOSED = ("etag", "retry-after")
+MAX_AGE_S = 600
+
+
+def cors_headers(allowed: str | None, method: str, asked: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is added to an answer; `allowed` is an origin, * or None, `asked` the request's headers in small letters.
+
+    Who names no origin or another one is told only that it depends: the browser then keeps the answer from the page,
+    and a cache keeps it from others.
+    """
+    if allowed is None:
+        return []
+    origin, found = asked.get("origin"), [("vary", "Origin")]
+    if origin is None or allowed not in ("*", origin):
+        return found
+    found += [("access-control-allow-origin", allowed), ("access-control-expose-headers", ",".join(EXPOSED))]
+    if method == "OPTIONS" and "access-control-request-method" in asked:
+        found += [
+            ("access-control-allow-methods", ",".join(METHODS)),
+            ("access-control-allow-headers", ",".join(HEADERS)),
+            ("access-control-max-age", str(MAX_AGE_S)),
+        ]
+    return found

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from lambda_fn.web.event import parsed_query
+from lambda_fn.web.request import parsed_query
 
 Event = dict[str, Any]
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")

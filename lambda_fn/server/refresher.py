@@ -9,7 +9,7 @@ from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Refused, refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store, Unavailable
 
 STOP_S = 10  # for what is being answered or refreshed when the server is told to stop
 _log = logging.getLogger("lambda_fn.server")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from lambda_fn.web.question import Question
+from lambda_fn.web.params import Question
 
 PRICE_DECIMALS = 6
 RETURN_DECIMALS = 8

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from lambda_fn.web.problem import bad_query, shown
+from lambda_fn.web.errors import bad_query, shown
 from lambda_fn.web.route import Form, Route
-from lambda_fn.web.routes import FORMATS
+from lambda_fn.web.routing import FORMATS
 
 
 def form_of(route: Route, accept: str | None, query: Mapping[str, str]) -> tuple[Form, dict[str, str]]:

@@ -4,14 +4,14 @@ import json
 import sys
 from typing import Any
 
+from lambda_fn.web.errors import PROBLEM_JSON
 from lambda_fn.web.openapi_examples import ANSWER_EXAMPLE, PROBLEM_EXAMPLE, SENT_EXAMPLES
 from lambda_fn.web.openapi_parameters import PARAMETERS
 from lambda_fn.web.openapi_schemas import SCHEMAS
 from lambda_fn.web.openapi_security import GATEWAY_RESPONSES, SECURITY, SECURITY_SCHEMES
 from lambda_fn.web.openapi_types import JsonSchema
-from lambda_fn.web.problem import PROBLEM_JSON
 from lambda_fn.web.route import Route
-from lambda_fn.web.routes import ROUTES, TAGS
+from lambda_fn.web.routing import ROUTES, TAGS
 
 PAGE = "text/html"
 VERSION = "1"  # of the API; a change that breaks a caller makes a new one

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from lambda_fn.web.problem import bad_body
+from lambda_fn.web.errors import bad_body
 
 CLOSES = 513  # the window of the families of this project
 SENT_EXAMPLES: dict[str, Any] = {

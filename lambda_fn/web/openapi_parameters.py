@@ -1,9 +1,9 @@
 """The parameters of the OpenAPI document. Serving never imports this."""
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.distribution import LEAST
+from lambda_fn.record.interpolation import LEAST
 from lambda_fn.web.openapi_types import JsonSchema
-from lambda_fn.web.routes import FORMATS
+from lambda_fn.web.routing import FORMATS
 
 _DAY: JsonSchema = {
     "name": "horizon",

@@ -1,7 +1,7 @@
 """Schemas of the protocols that others made. Serving never imports this."""
 
+from lambda_fn.web.errors import MAX_SERIES
 from lambda_fn.web.openapi_types import NUMBER, YES_NO, JsonSchema, by_name, closed, list_of, ref, text
-from lambda_fn.web.problem import MAX_SERIES
 
 _SHAPE = list_of({"type": "integer", "minimum": -1}, minItems=1)
 _DATATYPE = text(enum=["FP64", "INT64"])

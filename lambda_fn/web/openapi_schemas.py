@@ -1,8 +1,8 @@
 """The parts of the OpenAPI document that routes name: schemas. Serving never imports this."""
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.distribution import LEAST
-from lambda_fn.web.closes import MAX_VALUES
+from lambda_fn.record.interpolation import LEAST
+from lambda_fn.web.errors import MAX_SERIES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
 from lambda_fn.web.openapi_protocols import PROTOCOL_SCHEMAS
 from lambda_fn.web.openapi_record import RECORD_SCHEMAS
@@ -23,8 +23,7 @@ from lambda_fn.web.openapi_types import (
     ref,
     text,
 )
-from lambda_fn.web.problem import MAX_SERIES
-from lambda_fn.web.series import MAX_COLUMNS, MAX_FORECAST_BYTES
+from lambda_fn.web.price_body import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_VALUES
 
 _SCORE: JsonSchema = {
     "type": "object",

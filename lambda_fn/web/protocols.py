@@ -1,6 +1,6 @@
 """The routes of protocols that others made: MLflow's scoring server, and the Open Inference Protocol of KServe."""
 
-from lambda_fn.web.problem import MAX_BODY
+from lambda_fn.web.errors import MAX_BODY
 from lambda_fn.web.route import Route
 
 _TAG = "protocols"

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
-from lambda_fn.web import reading
-from lambda_fn.web.answer import Text, Version
+from lambda_fn.store.object_store import Store
+from lambda_fn.web import records
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.reading import Records
+from lambda_fn.web.records import Records
+from lambda_fn.web.response import Text, Version
 from lambda_fn.web.route import Record
-from lambda_fn.web.routes import index
+from lambda_fn.web.routing import index
 
 if TYPE_CHECKING:
     from lambda_fn.champion.sandbox import Pool  # only for a POST
-    from lambda_fn.web.sent import SentPrices  # only for a POST
-    from lambda_fn.web.together import Together
+    from lambda_fn.web.all_pairs import Together
+    from lambda_fn.web.predict import SentPrices  # only for a POST
 
 _log = logging.getLogger(__name__)
 
@@ -80,13 +80,13 @@ class Service:
 
     def pairs(self, request: Request) -> JsonObject:
         """Which pairs are served."""
-        from lambda_fn.web import together  # only who asks for them
+        from lambda_fn.web import all_pairs as together  # only who asks for them
 
         return together.pairs(self._together())
 
     def pairs_page(self, request: Request) -> Text:
         """Their records, for a browser."""
-        from lambda_fn.web import together  # only who asks for them
+        from lambda_fn.web import all_pairs as together  # only who asks for them
 
         return together.page(self._together())
 
@@ -111,21 +111,21 @@ class Service:
 
     def health(self, request: Request) -> JsonObject:
         """Whether a forecast can be served."""
-        return reading.health(self.records)
+        return records.health(self.records)
 
     def predict(self, request: Request) -> JsonObject:
         """The official forecast."""
-        return reading.predict(self.records, request.query)
+        return records.predict(self.records, request.query)
 
     def predict_table(self, request: Request) -> Text:
         """The official forecast as CSV."""
         from lambda_fn.web import tables  # only who asks for CSV
 
-        return tables.of_forecast(reading.predict(self.records, request.query))
+        return tables.of_forecast(records.predict(self.records, request.query))
 
     def probability(self, request: Request) -> JsonObject:
         """How likely a price is."""
-        return reading.probability(self.records, request.query)
+        return records.probability(self.records, request.query)
 
     def predict_sent(self, request: Request) -> JsonObject:
         """The forecast from the prices in the body."""
@@ -135,7 +135,7 @@ class Service:
         with self._lock:  # two threads would have two champions, of which one could be older
             if self._sent is None:
                 pool = self._pool()  # its first child starts while this process imports the rest
-                from lambda_fn.web.sent import SentPrices  # when a POST first comes
+                from lambda_fn.web.predict import SentPrices  # when a POST first comes
 
                 self._sent = SentPrices(*self._memory, self.records.suspended, pool)
             return self._sent
@@ -151,7 +151,7 @@ class Service:
 
     def server(self, request: Request) -> JsonObject:
         """Who serves, by the Open Inference Protocol."""
-        from lambda_fn.web.inference import SERVER  # for who speaks it
+        from lambda_fn.web.model_protocols import SERVER  # for who speaks it
 
         return SERVER
 
@@ -180,18 +180,18 @@ class Service:
 
     def champion(self, request: Request) -> JsonObject:
         """The model card."""
-        return reading.champion(self.records)
+        return records.champion(self.records)
 
     def track_record(self, request: Request) -> JsonObject:
         """What the forecasts were worth."""
-        return reading.track_record(self.records, request.query)
+        return records.track_record(self.records, request.query)
 
     def history(self, request: Request) -> JsonObject:
         """Forecast and outcome day by day."""
-        return reading.history(self.records, request.query)
+        return records.history(self.records, request.query)
 
     def history_table(self, request: Request) -> Text:
         """Forecast and outcome as CSV."""
         from lambda_fn.web import tables  # only who asks for CSV
 
-        return tables.of_history(reading.history(self.records, request.query))
+        return tables.of_history(records.history(self.records, request.query))

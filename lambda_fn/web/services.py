@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
-from lambda_fn.web.problem import bad_query, shown
+from lambda_fn.store.object_store import Store
+from lambda_fn.web.errors import bad_query, shown
 from lambda_fn.web.service import Service
 
 if TYPE_CHECKING:
     from lambda_fn.champion.sandbox import Pool
-    from lambda_fn.web.together import Together
+    from lambda_fn.web.all_pairs import Together
 
 PAIR = "pair"  # the query parameter
 KEPT = 64  # pairs in memory at once: a champion takes a few megabytes
@@ -62,7 +62,7 @@ class Services:
         """What is known of all pairs."""
         with self._lock:
             if self._together is None:
-                from lambda_fn.web.together import Together  # only who asks for them
+                from lambda_fn.web.all_pairs import Together  # only who asks for them
 
                 self._together = Together(*self._memory)
             return self._together

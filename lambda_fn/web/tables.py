@@ -5,8 +5,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from lambda_fn.web.answer import Text
 from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.response import Text
 
 CSV = "text/csv; charset=utf-8"
 HISTORY = (

@@ -1,8 +1,8 @@
 """What callers are told when nothing can be served: why, and what helps. Where the store is and what it said is for the
 log alone."""
 
-from lambda_fn.store.last_known_good import Lack, NothingToServe
-from lambda_fn.web.problem import NOTHING_YET, Problem
+from lambda_fn.store.cache import Lack, NothingToServe
+from lambda_fn.web.errors import NOTHING_YET, Problem
 
 _LOG = "the operator finds the reason in the log"
 # By what is lacking: code, message and what helps beside asking again; an expired forecast brings its own message.

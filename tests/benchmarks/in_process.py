@@ -6,9 +6,8 @@ import numpy as np
 
 from lambda_fn import api
 from lambda_fn.champion.base import Rows
-from lambda_fn.champion.model import Champion
-from lambda_fn.champion.sandbox import Forecast, Pool
-from lambda_fn.champion.sandboxed import SandboxedChampion
+from lambda_fn.champion.runtime import Champion
+from lambda_fn.champion.sandbox import Forecast, Pool, SandboxedChampion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.web.services import Services
 

@@ -11,7 +11,7 @@ import currency_converter
 
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.benchmarks.environment import VARIABLES
 from tests.benchmarks.function import Place
 from tests.benchmarks.measure import Measured, Subject, load, serving

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lambda_fn.settings import DEFAULTS, Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.benchmarks.environment import ROOT
 from tests.support import seaweedfs
 

@@ -10,10 +10,10 @@ from typing import Any
 from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import Active
-from lambda_fn.prices.table import parse
+from lambda_fn.prices.price_file import parse
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
 from lambda_fn.store.keys import ACTIVE_KEY, price_key
+from lambda_fn.store.s3 import open_store
 from tests.benchmarks import environment
 from tests.benchmarks.environment import ROOT
 from tests.benchmarks.function import Process

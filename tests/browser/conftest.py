@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from lambda_fn.record import pooled
+from lambda_fn.record import all_pairs
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.browser import chromium as chromium_here
 from tests.support import page_store
 from tests.support.server_process import Server, running
@@ -69,7 +69,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         page_store.fill(folder / "store", page_store.business_day_ago(0, today()), scored=scored, pair=pair)
     pairs = "EURUSD,GBPUSD,USDJPY,EURCHF"
     settings = Settings.from_env({"STORE_DIR": str(folder / "store"), "PAIRS": pairs})
-    pooled.write(open_store(settings), settings.pairs, datetime.now(UTC))
+    all_pairs.write(open_store(settings), settings.pairs, datetime.now(UTC))
     with serving(folder, PAIRS=pairs) as server:
         yield server
 

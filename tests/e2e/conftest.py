@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import seaweedfs
 from tests.support.e2e import mlflow_server, sam
 from tests.support.e2e.bridge import Bridge

@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.model import Champion
-from lambda_fn.prices.table import parse
+from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.runtime import Champion
+from lambda_fn.prices.price_file import parse
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign
 from tests.support.e2e import front
 from tests.support.e2e.bridge import Bridge

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support.e2e import front
 from tests.support.e2e.bridge import Bridge
 from tests.support.e2e.command import training

@@ -18,7 +18,7 @@ from lambda_fn.contract import ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import active_key, champion_key, history_key
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign
 from tests.support.e2e import front, lambda_container
 from tests.support.e2e.bridge import Bridge

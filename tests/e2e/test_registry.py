@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.e2e.conftest import empty_bucket
 from tests.support import tracked
 from tests.support.e2e import front
@@ -25,7 +25,7 @@ from tests.support.e2e.mlflow_server import OLD, MlflowServer
 from tests.support.e2e.steps import Steps
 from tests.support.seaweedfs import S3Server
 from training.export.candidate import Registered
-from training.publishing.registry import Registry, connect
+from training.publishing.mlflow_registry import Registry, connect
 
 CURE = "training publish models:/"
 

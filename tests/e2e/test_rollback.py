@@ -14,7 +14,7 @@ import pytest
 from infra.local import bridge as gateway
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import activated_key, forecast_key
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign, tracked
 from tests.support.e2e.bridge import Bridge
 from tests.support.e2e.containers import docker
@@ -24,7 +24,7 @@ from tests.support.e2e.link import link
 from tests.support.e2e.mlflow_server import MlflowServer
 from tests.support.e2e.steps import Steps
 from tests.support.infra.runbook import calls, sections
-from training.publishing.registry import connect
+from training.publishing.mlflow_registry import connect
 
 FIRST = 11  # so that the generation which the runbook names is among them
 NAMED = 12

@@ -8,11 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lambda_fn.prices.table import parse
+from lambda_fn.prices.price_file import parse
 from lambda_fn.server.gateway import to_answer
 from lambda_fn.settings import pointer_key
 from lambda_fn.store.keys import price_key
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import ecb_server, foreign
 from tests.support.e2e import sam
 from tests.support.e2e.front import PREDICT, HttpFront, generation, get, reply

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign
 from tests.support.e2e import sam
 from tests.support.e2e.steps import Steps

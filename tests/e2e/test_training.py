@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support.e2e import training_container
 from tests.support.e2e.bridge import Bridge
 from tests.support.e2e.command import training

@@ -5,10 +5,10 @@ import json
 import re
 from typing import Any
 
-from lambda_fn.invocation.telemetry import BY_PAIR
+from lambda_fn.jobs.telemetry import BY_PAIR
 from tests.support.infra.aws_tools import ROOT, stack
 
-EMITTING = ("api.py", "refresh.py", "ingest.py", "record/figures.py")
+EMITTING = ("api.py", "refresh.py", "ingest.py", "record/publication.py")
 SEARCH = r"SEARCH\('\{EurUsdForecast,pair,stack\} stack=\"(\S+)\" MetricName=\"(\w+)\"', '\w+', \d+\)"
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from infra import deploy, image, local
 from lambda_fn.api import App
-from lambda_fn.invocation.triggers import recognise
+from lambda_fn.jobs.event_source import recognise
 from lambda_fn.settings import DEFAULTS, Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support.infra.aws_tools import ROOT, translated
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())

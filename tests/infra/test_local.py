@@ -8,8 +8,8 @@ import pytest
 
 from infra import local
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.s3 import open_store
 from tests.support import seaweedfs
 
 pytestmark = pytest.mark.skipif(not seaweedfs.installed(), reason="the S3 server is for Linux only")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from infra import mlflow_backup
 from infra.mlflow_backup import BackupError
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Store
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Store
 
 NOW = datetime(2026, 11, 24, 2, 15, tzinfo=UTC)
 LATER = datetime(2026, 11, 25, 2, 15, tzinfo=UTC)

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from infra import mlflow_server
-from lambda_fn.registry.secret import Login
+from lambda_fn.registry.secrets_manager import Login
 from lambda_fn.settings import Settings
 from tests.support.infra import user_data
 from tests.support.infra.access import allowed

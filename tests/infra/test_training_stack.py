@@ -9,7 +9,7 @@ from lambda_fn.store import keys
 from tests.support.infra.access import allowed
 from tests.support.infra.aws_tools import resources_of
 from training.__main__ import TRY_AGAIN, parser
-from training.runs.batch import MAX_CHILDREN
+from training.runs.aws_batch import MAX_CHILDREN
 
 STACK = "eurusd-training"
 BUCKET = "eurusd-forecast-123456789012"

@@ -27,7 +27,7 @@ from typing import Any
 
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.load.warm import PAGE, SPREADS
 from tests.support import fault_proxy, foreign, seaweedfs
 from tests.support.fault_proxy import FAULTS, Proxy

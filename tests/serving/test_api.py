@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from lambda_fn.api import App
 from lambda_fn.champion.base import TooSlow
-from lambda_fn.champion.sandboxed import SandboxedChampion
+from lambda_fn.champion.sandbox import SandboxedChampion
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.store.keys import active_key, forecast_key, price_key, record_key
-from lambda_fn.web.problem import MAX_BODY, MAX_SERIES
+from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lambda_fn.api import App
 from lambda_fn.server.gateway import HttpRequest, to_event
 from lambda_fn.settings import Settings
-from lambda_fn.web.routes import ROUTES, route_path
+from lambda_fn.web.routing import ROUTES, route_path
 from tests.support import foreign
 from tests.support.callers import CALLERS, answer_of
 from tests.support.events import event

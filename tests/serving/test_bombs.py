@@ -18,12 +18,12 @@ from lambda_fn.champion.sandbox import MAX_DEATHS, Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.ingest import ingest_and_keep
 from lambda_fn.prices import ecb
-from lambda_fn.prices.table import Table
-from lambda_fn.record.official import Official
+from lambda_fn.prices.price_file import Table
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.bombs import BOMBS, TRIGGER, add_rounded_trigger, add_to_mean, constant, node
 from tests.support.ecb_server import DAYS, history
@@ -160,7 +160,7 @@ def test_no_module_outside_the_child_imports_the_runtime() -> None:
             if isinstance(imported, ast.Import | ast.ImportFrom)
             for alias in imported.names
         }
-        runs = {name for name in names if "onnxruntime" in name or name.startswith("lambda_fn.champion.model")}
+        runs = {name for name in names if "onnxruntime" in name or name.startswith("lambda_fn.champion.runtime")}
         assert not runs or (path.parent.name == "champion" and path.stem in IN_THE_CHILD), path
 
 
@@ -171,7 +171,7 @@ from lambda_fn.api import App
 from lambda_fn.ingest import ingest_and_keep
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support.ecb_server import history
 from tests.support.events import event
 settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
@@ -180,7 +180,7 @@ assert refresh(store, settings, now).made.outcome == "made"
 body = {"close": [1.1 + number / 1000 for number in range(20)]}
 assert App(store, settings).resolve(event("POST", "/api/predict", body=body))["statusCode"] == 200
 ingest_and_keep(store, settings, now, lambda url: history(40), True)
-print(*(name for name in ("onnxruntime", "lambda_fn.champion.model") if name in sys.modules))
+print(*(name for name in ("onnxruntime", "lambda_fn.champion.runtime") if name in sys.modules))
 """
 
 

@@ -61,7 +61,7 @@ COLD = """
 import sys
 from lambda_fn.api import App
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support.events import event
 settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
 asked = event("GET", sys.argv[2], dict([sys.argv[3].split("=")]))
@@ -99,7 +99,7 @@ COLD_POST = """
 import sys
 from lambda_fn.api import App
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support.events import event
 settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
 request = event("POST", sys.argv[2], raw=sys.argv[3])
@@ -150,7 +150,7 @@ def test_nothing_is_told_to_anybody_else(tmp_path: Path) -> None:
     model.write_bytes(champion_bytes())
     home = tmp_path / "home"
     home.mkdir()
-    code = "import sys; from pathlib import Path; from lambda_fn.champion.model import Champion\n"
+    code = "import sys; from pathlib import Path; from lambda_fn.champion.runtime import Champion\n"
     code += "Champion.load(Path(sys.argv[1]).read_bytes())"
     # where it believes to be tested it keeps silent by itself
     silencing = {"CI", "GITHUB_ACTIONS", "TF_BUILD", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.server_process import ROOT, variables

@@ -7,12 +7,12 @@ import obstore
 import pytest
 
 from lambda_fn.ingest import ingest_and_keep
-from lambda_fn.prices.table import read_table
+from lambda_fn.prices.price_file import read_table
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import SUM, Damaged, Store
+from lambda_fn.store.object_store import SUM, Damaged, Store
+from lambda_fn.store.s3 import open_store
 from tests.support import fault_proxy, foreign, seaweedfs
 from tests.support.ecb_server import DAYS, history
 from tests.support.fault_proxy import Proxy

@@ -12,8 +12,8 @@ import pytest
 
 from lambda_fn.api import App
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.last_known_good import BACK_OFF_S
+from lambda_fn.store.cache import BACK_OFF_S
+from lambda_fn.store.s3 import open_store
 from tests.support import fault_proxy, foreign, seaweedfs
 from tests.support.events import event
 from tests.support.fault_proxy import FAULTS, Proxy

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from lambda_fn.champion.model import Champion
-from lambda_fn.champion.onnx_file import check_allowed, describe
+from lambda_fn.champion.onnx_validator import check_allowed, describe
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError
-from lambda_fn.prices.table import parse, serialise
+from lambda_fn.prices.price_file import parse, serialise
 from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official import Official
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.store import keys
 from tests.support import foreign
 from tests.support.damage import damaged

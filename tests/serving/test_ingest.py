@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 
 from lambda_fn import ingest
 from lambda_fn.ingest import Ingested, Refused, declared_columns
-from lambda_fn.invocation.telemetry import BY_PAIR
+from lambda_fn.jobs.telemetry import BY_PAIR
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
-from lambda_fn.prices.table import parse
+from lambda_fn.prices.price_file import parse
 from lambda_fn.refresh import activate
 from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Store, Unavailable
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Store, Unavailable
+from lambda_fn.store.s3 import open_store
 from tests.support import ecb_server, foreign
 from tests.support.ecb_server import DAYS, Bank, history, rates, zipped
 from training.prices.ecb import EMBEDDED

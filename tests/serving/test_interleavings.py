@@ -30,9 +30,9 @@ from lambda_fn.api import App
 from lambda_fn.refresh import Refused, refresh, rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.last_known_good import BACK_OFF_S
-from lambda_fn.store.objects import Store
+from lambda_fn.store.cache import BACK_OFF_S
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign, seaweedfs
 from tests.support.ecb_server import DAYS, history
 from tests.support.events import event

@@ -10,12 +10,12 @@ import pytest
 
 from lambda_fn.api import App
 from lambda_fn.ingest import ingest_and_keep
-from lambda_fn.record import pooled
+from lambda_fn.record import all_pairs
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Store
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Store
 from tests.support import foreign
 from tests.support.dying_store import DyingStore, Killed
 from tests.support.ecb_server import DAYS, history
@@ -36,7 +36,7 @@ def keep(store: Store, settings: Settings, rows: int, now: datetime) -> None:
     data = history(rows)
     for pair in settings.pairs:
         ingest_and_keep(store, settings.of(pair), now, lambda url: data)
-    pooled.write(store, settings.pairs, now)
+    all_pairs.write(store, settings.pairs, now)
 
 
 def objects(folder: Path) -> dict[str, bytes]:

@@ -17,11 +17,11 @@ ROWS = {name: float(value.replace(",", "")) for value, name in ROW.findall((ROOT
 LIMIT = re.compile(r"MAX_\w+|\w+_S|ATTEMPTS")
 # Second copies of a limit where the first cannot be imported, equal to it.
 COPIES = {
-    "record.official.MAX_WINDOW": "contract.MAX_WINDOW",
-    "record.official.MAX_FEATURES": "contract.MAX_FEATURES",
+    "record.official_forecast.MAX_WINDOW": "contract.MAX_WINDOW",
+    "record.official_forecast.MAX_FEATURES": "contract.MAX_FEATURES",
 }
 # Neither seconds nor a limit of what comes from outside.
-OTHERS = {"champion.judging.MAX_DECIMALS", "champion.watchdog.LOOKS_EVERY_S", "store.last_known_good.FIRST_BACK_OFFS_S"}
+OTHERS = {"champion.trial.MAX_DECIMALS", "champion.runtime.LOOKS_EVERY_S", "store.cache.FIRST_BACK_OFFS_S"}
 
 
 @pytest.mark.parametrize("name", [*ROWS, *COPIES])

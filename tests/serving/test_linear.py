@@ -8,7 +8,7 @@ import functools
 
 import pytest
 
-from lambda_fn.web.question import intervals_of
+from lambda_fn.web.params import intervals_of
 from tests.support.parser_cases import CASES, answer
 from tests.support.steps import lines
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from lambda_fn.invocation.telemetry import log_as_json
+from lambda_fn.jobs.telemetry import log_as_json
 
 PACKAGE = "lambda_fn.made_up"
 

@@ -17,15 +17,15 @@ import pytest
 
 from lambda_fn import ingest, refresh
 from lambda_fn.api import App
-from lambda_fn.champion.refusal import Refusal, is_first
+from lambda_fn.champion.refusals import Refusal, is_first
 from lambda_fn.fields import json_object, summed_bytes
 from lambda_fn.ingest import ingest_and_keep
-from lambda_fn.record import pooled
+from lambda_fn.record import all_pairs
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store, Unavailable
-from lambda_fn.web.routes import ROUTES
+from lambda_fn.store.object_store import Store, Unavailable
+from lambda_fn.store.s3 import open_store
+from lambda_fn.web.routing import ROUTES
 from tests.support import foreign
 from tests.support.ecb_server import DAYS, history
 from tests.support.events import event
@@ -92,7 +92,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             kept = ingest_and_keep(store, one, at(days), partial(bank_at, days))
             assert (kept.made.outcome, kept.unscored) == ("made", "")
         is_first(store, keys.refused_key("0", pair), Refusal("it is bad", at(FIRST), "request", {}))
-    pooled.write(store, settings.pairs, at(LAST))
+    all_pairs.write(store, settings.pairs, at(LAST))
     return settings
 
 
@@ -195,7 +195,7 @@ def test_an_odd_member_gives_no_500_and_no_forecast_of_another_pair(
                 ingest_and_keep(store, settings.of(pair), at(LAST), lambda url: bank(LAST))
             except (refresh.Refused, ingest.Refused, Unavailable):
                 continue
-        pooled.write(store, settings.pairs, at(LAST))
+        all_pairs.write(store, settings.pairs, at(LAST))
         check_answers(store, settings, (*about, "after both jobs"))
 
 

@@ -22,15 +22,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import refresh
-from lambda_fn.champion.judging import judge
+from lambda_fn.champion.trial import judge
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.table import Table
+from lambda_fn.prices.price_file import Table
 from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways

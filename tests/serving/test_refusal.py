@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambda_fn.champion.refusal import MAX_REASON, Refusal, is_first, lift, record_key, recorded, shortened
+from lambda_fn.champion.refusals import MAX_REASON, Refusal, is_first, lift, record_key, recorded, shortened
 from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 
 pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
 

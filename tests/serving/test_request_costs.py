@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.web.problem import MAX_ANSWER_BYTES, MAX_BODY, MAX_SERIES
+from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_BODY, MAX_SERIES
 from lambda_fn.web.route import Route
-from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.routing import ROUTES
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
@@ -184,7 +184,7 @@ def peak(call: Callable[[], object]) -> int:
 
 def test_an_answer_over_the_limit_is_an_error(api: LocalApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """One check for all routes, whatever they return."""
-    from lambda_fn.web import answer as module
+    from lambda_fn.web import response as module
 
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1)
     for route in ROUTES:
@@ -196,7 +196,7 @@ def test_an_answer_over_the_limit_is_an_error(api: LocalApi, monkeypatch: pytest
 
 def test_a_square_is_noticed() -> None:
     def square(size: int) -> None:
-        from lambda_fn.web.question import intervals_of
+        from lambda_fn.web.params import intervals_of
 
         for _ in range(size):
             intervals_of([number / size for number in range(1, size)])

@@ -17,8 +17,8 @@ from lambda_fn.ingest import ingest_and_keep
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import SUM, Store
+from lambda_fn.store.object_store import SUM, Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign, seaweedfs
 from tests.support.ecb_server import DAYS, history
 from tests.support.events import event

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from lambda_fn import refresh
-from lambda_fn.champion.refusal import record_key, recorded
+from lambda_fn.champion.refusals import record_key, recorded
 from lambda_fn.contract import Active
-from lambda_fn.record.official import Official
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Store
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.dying_store import DyingStore, Killed
 from tests.support.mlflow_fake import Fake

@@ -14,7 +14,7 @@ import lambda_fn.refresh
 import training.__main__
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.local_api import START
 from tests.support.server_process import running

@@ -22,9 +22,9 @@ from lambda_fn.api import App, LambdaFunction
 from lambda_fn.prices import ecb
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Store
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from lambda_fn.web import services
 from lambda_fn.web.service import Service
 from lambda_fn.web.services import Services

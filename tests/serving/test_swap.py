@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
-from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import ChampionFile
-from lambda_fn.prices.table import Table, parse
+from lambda_fn.prices.price_file import Table, parse
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import champion_key
-from lambda_fn.store.objects import Store
-from lambda_fn.web.question import intervals_of
+from lambda_fn.store.object_store import Store
+from lambda_fn.web.params import intervals_of
 from tests.support import foreign
 from tests.support.server_process import Server, ask, running, until
 

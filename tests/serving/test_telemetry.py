@@ -24,14 +24,14 @@ def measure(found):
     metrics.flush_metrics()
 """
 OURS = """
-from lambda_fn.invocation.telemetry import Metric, log_as_json, write_metrics
+from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 log_as_json("lambda_fn", "api", {}).keys["request_id"] = "r-1"
 def measure(found):
     write_metrics("api", "eurusd-forecast", "EURUSD", [Metric(*one) for one in found])
 """
 SAID = """
 import logging
-log = logging.getLogger("lambda_fn.web.reading")
+log = logging.getLogger("lambda_fn.web.records")
 log.debug("not written")
 log.info("generation %d, \\u00e9", 3)
 log.warning("with more", extra={"outcome": "made", "when": complex(1, 2)})

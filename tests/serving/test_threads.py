@@ -15,9 +15,9 @@ import pytest
 from lambda_fn.api import App
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store import last_known_good
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Blob, Unavailable
+from lambda_fn.store import cache
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Blob, Unavailable
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.server_process import until
@@ -88,7 +88,7 @@ def frequent_switches() -> Iterator[None]:
 def test_no_thread_gets_a_wrong_answer_or_one_older_than_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_known_good, "LEAST_BESIDE_S", 0.0)
+    monkeypatch.setattr(cache, "LEAST_BESIDE_S", 0.0)
     settings = Settings.from_env({"STORE_DIR": str(tmp_path), "CHAMPION_MAX_AGE_S": "0.1"})
     store, ended = FailingStore(tmp_path), threading.Event()
 

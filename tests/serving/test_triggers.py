@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.invocation.triggers import MAX_NAMES, Trigger, recognise
+from lambda_fn.jobs.event_source import MAX_NAMES, Trigger, recognise
 
 KEY = "models/best_model_info.json"
 POINTERS = {KEY: "EURUSD"}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lambda_fn.store.folder import FolderStore
+from lambda_fn.store.local import FolderStore
 
 
 class Killed(BaseException):

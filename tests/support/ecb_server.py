@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.update import FIRST_DAY
+from lambda_fn.prices.merge import FIRST_DAY
 
 DAYS = next_business_days(FIRST_DAY - timedelta(days=1), 40, "ecb")
 

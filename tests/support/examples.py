@@ -101,7 +101,7 @@ _PAIRS = (
 _EXTENSION = "tests/test_readme.py::test_the_examples_of_extension_run"
 _RUNBOOK = "tests/infra/test_runbook.py::test_every_section_can_be_followed_in_a_new_shell"
 # The test that runs the same command with less work behind it, or with Docker or another project's client.
-_PROTOCOL = "tests/training/runs/test_protocol.py"
+_PROTOCOL = "tests/training/runs/test_benchmark_protocol.py"
 ELSEWHERE = {
     "make demo": _WHOLE_DEMO,
     "make demo SERVE=no": "tests/test_project.py::test_make_demo_serves_on_port_or_stops",
@@ -156,7 +156,7 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "test_a_deployment_by_make_names_parameters_that_the_template_takes",
     "aws cloudformation describe-stacks --stack-name eurusd-forecast-dev --query 'Stacks[0].Outputs'": Untested.AWS,
     "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": Untested.AWS,
-    "python -m training submit --stack eurusd-training --stored": "tests/training/runs/test_batch.py::"
+    "python -m training submit --stack eurusd-training --stored": "tests/training/runs/test_aws_batch.py::"
     "test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does",
     "python -m training report --protocol --workers 2": f"{_PROTOCOL}::test_every_pair_has_rows_for_both_spans",
     "cp .env.example .env": "tests/serving/test_settings.py::"

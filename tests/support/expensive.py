@@ -28,7 +28,7 @@ def watch() -> None:
 
 def watch_refits() -> None:
     """Count the refits of this process, once the module that makes them is imported."""
-    work: Any = sys.modules.get("training.runs.work")
+    work: Any = sys.modules.get("training.runs.fit_task")
     if work is None or hasattr(work.refit, "is_counted"):
         return
     compute = work.refit

@@ -10,13 +10,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import ChampionFile, Golden, Metadata, Pointer
 from lambda_fn.prices.business_days import is_business_day
-from lambda_fn.prices.table import parse, serialise
+from lambda_fn.prices.price_file import parse, serialise
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 
 LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
 WINDOW = 20

@@ -9,8 +9,8 @@ from typing import Any
 from lambda_fn.api import App
 from lambda_fn.refresh import Activation, Refreshed, refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.events import event
 

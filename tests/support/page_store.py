@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fn.prices.business_days import is_business_day
-from lambda_fn.prices.table import parse, serialise
-from lambda_fn.record import making, track
+from lambda_fn.prices.price_file import parse, serialise
+from lambda_fn.record import issue, track_record
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import DEFAULT_PAIR, Settings
-from lambda_fn.store.connect import open_store
 from lambda_fn.store.keys import forecast_key, ledger_key, price_key
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
@@ -99,6 +99,6 @@ def fill(
     for rows in range(ROWS - scored, ROWS + 1):
         close = whole.columns["close"][:rows].tolist()
         foreign.put(store, key, serialise(whole.dates[:rows], {"close": close}))
-        made = making.make(store, settings.pair, datetime.combine(whole.dates[rows - 1], AFTER_CLOSE, UTC))
+        made = issue.make(store, settings.pair, datetime.combine(whole.dates[rows - 1], AFTER_CLOSE, UTC))
         assert made.outcome == "made", made.reason
-    track.update(store, settings.pair, now)
+    track_record.update(store, settings.pair, now)

@@ -6,15 +6,15 @@ import zipfile
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import MAX_HORIZON, MAX_POINTER_BYTES, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.invocation.triggers import recognise
+from lambda_fn.jobs.event_source import recognise
 from lambda_fn.prices import ecb
-from lambda_fn.prices.table import parse, parse_tail
-from lambda_fn.web.problem import MAX_BODY, MAX_SERIES, Problem
-from lambda_fn.web.question import intervals_of, parse_query
-from lambda_fn.web.series import MAX_COLUMNS, parse_body
+from lambda_fn.prices.price_file import parse, parse_tail
+from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, Problem
+from lambda_fn.web.params import intervals_of, parse_query
+from lambda_fn.web.price_body import MAX_COLUMNS, parse_body
 from tests.support import foreign
 
 CHAMPION = Champion.load(foreign.champion_bytes())

@@ -38,7 +38,7 @@ from tests.support.price_sources import (
     with_sundays,
     written,
 )
-from training.prices.reading import PLAIN, Reading
+from training.prices.read_options import PLAIN, Reading
 
 READ: tuple[str, ...] = ()
 

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.record.official import Official
+from lambda_fn.record.official_forecast import Official
 
 
 def official(

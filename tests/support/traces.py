@@ -100,7 +100,7 @@ def record_traces(folder: Path) -> dict[str, Trace]:
 def _publish(folder: Path, as_of: date) -> None:
     """Publish a champion, and do not activate it."""
     from lambda_fn.settings import Settings
-    from lambda_fn.store.connect import open_store
+    from lambda_fn.store.s3 import open_store
     from tests.support import foreign, page_store
 
     champion = foreign.champion_bytes(

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import price_key
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign, mlflow_database
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
@@ -27,7 +27,7 @@ from training.publishing.promotion import MoveAliases, Published
 from training.publishing.publish import golden_windows, keep_aliases
 
 if TYPE_CHECKING:
-    from training.publishing.registry import Registry
+    from training.publishing.mlflow_registry import Registry
 
 MODEL_TYPES = {"arima": "ARIMA", "lstm": "LSTM", "random_walk": "RandomWalk"}
 RANKING = ("lstm", "arima", "random_walk")
@@ -63,8 +63,8 @@ def score_table() -> pd.DataFrame:
 
 def log(registry: Registry, pair: str = "EURUSD", **of_champion: Any) -> dict[str, Registered]:
     """Log and register the three families, and rank them."""
-    from training.publishing.experiment import log_run
-    from training.publishing.registry import set_aliases
+    from training.publishing.mlflow_registry import set_aliases
+    from training.publishing.mlflow_runs import log_run
 
     candidates = [candidate(family, pair=pair, **of_champion) for family in MODEL_TYPES]
     selection = Selection(RANKING, {"lstm": 0.99, "arima": 0.995, "random_walk": 1.0}, tie=False)
@@ -76,7 +76,7 @@ def log(registry: Registry, pair: str = "EURUSD", **of_champion: Any) -> dict[st
 @contextmanager
 def database(folder: Path, base: Path) -> Iterator[tuple[Registry, dict[str, Registered]]]:
     """A copy in `folder` of a database that is made once in `base`: MLflow takes seconds to make one."""
-    from training.publishing.registry import connect
+    from training.publishing.mlflow_registry import connect
 
     template = base / "mlflow-template"
     with tracking_address():

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from training.runs.plan import Job, Task
-from training.runs.results import Result
+from training.runs.jobs import Job, Result, Task
 
 Work: TypeAlias = Callable[[Job, Task], Result]
 
 
 def work(job: Job, task: Task) -> Result:
     """The real work, which imports what a fit needs."""
-    from training.runs.work import work
+    from training.runs.fit_task import work
 
     return work(job, task)
 

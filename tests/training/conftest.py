@@ -15,8 +15,7 @@ from training.prices.table import PriceTable, load
 
 if TYPE_CHECKING:
     from training.evaluation.walk_forward import Split
-    from training.runs.plan import Job
-    from training.runs.results import Refit
+    from training.runs.jobs import Job, Refit
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,9 +50,9 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
 
     For tests of what happens to refits. Where their bytes are the subject, and in processes of their own, each is real.
     """
-    from training.runs import sharing, work
+    from training.runs import fit_task
 
-    compute, fitted = work.refit, sharing._fitted
+    compute, fitted = fit_task.refit, fit_task._fitted
 
     def refit(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> "Refit":
         key = _identity(job, family, seed, cutoff, split)
@@ -61,18 +60,18 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
             refits[key] = compute(job, family, seed, cutoff, split)
         return refits[key]
 
-    monkeypatch.setattr(work, "refit", refit)
+    monkeypatch.setattr(fit_task, "refit", refit)
     # Shared fits are kept in this process; workers would import everything to make two of them.
-    monkeypatch.setattr(sharing, "_fitted", lambda missing, workers: fitted(missing, 1))
+    monkeypatch.setattr(fit_task, "_fitted", lambda missing, workers: fitted(missing, 1))
     yield
 
 
 def _identity(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> Hashable:
     """Prices, code, arguments, and the fit that pairs share, which a job may carry or a process may have made."""
     from training.models.families import FAMILIES
-    from training.models.heads.names import find_head
-    from training.models.heads.shared import find_shared
-    from training.prices.majors import panel
+    from training.models.heads.pooled_fit import find_shared
+    from training.models.heads.registry import find_head
+    from training.prices.panel import panel
 
     table, prices = job.table, job.prices
     rows = hashlib.sha256(prices.to_numpy().tobytes() + prices.index.to_numpy().tobytes()).hexdigest()

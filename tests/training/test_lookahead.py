@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from training.evaluation.walk_forward import walk_forward
 from training.models.families import FAMILIES, USUAL
-from training.prices.majors import COLUMNS, panel
+from training.prices.panel import COLUMNS, panel
 from training.prices.table import PriceTable, Source
 from training.prices.windows import day_numbers
-from training.runs.plan import Job, columns
-from training.runs.work import at_cutoff
+from training.runs.fit_task import at_cutoff
+from training.runs.jobs import Job, columns
 
 ROWS = 1000  # the first cutoffs of a short history: fits are quick there
 
@@ -96,7 +96,7 @@ def test_shared_parameters_of_a_file_are_cut_at_its_cutoff(prices: pd.DataFrame)
 
 
 def test_a_refit_names_only_the_rows_that_it_knew(prices: pd.DataFrame) -> None:
-    from lambda_fn.champion.model import Champion
+    from lambda_fn.champion.runtime import Champion
 
     split = next(walk_forward(prices.iloc[:ROWS], 2001))
     metadata = Champion.load(at_cutoff(job(prices), FAMILIES["random_walk"], split.train).model).metadata

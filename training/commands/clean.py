@@ -9,7 +9,7 @@ from training.commands import options
 from training.commands.context import Command, Context, UsageError, print_json
 
 if TYPE_CHECKING:
-    from training.publishing.cleaning import Plan
+    from training.publishing.cleanup import Plan
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -30,10 +30,10 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         context.check_store()
     tracking = context.tracking
 
-    from training.publishing import cleaning
+    from training.publishing import cleanup
 
     store = context.store if asked.store else None
-    plan = cleaning.plan(tracking, context.settings.pair, store, keep_experiment=not asked.experiment)
+    plan = cleanup.plan(tracking, context.settings.pair, store, keep_experiment=not asked.experiment)
     if asked.json:
         print_json(asdict(plan))
     else:
@@ -43,7 +43,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     if not asked.yes and not _confirmed(context):
         context.progress.print("nothing was deleted")
         return 1
-    cleaning.execute(tracking, plan, store)
+    cleanup.execute(tracking, plan, store)
     context.progress.print("deleted; `python -m training run` starts anew", highlight=False)
     return 0
 
@@ -53,7 +53,7 @@ def _clean_unserved(asked: argparse.Namespace, context: Context) -> int:
         raise UsageError("clean: --unserved goes alone; leave --store and --experiment out")
     context.check_store()
 
-    from training.publishing.unserved import unserved
+    from training.publishing.cleanup import unserved
 
     found = unserved(context.store, context.settings.pair, context.settings.model_info_key)
     if asked.json:

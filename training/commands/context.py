@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambda_fn.settings import DEFAULTS, Settings
-from lambda_fn.store.objects import LOCKS, Store
+from lambda_fn.store.object_store import LOCKS, Store
 from training.errors import NamedError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from training.prices.ecb import Bank
-    from training.publishing.registry import Registry
+    from training.publishing.mlflow_registry import Registry
 
 WIDE = 200  # columns of --wide, in which every table has room
 SHOWN_HORIZONS = (1, 5, 21)  # days: a day, a week and a month, in tables; --json has them all
@@ -70,7 +70,7 @@ class Context:
     def _open(self, patient: bool) -> Store:
         from obstore.exceptions import BaseError
 
-        from lambda_fn.store.connect import open_store
+        from lambda_fn.store.s3 import open_store
 
         try:
             return open_store(self.settings, patient=patient)
@@ -105,14 +105,14 @@ class Context:
     @cached_property
     def tracking(self) -> "Registry":
         """The registry; raises RegistryError when it cannot be used."""
-        from training.publishing import address
+        from training.publishing import tracking_uri as address
 
         if database := address.sqlite_file(self.tracking_uri):
             address.check_database(database)  # as `connect` does, but before MLflow is imported, which takes seconds
 
-        from training.publishing import registry
+        from training.publishing import mlflow_registry
 
-        connected = registry.connect(self.tracking_uri)
+        connected = mlflow_registry.connect(self.tracking_uri)
         if connected.note:
             self.note([connected.note])
         return connected

@@ -14,10 +14,10 @@ from training.commands import options
 from training.commands.context import Command, Context, print_json
 
 if TYPE_CHECKING:
-    from training.commands.server import Server
+    from training.commands.local_server import Server
     from training.prices.table import PriceTable
-    from training.publishing.registry import Registry
-    from training.runs.plan import Job
+    from training.publishing.mlflow_registry import Registry
+    from training.runs.jobs import Job
 
 FIRST_FAMILY = "random_walk"  # fitted in seconds, and the one that the others have to beat
 FIRST_YEARS = 2  # of its scores: the whole run replaces them
@@ -35,8 +35,8 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     """Publish and serve the first champion, run the whole job beside the server, and show what is served then."""
     context.check_store()
 
+    from training.commands.local_server import serving
     from training.commands.run import prepare
-    from training.commands.server import serving
     from training.console import Stages
 
     started = time.monotonic()
@@ -60,8 +60,8 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 def _first(asked: argparse.Namespace, job: "Job", tracking: "Registry", context: Context) -> int:
     """Publish the first family alone where nothing is active yet, for what is served already is no worse; the exit
     code."""
-    from training.commands import job as jobs
-    from training.commands.ending import finish
+    from training.commands import job_from_args as jobs
+    from training.commands.finish_run import finish
     from training.console import Stages
     from training.publishing.promotion import read_active
 
@@ -77,8 +77,8 @@ def _first(asked: argparse.Namespace, job: "Job", tracking: "Registry", context:
 
 def _challenge(asked: argparse.Namespace, job: "Job", tracking: "Registry", context: Context) -> tuple[int, int]:
     """The whole run; the exit code, and the generation that it published."""
-    from training.commands import job as jobs
-    from training.commands.ending import finish
+    from training.commands import job_from_args as jobs
+    from training.commands.finish_run import finish
     from training.console import Stages
 
     _say(context, [f"Now the whole run challenges it, with {', '.join(job.families)}:"])

@@ -13,8 +13,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
-    from training.commands import job as jobs
-    from training.commands.scores import incumbent, print_evaluation
+    from training.commands import job_from_args as jobs
+    from training.commands.score_table import incumbent, print_evaluation
     from training.console import Stages
     from training.runs import pipeline
 

@@ -44,7 +44,7 @@ def print_forecast(context: Context, answer: Mapping[str, Any]) -> None:
     """An answer of /api/predict, day by day."""
     from rich.table import Table
 
-    from training.commands.drawn import print_fan, print_skill
+    from training.commands.output import print_fan, print_skill
 
     champion, days = answer["champion"], answer["forecast"]
     levels = [level for level in SHOWN_LEVELS if level in days[0]["quantiles"]]

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from lambda_fn.pairs import read_pairs
+from lambda_fn.currency_pairs import read_pairs
 from lambda_fn.prices.ecb import TIMEOUT_S
 
 REQUIRED = "require"
@@ -116,7 +116,7 @@ def seconds(text: str) -> float:
 
 
 def job(command: argparse.ArgumentParser) -> None:
-    """What is trained on which prices; `training.commands.job.ask` reads them."""
+    """What is trained on which prices; `training.commands.job_from_args.ask` reads them."""
     prices(command)
     command.add_argument("--families", help="comma-separated, such as random_walk,lstm; all unless told")
     command.add_argument("--first-year", type=int, default=2010, help="first year that is forecast (2010)")

@@ -21,7 +21,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     if asked.save:
         context.check_store()
 
-    from training.commands.job import ask_table
+    from training.commands.job_from_args import ask_table
     from training.models.families import USUAL
     from training.prices.table import store_prices
 

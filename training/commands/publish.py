@@ -3,8 +3,8 @@
 import argparse
 
 from training.commands import options
-from training.commands.announcement import announce
 from training.commands.context import Command, Context
+from training.commands.output import announce
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

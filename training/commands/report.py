@@ -24,9 +24,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def work(asked: argparse.Namespace, context: Context) -> int:
     """What would stop it at the end is known before the training, as of every command that writes."""
-    from training.commands import job as jobs
-    from training.commands.report_page import page, pictures
-    from training.commands.scores import incumbent
+    from training.commands import job_from_args as jobs
+    from training.commands.report_html import page, pictures
+    from training.commands.score_table import incumbent
     from training.console import Stages
     from training.runs import pipeline
 
@@ -46,7 +46,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     asked.out.write_text(page(job, found, params, pictures(job, found), protocol), encoding="utf-8")
     facts = {"file": str(asked.out), "pair": job.pair, "champion": next(iter(found.selection.passed), None)}
     if tracking is not None:
-        from training.publishing.experiment import log_report
+        from training.publishing.mlflow_runs import log_report
 
         facts["run_id"] = log_report(tracking, job.pair, asked.out, context.now)
     if asked.json:
@@ -58,12 +58,11 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 
 
 def _protocol(asked: argparse.Namespace, context: Context, stages: "Stages") -> "pd.DataFrame":
-    from training.commands.job import usual_workers
+    from training.commands.job_from_args import usual_workers
     from training.prices.table import load
-    from training.runs.local import run_here, run_workers
-    from training.runs.plan import Job, tasks
-    from training.runs.protocol import protocol
-    from training.runs.results import Result
+    from training.runs.benchmark_protocol import protocol
+    from training.runs.executor import run_here, run_workers
+    from training.runs.jobs import Job, Result, tasks
 
     def run(job: Job) -> list[Result]:
         workers = asked.workers or usual_workers(len(tasks(job)))

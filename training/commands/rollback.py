@@ -3,8 +3,8 @@
 import argparse
 
 from training.commands import options
-from training.commands.announcement import announce
 from training.commands.context import Command, Context
+from training.commands.output import announce
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     """Publish it as a new generation. It must work while MLflow is down: the alias can wait."""
     context.check_store()
 
-    from training.publishing.address import RegistryError
+    from training.publishing.tracking_uri import RegistryError
 
     try:
         tracking = context.tracking

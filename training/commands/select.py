@@ -9,10 +9,10 @@ from training.commands.context import Command, Context, UsageError, print_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.commands.ending import Ended
+    from training.commands.finish_run import Ended
     from training.console import Stages
-    from training.runs.frozen import Run
     from training.runs.pipeline import Evaluation
+    from training.runs.run_store import Run
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -24,10 +24,10 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     """Gather, choose, log and publish; what the run has published is not published twice."""
     context.check_store()
 
-    from training.commands import several
-    from training.commands.scores import print_evaluation
+    from training.commands import all_pairs as several
+    from training.commands.score_table import print_evaluation
     from training.console import Stages
-    from training.runs.frozen import Run
+    from training.runs.run_store import Run
 
     run = Run(context.patient_store, asked.run)
     pairs = list(run.plans)
@@ -59,8 +59,8 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 def _select(
     run: "Run", context: Context, stages: "Stages", show: "Callable[[Evaluation], None]", *, quiet: bool
 ) -> "Ended":
-    from training.commands.ending import end
-    from training.runs.plan import tasks
+    from training.commands.finish_run import end
+    from training.runs.jobs import tasks
 
     pair = context.settings.pair
     with stages.stage("prices"):

@@ -35,9 +35,9 @@ def _held(context: Context) -> "Held":
     pair = context.settings.pair
     if held := aliases.read(context.tracking_uri, pair, os.environ):
         return held
-    from training.publishing import registry
+    from training.publishing import mlflow_registry
 
-    return aliases.Held(registry.held(context.tracking, pair), context.tracking.note)
+    return aliases.Held(mlflow_registry.held(context.tracking, pair), context.tracking.note)
 
 
 def _json(found: "Status") -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _scores(found: "Status") -> "Table":
 
 def _print_charts(context: Context, found: "Status") -> None:
     """The official forecast, where there is one that can be read, and what its family gains."""
-    from training.commands.drawn import print_fan, print_skill
+    from training.commands.output import print_fan, print_skill
 
     if days := _days(context):
         print_fan(context, days)
@@ -111,10 +111,10 @@ def _print_charts(context: Context, found: "Status") -> None:
 def _days(context: Context) -> list[dict[str, Any]]:
     """As the API shows them."""
     from lambda_fn.fields import ContractError
-    from lambda_fn.record.official import Official
+    from lambda_fn.record.official_forecast import Official
     from lambda_fn.store.keys import forecast_key
-    from lambda_fn.store.objects import Missing
-    from lambda_fn.web.reading import days_of
+    from lambda_fn.store.object_store import Missing
+    from lambda_fn.web.records import days_of
 
     try:
         official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data, context.settings.pair)

@@ -9,7 +9,7 @@ from training.commands.context import Command, Context, print_json
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-    from training.runs.batch import Jobs
+    from training.runs.aws_batch import Jobs
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -25,15 +25,15 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     """Freeze, submit, and follow to the end; 1 when the run failed."""
     context.check_store()
 
-    from training.commands import job as jobs
-    from training.commands.several import code_of
-    from training.runs import batch
-    from training.runs.plan import tasks
+    from training.commands import job_from_args as jobs
+    from training.commands.all_pairs import code_of
+    from training.runs import aws_batch
+    from training.runs.jobs import tasks
 
-    client = batch.connect(context.settings.aws_region)  # before freezing, as credentials may be missing
+    client = aws_batch.connect(context.settings.aws_region)  # before freezing, as credentials may be missing
     run, (frozen, failed) = jobs.freeze(asked, context)
     size = sum(len(tasks(job)) for job in frozen)
-    submitted = batch.submit(client, asked.stack, run.name, size, [job.pair for job in frozen])
+    submitted = aws_batch.submit(client, asked.stack, run.name, size, [job.pair for job in frozen])
     facts: dict[str, Any] = {"run": run.name, "tasks": size}
     facts |= {"task_job": submitted.tasks, "select_job": submitted.select}
     if asked.json:
@@ -46,18 +46,18 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 
 def _follow(client: "BatchClient", submitted: "Jobs", context: Context) -> int:
     from training.console import Stages
-    from training.runs import batch
+    from training.runs import aws_batch
 
     with Stages(context.progress).stage("AWS Batch", submitted.size) as step:
         seen = 0
 
-        def show(counts: batch.Counts) -> None:
+        def show(counts: aws_batch.Counts) -> None:
             nonlocal seen
             for _ in range(counts.ended - seen):
                 step(str(counts))
             seen = max(seen, counts.ended)
 
-        outcome = batch.follow(client, submitted, show)
+        outcome = aws_batch.follow(client, submitted, show)
     context.note(outcome.notes)
     return 0 if outcome.succeeded else 1
 

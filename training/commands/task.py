@@ -18,11 +18,11 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     """Run it and write its result; one that has a result is left as it is."""
     context.check_store()
 
-    from training.commands import job as jobs
+    from training.commands import job_from_args as jobs
     from training.console import Stages
-    from training.runs.frozen import Run
-    from training.runs.plan import tasks
-    from training.runs.work import work
+    from training.runs.fit_task import work
+    from training.runs.jobs import tasks
+    from training.runs.run_store import Run
 
     run, index = Run(context.patient_store, asked.run), _index(asked)
     pair = run.pair_of(index)

@@ -20,10 +20,10 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     if asked.freeze:
         context.check_store()
 
-    from training.commands import job as jobs
-    from training.commands.several import code_of
-    from training.runs.frozen import Run
-    from training.runs.plan import tasks
+    from training.commands import job_from_args as jobs
+    from training.commands.all_pairs import code_of
+    from training.runs.jobs import tasks
+    from training.runs.run_store import Run
 
     done: set[int] = set()
     frozen: Run | None = None

@@ -7,9 +7,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.evaluation import metrics
-from training.evaluation.backtests import christoffersen, kupiec
-from training.evaluation.bootstrap import confidence_set, draws, skill_interval, superior
-from training.evaluation.comparison import compare, relative_losses
+from training.evaluation.significance import (
+    christoffersen,
+    compare,
+    confidence_set,
+    draws,
+    kupiec,
+    relative_losses,
+    skill_interval,
+    superior,
+)
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import HORIZON, LEVELS, positions, targets
 

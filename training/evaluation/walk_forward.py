@@ -1,7 +1,7 @@
 """Walk-forward evaluation: every refit is exported, and its bytes forecast only the year that follows.
 
 A unit of work is one family at one cutoff: units share nothing, so they may run in any order or at the same time
-(`training.runs.plan` deals them out), and `walk` puts a family's years together.
+(`training.runs.jobs` deals them out), and `walk` puts a family's years together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import DATE, TARGET_DATE
 from training.prices.windows import HORIZON, LEVELS, WINDOW, positions, windows
 

@@ -5,9 +5,14 @@ nothing. Here nodes take the order in which the outputs need them, and inner nam
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import onnx
+from onnx import numpy_helper
+from spox import _value_prop
+from spox._type_system import Type
+from spox._value_prop import PropValue
 
 
 def canonicalise(model: onnx.ModelProto) -> None:
@@ -113,3 +118,36 @@ def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
+
+
+@contextmanager
+def reading_constants() -> Iterator[None]:
+    """Let spox read constants while the block runs; every other node is evaluated as before.
+
+    spox has no setting for this, so its `infer` is replaced for the whole process: one thread at a time may trace.
+    """
+    evaluate = _value_prop.infer
+
+    def infer(model: onnx.ModelProto, input_feed: dict[str, PropValue]) -> dict[str, PropValue]:
+        values = read_constant(model)
+        return evaluate(model, input_feed) if values is None else values
+
+    _value_prop.infer = infer
+    try:
+        yield
+    finally:
+        _value_prop.infer = evaluate
+
+
+def read_constant(model: onnx.ModelProto) -> dict[str, PropValue] | None:
+    """The value of a model that is a single `Constant` node with a tensor of numbers, by the name of its output.
+
+    None for any other model.
+    """
+    if len(model.graph.node) != 1 or model.graph.node[0].op_type != "Constant":
+        return None
+    [attribute] = model.graph.node[0].attribute
+    if attribute.name != "value" or attribute.t.data_type == onnx.TensorProto.STRING:
+        return None
+    [output] = model.graph.output
+    return {output.name: PropValue.from_ort_value(Type._from_onnx(output.type), numpy_helper.to_array(attribute.t))}

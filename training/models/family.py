@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from training.models.features import Array, Window
 from training.models.heads.base import Head, Known
-from training.models.heads.names import find_head
+from training.models.heads.registry import find_head
 from training.prices.windows import HORIZON, WINDOW, complete_origins, targets, windows
 
 Mean: TypeAlias = Callable[[Window, Array], Array]

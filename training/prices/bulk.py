@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.prices.bars import Bars
-from training.prices.checks import SHOWN, fault
-from training.prices.dates import parse_dates
+from training.prices.date_parsing import parse_dates, read_stamp
+from training.prices.intraday import Bars
 from training.prices.numbers import MISSING, middle, read_numbers
-from training.prices.reading import Mark
-from training.prices.stamps import read_stamp
+from training.prices.read_options import Mark
+from training.prices.row_checks import SHOWN, fault
 
 BLOCK = 4 * 2**20  # bytes
 _TIMED = r"^(?P<day>.*?\d.*?)[T ] *(?P<time>\d{1,2}:\d\d.*|\d{6})$"  # as `stamps` has it

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.prices.checks import PriceError
-from training.prices.grid import MANY, Grid
+from training.prices.csv_dialect import MANY, Grid
+from training.prices.date_parsing import read_stamp
 from training.prices.numbers import MISSING, Numbers
-from training.prices.quotes import meaning, pair_field
-from training.prices.reading import Reading
-from training.prices.stamps import read_stamp
-from training.prices.titles import FIELDS, PRICES, field_of, plain
+from training.prices.quotes import FIELDS, PRICES, field_of, meaning, pair_field, plain
+from training.prices.read_options import Reading
+from training.prices.row_checks import PriceError
 
 HEAD = 10  # rows that show what a column without a known title holds
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d*)?)?(\s?[AaPp]\.?[Mm]\.?)?|\d{6}|\d{4}|0", re.ASCII)

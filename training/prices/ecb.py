@@ -12,9 +12,9 @@ import numpy as np
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError, Rates
-from lambda_fn.prices.update import offered_table, update
+from lambda_fn.prices.merge import offered_table, update
 from lambda_fn.settings import shown_url
-from training.prices.checks import PriceError, Rows
+from training.prices.row_checks import PriceError, Rows
 
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
 

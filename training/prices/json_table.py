@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from training.prices.stamps import read_stamp
+from training.prices.date_parsing import read_stamp
 
 Cells = list[list[object]]  # the first row has the titles
 _BARS = ("date", "open", "high", "low", "close", "volume")

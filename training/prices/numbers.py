@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.prices.reading import Mark
+from training.prices.read_options import Mark
 
 MISSING = {"", "nan", "n/a", "na", "null", "none", "-", ".", "..", "#n/a", "#n/a n/a", "nd", "nc", "-9999", "-9999.0"}
 MARKS: tuple[Mark, Mark] = (",", ".")

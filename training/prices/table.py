@@ -11,19 +11,19 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lambda_fn.prices.table import serialise
+from lambda_fn.prices.price_file import serialise
 from lambda_fn.settings import DEFAULT_PAIR, DEFAULTS
 from lambda_fn.store.keys import price_key
-from lambda_fn.store.objects import Missing, Store
+from lambda_fn.store.object_store import Missing, Store
 from training.errors import TemporaryError
 from training.prices import ecb
-from training.prices.checks import PriceError, Rows, check
-from training.prices.file import read_file, read_rows
-from training.prices.instrument import compare
-from training.prices.ranges import usable
-from training.prices.reading import PLAIN, Reading
-from training.prices.shape import Shape, judge
-from training.prices.tidying import kept
+from training.prices.cleaning import kept
+from training.prices.ohlc_check import usable
+from training.prices.pair_check import compare
+from training.prices.read_options import PLAIN, Reading
+from training.prices.reader import read_file, read_rows
+from training.prices.row_checks import PriceError, Rows, check
+from training.prices.table_checks import Shape, judge
 from training.prices.windows import WINDOW
 
 Source = Literal["ecb", "csv"]
@@ -75,7 +75,7 @@ def load(
     """The checked price table of a source.
 
     `csv` is a user's file at `path`: Date,Close and whatever else it has, in any order and case, or a form of
-    `training.prices.forms`, read as `reading` says; it is judged as a table and against the pair's rates. `ecb`
+    `training.prices.formats`, read as `reading` says; it is judged as a table and against the pair's rates. `ecb`
     are the European Central Bank's reference rates from 1999, with `close` of the pair and the others as the ECB
     quotes them (`eurjpy`, ...): the embedded ones, or the current ones from `ecb_url` within `fresh` seconds, or the
     embedded ones with a note why when those cannot be used and are not `required`. `columns` are the price columns

@@ -14,9 +14,9 @@ from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError, Reader
-from lambda_fn.store.bounded_http import Answer, ask
-from lambda_fn.store.objects import Unavailable
-from training.publishing.address import (
+from lambda_fn.store.http_client import Answer, ask
+from lambda_fn.store.object_store import Unavailable
+from training.publishing.tracking_uri import (
     RegistryError,
     check_admission,
     database,

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from lambda_fn.record import scoring
-from lambda_fn.record.distribution import probability_below
-from lambda_fn.record.official import BENCHMARKS
+from lambda_fn.record.interpolation import probability_below
+from lambda_fn.record.official_forecast import BENCHMARKS
 from lambda_fn.record.scoring import INTERVALS, Score
-from lambda_fn.record.summary import summarise
+from lambda_fn.record.statistics import summarise
 from lambda_fn.store.keys import backtest_key
-from lambda_fn.store.objects import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store, Unavailable
 from training.evaluation import metrics
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import LEVELS, positions, targets

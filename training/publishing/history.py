@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.record.official import BENCHMARKS
+from lambda_fn.record.official_forecast import BENCHMARKS
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Missing, Store
+from lambda_fn.store.object_store import Missing, Store
 from training.publishing import promotion
 
 

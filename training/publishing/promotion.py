@@ -12,16 +12,16 @@ from pathlib import PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from lambda_fn import contract
+from lambda_fn.champion.active_state import find
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.refusal import Recorded, record_key, recorded
-from lambda_fn.champion.standing import find
+from lambda_fn.champion.refusals import Recorded, record_key, recorded
 from lambda_fn.contract import REASON as REASON
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Activation, Refused, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Missing, Store
+from lambda_fn.store.object_store import Missing, Store
 from training.errors import NamedError
 from training.publishing.signing import signer
 

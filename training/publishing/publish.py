@@ -16,21 +16,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn import contract
-from lambda_fn.champion.acceptance import check_champion
 from lambda_fn.champion.base import BaseChampion, ForecastError
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.inputs import window_inputs
-from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.champion.sandboxed import SandboxedChampion
+from lambda_fn.champion.gate import check_champion
+from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
 from lambda_fn.contract import ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.table import Table, read_table
+from lambda_fn.prices.price_file import Table, read_table
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Missing, Store
+from lambda_fn.store.object_store import Missing, Store
 from training.export.candidate import Candidate, Registered
-from training.models.events import embedded
-from training.publishing.address import RegistryError
+from training.models.economic_calendar import embedded
 from training.publishing.promotion import (
     REASON,
     MoveAliases,
@@ -43,9 +41,10 @@ from training.publishing.promotion import (
     refusal,
     standing,
 )
+from training.publishing.tracking_uri import RegistryError
 
 if TYPE_CHECKING:
-    from training.publishing.registry import Registry
+    from training.publishing.mlflow_registry import Registry
 
 COIN = 0.5
 GOLDEN_COUNT = 3
@@ -105,11 +104,11 @@ def publish_version(tracking: "Registry", store: Store, settings: Settings, uri:
 
     Raises PublishError or RegistryError, both with the cure.
     """
-    from training.publishing import registry
-    from training.publishing.logged_scores import read_scores
+    from training.publishing import mlflow_registry
+    from training.publishing.model_versions import read_scores
 
-    version = registry.find(tracking, uri)
-    data = registry.download(tracking, version)
+    version = mlflow_registry.find(tracking, uri)
+    data = mlflow_registry.download(tracking, version)
     try:
         champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), Sandbox())  # parsed only, and not run
         windows = golden_windows(store, champion)
@@ -122,7 +121,7 @@ def publish_version(tracking: "Registry", store: Store, settings: Settings, uri:
     candidate = Candidate(champion.metadata.family, model_type, data, champion.metadata, {})
     version = replace(version, sha256=candidate.sha256)
     scores = read_scores(tracking, version.run_id)
-    move = move_aliases(tracking, registry.ranked(tracking, version))
+    move = move_aliases(tracking, mlflow_registry.ranked(tracking, version))
     reason = f"{version.name} version {version.version} was chosen by hand"
     return publish(store, settings, candidate, version, scores, windows, now, move, reason=reason)
 
@@ -153,14 +152,14 @@ def rollback(
 def move_aliases(tracking: "Registry", ranking: Sequence[Registered]) -> MoveAliases:
     """The `move` of `publish`: gives the ranking its aliases, or the champion of another publisher's pointer its
     own when that one was faster, so that alias and pointer end at the same champion."""
-    from training.publishing import registry
+    from training.publishing import mlflow_registry
 
     def move(pointer: Pointer) -> None:
         if (pointer.model_name, pointer.model_version) == (ranking[0].name, str(ranking[0].version)):
-            registry.set_aliases(tracking, ranking)
+            mlflow_registry.set_aliases(tracking, ranking)
         else:
             uri = f"models:/{pointer.model_name}/{pointer.model_version}"
-            registry.set_alias(tracking, "champion", registry.find(tracking, uri))
+            mlflow_registry.set_alias(tracking, "champion", mlflow_registry.find(tracking, uri))
 
     return move
 
@@ -281,10 +280,10 @@ def _move_back(tracking: "Registry | None", old: Pointer) -> tuple[MoveAliases, 
     if tracking is None:
         return keep_aliases, ()
 
-    from training.publishing import registry
+    from training.publishing import mlflow_registry
 
     try:
-        version = registry.find(tracking, f"models:/{old.model_name}/{old.model_version}")
+        version = mlflow_registry.find(tracking, f"models:/{old.model_name}/{old.model_version}")
     except RegistryError as error:
         return keep_aliases, (f"the alias champion stays where it is: {error}",)
-    return move_aliases(tracking, registry.ranked(tracking, version)), ()
+    return move_aliases(tracking, mlflow_registry.ranked(tracking, version)), ()

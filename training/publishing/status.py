@@ -8,14 +8,14 @@ from typing import Any, Literal
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import business_days_since
-from lambda_fn.prices.table import parse_tail
+from lambda_fn.prices.price_file import parse_tail
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Store
-from training.models.events import WARN_DAYS, days_left, embedded
-from training.publishing.address import RegistryError
+from lambda_fn.store.object_store import Store
+from training.models.economic_calendar import WARN_DAYS, days_left, embedded
 from training.publishing.aliases import Held
 from training.publishing.promotion import read_active, read_pointer, refusal
+from training.publishing.tracking_uri import RegistryError
 
 LAST_BYTES = 4096  # of a price file: more than its last row
 

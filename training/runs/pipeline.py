@@ -1,6 +1,6 @@
 """From the results of a job's tasks to its score table, its champion and the files that may be published.
 
-Nothing here writes to a store or a registry: what it returns is what `training.publishing.experiment` logs and
+Nothing here writes to a store or a registry: what it returns is what `training.publishing.mlflow_runs` logs and
 `training.publishing.publish` publishes.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.runtime import Champion
 from training.console import Stages
 from training.errors import NamedError
 from training.evaluation.baselines import evaluate_baselines
@@ -20,15 +20,13 @@ from training.evaluation.breakdown import breakdown, reliability
 from training.evaluation.scores import judge, score, skill_by_year
 from training.evaluation.selection import Selection, select
 from training.evaluation.walk_forward import Forecasts, champion_inputs, walk
-from training.export.candidate import Candidate
-from training.export.ensemble import average, check_average
-from training.export.graph import CHECKED
-from training.models.events import KINDS, embedded
+from training.export.candidate import Candidate, average, check_average
+from training.export.onnx_export import CHECKED
+from training.models.economic_calendar import KINDS, embedded
 from training.models.families import FAMILIES
-from training.models.heads.shared import AFTER, FIXING, LAGS
+from training.models.heads.pooled_fit import AFTER, FIXING, LAGS
 from training.prices.windows import complete_origins, day_numbers
-from training.runs.plan import Job, Task, cutoffs, tasks
-from training.runs.results import Refit, Result
+from training.runs.jobs import Job, Refit, Result, Task, cutoffs, tasks
 
 Members: TypeAlias = Mapping[str, Mapping[int, Mapping[pd.Timestamp, Refit]]]
 """Family -> seed -> cutoff -> refit: only members of which every refit is there."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from lambda_fn.record.official import BENCHMARKS
+from lambda_fn.record.official_forecast import BENCHMARKS
 from lambda_fn.web.page.facts import Facts
 from lambda_fn.web.page.figures import NONE, count, day, number, percent, signed
 from lambda_fn.web.page.markup import Child, Markup, element

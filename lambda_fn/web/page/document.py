@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lambda_fn.fields import utc_text
-from lambda_fn.web.answer import Text
 from lambda_fn.web.page import champion, choose, days, facts, fan, hero, questions, record, shell, state, use
 from lambda_fn.web.page.facts import Facts
 from lambda_fn.web.page.figures import price_digits
 from lambda_fn.web.page.markup import Markup, element
-from lambda_fn.web.reading import Records
+from lambda_fn.web.records import Records
+from lambda_fn.web.response import Text
 
 SECTIONS = (("forecast", "Forecast"), ("questions", "Ask"), ("record", "Record"), ("champion", "Model"), ("use", "Use"))
 

@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from lambda_fn.record.distribution import price_at
-from lambda_fn.record.official import Official
-from lambda_fn.store.last_known_good import Known, NothingToServe
-from lambda_fn.web import likelihood
-from lambda_fn.web.age import Age
+from lambda_fn.record.interpolation import price_at
+from lambda_fn.record.official_forecast import Official
+from lambda_fn.store.cache import Known, NothingToServe
+from lambda_fn.web import probability as likelihood
+from lambda_fn.web.errors import Problem
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.held import Held
-from lambda_fn.web.likelihood import Likelihood
-from lambda_fn.web.problem import Problem
-from lambda_fn.web.question import USUAL
-from lambda_fn.web.reading import Records
+from lambda_fn.web.freshness import Age
+from lambda_fn.web.params import USUAL
+from lambda_fn.web.probability import Likelihood
+from lambda_fn.web.records import Held, Records
 
 COVERAGES = (50, 80, 95)
 SOURCES = {"ecb": "the ECB's reference rate"}

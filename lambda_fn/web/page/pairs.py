@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, TypeAlias
 
-from lambda_fn.web.answer import Text
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.page import choose, shell
 from lambda_fn.web.page.figures import NONE, count, day, percent, price, signed
 from lambda_fn.web.page.markup import Child, Markup, element
 from lambda_fn.web.page.record import by_horizon, figure_of
+from lambda_fn.web.response import Text
 
 Summary = Mapping[str, Any]
 Scale: TypeAlias = tuple[float, float]

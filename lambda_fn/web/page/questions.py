@@ -1,12 +1,12 @@
 """Two questions that people have: how likely a price is on a day, and what a position can lose."""
 
-from lambda_fn.record.distribution import price_at
-from lambda_fn.web.likelihood import BOUNDS, Likelihood
+from lambda_fn.record.interpolation import price_at
+from lambda_fn.web.errors import Problem
 from lambda_fn.web.page.facts import Facts
 from lambda_fn.web.page.figures import day, number, percent, price, price_digits, words
 from lambda_fn.web.page.markup import Child, Markup, element
-from lambda_fn.web.problem import Problem
-from lambda_fn.web.question import USUAL
+from lambda_fn.web.params import USUAL
+from lambda_fn.web.probability import BOUNDS, Likelihood
 
 RARE = 0.05  # of the days lose more than what is told
 AMOUNT = 100_000

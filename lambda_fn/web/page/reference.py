@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from lambda_fn.web.answer import Text
 from lambda_fn.web.page import shell
 from lambda_fn.web.page.markup import Child, Markup, element
+from lambda_fn.web.response import Text
 
 Object = dict[str, Any]
 MOST_OF_AN_EXAMPLE = 1_200  # characters; the whole one is in the document

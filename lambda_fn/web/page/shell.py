@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lambda_fn.web.answer import Text
 from lambda_fn.web.page.markup import Child, Markup, element, joined
+from lambda_fn.web.response import Text
 
 HTML = "text/html; charset=utf-8"
 _HERE = Path(__file__).parent

@@ -2,10 +2,10 @@
 
 import re
 
-from lambda_fn.web.answer import Text
+from lambda_fn.web.errors import Problem
 from lambda_fn.web.page import shell
 from lambda_fn.web.page.markup import Child, element
-from lambda_fn.web.problem import Problem
+from lambda_fn.web.response import Text
 
 COMMAND = re.compile(r"(python -m [a-z_.]+(?: run)?)")
 

@@ -5,14 +5,14 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from lambda_fn.champion.acceptance import check_benchmark, check_champion, read_metadata
+from lambda_fn.champion.gate import check_benchmark, check_champion, read_metadata
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import ChampionFile
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign
 
 OTHERS = {

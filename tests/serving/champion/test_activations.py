@@ -9,19 +9,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.generations import check_generation
-from lambda_fn.champion.refusal import record_key
+from lambda_fn.champion.gate import check_generation
+from lambda_fn.champion.refusals import record_key
 from lambda_fn.champion.rollback import NoWayBack, roll_back
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import envelope, message
 from lambda_fn.contract import Active, Golden
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.table import Table
+from lambda_fn.prices.price_file import Table
 from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from lambda_fn.champion import child
 from lambda_fn.champion.child import Child, ChildEnded
 from lambda_fn.champion.messages import JOB, frame
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.store.object_store import Unavailable
 
 READY = frame({"ready": True})
 REPLY = frame({"good": {}}, b"numbers")

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from lambda_fn.champion import onnx_file
-from lambda_fn.champion.model import Champion
-from lambda_fn.champion.onnx_file import DOMAINS, MAX_FIELDS, MAX_IR, MAX_NODES, MAX_OPSET, RANDOM, check_allowed
+from lambda_fn.champion import onnx_validator
+from lambda_fn.champion.onnx_validator import DOMAINS, MAX_FIELDS, MAX_IR, MAX_NODES, MAX_OPSET, RANDOM, check_allowed
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError
 from tests.support import foreign
@@ -176,7 +176,7 @@ def test_what_is_checked_is_bounded() -> None:
 
 
 def test_twice_the_bytes_beyond_the_bound_are_no_more_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file, "MAX_FIELDS", 1_000)
+    monkeypatch.setattr(onnx_validator, "MAX_FIELDS", 1_000)
 
     def check(fields: int) -> None:
         with pytest.raises(ContractError, match="more than 1,000 fields"):

@@ -3,8 +3,8 @@
 import onnx
 import pytest
 
-from lambda_fn.champion import onnx_file
-from lambda_fn.champion.onnx_file import MAX_PACKED, check_allowed
+from lambda_fn.champion import onnx_validator
+from lambda_fn.champion.onnx_validator import MAX_PACKED, check_allowed
 from lambda_fn.fields import ContractError
 from tests.support import foreign
 from tests.support.protobuf import message, tag, varint
@@ -46,7 +46,7 @@ def test_a_field_is_refused(name: str) -> None:
 
 
 def test_the_number_of_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file, "MAX_NODES", NODES)
+    monkeypatch.setattr(onnx_validator, "MAX_NODES", NODES)
     check_allowed(GOOD)
     node = onnx.helper.make_node("Neg", ["close"], ["spare"]).SerializeToString()
     with pytest.raises(ContractError):
@@ -54,7 +54,7 @@ def test_the_number_of_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_number_of_fields_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file, "MAX_FIELDS", 1_000)
+    monkeypatch.setattr(onnx_validator, "MAX_FIELDS", 1_000)
     check_allowed(GOOD)
     with pytest.raises(ContractError):
         check_allowed(GOOD + message(14, b"") * 1_000)

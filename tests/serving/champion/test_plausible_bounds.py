@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambda_fn.champion.plausible import fault, fault_for
+from lambda_fn.champion.plausibility import fault, fault_for
 
 Array = NDArray[np.float64]
 LEVELS = (0.025, 0.5, 0.975)

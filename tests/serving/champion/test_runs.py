@@ -13,8 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lambda_fn.champion.base import ForecastError, TooSlow
-from lambda_fn.champion.model import Champion
-from lambda_fn.champion.watchdog import Watchdog
+from lambda_fn.champion.runtime import Champion, Watchdog
 from lambda_fn.fields import ContractError
 from tests.support import foreign
 from tests.support.hostile import GOOD, changed, random, rename

@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 
 from lambda_fn.champion import child as process
-from lambda_fn.champion.acceptance import read_metadata
 from lambda_fn.champion.base import Died, ForecastError, TooSlow
 from lambda_fn.champion.child import Child, ChildEnded
+from lambda_fn.champion.gate import read_metadata
 from lambda_fn.champion.messages import API, JOB, Limits
-from lambda_fn.champion.model import Champion
-from lambda_fn.champion.sandbox import MAX_CHILDREN, MAX_DEATHS, Pool, Sandbox
-from lambda_fn.champion.sandboxed import SandboxedChampion
+from lambda_fn.champion.runtime import Champion
+from lambda_fn.champion.sandbox import MAX_CHILDREN, MAX_DEATHS, Pool, Sandbox, SandboxedChampion
 from lambda_fn.champion.worker import MAX_LOADED
 from lambda_fn.contract import MAX_MODEL_BYTES, Golden
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.table import Table
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.prices.price_file import Table
+from lambda_fn.store.object_store import Unavailable
 from tests.support import foreign
 from tests.support.bombs import BOMBS, TRIGGER
 from tests.support.hostile import (

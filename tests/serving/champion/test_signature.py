@@ -20,8 +20,8 @@ from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.refresh import Refused, activate, rollback
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)

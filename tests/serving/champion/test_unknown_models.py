@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lambda_fn.champion.model import Champion
-from lambda_fn.prices.table import parse
+from lambda_fn.champion.runtime import Champion
+from lambda_fn.prices.price_file import parse
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
 from lambda_fn.store.keys import price_key
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign, unknown_models
 from tests.support.server_process import Server, running, until
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from lambda_fn.champion.base import ForecastError, TooSlow
-from lambda_fn.champion.model import Champion
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.fields import ContractError
 from tests.support import foreign
 from tests.support.hostile import changed, endless, rename

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from lambda_fn.currency_pairs import read_pairs
 from lambda_fn.fields import ContractError
-from lambda_fn.pairs import read_pairs
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.table import Table, serialise
-from lambda_fn.prices.update import HISTORY, offered_table, update
+from lambda_fn.prices.merge import HISTORY, offered_table, update
+from lambda_fn.prices.price_file import Table, serialise
 from training.prices.ecb import EMBEDDED
 
 TODAY = date(2026, 11, 30)

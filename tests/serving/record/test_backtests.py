@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from lambda_fn.contract import Active
-from lambda_fn.record.track import backtest_of
+from lambda_fn.record.track_record import backtest_of
 from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)

@@ -11,15 +11,15 @@ import pytest
 
 from lambda_fn import fields
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.table import serialise
-from lambda_fn.record import track
-from lambda_fn.record.keeping import after_prices
+from lambda_fn.prices.price_file import serialise
+from lambda_fn.record import track_record
 from lambda_fn.record.ledger import Entry
+from lambda_fn.record.publication import after_prices
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 PAIR = "EURUSD"
@@ -70,7 +70,7 @@ def test_what_is_no_entry_is_named_in_the_log_and_changes_nothing(
     before = store.read(keys.scores_key(PAIR)).data
     entry = store.read(keys.ledger_key(PAIR, foreign.AS_OF)).data
     foreign.put(store, f"record/{PAIR}/{name}", entry)
-    assert track.update(store, PAIR, at(3), anew=True).faults == []
+    assert track_record.update(store, PAIR, at(3), anew=True).faults == []
     assert store.read(keys.scores_key(PAIR)).data == before
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert name in caplog.text
@@ -103,11 +103,11 @@ def test_an_odd_entry_costs_its_own_rows_and_gives_the_reason(name: str, store: 
     key = keys.ledger_key(PAIR, foreign.AS_OF)
     entry = fields.json_object(store.read(key).data, "ledger")
     foreign.put(store, key, fields.summed_bytes({**entry, **ODD[name](entry)}))
-    before = {row.as_of for row in track.scores_of(store, PAIR)}
+    before = {row.as_of for row in track_record.scores_of(store, PAIR)}
     made, unscored = after_prices(store, PAIR, at(3), corrected=True)
     assert made.outcome == "unchanged"
     assert re.match(rf"1 .*\brecord/{PAIR}/{foreign.AS_OF}\.json", unscored)
-    assert {row.as_of for row in track.scores_of(store, PAIR)} == before - {foreign.AS_OF}
+    assert {row.as_of for row in track_record.scores_of(store, PAIR)} == before - {foreign.AS_OF}
 
 
 def test_a_record_that_lost_its_sum_is_not_trusted(store: Store) -> None:
@@ -133,9 +133,9 @@ def test_closes_that_were_replaced_before_the_record_could_be_written_are_notice
     """`ingest --replace` is killed after it wrote the price file: the next ingest finds nothing to replace."""
     replaced = prices(3, 1.002)
     foreign.put(store, keys.price_key(PAIR, "ecb"), replaced)
-    before = track.scores_of(store, PAIR)
+    before = track_record.scores_of(store, PAIR)
     after_prices(store, PAIR, at(3), corrected=False)
-    after = track.scores_of(store, PAIR)
+    after = track_record.scores_of(store, PAIR)
     assert len(after) == len(before)
     outcomes = [row.outcome for row in after if row.target_date == DAYS[0]]
     assert outcomes == pytest.approx([foreign.closes(60)[-1] * 1.001 * 1.002] * len(outcomes))
@@ -145,13 +145,13 @@ def test_rows_that_were_changed_are_made_again(store: Store) -> None:
     key = keys.scores_key(PAIR)
     before = store.read(key).data
     foreign.put(store, key, before.replace(b",live,", b",late,"))
-    track.update(store, PAIR, at(3))
+    track_record.update(store, PAIR, at(3))
     assert store.read(key).data == before
 
 
 def test_final_rows_are_kept_while_their_closes_stay(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their entries are not read again; where a close of theirs changes, they are."""
-    monkeypatch.setattr(track, "FINAL_AFTER_DAYS", 0)
+    monkeypatch.setattr(track_record, "FINAL_AFTER_DAYS", 0)
     read: list[date] = []
     parse = Entry.parse
 
@@ -160,8 +160,8 @@ def test_final_rows_are_kept_while_their_closes_stay(store: Store, monkeypatch: 
         return parse(data, pair, as_of)
 
     monkeypatch.setattr(Entry, "parse", counted)
-    track.update(store, PAIR, at(3))
+    track_record.update(store, PAIR, at(3))
     assert foreign.AS_OF not in read
     foreign.put(store, keys.price_key(PAIR, "ecb"), prices(3, 1.002))
-    track.update(store, PAIR, at(3))
+    track_record.update(store, PAIR, at(3))
     assert foreign.AS_OF in read

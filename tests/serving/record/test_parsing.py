@@ -9,15 +9,15 @@ import pytest
 
 from lambda_fn import fields
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.table import serialise
-from lambda_fn.record.keeping import after_prices
+from lambda_fn.prices.price_file import serialise
 from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official import MAX_FEATURES, MAX_NOTES, Official
-from lambda_fn.record.summaries import MAX_ROWS, parse_pairs, parse_record
+from lambda_fn.record.official_forecast import MAX_FEATURES, MAX_NOTES, Official
+from lambda_fn.record.publication import after_prices
+from lambda_fn.record.summary_checks import MAX_ROWS, parse_pairs, parse_record
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 PAIR = "EURUSD"

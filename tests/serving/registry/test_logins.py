@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from lambda_fn.fields import ContractError
-from lambda_fn.registry.access import access
-from lambda_fn.registry.mlflow_rest import MlflowServer
+from lambda_fn.registry.mlflow_access import access
+from lambda_fn.registry.mlflow_client import MlflowServer
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Misconfigured
+from lambda_fn.store.object_store import Misconfigured
 from tests.support.mlflow_fake import Fake
 from tests.support.recorder import recording
 

@@ -14,9 +14,9 @@ import pytest
 
 from lambda_fn.refresh import refresh
 from lambda_fn.server.asgi import MAX_IN_THREADS, Gateway
-from lambda_fn.server.protocol import MAX_HEAD
+from lambda_fn.server.http_limits import MAX_HEAD
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.local_api import START
 from tests.support.server_process import PATIENCE_S, Server, running

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from lambda_fn.refresh import refresh
-from lambda_fn.server import cors
+from lambda_fn.server import asgi
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.local_api import START
 from tests.support.project import ROOT
@@ -60,19 +60,19 @@ def test_others_are_told_nothing(client: httpx.Client, headers: dict[str, str]) 
 
 
 def test_every_origin_may_be_let_in() -> None:
-    found = dict(cors.cors_headers("*", "GET", {"origin": OTHERS}))
+    found = dict(asgi.cors_headers("*", "GET", {"origin": OTHERS}))
     assert found["access-control-allow-origin"] == "*"
 
 
 def test_the_gateway_has_the_same_values() -> None:
     template = (ROOT / "template.yaml").read_text()
     for name, values in {
-        "allowMethods": cors.METHODS,
-        "allowHeaders": cors.HEADERS,
-        "exposeHeaders": cors.EXPOSED,
+        "allowMethods": asgi.METHODS,
+        "allowHeaders": asgi.HEADERS,
+        "exposeHeaders": asgi.EXPOSED,
     }.items():
         assert re.findall(rf"{name}: \[(.*)\]", template) == [", ".join(values)]
-    assert re.findall(r"maxAge: (\d+)", template) == [str(cors.MAX_AGE_S)]
+    assert re.findall(r"maxAge: (\d+)", template) == [str(asgi.MAX_AGE_S)]
 
 
 @pytest.mark.parametrize("text", ["example.com", "https://example.com/", "https://user:hunter2@example.com"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.server.gateway import Event, HttpRequest, to_answer, to_event
-from lambda_fn.web.event import body_of
+from lambda_fn.web.request import body_of
 from tests.support import events
 from tests.support.local_api import START
 

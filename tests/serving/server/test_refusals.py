@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from lambda_fn.server import protocol
-from lambda_fn.server.protocol import MAX_HEAD, Protocol
+from lambda_fn.server import http_limits
+from lambda_fn.server.http_limits import MAX_HEAD, Protocol
 
 LINE = b"GET / HTTP/1.1\r\n"
 PATIENCE_S = 5
@@ -109,7 +109,7 @@ def test_what_is_no_request_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", GET[:-2]])
 def test_a_request_that_does_not_come_is_refused(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "READ_S", 0.01)
+    monkeypatch.setattr(http_limits, "READ_S", 0.01)
     assert on_wires(lambda connect: connect(data), until_closed=True) == 408
 
 
@@ -123,5 +123,5 @@ def second(connect: Connect) -> Wire:
     [("MAX_AT_WORK", 1, 503), ("MAX_AT_WORK", 2, 0), ("MAX_CONNECTIONS", 1, 503), ("MAX_CONNECTIONS", 2, 0)],
 )
 def test_what_is_beyond_a_limit_is_refused(limit: str, most: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, limit, most)
+    monkeypatch.setattr(http_limits, limit, most)
     assert on_wires(second) == status

@@ -27,9 +27,9 @@ from lambda_fn.server.asgi import MAX_READ, Gateway
 from lambda_fn.server.refresher import Refresher
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.web.event import body_of
-from lambda_fn.web.problem import MAX_BODY
+from lambda_fn.store.s3 import open_store
+from lambda_fn.web.errors import MAX_BODY
+from lambda_fn.web.request import body_of
 from tests.support import foreign
 from tests.support.hostile import changed, endless
 from tests.support.local_api import START

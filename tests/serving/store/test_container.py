@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lambda_fn.registry import secret
+from lambda_fn.registry import secrets_manager
 from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store import credentials
-from lambda_fn.store.connect import credential_provider, open_store, tidy
 from lambda_fn.store.credentials import Container, NoCredentials
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.store.object_store import Unavailable
+from lambda_fn.store.s3 import credential_provider, open_store, tidy
 from tests.support.laptop import KEYS
 from tests.support.recorder import Asked, Recorder, Reply, recording
 
@@ -129,7 +129,7 @@ def test_an_endpoint_without_credentials_is_named_without_what_it_said(
         with pytest.raises(Unavailable) as caught:
             read(monkeypatch, snapstart(endpoint), bucket)
         with pytest.raises(Unavailable) as of_secret:
-            secret.login("mlflow", "us-east-1", snapstart(endpoint), datetime.now(UTC))
+            secrets_manager.login("mlflow", "us-east-1", snapstart(endpoint), datetime.now(UTC))
     for error in (caught.value, of_secret.value):
         assert credentials.FULL in str(error) and credentials.TOKEN in str(error)
         assert "hunter2" not in str(error) and "TOKEN123" not in str(error) and "log in again" not in str(error)
@@ -179,8 +179,8 @@ def test_secrets_manager_is_asked_with_the_role_of_the_endpoint(monkeypatch: pyt
     login = {"SecretString": json.dumps({"username": "reader", "password": "pw"})}
     with recording(lambdas) as endpoint, recording(lambda _: Reply(200, json.dumps(login).encode())) as manager:
         environ = snapstart(endpoint, AWS_ENDPOINT_URL_SECRETS_MANAGER=manager.address)
-        found = secret.login("snapstart", "us-east-1", environ, datetime.now(UTC))
-    secret._known.clear()
+        found = secrets_manager.login("snapstart", "us-east-1", environ, datetime.now(UTC))
+    secrets_manager._known.clear()
     assert found == ("reader", "pw")
     assert f"Credential={KEY_ID}/" in manager.asked[0].headers["authorization"]
     assert manager.asked[0].headers["x-amz-security-token"] == "session"

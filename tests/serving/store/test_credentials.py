@@ -12,10 +12,10 @@ import botocore.loaders
 import pytest
 
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store import profile, trouble
-from lambda_fn.store.connect import aws_address, open_store
+from lambda_fn.store import credentials, s3_errors
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Misconfigured, Place, Store, Unavailable
+from lambda_fn.store.object_store import Misconfigured, Place, Store, Unavailable
+from lambda_fn.store.s3 import aws_address, open_store
 from tests.support import seaweedfs
 from tests.support.laptop import KEYS, PROCESS, aws, process
 from tests.support.recorder import Reply, recording
@@ -47,7 +47,7 @@ def test_a_credential_process_is_used_and_asked_again_before_it_expires(
     for number in range(3):
         assert store.create(f"key-{number}", b"1")
     assert count.read_text() == "x", "asked once"
-    monkeypatch.setattr(profile, "ASK_AGAIN", timedelta(0))  # obstore asks for each request
+    monkeypatch.setattr(credentials, "ASK_AGAIN", timedelta(0))  # obstore asks for each request
     process(laptop["HOME"], 601)  # botocore renews what has less than fifteen minutes left
     store = opened(laptop)
     for number in range(2):
@@ -92,9 +92,9 @@ def test_keys_in_the_environment_win_and_nothing_of_boto_is_imported(bucket_envi
     code = """
 import os, sys
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 open_store(Settings.from_env(os.environ)).create("a", b"1")
-print([name for name in sys.modules if name.startswith(("boto", "lambda_fn.store.profile"))])
+print([name for name in sys.modules if name.startswith(("boto", "lambda_fn.store.credentials"))])
 """
     environ = {**os.environ, **bucket_environ, "AWS_PROFILE": "nobodys"}
     done = subprocess.run(
@@ -297,13 +297,13 @@ SECRETS = (
     ],
 )
 def test_a_message_of_s3_is_short_and_without_secrets(message: str) -> None:
-    told = str(trouble.to_error(Place("b", "r", "i"), "k", f"x: <?xml?><Code>Odd</Code><Message>{message}</Message>"))
+    told = str(s3_errors.to_error(Place("b", "r", "i"), "k", f"x: <?xml?><Code>Odd</Code><Message>{message}</Message>"))
     assert not [secret for secret in (*SECRETS, "hunter2") if secret in told]
     assert len(told) < 400
 
 
 def test_an_arn_is_told() -> None:
-    told = str(trouble.to_error(Place("b", "r", "i"), "k", f"<Code>AccessDenied</Code><Message>{DENIED}</Message>"))
+    told = str(s3_errors.to_error(Place("b", "r", "i"), "k", f"<Code>AccessDenied</Code><Message>{DENIED}</Message>"))
     assert 'assumed-role/api/x is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::eurusd/' in told
 
 
@@ -330,7 +330,7 @@ TIMED_OUT = "e: Error performing {} in 1.8s - HTTP error: error sending request\
 
 
 def test_a_server_that_is_silent_is_told_with_what_to_look_at() -> None:
-    said = trouble.to_error(Place("b", "r", "i"), "k", TIMED_OUT.format("GET http://s3/b/k", "Timeout"))
+    said = s3_errors.to_error(Place("b", "r", "i"), "k", TIMED_OUT.format("GET http://s3/b/k", "Timeout"))
     assert type(said) is Unavailable and "gateway endpoint" in str(said)
 
 
@@ -338,7 +338,7 @@ def test_a_server_that_is_silent_is_told_with_what_to_look_at() -> None:
 def test_the_hop_limit_is_named_where_the_token_never_comes(address: str) -> None:
     for kind, is_named in (("Timeout", True), ("Connect", False)):
         text = TIMED_OUT.format(f"PUT {address}/latest/api/token", kind)
-        said = trouble.to_error(Place("b", "r", "i"), "k", text)
+        said = s3_errors.to_error(Place("b", "r", "i"), "k", text)
         assert type(said) is Misconfigured and "set AWS_PROFILE" in str(said)
         assert ("--http-put-response-hop-limit 2" in str(said)) == is_named
 

@@ -7,8 +7,8 @@ import pytest
 from obstore.store import MemoryStore
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Misconfigured, Missing, Store, Unavailable
+from lambda_fn.store.object_store import Misconfigured, Missing, Store, Unavailable
+from lambda_fn.store.s3 import open_store
 from tests.support.recorder import Reply, recording
 
 

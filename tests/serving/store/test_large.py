@@ -12,9 +12,9 @@ import pytest
 from lambda_fn.contract import MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
-from lambda_fn.store import connect, objects
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Missing, Store, Unavailable
+from lambda_fn.store import object_store, s3
+from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.s3 import open_store
 from tests.support.server_process import until
 
 pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores do in different ways
@@ -93,13 +93,13 @@ def keys(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Non
 
 def test_8_mb_a_second_are_enough_for_the_largest_champion() -> None:
     needed = timedelta(seconds=MAX_MODEL_BYTES / 8e6)
-    assert connect.TIMEOUT < needed < connect.LARGE_TIMEOUT
+    assert s3.TIMEOUT < needed < s3.LARGE_TIMEOUT
 
 
 def test_a_large_object_may_take_longer_than_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its second half comes after the read of a small object, which began later, has timed out."""
     for name in ("NO_PROGRESS", "LARGE_TIMEOUT"):
-        monkeypatch.setattr(connect, name, timedelta(hours=1))
+        monkeypatch.setattr(s3, name, timedelta(hours=1))
     with (
         ThreadPoolExecutor(1) as pool,
         slow_server(LARGE, 2, stop_after=1) as large,
@@ -119,7 +119,7 @@ def test_the_read_of_a_large_object_times_out_without_progress_and_after_its_tot
 ) -> None:
     """The other limit is out of reach, so it is this one that ends the read."""
     for name in ("NO_PROGRESS", "LARGE_TIMEOUT"):
-        monkeypatch.setattr(connect, name, timedelta(seconds=0.5 if name == limit else 3600))
+        monkeypatch.setattr(s3, name, timedelta(seconds=0.5 if name == limit else 3600))
     with slow_server(LARGE, pieces, 0.02, stop_after) as server, pytest.raises(Unavailable, match=r"x\.onnx"):
         open_at(server.address).read("x.onnx")
 
@@ -140,7 +140,7 @@ def test_a_real_store_writes_and_reads_large_objects(store: Store) -> None:
 
 
 def test_what_belongs_to_nothing_here_is_not_taken_into_memory(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "MAX_BYTES", 1000)
+    monkeypatch.setattr(object_store, "MAX_BYTES", 1000)
     store.create("huge", b"x" * 1001)
     with pytest.raises(ContractError, match="huge: 1,001 bytes, at most 1,000 are read"):
         store.read("huge")

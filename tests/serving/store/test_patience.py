@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.store.object_store import Unavailable
+from lambda_fn.store.s3 import open_store
 
 BUSY = 2  # answers of 503 before the object comes
 

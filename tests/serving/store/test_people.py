@@ -13,7 +13,7 @@ import pytest
 
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import ecb_server, foreign, seaweedfs
 from tests.support.laptop import KEYS, process
 from tests.support.recorder import Asked, Reply, recording
@@ -24,9 +24,9 @@ ROLE = "/latest/meta-data/iam/security-credentials/"
 OPENED = """
 import os, sys
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from lambda_fn.store.exit_code import code_of
-from lambda_fn.store.objects import Unavailable
+from lambda_fn.store.object_store import Unavailable
 for patient in (False, True):
     store = open_store(Settings.from_env(os.environ), patient)
     for call in (lambda: store.read("a"), lambda: store.create("a", b"1"), lambda: store.list("models")):

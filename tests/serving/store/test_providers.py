@@ -7,10 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store.connect import credential_provider, open_store
-from lambda_fn.store.credentials import FULL, RELATIVE, Container, NoCredentials
-from lambda_fn.store.objects import Unavailable
-from lambda_fn.store.profile import Chain
+from lambda_fn.store.credentials import FULL, RELATIVE, Chain, Container, NoCredentials
+from lambda_fn.store.object_store import Unavailable
+from lambda_fn.store.s3 import credential_provider, open_store
 from tests.support.recorder import Reply, recording
 
 GIVEN = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "s" * 40, "Token": "session"}

@@ -11,11 +11,10 @@ import pytest
 from lambda_fn.champion.base import BaseChampion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import days_since_1970, next_business_days
-from lambda_fn.web.closes import parse_prices
-from lambda_fn.web.event import body_of
-from lambda_fn.web.problem import MAX_SERIES, Problem
-from lambda_fn.web.question import parse_query
-from lambda_fn.web.series import Sent, champion_inputs, parse_body
+from lambda_fn.web.errors import MAX_SERIES, Problem
+from lambda_fn.web.params import parse_query
+from lambda_fn.web.price_body import Sent, champion_inputs, parse_body, parse_prices
+from lambda_fn.web.request import body_of
 from tests.support import foreign
 
 ROW: list[float] = foreign.closes(foreign.WINDOW).tolist()

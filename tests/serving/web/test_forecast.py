@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_fn.web.errors import Problem
 from lambda_fn.web.forecast import forecast_days, shown_forecast
-from lambda_fn.web.problem import Problem
-from lambda_fn.web.question import intervals_of, parse_query
+from lambda_fn.web.params import intervals_of, parse_query
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]

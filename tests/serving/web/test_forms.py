@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.server.gateway import to_answer
-from lambda_fn.web.answer import COMPRESSED_FROM
+from lambda_fn.web.response import COMPRESSED_FROM
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api

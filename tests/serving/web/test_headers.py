@@ -8,10 +8,10 @@ from http import HTTPStatus
 
 import pytest
 
-from lambda_fn.web.answer import Answer, Caller, Text, Version
+from lambda_fn.web.errors import bad_query
 from lambda_fn.web.page.shell import text_of
-from lambda_fn.web.problem import bad_query
-from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.response import Answer, Caller, Text, Version
+from lambda_fn.web.routing import ROUTES
 
 NOW = 1_000.0
 VERSION = Version("e1", NOW, 1, NOW + 60)

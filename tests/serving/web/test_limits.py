@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from lambda_fn.contract import MAX_HORIZON, MAX_LEVELS
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.web.closes import MAX_VALUES
+from lambda_fn.web.errors import MAX_SERIES
 from lambda_fn.web.forecast import forecast_days, shown_forecast
-from lambda_fn.web.problem import MAX_SERIES
-from lambda_fn.web.question import Question, intervals_of, parse_query
-from lambda_fn.web.series import MAX_COLUMNS, MAX_FORECAST_BYTES
+from lambda_fn.web.params import Question, intervals_of, parse_query
+from lambda_fn.web.price_body import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_VALUES
 from tests.support import foreign
 from tests.support.local_api import LocalApi, local_api
 

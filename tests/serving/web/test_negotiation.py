@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_fn.web.errors import Problem
 from lambda_fn.web.negotiation import form_of, preferred, takes_gzip
-from lambda_fn.web.problem import Problem
-from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.routing import ROUTES
 
 OFFERED = ("application/json", "text/html", "text/csv")
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"

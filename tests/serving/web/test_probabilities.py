@@ -2,8 +2,8 @@
 
 import pytest
 
-from lambda_fn.web.likelihood import answer
-from lambda_fn.web.problem import Problem
+from lambda_fn.web.errors import Problem
+from lambda_fn.web.probability import answer
 from tests.support import records
 
 OFFICIAL = records.official()  # 1.0, 1.1 and 1.2 at 2.5 %, 50 % and 97.5 %

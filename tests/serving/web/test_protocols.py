@@ -13,7 +13,7 @@ import pytest
 
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import START, Answer, LocalApi, local_api

@@ -10,7 +10,7 @@ from typing import Any
 from lambda_fn.contract import Active
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import active_key
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign
 from tests.support.e2e import front, lambda_container
 from tests.support.e2e.bridge import Bridge, Delivery, wait_for

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
+from lambda_fn.store.s3 import open_store
 from tests.support import tracked
 
 

@@ -11,10 +11,10 @@ from lambda_fn.contract import Active
 from lambda_fn.refresh import activate, rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import tracked
 from tests.support.e2e.command import training
-from training.publishing.unserved import KEPT
+from training.publishing.cleanup import KEPT
 
 GENERATIONS = 13
 BACK = 2  # an old champion that is active again

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.settings import DEFAULTS, Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from tests.support.facts import lacking

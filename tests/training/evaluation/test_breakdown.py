@@ -9,7 +9,7 @@ from training.evaluation import metrics
 from training.evaluation.breakdown import breakdown, pit, reliability
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import HORIZON, LEVELS, targets
-from training.runs.protocol import within
+from training.runs.benchmark_protocol import within
 
 SD = 0.005
 

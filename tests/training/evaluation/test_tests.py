@@ -8,10 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from training.evaluation.backtests import christoffersen, kupiec
-from training.evaluation.bootstrap import BLOCK, DRAWS, confidence_set, distinct, draws, skill_interval, superior
-from training.evaluation.comparison import better, compare, relative_losses, statistic
 from training.evaluation.names import JUDGED
+from training.evaluation.significance import (
+    BLOCK,
+    DRAWS,
+    better,
+    christoffersen,
+    compare,
+    confidence_set,
+    distinct,
+    draws,
+    kupiec,
+    relative_losses,
+    skill_interval,
+    statistic,
+    superior,
+)
 
 law = settings(deadline=None, max_examples=30)
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambda_fn.champion.plausible import fault_for
+from lambda_fn.champion.plausibility import fault_for
 from lambda_fn.prices import ecb as history
 from lambda_fn.prices.ecb import Rates
 from lambda_fn.prices.limits import MAX_JUMP

@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambda_fn.champion.model import Champion
-from training.export.graph import build, describe
-from training.models.events import FOMC, KINDS, PAYROLLS, embedded
+from lambda_fn.champion.runtime import Champion
+from training.export.onnx_export import build, describe
+from training.models.economic_calendar import FOMC, KINDS, PAYROLLS, embedded
 from training.models.families import FAMILIES
 from training.models.family import Model, fit
 from training.models.heads import calendar
 from training.models.heads.base import Known, truncation
 from training.models.heads.calendar import Calendar
-from training.models.heads.names import find_head
-from training.models.heads.news import (
+from training.models.heads.pooled_fit import AFTER, BEFORE, LAGS, Shared, fit_effects, fit_shared
+from training.models.heads.registry import find_head
+from training.models.heads.winsorised import (
     CLIPS,
     HALF_LIFE,
     Dynamics,
@@ -28,8 +29,7 @@ from training.models.heads.news import (
     winsorise,
     winsorise_window,
 )
-from training.models.heads.shared import AFTER, BEFORE, LAGS, Shared, fit_effects, fit_shared
-from training.prices.majors import panel
+from training.prices.panel import panel
 from training.prices.table import PriceTable
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, day_numbers, following_days, windows
 

@@ -10,8 +10,8 @@ from scipy import stats
 from training.models.heads.base import Known, truncation
 from training.models.heads.ewma import DECAY, ewma_head
 from training.models.heads.garch import PERCENT, TYPICAL, fit_garch
-from training.models.heads.names import find_head
-from training.models.heads.news import MIN_ALPHA
+from training.models.heads.registry import find_head
+from training.models.heads.winsorised import MIN_ALPHA
 from training.prices.windows import HORIZON, LEVELS, complete_origins, windows
 
 

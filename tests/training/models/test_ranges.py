@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 
 from tests.support.ranges import market, yahoo
-from training.export.graph import CHECKED, describe, export
+from training.export.onnx_export import CHECKED, describe, export
 from training.models.families import FAMILIES, USUAL
 from training.models.family import fit
 from training.models.heads.base import Known, truncation
-from training.models.heads.ranges import Ranged, true_range
-from training.prices.checks import PriceError
-from training.prices.reading import Reading
+from training.models.heads.calendar_range import Ranged, true_range
+from training.prices.read_options import Reading
+from training.prices.row_checks import PriceError
 from training.prices.table import load
-from training.runs.plan import suited
+from training.runs.jobs import suited
 
 FAMILY = FAMILIES["calendar_range"]
 TRUST = Reading(trust=True)  # made-up prices are not EUR/USD's

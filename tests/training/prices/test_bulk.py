@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.prices import bulk, file, opening
-from training.prices.checks import PriceError, Rows
-from training.prices.file import read_rows
-from training.prices.reading import PLAIN, Reading
+from training.prices import bulk, decompress, reader
+from training.prices.read_options import PLAIN, Reading
+from training.prices.reader import read_rows
+from training.prices.row_checks import PriceError, Rows
 
 START = datetime(2024, 1, 1)  # noqa: DTZ001  # files name no zone
 NEW_YORK = Reading(resample="17:00 America/New_York")
@@ -65,8 +65,8 @@ TEXTS = {
 
 
 def daily(text: str, reading: Reading, size: int, monkeypatch: pytest.MonkeyPatch) -> Rows:
-    monkeypatch.setattr(file, "BULK", size)
-    monkeypatch.setattr(file, "HEAD", 4096)
+    monkeypatch.setattr(reader, "BULK", size)
+    monkeypatch.setattr(reader, "HEAD", 4096)
     monkeypatch.setattr(bulk, "BLOCK", 10_000)
     return read_rows(text.encode(), "my.csv", reading)
 
@@ -110,7 +110,7 @@ def test_a_large_file_that_is_daily_is_read_cell_by_cell(monkeypatch: pytest.Mon
 
 
 def test_packed_bars_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file, "BULK", 0)
+    monkeypatch.setattr(reader, "BULK", 0)
     rows = read_rows(gzip.compress(TEXTS["seconds"].encode()), "my.csv.gz", NEW_YORK)
     assert "unpacked (gzip)" in rows.notes[0] and len(rows.days) > 95
 
@@ -118,13 +118,13 @@ def test_packed_bars_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
 @pytest.mark.parametrize("title", ["Date", None])
 def test_parquet_is_read_in_blocks(zone: str | None, title: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file, "BULK", 0)
+    monkeypatch.setattr(reader, "BULK", 0)
     moments, prices = zip(*bars(), strict=True)
     index = pd.DatetimeIndex(moments, name=title).tz_localize(zone, nonexistent="shift_forward")
     out = io.BytesIO()
     pd.DataFrame({"Close": prices}, index=index).to_parquet(out)
     cells = read_rows(out.getvalue(), "my.parquet", NEW_YORK)
-    monkeypatch.setattr(opening, "LARGE", 0)
+    monkeypatch.setattr(decompress, "LARGE", 0)
     blocks = read_rows(out.getvalue(), "my.parquet", NEW_YORK)
     assert blocks.days == cells.days and len(cells.days) > 95
     np.testing.assert_array_equal(blocks.columns["close"], cells.columns["close"])
@@ -132,7 +132,7 @@ def test_parquet_is_read_in_blocks(zone: str | None, title: str | None, monkeypa
 
 def test_memory_grows_by_the_numbers_and_not_by_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bar of five numbers takes 40 bytes, and as objects of Python it would take over 500."""
-    monkeypatch.setattr(file, "BULK", 0)
+    monkeypatch.setattr(reader, "BULK", 0)
     peaks = []
     for copies in (20, 60):
         data = (TEXTS["HistData"] * copies).encode()

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.support.hourly import FIXING, PAIRS, closes, fixings, redated, yfinance
-from training.prices.checks import PriceError
-from training.prices.instrument import ALIKE, Comparison, compare
+from training.prices.pair_check import ALIKE, Comparison, compare
+from training.prices.row_checks import PriceError
 from training.prices.table import load
-from training.runs.plan import suited
+from training.runs.jobs import suited
 
 TODAY = date(2026, 11, 1)
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from lambda_fn.prices import ecb as ecb_file
-from lambda_fn.prices.update import offered_table, update
+from lambda_fn.prices.merge import offered_table, update
 from tests.support import ecb_server
 from tests.support.ecb_server import Answer, Bank, zipped
 from tests.support.errors import has_cure
 from tests.support.facts import lacking
 from training.prices import ecb as ecb_rates
-from training.prices.checks import PriceError
+from training.prices.row_checks import PriceError
 from training.prices.table import EMBEDDED, PriceTable, load
 
 TODAY = date(2050, 1, 3)

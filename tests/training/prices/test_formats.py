@@ -10,7 +10,7 @@ import pytest
 from tests.support.facts import lacking
 from tests.support.price_formats import READ, TABLE, Format
 from tests.support.price_sources import USD, ohlc, rate
-from training.prices.checks import PriceError
+from training.prices.row_checks import PriceError
 from training.prices.table import PriceTable, load
 
 TODAY = date(2026, 11, 4)

@@ -17,8 +17,8 @@ from tests.support.facts import lacking
 from tests.support.price_cells import business_days
 from tests.support.price_formats import CLOSED
 from tests.support.price_forms import WRITERS, Bar, bars_of, days_of, headed
-from training.prices.checks import PriceError
-from training.prices.reading import PLAIN, Reading
+from training.prices.read_options import PLAIN, Reading
+from training.prices.row_checks import PriceError
 from training.prices.table import PriceTable, load
 
 TODAY = date(2026, 11, 1)

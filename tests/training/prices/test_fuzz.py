@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.damage import damaged
-from training.prices.checks import PriceError, check
-from training.prices.file import read_rows
+from training.prices.reader import read_rows
+from training.prices.row_checks import PriceError, check
 from training.prices.table import PriceTable, load
 
 HEADERS = [

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.prices.table import serialise
+from lambda_fn.prices.price_file import serialise
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.folder import FolderStore
-from lambda_fn.store.objects import Store
+from lambda_fn.store.local import FolderStore
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support.errors import has_cure
 from tests.support.facts import lacking
 from tests.support.price_cells import TODAY, Cells, clean
-from training.prices.checks import PriceError
+from training.prices.row_checks import PriceError
 from training.prices.table import PriceTable, load, store_prices
 
 FORMS = ["%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d 00:00:00"]

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.errors import has_cure
 from tests.support.facts import lacking
-from training.prices.checks import PriceError
-from training.prices.reading import PLAIN, Reading
+from training.prices.read_options import PLAIN, Reading
+from training.prices.row_checks import PriceError
 from training.prices.table import PriceTable, load
 
 TODAY = date(2026, 11, 1)

@@ -9,7 +9,7 @@ import pytest
 from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign, seaweedfs, tracked
 from tests.support.errors import has_cure
 from tests.support.tracked import NOW, publish

@@ -19,14 +19,14 @@ import pytest
 
 from lambda_fn import contract, refresh
 from lambda_fn.champion.cache import ChampionCache
-from lambda_fn.champion.model import Champion
-from lambda_fn.champion.refusal import record_key
+from lambda_fn.champion.refusals import record_key
+from lambda_fn.champion.runtime import Champion
 from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign, tracked
 from tests.support.deferred import Deferred
 from tests.support.errors import has_cure
@@ -34,20 +34,20 @@ from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.publishing import promotion
 from training.publishing import publish as publishing
-from training.publishing.address import RegistryError
 from training.publishing.aliases import Held
 from training.publishing.history import generations
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
 from training.publishing.status import status
+from training.publishing.tracking_uri import RegistryError
 
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[3]
 if TYPE_CHECKING:
-    from training.publishing import registry
-    from training.publishing.registry import Registry
+    from training.publishing import mlflow_registry as registry
+    from training.publishing.mlflow_registry import Registry
 else:
-    registry = Deferred("training.publishing.registry")
+    registry = Deferred("training.publishing.mlflow_registry")
 
 Found: TypeAlias = "tuple[Registry, dict[str, Registered]]"
 

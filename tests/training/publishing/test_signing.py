@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lambda_fn.champion.signature import message, verify
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import foreign
 from training.publishing.promotion import promote, read_active
 from training.publishing.publish import rollback
@@ -44,7 +44,7 @@ def publish(store: Store, settings: Settings, data: bytes) -> None:
 def test_what_is_published_and_rolled_back_is_signed(tmp_path: Path) -> None:
     private, public = new_key()
     settings = keyed(Settings.from_env({"STORE_DIR": str(tmp_path)}), private, public)
-    from lambda_fn.store.connect import open_store
+    from lambda_fn.store.s3 import open_store
 
     store = open_store(settings)
     for spread in (0.005, 0.006):

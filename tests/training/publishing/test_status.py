@@ -14,9 +14,9 @@ import pytest
 from lambda_fn.contract import Pointer
 from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
-from lambda_fn.store.connect import open_store
 from lambda_fn.store.keys import active_key
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support import foreign, tracked
 from tests.support.deferred import Deferred
 from tests.support.errors import has_cure
@@ -24,18 +24,18 @@ from tests.support.mlflow_fake import Fake
 from tests.support.recorder import Reply, recording
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
-from training.models.events import embedded
+from training.models.economic_calendar import embedded
 from training.publishing import aliases
-from training.publishing.address import RegistryError
 from training.publishing.aliases import Held
 from training.publishing.publish import move_aliases
 from training.publishing.status import Published, status
+from training.publishing.tracking_uri import RegistryError
 
 if TYPE_CHECKING:
-    from training.publishing import registry
-    from training.publishing.registry import Registry
+    from training.publishing import mlflow_registry as registry
+    from training.publishing.mlflow_registry import Registry
 else:
-    registry = Deferred("training.publishing.registry")
+    registry = Deferred("training.publishing.mlflow_registry")
 
 POINTER_KEY = "models/best_model_info.json"
 OLD = Path(__file__).parents[2].joinpath("support/best_model_info_old.json").read_bytes()

@@ -7,10 +7,10 @@ import pytest
 
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.connect import open_store
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
+from lambda_fn.store.s3 import open_store
 from tests.support.foreign import put
-from training.publishing.unserved import unserved
+from training.publishing.cleanup import unserved
 
 POINTER = "models/best_model_info.json"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.settings import DEFAULTS
-from lambda_fn.store.objects import Store
+from lambda_fn.store.object_store import Store
 from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from tests.support.facts import lacking

@@ -20,17 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn.contract import DATE, TARGET_DATE
-from training.models.events import Events, embedded
+from training.models.economic_calendar import Events, embedded
 from training.models.features import Array, Window, log_return
 from training.models.heads.base import Head, Kind, Known
-from training.models.heads.news import (
-    Floats,
-    Recursion,
-    log_likelihood,
-    winsorise,
-    winsorise_window,
-)
-from training.models.heads.shared import (
+from training.models.heads.pooled_fit import (
     AFTER,
     BEFORE,
     EPOCH_WEEKDAY,
@@ -41,7 +34,8 @@ from training.models.heads.shared import (
     Effects,
     find_shared,
 )
-from training.prices.majors import panel
+from training.models.heads.winsorised import Floats, Recursion, log_likelihood, winsorise, winsorise_window
+from training.prices.panel import panel
 from training.prices.windows import day_numbers
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.models.heads.base import Filter, Kind, Known
-from training.models.heads.news import MIN_ALPHA
+from training.models.heads.winsorised import MIN_ALPHA
 from training.prices.windows import HORIZON, LEVELS, WINDOW
 
 PERCENT = 100.0  # arch fits returns in percent: its optimiser is made for that scale

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.api import App
-from lambda_fn.record.official import Official
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.keys import forecast_key, price_key, record_key
 from tests.serving.web.page.test_parts import Parsed
 from tests.support import foreign, page_store

@@ -1,0 +1,1 @@
+"""Jobs: for each pair in turn, what started them, and their logs and metrics."""

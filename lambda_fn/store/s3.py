@@ -1,0 +1,156 @@
+"""The store that the settings name."""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, cast
+
+from obstore.store import S3Store
+
+from lambda_fn.settings import Settings, SettingsError
+from lambda_fn.store.object_store import Patience, Place, Store, Unavailable
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Config, S3Credential  # exist for type checkers only
+
+CONNECT_TIMEOUT = timedelta(seconds=0.5)
+TIMEOUT = timedelta(seconds=1.8)  # so that a caller who gets nothing is told within two seconds
+NO_PROGRESS = timedelta(seconds=2)  # of a large object: as long as bytes come it may take longer
+LARGE_TIMEOUT = timedelta(seconds=6)  # 32 MiB at 5.6 MB/s; with the pointer's 2 s it ends within the API's 10
+PATIENT_TIMEOUT = timedelta(seconds=60)  # of a job that nobody waits for
+PATIENT_RETRIES = 5
+KEY_ID, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"  # which Lambda sets, but for SnapStart
+WEB_IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
+SUFFIXES = (  # of AWS's addresses, by the beginning of the region
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("", "amazonaws.com"),
+)
+MIN_KEY = 8  # characters of which the last four may be told
+
+
+class Provider(Protocol):
+    """Gives credentials to obstore, which asks again before they expire; `name` is whose they are."""
+
+    @property
+    def name(self) -> str: ...
+    def __call__(self) -> "S3Credential": ...
+
+
+def open_store(settings: Settings, patient: bool = False) -> Store:
+    """The bucket or the folder that the settings name. A bucket gets one attempt, 0.5 s to connect, 1.8 s in all:
+    obstore's ten attempts would block a request for minutes, and what is in memory can be served meanwhile. An object
+    over 1 MiB gets 6 s in all, and 2 s in which nothing comes.
+
+    A `patient` one tries again. Then `create` may say False of an object that this very call made, when only the answer
+    was lost: for keys that are named by their content, or of which any writer's will do.
+    """
+    if not settings.use_s3 or settings.s3_bucket is None:
+        from pathlib import Path
+
+        from lambda_fn.store.local import FolderStore  # which a bucket does not need
+
+        return FolderStore(Path(settings.store_dir))
+    name = f"bucket {settings.s3_bucket}"
+    tidy(os.environ)
+    provider = credential_provider(os.environ)
+    place = Place(settings.s3_bucket, settings.aws_region, provider.name if provider else _identity(os.environ))
+
+    def to_error(key: str, text: str) -> Unavailable:
+        from lambda_fn.store import s3_errors  # only on an error
+
+        return s3_errors.to_error(place, key, text)
+
+    if patient:
+        return Store(_bucket(settings, provider, TIMEOUT, PATIENT_TIMEOUT, PATIENT_RETRIES), name, to_error=to_error)
+    large = Patience(
+        reading=lambda: _bucket(settings, provider, CONNECT_TIMEOUT, LARGE_TIMEOUT, 0, read_timeout=NO_PROGRESS),
+        writing=lambda: _bucket(settings, provider, CONNECT_TIMEOUT, LARGE_TIMEOUT, 0),
+    )
+    return Store(_bucket(settings, provider, CONNECT_TIMEOUT, TIMEOUT, 0), name, large, to_error)
+
+
+def tidy(environ: MutableMapping[str, str]) -> None:
+    """Remove empty AWS variables, and the blanks around the others.
+
+    obstore and botocore read the environment themselves. They take an empty variable as set, and a line end after a key
+    breaks the request.
+    """
+    for name in [name for name in environ if name.startswith("AWS_")]:
+        text = environ[name].strip()
+        if not text:
+            del environ[name]
+        elif text != environ[name]:
+            environ[name] = text
+
+
+def credential_provider(environ: Mapping[str, str]) -> "Provider | None":
+    """Return the provider of credentials that obstore does not find by itself.
+
+    obstore finds keys, a web identity and the role of an EC2 instance. Raises SettingsError.
+    """
+    if environ.get(KEY_ID) or environ.get(SECRET_KEY):
+        for name, other in ((KEY_ID, SECRET_KEY), (SECRET_KEY, KEY_ID)):
+            if not environ.get(name):
+                raise SettingsError(f"{name}: missing, while {other} is set; set both or neither")
+        return None
+    if all(environ.get(name) for name in WEB_IDENTITY):
+        return None
+    if environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        from lambda_fn.store.credentials import Container  # not needed for keys
+
+        return Container(environ)
+    from lambda_fn.store.credentials import chain  # at people's own machines only
+
+    return chain(environ)
+
+
+def aws_address(service: str, region: str) -> str:
+    """AWS's address of a service, such as s3, in a region of any partition."""
+    suffix = next(suffix for beginning, suffix in SUFFIXES if region.startswith(beginning))
+    return f"https://{service}.{region}.{suffix}"
+
+
+def _identity(environ: Mapping[str, str]) -> str:
+    """Who asks, as far as may be told."""
+    if key := environ.get(KEY_ID):
+        return f"access key ...{key[-4:]}" if len(key) > MIN_KEY else "the access key"
+    return "the role of this container or machine"
+
+
+def _bucket(
+    settings: Settings,
+    provider: "Provider | None",
+    connect: timedelta,
+    timeout: timedelta,
+    retries: int,
+    read_timeout: timedelta | None = None,
+) -> S3Store:
+    endpoint = settings.s3_endpoint
+    options: ClientConfig = {
+        "allow_http": endpoint is not None,
+        "connect_timeout": connect,
+        "timeout": timeout,
+    }
+    if read_timeout is not None:
+        options["read_timeout"] = read_timeout
+    sts = (
+        {}
+        if os.environ.get("AWS_ENDPOINT_URL_STS")
+        else {"aws_endpoint_url_sts": aws_address("sts", settings.aws_region)}
+    )
+    return S3Store(
+        settings.s3_bucket,
+        config=cast("S3Config", sts),  # whose type lacks this key
+        region=settings.aws_region,
+        # Said also for AWS: obstore reads this variable itself, and panics when it is set but empty.
+        aws_endpoint_url_s3=endpoint or aws_address("s3", settings.aws_region),
+        virtual_hosted_style_request=False,
+        client_options=options,
+        retry_config={"max_retries": retries, "retry_timeout": timeout},
+        credential_provider=provider,
+    )

@@ -1,0 +1,85 @@
+"""Scheduled news: the payroll rule against days on which reports came, the file, and what is left of it."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.models.economic_calendar import (
+    ECB,
+    FILE,
+    FOMC,
+    KINDS,
+    PAYROLLS,
+    days_left,
+    embedded,
+    payroll_day,
+    read_events,
+)
+
+EPOCH = date(1970, 1, 1)
+
+# Bureau of Labor Statistics, release dates of The Employment Situation; among them each clause of the rule.
+RELEASED = (
+    *("2010-01-08", "2010-02-05", "2012-04-06", "2013-03-08", "2014-07-03", "2015-01-09", "2015-04-03", "2015-07-02"),
+    *("2016-01-08", "2018-01-05", "2019-03-08", "2020-01-10", "2020-07-02", "2021-01-08", "2021-04-02", "2022-07-08"),
+    *("2023-04-07", "2024-03-08", "2024-11-01", "2025-01-10", "2025-07-03", "2025-09-05"),
+)
+
+
+@pytest.mark.parametrize("day", RELEASED)
+def test_payrolls_come_when_the_rule_says(day: str) -> None:
+    released = date.fromisoformat(day)
+    assert payroll_day(released.year, released.month) == released
+
+
+@given(st.integers(1999, 2049), st.integers(1, 12))
+def test_every_month_has_one_report_on_a_friday_or_before_the_fourth_of_july(year: int, month: int) -> None:
+    day = payroll_day(year, month)
+    assert (day.year, day.month) == (year, month)
+    assert day.weekday() == 4 or (month == 7 and day.weekday() == 3 and day.day in (2, 3))
+    assert 1 <= day.day <= 14 and (month, day.day) != (1, 1)
+
+
+def test_the_file_has_its_sources_and_eight_meetings_a_year() -> None:
+    text = FILE.read_text("utf-8")
+    assert "federalreserve.gov/monetarypolicy/fomccalendars.htm" in text
+    assert "ecb.europa.eu/press/govcdec/mopo" in text and "Checked on 20" in text
+    events = embedded()
+    assert set(events.days) == set(KINDS)
+    for kind, years in ((FOMC, range(1999, 2028)), (ECB, range(2015, 2029))):
+        meetings = events.days[kind].astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
+        counted = {year: int((meetings == year).sum()) for year in years}
+        assert set(counted.values()) <= {7, 8}, counted
+
+
+@given(st.integers(10_600, 20_000), st.integers(1, 400), st.sampled_from(KINDS), st.sampled_from((0, 1)))
+def test_events_between_two_closes_are_counted(start: int, length: int, kind: str, lag: int) -> None:
+    """By a loop: a close after the news has it in its own return, one before the news leaves it to the next."""
+    events = embedded()
+    ends = np.array([start, start + length])
+    counted = int(np.diff(events.passed(kind, ends, lag))[0])
+    assert counted == sum(start < day + lag <= start + length for day in events.days[kind].tolist())
+
+
+def test_a_new_date_is_a_line_in_the_file() -> None:
+    text = FILE.read_text("utf-8")
+    before, after = read_events(text), read_events(text + "2029-01-25,ECB\n")
+    assert after.known_through()[ECB] == date(2029, 1, 25) > before.known_through()[ECB]
+    assert after.known_through()[FOMC] == before.known_through()[FOMC]
+    assert days_left(after.known_through(), date(2029, 1, 1))[ECB] == 24
+    assert days_left(after.known_through(), date(2029, 2, 1))[ECB] == -7
+    assert PAYROLLS not in after.known_through()
+
+
+@pytest.mark.parametrize("line", ["2029-13-01,ECB", "2029-01-25,BoE", "2029-01-25"])
+def test_a_line_that_is_no_event_is_named(line: str) -> None:
+    with pytest.raises(ValueError, match=rf"^events: .*{line[:10]}.* 2026-12-09,FOMC"):
+        read_events(f"date,event\n2026-12-09,FOMC\n2026-12-17,ECB\n{line}\n")
+
+
+def test_a_file_without_a_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="events: no date of ECB"):
+        read_events("date,event\n2026-12-09,FOMC\n")

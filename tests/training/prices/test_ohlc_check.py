@@ -1,0 +1,57 @@
+"""Whether a file's high and low are of the day of its close is told by its numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.ranges import market, yahoo
+from training.prices.ohlc_check import MIN_ROWS, recognise
+
+
+@given(st.integers(0, 10_000), st.integers(MIN_ROWS, 1500))
+@settings(max_examples=30, deadline=None)
+def test_a_file_whose_closes_are_its_opens_is_told_from_an_honest_one(seed: int, rows: int) -> None:
+    prices = market(seed, rows)
+    honest, trap = recognise(prices), recognise(yahoo(prices))
+    assert honest is not None and honest.honest and not honest.after_the_close
+    assert trap is not None and trap.after_the_close and not trap.honest
+
+
+def test_it_is_told_without_the_open() -> None:
+    """The column open is often missing; the ranges alone give it away."""
+    trap = recognise(yahoo(market(0)).drop(columns="open"))
+    assert trap is not None and trap.after_the_close
+    note = trap.describe("eurusd.csv")
+    assert note.startswith("eurusd.csv: high and low ") and "no model uses" in note
+    assert f" {trap.own:.2f} with " in note and f" {trap.following:.2f} with " in note
+
+
+def test_the_trap_would_have_paid(market_of: pd.DataFrame) -> None:
+    """Why it matters: in such a file the row's range knows the next return, in an honest one only the past does."""
+    honest, trap = recognise(market_of), recognise(yahoo(market_of))
+    assert honest is not None and trap is not None
+    assert trap.following > trap.own + 0.2
+    assert honest.own > honest.following + 0.2
+
+
+@pytest.fixture
+def market_of() -> pd.DataFrame:
+    return market(3)
+
+
+def test_few_rows_gaps_and_flat_days_are_not_used() -> None:
+    prices = market(1, 500)
+    few = recognise(prices.iloc[: MIN_ROWS - 1])
+    assert few is not None and not few.honest and not few.after_the_close and "too few" in few.describe("x")
+    assert recognise(prices[["close"]]) is None
+    gaps = prices.copy()
+    gaps.loc[gaps.index[::7], "high"] = np.nan
+    found = recognise(gaps)
+    assert found is not None and found.honest and found.rows < 500
+    flat = recognise(prices.assign(high=prices["close"], low=prices["close"]))
+    assert flat is not None and not flat.honest and not flat.after_the_close
+    apart = recognise(prices.assign(close=prices["close"] * 1.05))
+    assert apart is not None and not apart.honest
+    assert recognise(prices.iloc[:2]) is not None

@@ -1,0 +1,199 @@
+"""Tables that are arranged otherwise than one header above one row a day, made into such a grid."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from training.prices.csv_dialect import FEW, Grid
+from training.prices.date_parsing import read_stamp
+from training.prices.quotes import FIELDS, meaning, pair_field, plain
+
+
+class OtherSeries(ValueError):
+    """The file holds another series than the pair's, or several; the message says which, and the cure."""
+
+
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?", re.ASCII)
+_BARS = ["open", "high", "low", "close", "volume"]
+
+
+def three_headers(grid: Grid, pair: str) -> Grid | None:
+    """yfinance's: `Price,Close,High,...`, below it `Ticker,EURUSD=X,...`, and below that `Date,,,...`."""
+    if len(grid.before) < 2 or grid.before[-1][0].strip() != "Ticker":
+        return None
+    tickers = [cell.strip() for cell in grid.before[-1][1:]]
+    if len({ticker for ticker in tickers if ticker}) > 1:
+        header = [f"{title} {ticker}" for title, ticker in zip(grid.before[-2][1:], tickers, strict=False)]
+        return grid._replace(header=["Date", *header], before=[], notes=())
+    return grid._replace(header=["Date", *grid.before[-2][1:]], before=[], notes=())
+
+
+def bundesbank(grid: Grid, pair: str) -> Grid | None:
+    """Bundesbank's: series keys such as BBEX3.D.USD.EUR.BB.AC.000 above a dozen lines of what they are."""
+    above = [*grid.before, grid.header]
+    keys = next(([cell.strip() for cell in row] for row in above if any("BBEX3." in cell for cell in row)), None)
+    if keys is None:
+        return None
+    wanted = f"BBEX3.D.{pair[3:]}.{pair[:3]}."
+    at = next((i for i, key in enumerate(keys) if key.startswith(wanted) and not key.endswith("_FLAGS")), None)
+    if at is None:
+        series = [key for key in keys if key.startswith("BBEX3.") and not key.endswith("_FLAGS")]
+        raise OtherSeries(f"the file holds {', '.join(series[:3])}, and not {wanted}*; download the series of {pair}")
+    dated = [i for i, row in enumerate(grid.rows) if read_stamp(row[0]) is not None]
+    if not dated:
+        return None
+    rows = [[row[0], row[at] if at < len(row) else ""] for row in grid.rows[dated[0] :]]
+    return Grid(["date", "close"], grid.lines[dated[0] :], rows, [], grid.separator, grid.whole, grid.notes)
+
+
+def histdata(grid: Grid, pair: str) -> Grid | None:
+    """HistData's minute bars: `20240102 170000;1.10427;...`, no header, Eastern standard time all the year."""
+    first = grid.rows[0]
+    if grid.header or not re.fullmatch(r"\d{8} \d{6}", first[0].strip()) or len(first) != 6:
+        return None
+    return grid._replace(header=["date", *_BARS])
+
+
+def metatrader(grid: Grid, pair: str) -> Grid | None:
+    """MetaTrader 4's: `2024.01.02,00:00,1.10427,...`, no header."""
+    first = grid.rows[0]
+    if grid.header or len(first) != 7 or not _CLOCK.fullmatch(first[1].strip()):
+        return None
+    return grid._replace(header=["date", "time", *_BARS])
+
+
+def one_series(grid: Grid, pair: str) -> Grid | None:
+    """The ECB's SDMX table may hold several series below each other: the pair's daily one is taken."""
+    names = [plain(title) for title in grid.header]
+    want = {"currency": pair[3:], "currency_denom": pair[:3], "freq": "D"}
+    kept = [
+        i
+        for i, row in enumerate(grid.rows)
+        if all(len(row) <= names.index(name) or row[names.index(name)].strip() == value for name, value in want.items())
+    ]
+    if not kept:
+        held = sorted({row[names.index("key")].strip() for row in grid.rows if len(row) > names.index("key")})
+        raise OtherSeries(f"the file holds {', '.join(held[:3])} and no daily series of {pair}; download that one")
+    return grid._replace(lines=[grid.lines[i] for i in kept], rows=[grid.rows[i] for i in kept])
+
+
+def portal(grid: Grid, pair: str) -> Grid | None:
+    """The ECB portal's own download: `DATE,TIME PERIOD,US dollar/Euro (EXR.D.USD.EUR.SP00.A)`."""
+    wanted = f"(EXR.D.{pair[3:]}.{pair[:3]}."
+    at = next((i for i, title in enumerate(grid.header) if wanted in title), None)
+    if at is None:
+        raise OtherSeries(
+            [f"the file holds {', '.join(grid.header[2:5])}, and no daily series of {pair}; download that one"]
+        )
+    return _pick(grid, [0, at], ["date", "close"])
+
+
+def transposed(grid: Grid, pair: str) -> Grid | None:
+    """A table with a column a day, as the Bank for International Settlements gives: one series, or the pair's."""
+    dated = [i for i, title in enumerate(grid.header) if read_stamp(title) is not None]
+    if len(dated) < max(FEW, 0.8 * len(grid.header)):
+        return None
+    if len(grid.rows) > 1:
+        raise OtherSeries(f"the dates run across the columns, for {len(grid.rows)} series; save one of them alone")
+    (row,) = grid.rows
+    rows = [[grid.header[i], row[i]] for i in dated if i < len(row)]
+    note = "dates that run across the columns were turned into rows"
+    return grid._replace(header=["date", "close"], rows=rows, lines=grid.lines * len(rows), notes=(*grid.notes, note))
+
+
+def unstacked(grid: Grid, pair: str) -> Grid:
+    """A table of several instruments below each other, as the pair's rows or with a column a currency.
+
+    The instruments are told apart by a column whose cells all name a pair or a currency.
+    """
+    key = next((i for i in range(len(grid.header)) if _names_series(grid, i)), None)
+    if key is None:
+        return grid
+    names = [row[key].strip() if key < len(row) else "" for row in grid.rows]
+    title = grid.header[key].strip()
+    if any(pair_field(name, pair) for name in set(names)):
+        keep = [i for i, name in enumerate(names) if pair_field(name, pair) == "close"]
+        note = f"rows of {pair} taken, by column {title}"
+        return grid._replace(
+            rows=[grid.rows[i] for i in keep], lines=[grid.lines[i] for i in keep], notes=(*grid.notes, note)
+        )
+    fields = [FIELDS.get(plain(column), "") for column in grid.header]
+    date = next((fields.index(kind) for kind in ("date", "stamp", "time") if kind in fields), None)
+    value = next((fields.index(kind) for kind in ("close", "last") if kind in fields), None)
+    if date is None or value is None:
+        return grid
+    header = ["date", *dict.fromkeys(names)]
+    rows: dict[str, list[str]] = {}
+    lines: dict[str, int] = {}
+    for line, row, name in zip(grid.lines, grid.rows, names, strict=True):
+        if len(row) <= max(date, value):
+            return grid
+        cells = rows.setdefault(row[date], [row[date], *[""] * (len(header) - 1)])
+        lines.setdefault(row[date], line)
+        place = header.index(name, 1)
+        if cells[place]:
+            return grid  # a second series of the same currency
+        cells[place] = row[value]
+    return grid._replace(
+        header=header,
+        rows=list(rows.values()),
+        lines=list(lines.values()),
+        notes=(*grid.notes, f"series below each other, told apart by {title}, put side by side"),
+    )
+
+
+def _names_series(grid: Grid, column: int) -> bool:
+    """Whether a column names several pairs or currencies and nothing else."""
+    names = {row[column].strip() for row in grid.rows if column < len(row)}
+    return 1 < len(names) <= 200 and all(meaning(name) is not None for name in names)
+
+
+def _pick(grid: Grid, columns: Sequence[int], header: Sequence[str]) -> Grid:
+    """Those columns alone; rows that are too short stay so, and what is too much stays behind them."""
+    width = len(grid.header)
+    rows = [[row[i] for i in columns if i < len(row)] + row[width:] for row in grid.rows]
+    return grid._replace(header=list(header), rows=rows)
+
+
+@dataclass(frozen=True)
+class Form:
+    """One format. `needs` are columns that it has; `arrange` makes a plain grid for a pair, and None of any other
+    table; `zone` is that of its times of day."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    arrange: Callable[[Grid, str], Grid | None] | None = None
+    zone: str = "UTC"
+
+    def fits(self, names: Sequence[str]) -> bool:
+        return set(self.needs) <= set(names)
+
+
+FORMS = (
+    Form("yfinance with three header rows", arrange=three_headers),
+    Form("Bundesbank", arrange=bundesbank),
+    Form("HistData", arrange=histdata, zone="Etc/GMT+5"),
+    Form("MetaTrader 4", arrange=metatrader),
+    Form(
+        "ECB's data portal, SDMX",
+        ("key", "freq", "currency", "currency_denom", "time_period", "obs_value"),
+        one_series,
+    ),
+    Form("ECB's data portal", ("date", "time_period"), portal),
+    Form("dates across the columns", arrange=transposed),
+    Form("Dukascopy's JForex", ("time_eet",), zone="EET"),
+)
+
+
+def recognise(grid: Grid, pair: str) -> tuple[Form | None, Grid]:
+    """The format of a grid, the first that fits, and the grid as a plain one."""
+    names = [plain(title) for title in grid.header]
+    for form in FORMS:
+        if not form.fits(names):
+            continue
+        if form.arrange is None:
+            return form, grid
+        arranged = form.arrange(grid, pair)
+        if arranged is not None:
+            return form, arranged
+    return None, unstacked(grid, pair)

@@ -90,10 +90,10 @@ def extended(tmp_path: Path) -> Path:
 
 
 LISTS = """
-from training.models import events, families, features
-from training.models.heads import names
-print("gru" in families.FAMILIES, "slow" in names.HEADS, "Volatility" in features.FEATURES)
-print(families.FAMILIES["linear_regression"].features[-1], events.embedded().known_through()["ECB"])
+from training.models import economic_calendar, families, features
+from training.models.heads import registry
+print("gru" in families.FAMILIES, "slow" in registry.HEADS, "Volatility" in features.FEATURES)
+print(families.FAMILIES["linear_regression"].features[-1], economic_calendar.embedded().known_through()["ECB"])
 """
 
 

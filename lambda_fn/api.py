@@ -1,9 +1,9 @@
-"""The HTTP API behind API Gateway: Lambda's handler, its dispatch, and the one place where errors become HTTP."""
+"""The HTTP API: App handles a request, and `handler` is Lambda's entry point around it."""
 
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lambda_fn.fields import ContractError
@@ -12,100 +12,110 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
-from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, compressed_body, shown, shown_name
+from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, shown, shown_name
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.negotiation import form_of, takes_gzip
-from lambda_fn.web.request import PONG, body_of, call_of, header_of, is_ping, method_of, query_of
-from lambda_fn.web.response import Answer, Answers, Caller, Text
-from lambda_fn.web.route import Route
-from lambda_fn.web.routing import Found, find, index, methods_of, route_path
-from lambda_fn.web.service import Request, Service
-from lambda_fn.web.services import PAIR, Services
+from lambda_fn.web.lambda_events import WARM_RESULT, is_ping, read_event, write_result
+from lambda_fn.web.request import Request
+from lambda_fn.web.response import Representation, Response, ResponseCache, Text
+from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.routing import PAIR, Route, Router
+from lambda_fn.web.state import PairState, State
 
 SERVICE = "api"  # in logs and metrics
 RETRY_AFTER_S = 60  # for what only new prices or a new champion cure
 MAX_PATH = 100  # characters of a path in a message
-# Others, such as the common mistake utf-8, say nothing of the bytes.
-COMPRESSIONS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
 _log = logging.getLogger(__name__)
-Event = Mapping[str, Any]
 
 
 class App:
-    """The API without Lambda around it: an event to its answer. `clock` gives seconds since 1970; `beside` is
-    LastKnownGood's. `problem` is that of the last event, None when it was answered; `asked` is the service of the
-    pair that it was about, None when it was about none."""
+    """The API: a request to its response, the same for Lambda and for a server. Thread-safe."""
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Callable[[], float] = time.time, beside: bool = False
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        background_refresh: bool = False,
     ) -> None:
-        self.problem: Problem | None = None
-        self.asked: Service | None = None
-        self._base_path = settings.base_path
-        self._services = Services(store, settings, clock, beside)
-        self._answers = Answers()
+        """`clock` returns seconds since 1970; `background_refresh` is that of `store.cache`."""
+        self.base_path = settings.base_path
+        self.router = Router(ROUTES)
+        self._state = State(store, settings, clock, background_refresh, self.router)
+        self._cache = ResponseCache()
         self._clock = clock
 
     @property
-    def forgotten(self) -> int:
-        """How many pairs went out of memory for others so far."""
-        return self._services.forgotten
+    def evicted_pairs(self) -> int:
+        """Number of pairs evicted from memory so far."""
+        return self._state.evicted_pairs
 
-    def resolve(self, event: object) -> dict[str, Any]:
-        """The answer to one event, in the form of who sent it."""
-        self.problem = self.asked = None
-        if is_ping(event):
-            return PONG
+    def handle(self, request: Request) -> Response:
+        """Return the response to a request. Errors become HTTP here and nowhere else."""
+        path = self.router.route_path(request.path, self.base_path)
+        match = self.router.find(request.method, path)
+        route = match[0] if match else None
+        pair: PairState | None = None
         try:
-            call = call_of(event)
-        except Problem as error:
-            self.problem = error
-            return Answer.of_problem(error).to_gateway(Caller(), 0)
-        return call.answer(self._resolve(call.event))
+            if match is None:
+                return self._respond_without_route(request, path)
+            route, path_args = match
+            form = route.form_for(request)
+            names = {*route.query_names, *form.query_names}
+            for name in request.query:
+                if name not in names:
+                    field = shown_name(name)
+                    known = (*route.query_names, *form.query_names)
+                    cure = f"known are {', '.join(known)}" if known else "leave the query out"
+                    raise bad_query(field, f"unknown query parameter {field}", cure)
+            has_pair = PAIR in route.query_names
+            pair = self._state.pair(request.query if has_pair else {}, path_args)
+            ignored = {"format", PAIR} if has_pair else {"format"}
+            query = {name: value for name, value in request.query.items() if name not in ignored}
+            matched = request._replace(query=query, path_args=path_args)
 
-    def _resolve(self, event: Event) -> dict[str, Any]:
-        """API Gateway's answer to one event, payload 2.0."""
-        method, path = method_of(event), route_path(event, self._base_path)
-        found = find(method, path)
-        try:
-            if found is None and method == "OPTIONS" and methods_of(path):
-                return Answer.of_options(methods_of(path)).to_gateway(Caller(), 0)
-            if found is None:
-                raise _no_route(str(event["rawPath"]), path, method)
-            caller = Caller(header_of(event, "if-none-match"), takes_gzip(header_of(event, "accept-encoding")))
-            return self._answer(found, event).to_gateway(caller, self._clock())
-        except Exception as error:  # noqa: BLE001  # the one place where errors become HTTP
-            self.problem = problem = _problem(error, path, method)
-            wants_page = found is not None and _wants_page(found.route, event)
-            answer = _page_of(problem, self._base_path) if wants_page else Answer.of_problem(problem)
-            return answer.to_gateway(Caller(), 0)
+            def make() -> JsonObject | Text:
+                return _with_base_path(form.handler(pair, matched), self.base_path)
 
-    def _answer(self, found: Found, event: Event) -> Answer:
-        form, query = form_of(found.route, header_of(event, "accept"), query_of(event))
-        _check_names((*found.route.query_names, *form.query_names), query)
-        named = PAIR in found.route.parameters
-        service = self.asked = self._services.of(query if named else {}, found.names)
-        own = {name: value for name, value in query.items() if not (named and name == PAIR)}
-        request = Request(own, lambda: _body(event), found.names)
-        operation = getattr(service, form.operation)
+            if route.is_static:
+                representation = self._cache.get_static(form.handler, make)
+            elif form.record is None:
+                representation = Representation.of(make())
+            else:
+                key = pair.pair, form.handler
+                representation = self._cache.get(key, query, pair.version(form.record), make)
+            response = representation.respond(request, self._clock())
+        except Exception as error:  # noqa: BLE001
+            problem = _to_problem(error, path, request.method)
+            representation = Representation.of_problem(problem)
+            if route is not None and _wants_page(route, request):
+                from lambda_fn.web.page.unserved import page_of_problem  # only for a browser
 
-        def operate(request: Request) -> JsonObject | Text:
-            return _linked(operation(request), self._base_path)
+                page = _with_base_path(page_of_problem(problem), self.base_path)
+                representation = Representation.of(page, status=problem.status)
+            response = representation.respond(Request(request.method, path), self._clock())._replace(problem=problem)
+        if pair is None:
+            return response
+        return response._replace(pair=pair.pair, generation=pair.records.generation)
 
-        if found.route.is_static:
-            return self._answers.get_static(form.operation, lambda: operate(request))
-        if form.record is None:
-            return Answer.of(operate(request))
-        version = service.version(form.record)
-        return self._answers.get((service.pair, form.operation), own, version, lambda: operate(request))
+    def _respond_without_route(self, request: Request, path: str) -> Response:
+        """Respond to OPTIONS, which API Gateway completes for other origins; raise Problem (404, 405) otherwise."""
+        methods = self.router.methods(path)
+        if not methods:
+            raise _no_path(request.path, path, [route.path for route in ROUTES], self.router)
+        allow = ", ".join(methods)
+        if request.method == "OPTIONS":
+            headers = {"Allow": f"{allow}, OPTIONS"}
+            return Representation(204, "", headers).respond(Request("OPTIONS", path), self._clock())
+        message = f"{path} does not answer {request.method}"
+        raise Problem(405, "method_not_allowed", message, f"use {allow}", headers={"Allow": allow})
 
 
 class LambdaFunction:
-    """What one environment keeps between invocations: the records, and in Lambda logs and metrics."""
+    """What one Lambda environment keeps between invocations: the app, and logs and metrics."""
 
-    def __init__(self, environ: Mapping[str, str], beside: bool = False) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         settings = Settings.from_env(environ)
-        self._app = App(open_store(settings), settings, beside=beside)
+        self.app = App(open_store(settings), settings)
         self._cold = True
         self._in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ  # elsewhere metrics would only be noise
         self._stack, self._pair = settings.stack, settings.pair
@@ -114,37 +124,31 @@ class LambdaFunction:
             self._logged = log_as_json("lambda_fn", SERVICE, environ)
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
-        """The answer to one event, in the form of who sent it; pings are neither logged nor measured."""
+        """Return the result of one event, in the form of its sender. Pings are neither logged nor measured."""
         if is_ping(event):
             self._cold = False
-            return PONG
-        if not self._in_lambda:
-            return self._app.resolve(event)
-        self._logged.keys["request_id"] = context.aws_request_id
+            return WARM_RESULT
+        if self._in_lambda:
+            self._logged.keys["request_id"] = context.aws_request_id
         started = time.perf_counter()
-        answer = self._app.resolve(event)
-        self._measure(answer["statusCode"], 1000 * (time.perf_counter() - started))
-        return answer
+        response, result = _handle_event(self.app, event)
+        if self._in_lambda:
+            self._measure(response, 1000 * (time.perf_counter() - started))
+        return result
 
-    def forgotten(self) -> int:
-        """App's."""
-        return self._app.forgotten
-
-    def _measure(self, status: int, milliseconds: float) -> None:
-        """A service that was never trained answers 503, too: that is told apart, as it is no error and no alarm."""
-        problem = self._app.problem
-        untrained = problem is not None and problem.code == NOTHING_YET
+    def _measure(self, response: Response, milliseconds: float) -> None:
+        """Write the metrics of a response. A service that was never trained answers 503, too: it is no error."""
+        untrained = response.problem is not None and response.problem.code == NOTHING_YET
         metrics = [
-            Metric("ServerErrors", "Count", status >= 500 and not untrained),
+            Metric("ServerErrors", "Count", response.status >= 500 and not untrained),
             Metric("Latency", "Milliseconds", milliseconds),
             Metric("ColdStart", "Count", self._cold),
         ]
         if untrained:
             metrics.append(Metric("NothingPublished", "Count", 1))
-        service = self._app.asked
-        if service is not None and service.generation is not None:
-            metrics.append(Metric("ChampionGeneration", "None", service.generation))
-        write_metrics(SERVICE, self._stack, service.pair if service else self._pair, metrics)
+        if response.generation is not None:
+            metrics.append(Metric("ChampionGeneration", "None", response.generation))
+        write_metrics(SERVICE, self._stack, response.pair or self._pair, metrics)
         self._cold = False
 
 
@@ -162,78 +166,58 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     return _function(event, context)
 
 
-def _problem(error: Exception, path: str, method: str) -> Problem:
-    """What the caller is told of an error: all of them become HTTP here."""
+def handle_event(app: App, event: object) -> dict[str, Any]:
+    """Return the result of a Lambda event, in the form of its sender."""
+    return WARM_RESULT if is_ping(event) else _handle_event(app, event)[1]
+
+
+def _handle_event(app: App, event: object) -> tuple[Response, dict[str, Any]]:
+    try:
+        request, write = read_event(event)
+    except Problem as problem:
+        response = Representation.of_problem(problem).respond(Request("GET", "/"), 0)._replace(problem=problem)
+        return response, write_result(response)
+    response = app.handle(request)
+    return response, write(response)
+
+
+def _to_problem(error: Exception, path: str, method: str) -> Problem:
+    from lambda_fn.web.unserved import problem_of  # only where there is an error
+
     match error:
         case Problem():
             return error
         case NothingToServe():
-            return _unserved(error)
+            return problem_of(error)
         case ContractError():
             _log.warning("%s", error)
-            return _unserved(NothingToServe(str(error), RETRY_AFTER_S, "damaged"))
+            return problem_of(NothingToServe(str(error), RETRY_AFTER_S, "damaged"))
     _log.error("unexpected error at %s %s", method, path, exc_info=error)
-    return Problem(500, "internal_error", "an unexpected error; it has been logged", "ask again or report it")
+    return Problem(500, "internal_error", "an unexpected error; it has been logged", "try again or report it")
 
 
-def _check_names(known: Sequence[str], query: Mapping[str, str]) -> None:
-    """Raise Problem (400) for a name in the query that the route does not know."""
-    for name in query:
-        if name not in known:
-            field = shown_name(name)
-            cure = f"known are {', '.join(known)}" if known else "leave the query out"
-            raise bad_query(field, f"unknown query parameter {field}", cure)
-
-
-def _wants_page(route: Route, event: Event) -> bool:
+def _wants_page(route: Route, request: Request) -> bool:
     try:
-        form, _ = form_of(route, header_of(event, "accept"), query_of(event))
+        return route.form_for(request).media_type == "text/html"
     except Problem:
         return False
-    return form.media_type == "text/html"
 
 
-def _page_of(problem: Problem, base_path: str) -> Answer:
-    from lambda_fn.web.page.unserved import page_of_problem  # only a browser wants it
+def _with_base_path(content: JsonObject | Text, base_path: str) -> JsonObject | Text:
+    """Return the content; the links of a page are below the base path."""
+    if not base_path or not isinstance(content, Text) or not content.media_type.startswith("text/html"):
+        return content
+    from lambda_fn.web.page.shell import linked  # only for a browser
 
-    return Answer.of(_linked(page_of_problem(problem), base_path), status=problem.status)
-
-
-def _linked(found: JsonObject | Text, base_path: str) -> JsonObject | Text:
-    """A page with its links below the base path."""
-    if not base_path or not isinstance(found, Text) or not found.media_type.startswith("text/html"):
-        return found
-    from lambda_fn.web.page.shell import linked  # only a browser wants it
-
-    return linked(found, base_path)
+    return linked(content, base_path)
 
 
-def _body(event: Event) -> bytes:
-    """The body; raises Problem (415) when it is compressed, and ValueError as `body_of`."""
-    encoding = header_of(event, "content-encoding") or ""
-    if {part.strip() for part in encoding.lower().split(",")} & COMPRESSIONS:
-        raise compressed_body(encoding)
-    return body_of(event)
-
-
-def _unserved(error: NothingToServe) -> Problem:
-    from lambda_fn.web.unserved import problem_of  # only where there is nothing
-
-    return problem_of(error)
-
-
-def _no_route(sent: str, path: str, method: str) -> Problem:
-    """Of the path as it was sent, and as `route_path` gives it."""
-    methods = methods_of(path)
-    if methods:
-        allow = ", ".join(methods)
-        message = f"{path} does not answer {method}"
-        return Problem(405, "method_not_allowed", message, f"use {allow}", headers={"Allow": allow})
-    routes = index()["routes"]
-    cure = f"the routes are {', '.join(routes)}"
-    known = [route.partition(" ")[2] for route in routes]
-    ending = max((each for each in known if each != "/" and path.endswith(each)), key=len, default=None)
-    if ending is not None:
+def _no_path(sent: str, path: str, known: list[str], router: Router) -> Problem:
+    """404. A path that ends with a known one hints at a custom domain's base path."""
+    ending = max((route for route in known if route != "/" and path.endswith(route)), key=len, default=None)
+    if ending is None:
+        cure = f"the routes are {', '.join(router.index()['routes'])}"
+    else:
         cure = f"ask for {ending}; where a custom domain puts {shown(path.removesuffix(ending))} before it, the "
         cure += "operator sets BASE_PATH to that"
     return Problem(404, "not_found", f"there is no path {shown(sent, MAX_PATH)}", cure)

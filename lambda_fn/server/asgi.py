@@ -1,88 +1,74 @@
-"""HTTP as Lambda events: the ASGI application around Lambda's own handler."""
+"""The API as an ASGI application, with its threads, CORS and access log."""
 
 import asyncio
 import logging
 import os
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
-from lambda_fn.api import LambdaFunction
-from lambda_fn.server.gateway import HttpAnswer, HttpRequest, LambdaContext, to_answer, to_event
+from lambda_fn.api import App
 from lambda_fn.server.http_limits import overloaded
 from lambda_fn.settings import Settings
-from lambda_fn.web.errors import MAX_BODY, PROBLEM_JSON, Problem, too_large
-from lambda_fn.web.response import NO_STORE
-from lambda_fn.web.routing import route_path
-from lambda_fn.web.services import PAIR
+from lambda_fn.store.s3 import open_store
+from lambda_fn.web.errors import MAX_BODY, Problem, too_large
+from lambda_fn.web.request import Request, parse_query_string
+from lambda_fn.web.response import Representation, Response
+from lambda_fn.web.routing import PAIR
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+Handle = Callable[[Request], Response]
 # A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
 # client before it sees the answer.
 MAX_READ = 16 * MAX_BODY
 MAX_IN_THREADS = 64  # of each kind at work or waiting for a thread; one more is refused, as waiting helps nobody
 THREADS = {"GET": 16, "POST": 4}  # a POST that waits for a champion must not take a GET's thread
-_LIKE_THE_HANDLER = [("cache-control", NO_STORE)]
 
 
-class Gateway:
-    """The ASGI application: one HTTP request, one event, one call of the handler.
+class AsgiApp:
+    """The ASGI application around an App.
 
-    What is in memory is answered on the event loop. A path that gave no 200 of a pair yet may have to wait
-    for the store, and a POST for the champion: these wait in a thread, and hold nobody else up. `forgotten` tells how
-    often a pair went out of memory: what is in it is found out anew then.
+    What is in memory is answered on the event loop. A path that gave no 200 of a pair yet may have to wait for the
+    store, and a POST for the champion: these wait in a thread, and do not delay others.
     """
 
-    def __init__(
-        self,
-        handle: Handler,
-        cors_origin: str | None = None,
-        forgotten: Callable[[], int] = lambda: 0,
-        base_path: str = "",
-    ) -> None:
-        self._handle = handle
-        self._base_path = base_path
+    def __init__(self, app: App, cors_origin: str | None = None) -> None:
+        self._app = app
         self._cors_origin = cors_origin
-        self._forgotten, self._seen = forgotten, 0
-        self._in_memory: set[tuple[str, str]] = set()
+        self._evicted_pairs = 0
+        self._in_memory: set[tuple[str, str]] = set()  # path and pair
         self._threads = {kind: _Threads(kind, number) for kind, number in THREADS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers(scope)
         try:
             body = await _read(scope, receive)
-            context = LambdaContext(aws_request_id=str(uuid.uuid4()))
-            event = to_event(_request(scope, body), datetime.now(UTC), context.aws_request_id)
-            answer = to_answer(await self._answer(scope, event, context))
+            query = parse_query_string(scope["query_string"].decode("latin-1")) if scope["query_string"] else {}
+            response = await self._respond(Request(scope["method"], scope["path"], query, headers, lambda: body))
         except ConnectionResetError:
             return
         except Problem as problem:
-            headers = [("content-type", PROBLEM_JSON), *_LIKE_THE_HANDLER, ("connection", "close")]
-            headers += [(name.lower(), value) for name, value in problem.headers.items()]
-            answer = HttpAnswer(problem.status, headers, problem.body().encode())
-        if self._cors_origin is not None:
-            asked = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            answer.headers.extend(cors_headers(self._cors_origin, scope["method"], asked))
-        await _send(answer, send)
+            response = Representation.of_problem(problem).respond(Request(scope["method"], scope["path"]), 0)
+            response.headers["Connection"] = "close"
+        added = [] if self._cors_origin is None else cors_headers(self._cors_origin, scope["method"], headers)
+        await _send(response, added, send)
 
-    async def _answer(self, scope: Scope, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        path, reads = route_path(event, self._base_path), scope["method"] in ("GET", "HEAD")
-        asked = path, event.get("queryStringParameters", {}).get(PAIR, "")
-        if self._seen != (forgotten := self._forgotten()):
-            self._seen = forgotten
+    async def _respond(self, request: Request) -> Response:
+        reads = request.method in ("GET", "HEAD")
+        key = self._app.router.route_path(request.path, self._app.base_path), request.query.get(PAIR, "")
+        if self._evicted_pairs != (evicted_pairs := self._app.evicted_pairs):
+            self._evicted_pairs = evicted_pairs
             self._in_memory.clear()
-        if reads and asked in self._in_memory:
-            return self._handle(event, context)
-        result = await self._threads["GET" if reads else "POST"].run(self._handle, event, context)
-        # of few paths and pairs: others are 404 and 400; a page takes too long to make to hold others up, and its path
+        if reads and key in self._in_memory:
+            return self._app.handle(request)
+        response = await self._threads["GET" if reads else "POST"].run(self._app.handle, request)
+        # of few paths and pairs: others are 404 and 400; a page takes too long to make to delay others, and its path
         # has a JSON form
-        if reads and result.get("statusCode") == 200 and path != "/":
-            self._in_memory.add(asked)
-        return result
+        if reads and response.status == 200 and key[0] != "/":
+            self._in_memory.add(key)
+        return response
 
 
 class _Threads:
@@ -92,22 +78,21 @@ class _Threads:
         self._executor = ThreadPoolExecutor(number, thread_name_prefix=kind)
         self._waiting = 0
 
-    async def run(self, handle: Handler, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    async def run(self, handle: Handle, request: Request) -> Response:
         """Run the handler in a thread. Raises Problem (503) when too many wait."""
         if self._waiting >= MAX_IN_THREADS:
             raise overloaded()
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, handle, event, context)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, handle, request)
         finally:
             self._waiting -= 1
 
 
-def application() -> Gateway:
-    """What each server process runs: Lambda's own handler on the environment."""
+def application() -> AsgiApp:
+    """Return what each server process runs, with the settings of the environment."""
     settings = Settings.from_env(os.environ)
-    function = LambdaFunction(os.environ, beside=True)
-    return Gateway(function, settings.cors_origin, function.forgotten, settings.base_path)
+    return AsgiApp(App(open_store(settings), settings, background_refresh=True), settings.cors_origin)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
@@ -130,18 +115,22 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _request(scope: Scope, body: bytes) -> HttpRequest:
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-    client = (scope.get("client") or ("",))[0]
-    query = scope["query_string"].decode("latin-1")
-    return HttpRequest(scope["method"], scope["path"], query, headers, body, client)
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return the headers by name in lower case; repeated ones are joined by commas."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
 
 
-async def _send(answer: HttpAnswer, send: Send) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(response: Response, added: list[tuple[str, str]], send: Send) -> None:
+    body = response.body.encode() if isinstance(response.body, str) else response.body
+    names = [*((name.lower(), value) for name, value in response.headers.items()), *added]
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in names]
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class WithoutQuery(logging.Filter):

@@ -115,7 +115,6 @@ def check_rows(rows: int, champion: BaseChampion, place: str) -> None:
         raise bad_body(place, f"{place} has {rows} rows", f"send 1 to {most} rows")
 
 
-SERVER: JsonObject = {"name": "eurusd-forecast", "version": "2", "extensions": []}
 OUTPUTS = ("quantiles", "mean")
 DATATYPES = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
 _CURE = 'send {"inputs": [{"name": "close", "shape": [1, n], "datatype": "FP64", "data": [...]}]}'

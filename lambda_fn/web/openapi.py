@@ -10,8 +10,8 @@ from lambda_fn.web.openapi_parameters import PARAMETERS
 from lambda_fn.web.openapi_schemas import SCHEMAS
 from lambda_fn.web.openapi_security import GATEWAY_RESPONSES, SECURITY, SECURITY_SCHEMES
 from lambda_fn.web.openapi_types import JsonSchema
-from lambda_fn.web.route import Route
-from lambda_fn.web.routing import ROUTES, TAGS
+from lambda_fn.web.routes import ROUTES, TAGS
+from lambda_fn.web.routing import Route
 
 PAGE = "text/html"
 VERSION = "1"  # of the API; a change that breaks a caller makes a new one
@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "operationId": route.operation,
+        "operationId": route.operation_id,
         "summary": route.summary,
         "description": route.description,
         "tags": [route.tag],

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from lambda_fn.refresh import refresh
-from lambda_fn.server.gateway import HttpRequest
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
 from lambda_fn.web.errors import MAX_BODY
 from tests.support import foreign
+from tests.support.api_gateway import HttpRequest
 from tests.support.e2e import front, sam
 from tests.support.e2e.front import Ask, HttpFront, get, post
 from tests.support.e2e.steps import Steps, until

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fn.prices.price_file import parse
-from lambda_fn.server.gateway import to_answer
 from lambda_fn.settings import pointer_key
 from lambda_fn.store.keys import price_key
 from lambda_fn.store.object_store import Store
 from tests.support import ecb_server, foreign
+from tests.support.api_gateway import to_answer
 from tests.support.e2e import sam
 from tests.support.e2e.front import PREDICT, HttpFront, generation, get, reply
 from tests.support.e2e.lambda_container import Invocation

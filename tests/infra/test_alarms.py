@@ -12,8 +12,8 @@ import pytest
 from lambda_fn import api, ingest, refresh
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.prices.ecb import EcbError
-from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.store.keys import serving_key
+from tests.support.api_gateway import LambdaContext
 from tests.support.infra.aws_tools import ROOT, stack
 
 OURS = "EurUsdForecast"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra import deploy, image, local
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.jobs.event_source import recognise
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.s3 import open_store
@@ -100,5 +100,5 @@ def test_the_events_of_the_refresh_are_known_to_it(event: str, name: str) -> Non
 def test_the_events_of_the_api_reach_a_route(event: str, tmp_path: Path) -> None:
     settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
     content = json.loads((ROOT / f"tests/events/{event}.json").read_text())
-    answer = App(open_store(settings), settings).resolve(content)
+    answer = handle_event(App(open_store(settings), settings), content)
     assert answer["statusCode"] == 503  # nothing is published: but it is a route, and the method is its

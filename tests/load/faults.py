@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
@@ -94,7 +94,7 @@ def _asked(app: App, seconds: float) -> Iterator[tuple[float, dict[str, Any]]]:
     began, number = time.monotonic(), 0
     while time.monotonic() - began < seconds:
         asked = time.monotonic()
-        answer = app.resolve(QUESTIONS[number % len(QUESTIONS)])
+        answer = handle_event(app, QUESTIONS[number % len(QUESTIONS)])
         yield time.monotonic() - asked, answer
         number += 1
         time.sleep(EVERY_S)
@@ -103,7 +103,7 @@ def _asked(app: App, seconds: float) -> Iterator[tuple[float, dict[str, Any]]]:
 def _until(app: App, wanted: str) -> float:
     """Seconds until every kind of question is answered with these words."""
     began = time.monotonic()
-    while not all(wanted in app.resolve(question)["body"] for question in QUESTIONS):
+    while not all(wanted in handle_event(app, question)["body"] for question in QUESTIONS):
         if time.monotonic() - began > PATIENCE_S:
             raise AssertionError(f"waited {PATIENCE_S:g} s for {wanted}")
         time.sleep(EVERY_S)

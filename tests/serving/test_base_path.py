@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.api import App
-from lambda_fn.server.gateway import HttpRequest, to_event
+from lambda_fn.api import App, handle_event
 from lambda_fn.settings import Settings
 from lambda_fn.web.routing import ROUTES, route_path
 from tests.support import foreign
+from tests.support.api_gateway import HttpRequest, to_event
 from tests.support.callers import CALLERS, answer_of
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
@@ -33,7 +33,7 @@ def below(served: LocalApi, base_path: str) -> App:
 
 def asked(app: App, path: str, caller: str = "", method: str = "GET", query: str = "") -> tuple[int, Any, Any]:
     request = to_event(HttpRequest(method, path, query, [("host", "localhost")]), datetime.now(UTC), "request-id")
-    return answer_of(app.resolve(CALLERS[caller](request) if caller else request))
+    return answer_of(handle_event(app, CALLERS[caller](request) if caller else request))
 
 
 @pytest.mark.parametrize("caller", ["", *CALLERS])
@@ -80,13 +80,13 @@ def test_several_slashes_count_as_one(served: LocalApi, path: str, caller: str) 
 def test_a_base_path_may_be_named_as_the_stage(served: LocalApi, path: str) -> None:
     found = event("GET", path)
     found["requestContext"]["stage"] = "prod"
-    assert below(served, "prod").resolve(found)["statusCode"] == 200
+    assert handle_event(below(served, "prod"), found)["statusCode"] == 200
 
 
 def test_the_links_of_pages_stay_below_the_base_path(served: LocalApi) -> None:
     app, plain = below(served, "fx/v1"), below(served, "")
     for path in ("/", "/docs", "/api/pairs"):
-        pages = [each.resolve(event("GET", path, {"format": "html"}))["body"] for each in (plain, app)]
+        pages = [handle_event(each, event("GET", path, {"format": "html"}))["body"] for each in (plain, app)]
         before, after = (re.findall(r'(?:href|action)="(/[^"]*)"', page) for page in pages)
         assert before and after == [f"/fx/v1{link}" for link in before]
         assert pages[0].count("https://HOST/") == pages[1].count("https://HOST/fx/v1/")
@@ -97,7 +97,7 @@ def test_the_links_of_pages_stay_below_the_base_path(served: LocalApi) -> None:
 
 def test_the_page_of_an_error_leads_back_below_the_base_path(tmp_path_factory: pytest.TempPathFactory) -> None:
     app = below(local_api(tmp_path_factory.mktemp("empty")), "fx")
-    answer = app.resolve(event("GET", "/fx", {"format": "html"}))
+    answer = handle_event(app, event("GET", "/fx", {"format": "html"}))
     links = re.findall(r'href="(/[^"]*)"', answer["body"])
     assert answer["statusCode"] == 503 and links and set(links) == {"/fx/"}
 

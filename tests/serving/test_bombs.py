@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from lambda_fn import ingest
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.champion import child
 from lambda_fn.champion.sandbox import MAX_DEATHS, Sandbox
 from lambda_fn.fields import ContractError
@@ -125,7 +125,7 @@ def test_a_death_in_a_job_is_recorded_and_does_not_affect_the_other_pairs(
     assert "signal 8" in (official.withheld or "")
     app = App(store, settings, lambda: at(days + 1).timestamp())
     for pair, stale in (("EURUSD", True), ("GBPUSD", False)):
-        answer = app.resolve(event("GET", "/api/predict", {"pair": pair}))
+        answer = handle_event(app, event("GET", "/api/predict", {"pair": pair}))
         assert (answer["statusCode"], json.loads(answer["body"])["stale"]) == (200, stale)
     again = refresh(store, settings.of("EURUSD"), at(days + 1))
     assert (again.activation.outcome, again.made.outcome) == ("unchanged", "refused")
@@ -167,7 +167,7 @@ def test_no_module_outside_the_child_imports_the_runtime() -> None:
 RUN = """
 import json, sys
 from datetime import UTC, datetime
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.ingest import ingest_and_keep
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
@@ -178,7 +178,7 @@ settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
 store, now = open_store(settings), datetime(2026, 10, 30, 17, tzinfo=UTC)
 assert refresh(store, settings, now).made.outcome == "made"
 body = {"close": [1.1 + number / 1000 for number in range(20)]}
-assert App(store, settings).resolve(event("POST", "/api/predict", body=body))["statusCode"] == 200
+assert handle_event(App(store, settings), event("POST", "/api/predict", body=body))["statusCode"] == 200
 ingest_and_keep(store, settings, now, lambda url: history(40), True)
 print(*(name for name in ("onnxruntime", "lambda_fn.champion.runtime") if name in sys.modules))
 """

@@ -59,13 +59,13 @@ print(*sorted(name for name in {HEAVY!r} if sys.modules.get(name)))
 
 COLD = """
 import sys
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from tests.support.events import event
 settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
 asked = event("GET", sys.argv[2], dict([sys.argv[3].split("=")]))
-answer = App(open_store(settings), settings).resolve(asked)
+answer = handle_event(App(open_store(settings), settings), asked)
 assert answer["statusCode"] == 200, answer
 print(*sorted(sys.modules))
 """
@@ -97,13 +97,13 @@ def test_a_cold_get_imports_what_its_answer_needs_alone(
 
 COLD_POST = """
 import sys
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from tests.support.events import event
 settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
 request = event("POST", sys.argv[2], raw=sys.argv[3])
-answer = App(open_store(settings), settings).resolve(request)
+answer = handle_event(App(open_store(settings), settings), request)
 assert answer["statusCode"] == 200, answer
 print(*sorted(sys.modules))
 """

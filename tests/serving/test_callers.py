@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from lambda_fn import api as module
-from lambda_fn.server.gateway import HttpRequest, LambdaContext, to_event
+from lambda_fn.api import handle_event
 from tests.e2e.test_conformance import REQUESTS
 from tests.support import foreign
+from tests.support.api_gateway import HttpRequest, LambdaContext, to_event
 from tests.support.callers import ANSWER_KEYS, CALLERS, answer_of
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
@@ -32,8 +33,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> LocalApi:
 def test_every_request_is_answered_alike_in_every_form(served: LocalApi, caller: str, name: str) -> None:
     status, request = REQUESTS[name]
     plain = to_event(request, datetime.now(UTC), "request-id")
-    expected = answer_of(served.app.resolve(plain))
-    found = served.app.resolve(CALLERS[caller](plain))
+    expected = answer_of(handle_event(served.app, plain))
+    found = handle_event(served.app, CALLERS[caller](plain))
     if caller == "a stage":  # a 404 names the path that arrived
         found = {**found, "body": found["body"].replace("/prod/", "/")}
     assert answer_of(found) == expected
@@ -55,14 +56,14 @@ def test_every_form_has_its_keys() -> None:
 def test_a_page_a_table_and_an_error_have_no_other_keys(served: LocalApi, caller: str, path: str) -> None:
     where, _, query = path.partition("?")
     request = HttpRequest("GET", where, query, [("host", "localhost")])
-    found = served.app.resolve(CALLERS[caller](to_event(request, datetime.now(UTC), "request-id")))
+    found = handle_event(served.app, CALLERS[caller](to_event(request, datetime.now(UTC), "request-id")))
     assert found.keys() <= ANSWER_KEYS[caller]
 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_what_is_no_whole_request_is_answered_with_keys_that_every_form_has(served: LocalApi, caller: str) -> None:
     broken = CALLERS[caller](event("GET", "/health")) | {"path": None, "raw_path": None, "rawPath": None}
-    found = served.app.resolve(broken)
+    found = handle_event(served.app, broken)
     assert found["statusCode"] == 400
     assert found.keys() <= frozenset.intersection(*ANSWER_KEYS.values()) | {"headers"}
 
@@ -71,7 +72,7 @@ def test_what_is_no_whole_request_is_answered_with_keys_that_every_form_has(serv
 def test_only_a_rest_api_gets_no_body_in_base64(served: LocalApi, caller: str) -> None:
     """It decodes the media types that it was configured with, which its events do not tell."""
     request = HttpRequest("GET", "/openapi.json", "", [("host", "localhost"), ("accept-encoding", "gzip")])
-    found = served.app.resolve(CALLERS[caller](to_event(request, datetime.now(UTC), "request-id")))
+    found = handle_event(served.app, CALLERS[caller](to_event(request, datetime.now(UTC), "request-id")))
     assert found["statusCode"] == 200
     assert found["isBase64Encoded"] == (caller != "REST API")
 
@@ -82,13 +83,13 @@ def test_a_body_in_base64_may_say_so_as_text(served: LocalApi, caller: str, flag
     body = json.dumps({"close": foreign.closes(foreign.WINDOW).tolist()}).encode()
     found = CALLERS[caller](event("POST", "/api/predict", raw=body))
     found["is_base64_encoded" if "is_base64_encoded" in found else "isBase64Encoded"] = flag
-    assert served.app.resolve(found)["statusCode"] == 200
+    assert handle_event(served.app, found)["statusCode"] == 200
 
 
 def test_an_event_that_a_person_wrote_may_have_capitals_and_the_query_as_text(served: LocalApi) -> None:
     found = event("GET", "/api/predict")
     found |= {"headers": {"Accept": "text/csv"}, "rawQueryString": "h=1&level=50&level=95"}
-    answer = served.app.resolve(found)
+    answer = handle_event(served.app, found)
     assert answer["headers"]["Content-Type"].startswith("text/csv")
     assert answer["body"].count("\n") == 2 and "lo-95" in answer["body"] and "lo-50" in answer["body"]
 
@@ -99,7 +100,7 @@ def test_an_event_that_a_person_wrote_may_have_capitals_and_the_query_as_text(se
 def test_a_compressed_body_is_a_415(served: LocalApi, caller: str, path: str, encoding: str) -> None:
     found = event("POST", path, raw=gzip.compress(b'{"close": []}'))
     found["headers"]["content-encoding"] = encoding
-    status, headers, body = answer_of(served.app.resolve(CALLERS[caller](found)))
+    status, headers, body = answer_of(handle_event(served.app, CALLERS[caller](found)))
     assert (status, body["code"], body["field"]) == (415, "compressed_body", "body")
     assert headers["accept-encoding"] == "identity"
 
@@ -126,7 +127,7 @@ def test_pings_are_answered_without_a_word(
     served: LocalApi, ping: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        answer = served.app.resolve(ping)
+        answer = handle_event(served.app, ping)
         assert answer["statusCode"] == 200
         assert answer["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store"}
     assert not caplog.records
@@ -151,7 +152,7 @@ def test_pings_are_answered_without_a_word(
 def test_what_is_no_request_is_a_400_that_names_what_is_taken(
     served: LocalApi, other: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    status, _, body = answer_of(served.app.resolve(other))
+    status, _, body = answer_of(handle_event(served.app, other))
     assert (status, body["error"]["code"]) == (400, "bad_event")
     assert "API Gateway (payload 1.0 or 2.0)" in body["error"]["cure"]
     assert not caplog.records
@@ -208,7 +209,7 @@ def test_an_event_that_aws_never_sends_is_answered(caller: str, served: LocalApi
                 del inner[place[-1]]
             else:
                 inner[place[-1]] = value
-            answer = served.app.resolve(odd)
+            answer = handle_event(served.app, odd)
             assert answer["statusCode"] < 500, (place, value)
 
 

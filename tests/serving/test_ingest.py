@@ -26,13 +26,13 @@ from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.price_file import parse
 from lambda_fn.refresh import activate
-from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.local import FolderStore
 from lambda_fn.store.object_store import Store, Unavailable
 from lambda_fn.store.s3 import open_store
 from tests.support import ecb_server, foreign
+from tests.support.api_gateway import LambdaContext
 from tests.support.ecb_server import DAYS, Bank, history, rates, zipped
 from training.prices.ecb import EMBEDDED
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from lambda_fn import ingest
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.refresh import Refused, refresh, rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -250,7 +250,7 @@ class Service(RuleBasedStateMachine):
         return found
 
     def _answer(self, reader: int, request: dict[str, Any]) -> Any:
-        answer = self.readers[reader].resolve(request)
+        answer = handle_event(self.readers[reader], request)
         found = json.loads(answer["body"])
         assert answer["statusCode"] == 200, found
         low, high = (found["forecast"][0]["quantiles"][level] for level in ("0.025", "0.975"))

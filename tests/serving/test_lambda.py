@@ -12,9 +12,9 @@ import pytest
 
 from lambda_fn import api as api_module
 from lambda_fn.api import App
-from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.web.service import Service
 from tests.support import foreign
+from tests.support.api_gateway import LambdaContext
 from tests.support.events import event
 from tests.support.local_api import local_api
 

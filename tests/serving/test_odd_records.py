@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from lambda_fn import ingest, refresh
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.champion.refusals import Refusal, is_first
 from lambda_fn.fields import json_object, summed_bytes
 from lambda_fn.ingest import ingest_and_keep
@@ -150,7 +150,7 @@ def check_answers(store: Store, settings: Settings, about: object) -> None:
         body = {"close": CLOSES, "as_of": "2026-10-30"} if route.path == "/api/predict" else {}
         query = {"pair": pair} if "pair" in route.query_names else {}
         query |= {"below": "1.1"} if route.path == "/api/probability" else {}
-        result = app.resolve(event(route.method, path, query, body if route.method == "POST" else None))
+        result = handle_event(app, event(route.method, path, query, body if route.method == "POST" else None))
         status, content = result["statusCode"], result["body"]
         assert status in (200, 304, 400, 404, 503), (about, route.path, status, content[:300])
         assert route.method == "POST" or status in (200, 503) or "{" in route.path, (about, route.path, content[:300])
@@ -159,7 +159,7 @@ def check_answers(store: Store, settings: Settings, about: object) -> None:
         elif (route.method, route.path) == ("GET", "/api/predict"):
             check_forecast(json.loads(content), pair, about)
     for path, pair in itertools.product(("/", "/api/pairs"), PAIRS):
-        page = app.resolve(event("GET", path, {"format": "html"} | ({"pair": pair} if path == "/" else {})))
+        page = handle_event(app, event("GET", path, {"format": "html"} | ({"pair": pair} if path == "/" else {})))
         assert page["statusCode"] in (200, 503), (about, path, pair, page["body"][:300])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lambda_fn.api import handle_event
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_BODY, MAX_SERIES
 from lambda_fn.web.route import Route
 from lambda_fn.web.routing import ROUTES
@@ -165,7 +166,7 @@ def test_a_request_costs_in_proportion_to_its_size(request_kind: str, api: Local
 
 
 def answer(api: LocalApi, asked: dict[str, Any]) -> None:
-    result = api.app.resolve(asked)
+    result = handle_event(api.app, asked)
     assert result["statusCode"] in (200, 400, 413)
     assert len(result["body"]) <= MAX_ANSWER_BYTES
 
@@ -212,7 +213,7 @@ def test_what_a_server_remembers_of_paths_is_bounded(path: str, api: LocalApi) -
 
     from lambda_fn.server.asgi import Gateway
 
-    gateway = Gateway(lambda event, context: api.app.resolve(event))
+    gateway = Gateway(lambda event, context: handle_event(api.app, event))
 
     async def ask() -> None:
         async def receive() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import jmespath  # type: ignore[import-untyped]
 import obstore
 import pytest
 
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.ingest import ingest_and_keep
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
@@ -102,7 +102,7 @@ def reading(settings: Settings) -> tuple[App, Clock]:
 
 
 def generation(reader: App, question: dict[str, Any]) -> int:
-    answer = reader.resolve(question)
+    answer = handle_event(reader, question)
     assert answer["statusCode"] == 200, answer["body"]
     found: int = json.loads(answer["body"])["champion"]["generation"]
     return found
@@ -127,7 +127,7 @@ def test_each_object_is_restored_as_the_runbook_says(loss: str, s3: Any, store: 
     assert contents(store) == good
     reader, _ = reading(settings)
     for question in QUESTIONS:
-        assert reader.resolve(question)["statusCode"] == 200
+        assert handle_event(reader, question)["statusCode"] == 200
     take(store, settings, ROWS + 1)
     refresh(store, settings, now(ROWS + 1))
     assert contents(store) == good, "nothing is made anew of what was restored"

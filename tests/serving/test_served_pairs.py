@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import ingest, refresh
-from lambda_fn.api import App, LambdaFunction
+from lambda_fn.api import App, LambdaFunction, handle_event
 from lambda_fn.prices import ecb
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -80,7 +80,7 @@ def app(served: tuple[Store, Settings]) -> App:
 
 
 def ask(app: App, path: str, method: str = "GET", body: object = None, **query: str) -> tuple[int, Any]:
-    answer = app.resolve(event(method, path, query, body))
+    answer = handle_event(app, event(method, path, query, body))
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -137,7 +137,7 @@ def test_answers_of_pairs_are_never_mixed(trained: Path, asked: list[tuple[str, 
     app = App(open_store(settings), settings, NOW.timestamp)
     tags: dict[tuple[str, str], str] = {}
     for pair, path in asked:
-        answer = app.resolve(event("GET", path, {"pair": pair} | ({"format": "html"} if path == "/" else {})))
+        answer = handle_event(app, event("GET", path, {"pair": pair} | ({"format": "html"} if path == "/" else {})))
         own, others = (f"{pair[:3]}/{pair[3:]} on" if path == "/" else f'"{pair}"'), [p for p in PAIRS if p != pair]
         assert answer["statusCode"] == 200 and own in answer["body"]
         assert path == "/" or not any(f'"{other}"' in answer["body"] for other in others)
@@ -426,12 +426,12 @@ def app_settings(folder: Path) -> Settings:
 
 
 def test_the_page_offers_the_pairs_and_keeps_the_one_that_is_shown(app: App) -> None:
-    page = app.resolve(event("GET", "/", {"pair": "USDJPY", "format": "html"}))["body"]
+    page = handle_event(app, event("GET", "/", {"pair": "USDJPY", "format": "html"}))["body"]
     assert '<option value="USDJPY" selected>USD/JPY</option>' in page
     assert '<input type="hidden" name="pair" value="USDJPY">' in page
     assert 'href="/api/predict?format=csv&amp;pair=USDJPY"' in page
     assert "https://HOST/api/predict?horizon=1&amp;pair=USDJPY" in page
-    every = app.resolve(event("GET", "/api/pairs", {"format": "html"}))
+    every = handle_event(app, event("GET", "/api/pairs", {"format": "html"}))
     assert every["headers"]["Content-Type"].startswith("text/html")
     assert all(f'href="/?pair={pair}"' in every["body"] for pair in PAIRS)
 
@@ -441,5 +441,5 @@ def test_the_page_of_one_pair_offers_no_choice(tmp_path: Path) -> None:
     store = open_store(settings)
     publish(store, settings, "EURUSD", 1)
     refresh.refresh(store, settings, NOW)
-    page = App(store, settings, NOW.timestamp).resolve(event("GET", "/", {"format": "html"}))["body"]
+    page = handle_event(App(store, settings, NOW.timestamp), event("GET", "/", {"format": "html"}))["body"]
     assert 'class="choice"' not in page and "pair=" not in page

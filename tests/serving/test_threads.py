@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import cache
@@ -64,7 +64,7 @@ class Caller:
             self.rounds += 1
 
     def _call(self, request: dict[str, Any]) -> int:
-        answer = self._app.resolve(request)
+        answer = handle_event(self._app, request)
         assert answer["statusCode"] == 200, answer["body"]
         content = json.loads(answer["body"])
         generation: int = content["champion"]["generation"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.refresh import Activation, Refreshed, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
@@ -64,7 +64,7 @@ class LocalApi:
         return refresh(self.store, self.settings, datetime.fromtimestamp(self.clock(), UTC))
 
     def call(self, found: dict[str, Any]) -> Answer:
-        result = self.app.resolve(found)
+        result = handle_event(self.app, found)
         return Answer(result["statusCode"], result["headers"], json.loads(result["body"] or "null"))
 
     def get(self, path: str, **query: str) -> Answer:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,17 +17,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def work(asked: argparse.Namespace, context: Context) -> int:
-    """Send the event of an HTTP request through what the Lambda handler is made of and print its answer."""
-    from lambda_fn.api import LambdaFunction
-    from lambda_fn.server.gateway import HttpRequest, LambdaContext, to_answer, to_event
+    """Send a request through the API of this process and print its response."""
+    from lambda_fn.api import App
+    from lambda_fn.web.request import Request
 
-    _ = context.store  # which the handler opens too, without a word for a person
-    query = "" if asked.horizon is None else f"horizon={asked.horizon}"
-    request = HttpRequest("GET", "/api/predict", query, [("host", "localhost")])
-    invocation = LambdaContext()
-    # The handler of this pair alone.
-    environ = {**os.environ, "PAIRS": "", "S3_MODEL_INFO_KEY": context.settings.model_info_key}
-    answer = to_answer(LambdaFunction(environ)(to_event(request, context.now, invocation.aws_request_id), invocation))
+    query = {} if asked.horizon is None else {"horizon": str(asked.horizon)}
+    app = App(context.store, context.settings.of(context.settings.pair))
+    answer = app.handle(Request("GET", "/api/predict", query))
     body = json.loads(answer.body)
     if answer.status != 200:
         error = body["error"]

@@ -114,7 +114,7 @@ def _days(context: Context) -> list[dict[str, Any]]:
     from lambda_fn.record.official_forecast import Official
     from lambda_fn.store.keys import forecast_key
     from lambda_fn.store.object_store import Missing
-    from lambda_fn.web.records import days_of
+    from lambda_fn.web.endpoints.forecast import days_of
 
     try:
         official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data, context.settings.pair)

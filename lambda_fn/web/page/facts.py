@@ -13,7 +13,7 @@ from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.freshness import Age
 from lambda_fn.web.params import USUAL
 from lambda_fn.web.probability import Likelihood
-from lambda_fn.web.records import Held, Records
+from lambda_fn.web.records import CachedRecord, Records
 
 COVERAGES = (50, 80, 95)
 SOURCES = {"ecb": "the ECB's reference rate"}
@@ -102,7 +102,7 @@ def read(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> Fa
     )
 
 
-def _record(records: Records) -> Known[Held[JsonObject]] | None:
+def _record(records: Records) -> Known[CachedRecord[JsonObject]] | None:
     try:
         return records.record()
     except NothingToServe:

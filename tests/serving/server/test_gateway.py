@@ -8,9 +8,9 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.server.gateway import Event, HttpRequest, to_answer, to_event
 from lambda_fn.web.request import body_of
 from tests.support import events
+from tests.support.api_gateway import Event, HttpRequest, to_answer, to_event
 from tests.support.local_api import START
 
 HEADERS = [("Host", "localhost:8080"), ("Accept", "a/b"), ("accept", "c/d"), ("Cookie", "a=1; b=2"), ("cookie", "c=3")]

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.server.gateway import to_answer
+from lambda_fn.api import handle_event
 from lambda_fn.web.response import COMPRESSED_FROM
 from tests.support import foreign
+from tests.support.api_gateway import to_answer
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
 
@@ -58,8 +59,8 @@ def test_a_problem_of_no_field_names_none(api: LocalApi) -> None:
 
 
 def test_a_body_is_compressed_where_that_is_asked_for(api: LocalApi) -> None:
-    plain = api.app.resolve(asked("/api/predict"))
-    packed = api.app.resolve(asked("/api/predict", accept_encoding="br, gzip"))
+    plain = handle_event(api.app, asked("/api/predict"))
+    packed = handle_event(api.app, asked("/api/predict", accept_encoding="br, gzip"))
     assert packed["isBase64Encoded"]
     assert packed["headers"]["Content-Encoding"] == "gzip"
     assert gzip.decompress(base64.b64decode(packed["body"])).decode() == plain["body"]
@@ -71,16 +72,20 @@ def test_a_body_is_compressed_where_that_is_asked_for(api: LocalApi) -> None:
 
 
 def test_a_short_body_is_sent_as_it_is(api: LocalApi) -> None:
-    answer = api.app.resolve(asked("/api/history", accept_encoding="gzip"))
+    answer = handle_event(api.app, asked("/api/history", accept_encoding="gzip"))
     assert len(answer["body"]) < COMPRESSED_FROM
     assert "Content-Encoding" not in answer["headers"]
     assert json.loads(answer["body"])["days"] == []
 
 
 def test_each_form_has_an_etag_of_its_own(api: LocalApi) -> None:
-    tags = [api.app.resolve(asked("/api/predict", {"format": name}))["headers"]["ETag"] for name in ("json", "csv")]
+    tags = [
+        handle_event(api.app, asked("/api/predict", {"format": name}))["headers"]["ETag"] for name in ("json", "csv")
+    ]
     assert tags[0] != tags[1]
-    again = api.app.resolve(asked("/api/predict", {"format": "csv"}, if_none_match=tags[1], accept_encoding="gzip"))
+    again = handle_event(
+        api.app, asked("/api/predict", {"format": "csv"}, if_none_match=tags[1], accept_encoding="gzip")
+    )
     assert (again["statusCode"], again["body"], again["isBase64Encoded"]) == (304, "", False)
 
 

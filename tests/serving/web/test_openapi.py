@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from lambda_fn.api import handle_event
 from lambda_fn.web import openapi
 from lambda_fn.web.errors import PROBLEM_JSON
 from lambda_fn.web.routing import ROUTES
@@ -110,7 +111,7 @@ def test_other_forms_are_as_described(
 ) -> None:
     responses = document["paths"][path]["get"]["responses"]
     for served, status in ((api, 200), (local_api(tmp_path), 503)):
-        answer = served.app.resolve(event("GET", path, {"format": form}))
+        answer = handle_event(served.app, event("GET", path, {"format": form}))
         assert answer["statusCode"] == status
         assert answer["headers"]["Content-Type"].partition(";")[0] in responses[str(status)]["content"]
 

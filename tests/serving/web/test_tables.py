@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lambda_fn.api import handle_event
 from lambda_fn.web import tables
 from tests.support import page_store
 from tests.support.events import event
@@ -25,7 +26,7 @@ def table(api: LocalApi, path: str, accept: str | None = None, **query: str) -> 
     asked = event("GET", path, query)
     if accept:
         asked["headers"]["accept"] = accept
-    answer = api.app.resolve(asked)
+    answer = handle_event(api.app, asked)
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "text/csv; charset=utf-8")
     assert answer["headers"]["ETag"]
     assert answer["headers"]["Content-Disposition"].startswith('inline; filename="EURUSD-')

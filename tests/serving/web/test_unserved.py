@@ -11,13 +11,13 @@ import pytest
 
 from lambda_fn import api as api_module
 from lambda_fn.api import App, LambdaFunction
-from lambda_fn.server.gateway import LambdaContext
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
 from lambda_fn.web.routing import ROUTES
 from tests.support import foreign, seaweedfs
+from tests.support.api_gateway import LambdaContext
 from tests.support.events import event
 from tests.support.local_api import local_api
 from tests.support.server_process import running

@@ -4,7 +4,7 @@ import json
 import sys
 
 from lambda_fn.api import handler
-from lambda_fn.server.gateway import LambdaContext
+from tests.support.api_gateway import LambdaContext
 
 
 def main() -> None:

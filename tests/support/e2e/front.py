@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from lambda_fn.server.gateway import HttpAnswer, HttpRequest, to_answer, to_event
+from tests.support.api_gateway import HttpAnswer, HttpRequest, to_answer, to_event
 from tests.support.e2e import containers, lambda_container
 from tests.support.e2e.containers import ROOT, Container
 from tests.support.e2e.lambda_container import API, LambdaContainer

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.api import App
+from lambda_fn.api import App, handle_event
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.keys import forecast_key, price_key, record_key
 from tests.serving.web.page.test_parts import Parsed
@@ -27,7 +27,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 def ask(api: LocalApi, query: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
     found = event("GET", "/", query)
     found["headers"] |= {"accept": BROWSER, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return api.app.resolve(found)
+    return handle_event(api.app, found)
 
 
 def words(answer: dict[str, Any]) -> str:
@@ -252,7 +252,7 @@ def test_every_page_tells_the_browser_what_it_must_not_do(path: str, active: boo
         api.promote(foreign.champion_bytes(), 1)
     request = event("GET", path)
     request["headers"]["accept"] = BROWSER
-    page = api.app.resolve(request)
+    page = handle_event(api.app, request)
     assert page["headers"]["Content-Type"].startswith("text/html")
     assert page["headers"]["X-Content-Type-Options"] == "nosniff"
     assert page["headers"]["Referrer-Policy"] == "no-referrer"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from lambda_fn.web.request import parsed_query
+from lambda_fn.web.request import parse_query_string
 
 Event = dict[str, Any]
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
@@ -83,7 +83,7 @@ def to_event(request: HttpRequest, now: datetime, request_id: str) -> Event:
     if cookies:
         event["cookies"] = cookies
     if request.query:
-        event["queryStringParameters"] = parsed_query(request.query)
+        event["queryStringParameters"] = parse_query_string(request.query)
     if request.body:
         event["body"], event["isBase64Encoded"] = _body(request.body, headers.get("content-type", ""))
     return event

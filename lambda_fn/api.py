@@ -18,8 +18,8 @@ from lambda_fn.web.lambda_events import WARM_RESULT, is_ping, read_event, write_
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import Representation, Response, ResponseCache, Text
 from lambda_fn.web.routes import ROUTES
-from lambda_fn.web.routing import PAIR, Route, Router
-from lambda_fn.web.state import PairState, State
+from lambda_fn.web.routing import Route, Router
+from lambda_fn.web.state import PAIR, PairState, State
 
 SERVICE = "api"  # in logs and metrics
 RETRY_AFTER_S = 60  # for what only new prices or a new champion cure
@@ -40,7 +40,7 @@ class App:
         """`clock` returns seconds since 1970; `background_refresh` is that of `store.cache`."""
         self.base_path = settings.base_path
         self.router = Router(ROUTES)
-        self._state = State(store, settings, clock, background_refresh, self.router)
+        self._state = State(store, settings, clock, background_refresh, self.router.index())
         self._cache = ResponseCache()
         self._clock = clock
 
@@ -92,7 +92,7 @@ class App:
 
                 page = _with_base_path(page_of_problem(problem), self.base_path)
                 representation = Representation.of(page, status=problem.status)
-            response = representation.respond(Request(request.method, path), self._clock())._replace(problem=problem)
+            response = representation.respond(Request(request.method, path), 0)._replace(problem=problem)
         if pair is None:
             return response
         return response._replace(pair=pair.pair, generation=pair.records.generation)
@@ -101,7 +101,7 @@ class App:
         """Respond to OPTIONS, which API Gateway completes for other origins; raise Problem (404, 405) otherwise."""
         methods = self.router.methods(path)
         if not methods:
-            raise _no_path(request.path, path, [route.path for route in ROUTES], self.router)
+            raise _no_path(request.sent_path or request.path, path, [route.path for route in ROUTES], self.router)
         allow = ", ".join(methods)
         if request.method == "OPTIONS":
             headers = {"Allow": f"{allow}, OPTIONS"}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.settings import VARIABLES
-from lambda_fn.web.routing import ROUTES
+from lambda_fn.web.routes import ROUTES
 from tests.support.readme import ALL, DOCUMENTS, README, ROOT, commands
 from training.__main__ import parser
 from training.prices.table import load

@@ -14,7 +14,7 @@ from lambda_fn.store.s3 import open_store
 from lambda_fn.web.errors import MAX_BODY, Problem, too_large
 from lambda_fn.web.request import Request, parse_query_string
 from lambda_fn.web.response import Representation, Response
-from lambda_fn.web.routing import PAIR
+from lambda_fn.web.state import PAIR
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

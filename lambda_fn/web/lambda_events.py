@@ -107,10 +107,12 @@ def _read_payload_2(event: Event) -> Request:
     text = event.get("rawQueryString")
     if not query and isinstance(text, str) and text:
         query = parse_query_string(text)
+    while "//" in path:
+        path = path.replace("//", "/")
     if stage != "$default" and f"{path}/".startswith(f"/{stage}/"):
         path = path.removeprefix(f"/{stage}")
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return Request(method.upper(), path, query, headers, lambda: _body(event))
+    return Request(method.upper(), path, query, headers, lambda: _body(event), sent_path=event["rawPath"])
 
 
 def _body(event: Event) -> bytes:

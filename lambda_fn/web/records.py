@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import parse_record
@@ -47,6 +47,7 @@ def fetcher(
     return fetch
 
 
+Record = Literal["forecast", "record", "both"]  # what a response is made of; both is for the page
 EXPIRED_RETRY_S = 600  # prices come once a day
 _log = logging.getLogger(__name__)
 

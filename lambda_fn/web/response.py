@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, PROBLEM_JSON, Problem, answer_too_large
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.negotiation import accepts_gzip
-from lambda_fn.web.request import Request
+from lambda_fn.web.request import Request, accepts_gzip
 
 JSON = "application/json"
 NO_STORE = "no-store"

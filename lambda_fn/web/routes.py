@@ -1,6 +1,6 @@
 """All routes of the API, in the order of the OpenAPI document."""
 
-from lambda_fn.web.endpoints import forecast, predict, protocols, record, service
+from lambda_fn.web.endpoints import forecast, protocols, record, service
 
 TAGS = {
     "forecast": "What may come.",
@@ -8,4 +8,4 @@ TAGS = {
     "service": "What serves, and how it is.",
     "protocols": "The champion as other systems ask models: tensors in, tensors out.",
 }
-ROUTES = (*service.ROUTES, *forecast.ROUTES, *predict.ROUTES, *record.ROUTES, *protocols.ROUTES)
+ROUTES = (*service.ROUTES, *forecast.ROUTES, *record.ROUTES, *protocols.ROUTES)

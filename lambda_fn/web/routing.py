@@ -1,22 +1,23 @@
 """Routes: the handler, the forms and the documentation of each operation, and the lookup by method and path."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from lambda_fn.web.errors import bad_query, shown
+from lambda_fn.web.errors import MAX_BODY, bad_query, shown
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.negotiation import preferred
-from lambda_fn.web.request import Request
+from lambda_fn.web.records import Record
+from lambda_fn.web.request import Request, preferred
 from lambda_fn.web.response import Text
+from lambda_fn.web.state import PairState
 
-if TYPE_CHECKING:
-    from lambda_fn.web.state import PairState
-
-Record = Literal["forecast", "record", "both"]
-Handler = Callable[["PairState", Request], JsonObject | Text]
+Handler = Callable[[PairState, Request], JsonObject | Text]
 FORMATS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
-PAIR = "pair"  # the query parameter
 PATH_NAMES = ("model_name", "model_version")
+# Reasons of problems that several routes have, for the OpenAPI document.
+BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
+NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
+COMPRESSED = (415, "The body is compressed; send it without Content-Encoding.")
+LARGE = (413, f"The body is larger than {MAX_BODY:,} bytes.")
 
 
 class Form(NamedTuple):

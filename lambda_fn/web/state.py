@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
 from lambda_fn.web.errors import Problem, bad_query, shown
-from lambda_fn.web.records import Records
+from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.records import Record, Records
 from lambda_fn.web.response import Version
-from lambda_fn.web.routing import PAIR, Record, Router
 
 if TYPE_CHECKING:
     from lambda_fn.champion.cache import ChampionCache, Serving  # only for a POST
     from lambda_fn.champion.sandbox import Pool
     from lambda_fn.web.all_pairs import AllPairsRecord
 
+PAIR = "pair"  # the query parameter
 MAX_PAIRS = 64  # in memory at once: a champion takes a few megabytes
 NAMED = 8  # pairs in a message
 _log = logging.getLogger(__name__)
@@ -70,14 +71,15 @@ class PairState:
 class State:
     """The state of all pairs of `settings.pairs`, of which the MAX_PAIRS used last stay in memory. Thread-safe.
 
-    `clock` returns seconds since 1970; `background_refresh` is that of `store.cache`. `evicted_pairs` counts the pairs
+    `clock` returns seconds since 1970; `background_refresh` is that of `store.cache`, and
+    `index` lists the routes. `evicted_pairs` counts the pairs
     that went out of memory for others.
     """
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Callable[[], float], background_refresh: bool, router: Router
+        self, store: Store, settings: Settings, clock: Callable[[], float], background_refresh: bool, index: JsonObject
     ) -> None:
-        self.store, self.settings, self.clock, self.router = store, settings, clock, router
+        self.store, self.settings, self.clock, self.index = store, settings, clock, index
         self.background_refresh = background_refresh
         self.evicted_pairs = 0
         self._pairs: dict[str, PairState] = {}

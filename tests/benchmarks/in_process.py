@@ -9,14 +9,14 @@ from lambda_fn.champion.base import Rows
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.champion.sandbox import Forecast, Pool, SandboxedChampion
 from lambda_fn.contract import DATE, TARGET_DATE
-from lambda_fn.web.services import Services
+from lambda_fn.web.state import State
 
 _champions: dict[str, Champion] = {}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     SandboxedChampion.run = _run  # type: ignore[method-assign]
-    Services.pool = _pool  # type: ignore[method-assign]
+    State.pool = _pool  # type: ignore[method-assign]
     return api.handler(event, context)
 
 
@@ -28,6 +28,6 @@ def _run(self: SandboxedChampion, inputs: Rows) -> Forecast:
     return Forecast(forecast.quantiles.tolist(), forecast.mean.tolist())
 
 
-def _pool(self: Services) -> Pool:
+def _pool(self: State) -> Pool:
     """Children that are never started."""
     return Pool()

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from lambda_fn.web.routing import ROUTES
+from lambda_fn.web.routes import ROUTES
 from tests.browser.conftest import Open, open_details
 from tests.browser.test_page import PHONE, fits
 from tests.support.server_process import Server

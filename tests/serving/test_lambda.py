@@ -12,7 +12,7 @@ import pytest
 
 from lambda_fn import api as api_module
 from lambda_fn.api import App
-from lambda_fn.web.service import Service
+from lambda_fn.web.records import Records
 from tests.support import foreign
 from tests.support.api_gateway import LambdaContext
 from tests.support.events import event
@@ -51,7 +51,7 @@ def test_logs_name_request_and_trace_and_hold_no_payload(
     """Of a request that succeeds, one that fails, and one that nothing was prepared for."""
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    monkeypatch.setattr(Service, "champion", lambda *_: 1 / 0)
+    monkeypatch.setattr(Records, "now", lambda *_: 1 / 0)
     closes = [1.234567 + i / 1000 for i in range(foreign.WINDOW)]
     for body in ({"close": closes}, {"close": [*closes, "x-1.765432"]}):
         in_lambda(event("POST", "/api/predict", body=json.dumps(body)))

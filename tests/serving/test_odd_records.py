@@ -25,7 +25,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store, Unavailable
 from lambda_fn.store.s3 import open_store
-from lambda_fn.web.routing import ROUTES
+from lambda_fn.web.routes import ROUTES
 from tests.support import foreign
 from tests.support.ecb_server import DAYS, history
 from tests.support.events import event

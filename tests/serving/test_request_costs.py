@@ -15,8 +15,8 @@ import pytest
 
 from lambda_fn.api import handle_event
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_BODY, MAX_SERIES
-from lambda_fn.web.route import Route
-from lambda_fn.web.routing import ROUTES
+from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.routing import Route
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api
@@ -211,9 +211,9 @@ def test_what_a_server_remembers_of_paths_is_bounded(path: str, api: LocalApi) -
     """Slashes and names that nobody knows make no new entries."""
     import asyncio
 
-    from lambda_fn.server.asgi import Gateway
+    from lambda_fn.server.asgi import AsgiApp
 
-    gateway = Gateway(lambda event, context: handle_event(api.app, event))
+    server = AsgiApp(api.app)
 
     async def ask() -> None:
         async def receive() -> dict[str, Any]:
@@ -225,7 +225,7 @@ def test_what_a_server_remembers_of_paths_is_bounded(path: str, api: LocalApi) -
         for number in range(200):
             query = f"pair={'x' * number}" if number % 2 else ""
             scope = {"method": "GET", "path": path + "/" * number, "query_string": query.encode(), "headers": []}
-            await gateway(scope, receive, send)
+            await server(scope, receive, send)
 
     asyncio.run(ask())
-    assert len(gateway._in_memory) <= 1
+    assert len(server._in_memory) <= 1

@@ -25,9 +25,8 @@ from lambda_fn.store import keys
 from lambda_fn.store.local import FolderStore
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
-from lambda_fn.web import services
-from lambda_fn.web.service import Service
-from lambda_fn.web.services import Services
+from lambda_fn.web import state
+from lambda_fn.web.state import PairState, State
 from tests.support import foreign
 from tests.support.ecb_server import Bank, history, running
 from tests.support.events import event
@@ -174,18 +173,18 @@ def test_a_pair_whose_store_is_broken_stops_no_other(served: tuple[Store, Settin
 def test_memory_holds_the_pairs_that_were_asked_for_last(
     served: tuple[Store, Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "KEPT", 2)
+    monkeypatch.setattr(state, "MAX_PAIRS", 2)
     store = Counting(tmp_path)
     app = App(store, served[1], NOW.timestamp)
     for pair in ("EURUSD", "GBPUSD", "EURUSD", "USDJPY", "EURUSD", "GBPUSD"):
         ask(app, "/api/predict", pair=pair)
     assert store.reads == [keys.forecast_key(pair) for pair in ("EURUSD", "GBPUSD", "USDJPY", "GBPUSD")]
-    assert app.forgotten == 2
+    assert app.evicted_pairs == 2
 
 
-class Meeting(dict[str, Service]):
-    """The services in memory and their lock: the thread that looks for a service waits until a second thread is at the
-    lock or, if the lock is missing, looks for the service too."""
+class Meeting(dict[str, PairState]):
+    """The pairs in memory and their lock: the thread that looks for a pair waits until a second thread is at the
+    lock or, if the lock is missing, looks for the pair too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,10 +192,10 @@ class Meeting(dict[str, Service]):
         self._threads: set[int] = set()
 
     def pop(self, *given: Any) -> Any:
-        service = super().pop(*given)
+        pair = super().pop(*given)
         self._arrive()
         assert self._both.wait(60)
-        return service
+        return pair
 
     def __enter__(self) -> None:
         self._arrive()
@@ -211,18 +210,22 @@ class Meeting(dict[str, Service]):
             self._both.set()
 
 
+def state_of(served: tuple[Store, Settings]) -> State:
+    return State(*served, NOW.timestamp, background_refresh=False, index={})
+
+
 def test_threads_share_what_a_pair_has_in_memory(served: tuple[Store, Settings]) -> None:
-    """A second service of a pair would begin with nothing, and could be older than the first."""
-    pairs = Services(*served, NOW.timestamp)
-    pairs._kept = pairs._lock = Meeting()  # type: ignore[assignment]
+    """A second state of a pair would begin with nothing, and could be older than the first."""
+    pairs = state_of(served)
+    pairs._pairs = pairs._lock = Meeting()  # type: ignore[assignment]
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(pairs.of, [{"pair": PAIRS[0]}] * 2, [{}] * 2)
+        first, second = pool.map(pairs.pair, [{"pair": PAIRS[0]}] * 2, [{}] * 2)
     assert first is second
 
 
-SHARED: dict[str, Callable[[Services], object]] = {
-    "champion": lambda made: made.of({"pair": PAIRS[0]}, {})._champion(),
-    "together": Services.together,
+SHARED: dict[str, Callable[[State], object]] = {
+    "champion": lambda made: made.pair({"pair": PAIRS[0]}, {}).champion().champion,
+    "all pairs": State.all_pairs,
 }
 
 
@@ -232,7 +235,7 @@ def test_threads_share_a_champion_and_the_record_of_all_pairs(what: str, served:
     sys.setswitchinterval(1e-6)
     try:
         for _ in range(100):
-            made = Services(*served, NOW.timestamp)
+            made = state_of(served)
             with ThreadPoolExecutor(4) as pool:
                 assert len(set(pool.map(SHARED[what], [made] * 12))) == 1
     finally:

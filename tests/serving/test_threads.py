@@ -98,7 +98,7 @@ def test_no_thread_gets_a_wrong_answer_or_one_older_than_before(
         refresh(store, settings, datetime.now(UTC))
 
     promote(1)
-    app = App(store, settings, time.time, beside=True)
+    app = App(store, settings, time.time, background_refresh=True)
     callers = [Caller(app, ended) for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         running = [pool.submit(caller.run) for caller in callers]

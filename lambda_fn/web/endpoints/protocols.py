@@ -1,9 +1,8 @@
 """Protocols that others made: MLflow's scoring server, and the Open Inference Protocol of KServe and Triton."""
 
-from lambda_fn.web.endpoints.problems import COMPRESSED, LARGE, NOTHING
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.request import Request
-from lambda_fn.web.routing import Route
+from lambda_fn.web.routing import COMPRESSED, LARGE, NOTHING, Route
 from lambda_fn.web.state import PairState
 
 SERVER: JsonObject = {"name": "eurusd-forecast", "version": "2", "extensions": []}

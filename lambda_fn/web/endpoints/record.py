@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambda_fn.store.cache import Known
-from lambda_fn.web.endpoints.problems import BAD_QUERY, NOTHING
 from lambda_fn.web.errors import bad_query, shown
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.freshness import freshness
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import Text
-from lambda_fn.web.routing import Form, Route
+from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
 KINDS = ("live", "backtest")

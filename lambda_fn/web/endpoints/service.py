@@ -4,12 +4,11 @@ import json
 from datetime import date, datetime
 
 from lambda_fn.web.endpoints.forecast import freshness_of
-from lambda_fn.web.endpoints.problems import BAD_QUERY, NOTHING
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.params import intervals_of
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import Text
-from lambda_fn.web.routing import Form, Route
+from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
 _HEALTH = ("name", "type", "version", "generation", "sha256", "activated_at")
@@ -17,7 +16,7 @@ _HEALTH = ("name", "type", "version", "generation", "sha256", "activated_at")
 
 def index(pair: PairState, request: Request) -> JsonObject:
     """Return the routes."""
-    return pair.state.router.index()
+    return pair.state.index
 
 
 def page(pair: PairState, request: Request) -> Text:

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from lambda_fn.server.asgi import Gateway
+from lambda_fn.server.asgi import AsgiApp
+from lambda_fn.web.request import Request
+from lambda_fn.web.response import Response
+from tests.support.fake_app import FakeApp, ok
 
 
-async def ask(gateway: Gateway, path: str, query: bytes = b"") -> None:
+async def ask(server: AsgiApp, path: str, query: bytes = b"") -> None:
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -18,7 +21,7 @@ async def ask(gateway: Gateway, path: str, query: bytes = b"") -> None:
         sent.append(message)
 
     sent: list[MutableMapping[str, Any]] = []
-    await gateway({"method": "GET", "path": path, "query_string": query, "headers": []}, receive, send)
+    await server({"method": "GET", "path": path, "query_string": query, "headers": []}, receive, send)
     assert sent[0]["status"] == 200
 
 
@@ -27,34 +30,35 @@ def test_a_page_never_holds_other_answers_up(path: str, on_the_loop: list[bool])
     """It takes much longer to make than any other answer, also when the store was read already."""
     found = []
 
-    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    def respond(request: Request) -> Response:
         found.append(threading.current_thread() is threading.main_thread())
-        return {"statusCode": 200, "body": ""}
+        return ok()
 
     async def thrice() -> None:
-        gateway = Gateway(handle)
+        server = AsgiApp(FakeApp(respond))
         for _ in range(3):
-            await ask(gateway, path)
+            await ask(server, path)
 
     asyncio.run(thrice())
     assert found == on_the_loop
 
 
 def test_a_pair_that_is_not_in_memory_holds_no_other_up() -> None:
-    """Each pair is read from the store by itself, however its parameter is written, and again when it was forgotten."""
-    found, forgotten = list[bool](), [0]
+    """Each pair is read from the store by itself, however its parameter is written, and again when it was evicted."""
+    found = list[bool]()
 
-    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    def respond(request: Request) -> Response:
         found.append(threading.current_thread() is threading.main_thread())
-        return {"statusCode": 200, "body": ""}
+        return ok()
 
     async def scene() -> None:
-        gateway = Gateway(handle, forgotten=lambda: forgotten[0])
+        app = FakeApp(respond)
+        server = AsgiApp(app)
         for query in (b"", b"pair=GBPUSD", b"%70air=USDJPY", b"pair=GBPUSD&horizon=1", b"pair=USDJPY"):
-            await ask(gateway, "/api/predict", query)
-        forgotten[0] = 1
+            await ask(server, "/api/predict", query)
+        app.evicted_pairs = 1
         for _ in range(2):
-            await ask(gateway, "/api/predict", b"pair=GBPUSD")
+            await ask(server, "/api/predict", b"pair=GBPUSD")
 
     asyncio.run(scene())
     assert found == [False, False, False, True, True, False, True]
@@ -67,14 +71,13 @@ def test_who_waits_for_the_store_or_a_champion_holds_nobody_up() -> None:
     """The handler of /slow and of every POST waits until /fast was answered: from memory, and before them."""
     answered = threading.Event()
 
-    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        http = event["requestContext"]["http"]
-        if http["path"] == "/slow" or http["method"] == "POST":
+    def respond(request: Request) -> Response:
+        if request.path == "/slow" or request.method == "POST":
             assert answered.wait(60)
-        return {"statusCode": 200, "body": http["path"]}
+        return ok(request.path)
 
     async def main() -> list[str]:
-        gateway, order = Gateway(handle), list[str]()
+        server, order = AsgiApp(FakeApp(respond)), list[str]()
 
         async def ask(method: str, path: str) -> None:
             async def receive() -> MutableMapping[str, Any]:
@@ -84,7 +87,7 @@ def test_who_waits_for_the_store_or_a_champion_holds_nobody_up() -> None:
                 if message["type"] == "http.response.body":
                     order.append(f"{method} {message['body'].decode()}")
 
-            await gateway({**SCOPE, "method": method, "path": path}, receive, send)
+            await server({**SCOPE, "method": method, "path": path}, receive, send)
 
         await ask("GET", "/fast")
         waiting = [asyncio.create_task(ask(*asked)) for asked in (("GET", "/slow"), ("POST", "/fast"))]

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from lambda_fn.refresh import refresh
-from lambda_fn.server.asgi import MAX_IN_THREADS, Gateway
+from lambda_fn.server.asgi import MAX_IN_THREADS, AsgiApp
 from lambda_fn.server.http_limits import MAX_HEAD
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
+from lambda_fn.web.request import Request
+from lambda_fn.web.response import Response
 from tests.support import foreign
+from tests.support.fake_app import FakeApp, ok
 from tests.support.local_api import START
 from tests.support.server_process import PATIENCE_S, Server, running
 
@@ -167,17 +170,17 @@ def test_what_is_beyond_the_threads_is_told_to_come_again() -> None:
     """Posts that never end fill what may wait; one more is shed at once, a GET from memory is still answered."""
     release = threading.Event()
 
-    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        if event["requestContext"]["http"]["method"] == "POST":
+    def respond(request: Request) -> Response:
+        if request.method == "POST":
             assert release.wait(PATIENCE_S)
-        return {"statusCode": 200, "headers": {}, "body": "{}"}
+        return ok("{}")
 
     async def scene() -> tuple[list[int], int, int]:
-        gateway = Gateway(handle)
-        assert (await ask(gateway, "GET")).status == 200
-        waiting = [asyncio.create_task(ask(gateway, "POST")) for _ in range(MAX_IN_THREADS)]
+        server = AsgiApp(FakeApp(respond))
+        assert (await ask(server, "GET")).status == 200
+        waiting = [asyncio.create_task(ask(server, "POST")) for _ in range(MAX_IN_THREADS)]
         await asyncio.sleep(0)
-        shed, read = await ask(gateway, "POST"), await ask(gateway, "GET")
+        shed, read = await ask(server, "POST"), await ask(server, "GET")
         assert shed.headers["retry-after"] == "1"
         release.set()
         return [answer.status for answer in await asyncio.gather(*waiting)], shed.status, read.status
@@ -197,12 +200,12 @@ class Sent:
             self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
 
 
-async def ask(gateway: Gateway, method: str) -> Sent:
+async def ask(server: AsgiApp, method: str) -> Sent:
     scope = {"type": "http", "method": method, "path": "/api/predict", "query_string": b"", "headers": []}
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b""}
 
     sent = Sent()
-    await gateway(scope, receive, sent.take)
+    await server(scope, receive, sent.take)
     return sent

@@ -23,14 +23,16 @@ from hypothesis import strategies as st
 
 from lambda_fn.refresh import refresh
 from lambda_fn.server import refresher as refresher_module
-from lambda_fn.server.asgi import MAX_READ, Gateway
+from lambda_fn.server.asgi import MAX_READ, AsgiApp
 from lambda_fn.server.refresher import Refresher
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.s3 import open_store
 from lambda_fn.web.errors import MAX_BODY
-from lambda_fn.web.request import body_of
+from lambda_fn.web.request import Request
+from lambda_fn.web.response import Response
 from tests.support import foreign
+from tests.support.fake_app import FakeApp, ok
 from tests.support.hostile import changed, endless
 from tests.support.local_api import START
 from tests.support.server_process import command, running, until, variables
@@ -187,9 +189,8 @@ def _call(body: list[bytes], headers: list[tuple[bytes, bytes]] | None = None) -
     chunks = list(body)
     sent: list[Any] = []
 
-    def echo(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        assert context.aws_request_id == event["requestContext"]["requestId"]
-        return {"statusCode": 200, "body": body_of(event).hex()}
+    def echo(request: Request) -> Response:
+        return ok(request.body().hex())
 
     async def receive() -> MutableMapping[str, Any]:
         if not chunks:
@@ -201,7 +202,7 @@ def _call(body: list[bytes], headers: list[tuple[bytes, bytes]] | None = None) -
         sent.append(message)
 
     scope = {"method": "POST", "path": "/", "query_string": b"", "headers": headers or [], "client": None}
-    asyncio.run(Gateway(echo)(scope, receive, send))
+    asyncio.run(AsgiApp(FakeApp(echo))(scope, receive, send))
     return sent, chunks
 
 

@@ -12,10 +12,12 @@ from lambda_fn.champion.base import BaseChampion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.web.errors import MAX_SERIES, Problem
+from lambda_fn.web.lambda_events import read_event
 from lambda_fn.web.params import parse_query
 from lambda_fn.web.price_body import Sent, champion_inputs, parse_body, parse_prices
-from lambda_fn.web.request import body_of
+from lambda_fn.web.request import Request
 from tests.support import foreign
+from tests.support.events import event
 
 ROW: list[float] = foreign.closes(foreign.WINDOW).tolist()
 AS_OF = foreign.AS_OF.isoformat()
@@ -90,13 +92,18 @@ def test_wrong_prices_are_refused_by_their_place(name: str) -> None:
 ENCODED = base64.b64encode(b'{"close": []}').decode()
 
 
+def request(body: object, in_base64: object) -> Request:
+    return read_event({**event("POST", "/api/predict"), "body": body, "isBase64Encoded": in_base64})[0]
+
+
 @pytest.mark.parametrize("claim", [True, "true"])
 def test_a_body_in_base64_is_decoded(claim: object) -> None:
-    assert body_of({"body": ENCODED, "isBase64Encoded": claim}) == b'{"close": []}'
-    assert body_of({"body": ENCODED, "isBase64Encoded": False}) == ENCODED.encode()
+    assert request(ENCODED, claim).body() == b'{"close": []}'
+    assert request(ENCODED, False).body() == ENCODED.encode()
 
 
 @pytest.mark.parametrize("body", [f"{ENCODED[:4]}*{ENCODED[4:]}", f"{ENCODED[:4]}\n{ENCODED[4:]}", ENCODED[:-1], 5])
 def test_a_body_that_is_no_base64_is_refused(body: object) -> None:
-    with pytest.raises(ValueError):
-        body_of({"body": body, "isBase64Encoded": True})
+    with pytest.raises(Problem) as refused:
+        request(body, True).body()
+    assert (refused.value.status, refused.value.field) == (400, "body")

@@ -10,8 +10,9 @@ import pytest
 
 from lambda_fn.web.errors import bad_query
 from lambda_fn.web.page.shell import text_of
-from lambda_fn.web.response import Answer, Caller, Text, Version
-from lambda_fn.web.routing import ROUTES
+from lambda_fn.web.request import Request
+from lambda_fn.web.response import Representation, Text, Version
+from lambda_fn.web.routes import ROUTES
 
 NOW = 1_000.0
 VERSION = Version("e1", NOW, 1, NOW + 60)
@@ -42,17 +43,21 @@ def test_a_page_is_what_its_type_says_and_tells_nobody_where_a_link_was() -> Non
     assert headers == {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-More": "1"}
 
 
-ANSWERS: dict[str, tuple[Answer, str, str]] = {
-    "a record": (Answer.of({"a": 1}, VERSION), "application/json", "max-age=50"),
+ANSWERS: dict[str, tuple[Representation, str, str]] = {
+    "a record": (Representation.of({"a": 1}, VERSION), "application/json", "max-age=50"),
     "a record of a store that is down": (
-        Answer.of({"a": 1}, VERSION._replace(until=None)),
+        Representation.of({"a": 1}, VERSION._replace(until=None)),
         "application/json",
         "no-store",
     ),
-    "a record to be looked at": (Answer.of({"a": 1}, VERSION._replace(until=NOW)), "application/json", "max-age=0"),
-    "no record": (Answer.of({"a": 1}), "application/json", "no-store"),
-    "a table": (Answer.of(Text("text/csv", "a\n1\n"), VERSION), "text/csv", "max-age=50"),
-    "a problem": (Answer.of_problem(bad_query("a", "b", "c")), "application/problem+json", "no-store"),
+    "a record to be looked at": (
+        Representation.of({"a": 1}, VERSION._replace(until=NOW)),
+        "application/json",
+        "max-age=0",
+    ),
+    "no record": (Representation.of({"a": 1}), "application/json", "no-store"),
+    "a table": (Representation.of(Text("text/csv", "a\n1\n"), VERSION), "text/csv", "max-age=50"),
+    "a problem": (Representation.of_problem(bad_query("a", "b", "c")), "application/problem+json", "no-store"),
 }
 
 
@@ -60,22 +65,24 @@ ANSWERS: dict[str, tuple[Answer, str, str]] = {
 @pytest.mark.parametrize("gzip", [False, True])
 def test_an_answer_says_its_type_and_how_long_it_holds(name: str, gzip: bool) -> None:
     answer, media_type, keeping = ANSWERS[name]
-    headers = answer.to_gateway(Caller(gzip=gzip), NOW + 10)["headers"]
+    request = Request("GET", "/", headers={"accept-encoding": "gzip"} if gzip else {})
+    headers = answer.respond(request, NOW + 10).headers
     assert (headers["Content-Type"], headers["Cache-Control"]) == (media_type, keeping)
     assert headers["Vary"] == "Accept, Accept-Encoding"
 
 
 def test_what_a_caller_has_is_not_sent_again() -> None:
-    answer = Answer.of({"a": 1}, VERSION)
-    again = answer.to_gateway(Caller(answer.etag), NOW)
-    assert (again["statusCode"], again["body"]) == (304, "")
-    assert again["headers"]["Cache-Control"] == "max-age=60"
-    assert json.loads(answer.to_gateway(Caller('W/"another"'), NOW)["body"]) == {"a": 1}
+    answer = Representation.of({"a": 1}, VERSION)
+    again = answer.respond(Request("GET", "/", headers={"if-none-match": str(answer.etag)}), NOW)
+    assert (again.status, again.body) == (304, "")
+    assert again.headers["Cache-Control"] == "max-age=60"
+    other = answer.respond(Request("GET", "/", headers={"if-none-match": 'W/"another"'}), NOW)
+    assert json.loads(other.body) == {"a": 1}
 
 
 def test_routes_announce_statuses_that_there_are() -> None:
-    statuses = {route.operation: {status for status, _ in route.problems} for route in ROUTES}
+    statuses = {route.operation_id: {status for status, _ in route.problems} for route in ROUTES}
     for status in set().union(*statuses.values()):
         assert HTTPStatus(status) >= 400
-    posts = {route.operation for route in ROUTES if route.method == "POST"}
+    posts = {route.operation_id for route in ROUTES if route.method == "POST"}
     assert posts == {operation for operation, problems in statuses.items() if problems >= {400, 413, 415, 503}}

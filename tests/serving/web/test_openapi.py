@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from lambda_fn.api import handle_event
 from lambda_fn.web import openapi
 from lambda_fn.web.errors import PROBLEM_JSON
-from lambda_fn.web.routing import ROUTES
+from lambda_fn.web.routes import ROUTES
 from tests.support import foreign
 from tests.support.events import event
 from tests.support.local_api import LocalApi, local_api

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from lambda_fn.web.response import MAX_ANSWERS, MAX_CACHED_CHARACTERS, Answers, Text, Version
+from lambda_fn.web.response import MAX_CACHED_CHARACTERS, MAX_CACHED_RESPONSES, ResponseCache, Text, Version
 
 VERSION = Version("etag", 0.0, 1, None)
 OPERATION = ("EURUSD", "predict")
@@ -10,7 +10,7 @@ OPERATION = ("EURUSD", "predict")
 
 def answered_again(count: int, text: str, name_characters: int = 0) -> int:
     """Ask `count` different questions of a new cache and then each again; return how many were not cached."""
-    cache, answers = Answers(), Counter[int]()
+    cache, answers = ResponseCache(), Counter[int]()
 
     def ask(number: int) -> None:
         def make() -> Text:
@@ -25,11 +25,11 @@ def answered_again(count: int, text: str, name_characters: int = 0) -> int:
 
 
 def test_equal_questions_are_answered_once() -> None:
-    assert not answered_again(MAX_ANSWERS, "short")
+    assert not answered_again(MAX_CACHED_RESPONSES, "short")
 
 
 def test_the_number_of_cached_answers_is_bounded() -> None:
-    assert answered_again(MAX_ANSWERS + 1, "short")
+    assert answered_again(MAX_CACHED_RESPONSES + 1, "short")
 
 
 def test_the_size_of_cached_answers_is_bounded_with_that_of_their_questions() -> None:

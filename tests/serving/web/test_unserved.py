@@ -1,6 +1,7 @@
 """503 answers: the code and the cure fit the reason, no place of the store is told, and what was never trained is no
 error of the service."""
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 
 from lambda_fn import api as api_module
-from lambda_fn.api import App, LambdaFunction
+from lambda_fn.api import App, LambdaFunction, handle_event
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
-from lambda_fn.web.routing import ROUTES
+from lambda_fn.web.routes import ROUTES
 from tests.support import foreign, seaweedfs
 from tests.support.api_gateway import LambdaContext
 from tests.support.events import event
@@ -81,7 +82,7 @@ def test_every_route_says_why_and_never_where(code: str, tmp_path: Path, caplog:
     with seaweedfs.variables(environ), caplog.at_level(logging.WARNING):
         settings = Settings.from_env(environ)
         for method, path in ASKED:
-            answer = ask(App(open_store(settings), settings).resolve, method, path)
+            answer = ask(functools.partial(handle_event, App(open_store(settings), settings)), method, path)
             assert answer["statusCode"] == 503, path
             assert int(answer["headers"]["Retry-After"]) >= 1
             assert [place for place in places if place in answer["body"]] == []

@@ -160,8 +160,8 @@ GUARDS = (
     ),
     Guard(
         "threads share what is in memory",
-        "lambda_fn/web/services.py",
-        "Services._service",
+        "lambda_fn/web/state.py",
+        "State.pair",
         Change("lock", "_lock"),
         "tests/serving/test_served_pairs.py::test_threads_share_what_a_pair_has_in_memory",
     ),
@@ -290,9 +290,9 @@ GUARDS = (
     ),
     Guard(
         "an answer is of the pair that was asked for",
-        "lambda_fn/web/services.py",
-        "Services.of",
-        Change("argument", "_service", "pairs[0]", number=2),
+        "lambda_fn/web/state.py",
+        "State.pair",
+        Change("argument", "of", "pairs[0]"),
         "tests/serving/test_served_pairs.py",
     ),
     Guard(
@@ -381,9 +381,9 @@ GUARDS = (
     ),
     Guard(
         "what an event holds is text where text is read",
-        "lambda_fn/web/request.py",
-        "_as_it_is",
-        Change("Expr", "check_event"),
+        "lambda_fn/web/lambda_events.py",
+        "_read_payload_2",
+        Change("check", "isinstance", number=1),
         "tests/serving/test_callers.py",
     ),
     Guard(
@@ -396,15 +396,15 @@ GUARDS = (
     Guard(
         "an answer is limited",
         "lambda_fn/web/response.py",
-        "Answer.of",
+        "Representation.of",
         Change("check", "MAX_ANSWER_BYTES"),
         "tests/serving/test_request_costs.py::test_an_answer_over_the_limit_is_an_error",
     ),
     Guard(
         "cached answers are limited in number",
         "lambda_fn/web/response.py",
-        "Answers.get",
-        Change("operand", "MAX_ANSWERS"),
+        "ResponseCache.get",
+        Change("operand", "MAX_CACHED_RESPONSES"),
         "tests/serving/web/test_response.py",
     ),
     Guard(
@@ -424,8 +424,8 @@ GUARDS = (
     Guard(
         "a page is rendered in a thread",
         "lambda_fn/server/asgi.py",
-        "Gateway._answer",
-        Change("operand", "path /"),
+        "AsgiApp._respond",
+        Change("operand", "key /"),
         "tests/serving/server/test_asgi.py::test_a_page_never_holds_other_answers_up",
     ),
     Guard(

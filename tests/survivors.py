@@ -32,7 +32,6 @@ SURVIVORS: dict[str, str] = {
     "lambda_fn/server/__main__.py: uvicorn.Config(factory=True)": "uvicorn finds out by itself that it is a factory",
     'lambda_fn/server/__main__.py: uvicorn.Config(lifespan="off")': "uvicorn finds out by itself that there is none",
     'lambda_fn/server/__main__.py: uvicorn.Config(ws="none")': "No library of WebSockets is installed",
-    "lambda_fn/server/gateway.py: memory_limit_in_mb = 1024": "It is a part of the form of Lambda's context",
     "lambda_fn/web/page/shell.py: json.dumps(allow_nan=False)": "Every number of a page was checked where it was read",
     "lambda_fn/prices/price_file.py: ROWS = 25": "More rows are checked then",
     "lambda_fn/registry/mlflow_access.py: name and not path.exists()": "The library that reads the file raises the same error",
@@ -43,7 +42,6 @@ SURVIVORS: dict[str, str] = {
     "lambda_fn/store/s3.py: S3Store(virtual_hosted_style_request=False)": "The server of the tests takes both forms",
     "lambda_fn/store/object_store.py: obstore.put(use_multipart=False)": "It chooses how a large object is written",
     "lambda_fn/store/object_store.py: SMALL = 2**20": "It chooses the client that writes an object",
-    "lambda_fn/web/request.py: check_event(request)": "The values that it refuses are refused again where they are read",
     "lambda_fn/web/model_protocols.py: rows is None": _AGAIN,
     "lambda_fn/jobs/telemetry.py: LambdaPowertoolsFormatter(use_rfc3339=True)": "It chooses how a log writes a time",
 }

@@ -72,9 +72,9 @@ def _read_format(
         name: The file's name, for messages.
         as_text: Whether prices are read as text.
     """
-    stamps, odd = _Stamps(layout), _OddRows()
+    stamps, odd_rows = _Stamps(layout), _OddRows()
     parts: dict[str, list[NDArray[np.float64]]] = {column: [] for column in layout.prices}
-    for batch in _read_batches(data, layout, odd, as_text):
+    for batch in _read_batches(data, layout, odd_rows, as_text):
         stamps.add(batch)
         for column, places in layout.prices.items():
             values = [_parse_floats(batch.column(str(place)), layout.mark) for place in places]
@@ -84,9 +84,9 @@ def _read_format(
         columns[column] = np.concatenate(parts.pop(column))
     moments, offsets, notes = stamps.moments()
     faults = []
-    if odd.count:
+    if odd_rows.count:
         cure = "the file may be cut off: complete the row or drop it"
-        faults.append(describe_fault(name, "row of another length", odd.describe(layout.line), cure))
+        faults.append(describe_fault(name, "row of another length", odd_rows.describe(layout.line), cure))
     if (unread := np.flatnonzero(np.isnat(moments))).size:
         unread_rows = [f"row {layout.line + i}" for i in unread.tolist()]
         cure = "write dates as 2024-01-31, or give their format with --date-format"
@@ -109,10 +109,19 @@ class _OddRows:
         return "skip"
 
     def describe(self, first: int) -> list[str]:
+        """Describe the rows, whose first line in the file is `first`."""
         return [f"row {first + number - 1}" for number in self.numbers] + ["another"] * (self.count - len(self.numbers))
 
 
-def _read_batches(data: bytes, layout: Layout, odd: _OddRows, as_text: bool) -> Iterator[Any]:
+def _read_batches(data: bytes, layout: Layout, odd_rows: _OddRows, as_text: bool) -> Iterator[Any]:
+    """Yield the columns of the layout, in batches of rows.
+
+    Args:
+        data: The file's bytes.
+        layout: The layout of the file.
+        odd_rows: Receives the rows with another number of cells.
+        as_text: Whether prices are read as text.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
@@ -125,7 +134,7 @@ def _read_batches(data: bytes, layout: Layout, odd: _OddRows, as_text: bool) -> 
         csv.ReadOptions(
             use_threads=False, block_size=BLOCK, column_names=[str(place) for place in range(layout.width)]
         ),
-        csv.ParseOptions(delimiter=layout.separator, invalid_row_handler=odd),
+        csv.ParseOptions(delimiter=layout.separator, invalid_row_handler=odd_rows),
         csv.ConvertOptions(
             include_columns=sorted(texts | numbers),
             column_types={**dict.fromkeys(numbers, kind), **dict.fromkeys(texts, pa.string())},
@@ -153,10 +162,12 @@ class _Stamps:
         self._seconds: list[NDArray[np.int64]] = []  # for numbers since 1970 and dates in a given format
 
     def add(self, batch: Any) -> None:
+        """Add the dates and times of a batch."""
         import pyarrow.compute as pc
 
         cells = pc.utf8_trim_whitespace(batch.column(str(self._layout.date)))
-        if self._layout.date_format is not None or (len(cells) and _is_epoch(cells[0].as_py())):
+        first = cells[0].as_py().split(".")[0] if len(cells) else ""
+        if self._layout.date_format is not None or (first.isdecimal() and len(first) >= _EPOCH):
             self._seconds.append(self._numbers(cells))
         elif self._layout.time is not None:
             times = pc.utf8_trim_whitespace(batch.column(str(self._layout.time)))
@@ -180,7 +191,8 @@ class _Stamps:
         numbers = np.asarray(pc.cast(whole, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
         if first is None:
             return numbers * 0
-        return numbers // {"s": 1, "m": 10**3, "u": 10**6, "n": 10**9}[_unit_prefix(first.form)]
+        units = (("milli", 10**3), ("micro", 10**6), ("nano", 10**9))
+        return numbers // next((unit for prefix, unit in units if first.form.startswith(prefix)), 1)
 
     def moments(self) -> tuple[NDArray[np.datetime64], NDArray[np.float64] | None, tuple[str, ...]]:
         """Return each row's moment by its own clock, seconds from UTC if the cells have them, and notes."""
@@ -219,16 +231,6 @@ def _parse_clock(time: str) -> tuple[int, int | None] | None:
         time = f"{time.zfill(4)[:2]}:{time.zfill(4)[2:]}"
     stamp = read_stamp(f"2000-01-01 {time}")
     return None if stamp is None else (stamp.second, stamp.offset)
-
-
-def _is_epoch(cell: str) -> bool:
-    return cell.split(".")[0].isdecimal() and len(cell.split(".")[0]) >= _EPOCH
-
-
-def _unit_prefix(form: str) -> str:
-    return next(
-        unit for unit, word in (("m", "milli"), ("u", "micro"), ("n", "nano"), ("s", "")) if form.startswith(word)
-    )
 
 
 def line_start(data: bytes, lines: int) -> int:

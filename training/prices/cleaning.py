@@ -22,8 +22,9 @@ def clean_rows(rows: Rows) -> Rows:
     rows = replace(rows, notes=(*rows.notes, *_order_notes(rows)))
     empty = _without_prices(rows)
     if empty.any() and not empty.all():
-        places = np.flatnonzero(empty).tolist()
-        note = f"{_count_rows(len(places))} without any price left out as holidays, the first {_where(rows, places[0])}"
+        first = int(np.flatnonzero(empty)[0])
+        place = f"{rows.days[first]} (row {rows.lines[first]})"
+        note = f"{_count_rows(int(empty.sum()))} without any price left out as holidays, the first {place}"
         rows = _with_note(select_rows(rows, ~empty), note)
     flat = _flat_weekends(rows)
     if flat.any():
@@ -35,10 +36,6 @@ def clean_rows(rows: Rows) -> Rows:
 
 def _count_rows(rows: int) -> str:
     return f"{rows:,} row{'' if rows == 1 else 's'}"
-
-
-def _where(rows: Rows, i: int) -> str:
-    return f"{rows.days[i]} (row {rows.lines[i]})" if rows.days[i] else f"row {rows.lines[i]}"
 
 
 def _without_prices(rows: Rows) -> NDArray[np.bool_]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.prices.csv_dialect import MANY, Grid
+from training.prices.csv_dialect import MAX_COLUMNS, Grid
 from training.prices.date_parsing import read_stamp
 from training.prices.numbers import MISSING, Numbers
-from training.prices.quotes import FIELDS, PRICES, pair_field, parse_field, parse_series, plain
+from training.prices.quotes import FIELDS, PRICES, pair_field, parse_field, parse_series, plain_name
 from training.prices.read_options import Reading
 from training.prices.row_checks import PriceError
 
@@ -73,7 +73,7 @@ def _are_bars(rows: Sequence[Sequence[str]]) -> bool:
 
 def _name_index(grid: Grid) -> Grid:
     """Call the first column date if it has dates and no title, as an index is written."""
-    names = [plain(title) for title in grid.header]
+    names = [plain_name(title) for title in grid.header]
     unnamed = names[0] in ("", "unnamed_0", "index")
     dated = any(FIELDS.get(name) in ("date", "stamp", "time") for name in names)
     if not unnamed or dated or not grid.rows[0] or read_stamp(grid.rows[0][0]) is None:
@@ -87,7 +87,7 @@ def choose_columns(grid: Grid, name: str, pair: str, reading: Reading, declared:
     """Find the columns of a grid by their titles, by the options and, where necessary, by their contents.
 
     A column that is named after the pair is its price. Other columns are left out if their title is repeated, and, in a
-    file of more than MANY columns, if they are neither a price nor `declared`.
+    file of more than MAX_COLUMNS columns, if they are neither a price nor `declared`.
 
     Args:
         grid: The grid, with a header.
@@ -98,7 +98,7 @@ def choose_columns(grid: Grid, name: str, pair: str, reading: Reading, declared:
 
     Raises PriceError if an option names a column that does not exist.
     """
-    titles = [plain(title) for title in grid.header]
+    titles = [plain_name(title) for title in grid.header]
     faults, notes = [], []
     places: dict[str, list[int]] = {}
     for position, title in enumerate(titles):
@@ -143,7 +143,7 @@ def _date(places: Mapping[str, Sequence[int]], grid: Grid) -> int | None:
     """Return the position of the date column: by its title, or the only column that has nothing but dates."""
     for kind in ("date", "stamp", "time"):
         positions = places.get(kind, ())
-        exact = [i for i in positions if plain(grid.header[i]) == kind]
+        exact = [i for i in positions if plain_name(grid.header[i]) == kind]
         with_dates = [i for i in positions if i < len(grid.rows[0]) and read_stamp(grid.rows[0][i]) is not None]
         if positions:
             return next(iter([*exact, *with_dates, *positions]))
@@ -211,7 +211,7 @@ def _name_columns(
     for title, place in at.items():
         name = title if title in used else titles[place]
         # Price files have ASCII names; a trailing comma makes an empty title.
-        if name and name.isascii() and (name in used or len(header) <= MANY):
+        if name and name.isascii() and (name in used or len(header) <= MAX_COLUMNS):
             positions[name] = place
     return positions
 
@@ -229,9 +229,9 @@ def used_columns(header: Sequence[str], pair: str, reading: Reading, declared: S
     return [
         i
         for i, title in enumerate(header)
-        if parse_field(plain(title))[0]
-        or plain(title) in declared
-        or not options.isdisjoint((title.strip(), plain(title), str(i + 1)))
+        if parse_field(plain_name(title))[0]
+        or plain_name(title) in declared
+        or not options.isdisjoint((title.strip(), plain_name(title), str(i + 1)))
         or pair_field(title, pair)
         or parse_series(title) is not None
         or read_stamp(title) is not None
@@ -250,11 +250,11 @@ def _find_column(option: str, header: Sequence[str], column: str, name: str) -> 
     Raises PriceError if there is no such column.
     """
     titles = [title.strip() for title in header]
-    names = [plain(title) for title in header]
+    names = [plain_name(title) for title in header]
     if option in titles:
         return titles.index(option)
-    if plain(option) in names and plain(option):
-        return names.index(plain(option))
+    if plain_name(option) in names and plain_name(option):
+        return names.index(plain_name(option))
     if option.isdecimal() and 1 <= int(option) <= len(header):
         return int(option) - 1
     raise PriceError([f"{name}: --{column}-column: no column {option!r}; choose among {', '.join(titles[:50])}"])
@@ -285,7 +285,7 @@ def only_close(numbers: Mapping[str, Numbers]) -> str | None:
 
 def is_header(cells: Sequence[str]) -> bool:
     """Return True if a row of cells has the title of a date column and at least one other title."""
-    names = [plain(cell) for cell in cells]
+    names = [plain_name(cell) for cell in cells]
     dated = any(FIELDS.get(name) in ("date", "stamp", "time") for name in names)
     filled = sum(bool(name) and cell.lower() not in MISSING for name, cell in zip(names, cells, strict=True))
     return dated and filled > 1 and not any(read_stamp(cell) for cell in cells)

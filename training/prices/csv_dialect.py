@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from training.prices.date_parsing import read_stamp
@@ -13,7 +13,7 @@ from training.prices.row_checks import PriceError
 SEPARATORS = ",;\t|"
 _MAX_PREAMBLE = 60  # lines above the header; the Bank of Canada's list of series has forty
 FEW = 10  # rows; with fewer, extra cells are single slips
-MANY = 100  # columns; of wider files only the used columns are read
+MAX_COLUMNS = 100  # columns; of wider files only the used columns are read
 _MAX_FOOTER = 5  # lines below the rows
 
 
@@ -146,7 +146,14 @@ def _detect_separator(lines: Sequence[str], name: str, is_header: IsHeader) -> s
             [f"{name}: header and rows have different separators: blanks between the titles; use commas everywhere"]
         )
     widths = {
-        separator: max((len(cells) for line in filled if is_header(cells := _split(line, separator))), default=0)
+        separator: max(
+            (
+                len(cells)
+                for line in filled
+                if is_header(cells := [cell.strip().strip('"') for cell in line.split(separator)])
+            ),
+            default=0,
+        )
         for separator in SEPARATORS
     }
     best = max(SEPARATORS, key=lambda separator: widths[separator])
@@ -162,10 +169,6 @@ def _detect_separator(lines: Sequence[str], name: str, is_header: IsHeader) -> s
     raise PriceError(
         [f"{name}: no CSV file, its first line is {first_line!r}; a header such as Date,Close is expected"]
     )
-
-
-def _split(line: str, separator: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in line.split(separator)]
 
 
 def _parse_cells(
@@ -188,7 +191,7 @@ def _parse_cells(
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                if keep is None and used_columns is not None and len(row) > MANY and is_header(row):
+                if keep is None and used_columns is not None and len(row) > MAX_COLUMNS and is_header(row):
                     keep, width = used_columns(row), len(row)
                 if keep is not None:
                     # A row that is too short or too long remains so, to be reported as a fault.
@@ -220,7 +223,8 @@ def _drop_footer(grid: Grid) -> Grid:
 def describe_odd_rows(grid: Grid) -> tuple[list[str], list[str]]:
     """Describe the rows with more filled cells than the header and the rows with fewer cells."""
     width = len(grid.header)
-    needed = width - sum(1 for _ in _empty_titles_at_end(grid.header))
+    # A header that ends with separators has empty titles at its end, whose cells may be missing.
+    needed = max((i for i, title in enumerate(grid.header, 1) if title.strip()), default=0)
     pairs = list(zip(grid.lines, grid.rows, strict=True))
     wide = [
         f"row {line} ({len(row)} cells, the header has {width})"
@@ -233,14 +237,6 @@ def describe_odd_rows(grid: Grid) -> tuple[list[str], list[str]]:
         if len(row) < needed
     ]
     return wide, short
-
-
-def _empty_titles_at_end(header: Sequence[str]) -> Iterator[str]:
-    """The titles at the end that are empty, of a header that ends with separators."""
-    for title in reversed(header):
-        if title.strip():
-            return
-        yield title
 
 
 def is_split_by_commas(grid: Grid) -> bool:

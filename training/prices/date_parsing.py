@@ -169,6 +169,14 @@ def _parse_number(text: str) -> Stamp | None:
 
 
 def _make_stamp(form: str, day: date, second: int, offset: int | None) -> Stamp:
+    """Make the stamp of a complete date.
+
+    Args:
+        form: How the cell is written.
+        day: The date.
+        second: The second of the day.
+        offset: Seconds from UTC, or None.
+    """
     return Stamp(form, DateParts(day.year, day.month, day.day, day_first=False), second, offset)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from training.prices.csv_dialect import FEW, Grid
 from training.prices.date_parsing import read_stamp
-from training.prices.quotes import FIELDS, pair_field, parse_series, plain
+from training.prices.quotes import FIELDS, pair_field, parse_series, plain_name
 
 
 class OtherSeries(ValueError):
@@ -64,7 +64,7 @@ def name_metatrader_columns(grid: Grid, pair: str) -> Grid | None:
 
 def pick_sdmx_series(grid: Grid, pair: str) -> Grid | None:
     """Take the pair's daily series from the ECB's SDMX table, which may have several series below each other."""
-    names = [plain(title) for title in grid.header]
+    names = [plain_name(title) for title in grid.header]
     want = {"currency": pair[3:], "currency_denom": pair[:3], "freq": "D"}
     positions = [
         i
@@ -85,7 +85,9 @@ def pick_portal_series(grid: Grid, pair: str) -> Grid | None:
         raise OtherSeries(
             [f"the file has {', '.join(grid.header[2:5])} and no daily series of {pair}; download that one"]
         )
-    return _pick_columns(grid, [0, at], ["date", "close"])
+    # Rows that are too short or too long remain so, to be reported as faults.
+    rows = [[row[i] for i in (0, at) if i < len(row)] + row[len(grid.header) :] for row in grid.rows]
+    return grid._replace(header=["date", "close"], rows=rows)
 
 
 def transpose(grid: Grid, pair: str) -> Grid | None:
@@ -120,7 +122,7 @@ def unstack(grid: Grid, pair: str) -> Grid:
         return grid._replace(
             rows=[grid.rows[i] for i in keep], lines=[grid.lines[i] for i in keep], notes=(*grid.notes, note)
         )
-    fields = [FIELDS.get(plain(column), "") for column in grid.header]
+    fields = [FIELDS.get(plain_name(column), "") for column in grid.header]
     date = next((fields.index(kind) for kind in ("date", "stamp", "time") if kind in fields), None)
     value = next((fields.index(kind) for kind in ("close", "last") if kind in fields), None)
     if date is None or value is None:
@@ -151,13 +153,6 @@ def _names_series(grid: Grid, column: int) -> bool:
     return 1 < len(names) <= 200 and all(parse_series(name) is not None for name in names)
 
 
-def _pick_columns(grid: Grid, columns: Sequence[int], header: Sequence[str]) -> Grid:
-    """Select columns; rows that are too short or too long remain so, to be reported as faults."""
-    width = len(grid.header)
-    rows = [[row[i] for i in columns if i < len(row)] + row[width:] for row in grid.rows]
-    return grid._replace(header=list(header), rows=rows)
-
-
 @dataclass(frozen=True)
 class Form:
     """One format.
@@ -175,6 +170,7 @@ class Form:
     zone: str = "UTC"
 
     def fits(self, names: Sequence[str]) -> bool:
+        """Return True if a table with these columns may be of this format."""
         return set(self.needs) <= set(names)
 
 
@@ -196,7 +192,7 @@ FORMS = (
 
 def recognise(grid: Grid, pair: str) -> tuple[Form | None, Grid]:
     """Return the first format that fits a grid, or None, and the grid in plain form."""
-    names = [plain(title) for title in grid.header]
+    names = [plain_name(title) for title in grid.header]
     for form in FORMS:
         if not form.fits(names):
             continue

@@ -62,7 +62,7 @@ def assign_business_days(name: str, lines: Sequence[int], cells: Sequence[str], 
     if len(dated_rows) < FEW or not (dates.intraday or sundays):
         return DatedRows(dates.days, _intraday_faults(name, lines, cells, dates))
     # Equal stamps are duplicates and say nothing about the distance.
-    moments = sorted({_epoch_second(dates, i) for i, _ in dated_rows})
+    moments = sorted({day.toordinal() * DAY + dates.seconds[i] for i, day in dated_rows})
     if len({day for _, day in dated_rows}) < 0.7 * len(moments) and dates.intraday:
         minutes = statistics.median(later - before for before, later in pairwise(moments)) / 60
         diagnosis = f"intraday bars, {minutes:g} minutes apart; make daily closes from them with {EXAMPLE}"
@@ -109,16 +109,18 @@ def _move_to_next_day(dates: DateColumn, stamped: Sequence[int], reason: str) ->
 
 
 def _intraday_faults(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> tuple[str, ...]:
+    """Return the fault of the cells with a time of day, if there are any.
+
+    Args:
+        name: The file's name, for messages.
+        lines: The line number of each row.
+        cells: The cells of the dates.
+        dates: The parsed dates.
+    """
     places = [f"row {lines[i]} ({cells[i][:20]!r})" for i in sorted(dates.intraday) if dates.days[i]]
     if not places:
         return ()
     return (describe_fault(name, "intraday date", places, "give one row a day, dated without a time"),)
-
-
-def _epoch_second(dates: DateColumn, i: int) -> int:
-    day = dates.days[i]
-    assert day is not None  # the caller's rows have one
-    return day.toordinal() * 86_400 + dates.seconds[i]
 
 
 class Bars(NamedTuple):

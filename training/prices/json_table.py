@@ -80,7 +80,12 @@ def _table_from_object(node: Mapping[str, Any], base: object) -> Cells | None:
         if not any(isinstance(item, (dict, list)) for item in node.values()):
             return [["date", "close"], *([day, value] for day, value in node.items())]
         return None
-    columns = {title: item for title, item in node.items() if isinstance(item, dict) and _is_column(item)}
+    columns = {
+        title: item
+        for title, item in node.items()
+        if isinstance(item, dict) and len(item) > 1
+        if not any(isinstance(value, (dict, list)) for value in item.values())
+    }
     if columns and all(item.keys() == next(iter(columns.values())).keys() for item in columns.values()):
         days = next(iter(columns.values()))
         if all(_is_date(key) for key in days):
@@ -88,10 +93,6 @@ def _table_from_object(node: Mapping[str, Any], base: object) -> Cells | None:
         if len(columns) > 1 and {"date", "Date", "close", "Close"} & columns.keys():  # by row numbers
             return [list(columns), *([item[row] for item in columns.values()] for row in days)]
     return _table_from_columns(node)
-
-
-def _is_column(item: Mapping[str, Any]) -> bool:
-    return len(item) > 1 and not any(isinstance(value, (dict, list)) for value in item.values())
 
 
 def _table_from_columns(node: Mapping[str, Any]) -> Cells | None:

@@ -12,7 +12,7 @@ from training.prices.read_options import Mark
 
 MISSING = {"", "nan", "n/a", "na", "null", "none", "-", ".", "..", "#n/a", "#n/a n/a", "nd", "nc", "-9999", "-9999.0"}
 MARKS: tuple[Mark, Mark] = (",", ".")
-FAR = 8  # times a rate; a number that is read with the wrong mark is wrong by a factor of a thousand
+MAX_FACTOR = 8  # times a rate; a number that is read with the wrong mark is wrong by a factor of a thousand
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}", re.ASCII)
 _POINT = re.compile(r"[+-]?\d*\.\d+", re.ASCII)
@@ -92,7 +92,7 @@ def find_mark_by_rate(cells: Sequence[str], rate: float) -> Mark | None:
     near = []
     for mark in MARKS:
         median = float(np.median([_parse_number(cell, mark, grouped=True) for cell in present]))
-        if rate / FAR < median < rate * FAR:
+        if rate / MAX_FACTOR < median < rate * MAX_FACTOR:
             near.append(mark)
     return near[0] if len(near) == 1 else None
 

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 MIN_ROWS = 400  # fewer are not evidence: the file counts as having no ranges
-LEAD = 0.1  # by which one correlation must exceed the other: about three standard errors of 400 rows
-OUTSIDE = 0.01  # largest share of closes outside their row's high and low; with more, these are not ranges
-STILL = 0.05  # of a row's range: a close that is nearer to the open counts as the open
+MIN_LEAD = 0.1  # by which one correlation must exceed the other: about three standard errors of 400 rows
+MAX_OUTSIDE = 0.01  # largest share of closes outside their row's high and low; with more, these are not ranges
+OPEN_TOLERANCE = 0.05  # of a row's range: a close that is nearer to the open counts as the open
 RANGE_COLUMNS = ("high", "low")
 INTRADAY_COLUMNS = ("open", *RANGE_COLUMNS, "volume")  # no model may use them if they are later than the close
 
@@ -38,12 +38,12 @@ class Ranges:
     @property
     def is_usable(self) -> bool:
         """True if a model may use them at a day's close."""
-        return self.rows >= MIN_ROWS and self.outside <= OUTSIDE and self.same_day > self.next_day + LEAD
+        return self.rows >= MIN_ROWS and self.outside <= MAX_OUTSIDE and self.same_day > self.next_day + MIN_LEAD
 
     @property
     def is_after_close(self) -> bool:
         """True if high and low are later than the recorded close (which is then the open): look-ahead."""
-        return self.rows >= MIN_ROWS and self.next_day > self.same_day + LEAD
+        return self.rows >= MIN_ROWS and self.next_day > self.same_day + MIN_LEAD
 
     def describe(self, name: str) -> str:
         """Return a sentence for checks and notes."""
@@ -61,7 +61,7 @@ class Ranges:
             )
         if not self.is_usable:
             return f"{name}: high and low are not used because they are not the ranges of their days ({correlations})"
-        return f"{name}: high and low belong to the same day as the close ({correlations})"
+        return f"{name}: high and low belong to the close's day ({correlations})"
 
 
 def drop_unusable_ranges(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -87,8 +87,8 @@ def _is_last_row_open(frame: pd.DataFrame) -> bool:
     """Return True if only the last row's close differs from its open: it is the price of the moment."""
     if "open" not in frame.columns:
         return False
-    apart = (frame["close"] - frame["open"]).abs() > STILL * (frame["high"] - frame["low"])
-    return bool(apart.iloc[-1]) and float(apart.mean()) < OUTSIDE
+    apart = (frame["close"] - frame["open"]).abs() > OPEN_TOLERANCE * (frame["high"] - frame["low"])
+    return bool(apart.iloc[-1]) and float(apart.mean()) < MAX_OUTSIDE
 
 
 def recognise(prices: pd.DataFrame) -> Ranges | None:

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 
 from training.prices import ecb
 
-COMMON = 100  # days that both have; fewer are not evidence
-NEAR = 0.02  # median distance of a close from the same day's fixing, in logs; for EUR/USD it is .003
-ALIKE = 0.25  # correlation of daily returns with the fixing's; every hour of the same day gives more
-CLEAR = 4  # standard errors, 1 / sqrt(rows), by which a neighbouring day's correlation must be greater
-CERTAIN = 0.75  # correlation above which a close is within hours of that day's fixing, so that its date is certain
-DAYS_APART = 2  # days before and after that are compared
-PEGGED = 0.0005  # standard deviation of daily returns, below which they are noise
-SEARCHED = 500  # latest days on which other pairs are compared
+MIN_COMMON_DAYS = 100  # days that both have; fewer are not evidence
+MAX_DISTANCE = 0.02  # median distance of a close from the same day's fixing, in logs; for EUR/USD it is .003
+MIN_CORRELATION = 0.25  # correlation of daily returns with the fixing's; every hour of the same day gives more
+MIN_LEAD = 4  # standard errors, 1 / sqrt(rows), by which a neighbouring day's correlation must be greater
+CERTAIN_CORRELATION = (
+    0.75  # correlation above which a close is within hours of that day's fixing, so that its date is certain
+)
+MAX_SHIFT = 2  # days before and after that are compared
+MIN_VOLATILITY = 0.0005  # standard deviation of daily returns, below which they are noise
+SEARCH_DAYS = 500  # latest days on which other pairs are compared
 
 
 class Comparison(NamedTuple):
@@ -44,17 +46,17 @@ def compare(frame: pd.DataFrame, pair: str) -> Comparison:
 
     The result is empty if the ECB does not quote the pair, or if they have too few days in common.
     """
-    if len(frame) < COMMON:
+    if len(frame) < MIN_COMMON_DAYS:
         return Comparison()
     if (pair_fixings := fixings(pair)) is None:
         return Comparison()
     closes = pd.Series(np.log(frame["close"].to_numpy(np.float64)), index=frame.index)
     common = closes.index.intersection(pair_fixings.index)
-    if len(common) < COMMON:
+    if len(common) < MIN_COMMON_DAYS:
         return Comparison()
     log_close, log_fixing = closes[common].to_numpy(), pair_fixings[common].to_numpy()
     label = f"{pair[:3]}/{pair[3:]}"
-    if _median_distance(log_close - log_fixing) > NEAR:
+    if _median_distance(log_close - log_fixing) > MAX_DISTANCE:
         return Comparison(doubt=_describe_mismatch(closes[common], log_fixing, label))
     return _check_dates(closes[common], pair_fixings[common], label)
 
@@ -75,7 +77,7 @@ def _describe_mismatch(closes: pd.Series, fixing: NDArray[np.float64], label: st
     """Describe what the closes are instead of the pair. `closes` are logs by day, `fixing` [n] are logs."""
     log_close = closes.to_numpy(np.float64)
     trust = "if the file is right, --trust"
-    if _median_distance(log_close + fixing) < NEAR:
+    if _median_distance(log_close + fixing) < MAX_DISTANCE:
         return f"looks inverted: its closes are one over {label}'s; --invert inverts them, or {trust}"
     factor = np.exp(np.median(log_close - fixing))
     if (other_pair := _find_other_pair(closes)) is not None:
@@ -91,15 +93,15 @@ def _describe_mismatch(closes: pd.Series, fixing: NDArray[np.float64], label: st
 
 def _find_other_pair(close: pd.Series) -> str | None:
     """Return the pair of ECB currencies that the closes match on the latest common days, or None."""
-    recent = close.iloc[-SEARCHED:]
+    recent = close.iloc[-SEARCH_DAYS:]
     rates = _log_rates().loc[recent.index].dropna(axis=1)
     logs = rates.to_numpy(np.float64)
     crosses = logs[:, None, :] - logs[:, :, None]  # [days, base, quoted]
     distance = np.median(np.abs(recent.to_numpy(np.float64)[:, None, None] - crosses), axis=0)
     base, quoted = divmod(int(distance.argmin()), distance.shape[1])
-    if distance[base, quoted] > NEAR or base == quoted:
+    if distance[base, quoted] > MAX_DISTANCE or base == quoted:
         return None
-    if _return_correlation(recent.to_numpy(np.float64), crosses[:, base, quoted]) < ALIKE:
+    if _return_correlation(recent.to_numpy(np.float64), crosses[:, base, quoted]) < MIN_CORRELATION:
         return None
     return f"{rates.columns[base]}/{rates.columns[quoted]}".upper()
 
@@ -110,27 +112,27 @@ def _check_dates(close: pd.Series, fixing: pd.Series, label: str) -> Comparison:
     `close` and `fixing` are logs [n] over the same days.
     """
     returns, moves = np.diff(close), np.diff(fixing)
-    if min(np.std(returns), np.std(moves)) < PEGGED:
+    if min(np.std(returns), np.std(moves)) < MIN_VOLATILITY:
         return Comparison()
-    inner = slice(DAYS_APART, len(moves) - DAYS_APART)
+    inner = slice(MAX_SHIFT, len(moves) - MAX_SHIFT)
     # correlations[1] is the one with the fixing of the next day.
     correlations = {
         shift: float(np.corrcoef(returns[inner], moves[inner.start + shift : inner.stop + shift])[0, 1])
-        for shift in range(-DAYS_APART, DAYS_APART + 1)
+        for shift in range(-MAX_SHIFT, MAX_SHIFT + 1)
     }
     best = max(correlations, key=lambda shift: correlations[shift])
-    if correlations[best] < ALIKE:
+    if correlations[best] < MIN_CORRELATION:
         return Comparison(
             f"lies where {label} does but does not move with it: its daily returns correlate {correlations[0]:.2f} "
             "with those of the European Central Bank's rates; give the closes of each day, or use --trust"
         )
-    if correlations[0] < ALIKE and correlations[best] > correlations[0] + CLEAR / np.sqrt(len(moves)):
+    if correlations[0] < MIN_CORRELATION and correlations[best] > correlations[0] + MIN_LEAD / np.sqrt(len(moves)):
         return Comparison(
             f"has the closes of another day: {_describe_correlations(correlations, best)}; "
             f"{_redating_hint(best, correlations[best])}, or use --trust"
         )
     neighbour = max((1, -1), key=lambda shift: correlations[shift])
-    if correlations[neighbour] < ALIKE:
+    if correlations[neighbour] < MIN_CORRELATION:
         return Comparison()
     when = "late in the day" if neighbour == 1 else "early in the day, or at the end of the day before"
     return Comparison(note=f"closes {when}: {_describe_correlations(correlations, neighbour)}")
@@ -151,7 +153,7 @@ def _day(shift: int) -> str:
 
 def _redating_hint(best: int, correlation: float) -> str:
     """Tell the user how to date the closes; the number of days is certain only for a close near a fixing."""
-    if correlation < CERTAIN:
+    if correlation < CERTAIN_CORRELATION:
         error = "early" if best > 0 else "late"
         return f"check at the source which day each close belongs to (the dates are too {error})"
     days = "a business day" if abs(best) == 1 else f"{abs(best)} business days"

@@ -65,7 +65,10 @@ def panel(prices: pd.DataFrame, pair: str, source: str) -> Panel:
     Raises ValueError if fewer than 250 remain.
     """
     own_rates = _select_majors(prices, pair) if source == "ecb" else None
-    rates = _prepend_embedded(own_rates) if own_rates is not None else _embedded().loc[: prices.index[-1]]
+    if own_rates is None:
+        rates = _embedded().loc[: prices.index[-1]]
+    else:
+        rates = pd.concat([_embedded().loc[: own_rates.index[0] - pd.Timedelta(days=1)], own_rates])
     rates = rates.dropna()
     if len(rates) < 250:
         raise ValueError(
@@ -85,12 +88,6 @@ def _select_majors(prices: pd.DataFrame, pair: str) -> pd.DataFrame | None:
     if not set(sources.values()) <= set(prices.columns):
         return None
     return pd.DataFrame({column: prices[source] for column, source in sources.items()})
-
-
-def _prepend_embedded(own_rates: pd.DataFrame) -> pd.DataFrame:
-    """Return the embedded rows before the first own row, followed by the own rows."""
-    earlier = _embedded().loc[: own_rates.index[0] - pd.Timedelta(days=1)]
-    return pd.concat([earlier, own_rates])
 
 
 @cache  # read once, sliced for each fit

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.prices.pair_check import COMMON, NEAR, fixings
+from training.prices.pair_check import MAX_DISTANCE, MIN_COMMON_DAYS, fixings
 from training.prices.row_checks import PriceError
 
 _DATE = """date dates dt dtyyyymmdd yyyymmdd trade_date trading_date exchange_date price_date rate_date
@@ -45,14 +45,14 @@ legalacsonyabb 最低 最低价 저가 terendah thấp"""
 _VOLUME = "volume vol v tickvol tick_volume volumen volumes"
 
 
-def plain(title: str) -> str:
+def plain_name(title: str) -> str:
     """Return a column's title as a name: lower-case words joined by underscores, without accents."""
     letters = "".join(letter for letter in unicodedata.normalize("NFKD", title) if not unicodedata.combining(letter))
     return re.sub(r"\W+", "_", letters.lower().replace("\u0131", "i")).strip("_")  # Turkish has a dotless i
 
 
 def _fields_by_title(fields: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    return {plain(title): field for field, titles in fields for title in titles.split()}
+    return {plain_name(title): field for field, titles in fields for title in titles.split()}
 
 
 # If there are several columns, date takes precedence over stamp and time, and close over last.
@@ -132,7 +132,7 @@ def pair_field(title: str, pair: str, inverse: bool = False) -> str:
     match = re.search(rf"(?<![A-Z])(?:FX)?{base}(?:[/_\-. :]| TO )?{quoted}(?![A-Z])", title.upper())
     if match is None:
         return ""
-    parts = plain(f"{title[: match.start()]} {title[match.end() :]}").split("_")
+    parts = plain_name(f"{title[: match.start()]} {title[match.end() :]}").split("_")
     rest = "_".join(word for word in parts if word not in _SOURCES)
     field = parse_field(rest)[0] if rest else "close"
     field = "close" if field == "last" else field
@@ -254,7 +254,7 @@ def compute_close(quote: Quote, columns: Mapping[int, Prices], days: Sequence[da
             close = close * columns[place] ** float(power)
         if quote.is_open:
             distance = _distance_from_fixings(close, days, pair)
-            if _distance_from_fixings(1 / close, days, pair) < min(NEAR, distance):
+            if _distance_from_fixings(1 / close, days, pair) < min(MAX_DISTANCE, distance):
                 close, untouched = 1 / close, False
     if untouched:
         return close
@@ -270,7 +270,7 @@ def _distance_from_fixings(close: Prices, days: Sequence[date | None], pair: str
     index = pd.DatetimeIndex([pd.NaT if day is None else pd.Timestamp(day) for day in days])
     near = np.abs(np.log(close) - rates.reindex(index).to_numpy(np.float64))
     near = near[np.isfinite(near)]
-    return float(np.median(near)) if len(near) >= min(COMMON, len(close) / 2) else float("inf")
+    return float(np.median(near)) if len(near) >= min(MIN_COMMON_DAYS, len(close) / 2) else float("inf")
 
 
 def refuse_third_base(
@@ -299,7 +299,7 @@ def refuse_third_base(
     distance, base, invert = min(candidates)
     cure = (
         f"and its values match {base}'s rates; give --base {base}{' --invert' if invert else ''}"
-        if distance < NEAR
+        if distance < MAX_DISTANCE
         else "and not known; give it with --base, such as --base CZK, and --invert if the values are in that currency"
     )
     raise PriceError([f"{name}: has a column for each currency, its base is neither currency of {pair}, {cure}"])

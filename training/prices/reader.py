@@ -189,7 +189,7 @@ def _make_rows(
     notes = list(columns.notes)
     if "close" not in numbers:
         quote = _find_quote(grid, pair, reading)
-        if quote is not None or (currencies := _currencies(grid)):
+        if quote is not None or (currencies := _open_columns(grid)):
             read_at = [place for place, _ in quote.terms] if quote is not None else currencies
             read = {place: parse_cells(column_cells(place)) for place in read_at}
             values = {place: parsed.values for place, parsed in read.items()}
@@ -270,7 +270,8 @@ def _series_titles(grid: Grid) -> list[str]:
     return titles
 
 
-def _currencies(grid: Grid) -> list[int]:
+def _open_columns(grid: Grid) -> list[int]:
+    """Return the positions of the columns that are named after a currency and do not say which way they are quoted."""
     return [i for i, title in enumerate(grid.header) if (series := parse_series(title)) is not None and series.is_open]
 
 
@@ -349,6 +350,14 @@ def _check_end(name: str, grid: Grid) -> tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def _date_cell_faults(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> list[str]:
+    """Return the faults of cells without a date.
+
+    Args:
+        name: The file's name, for messages.
+        lines: The line number of each row.
+        cells: The cells of the dates.
+        dates: The parsed dates.
+    """
     rows = [(line, cell, day) for line, cell, day in zip(lines, cells, dates.days, strict=True)]
     missing = [f"row {line}" for line, cell, _ in rows if not cell]
     unreadable = [f"row {line} ({cell[:20]!r})" for line, cell, day in rows if cell and day is None]

@@ -88,13 +88,10 @@ def check(rows: Rows, columns: Sequence[str], today: date, min_rows: int, reason
         faults += _price_faults(rows, column) if column in rows.columns else [_describe_missing_column(rows, column)]
     if len(rows.lines) < min_rows:
         needed = f"at least {min_rows} are needed{f' ({reason})' if reason else ''}"
-        faults.append(f"{rows.name}: {_count_rows(len(rows.lines))}, {needed}; give a longer history")
+        count = f"{len(rows.lines):,} row{'' if len(rows.lines) == 1 else 's'}"
+        faults.append(f"{rows.name}: {count}, {needed}; give a longer history")
     if faults:
         raise PriceError(faults)
-
-
-def _count_rows(rows: int) -> str:
-    return f"{rows:,} row{'' if rows == 1 else 's'}"
 
 
 def _date_faults(rows: Rows, today: date) -> Iterator[str]:

@@ -170,6 +170,13 @@ def _check_user_file(
 def load_stored(store: Store, pair: str, source: Source, *, today: date, columns: Sequence[str] = ()) -> PriceTable:
     """Load the price file in the store, which the ingest function keeps up to date.
 
+    Args:
+        store: The store.
+        pair: The currency pair.
+        source: `ecb` or `csv`.
+        today: Later rows are faults.
+        columns: The price columns besides close that a model uses.
+
     Raises PriceError as `load` does.
     """
     key = price_key(pair, source)

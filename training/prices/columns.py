@@ -105,11 +105,11 @@ def choose_columns(grid: Grid, name: str, pair: str, reading: Reading, declared:
         field, side = parse_field(title)
         places.setdefault(" ".join(word for word in (side, field) if word) or title, []).append(position)
     at = {title: positions[0] for title, positions in places.items() if len(positions) == 1}
-    once = Counter(titles)
+    title_counts = Counter(titles)
     repeated = [i for positions in places.values() if len(positions) > 1 for i in positions]
-    at |= {titles[i]: i for i in repeated if once[titles[i]] == 1}
-    date = _date(places, grid)
-    mids, inverse = _prices(at, places, grid.header, pair)
+    at |= {titles[i]: i for i in repeated if title_counts[titles[i]] == 1}
+    date = _find_date_column(places, grid)
+    mids, inverse = _find_price_columns(at, places, grid.header, pair)
     for column, option in (("date", reading.date_column), ("close", reading.close_column)):
         if option is not None:
             position = _find_column(option, grid.header, column, name)
@@ -134,12 +134,12 @@ def choose_columns(grid: Grid, name: str, pair: str, reading: Reading, declared:
     if "close" in mids:
         notes.append(f"{name}: prices are the mean of bid and ask")
     elif close is not None and titles[close] != "close" and reading.close_column is None:
-        turned = "one over " if inverse else ""
-        notes.append(f"{name}: {turned}column {grid.header[close].strip()} read as close")
+        prefix = "one over " if inverse else ""
+        notes.append(f"{name}: {prefix}column {grid.header[close].strip()} read as close")
     return Columns(at, mids, inverse, tuple(faults), tuple(notes))
 
 
-def _date(places: Mapping[str, Sequence[int]], grid: Grid) -> int | None:
+def _find_date_column(places: Mapping[str, Sequence[int]], grid: Grid) -> int | None:
     """Return the position of the date column: by its title, or the only column that has nothing but dates."""
     for kind in ("date", "stamp", "time"):
         positions = places.get(kind, ())
@@ -157,7 +157,7 @@ def _date(places: Mapping[str, Sequence[int]], grid: Grid) -> int | None:
     return dated[0] if len(dated) == 1 and len(head) == HEAD else None
 
 
-def _prices(
+def _find_price_columns(
     at: dict[str, int], places: Mapping[str, Sequence[int]], header: Sequence[str], pair: str
 ) -> tuple[dict[str, tuple[int, int]], bool]:
     """Name the price columns in `at`, which is changed in place.
@@ -265,10 +265,10 @@ def date_cells(texts: dict[str, list[str]]) -> list[str] | None:
     cells, times = texts.pop("date", None), texts.pop("time", None)
     if cells is None or times is None or not all(_CLOCK.fullmatch(time) for time in times if time):
         return cells
-    return [f"{cell} {_clock(time)}".strip() for cell, time in zip(cells, times, strict=True)]
+    return [f"{cell} {_add_colons(time)}".strip() for cell, time in zip(cells, times, strict=True)]
 
 
-def _clock(time: str) -> str:
+def _add_colons(time: str) -> str:
     """Return a time of day with colons; beside a date, 1700 and 0 are times of day, too."""
     if time.isdecimal() and len(time) < 6:
         time = time.zfill(4)
@@ -276,7 +276,7 @@ def _clock(time: str) -> str:
     return time
 
 
-def only_close(numbers: Mapping[str, Numbers]) -> str | None:
+def find_only_close(numbers: Mapping[str, Numbers]) -> str | None:
     """Return the only column with numbers if no column is called close: it must be the close."""
     numeric = [column for column, parsed in numbers.items() if np.isfinite(parsed.values).any()]
     other = {"open", "high", "low", "volume"}

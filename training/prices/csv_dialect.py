@@ -167,7 +167,7 @@ def _detect_separator(lines: Sequence[str], name: str, is_header: IsHeader) -> s
         return best
     first_line = filled[0][:40]
     raise PriceError(
-        [f"{name}: no CSV file, its first line is {first_line!r}; a header such as Date,Close is expected"]
+        [f"{name}: not a price table, its first line is {first_line!r}; a header such as Date,Close is expected"]
     )
 
 
@@ -202,7 +202,7 @@ def _parse_cells(
             started = reader.line_num + 1
     except csv.Error as error:
         cure = "close the quotes that it opens" if '"' in text else "save it as CSV"
-        raise PriceError([f"{name}: no CSV from row {started} on ({error}); {cure}"]) from error
+        raise PriceError([f"{name}: not CSV from row {started} on ({error}); {cure}"]) from error
     return lines, rows
 
 

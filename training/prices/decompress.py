@@ -100,7 +100,7 @@ def _read_json(text: str, name: str) -> str:
     try:
         table = json_table(text)
     except (ValueError, RecursionError) as error:
-        raise PriceError([f"{name}: no whole JSON ({error}); download it again"]) from error
+        raise PriceError([f"{name}: incomplete or invalid JSON ({error}); download it again"]) from error
     if table is None or len(table) < 2:
         first = text.lstrip().split("\n")[0][:40]
         raise PriceError(
@@ -255,13 +255,13 @@ def _decode(data: bytes, name: str) -> tuple[str, str]:
         try:
             return data.decode("utf-16"), ""
         except UnicodeDecodeError as error:
-            raise PriceError([f"{name}: no whole UTF-16 text ({error.reason}); download it again"]) from error
+            raise PriceError([f"{name}: incomplete UTF-16 text ({error.reason}); download it again"]) from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _decode_code_page(data, name, error)
     if "\0" in text:
-        raise PriceError([f"{name}: no text, it contains zero bytes; save it as CSV in UTF-8"])
+        raise PriceError([f"{name}: not a text file, it contains zero bytes; save it as CSV in UTF-8"])
     return text, ""
 
 
@@ -269,7 +269,7 @@ def _decode_code_page(data: bytes, name: str, error: UnicodeDecodeError) -> tupl
     guess = None if re.search(rb"[\x00-\x08\x0e-\x1f]", data) else from_bytes(data, cp_isolation=CODE_PAGES).best()
     if guess is None:
         cure = "save it as CSV in UTF-8 (or as a complete .xlsx or Parquet file, or a .zip or .gz of a CSV)"
-        raise PriceError([f"{name}: no UTF-8 text, byte {error.start + 1} is not; {cure}"]) from error
+        raise PriceError([f"{name}: not UTF-8 text, byte {error.start + 1} is invalid; {cure}"]) from error
     return str(guess), guess.encoding
 
 
@@ -279,5 +279,5 @@ def _refuse_other_kinds(text: str, name: str) -> None:
     if re.match(r"<!doctype html|<html|<\?xml|<head|<body", start, re.IGNORECASE):
         kind = "XML" if start.startswith("<?xml") else "a web page (HTML), often an error or a login"
         raise PriceError(
-            [f"{name}: no CSV file, its first line is {first!r}: it is {kind}; download the CSV file itself"]
+            [f"{name}: not a CSV file, its first line is {first!r}: it is {kind}; download the CSV file itself"]
         )

@@ -21,9 +21,7 @@ MIN_COMMON_DAYS = 100  # days that both have; fewer are not evidence
 MAX_DISTANCE = 0.02  # median distance of a close from the same day's fixing, in logs; for EUR/USD it is .003
 MIN_CORRELATION = 0.25  # correlation of daily returns with the fixing's; every hour of the same day gives more
 MIN_LEAD = 4  # standard errors, 1 / sqrt(rows), by which a neighbouring day's correlation must be greater
-CERTAIN_CORRELATION = (
-    0.75  # correlation above which a close is within hours of that day's fixing, so that its date is certain
-)
+CERTAIN_CORRELATION = 0.75  # from here on a close is within hours of that day's fixing, so that its date is certain
 MAX_SHIFT = 2  # days before and after that are compared
 MIN_VOLATILITY = 0.0005  # standard deviation of daily returns, below which they are noise
 SEARCH_DAYS = 500  # latest days on which other pairs are compared

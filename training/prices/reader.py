@@ -11,7 +11,15 @@ import numpy as np
 from lambda_fn.settings import DEFAULT_PAIR
 from training.prices.bulk import Layout, line_start, read_bars
 from training.prices.cleaning import clean_rows
-from training.prices.columns import Columns, add_header, choose_columns, date_cells, is_header, only_close, used_columns
+from training.prices.columns import (
+    Columns,
+    add_header,
+    choose_columns,
+    date_cells,
+    find_only_close,
+    is_header,
+    used_columns,
+)
 from training.prices.csv_dialect import Grid, describe_odd_rows, is_split_by_commas, read_grid
 from training.prices.date_parsing import DateColumn, parse_dates
 from training.prices.decompress import open_text, unpack
@@ -200,7 +208,7 @@ def _make_rows(
                 diagnosis = "".join(parsed.diagnosis for parsed in read.values())
                 numbers = {"close": Numbers(compute_close(quote, values, dates.days, pair), text_cells, diagnosis)}
                 notes.append(f"{name}: {quote.note}")
-    if (only := only_close(numbers)) is not None:
+    if (only := find_only_close(numbers)) is not None:
         numbers = {"close" if column == only else column: parsed for column, parsed in numbers.items()}
         notes.append(f"{name}: column {only} read as close, the only one with numbers")
     cut, cut_note = _check_end(name, grid)

@@ -105,7 +105,7 @@ def load(
 
     def make_table(rows: Rows, origin: str, notes: Sequence[str] = ()) -> PriceTable:
         check(rows, columns, today, min_rows, reason)
-        return _table(rows, source, origin, notes)
+        return _build_table(rows, source, origin, notes)
 
     if source == "csv":
         if path is None:
@@ -186,7 +186,7 @@ def load_stored(store: Store, pair: str, source: Source, *, today: date, columns
         raise PriceError([f"{error}; write it with `python -m training prices --save`"]) from error
     rows = replace(read_rows(data, key), is_ecb=source == "ecb")
     check(rows, columns, today, WINDOW, "one window of the models")
-    return _table(rows, source, f"{key} of the {store.describe()}", rows.notes)
+    return _build_table(rows, source, f"{key} of the {store.describe()}", rows.notes)
 
 
 def store_prices(store: Store, pair: str, table: PriceTable, append: bool = False, replace: bool = False) -> str:
@@ -250,7 +250,7 @@ def _first_difference(stored: bytes, data: bytes) -> str:
     return "its rows are equal but its bytes differ"
 
 
-def _table(rows: Rows, source: Source, origin: str, notes: Sequence[str]) -> PriceTable:
+def _build_table(rows: Rows, source: Source, origin: str, notes: Sequence[str]) -> PriceTable:
     """Make the table of rows that passed the checks; columns without a number are left out.
 
     Args:

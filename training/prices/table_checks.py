@@ -81,7 +81,7 @@ def _check_spacing(days: Sequence[date]) -> Iterator[str]:
         return
     step = statistics.median((later - before).days for before, later in pairwise(days))
     if step >= 2:
-        kind = next((kind for least, most, kind in _KINDS if least <= step <= most), "no daily")
+        kind = next((kind for least, most, kind in _KINDS if least <= step <= most), "sparse")
         yield (
             f"{kind} rows, {step:g} days apart in the median, instead of daily ones: a forecast for {step:g} "
             "days would be presented as one for a day; give daily closes"

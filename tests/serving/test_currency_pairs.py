@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lambda_fn.currency_pairs import BROKEN, EIGHT, ORDER, PEGS, majors, quoted, read_pairs
 from lambda_fn.prices.limits import LOWEST, MAX_JUMP
-from training.prices.ecb import embedded
+from training.prices.ecb import read_embedded
 
 ALL = read_pairs("all")
 USUAL = (
@@ -29,7 +29,7 @@ def test_pairs_are_quoted_as_people_quote_them() -> None:
 def test_short_words_name_what_the_table_has_whole_and_free() -> None:
     """Of every currency that is quoted on the table's last day: no hole, no day of over MAX_JUMP against the euro, and
     no peg: its last two years' standard deviation is over 0.025 % a day, so that a day's 95 % are over 0.1 %."""
-    rates = embedded()
+    rates = read_embedded()
     columns = {name.upper(): np.array(values) for name, values in rates.columns.items()}
     known = {name: values for name, values in columns.items() if np.isfinite(values[-1])}
     assert set(known) | {"EUR"} == set(ORDER)

@@ -17,7 +17,7 @@ SHARES = np.repeat([0.54 / 9, 0.46 / 15], [9, 15])
 @cache
 def fixings(pair: str, rows: int = 1500) -> pd.Series:
     """The last fixings of a pair."""
-    rates = ecb.embedded()
+    rates = ecb.read_embedded()
     units = {"eur": np.ones(len(rates.days)), **rates.columns}
     cross = units[pair[3:].lower()] / units[pair[:3].lower()]
     return pd.Series(cross, pd.DatetimeIndex(list(rates.days), name="date")).iloc[-rows:]

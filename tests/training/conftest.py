@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def embedded_once() -> Iterator[None]:
     """Read the embedded rates, which no test changes, once a session, and not for each of some hundred tables."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rates, "embedded", cache(rates.embedded))
+        patch.setattr(rates, "read_embedded", cache(rates.read_embedded))
         yield
 
 

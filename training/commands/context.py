@@ -22,7 +22,7 @@ from training.errors import NamedError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from training.prices.ecb import Bank
+    from training.prices.ecb import EcbRates
     from training.publishing.mlflow_registry import Registry
 
 WIDE = 200  # columns of --wide, in which every table has room
@@ -118,11 +118,11 @@ class Context:
         return connected
 
     @cached_property
-    def bank(self) -> "Bank":
+    def bank(self) -> "EcbRates":
         """The ECB's rates, read and fetched once for all pairs."""
-        from training.prices.ecb import Bank
+        from training.prices.ecb import EcbRates
 
-        return Bank()
+        return EcbRates()
 
     @cached_property
     def out(self) -> "Console":

@@ -11,7 +11,7 @@ from training.console import Stages
 from training.evaluation.walk_forward import MINIMUM_TRAIN, walk_forward
 from training.models.families import FAMILIES, USUAL
 from training.prices.read_options import Reading
-from training.prices.table import PriceTable, load, store_prices, stored
+from training.prices.table import PriceTable, load, load_stored, store_prices
 from training.runs.jobs import Job, Task, columns, numbered, suited, tasks
 from training.runs.run_store import SEVERAL, Run
 
@@ -52,7 +52,7 @@ def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, 
     today, pair, wanted = context.now.date(), context.settings.pair, columns(families)
     reading = ask_reading(asked)
     if asked.stored:
-        return stored(context.store, pair, "ecb", today=today, columns=wanted)
+        return load_stored(context.store, pair, "ecb", today=today, columns=wanted)
     return load(
         "csv" if asked.csv else "ecb",
         today=today,
@@ -63,7 +63,7 @@ def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, 
         columns=wanted,
         ecb_url=context.settings.ecb_url,
         reading=reading,
-        bank=context.bank,
+        ecb_rates=context.bank,
     )
 
 

@@ -1,1 +1,1 @@
-"""Prices of every source as one checked table, and the windows cut from it."""
+"""Prices of every source as one checked table, and the windows sliced from it."""

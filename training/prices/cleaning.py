@@ -1,5 +1,8 @@
-"""Rows that may be left out of a user's file with a note: holidays without a price, weekends that repeat Friday, and
-bars of a Sunday evening."""
+"""Clean a user's rows, with a note for each change.
+
+Rows without a price (holidays) and weekends that repeat Friday are left out; rows of Sunday evenings are merged into
+the next day.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,42 +17,45 @@ from training.prices.row_checks import Rows
 _THURSDAY, _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6, 7
 
 
-def tidied(rows: Rows) -> Rows:
-    """The rows without those that hold nothing, and with notes of what else a reader should know."""
+def clean_rows(rows: Rows) -> Rows:
+    """Leave out rows without information, and note what else the user should know."""
     rows = replace(rows, notes=(*rows.notes, *_order_notes(rows)))
     empty = _without_prices(rows)
     if empty.any() and not empty.all():
-        places = np.flatnonzero(empty).tolist()
-        note = f"{_counted(len(places))} without any price left out as holidays, the first {_where(rows, places[0])}"
-        rows = _noted(kept(rows, ~empty), note)
+        first = int(np.flatnonzero(empty)[0])
+        place = f"{rows.days[first]} (row {rows.lines[first]})"
+        note = f"{_count_rows(int(empty.sum()))} without any price left out as holidays, the first {place}"
+        rows = _with_note(select_rows(rows, ~empty), note)
     flat = _flat_weekends(rows)
     if flat.any():
-        note = f"{_counted(int(flat.sum()))} of weekends left out, which repeat the close before them"
-        rows = _noted(kept(rows, ~flat), note)
+        note = f"{_count_rows(int(flat.sum()))} of weekends left out because they repeat the close before them"
+        rows = _with_note(select_rows(rows, ~flat), note)
     rows = _without_sundays(rows)
     return replace(rows, notes=(*rows.notes, *_cell_notes(rows)))
 
 
-def _counted(rows: int) -> str:
+def _count_rows(rows: int) -> str:
     return f"{rows:,} row{'' if rows == 1 else 's'}"
 
 
-def _where(rows: Rows, i: int) -> str:
-    return f"{rows.days[i]} (row {rows.lines[i]})" if rows.days[i] else f"row {rows.lines[i]}"
-
-
 def _without_prices(rows: Rows) -> NDArray[np.bool_]:
-    """Of each row, whether every column that has numbers at all is missing in it: none is a word, one is a date."""
-    used = {name: prices for name, prices in rows.columns.items() if not np.isnan(prices).all()}
-    empty = np.full(len(rows.lines), bool(used))
-    for name, prices in used.items():
+    """Mask [rows]: True where the row has a date but no price in any numeric column.
+
+    Text that cannot be read as a number counts as a price.
+    """
+    numeric = {name: prices for name, prices in rows.columns.items() if not np.isnan(prices).all()}
+    empty = np.full(len(rows.lines), bool(numeric))
+    for name, prices in numeric.items():
         empty &= np.isnan(prices)
-        empty[list(rows.words.get(name, {}))] = False
+        empty[list(rows.text_cells.get(name, {}))] = False
     return np.asarray(empty & np.array([day is not None for day in rows.days]))
 
 
 def _flat_weekends(rows: Rows) -> NDArray[np.bool_]:
-    """Mask [rows] of the Saturdays, where all of them repeat the close before them, and of the Sundays likewise."""
+    """Mask [rows] of weekend rows that repeat the close before them.
+
+    Saturdays are marked only if all of them do, and Sundays likewise.
+    """
     flat = np.full(len(rows.lines), False)
     close = rows.columns.get("close")
     if close is None:
@@ -66,10 +72,10 @@ def _flat_weekends(rows: Rows) -> NDArray[np.bool_]:
 
 
 def _without_sundays(rows: Rows) -> Rows:
-    """Merge each Sunday's high and low into the next row, where the file has Fridays.
+    """Merge each Sunday's high and low into the next row if the file has Fridays.
 
-    Trading begins on Sunday evening, so a vendor whose days end at midnight has a row of an hour or two. Saturdays as
-    well, or Sundays without Fridays, are something else, and stay.
+    Trading begins on Sunday evening, so a vendor whose days end at midnight has a Sunday row of an hour or two. Sundays
+    in a file with Saturdays, or without Fridays, are something else and stay.
     """
     count = Counter(day.isoweekday() for day in rows.days if day is not None)
     if not count[_SUNDAY] or 2 * count[_FRIDAY] < count[_THURSDAY] or 3 * count[_SATURDAY] > count[_SUNDAY]:
@@ -84,16 +90,16 @@ def _without_sundays(rows: Rows) -> Rows:
         for name, widest in (("high", np.fmax), ("low", np.fmin)):
             if after is not None and name in columns:
                 columns[name][after] = widest(columns[name][after], columns[name][i])
-    note = f"{_counted(count[_SUNDAY])} of Sundays merged into the high and low of the next day"
-    return _noted(kept(replace(rows, columns=columns), keep), note)
+    note = f"{_count_rows(count[_SUNDAY])} of Sundays merged into the high and low of the next day"
+    return _with_note(select_rows(replace(rows, columns=columns), keep), note)
 
 
-def _noted(rows: Rows, note: str) -> Rows:
+def _with_note(rows: Rows, note: str) -> Rows:
     return replace(rows, notes=(*rows.notes, f"{rows.name}: {note}"))
 
 
-def kept(rows: Rows, keep: NDArray[np.bool_]) -> Rows:
-    """The rows where `keep` [n] is true."""
+def select_rows(rows: Rows, keep: NDArray[np.bool_]) -> Rows:
+    """Return the rows for which the mask `keep` [n] is True."""
     places: Sequence[int] = np.flatnonzero(keep).tolist()
     new = {old: i for i, old in enumerate(places)}
     return replace(
@@ -101,7 +107,9 @@ def kept(rows: Rows, keep: NDArray[np.bool_]) -> Rows:
         lines=[rows.lines[i] for i in places],
         days=[rows.days[i] for i in places],
         columns={name: prices[keep] for name, prices in rows.columns.items()},
-        words={name: {new[i]: word for i, word in words.items() if i in new} for name, words in rows.words.items()},
+        text_cells={
+            name: {new[i]: cell for i, cell in cells.items() if i in new} for name, cells in rows.text_cells.items()
+        },
     )
 
 
@@ -121,5 +129,5 @@ def _cell_notes(rows: Rows) -> Iterator[str]:
     for column, values in rows.columns.items():
         if not np.isfinite(values).any():
             yield f"{rows.name}: column {column} has no numbers and is left out"
-        elif rows.words.get(column):
-            yield f"{rows.name}: {column}: cells that are no numbers, read as missing: {len(rows.words[column])}"
+        elif rows.text_cells.get(column):
+            yield f"{rows.name}: {column}: cells that are not numbers, read as missing: {len(rows.text_cells[column])}"

@@ -1,4 +1,4 @@
-"""One cell of a date column: its day as far as the cell alone tells it, and its time of day."""
+"""Parse dates and times: one cell, as far as it is clear by itself, and a whole column, which decides the rest."""
 
 import re
 from collections import Counter
@@ -25,8 +25,16 @@ _MONTH_SECOND = re.compile(r"(\d{1,2})\.?[-/ ]([^\W\d_]{3,})\.?[-/, ]\s*(\d{4}|\
 _EASTERN = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})日", re.ASCII)
 
 
-class Parts(NamedTuple):
-    """Numbers of a date in the order of the cell; `day_first` None: the column decides. `short`: two digits of year."""
+class DateParts(NamedTuple):
+    """The numbers of a date in the order of the cell.
+
+    Attributes:
+        year: Four digits.
+        first: The first of day and month, as written.
+        second: The second one.
+        day_first: None if only the whole column can decide.
+        short: True if the year was written with two digits.
+    """
 
     year: int
     first: int
@@ -34,7 +42,8 @@ class Parts(NamedTuple):
     day_first: bool | None
     short: bool = False
 
-    def read(self, day_first: bool | None) -> date | None:
+    def to_date(self, day_first: bool | None) -> date | None:
+        """Return the date, or None if the order is unknown or the date does not exist."""
         chosen = day_first if self.day_first is None else self.day_first
         if chosen is None:
             return None
@@ -46,21 +55,30 @@ class Parts(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """What a cell says. `form` names how it is written, so that two forms in one column are seen; `second` is of the
-    day, `offset` in seconds from UTC where the cell has one."""
+    """The content of a cell.
+
+    Attributes:
+        form: How the cell is written, so that two forms in one column are noticed.
+        parts: The numbers of the date.
+        second: The second of the day.
+        offset: Seconds from UTC if the cell says so.
+    """
 
     form: str
-    parts: Parts
+    parts: DateParts
     second: int = 0
     offset: int | None = None
 
 
 def read_stamp(cell: str, numbers: bool = False) -> Stamp | None:
-    """The stamp of a cell, None where it is none. Only with `numbers` a bare number is one: as seconds since 1970 (9 or
-    10 digits), milli-, micro- or nanoseconds (3, 6 or 9 more), or the serial number of a day in a spreadsheet (5)."""
+    """Parse a cell as a date, with or without a time; return None if it is not one.
+
+    Only with `numbers`, a bare number is parsed, and nothing else: seconds since 1970 (9 or 10 digits), milli-, micro-
+    or nanoseconds (3, 6 or 9 digits more), or the serial number of a day in a spreadsheet (5 digits).
+    """
     text = cell.strip()
     if numbers:
-        return _number(text)
+        return _parse_number(text)
     match = _WITH_TIME.fullmatch(text)
     second, offset = 0, None
     if match is not None:
@@ -70,19 +88,19 @@ def read_stamp(cell: str, numbers: bool = False) -> Stamp | None:
             clock[0] = clock[0] % 12 + (12 if match[8] in "Pp" else 0)
         if clock[0] > 23 or clock[1] > 59 or clock[2] > 59:
             return None
-        second, offset = clock[0] * 3600 + clock[1] * 60 + clock[2], _offset(match[9])
-    day = _date(text)
+        second, offset = clock[0] * 3600 + clock[1] * 60 + clock[2], _parse_offset(match[9])
+    day = _parse_date(text)
     return None if day is None else Stamp(*day, second, offset)
 
 
 def foreign_month(cell: str) -> str | None:
-    """The month's name where a cell is a date but for that name's not being English."""
+    """Return the name of the month if a cell looks like a date with a month in another language than English."""
     match = _MONTH_SECOND.search(cell) or _MONTH_FIRST.search(cell)
     word = next((part for part in match.groups() if not part.isdecimal()), "") if match else ""
-    return word if word and _month(word) is None else None
+    return word if word and _month_number(word) is None else None
 
 
-def _offset(zone: str | None) -> int | None:
+def _parse_offset(zone: str | None) -> int | None:
     if zone is None:
         return None
     digits = re.search(r"([+-])(\d\d):?(\d\d)", zone)
@@ -91,93 +109,113 @@ def _offset(zone: str | None) -> int | None:
     return (1 if digits[1] == "+" else -1) * (int(digits[2]) * 3600 + int(digits[3]) * 60)
 
 
-def _date(text: str) -> tuple[str, Parts] | None:
+def _parse_date(text: str) -> tuple[str, DateParts] | None:
     if match := _YEAR_FIRST.fullmatch(text):
-        return "2024-01-31", Parts(int(match[1]), int(match[3]), int(match[4]), day_first=False)
+        return "2024-01-31", DateParts(int(match[1]), int(match[3]), int(match[4]), day_first=False)
     if match := _COMPACT.fullmatch(text) or _EASTERN.fullmatch(text):
-        return "2024-01-31", Parts(int(match[1]), int(match[2]), int(match[3]), day_first=False)
+        return "2024-01-31", DateParts(int(match[1]), int(match[2]), int(match[3]), day_first=False)
     if match := _YEAR_LAST.fullmatch(text):
-        # Dots are written day first everywhere; slashes and dashes depend on the country.
-        known = True if match[2] == "." else None
-        return match[2].join(("31", "01", "2024")), Parts(int(match[4]), int(match[1]), int(match[3]), known)
+        # Dates with dots have the day first everywhere; with slashes and dashes it depends on the country.
+        day_first = True if match[2] == "." else None
+        return match[2].join(("31", "01", "2024")), DateParts(int(match[4]), int(match[1]), int(match[3]), day_first)
     if match := _SHORT_YEAR.fullmatch(text):
-        known = True if match[2] == "." else None
-        year = _whole_year(int(match[4]))
-        return match[2].join(("31", "01", "24")), Parts(year, int(match[1]), int(match[3]), known, short=True)
-    return _named(_WEEKDAY.sub("", text, count=1))
+        day_first = True if match[2] == "." else None
+        year = _four_digit_year(int(match[4]))
+        return match[2].join(("31", "01", "24")), DateParts(year, int(match[1]), int(match[3]), day_first, short=True)
+    return _parse_month_name(_WEEKDAY.sub("", text, count=1))
 
 
-def _named(text: str) -> tuple[str, Parts] | None:
+def _parse_month_name(text: str) -> tuple[str, DateParts] | None:
     if match := _MONTH_FIRST.fullmatch(text):
         word, day, year = match.groups()
     elif match := _MONTH_SECOND.fullmatch(text):
         day, word, year = match.groups()
     else:
         return None
-    month = _month(word)
+    month = _month_number(word)
     if month is None:
         return None
     short = len(year) == 2
-    whole = _whole_year(int(year)) if short else int(year)
-    return "31 Jan 2024", Parts(whole, int(day), month, day_first=True, short=short)
+    whole = _four_digit_year(int(year)) if short else int(year)
+    return "31 Jan 2024", DateParts(whole, int(day), month, day_first=True, short=short)
 
 
-def _month(word: str) -> int | None:
-    """1 to 12 of an English name or its beginning; None for another word."""
+def _month_number(word: str) -> int | None:
+    """Return 1 to 12 for an English month name or an unambiguous beginning of one; None for another word."""
     lower = word.lower()
-    fits = [i for i, name in enumerate(MONTHS, 1) if name.startswith(lower) or (lower == "sept" and i == 9)]
-    return fits[0] if len(fits) == 1 else None
+    matches = [i for i, name in enumerate(MONTHS, 1) if name.startswith(lower) or (lower == "sept" and i == 9)]
+    return matches[0] if len(matches) == 1 else None
 
 
-def _whole_year(year: int) -> int:
-    return year + (2000 if year < 70 else 1900)  # as C's %y has it, nearly
+def _four_digit_year(year: int) -> int:
+    return year + (2000 if year < 70 else 1900)  # nearly as C's %y
 
 
-def _number(text: str) -> Stamp | None:
+def _parse_number(text: str) -> Stamp | None:
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None
     digits = match[1]
     if len(digits) == 5 and int(digits) in SERIALS:
         second = min(round(float(f"0{match[2] or ''}") * 86_400), 86_399)  # the fraction of a day
-        return _stamp("serial numbers of a spreadsheet", SERIAL_ZERO + timedelta(days=int(digits)), second, None)
+        return _make_stamp("serial numbers of a spreadsheet", SERIAL_ZERO + timedelta(days=int(digits)), second, None)
     # One digit less before 9 September 2001.
     units = {3: (0, "seconds"), 4: (3, "milliseconds"), 5: (6, "microseconds"), 6: (9, "nanoseconds")}
     if len(digits) < 9 or len(digits) % 3 == 2:
         return None
     power, unit = units[len(digits) // 3] if len(digits) % 3 == 0 else units[(len(digits) - 1) // 3]
     at = datetime.fromtimestamp(int(digits) // 10**power, UTC)
-    return _stamp(f"{unit} since 1970", at.date(), at.hour * 3600 + at.minute * 60 + at.second, 0)
+    return _make_stamp(f"{unit} since 1970", at.date(), at.hour * 3600 + at.minute * 60 + at.second, 0)
 
 
-def _stamp(form: str, day: date, second: int, offset: int | None) -> Stamp:
-    return Stamp(form, Parts(day.year, day.month, day.day, day_first=False), second, offset)
+def _make_stamp(form: str, day: date, second: int, offset: int | None) -> Stamp:
+    """Make the stamp of a complete date.
+
+    Args:
+        form: How the cell is written.
+        day: The date.
+        second: The second of the day.
+        offset: Seconds from UTC, or None.
+    """
+    return Stamp(form, DateParts(day.year, day.month, day.day, day_first=False), second, offset)
 
 
-_DAILY_STEP = 7  # days: the rows of a daily file are never further apart, not even around Christmas
-_COLUMN = 10  # cells: in fewer, bare numbers and years of two digits might be anything
-_SECOND_FORM = 2  # cells in another form than the others that are no slip
+_DAILY_STEP = 7  # days: rows of a daily file are never further apart, not even around Christmas
+_COLUMN = 10  # cells: with fewer, bare numbers and years of two digits may be anything
+_SECOND_FORM = 2  # cells in another form than the others; fewer are slips
 
 
 class DateColumn(NamedTuple):
-    """`days[i]` is None where cell i holds no date; `intraday` are the cells with a time other than midnight, `second`
-    is each cell's second of the day, `offset` its seconds from UTC where the cell says so."""
+    """The dates of a column, n cells.
+
+    Attributes:
+        days: None where a cell has no date.
+        intraday: Positions of the cells with a time other than midnight.
+        ambiguous: True if day and month cannot be distinguished, as in 01/02/2024, by anything in the column.
+        seconds: The second of the day of each cell.
+        offsets: Seconds from UTC where the cell says so.
+        notes: What was taken for what.
+        diagnosis: What is wrong with the column as a whole, with the cure.
+    """
 
     days: list[date | None]
     intraday: frozenset[int]
-    ambiguous: bool  # 01/02/2024 and the like, and nothing in the column says which is the day
+    ambiguous: bool
     seconds: list[int]
     offsets: list[int | None]
-    notes: tuple[str, ...] = ()  # what was taken for what
-    diagnosis: str = ""  # what is wrong with the column as a whole, with its cure
+    notes: tuple[str, ...] = ()
+    diagnosis: str = ""
 
 
-def parse_dates(cells: Sequence[str], form: str | None = None) -> DateColumn:
-    """Read 2024-01-31, 2024/01/31, 20240131, 31.01.2024, 31/01/2024 or 01/31/2024, Apr 25, 2023 or 25-Apr-23, each
-    with or without a time; and, where they fill the column, 31/01/24, seconds since 1970 and a spreadsheet's serial
-    numbers. `form` (of strptime) reads the cells by it alone."""
-    if form is not None:
-        return _by_form(cells, form)
+def parse_dates(cells: Sequence[str], date_format: str | None = None) -> DateColumn:
+    """Parse a column of dates.
+
+    Known are 2024-01-31, 2024/01/31, 20240131, 31.01.2024, 31/01/2024 or 01/31/2024, Apr 25, 2023 or 25-Apr-23, each
+    with or without a time. If they fill the column, also 31/01/24, seconds since 1970 and a spreadsheet's serial
+    numbers are read. A `date_format` (of strptime) is the only form if it is given.
+    """
+    if date_format is not None:
+        return _parse_with_format(cells, date_format)
     filled = [cell for cell in cells if cell.strip()]
     stamps = [read_stamp(cell) for cell in cells]
     notes: list[str] = []
@@ -190,52 +228,56 @@ def parse_dates(cells: Sequence[str], form: str | None = None) -> DateColumn:
     elif short:
         years = [stamp.parts.year for stamp in short]
         notes.append(f"years of two digits read as {min(years)} to {max(years)}")
-        return _year_last(_column(cells, stamps, notes), short)
-    return _column(cells, stamps, notes)
+        return _diagnose_year_first(_make_column(cells, stamps, notes), short)
+    return _make_column(cells, stamps, notes)
 
 
-def _year_last(column: DateColumn, short: Sequence[Stamp]) -> DateColumn:
-    """The column, diagnosed where its dates are in order once the two digits in front are the year."""
+def _diagnose_year_first(column: DateColumn, short: Sequence[Stamp]) -> DateColumn:
+    """Add a diagnosis if the dates are in order once the first two digits are read as the year."""
     front = [
-        Parts(2000 + parts.first, parts.year % 100, parts.second, day_first=True).read(None) for _, parts, *_ in short
+        DateParts(2000 + parts.first, parts.year % 100, parts.second, day_first=True).to_date(None)
+        for _, parts, *_ in short
     ]
-    if None in front or not _one_way(_steps(front)) or _one_way(_steps(column.days)):
+    if None in front or not _is_monotonic(_steps(front)) or _is_monotonic(_steps(column.days)):
         return column
-    words = "years of two digits stand in front, where days or months usually do; say so with --date-format %y-%m-%d"
-    return column._replace(diagnosis=words)
+    diagnosis = "years of two digits come first, where a day or month is expected; if so, give --date-format %y-%m-%d"
+    return column._replace(diagnosis=diagnosis)
 
 
-def _column(cells: Sequence[str], stamps: Sequence[Stamp | None], notes: Sequence[str]) -> DateColumn:
+def _make_column(cells: Sequence[str], stamps: Sequence[Stamp | None], notes: Sequence[str]) -> DateColumn:
     parts = [None if stamp is None else stamp.parts for stamp in stamps]
-    open_parts = [found for found in parts if found is not None and found.day_first is None]
-    day_first = _column_order(open_parts)
+    open_parts = [date_parts for date_parts in parts if date_parts is not None and date_parts.day_first is None]
+    day_first = _find_order(open_parts)
     return DateColumn(
-        days=[None if found is None else found.read(day_first) for found in parts],
+        days=[None if date_parts is None else date_parts.to_date(day_first) for date_parts in parts],
         intraday=frozenset(i for i, stamp in enumerate(stamps) if stamp is not None and stamp.second),
         ambiguous=bool(open_parts) and day_first is None,
         seconds=[0 if stamp is None else stamp.second for stamp in stamps],
         offsets=[None if stamp is None else stamp.offset for stamp in stamps],
         notes=tuple(notes),
-        diagnosis=_two_forms(stamps) or _foreign(cells, stamps),
+        diagnosis=_diagnose_two_forms(stamps) or _diagnose_foreign_months(cells, stamps),
     )
 
 
-def _by_form(cells: Sequence[str], form: str) -> DateColumn:
-    found: list[datetime | None] = []
+def _parse_with_format(cells: Sequence[str], date_format: str) -> DateColumn:
+    moments: list[datetime | None] = []
     for cell in cells:
         try:
-            found.append(datetime.strptime(cell.strip(), form))  # noqa: DTZ007  # a price's day has no zone
+            moments.append(datetime.strptime(cell.strip(), date_format))  # noqa: DTZ007  # a price's day has no zone
         except ValueError:
-            found.append(None)
-    seconds = [0 if at is None else at.hour * 3600 + at.minute * 60 + at.second for at in found]
-    offsets = [None if at is None or (gap := at.utcoffset()) is None else int(gap.total_seconds()) for at in found]
-    days = [None if at is None else at.date() for at in found]
+            moments.append(None)
+    seconds = [0 if moment is None else moment.hour * 3600 + moment.minute * 60 + moment.second for moment in moments]
+    utc_offsets = [None if moment is None else moment.utcoffset() for moment in moments]
+    offsets = [None if offset is None else int(offset.total_seconds()) for offset in utc_offsets]
+    days = [None if moment is None else moment.date() for moment in moments]
     return DateColumn(days, frozenset(i for i, second in enumerate(seconds) if second), False, seconds, offsets)
 
 
-def _two_forms(stamps: Sequence[Stamp | None]) -> str:
-    """A spreadsheet turns the dates that it understands into its own form, day and month swapped, and leaves the rest
-    as text."""
+def _diagnose_two_forms(stamps: Sequence[Stamp | None]) -> str:
+    """Diagnose dates that a spreadsheet has half converted.
+
+    It converts the dates that it recognises to its own form, with day and month swapped, and leaves the others as text.
+    """
     forms = Counter(stamp.form for stamp in stamps if stamp is not None)
     if len(forms) < 2:
         return ""
@@ -243,34 +285,37 @@ def _two_forms(stamps: Sequence[Stamp | None]) -> str:
     if count < _SECOND_FORM:
         return ""
     return (
-        f"dates in two forms, such as {most} and {other} ({count} rows): a spreadsheet swaps day and month of "
-        "dates that it takes for its own; export the file again, with dates as 2024-01-31, and do not repair it by hand"
+        f"dates in two forms, such as {most} and {other} ({count} rows): a spreadsheet has swapped day and month in "
+        "some of them; export the file again, with dates as 2024-01-31, and do not repair it by hand"
     )
 
 
-def _foreign(cells: Sequence[str], stamps: Sequence[Stamp | None]) -> str:
-    words = [
+def _diagnose_foreign_months(cells: Sequence[str], stamps: Sequence[Stamp | None]) -> str:
+    month_names = [
         word
         for cell, stamp in zip(cells, stamps, strict=True)
         if stamp is None and (word := foreign_month(cell)) is not None
     ]
-    if len(words) < _SECOND_FORM:
+    if len(month_names) < _SECOND_FORM:
         return ""
-    return f"months are named in another language than English ({words[0]!r}); export the dates as 2024-01-31"
+    return f"months are not in English ({month_names[0]!r}); export the dates as 2024-01-31"
 
 
-def _column_order(parts: Sequence[Parts]) -> bool | None:
-    """True: day first, False: month first, None: nothing decides. A part above 12 can only be a day."""
+def _find_order(parts: Sequence[DateParts]) -> bool | None:
+    """Return True if the day is first, False if the month is, and None if nothing decides.
+
+    A part above 12 can only be a day; else the order is the one in which the dates are sorted or daily.
+    """
     day_first = sum(part.first > 12 >= part.second for part in parts)
     month_first = sum(part.second > 12 >= part.first for part in parts)
     if day_first != month_first:
-        return day_first > month_first  # the few that disagree are unreadable dates
+        return day_first > month_first  # the few others are unreadable dates
     if day_first:
         return None
-    readings = {order: [part.read(order) for part in parts] for order in (True, False)}
+    readings = {order: [part.to_date(order) for part in parts] for order in (True, False)}
     if readings[True] == readings[False]:
         return True
-    for orderly in (_one_way, _daily):
+    for orderly in (_is_monotonic, _is_daily):
         fitting = [order for order, days in readings.items() if orderly(_steps(days))]
         if len(fitting) == 1:
             return fitting[0]
@@ -278,13 +323,13 @@ def _column_order(parts: Sequence[Parts]) -> bool | None:
 
 
 def _steps(days: Sequence[date | None]) -> list[int]:
-    known = [day.toordinal() for day in days if day is not None]
-    return [later - earlier for earlier, later in pairwise(known)]
+    ordinals = [day.toordinal() for day in days if day is not None]
+    return [later - earlier for earlier, later in pairwise(ordinals)]
 
 
-def _one_way(steps: Sequence[int]) -> bool:
+def _is_monotonic(steps: Sequence[int]) -> bool:
     return all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
 
 
-def _daily(steps: Sequence[int]) -> bool:
+def _is_daily(steps: Sequence[int]) -> bool:
     return all(abs(step) <= _DAILY_STEP for step in steps)

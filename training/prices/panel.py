@@ -1,4 +1,4 @@
-"""The ten most traded currencies at the ECB's fixing: what parameters that all pairs share are fitted on."""
+"""The ten most traded currencies at the ECB's fixing, to which parameters shared by all pairs are fitted."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,13 @@ COLUMNS = tuple(f"eur{code.lower()}" for code in MAJORS)  # as the ECB's table n
 
 @dataclass(frozen=True)
 class Pair:
-    """One series of the panel: which currencies with scheduled news of their own are in it, and its log returns [n]."""
+    """One series of the panel.
+
+    Attributes:
+        usd: True if the dollar, which has scheduled news of its own, is in the pair.
+        eur: True if the euro is.
+        returns: Log returns [n].
+    """
 
     usd: bool
     eur: bool
@@ -26,16 +32,18 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Log returns of 17 pairs, 9 of the euro and 8 of the dollar, over the same days; `days` [n + 1] are the fixings
-    in days since 1970-01-01, so that return i lies between days i and i + 1.
+    """Log returns of 17 pairs, 9 of the euro and 8 of the dollar, over the same days.
 
-    Two of the same content are equal, so that what is fitted on one need not be fitted again."""
+    `days` [n + 1] are the fixings in days since 1970-01-01, so that return i lies between days i and i + 1. Panels with
+    the same content are equal, so that what was fitted to one need not be fitted again.
+    """
 
     days: NDArray[np.int64]
     pairs: tuple[Pair, ...]
 
     @cached_property
     def digest(self) -> str:
+        """SHA-256 of the days and returns, as hexadecimal digits."""
         content = hashlib.sha256(self.days.tobytes())
         for pair in self.pairs:
             content.update(pair.returns.tobytes())
@@ -49,18 +57,23 @@ class Panel:
 
 
 def panel(prices: pd.DataFrame, pair: str, source: str) -> Panel:
-    """The panel up to the last date of `prices`: from their own columns where they are the ECB's, else embedded; the
-    embedded rows stand before own ones of a pair that was first quoted later. So it is the same for every pair.
+    """Make the panel up to the last date of `prices`.
 
-    Fixings that lack a major are left out. Raises ValueError when hardly any is left.
+    The rates are the table's own columns if they are the ECB's, else the embedded ones; embedded rows precede those of
+    a pair that was first quoted later. So the panel is the same for every pair. Fixings that lack a major are left out.
+
+    Raises ValueError if fewer than 250 remain.
     """
-    own = _columns(prices, pair) if source == "ecb" else None
-    rates = _before(own) if own is not None else _embedded().loc[: prices.index[-1]]
+    own_rates = _select_majors(prices, pair) if source == "ecb" else None
+    if own_rates is None:
+        rates = _embedded().loc[: prices.index[-1]]
+    else:
+        rates = pd.concat([_embedded().loc[: own_rates.index[0] - pd.Timedelta(days=1)], own_rates])
     rates = rates.dropna()
     if len(rates) < 250:
         raise ValueError(
-            f"majors: the ECB's rates have {len(rates)} fixings up to {prices.index[-1].date()}, too few to share "
-            "parameters with; choose a family with a head of its own, such as random_walk"
+            f"majors: the ECB's rates have {len(rates)} fixings up to {prices.index[-1].date()}, too few to fit "
+            "shared parameters; choose a family that does not share them, such as random_walk"
         )
     logs = np.log(rates.to_numpy(np.float64))
     returns = np.diff(logs, axis=0)
@@ -69,22 +82,16 @@ def panel(prices: pd.DataFrame, pair: str, source: str) -> Panel:
     return Panel(day_numbers(pd.DatetimeIndex(rates.index)), (*euro, *dollar))
 
 
-def _columns(prices: pd.DataFrame, pair: str) -> pd.DataFrame | None:
-    """The majors among the columns, or None where one is absent; `close` is one where the pair is the euro's."""
-    named = {column: "close" if column == f"{pair}".lower() else column for column in COLUMNS}
-    if not set(named.values()) <= set(prices.columns):
+def _select_majors(prices: pd.DataFrame, pair: str) -> pd.DataFrame | None:
+    """Return the majors among the columns, or None if one is missing; `close` is one if the pair is the euro's."""
+    sources = {column: "close" if column == f"{pair}".lower() else column for column in COLUMNS}
+    if not set(sources.values()) <= set(prices.columns):
         return None
-    return pd.DataFrame({column: prices[source] for column, source in named.items()})
+    return pd.DataFrame({column: prices[source] for column, source in sources.items()})
 
 
-def _before(own: pd.DataFrame) -> pd.DataFrame:
-    """The embedded rows up to the first own one, and the own ones."""
-    earlier = _embedded().loc[: own.index[0] - pd.Timedelta(days=1)]
-    return pd.concat([earlier, own])
-
-
-@cache  # read once, and cut for each fit
+@cache  # read once, sliced for each fit
 def _embedded() -> pd.DataFrame:
-    rows = ecb.embedded()
+    rows = ecb.read_embedded()
     index = pd.to_datetime([day for day in rows.days if day is not None])
     return pd.DataFrame({f"eur{code.lower()}": rows.columns[code.lower()] for code in MAJORS}, index=index)

@@ -1,4 +1,7 @@
-"""The titles that sources give the columns of a price table, in many languages, as the names used here."""
+"""Interpret the titles of price columns, in many languages and of many sources.
+
+A title names a field (`close`), a field of the pair (`EURUSD Close`) or the series of a currency (`1EUR`).
+"""
 
 import re
 import unicodedata
@@ -11,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.prices.pair_check import COMMON, NEAR, fixings
+from training.prices.pair_check import MAX_DISTANCE, MIN_COMMON_DAYS, fixings
 from training.prices.row_checks import PriceError
 
 _DATE = """date dates dt dtyyyymmdd yyyymmdd trade_date trading_date exchange_date price_date rate_date
@@ -42,18 +45,18 @@ legalacsonyabb 最低 最低价 저가 terendah thấp"""
 _VOLUME = "volume vol v tickvol tick_volume volumen volumes"
 
 
-def plain(title: str) -> str:
-    """A column's title as a name: lower-case words joined by underscores, without accents."""
+def plain_name(title: str) -> str:
+    """Return a column's title as a name: lower-case words joined by underscores, without accents."""
     letters = "".join(letter for letter in unicodedata.normalize("NFKD", title) if not unicodedata.combining(letter))
-    return re.sub(r"\W+", "_", letters.lower().replace("\u0131", "i")).strip("_")  # Turkish has an i without a dot
+    return re.sub(r"\W+", "_", letters.lower().replace("\u0131", "i")).strip("_")  # Turkish has a dotless i
 
 
-def _named(fields: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    return {plain(title): field for field, titles in fields for title in titles.split()}
+def _fields_by_title(fields: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    return {plain_name(title): field for field, titles in fields for title in titles.split()}
 
 
-# Which of several columns is taken: date before stamp before time, and close before last.
-FIELDS = _named(
+# If there are several columns, date takes precedence over stamp and time, and close over last.
+FIELDS = _fields_by_title(
     (
         ("volume", _VOLUME),
         ("low", _LOW),
@@ -70,10 +73,10 @@ PRICES = ("open", "high", "low", "close")
 _SIDES = ("bid", "ask", "mid")
 
 
-def field_of(title: str) -> tuple[str, str]:
-    """The field of a plain title, empty where it has none, and its side: `bid`, `ask` or `mid`, else empty.
+def parse_field(title: str) -> tuple[str, str]:
+    """Return the field of a plain title and its side, `bid`, `ask` or `mid`; both are empty if it has none.
 
-    A side alone, and with a word such as `price`, is that side's close.
+    A side alone, or with a word such as `price`, is that side's close.
     """
     if title in FIELDS and not title.startswith("mid"):
         return FIELDS[title], ""
@@ -93,7 +96,7 @@ CODES = frozenset(
     "EUR USD JPY GBP CHF AUD CAD NZD SEK NOK DKK PLN CZK HUF RON BGN HRK RUB TRY ISK BRL CNY HKD IDR ILS INR KRW MXN "
     "MYR PHP SGD THB ZAR TWD AED SAR ARS CLP COP PEN UAH VND XAU XAG XDR".split()
 )
-# Letters of countries in the series of the Federal Reserve, and of currencies in those of the Bank of England.
+# Codes of countries in the series of the Federal Reserve, and of currencies in those of the Bank of England.
 _FED = {
     **{"EU": "EUR", "UK": "GBP", "AL": "AUD", "NZ": "NZD", "US": "USD", "JP": "JPY", "JA": "JPY", "SZ": "CHF"},
     **{"CA": "CAD", "SD": "SEK", "NO": "NOK", "DN": "DKK", "MX": "MXN", "BZ": "BRL", "CH": "CNY", "IN": "INR"},
@@ -104,35 +107,40 @@ _ENGLAND = {
     **{"SK": "SEK", "DK": "DKK", "HD": "HKD", "SG": "SGD", "SR": "SAR", "TW": "TWD", "ZR": "ZAR"},
 }
 _ECB_HISTORY = ["USD", "JPY", "BGN"]  # the first columns of the ECB's own table, in units for one euro
-# Words beside a pair that name where its price is from.
+# Words next to a pair that name the source of its price.
 _SOURCES = frozenset("curncy currency x fx oanda forex spot c idc bgn cmpn bfix".split())
 
 
 class Series(NamedTuple):
-    """A column's meaning: its value is in `quoted`, for `units` of `base`. One of the two is empty where the table's
-    base is meant; both readings are possible where `open`."""
+    """The meaning of a column: its values are in `quoted`, for `units` of `base`.
+
+    If the table's base is meant, one of the two is empty. If it is not clear which one, `is_open` is True.
+    """
 
     base: str
     quoted: str
     units: float = 1
-    open: bool = False
+    is_open: bool = False
 
 
 def pair_field(title: str, pair: str, inverse: bool = False) -> str:
-    """The price that a title names together with the pair, such as `close` of `EURUSD Curncy`; empty for any other."""
+    """Return the price that a title names together with the pair; empty for any other title.
+
+    An example is `close` for `EURUSD Curncy`.
+    """
     base, quoted = (pair[3:], pair[:3]) if inverse else (pair[:3], pair[3:])
     match = re.search(rf"(?<![A-Z])(?:FX)?{base}(?:[/_\-. :]| TO )?{quoted}(?![A-Z])", title.upper())
     if match is None:
         return ""
-    words = plain(f"{title[: match.start()]} {title[match.end() :]}").split("_")
-    rest = "_".join(word for word in words if word not in _SOURCES)
-    field = field_of(rest)[0] if rest else "close"
+    parts = plain_name(f"{title[: match.start()]} {title[match.end() :]}").split("_")
+    rest = "_".join(word for word in parts if word not in _SOURCES)
+    field = parse_field(rest)[0] if rest else "close"
     field = "close" if field == "last" else field
     return field if field in PRICES else ""
 
 
-def meaning(title: str) -> Series | None:
-    """What a title says of its column; None where it names no currency."""
+def parse_series(title: str) -> Series | None:
+    """Return the meaning of a title, or None if it names no currency."""
     text = title.strip()
     upper = text.upper()
     if match := re.fullmatch(r"DEX([A-Z]{2})([A-Z]{2})", upper):
@@ -155,52 +163,65 @@ def meaning(title: str) -> Series | None:
         number, code = sorted(units.groups())
         return Series(code, "", float(number)) if code in CODES and float(number) > 0 else None
     code = re.fullmatch(r"([A-Z]{3})", upper) or re.search(r"\(([A-Z]{3})\)$", upper)
-    return Series("", code[1], open=True) if code is not None and code[1] in CODES else None
+    return Series("", code[1], is_open=True) if code is not None and code[1] in CODES else None
 
 
 class Quote(NamedTuple):
-    """The close as a product of columns: `terms` are positions with a power of 1 or -1."""
+    """The close as a product of columns.
+
+    Attributes:
+        terms: Positions of columns, each with a power of 1 or -1.
+        factor: A constant factor.
+        note: How the close was made, for the user.
+        is_open: True if the inverse is as likely; the ECB's rates decide.
+    """
 
     terms: tuple[tuple[int, int], ...]
     factor: float = 1
     note: str = ""
-    open: bool = False  # the inverse is as possible; the ECB's rates decide
+    is_open: bool = False
 
 
 def find_quote(header: list[str], pair: str, base: str | None, invert: bool, ones: Sequence[int] = ()) -> Quote | None:
-    """How the columns give the pair's close; None where they do not.
+    """Find how the columns give the pair's close; return None if they do not.
 
-    `base` and `invert` are those of the options. `ones` are columns that are 1 throughout: the table's base.
+    Args:
+        header: The titles.
+        pair: The currency pair.
+        base: The base of the table, from the option --base.
+        invert: The option --invert.
+        ones: Columns that are 1 throughout: the table's base.
     """
-    series = {i: column for i, title in enumerate(header) if (column := meaning(title)) is not None and i not in ones}
+    parsed = {i: parse_series(title) for i, title in enumerate(header) if i not in ones}
+    series = {i: column for i, column in parsed.items() if column is not None}
     if base is None and header[1:4] == _ECB_HISTORY:
         base, invert = "EUR", False
     if base is not None:
         series = {i: _with_base(column, base, invert) for i, column in series.items()}
     pairs = {i: column for i, column in series.items() if column.base and column.quoted}
-    for terms in _paths(pairs, pair):
-        return _quote(terms, pairs, header)
+    for terms in _find_paths(pairs, pair):
+        return _make_quote(terms, pairs, header)
     currencies = {i: column for i, column in series.items() if i not in pairs}
     legs = {column.base or column.quoted: i for i, column in currencies.items()}
     at = [legs.get(code) for code in (pair[:3], pair[3:])]
     chosen = {i: currencies[i] for i in at if i is not None}
-    is_open = any(column.open for column in chosen.values())
+    is_open = any(column.is_open for column in chosen.values())
     if not chosen or (is_open and len(chosen) == 2 and "EUR" in legs):
-        return None  # nothing says which third currency is the base
+        return None  # a third currency is the base, and nothing says which one
     powers = (1, 1) if is_open and len(chosen) == 1 else (1, -1)
     terms = tuple((i, power) for i, power in zip(at, powers, strict=True) if i is not None)
-    return _quote(terms, chosen, header)._replace(open=is_open)
+    return _make_quote(terms, chosen, header)._replace(is_open=is_open)
 
 
 def _with_base(column: Series, base: str, invert: bool) -> Series:
     if column.base and column.quoted:
         return column
     code = column.base or column.quoted
-    return Series(code, base, column.units) if invert or not column.open else Series(base, code)
+    return Series(code, base, column.units) if invert or not column.is_open else Series(base, code)
 
 
-def _paths(pairs: Mapping[int, Series], pair: str) -> Iterator[tuple[tuple[int, int], ...]]:
-    """The pair as a column, one over a column, or a product of two."""
+def _find_paths(pairs: Mapping[int, Series], pair: str) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield the ways to compute the pair: a column, one over a column, or a product of two."""
     base, quoted = pair[:3], pair[3:]
     edges = [(column.base, column.quoted, (i, 1)) for i, column in pairs.items()]
     edges += [(column.quoted, column.base, (i, -1)) for i, column in pairs.items()]
@@ -210,59 +231,75 @@ def _paths(pairs: Mapping[int, Series], pair: str) -> Iterator[tuple[tuple[int, 
             yield first, second
 
 
-def _quote(terms: tuple[tuple[int, int], ...], series: Mapping[int, Series], header: Sequence[str]) -> Quote:
+def _make_quote(terms: tuple[tuple[int, int], ...], series: Mapping[int, Series], header: Sequence[str]) -> Quote:
     factor = float(np.prod([series[i].units ** -power for i, power in terms]))
-    words = " and ".join(header[i].strip() for i, _ in terms)
-    plain_column = factor == 1 and len(terms) == 1 and terms[0][1] == 1
-    return Quote(terms, factor, f"column {words} read as close" if plain_column else f"close computed from {words}")
+    titles = " and ".join(header[i].strip() for i, _ in terms)
+    is_plain = factor == 1 and len(terms) == 1 and terms[0][1] == 1
+    return Quote(terms, factor, f"column {titles} read as close" if is_plain else f"close computed from {titles}")
 
 
-def close_of(quote: Quote, columns: Mapping[int, Prices], days: Sequence[date | None], pair: str) -> Prices:
-    """The closes [n]; where both readings are possible, the one that lies on the ECB's rates."""
+def compute_close(quote: Quote, columns: Mapping[int, Prices], days: Sequence[date | None], pair: str) -> Prices:
+    """Compute the closes [n]; if both directions are possible, take the one that matches the ECB's rates.
+
+    Args:
+        quote: How the columns give the close.
+        columns: float64 [n] by position.
+        days: The date of each row.
+        pair: The currency pair.
+    """
     close = np.full(len(days), quote.factor)
     untouched = quote.factor == 1 and len(quote.terms) == 1 and quote.terms[0][1] == 1
     with np.errstate(divide="ignore", invalid="ignore"):
         for place, power in quote.terms:
             close = close * columns[place] ** float(power)
-        if quote.open and _distance(1 / close, days, pair) < min(NEAR, _distance(close, days, pair)):
-            close, untouched = 1 / close, False
+        if quote.is_open:
+            distance = _distance_from_fixings(close, days, pair)
+            if _distance_from_fixings(1 / close, days, pair) < min(MAX_DISTANCE, distance):
+                close, untouched = 1 / close, False
     if untouched:
         return close
-    # Prices that are computed have more digits than the columns.
+    # Computed prices have more digits than the columns.
     return np.array([float(f"{price:.10g}") for price in close.tolist()])
 
 
-def _distance(close: Prices, days: Sequence[date | None], pair: str) -> float:
-    """Median distance from the pair's fixings, in logs; infinite where they have too few days in common."""
+def _distance_from_fixings(close: Prices, days: Sequence[date | None], pair: str) -> float:
+    """Return the median distance from the pair's fixings, in logs; infinite if there are too few common days."""
     rates = fixings(pair)
     if rates is None:
         return float("inf")
     index = pd.DatetimeIndex([pd.NaT if day is None else pd.Timestamp(day) for day in days])
     near = np.abs(np.log(close) - rates.reindex(index).to_numpy(np.float64))
     near = near[np.isfinite(near)]
-    return float(np.median(near)) if len(near) >= min(COMMON, len(close) / 2) else float("inf")
+    return float(np.median(near)) if len(near) >= min(MIN_COMMON_DAYS, len(close) / 2) else float("inf")
 
 
 def refuse_third_base(
     header: Sequence[str], columns: Mapping[int, Prices], days: Sequence[date | None], pair: str, name: str
 ) -> None:
-    """Raise PriceError for a table of both currencies of the pair whose base is a third one, with the options."""
-    legs = {
-        column.quoted: i for i, title in enumerate(header) if (column := meaning(title)) is not None and column.open
-    }
+    """Raise PriceError for a table that has both currencies of the pair but a third currency as its base.
+
+    Args:
+        header: The titles.
+        columns: float64 [n] by position.
+        days: The date of each row.
+        pair: The currency pair.
+        name: The file's name, for the message.
+    """
+    series = [parse_series(title) for title in header]
+    legs = {column.quoted: i for i, column in enumerate(series) if column is not None and column.is_open}
     code = pair[:3]
     if not {code, pair[3:], "EUR"} <= legs.keys():
         return
     values = columns[legs[code]]
-    tried = [
-        (_distance(values, days, f"{code}{base}" if inverted else f"{base}{code}"), base, inverted)
+    candidates = [
+        (_distance_from_fixings(values, days, f"{code}{base}" if invert else f"{base}{code}"), base, invert)
         for base in sorted(CODES - legs.keys())
-        for inverted in (True, False)
+        for invert in (True, False)
     ]
-    distance, base, inverted = min(tried)
+    distance, base, invert = min(candidates)
     cure = (
-        f"and its values lie on {base}'s rates: say so with --base {base}{' --invert' if inverted else ''}"
-        if distance < NEAR
-        else "say which one with --base, such as --base CZK, and with --invert where the values are in that currency"
+        f"and its values match {base}'s rates; give --base {base}{' --invert' if invert else ''}"
+        if distance < MAX_DISTANCE
+        else "and not known; give it with --base, such as --base CZK, and --invert if the values are in that currency"
     )
-    raise PriceError([f"{name}: has a column a currency, its base is neither of {pair}, {cure}"])
+    raise PriceError([f"{name}: has a column for each currency, its base is neither currency of {pair}, {cure}"])

@@ -1,4 +1,4 @@
-"""How a user's file is to be read where it does not say so itself: what the options of the commands ask for."""
+"""The user's options for reading a price file, for what the file does not say itself."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,13 +9,18 @@ Mark = Literal[".", ","]
 
 @dataclass(frozen=True)
 class Reading:
-    """What each option says.
+    """The value of each option.
 
-    `date_column` and `close_column` are titles or numbers (1 is the first) of columns, `date_format` is strptime's and
-    `decimal` the decimal mark. `resample` is the time of day and the zone at which closes are taken of intraday bars
-    ("17:00 America/New_York"). `base` is the base of a table with a column a currency, and `invert` says that its
-    values are in the base; without a base, that the closes are one over the pair's. `start` is the first day that is
-    used. `trust` takes prices that do not look like the pair's.
+    Attributes:
+        date_column: Title or number (the first is 1) of the column of dates.
+        close_column: Title or number of the column of closing prices.
+        date_format: Format of the dates, as of strptime.
+        decimal: The decimal mark.
+        resample: Time and zone at which daily closes are taken from intraday bars ("17:00 America/New_York").
+        base: The base of a table with a column for each currency.
+        invert: With `base`, its values are in the base; without, the closes are one over the pair's.
+        start: The first day that is used.
+        trust: Accept prices that do not look like the pair's.
     """
 
     date_column: str | None = None

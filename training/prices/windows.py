@@ -1,4 +1,4 @@
-"""Windows of the price table and the returns that follow them: what every family is fitted and scored on."""
+"""Windows of the price table and the returns that follow them, on which every model is fitted and scored."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import is_business_day
 
-WINDOW = 513  # closes: 512 returns, two years of business days, so every filter of the window has died out
+WINDOW = 513  # closes: 512 returns, two years of business days, so that the start of every filter has decayed
 HORIZON = 21  # business days, a month: as far as the closed form is calibrated
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 
 
 def complete_origins(prices: pd.DataFrame, window: int = WINDOW) -> pd.DatetimeIndex:
-    """The dates at which a whole window of prices is known, ascending."""
+    """Return the dates at which a whole window of prices is known, ascending."""
     return pd.DatetimeIndex(prices.index[window - 1 :])
 
 
@@ -30,48 +30,61 @@ def windows(
     source: str = "ecb",
     horizon: int = HORIZON,
 ) -> dict[str, NDArray[Any]]:
-    """For each column the `window` prices up to and with each origin, [n, window], oldest first.
+    """Return the inputs of a model at each origin, by column: the `window` prices up to it, [n, window], oldest first.
 
-    `date` are the days of these rows and `target_date` the business days of the `source` that follow the origin,
-    [n, horizon], both int64 in days since 1970-01-01. Raises ValueError where an origin has fewer rows before it.
+    `date` is the days of these rows and `target_date` the business days that follow the origin, [n, horizon], both
+    int64 in days since 1970-01-01.
+
+    Args:
+        prices: The price table.
+        columns: Columns of the table, and `date` and `target_date`.
+        origins: The dates of the forecasts.
+        window: The number of prices.
+        source: Whose business days follow, `ecb` or `csv`.
+        horizon: The number of business days.
+
+    Raises ValueError if an origin has fewer rows before it.
     """
     last = positions(prices, origins)
     if len(last) and last.min() < window - 1:
         raise ValueError(f"{origins[0].date()}: a window needs {window} rows up to its date")
     rows = last[:, None] + np.arange(1 - window, 1)
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for column in columns:
         if column == DATE:
-            found[column] = day_numbers(pd.DatetimeIndex(prices.index))[rows]
+            arrays[column] = day_numbers(pd.DatetimeIndex(prices.index))[rows]
         elif column == TARGET_DATE:
-            found[column] = following_days(origins, source, horizon)
+            arrays[column] = following_days(origins, source, horizon)
         else:
-            found[column] = prices[column].to_numpy(np.float64)[rows]
-    return found
+            arrays[column] = prices[column].to_numpy(np.float64)[rows]
+    return arrays
 
 
 def day_numbers(dates: pd.DatetimeIndex) -> NDArray[np.int64]:
-    """Days since 1970-01-01."""
+    """Return days since 1970-01-01."""
     return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
 def following_days(origins: pd.DatetimeIndex, source: str, horizon: int = HORIZON) -> NDArray[np.int64]:
-    """The first `horizon` business days of the source after each origin, [n, horizon], days since 1970-01-01."""
-    known = business_days(source)
-    first = np.searchsorted(known, day_numbers(origins), side="right")
-    return np.asarray(known[first[:, None] + np.arange(horizon)])
+    """Return the first `horizon` business days after each origin, [n, horizon], in days since 1970-01-01."""
+    days = business_days(source)
+    first = np.searchsorted(days, day_numbers(origins), side="right")
+    return np.asarray(days[first[:, None] + np.arange(horizon)])
 
 
 @cache
 def business_days(source: str) -> NDArray[np.int64]:
-    """Every business day of a source from 1970 to 2069, days since 1970-01-01: asked for once, not for every origin."""
+    """Return every business day of a source from 1970 to 2069, in days since 1970-01-01.
+
+    They are computed once, not for each origin.
+    """
     epoch = date(1970, 1, 1).toordinal()
     days = range(epoch, date(2070, 1, 1).toordinal())
     return np.array([day - epoch for day in days if is_business_day(date.fromordinal(day), source)], np.int64)
 
 
 def targets(prices: pd.DataFrame, origins: pd.DatetimeIndex, horizon: int = HORIZON) -> NDArray[np.float64]:
-    """Log return of the close from each origin to 1 .. horizon rows later, [n, horizon]; NaN where unknown."""
+    """Return the log return of the close from each origin to 1 .. horizon rows later, [n, horizon]; NaN if unknown."""
     log_close = np.log(prices["close"].to_numpy(np.float64))
     padded = np.concatenate([log_close, np.full(horizon, np.nan)])
     last = positions(prices, origins)
@@ -79,8 +92,11 @@ def targets(prices: pd.DataFrame, origins: pd.DatetimeIndex, horizon: int = HORI
 
 
 def positions(prices: pd.DataFrame, origins: pd.DatetimeIndex) -> NDArray[np.intp]:
-    """Row numbers of the origins; raises ValueError naming the first date that is no row of the table."""
-    found = pd.DatetimeIndex(prices.index).get_indexer(origins)
-    if (found < 0).any():
-        raise ValueError(f"{origins[int(np.argmin(found))].date()} is not a date of the price table")
-    return np.asarray(found)
+    """Return the row numbers of the origins.
+
+    Raises ValueError, which names the first date that is not a row of the table.
+    """
+    row_numbers = pd.DatetimeIndex(prices.index).get_indexer(origins)
+    if (row_numbers < 0).any():
+        raise ValueError(f"{origins[int(np.argmin(row_numbers))].date()} is not a date of the price table")
+    return np.asarray(row_numbers)

@@ -83,7 +83,7 @@ def suited(table: PriceTable) -> tuple[str, ...]:
     """The families that a table has the columns for, without gaps; ranges only where they are of their close's day."""
     frame, found = table.frame, recognise(table.frame)
     whole = {name for name in frame.columns if not frame[name].isna().any()}
-    if found is None or not found.honest:
+    if found is None or not found.is_usable:
         whole -= set(RANGE_COLUMNS)
     return tuple(name for name in FAMILIES if set(columns([name])) <= whole | {"close"})
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.support.hourly import FIXING, PAIRS, closes, fixings, redated, yfinance
-from training.prices.pair_check import ALIKE, Comparison, compare
+from training.prices.pair_check import MIN_CORRELATION, Comparison, compare
 from training.prices.row_checks import PriceError
 from training.prices.table import load
 from training.runs.jobs import suited
@@ -38,10 +38,10 @@ def test_closes_of_another_day_are_refused_where_the_own_day_shows_nothing(pair:
     refused = []
     for hour in range(24):
         shifted = redated(closes(pair, hour), days)
-        if own_day(shifted, pair) < ALIKE - 0.05:
+        if own_day(shifted, pair) < MIN_CORRELATION - 0.05:
             assert "of another day: " in compared(shifted, pair).doubt, hour
             refused.append(hour)
-        elif own_day(shifted, pair) > ALIKE + 0.05:
+        elif own_day(shifted, pair) > MIN_CORRELATION + 0.05:
             assert compared(shifted, pair).doubt == "", hour
     assert abs(days) == 1 or refused == list(range(24))
     # A date that is a day early shows from the fixing on, one that is a day late before it.

@@ -54,15 +54,19 @@ def test_fresh_rates_are_used(bank: Bank) -> None:
 
 def test_one_download_serves_every_pair_and_so_does_one_failure(bank: Bank) -> None:
     bank.files["hist.zip"] = zipped(with_a_new_row(embedded_text()))
-    once = ecb_rates.Bank()
-    euro = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), bank=once)
+    once = ecb_rates.EcbRates()
+    euro = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), ecb_rates=once)
     del bank.files["hist.zip"]
-    pound = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), bank=once, pair="GBPUSD")
+    pound = load(
+        "ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), ecb_rates=once, pair="GBPUSD"
+    )
     assert euro.origin == pound.origin == f"European Central Bank, fetched through {NEWEST}"
-    failed = ecb_rates.Bank()
-    first = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), bank=failed)
+    failed = ecb_rates.EcbRates()
+    first = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), ecb_rates=failed)
     bank.files["hist.zip"] = zipped(with_a_new_row(embedded_text()))
-    again = load("ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), bank=failed, pair="GBPUSD")
+    again = load(
+        "ecb", today=TODAY, fresh=ecb_file.TIMEOUT_S, ecb_url=bank.url("hist.zip"), ecb_rates=failed, pair="GBPUSD"
+    )
     assert "cannot be fetched" in first.notes[0]
     assert again.notes == first.notes
 

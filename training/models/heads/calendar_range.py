@@ -72,7 +72,7 @@ def fit(known: Known) -> Ranged:
     Raises ValueError where high and low are not of the day of their close, and for a fit that does not answer to news.
     """
     found = recognise(known.prices)
-    if found is None or not found.honest:
+    if found is None or not found.is_usable:
         told = found.describe(known.pair) if found else f"{known.pair}: there are no columns high and low"
         raise ValueError(f"{told}; choose the family calendar, which needs closes alone")
     shared = calendar.fit(known)

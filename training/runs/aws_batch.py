@@ -158,7 +158,7 @@ def _describe_jobs(client: "BatchClient", jobs: Jobs) -> dict[str, Any]:
     descriptions: dict[str, Any] = {job["jobId"]: job for job in response["jobs"]}
     if missing := {jobs.tasks, jobs.select} - set(descriptions):
         raise BatchError(
-            f"run {jobs.run}: Batch has no job {sorted(missing)[0]}; it was deleted, so submit the run again"
+            f"run {jobs.run}: Batch has no job {sorted(missing)[0]}; it may have been deleted: submit the run again"
         )
     return descriptions
 

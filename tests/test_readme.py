@@ -93,7 +93,7 @@ LISTS = """
 from training.models import economic_calendar, families, features
 from training.models.heads import registry
 print("gru" in families.FAMILIES, "slow" in registry.HEADS, "Volatility" in features.FEATURES)
-print(families.FAMILIES["linear_regression"].features[-1], economic_calendar.embedded().known_through()["ECB"])
+print(families.FAMILIES["linear_regression"].features[-1], economic_calendar.load_events().known_through()["ECB"])
 """
 
 

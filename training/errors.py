@@ -1,9 +1,9 @@
-"""The two kinds of errors that end a command: the rooms' own are of these, so that nobody lists them."""
+"""Base classes of the errors that end a command; each package derives its own, so that nothing has to list them."""
 
 
 class NamedError(Exception):
-    """Something cannot be done as asked; the message names what and the cure. A command prints it, exit code 2."""
+    """An error whose message names what is wrong and the cure. A command prints it and exits with code 2."""
 
 
 class TemporaryError(NamedError):
-    """The same of what a later try may not meet: exit code 75, by which a job knows that it is worth another try."""
+    """A temporary failure, so a retry may succeed: a command prints it and exits with code 75."""

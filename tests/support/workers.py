@@ -14,9 +14,9 @@ Work: TypeAlias = Callable[[Job, Task], Result]
 
 def work(job: Job, task: Task) -> Result:
     """The real work, which imports what a fit needs."""
-    from training.runs.fit_task import work
+    from training.runs.fit_task import run_task
 
-    return work(job, task)
+    return run_task(job, task)
 
 
 @dataclass(frozen=True)

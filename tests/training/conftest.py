@@ -52,7 +52,7 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
     """
     from training.runs import fit_task
 
-    compute, fitted = fit_task.refit, fit_task._fitted
+    compute, fitted = fit_task.refit, fit_task._fit_panels
 
     def refit(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> "Refit":
         key = _identity(job, family, seed, cutoff, split)
@@ -62,14 +62,14 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(fit_task, "refit", refit)
     # Shared fits are kept in this process; workers would import everything to make two of them.
-    monkeypatch.setattr(fit_task, "_fitted", lambda missing, workers: fitted(missing, 1))
+    monkeypatch.setattr(fit_task, "_fit_panels", lambda missing, workers: fitted(missing, 1))
     yield
 
 
 def _identity(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> Hashable:
     """Prices, code, arguments, and the fit that pairs share, which a job may carry or a process may have made."""
     from training.models.families import FAMILIES
-    from training.models.heads.pooled_fit import find_shared
+    from training.models.heads.pooled_fit import find_pooled_fit
     from training.models.heads.registry import find_head
     from training.prices.panel import panel
 
@@ -77,7 +77,7 @@ def _identity(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "
     rows = hashlib.sha256(prices.to_numpy().tobytes() + prices.index.to_numpy().tobytes()).hexdigest()
     shared = ""
     if find_head(FAMILIES[family].head).shares:
-        fit = find_shared(panel(prices.loc[:cutoff], job.pair, table.source))
+        fit = find_pooled_fit(panel(prices.loc[:cutoff], job.pair, table.source))
         shared = json.dumps(fit.to_json(), sort_keys=True)
     tested = None if split is None else tuple(split.test)
     known = (table.sha256, table.source, table.trusted, rows, tuple(prices.columns))

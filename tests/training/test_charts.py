@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.charts import FINE, LEAST_WIDTH, PLAIN, Day, Shapes, bars, fan, shapes
+from training.charts import FINE, MIN_WIDTH, PLAIN, Day, Shapes, bars, fan, select_shapes
 
 WIDTHS = st.integers(60, 200)
 DRAWN = st.sampled_from([FINE, PLAIN])
@@ -48,7 +48,7 @@ def test_a_bar_is_on_its_side_and_longer_for_more(values: dict[str, float], widt
 
 
 def test_a_narrow_terminal_leaves_a_picture_of_some_columns() -> None:
-    assert max(map(len, fan([Day("day", [(1.0, 2.0)], 1.5)], ("95",), 1, PLAIN)[1:-1])) == len("day ") + LEAST_WIDTH
+    assert max(map(len, fan([Day("day", [(1.0, 2.0)], 1.5)], ("95",), 1, PLAIN)[1:-1])) == len("day ") + MIN_WIDTH
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_a_narrow_terminal_leaves_a_picture_of_some_columns() -> None:
     [("utf-8", FINE), ("ascii", PLAIN), ("iso-8859-1", PLAIN), ("cp437", PLAIN), ("none", PLAIN)],
 )
 def test_what_cannot_be_encoded_is_not_drawn(encoding: str, drawn: Shapes) -> None:
-    assert shapes(encoding) == drawn
+    assert select_shapes(encoding) == drawn

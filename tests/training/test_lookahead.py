@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.evaluation.walk_forward import walk_forward
-from training.models.families import FAMILIES, USUAL
+from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.prices.panel import COLUMNS, panel
 from training.prices.table import PriceTable, Source
 from training.prices.windows import day_numbers
-from training.runs.fit_task import at_cutoff
+from training.runs.fit_task import candidate_at_cutoff
 from training.runs.jobs import Job, columns
 
 ROWS = 1000  # the first cutoffs of a short history: fits are quick there
@@ -28,12 +28,12 @@ EXAMPLES = pytest.mark.parametrize("examples", [1, pytest.param(12, marks=pytest
 
 
 @EXAMPLES
-@pytest.mark.parametrize("name", sorted(USUAL))
+@pytest.mark.parametrize("name", sorted(DEFAULT_FAMILIES))
 def test_the_champion_of_a_cutoff_does_not_know_what_follows(name: str, examples: int, prices: pd.DataFrame) -> None:
     """The exported bytes are the whole of a fit: features, parameters, volatility head and metadata."""
     known = prices.iloc[:ROWS]
     split = list(walk_forward(known, 2001))[-1]
-    before = at_cutoff(job(known), FAMILIES[name], split.train).model
+    before = candidate_at_cutoff(job(known), FAMILIES[name], split.train).model
 
     @settings(max_examples=examples, deadline=None)
     @given(after=st.integers(0, 60), factor=st.floats(0.85, 1.15))
@@ -43,14 +43,14 @@ def test_the_champion_of_a_cutoff_does_not_know_what_follows(name: str, examples
         changed.iloc[row:] *= factor
         other = list(walk_forward(changed, 2001))[-1]
         assert other.cutoff == split.cutoff < known.index[row]
-        assert at_cutoff(job(changed), FAMILIES[name], other.train).model == before
+        assert candidate_at_cutoff(job(changed), FAMILIES[name], other.train).model == before
 
     law()
     # Otherwise the law could hold for a fit that reads nothing.
     changed = known.copy()
     changed.loc[split.cutoff] *= 1.01
     other = list(walk_forward(changed, 2001))[-1]
-    assert at_cutoff(job(changed), FAMILIES[name], other.train).model != before, "it knows the cutoff"
+    assert candidate_at_cutoff(job(changed), FAMILIES[name], other.train).model != before, "it knows the cutoff"
 
 
 @EXAMPLES
@@ -60,7 +60,7 @@ def test_nor_do_dates_and_the_columns_that_pairs_share(examples: int, ecb: Price
     assert set(known.columns) == {"close", *COLUMNS[1:]}
     calendar, rows = FAMILIES["calendar"], np.arange(len(known))
     split = list(walk_forward(known, 2001))[-1]
-    before = at_cutoff(job(known, "ecb"), calendar, split.train).model
+    before = candidate_at_cutoff(job(known, "ecb"), calendar, split.train).model
 
     @settings(max_examples=examples, deadline=None)
     @given(
@@ -78,10 +78,12 @@ def test_nor_do_dates_and_the_columns_that_pairs_share(examples: int, ecb: Price
         changed.index = pd.DatetimeIndex(moved, name="date")
         other = list(walk_forward(changed, 2001))[-1]
         assert other.cutoff == split.cutoff < known.index[row]
-        assert at_cutoff(job(changed, "ecb"), calendar, other.train).model == before
+        assert candidate_at_cutoff(job(changed, "ecb"), calendar, other.train).model == before
         told = changed.copy()
         told[column] = changed[column].to_numpy() * np.where(rows == len(split.train) - 1, 1.01, 1.0)
-        assert at_cutoff(job(told, "ecb"), calendar, told.loc[: split.cutoff]).model != before, "it knows the cutoff"
+        assert candidate_at_cutoff(job(told, "ecb"), calendar, told.loc[: split.cutoff]).model != before, (
+            "it knows the cutoff"
+        )
 
     law()
 
@@ -99,11 +101,11 @@ def test_a_refit_names_only_the_rows_that_it_knew(prices: pd.DataFrame) -> None:
     from lambda_fn.champion.runtime import Champion
 
     split = next(walk_forward(prices.iloc[:ROWS], 2001))
-    metadata = Champion.load(at_cutoff(job(prices), FAMILIES["random_walk"], split.train).model).metadata
+    metadata = Champion.load(candidate_at_cutoff(job(prices), FAMILIES["random_walk"], split.train).model).metadata
     assert metadata.trained_through == split.cutoff.date() < date(2002, 1, 1)
     assert metadata.prices_sha256 != "0" * 64
 
 
 def test_columns_are_what_the_families_read() -> None:
-    assert columns(USUAL) == ["close"]
-    assert np.unique(columns(USUAL)).size == 1
+    assert columns(DEFAULT_FAMILIES) == ["close"]
+    assert np.unique(columns(DEFAULT_FAMILIES)).size == 1

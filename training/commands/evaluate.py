@@ -23,7 +23,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         job = jobs.ask(asked, context)
     context.note([job.table.origin, *job.table.notes])
     members, missing = pipeline.gather(job, jobs.results(asked, job, context, stages))
-    context.note(pipeline.losses(job, members, missing))
+    context.note(pipeline.describe_missing(job, members, missing))
     print_evaluation(pipeline.evaluate(job, members, incumbent(context), stages), context, as_json=asked.json)
     return 0
 

@@ -9,7 +9,7 @@ from training.commands.mlflow_inputs import recorded
 from training.commands.output import announce
 from training.commands.score_table import incumbent, plot_skill, print_evaluation
 from training.console import Stages
-from training.evaluation.selection import choice
+from training.evaluation.selection import selection_sentence
 from training.export.candidate import Candidate
 from training.publishing import backtest
 from training.publishing.mlflow_registry import Registry
@@ -65,7 +65,7 @@ def end(
 ) -> Ended:
     """The same, where `show` shows what was found; `quiet` says nothing of what was published."""
     members, missing = pipeline.gather(job, results)
-    context.note(pipeline.losses(job, members, missing))
+    context.note(pipeline.describe_missing(job, members, missing))
     found = pipeline.evaluate(job, members, incumbent(context), stages)
     if not found.selection.passed:
         show(found)
@@ -119,6 +119,6 @@ def _register_and_publish(
                 found.baselines,
                 job.prices,
             ),
-            choice(found.selection),
+            selection_sentence(found.selection),
             once=True,
         )

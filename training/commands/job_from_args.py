@@ -9,11 +9,11 @@ from training.commands import all_pairs
 from training.commands.context import Context, UsageError
 from training.console import Stages
 from training.evaluation.walk_forward import MINIMUM_TRAIN, walk_forward
-from training.models.families import FAMILIES, USUAL
+from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.prices.read_options import Reading
 from training.prices.table import PriceTable, load, load_stored, store_prices
-from training.runs.jobs import Job, Task, columns, numbered, suited, tasks
-from training.runs.run_store import SEVERAL, Run
+from training.runs.jobs import Job, Task, columns, number_tasks, tasks, usable_families
+from training.runs.run_store import PAIRS_PREFIX, Run
 
 if TYPE_CHECKING:
     from training.runs.jobs import Result
@@ -23,7 +23,7 @@ FEW = 4  # tasks: they are done before a worker has imported what it needs
 
 def ask(asked: argparse.Namespace, context: Context) -> Job:
     """The job that the options describe; raises UsageError naming the option."""
-    names = USUAL if asked.families is None else tuple(dict.fromkeys(asked.families.split(",")))
+    names = DEFAULT_FAMILIES if asked.families is None else tuple(dict.fromkeys(asked.families.split(",")))
     if unknown := [name for name in names if name not in FAMILIES]:
         raise UsageError(f"--families: {unknown[0]!r} is no family; choose among {', '.join(FAMILIES)}")
     for option, least in (("seeds", 1), ("span", 1), ("workers", 1)):
@@ -33,7 +33,7 @@ def ask(asked: argparse.Namespace, context: Context) -> Job:
         raise UsageError(f"--seed: {asked.seed} is out of range; choose 0 to {2**32 - asked.seeds}")
     table = ask_table(asked, context, names)
     if asked.families is None:
-        names = suited(table)
+        names = usable_families(table)
     try:
         splits = list(walk_forward(table.frame, asked.first_year))
     except ValueError as error:
@@ -80,14 +80,14 @@ def ask_reading(asked: argparse.Namespace) -> Reading:
 def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stages) -> "list[Result]":
     """Every task of the job, here or by workers, a step a refit."""
     from training.runs.executor import run_here, run_workers
-    from training.runs.fit_task import share
+    from training.runs.fit_task import make_shared_fits
 
     todo = tasks(job)
     with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
         workers = asked.workers or usual_workers(len(todo))
         if workers == 1:
             return run_here(job, todo, step)
-        carried = replace(job, shared=share(job, workers))
+        carried = replace(job, shared=make_shared_fits(job, workers))
 
         def done(result: "Result") -> None:
             for refit in result.refits:
@@ -121,15 +121,15 @@ def ask_all(asked: argparse.Namespace, context: Context) -> Asked:
     jobs = [job for job in found.values() if isinstance(job, Job)]
     if not jobs:
         raise UsageError(f"--pairs: none of {', '.join(pairs)} can be trained; choose others")
-    return Asked(list(numbered(jobs)), tuple(pair for pair, job in found.items() if isinstance(job, str)))
+    return Asked(list(number_tasks(jobs)), tuple(pair for pair, job in found.items() if isinstance(job, str)))
 
 
 def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Asked]:
     """Freeze the jobs that the options describe; price files are stored too where there are none."""
-    from training.runs.fit_task import share
+    from training.runs.fit_task import make_shared_fits
 
     found = ask_all(asked, context)
-    pair = found.jobs[0].pair if len(found.jobs) == 1 else SEVERAL
+    pair = found.jobs[0].pair if len(found.jobs) == 1 else PAIRS_PREFIX
     run = Run(context.store, asked.run or f"{pair}-{context.now:%Y%m%dT%H%M%SZ}")
     run.check_name(found.jobs)  # before the fits, which take seconds
     notes = []
@@ -138,7 +138,7 @@ def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Asked]:
         if not asked.stored:
             append, over = not context.settings.use_s3, asked.replace
             notes.append(store_prices(context.store, job.pair, job.table, append=append, replace=over))
-    run.freeze([replace(job, shared=share(job, usual_workers(len(tasks(job))))) for job in found.jobs])
+    run.freeze([replace(job, shared=make_shared_fits(job, usual_workers(len(tasks(job))))) for job in found.jobs])
     context.note([*dict.fromkeys(notes), f"frozen as run {run.name} in the {context.store.describe()}"])
     return run, found
 

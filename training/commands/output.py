@@ -52,7 +52,7 @@ def print_fan(context: Context, days: Sequence[Mapping[str, Any]]) -> None:
         for day in days
     ]
     if levels:
-        _print(context, charts.fan(rows, levels, context.out.width, charts.shapes(context.out.encoding)))
+        _print(context, charts.fan(rows, levels, context.out.width, charts.select_shapes(context.out.encoding)))
 
 
 def print_skill(context: Context, family: str, scores: Sequence[Mapping[str, Any]]) -> None:
@@ -64,7 +64,7 @@ def print_skill(context: Context, family: str, scores: Sequence[Mapping[str, Any
         if f"skill_{baseline}" in row
     }
     if values:
-        lines = charts.bars(values, context.out.width, charts.shapes(context.out.encoding))
+        lines = charts.bars(values, context.out.width, charts.select_shapes(context.out.encoding))
         _print(context, [f"Skill of {family}: how much less it loses than each baseline", *lines])
 
 

@@ -22,10 +22,10 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         context.check_store()
 
     from training.commands.job_from_args import ask_table
-    from training.models.families import USUAL
+    from training.models.families import DEFAULT_FAMILIES
     from training.prices.table import store_prices
 
-    table, pair = ask_table(asked, context, USUAL), context.settings.pair
+    table, pair = ask_table(asked, context, DEFAULT_FAMILIES), context.settings.pair
     facts: dict[str, Any] = {
         "pair": pair,
         "source": table.source,

@@ -39,7 +39,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     with stages.stage("prices"):
         job = jobs.ask(asked, context)
     members, missing = pipeline.gather(job, jobs.results(asked, job, context, stages))
-    context.note(pipeline.losses(job, members, missing))
+    context.note(pipeline.describe_missing(job, members, missing))
     found = pipeline.evaluate(job, members, incumbent(context), stages)
     params = {name: made.params for name, made in pipeline.candidates(job, members).items()}
     protocol = _protocol(asked, context, stages) if asked.protocol else None

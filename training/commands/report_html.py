@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from training.commands.context import SHOWN_HORIZONS
 from training.evaluation.breakdown import pit
-from training.evaluation.selection import honesty
+from training.evaluation.selection import summary_sentences
 from training.models.economic_calendar import ECB, FOMC, PAYROLLS
 from training.prices.windows import LEVELS, positions, targets
 from training.runs.jobs import Job
@@ -52,7 +52,7 @@ def page(
         f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast by exported files that "
         "knew nothing of it. Years that were looked at while the families were made are a check, not evidence; the "
         "evidence is the record of live forecasts.</p>",
-        _list(honesty(found.scores, found.selection)),
+        _list(summary_sentences(found.scores, found.selection)),
         "<h2>Scores</h2>",
         _scores(found),
         "<h2>Skill by year</h2>",

@@ -14,7 +14,7 @@ from rich.table import Table
 from training.commands.context import SHOWN_HORIZONS, Context
 from training.console import print_narrowed
 from training.evaluation.names import BASELINE_NAMES
-from training.evaluation.selection import Selection, honesty
+from training.evaluation.selection import Selection, summary_sentences
 from training.models.families import FAMILIES
 from training.publishing.promotion import read_active
 from training.runs.pipeline import Evaluation
@@ -39,7 +39,7 @@ def print_evaluation(found: Evaluation, context: Context, *, as_json: bool) -> N
         sys.stdout.write(scores_json(found.scores, found.selection, found.spread) + "\n")
         return
     print_scores(context.out, found.scores, found.selection)
-    for sentence in (*honesty(found.scores, found.selection), *spread_sentences(found.spread, found.scores)):
+    for sentence in (*summary_sentences(found.scores, found.selection), *spread_sentences(found.spread, found.scores)):
         context.out.print(f"- {sentence}", highlight=False)
 
 

@@ -20,20 +20,20 @@ def work(asked: argparse.Namespace, context: Context) -> int:
 
     from training.commands import job_from_args as jobs
     from training.console import Stages
-    from training.runs.fit_task import work
+    from training.runs.fit_task import run_task
     from training.runs.jobs import tasks
     from training.runs.run_store import Run
 
     run, index = Run(context.patient_store, asked.run), _index(asked)
-    pair = run.pair_of(index)
+    pair = run.find_pair(index)
     if pair is None:
         raise UsageError(f"--index: run {run.name} has the tasks 0 to {run.plan['tasks'] - 1}, {index} is none of them")
     job = run.job(pair)
     chosen, stages = tasks(job)[index - job.first], Stages(context.progress)
-    already = index in run.done()
+    already = index in run.finished_tasks()
     if not already:
         with stages.stage(chosen.describe(), len(chosen.cutoffs)) as step:
-            run.save(work(job, chosen, step))
+            run.save(run_task(job, chosen, step))
     if asked.json:
         print_json({"run": run.name, "already": already, **jobs.listed(chosen, {index})})
     else:

@@ -32,7 +32,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         frozen, (found, failed) = jobs.freeze(asked, context)
     elif asked.run:
         frozen = Run(context.store, asked.run)
-        found, done = list(frozen.jobs()), frozen.done()
+        found, done = list(frozen.jobs()), frozen.finished_tasks()
     else:
         found, failed = jobs.ask_all(asked, context)
     rows = [jobs.listed(task, done) for job in found for task in tasks(job)]

@@ -1,1 +1,1 @@
-"""What forecasts are worth: walk-forward, baselines, metrics, scores, selection."""
+"""Evaluation of forecasts: walk-forward, baselines, metrics, scores, selection."""

@@ -1,4 +1,4 @@
-"""Scores of forecasts: pure functions of one shape.
+"""Metrics of forecasts, as pure functions of arrays of the same layout.
 
 `actual` [n, horizon] log returns since the origin's close, NaN where the future is unknown (left out); `quantiles`
 [n, horizon, levels] and `mean` [n, horizon] log returns; `losses` [n, horizon], one loss for each origin, in time
@@ -18,11 +18,11 @@ from training.prices.windows import LEVELS
 Array: TypeAlias = NDArray[np.float64]
 
 PERCENT = 100.0
-ROUNDING = 1e-12  # a forecast goes through a float64 price and back, so differences below this are no differences
+ROUNDING = 1e-12  # a forecast goes through a float64 price and back, so smaller differences are rounding
 
 
 class Direction(NamedTuple):
-    """Share of moves whose sign was forecast, with the limits of its confidence interval; each [horizon]."""
+    """Share of moves whose sign was forecast correctly, with the limits of its confidence interval; each [horizon]."""
 
     share: Array
     low: Array
@@ -37,7 +37,7 @@ class DieboldMariano(NamedTuple):
 
 
 def pinball_losses(actual: Array, quantiles: Array, levels: Sequence[float] = LEVELS) -> Array:
-    """Pinball loss of each origin, the mean over the levels, [n, horizon].
+    """Pinball loss of each origin, averaged over the levels, [n, horizon].
 
     Koenker and Bassett (1978), doi:10.2307/1913643.
     """
@@ -48,11 +48,11 @@ def pinball_losses(actual: Array, quantiles: Array, levels: Sequence[float] = LE
 
 def pinball(actual: Array, quantiles: Array, levels: Sequence[float] = LEVELS) -> Array:
     """Mean pinball loss over origins and levels."""
-    return _mean(pinball_losses(actual, quantiles, levels))
+    return _nanmean(pinball_losses(actual, quantiles, levels))
 
 
 def skill(loss: Array, baseline: Array) -> Array:
-    """1 - loss / baseline's loss: 0.01 is one percent less loss than the baseline, 0 is as good."""
+    """Skill, 1 - loss / baseline's loss: 0.01 is one percent less loss than the baseline, 0 is as good."""
     return np.asarray(1 - loss / baseline)
 
 
@@ -62,35 +62,36 @@ def squared_errors(actual: Array, mean: Array) -> Array:
 
 
 def rmse(actual: Array, mean: Array) -> Array:
-    """Root of the mean squared error of the point forecast."""
-    return np.sqrt(_mean(squared_errors(actual, mean)))
+    """Root mean squared error of the point forecast."""
+    return np.sqrt(_nanmean(squared_errors(actual, mean)))
 
 
 def theil_u(actual: Array, mean: Array) -> Array:
-    """RMSE over the random walk's RMSE (Theil 1966): below 1 beats the forecast of no change."""
+    """Theil's U (1966), RMSE over the random walk's RMSE: below 1 beats the forecast of no change."""
     return rmse(actual, mean) / rmse(actual, np.zeros_like(mean))
 
 
 def mae(actual: Array, mean: Array) -> Array:
     """Mean absolute error of the point forecast."""
-    return _mean(PERCENT * np.abs(actual - mean))
+    return _nanmean(PERCENT * np.abs(actual - mean))
 
 
 def direction(actual: Array, mean: Array, confidence: float = 0.95) -> Direction:
     """Directional accuracy with Wilson's interval; NaN where no move was forecast.
 
     Forecasts of no change and moves of zero are not counted. The interval (Wilson 1927,
-    doi:10.1080/01621459.1927.10502953) takes moves as independent: beyond horizon 1, where they overlap, it is too
+    doi:10.1080/01621459.1927.10502953) assumes independent moves: beyond horizon 1, where they overlap, it is too
     narrow.
     """
     counted = (np.abs(mean) > ROUNDING) & ~np.isnan(actual) & (actual != 0)
     right = counted & (np.sign(mean) == np.sign(actual))
-    rows = [_share(int(r), int(n), confidence) for r, n in zip(right.sum(0), counted.sum(0), strict=True)]
+    rows = [_wilson_interval(int(r), int(n), confidence) for r, n in zip(right.sum(0), counted.sum(0), strict=True)]
     share, low, high = np.array(rows).reshape(-1, 3).T
     return Direction(share, low, high)
 
 
-def _share(right: int, counted: int, confidence: float) -> tuple[float, float, float]:
+def _wilson_interval(right: int, counted: int, confidence: float) -> tuple[float, float, float]:
+    """Share and the limits of its interval."""
     if counted == 0:
         return np.nan, np.nan, np.nan
     from statsmodels.stats.proportion import proportion_confint
@@ -100,29 +101,42 @@ def _share(right: int, counted: int, confidence: float) -> tuple[float, float, f
 
 
 def coverage(actual: Array, quantiles: Array, nominal: float, levels: Sequence[float] = LEVELS) -> Array:
-    """Share of actual returns inside the central interval, its limits included; nominal 0.8 is the 80 % interval.
+    """Share of actual returns inside the central interval, its limits included.
 
     Raises ValueError when the interval's limits are not among the levels.
+
+    Args:
+        actual: Log returns, [n, horizon].
+        quantiles: Their forecast quantiles, [n, horizon, levels].
+        nominal: The probability of the interval: 0.8 for the 80 % interval.
+        levels: The levels of the quantiles.
     """
     low, high = _interval(quantiles, nominal, levels)
     inside = (low <= actual) & (actual <= high)
-    return _mean(np.where(np.isnan(actual), np.nan, inside))
+    return _nanmean(np.where(np.isnan(actual), np.nan, inside))
 
 
 def width(actual: Array, quantiles: Array, nominal: float, levels: Sequence[float] = LEVELS) -> Array:
-    """Mean width of the central interval over the origins that coverage counts; raises ValueError like coverage."""
+    """Mean width of the central interval over the origins that coverage counts; raises ValueError like coverage.
+
+    Args:
+        actual: Log returns, [n, horizon].
+        quantiles: Their forecast quantiles, [n, horizon, levels].
+        nominal: The probability of the interval: 0.8 for the 80 % interval.
+        levels: The levels of the quantiles.
+    """
     low, high = _interval(quantiles, nominal, levels)
-    return _mean(np.where(np.isnan(actual), np.nan, PERCENT * (high - low)))
+    return _nanmean(np.where(np.isnan(actual), np.nan, PERCENT * (high - low)))
 
 
 def diebold_mariano(losses: Array, others: Array) -> DieboldMariano:
-    """Test of equal mean loss (Diebold and Mariano 1995, doi:10.1080/07350015.1995.10524599).
+    """Test the equality of mean losses (Diebold and Mariano 1995, doi:10.1080/07350015.1995.10524599).
 
     The long-run variance has the original's rectangular kernel with horizon - 1 lags, since losses of overlapping
     forecasts are correlated up to there; where that is not positive, Bartlett's with as many lags (which is never
     negative). Small-sample correction and Student's t with n - 1 degrees of freedom by Harvey, Leybourne and Newbold
     (1997), doi:10.1016/S0169-2070(96)00719-4. NaN where the losses are the same up to rounding, or where n is
-    at most twice the horizon: there is nothing to test.
+    at most twice the horizon, which is too few for a test.
     """
     tests = [_diebold_mariano(losses[:, k], others[:, k], k + 1) for k in range(losses.shape[1])]
     statistic, p_value = np.array(tests).reshape(-1, 2).T
@@ -131,8 +145,8 @@ def diebold_mariano(losses: Array, others: Array) -> DieboldMariano:
 
 def _diebold_mariano(losses: Array, others: Array, horizon: int) -> tuple[float, float]:
     difference = losses - others
-    known = ~np.isnan(difference)
-    difference, scale, n = difference[known], np.abs(losses[known]), int(known.sum())
+    observed = ~np.isnan(difference)
+    difference, scale, n = difference[observed], np.abs(losses[observed]), int(observed.sum())
     if n <= 2 * horizon or np.abs(difference).max() <= ROUNDING * scale.max():
         return np.nan, np.nan
     variance = _long_run_variance(difference, horizon - 1) / n
@@ -157,12 +171,12 @@ def _long_run_variance(difference: Array, lags: int) -> float:
 def _interval(quantiles: Array, nominal: float, levels: Sequence[float]) -> tuple[Array, Array]:
     limits = []
     for level in ((1 - nominal) / 2, (1 + nominal) / 2):
-        found = np.flatnonzero(np.isclose(levels, level))
-        if not len(found):
+        columns = np.flatnonzero(np.isclose(levels, level))
+        if not len(columns):
             raise ValueError(f"the {nominal:.0%} interval needs the level {level:g}, which is not among {levels}")
-        limits.append(quantiles[..., found[0]])
+        limits.append(quantiles[..., columns[0]])
     return limits[0], limits[1]
 
 
-def _mean(values: Array) -> Array:
+def _nanmean(values: Array) -> Array:
     return np.asarray(np.nanmean(values, axis=0))

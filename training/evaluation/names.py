@@ -1,4 +1,4 @@
-"""Names and horizons of the score table, for readers that compute none of it: no library of statistics is imported."""
+"""Names and horizons of the score table, in a module that imports no statistics library, for readers of the table."""
 
 BASELINE_NAMES = ("constant", "ewma", "garch")
-JUDGED = 5  # horizons, 1 to JUDGED, over whose mean families are compared
+COMPARED_DAYS = 5  # families are compared over the mean of horizons 1 to COMPARED_DAYS

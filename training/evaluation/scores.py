@@ -1,4 +1,4 @@
-"""The score table: what the walk-forward forecasts of families and baselines were worth, on the days all forecast."""
+"""The score table: metrics of the walk-forward forecasts of families and baselines, on the days that all forecast."""
 
 from collections.abc import Mapping
 
@@ -8,26 +8,26 @@ from numpy.typing import NDArray
 
 from training.evaluation import metrics
 from training.evaluation.significance import (
+    bootstrap_counts,
     christoffersen,
     compare,
     confidence_set,
-    draws,
     kupiec,
     relative_losses,
     skill_interval,
-    superior,
+    spa_p_value,
 )
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import HORIZON, LEVELS, positions, targets
 
-SCORED = (1, 2, 3, 4, 5, 21)  # horizons of the score table: the days that families are judged by, and a month
-TAILS = (1, 5)  # percent
+SCORED = (1, 2, 3, 4, 5, 21)  # horizons of the score table: the days that families are compared by, and a month
+TAIL_PERCENTS = (1, 5)
 REFERENCE = "ewma"
-MINIMUM_ORIGINS = 30  # fewer forecasts than this say nothing about a family
+MINIMUM_ORIGINS = 30  # with fewer forecasts, scores mean nothing
 
 
 def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts], prices: pd.DataFrame) -> pd.DataFrame:
-    """The score table, a row a family and horizon of SCORED, baselines last; of the origins that all have forecast.
+    """Compute the score table: a row per family and horizon of SCORED, baselines last, over the common origins.
 
     `pinball`, `rmse`, `mae` and the widths are in percent of log return. For each baseline `skill_<baseline>` and
     the Diebold-Mariano p-value of the pinball losses `dm_<baseline>`; `dm_walk` is that of the squared errors of the
@@ -36,77 +36,100 @@ def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts]
 
     Raises ValueError when a family has a baseline's name, or fewer than `MINIMUM_ORIGINS` origins are common to all.
     """
-    everyone, origins = common(forecasts, baselines)
+    aligned, origins = align_forecasts(forecasts, baselines)
     actual = targets(prices, origins)
-    losses = {name: metrics.pinball_losses(actual, own.quantiles) for name, own in everyone.items()}
-    against = {name: losses[name] for name in baselines}
-    counts = draws(len(origins))
-    tables = [_score(name, own, actual, losses[name], against, counts) for name, own in everyone.items()]
+    losses = {name: metrics.pinball_losses(actual, forecast.quantiles) for name, forecast in aligned.items()}
+    baseline_losses = {name: losses[name] for name in baselines}
+    counts = bootstrap_counts(len(origins))
+    tables = [
+        _score(name, forecast, actual, losses[name], baseline_losses, counts) for name, forecast in aligned.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
-def judge(
+def compare_families(
     forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts], prices: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What the choice rests on beside the score table: every pair's tests (`comparison.compare`), and by family its
-    p-value in the model confidence set of the families, with that of "no family is better than GARCH-t" in `spa`."""
-    everyone, origins = common(forecasts, baselines)
+    """Run the tests that the selection uses in addition to the score table.
+
+    Returns the tests of every ordered pair (`significance.compare`), and by family its p-value in the model confidence
+    set of the families, `mcs`, with that of "no family is better than GARCH-t", `spa`.
+    """
+    aligned, origins = align_forecasts(forecasts, baselines)
     actual = targets(prices, origins)
-    losses = {name: metrics.pinball_losses(actual, own.quantiles) for name, own in everyone.items()}
-    means = {name: relative_losses(own, losses[REFERENCE]) for name, own in losses.items()}
+    losses = {name: metrics.pinball_losses(actual, forecast.quantiles) for name, forecast in aligned.items()}
+    means = {name: relative_losses(loss, losses[REFERENCE]) for name, loss in losses.items()}
     families = {name: means[name] for name in forecasts}
-    confidence = pd.DataFrame({"mcs": pd.Series(confidence_set(families)), "spa": superior(families, means["garch"])})
+    confidence = pd.DataFrame(
+        {"mcs": pd.Series(confidence_set(families)), "spa": spa_p_value(families, means["garch"])}
+    )
     return compare(losses, REFERENCE), confidence.rename_axis("family").reset_index()
 
 
 def _score(
     family: str,
-    own: Forecasts,
+    forecast: Forecasts,
     actual: NDArray[np.float64],
     losses: NDArray[np.float64],
-    against: Mapping[str, NDArray[np.float64]],
+    baseline_losses: Mapping[str, NDArray[np.float64]],
     counts: NDArray[np.float64],
 ) -> pd.DataFrame:
+    """The rows of one family.
+
+    Args:
+        family: Its name.
+        forecast: Its forecasts.
+        actual: Log returns, [n, horizon].
+        losses: Its pinball losses, [n, horizon].
+        baseline_losses: Those of each baseline, [n, horizon].
+        counts: The bootstrap draws, [draws, n].
+    """
     mean = np.nanmean(losses, axis=0)
-    direction = metrics.direction(actual, own.mean)
-    errors, walk = (metrics.squared_errors(actual, point) for point in (own.mean, np.zeros_like(own.mean)))
-    low, high = skill_interval(losses, against["garch"], counts)
+    direction = metrics.direction(actual, forecast.mean)
+    errors, walk = (metrics.squared_errors(actual, point) for point in (forecast.mean, np.zeros_like(forecast.mean)))
+    low, high = skill_interval(losses, baseline_losses["garch"], counts)
     table = pd.DataFrame(
         {
             "family": family,
             "horizon": np.arange(1, HORIZON + 1),
             "n": (~np.isnan(actual)).sum(axis=0),
             "pinball": mean,
-            **{f"skill_{name}": metrics.skill(mean, np.nanmean(it, axis=0)) for name, it in against.items()},
-            "rmse": metrics.rmse(actual, own.mean),
-            "theil_u": metrics.theil_u(actual, own.mean),
-            "mae": metrics.mae(actual, own.mean),
+            **{
+                f"skill_{name}": metrics.skill(mean, np.nanmean(others, axis=0))
+                for name, others in baseline_losses.items()
+            },
+            "rmse": metrics.rmse(actual, forecast.mean),
+            "theil_u": metrics.theil_u(actual, forecast.mean),
+            "mae": metrics.mae(actual, forecast.mean),
             "direction": direction.share,
             "direction_low": direction.low,
             "direction_high": direction.high,
-            "coverage_80": metrics.coverage(actual, own.quantiles, 0.80),
-            "coverage_95": metrics.coverage(actual, own.quantiles, 0.95),
-            "width_80": metrics.width(actual, own.quantiles, 0.80),
-            "width_95": metrics.width(actual, own.quantiles, 0.95),
-            **{f"dm_{name}": metrics.diebold_mariano(losses, it).p_value for name, it in against.items()},
+            "coverage_80": metrics.coverage(actual, forecast.quantiles, 0.80),
+            "coverage_95": metrics.coverage(actual, forecast.quantiles, 0.95),
+            "width_80": metrics.width(actual, forecast.quantiles, 0.80),
+            "width_95": metrics.width(actual, forecast.quantiles, 0.95),
+            **{
+                f"dm_{name}": metrics.diebold_mariano(losses, others).p_value
+                for name, others in baseline_losses.items()
+            },
             "dm_walk": metrics.diebold_mariano(errors, walk).p_value,
             "skill_garch_low": low,
             "skill_garch_high": high,
-            **_tails(actual, own.quantiles),
+            **_tail_tests(actual, forecast.quantiles),
         }
     )
     return table[table["horizon"].isin(SCORED)]
 
 
-def _tails(actual: NDArray[np.float64], quantiles: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Kupiec's and Christoffersen's p-values of the lower tail at one day; beyond, days overlap."""
-    known = ~np.isnan(actual[:, 0])
-    found = {}
-    for percent in TAILS:
-        below = actual[known, 0] < quantiles[known, 0, LEVELS.index(percent / 100)]
+def _tail_tests(actual: NDArray[np.float64], quantiles: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Kupiec's and Christoffersen's p-values of the lower tail at one day; NaN beyond, where days overlap."""
+    observed = ~np.isnan(actual[:, 0])
+    p_values = {}
+    for percent in TAIL_PERCENTS:
+        below = actual[observed, 0] < quantiles[observed, 0, LEVELS.index(percent / 100)]
         for test in (kupiec, christoffersen):
-            found[f"{test.__name__}_{percent}"] = [test(below, percent / 100), *[np.nan] * (HORIZON - 1)]
-    return found
+            p_values[f"{test.__name__}_{percent}"] = [test(below, percent / 100), *[np.nan] * (HORIZON - 1)]
+    return p_values
 
 
 def skill_by_year(
@@ -116,32 +139,43 @@ def skill_by_year(
     horizon: int = 1,
     against: str = "ewma",
 ) -> pd.DataFrame:
-    """Pinball skill against one baseline, family by year of the day after the origin; raises ValueError like score."""
-    everyone, origins = common(forecasts, baselines)
+    """Pinball skill against one baseline, family by year of the day after the origin; raises ValueError like score.
+
+    Args:
+        forecasts: The forecasts of the families.
+        baselines: Those of the baselines.
+        prices: The price table.
+        horizon: The horizon to score, in business days.
+        against: The name of the baseline.
+    """
+    aligned, origins = align_forecasts(forecasts, baselines)
     actual = targets(prices, origins)[:, horizon - 1 : horizon]
     year = pd.DatetimeIndex(prices.index)[positions(prices, origins) + 1].year
     losses = {
-        name: metrics.pinball_losses(actual, own.quantiles[:, horizon - 1 : horizon])[:, 0]
-        for name, own in everyone.items()
+        name: metrics.pinball_losses(actual, forecast.quantiles[:, horizon - 1 : horizon])[:, 0]
+        for name, forecast in aligned.items()
     }
     by_year = pd.DataFrame(losses).groupby(np.asarray(year)).mean()
     skills = 1 - by_year.div(by_year[against], axis=0)
     return skills.T.rename_axis(index="family", columns="year")
 
 
-def common(
+def align_forecasts(
     forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts]
 ) -> tuple[dict[str, Forecasts], pd.DatetimeIndex]:
-    taken = sorted(set(forecasts) & set(baselines))
-    if taken:
-        raise ValueError(f"family {taken[0]} has the name of a baseline; choose another")
+    """Restrict families and baselines, in this order, to the origins that all of them forecast.
+
+    Raises ValueError when a family has a baseline's name, or fewer than `MINIMUM_ORIGINS` origins are common to all.
+    """
+    if duplicates := sorted(set(forecasts) & set(baselines)):
+        raise ValueError(f"family {duplicates[0]} has the name of a baseline; choose another")
     everyone = {**forecasts, **baselines}
     origins = next(iter(everyone.values())).origins
-    for own in everyone.values():
-        origins = origins.intersection(own.origins)
+    for forecast in everyone.values():
+        origins = origins.intersection(forecast.origins)
     if len(origins) < MINIMUM_ORIGINS:
         raise ValueError(
             f"only {len(origins)} days were forecast by all of {', '.join(everyone)}; at least {MINIMUM_ORIGINS} "
             "are needed: choose an earlier first year or give more prices"
         )
-    return {name: own.at(origins) for name, own in everyone.items()}, origins
+    return {name: forecast.at(origins) for name, forecast in everyone.items()}, origins

@@ -1,4 +1,4 @@
-"""Which family becomes champion: a pure function of the scores and tests, and what can honestly be said of the choice.
+"""Selection of the champion, a pure function of the scores and tests, and sentences that summarise it.
 
 The place is taken by a test, not by a decimal: see training/PROTOCOL.md.
 """
@@ -11,11 +11,11 @@ import pandas as pd
 
 from training.errors import NamedError
 from training.evaluation.gates import SIGNIFICANT, TIE, Tests, gates
-from training.evaluation.names import BASELINE_NAMES, JUDGED
+from training.evaluation.names import BASELINE_NAMES, COMPARED_DAYS
 
-SAME = 1e-3  # skill within which random_walk counts as its own construction, GARCH-t
+CONSTRUCTION_SKILL = 1e-3  # skill against garch within which random_walk counts as GARCH-t by construction
 REFERENCE = "ewma"
-SHOWN = (1, 5, 21)  # horizons of the sentences
+SUMMARY_HORIZONS = (1, 5, 21)
 
 _MEANING = {
     "constant": "a constant-variance random walk",
@@ -25,12 +25,12 @@ _MEANING = {
 
 
 class NoFamilyPassesError(NamedError, ValueError):
-    """Every family fails a gate, so there is no champion; the message has the reasons."""
+    """Every family fails a gate, so there is no champion; the message has the reasons of each."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One family took another's place: by how much less relative loss, and with which p-values."""
+    """One family taking another's place: the difference in relative loss, and the p-values."""
 
     family: str
     other: str
@@ -41,14 +41,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Selection:
-    """Families by rank, those that fail a gate last; `relative` is each one's mean over horizons 1 to JUDGED of pinball
-    / EWMA's pinball, smaller is better. `failed` has the reasons of those that cannot be champion."""
+    """Families by rank, those that fail a gate last.
+
+    `relative` is each family's mean over horizons 1 to COMPARED_DAYS of pinball / EWMA's pinball, smaller is better.
+    `failed` has the reasons of those that cannot be champion.
+    """
 
     ranking: tuple[str, ...]
     relative: Mapping[str, float]
-    tie: bool  # no test tells the two best apart
+    tie: bool  # the best family is not significantly better than the second
     failed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    first: str | None = None  # whose place it was: the incumbent's, or the simplest family's that passes
+    first: str | None = None  # the family that held the place: the incumbent, or the simplest family that passes
     steps: tuple[Step, ...] = ()
 
     @property
@@ -57,10 +60,10 @@ class Selection:
 
     @property
     def champion(self) -> str:
-        """Raises NoFamilyPassesError when there is none."""
+        """The best family that passes; raises NoFamilyPassesError when there is none."""
         if not self.passed:
             reasons = "; ".join(f"{family}: {', '.join(self.failed[family])}" for family in self.ranking)
-            raise NoFamilyPassesError(f"nothing is published, as no family passes every gate: {reasons}")
+            raise NoFamilyPassesError(f"nothing is published, because no family passes every gate: {reasons}")
         return self.passed[0]
 
     @property
@@ -73,7 +76,7 @@ class Selection:
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Alias -> family, for as many aliases as there are families that pass."""
+        """Family by alias, for as many aliases as there are families that pass."""
         return dict(zip(("champion", "challenger", "candidate"), self.passed, strict=False))
 
 
@@ -84,11 +87,16 @@ def select(
 
     The incumbent, or where it fails a gate or is none of the families the simplest family that passes, keeps its place
     unless another that passes is better: less relative loss by more than TIE, and the one-sided test says so at 5 % at
-    one day and over the mean of 1 to JUDGED days. Challengers are tried once each, the simplest first, so that of
-    equals the simplest wins; the others are ranked by relative loss, equals by simplicity.
+    one day and over the mean of 1 to COMPARED_DAYS days. Challengers are tried once each, the simplest first, so that
+    of equals the simplest wins; the others are ranked by relative loss, equals by simplicity.
 
-    `scores` is the score table, baselines among its families, which are no candidates; `comparisons` that of
-    `comparison.compare`. Raises ValueError when a score is missing or when there is no family to choose.
+    Raises ValueError when a score is missing or when there is no family to choose.
+
+    Args:
+        scores: The score table; the baselines among its families cannot be chosen.
+        comparisons: The table of `significance.compare`.
+        simplest_first: The names of the families, by simplicity.
+        incumbent: The family of the present champion.
     """
     relative = relative_pinball(scores)
     order = [*simplest_first, *sorted(set(relative) - set(simplest_first))]
@@ -96,7 +104,7 @@ def select(
     tests = {(row["family"], row["other"]): (row["p_1"], row["p_mean"]) for row in comparisons.to_dict("records")}
     by_simplicity = sorted(relative, key=simplicity.__getitem__)
     reasons = {family: gates(scores, tests, family) for family in by_simplicity}
-    failed = {family: why for family, why in reasons.items() if why}
+    failed = {family: failures for family, failures in reasons.items() if failures}
     passed = [family for family in reasons if not reasons[family]]
     champion = first = incumbent if incumbent in passed else next(iter(passed), None)
     steps = []
@@ -104,14 +112,21 @@ def select(
         if champion is not None and (step := _step(tests, relative, challenger, champion)):
             steps.append(step)
             champion = challenger
-    ranking = sorted(relative, key=lambda one: (one in failed, one != champion, relative[one], simplicity[one]))
-    runner = next((family for family in ranking[1:] if family not in failed), None)
-    apart = champion and runner and _step(tests, relative, champion, runner)
-    return Selection(tuple(ranking), relative, bool(runner) and not apart, failed, first, tuple(steps))
+    ranking = sorted(relative, key=lambda name: (name in failed, name != champion, relative[name], simplicity[name]))
+    runner_up = next((family for family in ranking[1:] if family not in failed), None)
+    is_better = champion and runner_up and _step(tests, relative, champion, runner_up)
+    return Selection(tuple(ranking), relative, bool(runner_up) and not is_better, failed, first, tuple(steps))
 
 
 def _step(tests: Tests, relative: Mapping[str, float], family: str, other: str) -> Step | None:
-    """That `family` is better than `other`; None when it is not, or when there is nothing to test."""
+    """The step from `other` to `family`; None unless `family` is significantly better.
+
+    Args:
+        tests: The p-values by (family, other).
+        relative: The relative losses by family.
+        family: The challenger.
+        other: The family whose place it would take.
+    """
     lead = relative[other] - relative[family]
     p_1, p_mean = tests.get((family, other), (math.nan, math.nan))
     if lead > TIE and p_1 < SIGNIFICANT and p_mean < SIGNIFICANT:
@@ -120,9 +135,9 @@ def _step(tests: Tests, relative: Mapping[str, float], family: str, other: str) 
 
 
 def relative_pinball(scores: pd.DataFrame) -> dict[str, float]:
-    """Each family's mean over horizons 1 to JUDGED of its pinball divided by EWMA's there; raises like select."""
-    judged = scores[scores["horizon"] <= JUDGED]
-    pinball = judged.pivot(index="family", columns="horizon", values="pinball")
+    """Mean over horizons 1 to COMPARED_DAYS of pinball divided by EWMA's pinball, by family; raises like select."""
+    days = scores[scores["horizon"] <= COMPARED_DAYS]
+    pinball = days.pivot(index="family", columns="horizon", values="pinball")
     incomplete = sorted(pinball.index[pinball.isna().any(axis=1)])
     if incomplete:
         raise ValueError(f"scores: {incomplete[0]} has no pinball loss at some horizon; evaluate it again")
@@ -135,62 +150,66 @@ def relative_pinball(scores: pd.DataFrame) -> dict[str, float]:
     return {family: float(ratios.loc[family].mean()) for family in families}
 
 
-def honesty(scores: pd.DataFrame, selection: Selection) -> list[str]:
-    """Plain sentences on what this run's champion is better at and what not, with the numbers of the score table."""
-    failing = [f"{family} cannot be champion: {', '.join(why)}." for family, why in selection.failed.items()]
+def summary_sentences(scores: pd.DataFrame, selection: Selection) -> list[str]:
+    """Summarise the selection in sentences: where the champion is better and where not, with the scores."""
+    failing = [f"{family} cannot be champion: {', '.join(reasons)}." for family, reasons in selection.failed.items()]
     if not selection.passed:
         return ["No family passes every gate, so there is no champion and nothing to publish.", *failing]
     return [
-        choice(selection),
+        selection_sentence(selection),
         *failing,
-        *(_against(scores, selection.champion, baseline) for baseline in BASELINE_NAMES),
-        *_construction(scores),
-        _points(scores),
+        *(_skill_sentence(scores, selection.champion, baseline) for baseline in BASELINE_NAMES),
+        *_random_walk_sentences(scores),
+        _point_sentence(scores),
     ]
 
 
-def choice(selection: Selection) -> str:
-    """Why the champion is it, in a sentence."""
+def selection_sentence(selection: Selection) -> str:
+    """Explain in a sentence why the champion was selected."""
     champion, challenger = selection.champion, selection.challenger
     if selection.steps:
-        won = "; ".join(
-            f"{step.family} is better than {step.other} by {step.lead:.4f} in relative pinball loss over 1 to {JUDGED} "
-            f"days (p {step.p_1:.2g} at 1 day, {step.p_mean:.2g} over all)"
+        comparisons = "; ".join(
+            f"{step.family} is better than {step.other} by {step.lead:.4f} in relative pinball loss over 1 to "
+            f"{COMPARED_DAYS} days (p {step.p_1:.2g} at 1 day, {step.p_mean:.2g} over all)"
             for step in selection.steps
         )
-        return f"{champion} is the champion, in the place of {selection.first}: {won}."
+        return f"{champion} is the champion, in place of {selection.first}: {comparisons}."
     if challenger is None:
         return f"{champion} is the champion: it is the only family{' that passes' if selection.failed else ''}."
     lead = selection.relative[challenger] - selection.relative[champion]
     if selection.tie:
         return (
             f"{champion} is the champion in a tie: {challenger} is within {abs(lead):.6f} of it in relative pinball "
-            "loss, and no test says that it is better."
+            "loss and not significantly better."
         )
     return f"{champion} is the champion, ahead of {challenger} by {lead:.4f} in relative pinball loss."
 
 
-def _against(scores: pd.DataFrame, family: str, baseline: str) -> str:
-    own = scores[scores["family"] == family].set_index("horizon")
-    skill, p_value = own[f"skill_{baseline}"], own[f"dm_{baseline}"]
-    shown = [h for h in skill.index if h in SHOWN]
-    days = ", ".join(f"{_percent(skill[h])} at {h} day{'s' if h > 1 else ''}{_p(p_value[h])}" for h in shown)
-    judged = skill[skill.index <= JUDGED]
+def _skill_sentence(scores: pd.DataFrame, family: str, baseline: str) -> str:
+    rows = scores[scores["family"] == family].set_index("horizon")
+    skill, p_value = rows[f"skill_{baseline}"], rows[f"dm_{baseline}"]
+    days = ", ".join(
+        f"{_percent(skill[horizon])} at {horizon} day{'s' if horizon > 1 else ''}"
+        + ("" if math.isnan(p_value[horizon]) else f" (p {p_value[horizon]:.2g})")
+        for horizon in skill.index
+        if horizon in SUMMARY_HORIZONS
+    )
+    compared = skill[skill.index <= COMPARED_DAYS]
     return (
-        f"Spread: {family} has a skill of {_percent(judged.mean())} in pinball loss against "
-        f"{_MEANING[baseline]} ({baseline}), the mean over {len(judged)} horizons; {days}."
+        f"Spread: {family} has a skill of {_percent(compared.mean())} in pinball loss against "
+        f"{_MEANING[baseline]} ({baseline}), the mean over {len(compared)} horizons; {days}."
     )
 
 
-def _construction(scores: pd.DataFrame) -> list[str]:
+def _random_walk_sentences(scores: pd.DataFrame) -> list[str]:
     skills = scores.loc[scores["family"] == "random_walk", "skill_garch"]
     if skills.empty:
         return []
     skill = float(skills.mean())
-    if abs(skill) <= SAME:
+    if abs(skill) <= CONSTRUCTION_SKILL:
         return [
-            "random_walk with the GARCH head is GARCH-t by construction, so its skill against garch "
-            f"({skill:+.4%}) is no finding."
+            "random_walk with the GARCH head is identical to GARCH-t by construction; its skill against garch "
+            f"({skill:+.4%}) is not a finding."
         ]
     return [
         f"random_walk differs from garch by a skill of {_percent(skill)}: it is not GARCH-t here, so it has another "
@@ -198,33 +217,29 @@ def _construction(scores: pd.DataFrame) -> list[str]:
     ]
 
 
-def _points(scores: pd.DataFrame) -> str:
-    """Every family and horizon is one attempt, so p-values are judged against SIGNIFICANT / attempts (Bonferroni)."""
-    tried = scores[~scores["family"].isin(list(BASELINE_NAMES)) & scores["dm_walk"].notna()]
-    if tried.empty:
-        return "Point forecasts: no family forecasts anything but the random walk."
-    clear = tried["dm_walk"] < SIGNIFICANT / len(tried)
-    better, worse = tried[clear & (tried["theil_u"] < 1)], tried[clear & (tried["theil_u"] > 1)]
-    best = (better if len(better) else tried).sort_values(["theil_u", "family", "horizon"]).iloc[0]
+def _point_sentence(scores: pd.DataFrame) -> str:
+    """Every family and horizon is one attempt, so p-values are compared with SIGNIFICANT / attempts (Bonferroni)."""
+    attempts = scores[~scores["family"].isin(list(BASELINE_NAMES)) & scores["dm_walk"].notna()]
+    if attempts.empty:
+        return "Point forecasts: no family predicts a change."
+    significant = attempts["dm_walk"] < SIGNIFICANT / len(attempts)
+    better, worse = (attempts[significant & mask] for mask in (attempts["theil_u"] < 1, attempts["theil_u"] > 1))
+    best = (better if len(better) else attempts).sort_values(["theil_u", "family", "horizon"]).iloc[0]
     numbers = (
         f"Theil's U {best['theil_u']:.4f} ({best['family']} at {best['horizon']} "
         f"day{'s' if best['horizon'] > 1 else ''}, Diebold-Mariano p {best['dm_walk']:.2g})"
     )
-    level = f"of {len(tried)} tries (family and horizon), each judged at {SIGNIFICANT / len(tried):.2g} (Bonferroni)"
+    total = f"{len(attempts)} tries (family and horizon), each tested at {SIGNIFICANT / len(attempts):.2g} (Bonferroni)"
     if len(better):
         return (
             f"Point forecasts: {', '.join(dict.fromkeys(better['family']))} beat the random walk significantly, at "
-            f"best {numbers}; {len(better)} better and {len(worse)} worse {level}."
+            f"best with {numbers}; {len(better)} better and {len(worse)} worse of {total}."
         )
     return (
         f"Point forecasts do not beat the random walk: the best has {numbers}; none is significantly better and "
-        f"{len(worse)} significantly worse {level}."
+        f"{len(worse)} significantly worse of {total}."
     )
 
 
 def _percent(skill: float) -> str:
     return f"{skill:+.2%}"
-
-
-def _p(p_value: float) -> str:
-    return "" if math.isnan(p_value) else f" (p {p_value:.2g})"

@@ -1,7 +1,7 @@
 """Walk-forward evaluation: every refit is exported, and its bytes forecast only the year that follows.
 
 A unit of work is one family at one cutoff: units share nothing, so they may run in any order or at the same time
-(`training.runs.jobs` deals them out), and `walk` puts a family's years together.
+(`training.runs.jobs` distributes them), and `backtest` concatenates a family's years.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ Progress: TypeAlias = Callable[[pd.Timestamp], None]
 
 @dataclass(frozen=True)
 class Split:
-    """One refit: `train` holds every row up to the cutoff, `test` the origins it forecasts, the cutoff the first."""
+    """One refit: `train` has every row up to the cutoff, `test` the origins that it forecasts, the cutoff first."""
 
     cutoff: pd.Timestamp
     train: pd.DataFrame
@@ -49,15 +49,15 @@ class Forecasts:
             )
 
     def at(self, origins: pd.DatetimeIndex) -> "Forecasts":
-        """The forecasts of these origins only; raises ValueError when one is absent."""
+        """Select the forecasts of these origins; raises ValueError when one is absent."""
         rows = self.origins.get_indexer(origins)
         if (rows < 0).any():
-            raise ValueError(f"no forecast was made on {origins[int(np.argmin(rows))].date()}")
+            raise ValueError(f"there is no forecast on {origins[int(np.argmin(rows))].date()}")
         return Forecasts(origins, self.quantiles[rows], self.mean[rows])
 
 
 def walk_forward(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> Iterator[Split]:
-    """Yearly refits on an expanding window, the cutoff being the last row before 1 January.
+    """Yield yearly refits on an expanding window, the cutoff being the last row before 1 January.
 
     An origin is tested once, by the newest refit it could have used: from the cutoff's row up to the row before the
     next cutoff, as far as the next close is known. Years with fewer than `MINIMUM_TRAIN` rows before them are left
@@ -69,7 +69,7 @@ def walk_forward(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> Iterator
     cutoffs = [row for row in cutoffs if row + 1 >= MINIMUM_TRAIN]
     if not cutoffs:
         raise ValueError(
-            f"prices: {len(dates)} rows are too few to test a year from {first_year} on; a year needs at least "
+            f"prices: {len(dates)} rows are too few to test any year from {first_year}; a year needs at least "
             f"{MINIMUM_TRAIN} rows before its 1 January: give earlier prices or a later first year"
         )
     for row, end in zip(cutoffs, [*cutoffs[1:], len(dates) - 1], strict=True):
@@ -78,12 +78,12 @@ def walk_forward(prices: pd.DataFrame, first_year: int = FIRST_YEAR) -> Iterator
 
 
 def forecast_year(fit: Fit, prices: pd.DataFrame, split: Split) -> Forecasts:
-    """Fit on the split's rows up to the cutoff, then let the exported bytes forecast its test origins."""
+    """Fit on the split's rows up to the cutoff, then forecast its test origins with the exported bytes."""
     return forecast_origins(Champion.load(fit(split.train)), prices, split.test)
 
 
 def forecast_origins(champion: Champion, prices: pd.DataFrame, origins: pd.DatetimeIndex) -> Forecasts:
-    """Forecasts of a champion as it would have served them, in one batch.
+    """Forecast with a champion as it would have been served, in one batch.
 
     Raises ValueError when it forecasts other horizons or levels than those scored here.
     """
@@ -91,7 +91,7 @@ def forecast_origins(champion: Champion, prices: pd.DataFrame, origins: pd.Datet
     if metadata.horizon != HORIZON or tuple(metadata.levels) != LEVELS:
         raise ValueError(
             f"{metadata.family} forecasts {metadata.horizon} days at the levels {tuple(metadata.levels)}; "
-            f"only {HORIZON} days at the levels {LEVELS} can be compared: export it with these"
+            f"only {HORIZON} days at the levels {LEVELS} can be compared: export the family with these"
         )
     forecast = champion.forecast(champion_inputs(champion, prices, origins))
     close = prices["close"].to_numpy(np.float64)[positions(prices, origins)]
@@ -103,17 +103,16 @@ def forecast_origins(champion: Champion, prices: pd.DataFrame, origins: pd.Datet
 
 
 def champion_inputs(champion: Champion, prices: pd.DataFrame, origins: pd.DatetimeIndex) -> dict[str, NDArray[Any]]:
-    """The inputs that a champion declares, by name, for a batch of origins: prices, and days since 1970-01-01."""
+    """Inputs that a champion declares, by name, for a batch of origins: prices, and days since 1970-01-01."""
     metadata = champion.metadata
-    dates = [
-        name for name, wanted in ((DATE, champion.wants_date), (TARGET_DATE, champion.wants_target_date)) if wanted
-    ]
-    names = [*champion.columns, *dates]
+    names = [*champion.columns]
+    names += [DATE] if champion.wants_date else []
+    names += [TARGET_DATE] if champion.wants_target_date else []
     return windows(prices, names, origins, metadata.window, metadata.prices, metadata.horizon)
 
 
 def concatenate(parts: Sequence[Forecasts]) -> Forecasts:
-    """A family's years as one, in the order of their origins."""
+    """Concatenate a family's years in the order of their origins."""
     ordered = sorted(parts, key=lambda part: part.origins[0])
     return Forecasts(
         pd.DatetimeIndex(np.concatenate([part.origins.to_numpy() for part in ordered])),
@@ -122,10 +121,17 @@ def concatenate(parts: Sequence[Forecasts]) -> Forecasts:
     )
 
 
-def walk(
+def backtest(
     fit: Fit, prices: pd.DataFrame, first_year: int = FIRST_YEAR, on_year: Progress = lambda cutoff: None
 ) -> Forecasts:
-    """Walk one family forward through all years; `on_year` is called with each cutoff when its year is forecast."""
+    """Backtest one family through all years.
+
+    Args:
+        fit: Fits on rows up to a cutoff and returns the exported champion.
+        prices: The price table.
+        first_year: The first year to forecast.
+        on_year: Called with each cutoff when its year is forecast.
+    """
     parts = []
     for split in walk_forward(prices, first_year):
         parts.append(forecast_year(fit, prices, split))

@@ -1,1 +1,1 @@
-"""A fitted model as one ONNX file of the contract."""
+"""Export of a fitted model to one ONNX file of the contract."""

@@ -1,4 +1,4 @@
-"""What training hands on: a family's exported model, and the version that the registry made of it."""
+"""The results of training: a family's exported model, and its version in the registry."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import Metadata
-from training.export.onnx_export import ExportError, difference, seal
+from training.export.onnx_export import ExportError, relative_difference, seal
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One family's final refit: `model` holds the bytes of the exported ONNX file, `metadata` what it declares."""
+    """One family's final refit: `model` is the bytes of the exported ONNX file, `metadata` the metadata in it."""
 
     family: str  # "lstm"
     model_type: str  # "LSTM"
@@ -30,7 +30,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """The registered model: EURUSD_LSTM."""
+        """Name of the registered model: EURUSD_LSTM."""
         return f"{self.metadata.pair}_{self.model_type}"
 
     @cached_property
@@ -40,7 +40,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Registered:
-    """One version of a registered model, and the digest of the ONNX file that it holds."""
+    """One version of a registered model, and the digest of its ONNX file."""
 
     name: str
     version: int
@@ -53,12 +53,12 @@ class Registered:
 
 
 OUTPUTS = ("quantiles", "mean")
-PARITY = 1e-12  # of the price; adding up and dividing rounds, nothing else differs
+PARITY = 1e-12  # of the price; only the rounding of a sum and a division may differ
 _TYPES: dict[int, Any] = {onnx.TensorProto.DOUBLE: ndonnx.float64, onnx.TensorProto.INT64: ndonnx.int64}
 
 
 def average(files: Sequence[bytes]) -> bytes:
-    """One champion file from those of the members, in their order; a single member stays as it is.
+    """Build one champion file that averages the members, in their order; a single member stays as it is.
 
     Rounding is monotone, so quantiles that do not cross in any member do not cross in the sum. Raises ExportError
     when members are not of one kind.
@@ -70,25 +70,30 @@ def average(files: Sequence[bytes]) -> bytes:
         raise ExportError(f"{metadata[0].family}: members differ in their metadata; fit all of them on the same prices")
     members = [onnx.load_model_from_string(data) for data in files]
     inputs = {value.name: _argument(value) for value in members[0].graph.input}
-    fed = {name: array.unwrap_spox() for name, array in inputs.items()}
-    outputs = [spox.inline(member)(**fed) for member in members]
-    mean = {name: reduce(add, [ndonnx.asarray(own[name]) for own in outputs]) / len(files) for name in OUTPUTS}
-    own = {entry.key: entry.value for entry in members[0].metadata_props}
-    notes = {key: value for key, value in own.items() if key not in metadata[0].to_props()}
+    spox_inputs = {name: array.unwrap_spox() for name, array in inputs.items()}
+    outputs = [spox.inline(member)(**spox_inputs) for member in members]
+    mean = {
+        name: reduce(add, [ndonnx.asarray(forecast[name]) for forecast in outputs]) / len(files) for name in OUTPUTS
+    }
+    props = {entry.key: entry.value for entry in members[0].metadata_props}
+    notes = {key: value for key, value in props.items() if key not in metadata[0].to_props()}
     return seal(ndonnx.build(inputs, mean), metadata[0], notes)
 
 
 def check_average(data: bytes, files: Sequence[bytes], inputs: Mapping[str, NDArray[Any]]) -> float:
-    """Largest relative difference from the members' mean on these windows; raises ExportError above PARITY."""
+    """Return the largest relative difference from the members' mean on these windows.
+
+    Raises ExportError where it is above PARITY.
+    """
     served = Champion.load(data).forecast(inputs)
     members = [Champion.load(member).forecast(inputs) for member in files]
-    apart = max(
-        difference(served.quantiles, np.mean([own.quantiles for own in members], axis=0)),
-        difference(served.mean, np.mean([own.mean for own in members], axis=0)),
+    error = max(
+        relative_difference(served.quantiles, np.mean([forecast.quantiles for forecast in members], axis=0)),
+        relative_difference(served.mean, np.mean([forecast.mean for forecast in members], axis=0)),
     )
-    if not apart <= PARITY:
-        raise ExportError(f"the average of {len(files)} members differs by {apart:.1e} of the price from their mean")
-    return apart
+    if not error <= PARITY:
+        raise ExportError(f"the average of {len(files)} members differs by {error:.1e} of the price from their mean")
+    return error
 
 
 def _argument(value: onnx.ValueInfoProto) -> ndonnx.Array:

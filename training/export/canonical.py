@@ -1,7 +1,7 @@
-"""One spelling for one graph: converters number names through a whole process and list constants in any order.
+"""Canonical form of an ONNX graph, so that the same model gives the same bytes and the same sha256.
 
-Two exports of the same model compute the same, but their bytes would differ; then a champion's sha256 would say
-nothing. Here nodes take the order in which the outputs need them, and inner names are numbered in that order.
+Converters number names through a whole process and list constants in any order. Here nodes take the order in which the
+outputs need them, and inner names are numbered in that order.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,18 @@ from spox._value_prop import PropValue
 
 
 def canonicalise(model: onnx.ModelProto) -> None:
-    """Reorder and rename in place; inputs, outputs and what is computed stay as they are."""
-    kept = {value.name for value in (*model.graph.input, *model.graph.output)}
-    _canonical_graph(model.graph, {"": ""} | {name: name for name in kept})
+    """Reorder and rename in place; inputs, outputs and results stay as they are."""
+    public_names = {value.name for value in (*model.graph.input, *model.graph.output)}
+    _canonicalise_graph(model.graph, {"": ""} | {name: name for name in public_names})
     model.graph.name = "champion"
 
 
-def _canonical_graph(graph: onnx.GraphProto, names: dict[str, str]) -> None:
-    """`names` maps old to new and is shared with subgraphs, which may use names of the graph around them."""
-    _settle_identities(graph)
+def _canonicalise_graph(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """Canonicalise a graph and its subgraphs in place.
+
+    `names` maps old to new names and is shared with subgraphs, which may use names of the graph around them.
+    """
+    _resolve_identities(graph)
     _order(graph)
 
     def new(name: str) -> str:
@@ -49,13 +52,16 @@ def _canonical_graph(graph: onnx.GraphProto, names: dict[str, str]) -> None:
                 if tensor.name:
                     tensor.name = ""
         for subgraph in _subgraphs(node):
-            _canonical_graph(subgraph, names)
+            _canonicalise_graph(subgraph, names)
             subgraph.name = "body"
 
 
-def _settle_identities(graph: onnx.GraphProto) -> None:
-    """Read through Identity nodes, which then go, but for those that give one value to two outputs of the graph:
-    converters choose by chance which of the two is the copy, here it is the later one."""
+def _resolve_identities(graph: onnx.GraphProto) -> None:
+    """Redirect reads of Identity nodes to their source, so that `_order` drops the nodes.
+
+    Only those that give one value to two outputs of the graph stay: converters choose by chance which of the two is
+    the copy, here it is the later one.
+    """
     position = {value.name: i for i, value in enumerate(graph.output)}
     producer = {name: node for node in graph.node for name in node.output}
     for node in [node for node in graph.node if node.op_type == "Identity"]:
@@ -63,35 +69,35 @@ def _settle_identities(graph: onnx.GraphProto) -> None:
         if value in producer and copy in position and position[copy] < position.get(value, len(position)):
             source = producer[value]
             source.output[:] = [copy if name == value else name for name in source.output]
-            _read_instead(graph, value, copy)
+            _redirect_reads(graph, value, copy)
             node.input[:], node.output[:] = [copy], [value]
         else:
-            _read_instead(graph, copy, value)
+            _redirect_reads(graph, copy, value)
 
 
-def _read_instead(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Every node, in subgraphs too, reads `new` where it read `old`; outputs keep their names."""
+def _redirect_reads(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Let every node, in subgraphs too, read `new` where it read `old`; outputs keep their names."""
     for node in graph.node:
         node.input[:] = [new if name == old else name for name in node.input]
         for subgraph in _subgraphs(node):
-            _read_instead(subgraph, old, new)
+            _redirect_reads(subgraph, old, new)
 
 
 def _order(graph: onnx.GraphProto) -> None:
-    """Nodes as a depth-first walk from the outputs needs them, initialisers by first use."""
+    """Sort nodes in the order of a depth-first walk from the outputs, dropping the rest; initialisers by first use."""
     producer = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
-    used = [list(_used(node)) for node in graph.node]
+    reads = [list(_reads(node)) for node in graph.node]
     order: dict[int, None] = {}
     pending = [producer[value.name] for value in reversed(graph.output) if value.name in producer]
     while pending:
-        needed = [producer[name] for name in used[pending[-1]] if name in producer]
+        needed = [producer[name] for name in reads[pending[-1]] if name in producer]
         missing = [i for i in needed if i not in order]
         if missing:
             pending.extend(reversed(missing))
         else:
             order[pending.pop()] = None
     nodes = [graph.node[i] for i in order]
-    first_use = {name: n for n, name in reversed(list(enumerate(name for i in order for name in used[i])))}
+    first_use = {name: n for n, name in reversed(list(enumerate(name for i in order for name in reads[i])))}
     initializers = sorted(graph.initializer, key=lambda tensor: first_use.get(tensor.name, len(first_use)))
     _replace(graph.node, nodes)
     _replace(graph.initializer, initializers)
@@ -104,13 +110,13 @@ def _replace(repeated: Any, items: list[Any]) -> None:
     repeated.extend(copies)
 
 
-def _used(node: onnx.NodeProto) -> Iterator[str]:
-    """Names that a node reads, its subgraphs' included."""
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the names that a node reads, those of its subgraphs included."""
     yield from (name for name in node.input if name)
     for subgraph in _subgraphs(node):
         yield from (value.name for value in subgraph.output)
         for inner in subgraph.node:
-            yield from _used(inner)
+            yield from _reads(inner)
 
 
 def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
@@ -140,7 +146,7 @@ def reading_constants() -> Iterator[None]:
 
 
 def read_constant(model: onnx.ModelProto) -> dict[str, PropValue] | None:
-    """The value of a model that is a single `Constant` node with a tensor of numbers, by the name of its output.
+    """Return the value of a model that is a single `Constant` node with a tensor of numbers, by its output's name.
 
     None for any other model.
     """

@@ -1,4 +1,4 @@
-"""A fitted model as one ONNX file of the contract: prices in, forecast distribution out; checked at every export.
+"""Export of a fitted model to one ONNX file: prices in, forecast distribution out, checked at every export.
 
 The forecast is the same Python function that training runs on numpy, traced by ndonnx, so that training and serving
 cannot disagree; the checks below run the exported bytes in the serving code and compare.
@@ -21,12 +21,12 @@ from lambda_fn.fields import ContractError
 from training.errors import NamedError
 from training.export.canonical import canonicalise, reading_constants
 from training.models.family import Model
-from training.models.heads.base import Known
+from training.models.heads.base import HeadData
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
-IR_VERSION = 10  # what the contract allows; newer writers put their own newest
-CHECKED = 250  # windows on which every export is compared with the model it came from
-SINGLES = 8  # of these, forecast one by one as well: a session costs the same for one as for many
+IR_VERSION = 10  # the newest that the contract allows; newer writers default to their own newest
+CHECKED = 250  # windows on which every export is compared with its model
+SINGLES = 8  # of these, also forecast one by one: a session costs the same for one as for many
 
 
 class ExportError(NamedError, RuntimeError):
@@ -42,13 +42,16 @@ class Parity:
 
 
 def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[bytes, Parity]:
-    """The champion file of a model fitted on `prices`; raises ExportError where the file does not match the model."""
+    """Build and check the champion file of a model fitted on `prices`.
+
+    Raises ExportError where the file does not match the model.
+    """
     data = build(model, metadata)
-    return data, check(data, model, Known(prices, metadata.pair, metadata.prices))
+    return data, check(data, model, HeadData(prices, metadata.pair, metadata.prices))
 
 
 def build(model: Model, metadata: Metadata) -> bytes:
-    """Trace the forecast and write the graph with its metadata; the same model gives the same bytes."""
+    """Trace the forecast and serialise the graph with its metadata; the same model gives the same bytes."""
     window = {column: _argument(column) for column in model.family.inputs}
     with reading_constants():
         quantiles, mean = model.forecast(window)
@@ -57,7 +60,7 @@ def build(model: Model, metadata: Metadata) -> bytes:
 
 
 def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -> bytes:
-    """The bytes of a champion file: one spelling of the graph, with its metadata and what readers may ignore."""
+    """Serialise a champion file: the canonical graph with its metadata, and `notes`, which readers may ignore."""
     graph.ir_version = min(graph.ir_version, IR_VERSION)
     canonicalise(graph)
     del graph.metadata_props[:]
@@ -68,20 +71,23 @@ def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -
     return data
 
 
-def check(data: bytes, model: Model, known: Known) -> Parity:
-    """Compare the file with its model on the last CHECKED windows of what it knew; raises ExportError where apart."""
-    prices = known.prices
-    window = windows(prices, model.family.inputs, complete_origins(prices)[-CHECKED:], source=known.source)
+def check(data: bytes, model: Model, history: HeadData) -> Parity:
+    """Compare the file with its model on the last CHECKED windows of its history; raises ExportError if they differ."""
+    prices = history.prices
+    window = windows(prices, model.family.inputs, complete_origins(prices)[-CHECKED:], source=history.source)
     try:
         champion = Champion.load(data)
         served = champion.plausible_forecast(window)
-        singles = [champion.forecast(row(window, i)) for i in range(min(SINGLES, len(served.mean)))]
+        singles = [
+            champion.forecast({column: values[i : i + 1] for column, values in window.items()})
+            for i in range(min(SINGLES, len(served.mean)))
+        ]
     except (ContractError, ForecastError) as error:
-        raise ExportError(f"{model.family.name}: its file cannot be served: {error}") from error
+        raise ExportError(f"{model.family.name}: the exported file cannot be served: {error}") from error
     quantiles, mean = model.forecast(window)
     parity = Parity(
-        graph=max(difference(served.quantiles, quantiles), difference(served.mean, mean)),
-        batching=max(difference(one.quantiles[0], served.quantiles[i]) for i, one in enumerate(singles)),
+        graph=max(relative_difference(served.quantiles, quantiles), relative_difference(served.mean, mean)),
+        batching=max(relative_difference(single.quantiles[0], served.quantiles[i]) for i, single in enumerate(singles)),
     )
     family = model.family
     if not parity.graph <= family.parity:
@@ -89,33 +95,40 @@ def check(data: bytes, model: Model, known: Known) -> Parity:
             f"{family.name}: the graph differs by {parity.graph:.1e} of the price, allowed {family.parity:.0e}"
         )
     if not parity.batching <= family.batching:
-        raise ExportError(f"{family.name}: one by one differs by {parity.batching:.1e}, allowed {family.batching:.0e}")
+        raise ExportError(
+            f"{family.name}: single windows differ from the batch by {parity.batching:.1e} of the price, allowed "
+            f"{family.batching:.0e}"
+        )
     if (np.diff(served.quantiles, axis=2) < 0).any():
-        raise ExportError(f"{family.name}: its quantiles cross")
+        raise ExportError(f"{family.name}: the quantiles cross")
     return parity
 
 
 def _argument(column: str) -> ndonnx.Array:
-    """An input of the graph: prices and dates of the window, or the days forecast."""
+    """Input of the graph: prices or dates of the window, or the days forecast."""
     rows = HORIZON if column == TARGET_DATE else WINDOW
     dtype = ndonnx.int64 if column in (DATE, TARGET_DATE) else ndonnx.float64
     return ndonnx.argument(shape=("batch", rows), dtype=dtype)
 
 
-def difference(got: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
-    """Largest relative difference; infinite where one is not finite or the shapes differ."""
-    if got.shape != expected.shape or not (np.isfinite(got).all() and np.isfinite(expected).all()):
+def relative_difference(actual: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+    """Largest relative difference; infinite where a value is not finite or the shapes differ."""
+    if actual.shape != expected.shape or not (np.isfinite(actual).all() and np.isfinite(expected).all()):
         return float("inf")
-    return float(np.abs(got / expected - 1.0).max())
-
-
-def row(window: Mapping[str, NDArray[np.float64]], i: int) -> dict[str, NDArray[np.float64]]:
-    """The window of one origin, still a batch: [1, window]."""
-    return {column: values[i : i + 1] for column, values in window.items()}
+    return float(np.abs(actual / expected - 1.0).max())
 
 
 def describe(model: Model, *, pair: str, source: str, prices_sha256: str, trained_through: date, code: str) -> Metadata:
-    """The metadata of a model's champion file."""
+    """Build the metadata of a model's champion file.
+
+    Args:
+        model: The fitted model.
+        pair: Six letters, such as EURUSD.
+        source: The source of the prices.
+        prices_sha256: The digest of the price table.
+        trained_through: The day of the last row of the fit.
+        code: The version of the training code.
+    """
     return Metadata(
         contract_version=CONTRACT_VERSION,
         pair=pair,

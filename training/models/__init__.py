@@ -1,1 +1,1 @@
-"""The model families, their features and their volatility heads."""
+"""Model families, their features and their volatility heads."""

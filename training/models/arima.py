@@ -1,6 +1,6 @@
 """ARIMA(p, 1, q) of the log close: an ARMA of the log returns, its order chosen by an information criterion.
 
-The forecast from a window is the best linear predictor of its returns, gamma' Gamma^-1 (Brockwell & Davis, Time
+The forecast from a window is the best linear predictor_weights of its returns, gamma' Gamma^-1 (Brockwell & Davis, Time
 Series: Theory and Methods, section 5.1): the same numbers as statsmodels' Kalman filter on the same closes, as one
 constant matrix.
 """
@@ -25,7 +25,7 @@ def fit(sample: Sample) -> Fitted:
     results = {order: fit_order(returns, order) for order in ORDERS}
     order = min(ORDERS, key=lambda candidate: results[candidate].bic)
     ar, ma = np.asarray(results[order].arparams), np.asarray(results[order].maparams)
-    weights = predictor(ar, ma)
+    weights = predictor_weights(ar, ma)
 
     def mean(window: Window, sd: Array) -> Array:
         returns = log_return(window["close"])
@@ -39,14 +39,14 @@ def fit(sample: Sample) -> Fitted:
 
 
 def fit_order(returns: NDArray[np.float64], order: tuple[int, int]) -> Any:
-    """statsmodels' result of an ARMA(p, q) without a constant: a drift of daily EUR/USD is noise too."""
+    """Fit an ARMA(p, q) without a constant, as a drift of daily EUR/USD is noise too; returns statsmodels' result."""
     from statsmodels.tsa.arima.model import ARIMA
 
     p, q = order
     return ARIMA(returns, order=(p, 0, q), trend="n").fit(method="innovations_mle")
 
 
-def predictor(ar: NDArray[np.float64], ma: NDArray[np.float64]) -> NDArray[np.float64]:
+def predictor_weights(ar: NDArray[np.float64], ma: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the window's returns in the cumulative forecast, [window - 1, horizon], oldest return first."""
     from scipy.linalg import solve_toeplitz
     from statsmodels.tsa.arima_process import ArmaProcess

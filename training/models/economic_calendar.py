@@ -1,7 +1,7 @@
 """Scheduled news: US payrolls by a rule, decisions of the FOMC and the ECB from a file, as days since 1970-01-01.
 
-Such days move the rate more than others, and everybody knows them long before. The file names its sources; a new date
-is a new line in it. Beyond the last date of a kind there is nothing to know, and the rules alone hold.
+Such days move the rate more than others, and they are announced long before. The file names its sources; a new date
+is a new line in it. Beyond the last listed date of a kind, only the payroll rule and weekdays apply.
 """
 
 import csv
@@ -18,7 +18,7 @@ FILE = Path(__file__).parent / "events.csv"
 PAYROLLS, FOMC, ECB = "payrolls", "FOMC", "ECB"
 KINDS = (PAYROLLS, FOMC, ECB)
 FIRST, LAST = date(1999, 1, 1), date(2049, 12, 31)  # the calendar inside a champion
-WARN_DAYS = 60  # of known dates left: fewer are worth a word
+WARN_DAYS = 60  # warn when the known dates end in fewer days than this
 _EPOCH = date(1970, 1, 1)
 
 
@@ -28,8 +28,8 @@ class Events:
 
     days: Mapping[str, NDArray[np.int64]]
 
-    def passed(self, kind: str, day: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
-        """How many events of this kind lie `lag` days before each day or earlier.
+    def count_until(self, kind: str, day: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
+        """Count the events of this kind that lie `lag` days before each day or earlier.
 
         The difference between two closes is the number of events that moved the return between them: lag 0 where
         prices are taken after the news of a day, 1 where they are taken before it.
@@ -37,7 +37,7 @@ class Events:
         return np.searchsorted(self.days[kind], day - lag, side="right").astype(np.int64)
 
     def known_through(self) -> dict[str, date]:
-        """The last date of each kind that the file lists; payrolls follow a rule and do not end."""
+        """Last date of each kind that the file lists; payrolls follow a rule and do not end."""
         return {kind: _EPOCH + timedelta(int(self.days[kind][-1])) for kind in (FOMC, ECB)}
 
 
@@ -47,32 +47,34 @@ def days_left(known_through: Mapping[str, date], today: date) -> dict[str, int]:
 
 
 @cache
-def embedded() -> Events:
-    """The events of the project's file and of the payroll rule."""
+def load_events() -> Events:
+    """Load the events of the project's file and of the payroll rule."""
     return read_events(FILE.read_text("utf-8"))
 
 
 def read_events(text: str) -> Events:
-    """Events of a file `date,event` with comments in `#`; raises ValueError naming a line that cannot be read."""
-    found: dict[str, list[int]] = {FOMC: [], ECB: []}
+    """Read a file `date,event` with comments in `#`; raises ValueError naming a line that cannot be read."""
+    listed_days: dict[str, list[int]] = {FOMC: [], ECB: []}
     for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
         try:
-            found[row["event"]].append((date.fromisoformat(row["date"]) - _EPOCH).days)
+            listed_days[row["event"]].append((date.fromisoformat(row["date"]) - _EPOCH).days)
         except (KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"events: {dict(row)} is no line such as 2026-12-09,FOMC or 2026-12-17,ECB") from error
+            raise ValueError(
+                f"events: cannot read {dict(row)}; write lines such as 2026-12-09,FOMC or 2026-12-17,ECB"
+            ) from error
     months = ((year, month) for year in range(FIRST.year, LAST.year + 1) for month in range(1, 13))
     payrolls = [(payroll_day(year, month) - _EPOCH).days for year, month in months]
-    days = {kind: np.unique(np.array(own, np.int64)) for kind, own in (*found.items(), (PAYROLLS, payrolls))}
-    if empty := [kind for kind, own in days.items() if not len(own)]:
+    days = {kind: np.unique(np.array(dates, np.int64)) for kind, dates in (*listed_days.items(), (PAYROLLS, payrolls))}
+    if empty := [kind for kind, dates in days.items() if not len(dates)]:
         raise ValueError(f"events: no date of {empty[0]}; give at least one")
     return Events(days)
 
 
 def payroll_day(year: int, month: int) -> date:
-    """The day of the US employment report: the third Friday after the week of the 12th of the month before; in January
-    not before the 4th; the Thursday when that Friday is 3 or 4 July.
+    """Day of the US employment report in a month, by the Bureau of Labor Statistics' rule.
 
-    The Bureau of Labor Statistics' rule; from 2010 on only reports that a shutdown of the government delayed differ.
+    It is the third Friday after the week of the 12th of the month before; in January not before the 4th; the Thursday
+    when that Friday is 3 or 4 July. From 2010 on only reports that a shutdown of the government delayed differ.
     """
     twelfth = date(year - (month == 1), (month - 2) % 12 + 1, 12)
     saturday = twelfth + timedelta((5 - twelfth.weekday()) % 7)  # weeks end on Saturday

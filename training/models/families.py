@@ -1,6 +1,6 @@
 """The model families. To add one, write its file here and its line below; nothing else changes anywhere.
 
-The simplest is first: it is the champion where no other is better by a test.
+The simplest is first: it is the champion where no other is significantly better.
 
 Commands that fit nothing read this list, so a family imports the libraries of its fit in the function that fits: those
 of arima, linear_regression and the heads together take two seconds.
@@ -10,9 +10,9 @@ from lambda_fn.contract import DATE, TARGET_DATE
 from training.models import arima, linear_regression, lstm, random_walk
 from training.models.family import Family
 
-# No change of the price: what can be known of the width, and no opinion on the direction.
+# A forecast of the spread alone: the mean is no change of the price.
 CALENDAR = Family(name="calendar", model_type="Calendar", features=(), fit=random_walk.fit, head="calendar")
-# The same on ranges, for files whose high and low are of the same day as the close.
+# The calendar family on daily ranges, for files whose high and low are of the same day as the close.
 CALENDAR_RANGE = Family(
     name="calendar_range", model_type="CalendarRange", features=(), fit=random_walk.fit, head="calendar_range"
 )
@@ -28,7 +28,7 @@ FAMILIES: dict[str, Family] = {
     )
 }
 
-# Those that closes alone are enough for; the others are tried on files that have their columns.
-USUAL: tuple[str, ...] = tuple(
+# Families that need only closes; the others are used on files that have their columns.
+DEFAULT_FAMILIES: tuple[str, ...] = tuple(
     name for name, family in FAMILIES.items() if set(family.inputs) <= {"close", DATE, TARGET_DATE}
 )

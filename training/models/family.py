@@ -1,4 +1,4 @@
-"""What a model family is: a fit of the conditional mean, joined with a volatility head."""
+"""Model families: a fit of the conditional mean, joined with a volatility head."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -12,42 +12,42 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from training.models.features import Array, Window
-from training.models.heads.base import Head, Known
+from training.models.heads.base import Head, HeadData
 from training.models.heads.registry import find_head
 from training.prices.windows import HORIZON, WINDOW, complete_origins, targets, windows
 
 Mean: TypeAlias = Callable[[Window, Array], Array]
 """(window, sd [batch, horizon]) -> mean of the cumulative log return, [batch, horizon]; numpy or traced."""
 
-HELD_OUT = 0.2  # share of the training rows, the newest, on which the mean of a fit on the others is tried
-SURE = 1.645  # standard errors: one-sided, 5 %
-TOLD = (1, 5, 21)  # horizons whose factor is told
+VALIDATION_SHARE = 0.2  # share of the training rows, the newest, on which the mean of a fit on the others is scored
+SHRINKAGE_ERRORS = 1.645  # standard errors: one-sided, 5 %
+LOGGED_HORIZONS = (1, 5, 21)  # horizons whose shrinkage factor is logged
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What a mean learns from: windows whose whole future lies at or before the cutoff."""
+    """Training examples of a mean: windows whose whole future lies at or before the cutoff."""
 
     window: Mapping[str, NDArray[Any]]  # each [n, window]
     target: NDArray[np.float64]  # [n, horizon], cumulative log returns
-    sd: NDArray[np.float64]  # [n, horizon], the head's standard deviation of them
+    sd: NDArray[np.float64]  # [n, horizon], the head's standard deviation of the targets
 
-    def part(self, rows: slice) -> "Examples":
+    def select(self, rows: slice) -> "Examples":
         window = {name: values[rows] for name, values in self.window.items()}
         return Examples(window, self.target[rows], self.sd[rows])
 
 
 @dataclass(frozen=True)
 class Sample:
-    """All that a fit may learn from. Its examples are made when they are first asked for: a walk needs none."""
+    """The data that a fit may use. Examples are made on first use, as the random walk needs none."""
 
     prices: pd.DataFrame  # every row up to the cutoff
-    make: Callable[[], Examples]
+    make_examples: Callable[[], Examples]
     seed: int
 
     @cached_property
     def examples(self) -> Examples:
-        return self.make()
+        return self.make_examples()
 
     @property
     def window(self) -> Mapping[str, NDArray[Any]]:
@@ -62,21 +62,24 @@ class Sample:
         return self.examples.sd
 
     def split(self) -> tuple["Sample", Examples] | None:
-        """An older sample, and the newer examples that begin where its rows end; None where there are too few."""
+        """Split into an older sample and the newer examples that begin where its rows end; None if there are too few.
+
+        The older examples' futures end where the newer windows do.
+        """
         n = len(self.target)
-        newer = round(n * (1 - HELD_OUT))
-        older = newer - HORIZON + 1  # whose futures end where the newer windows do
+        newer = round(n * (1 - VALIDATION_SHARE))
+        older = newer - HORIZON + 1
         if older < WINDOW // 2:
             return None
         rows = len(self.prices) - HORIZON - n + newer + 1
-        known = self.examples
-        sample = Sample(self.prices.iloc[:rows], lambda: known.part(slice(0, older)), self.seed)
-        return sample, known.part(slice(newer, n))
+        examples = self.examples
+        sample = Sample(self.prices.iloc[:rows], lambda: examples.select(slice(0, older)), self.seed)
+        return sample, examples.select(slice(newer, n))
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A conditional mean and what is worth telling of it in MLflow."""
+    """A conditional mean and the parameters to log in MLflow."""
 
     mean: Mean
     params: Mapping[str, float | str]
@@ -84,22 +87,25 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Family:
-    """A model family. `parity` bounds the relative price error of its export, `batching` that of single to batch."""
+    """A model family.
+
+    `parity` bounds the relative price error of its export, `batching` that of single windows against a batch.
+    """
 
     name: str  # "linear_regression"
     model_type: str  # "LinearRegression", registered as EURUSD_LinearRegression
     features: tuple[str, ...]
     fit: Callable[[Sample], Fitted]
     head: str = "calendar"  # a name in HEADS
-    columns: tuple[str, ...] = ("close",)  # that its mean reads; dates may be among them
+    columns: tuple[str, ...] = ("close",)  # read by its mean; dates may be among them
     random: bool = False  # its fit draws from the seed, so several seeds are worth averaging
-    shrunk: bool = False  # its mean is multiplied by a factor from 0 to 1, chosen on rows that its fit did not see
+    shrunk: bool = False  # its mean is multiplied by a factor from 0 to 1, chosen on rows that its fit did not use
     parity: float = 1e-9
     batching: float = 1e-12
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The whole window: what the mean reads, then what only the head reads."""
+        """Columns of the window: those that the mean reads, then those that only the head reads."""
         return tuple(dict.fromkeys((*self.columns, *find_head(self.head).columns)))
 
 
@@ -112,7 +118,7 @@ class Model:
     head: Head
 
     def forecast(self, window: Window) -> tuple[Array, Array]:
-        """(quantiles [batch, horizon, levels], mean [batch, horizon]) as prices, from each [batch, window].
+        """Forecast (quantiles [batch, horizon, levels], mean [batch, horizon]) as prices, from each [batch, window].
 
         last * exp(mean + sd * z) with z ascending: the quantiles cannot cross.
         """
@@ -126,47 +132,51 @@ class Model:
 
 
 def fit(family: Family, prices: pd.DataFrame, pair: str = "EURUSD", seed: int = 0, source: str = "ecb") -> Model:
-    """Fit a family and its head on all rows of `prices`; raises ValueError when there are too few."""
+    """Fit a family and its head on all rows of `prices`; raises ValueError when there are too few.
+
+    Args:
+        family: The family.
+        prices: Every row up to the cutoff.
+        pair: Six letters, such as EURUSD.
+        seed: From which, with pair, family and cutoff, the seed of this fit is derived.
+        source: The source of the prices, which determines the days that follow the last one.
+    """
     origins = complete_origins(prices)[:-HORIZON]
     if len(origins) == 0:
         raise ValueError(f"{len(prices)} rows up to the cutoff; a fit needs at least {WINDOW + HORIZON}")
-    with threadpool_limits(1):  # sums on two threads round differently, and an optimiser makes much of it
-        return _fit(family, Known(prices, pair, source), origins, seed)
 
+    def make_examples() -> Examples:
+        window = windows(prices, family.inputs, origins, source=source)
+        return Examples(window, targets(prices, origins), head.sd(window))
 
-def _fit(family: Family, known: Known, origins: pd.DatetimeIndex, seed: int) -> Model:
-    head = find_head(family.head).fit(known)
-
-    def examples() -> Examples:
-        window = windows(known.prices, family.inputs, origins, source=known.source)
-        return Examples(window, targets(known.prices, origins), head.sd(window))
-
-    cutoff = pd.Timestamp(known.prices.index[-1]).date().isoformat()
-    sample = Sample(known.prices, examples, derive_seed(seed, known.pair, family.name, cutoff))
-    fitted = family.fit(sample)
-    return Model(family, shrink(family, sample, fitted) if family.shrunk else fitted, head)
+    # Sums on two threads round differently, and an optimiser amplifies the difference.
+    with threadpool_limits(1):
+        head = find_head(family.head).fit(HeadData(prices, pair, source))
+        cutoff = pd.Timestamp(prices.index[-1]).date().isoformat()
+        sample = Sample(prices, make_examples, derive_seed(seed, pair, family.name, cutoff))
+        fitted = family.fit(sample)
+        return Model(family, shrink(family, sample, fitted) if family.shrunk else fitted, head)
 
 
 def shrink(family: Family, sample: Sample, fitted: Fitted) -> Fitted:
-    """The mean of each horizon times a factor from 0, no change, to 1: what a fit on the older rows was worth on the
-    newer ones.
+    """Multiply the mean of each horizon by a factor from 0, no change, to 1, estimated out of sample.
 
-    The factor is the slope of the newer returns on the forecast means, both in standard deviations and through zero
-    (Mincer & Zarnowitz, 1969), less SURE standard errors of it over blocks of HORIZON origins: a mean that chance could
-    have made is none.
+    A fit on the older rows forecasts the newer ones. The factor is the slope of the newer returns on the forecast
+    means, both in standard deviations and through zero (Mincer & Zarnowitz, 1969), less SHRINKAGE_ERRORS standard
+    errors of it over blocks of HORIZON origins: a mean that may be chance is set to zero.
     """
-    factors = _factors(family, sample)
+    factors = _shrinkage_factors(family, sample)
 
     def mean(window: Window, sd: Array) -> Array:
         xp = sd.__array_namespace__()
         return fitted.mean(window, sd) * xp.asarray(factors)[None, :]
 
-    told = {f"shrunk_to_{horizon}": float(factors[horizon - 1]) for horizon in TOLD}
-    return replace(fitted, mean=mean, params={**fitted.params, **told})
+    logged = {f"shrunk_to_{horizon}": float(factors[horizon - 1]) for horizon in LOGGED_HORIZONS}
+    return replace(fitted, mean=mean, params={**fitted.params, **logged})
 
 
-def _factors(family: Family, sample: Sample) -> NDArray[np.float64]:
-    """By horizon; zero where the rows are too few to try."""
+def _shrinkage_factors(family: Family, sample: Sample) -> NDArray[np.float64]:
+    """Factors by horizon, [horizon]; zero where the rows are too few to estimate them."""
     if (split := sample.split()) is None:
         return np.zeros(HORIZON)
     older, newer = split
@@ -178,10 +188,10 @@ def _factors(family: Family, sample: Sample) -> NDArray[np.float64]:
     slope = (forecast * actual).sum(axis=0) / square
     blocks = np.add.reduceat(forecast * (actual - slope * forecast), np.arange(0, len(actual), HORIZON), axis=0)
     error = np.sqrt((blocks**2).sum(axis=0)) / square
-    return np.asarray(np.round(np.clip(slope - SURE * error, 0.0, 1.0), 3))
+    return np.asarray(np.round(np.clip(slope - SHRINKAGE_ERRORS * error, 0.0, 1.0), 3))
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A 32-bit seed from what a fit is of, so that it does not depend on which fits ran before."""
+    """Derive a 32-bit seed from the identity of a fit, so that it does not depend on which fits ran before."""
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -19,7 +19,7 @@ FEATURES: dict[str, Feature] = {}
 
 
 def feature(name: str) -> Callable[[Feature], Feature]:
-    """Give a feature function the name by which families list it; raises ValueError when it is taken."""
+    """Register a feature function under the name by which families list it; raises ValueError when it is taken."""
 
     def register(function: Feature) -> Feature:
         if name in FEATURES:
@@ -45,30 +45,30 @@ def moving_average_5(window: Window) -> Array:
 
 @feature("Lag_1")
 def lag_1(window: Window) -> Array:
-    """Return of the day before, [batch, window - 2]."""
+    """Simple return of the day before, [batch, window - 2]."""
     return simple_return(window)[:, :-1]
 
 
 @feature("Lag_2")
 def lag_2(window: Window) -> Array:
-    """Return of two days before, [batch, window - 3]."""
+    """Simple return of two days before, [batch, window - 3]."""
     return simple_return(window)[:, :-2]
 
 
 @feature("Lag_3")
 def lag_3(window: Window) -> Array:
-    """Return of three days before, [batch, window - 4]."""
+    """Simple return of three days before, [batch, window - 4]."""
     return simple_return(window)[:, :-3]
 
 
 @feature("Lag_5")
 def lag_5(window: Window) -> Array:
-    """Return of five days before, [batch, window - 6]."""
+    """Simple return of five days before, [batch, window - 6]."""
     return simple_return(window)[:, :-5]
 
 
 def log_return(close: Array) -> Array:
-    """Log return of each day, [batch, window - 1]: what the volatility head and ARIMA filter."""
+    """Log return of each day, [batch, window - 1], the input of the volatility heads and ARIMA."""
     xp = close.__array_namespace__()
     return xp.log(close[:, 1:]) - xp.log(close[:, :-1])
 
@@ -83,12 +83,12 @@ def rolling_mean(series: Array, length: int) -> Array:
 
 
 def stack(names: Sequence[str], window: Window, steps: int) -> Array:
-    """The last `steps` values of the named features, [batch, steps, features].
+    """Stack the last `steps` values of the named features, [batch, steps, features].
 
     Raises KeyError with the known names for an unknown one.
     """
     unknown = [name for name in names if name not in FEATURES]
     if unknown:
-        raise KeyError(f"no feature {unknown[0]!r} in training/models/features.py; known: {', '.join(FEATURES)}")
+        raise KeyError(f"no feature {unknown[0]!r} in training/models/features.py; choose from {', '.join(FEATURES)}")
     xp = window["close"].__array_namespace__()
     return xp.stack([FEATURES[name](window)[:, -steps:] for name in names], axis=-1)

@@ -1,7 +1,7 @@
-"""Recurrent networks of Keras as a conditional mean: trained once a refit, exported through tf2onnx, joined by spox.
+"""Recurrent Keras networks as a conditional mean: trained once per refit, exported by tf2onnx, inlined by spox.
 
 A network is compiled once for its shape. Each fit then restores weights and optimiser from its own seed and draws its
-own order of examples, so that a refit costs no retracing and never depends on the fits before it.
+own order of examples, so that a refit needs no retracing and never depends on the fits before it.
 """
 
 import os
@@ -16,12 +16,12 @@ from training.models.family import Fitted, Sample
 from training.models.features import Array, Window, stack
 from training.prices.windows import HORIZON
 
-OPSET = 18  # the newest that tf2onnx writes
+OPSET = 18  # the newest that tf2onnx can write
 
 
 @dataclass(frozen=True)
 class Network:
-    """A recurrent layer and how it is trained; the constants of a family's file."""
+    """A recurrent layer and its training settings, the constants of a family's file."""
 
     layer: str  # a class of keras.layers: "LSTM", "GRU"
     units: int
@@ -32,7 +32,7 @@ class Network:
 
 
 def fit_network(network: Network, features: tuple[str, ...], sample: Sample) -> Fitted:
-    """Fit by the mean squared error of target / sd; the output layer starts at zero, which is the random walk."""
+    """Fit a network to target / sd by mean squared error; the output layer starts at zero, which is the random walk."""
     rows = stack(features, sample.window, network.steps)
     center, scale = rows.mean(axis=(0, 1)), rows.std(axis=(0, 1))
     inputs = ((rows - center) / scale).astype(np.float32)
@@ -51,7 +51,14 @@ def fit_network(network: Network, features: tuple[str, ...], sample: Sample) -> 
 def train(
     network: Network, inputs: NDArray[np.float32], outputs: NDArray[np.float32], seed: int
 ) -> list[NDArray[np.float32]]:
-    """The trained weights; the same inputs, outputs and seed give the same bits on one machine."""
+    """Train a network and return its weights; the same arguments give the same bits on one machine.
+
+    Args:
+        network: The layer and its training settings.
+        inputs: Standardised features, [n, steps, features].
+        outputs: Targets in units of the volatility head, [n, horizon].
+        seed: Seed of the initial weights and of the order of examples.
+    """
     model = compile_network(network, inputs.shape[2])
     rng = np.random.default_rng(seed)
     reset(model, rng)
@@ -60,9 +67,9 @@ def train(
     return [np.array(weight) for weight in model.get_weights()]
 
 
-@cache  # one entry a network and feature count, reused by every refit: retracing costs three times the training
+@cache  # one entry per network and feature count, reused by every refit: retracing costs three times the training
 def compile_network(network: Network, features: int) -> Any:
-    """A Keras model with a compiled training step, its weights and optimiser to be set by `reset`."""
+    """Build a Keras model with a compiled training step; `reset` sets its weights and optimiser."""
     keras = import_keras()
     layer = getattr(keras.layers, network.layer)
     shape = (network.steps, features)
@@ -74,17 +81,17 @@ def compile_network(network: Network, features: int) -> Any:
 
 
 def reset(model: Any, rng: np.random.Generator) -> None:
-    """Weights as `initial` draws them, an output layer of zeros, and an optimiser that has seen nothing."""
+    """Set the weights as `draw_weights` draws them, the output layer to zero, and the optimiser to its first state."""
     recurrent, output = model.layers[0], model.layers[-1]
     for variable in recurrent.weights:
-        variable.assign(initial(variable.name, tuple(variable.shape), rng))
+        variable.assign(draw_weights(variable.name, tuple(variable.shape), rng))
     for variable in (*output.weights, *model.optimizer.variables):
         if variable is not model.optimizer.learning_rate:
             variable.assign(np.zeros(variable.shape, variable.dtype))
 
 
-def initial(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Glorot's uniform for matrices (Glorot & Bengio, 2010, equation 16), zeros for biases."""
+def draw_weights(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw from Glorot's uniform for matrices (Glorot & Bengio, 2010, equation 16); biases are zero."""
     limit = 0.0 if "bias" in name else np.sqrt(6.0 / sum(shape))
     return rng.uniform(-limit, limit, shape).astype(np.float32)
 
@@ -96,7 +103,7 @@ class Core:
         self._network, self._features, self._weights = network, features, weights
 
     def __call__(self, series: Array) -> Array:
-        """[batch, steps, features] float64 -> [batch, horizon] float64, computed in float32."""
+        """Map [batch, steps, features] float64 to [batch, horizon] float64, computed in float32."""
         if isinstance(series, np.ndarray):
             output = self._model()(series.astype(np.float32), training=False)
             return np.asarray(output, np.float64)
@@ -123,9 +130,9 @@ class Core:
 
         model = self._model()
         signature = [tf.TensorSpec((None, self._network.steps, self._features), tf.float32, name="series")]
-        # Everything constant is made inside the traced function: a tensor from outside would become a required input.
-        # Without autograph, which has no Python control flow to convert here: it writes a file that it deletes at exit,
-        # and a worker that is stopped leaves it.
+        # Constants are created inside the traced function: a tensor from outside would become a required input.
+        # No autograph, as there is no Python control flow to convert: it writes a file that it deletes only at exit, so
+        # a killed worker would leave it.
         call = tf.function(lambda series: model(series, training=False), input_signature=signature, autograph=False)
         core, _ = tf2onnx.convert.from_function(call, input_signature=signature, opset=OPSET)
         return core
@@ -133,7 +140,7 @@ class Core:
 
 @cache  # TensorFlow takes its thread settings once, before its first operation
 def import_keras() -> Any:
-    """Keras on TensorFlow, quiet, in one thread and with deterministic kernels: scores must not depend on timing."""
+    """Import Keras on TensorFlow, quiet, single-threaded and deterministic, as scores must not depend on timing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its sums depend on the processor
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")

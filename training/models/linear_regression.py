@@ -7,7 +7,7 @@ FEATURES = ("Return", "MA_5", "Lag_1", "Lag_2", "Lag_3", "Lag_5")
 
 
 def fit(sample: Sample) -> Fitted:
-    """Fit scikit-learn's LinearRegression on standardised features; the graph gets coefficients and intercept."""
+    """Fit scikit-learn's LinearRegression on standardised features, then fold the scaling into its coefficients."""
     from sklearn.linear_model import LinearRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

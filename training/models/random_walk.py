@@ -1,11 +1,11 @@
-"""The random walk: no change is expected. What every other family has to beat."""
+"""The random walk, which forecasts no change: the benchmark for every other family."""
 
 from training.models.family import Family, Fitted, Sample
 from training.models.features import Array, Window
 
 
 def fit(sample: Sample) -> Fitted:
-    """Nothing to fit: the mean of every horizon is zero."""
+    """Return a mean of zero for every horizon; there is nothing to fit."""
 
     def mean(window: Window, sd: Array) -> Array:
         return sd * 0.0

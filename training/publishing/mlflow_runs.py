@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lambda_fn.settings import shown_url
 from training.evaluation.names import BASELINE_NAMES
-from training.evaluation.selection import SHOWN, Selection
+from training.evaluation.selection import SUMMARY_HORIZONS, Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import model_versions
 from training.publishing.mlflow_registry import Registry, holder
@@ -46,7 +46,7 @@ def run_note(candidates: Sequence[Candidate], scores: pd.DataFrame, selection: S
 
 def _table(scores: pd.DataFrame, champion: str) -> str:
     """A row a family and baseline, a column a horizon."""
-    shown = scores[scores["horizon"].isin(SHOWN)]
+    shown = scores[scores["horizon"].isin(SUMMARY_HORIZONS)]
     wide = shown.pivot_table("pinball", "family", "horizon", sort=False) if len(shown) else shown
     if wide.empty:
         return ""

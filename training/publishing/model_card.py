@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from training.evaluation.selection import SHOWN
+from training.evaluation.selection import SUMMARY_HORIZONS
 from training.export.candidate import Candidate
 
 _COLUMNS = {  # of the card's table: the score table's column and how a cell is written
@@ -48,7 +48,7 @@ def model_card(candidate: Candidate, scores: pd.DataFrame) -> str:
 
 def _table(own: pd.DataFrame) -> list[str]:
     """Out-of-sample scores at a day, a week and a month, as far as there are any."""
-    rows = [row for row in own.to_dict("records") if row["horizon"] in SHOWN]
+    rows = [row for row in own.to_dict("records") if row["horizon"] in SUMMARY_HORIZONS]
     columns = [name for name, (column, _, _) in _COLUMNS.items() if column in own.columns]
     if not rows:
         return []

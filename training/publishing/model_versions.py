@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lambda_fn.contract import Metadata
 from lambda_fn.settings import shown_url
-from training.evaluation.selection import SHOWN
+from training.evaluation.selection import SUMMARY_HORIZONS
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_registry as registered
 from training.publishing.mlflow_registry import SHA256_TAG, Registry
@@ -36,7 +36,7 @@ _OLD = re.compile(r"(?:(?P<family>[a-z0-9_]+)/)?(?P<column>[a-z0-9_]+)_h(?P<hori
 def summary(scores: pd.DataFrame, family: str) -> dict[str, float]:
     """What is worth a look of a family, by name: at a day, a week and a month, and more at a day."""
     rows = {row["horizon"]: row for row in scores[scores["family"] == family].to_dict("records")}
-    wanted = [(name, column, days) for name, column in _AT_SHOWN.items() for days in SHOWN]
+    wanted = [(name, column, days) for name, column in _AT_SHOWN.items() for days in SUMMARY_HORIZONS]
     wanted += [(name, column, 1) for name, column in _AT_ONE_DAY.items()]
     return {
         f"{name}_{days}d": float(rows[days][column])

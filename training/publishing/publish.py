@@ -28,7 +28,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 from training.export.candidate import Candidate, Registered
-from training.models.economic_calendar import embedded
+from training.models.economic_calendar import load_events
 from training.publishing.promotion import (
     REASON,
     MoveAliases,
@@ -88,7 +88,7 @@ def publish(
             files = {name: _benchmark(store, data, candidate.metadata.pair) for name, data in benchmarks.items()}
             pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
             if champion.wants_target_date:
-                pointer = replace(pointer, events_known_through=min(embedded().known_through().values()))
+                pointer = replace(pointer, events_known_through=min(load_events().known_through().values()))
             check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error

@@ -12,7 +12,7 @@ from lambda_fn.prices.price_file import parse_tail
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
-from training.models.economic_calendar import WARN_DAYS, days_left, embedded
+from training.models.economic_calendar import WARN_DAYS, days_left, load_events
 from training.publishing.aliases import Held
 from training.publishing.promotion import read_active, read_pointer, refusal
 from training.publishing.tracking_uri import RegistryError
@@ -111,7 +111,7 @@ def _prices(store: Store, pair: str, today: date) -> tuple[tuple[PriceAge, ...],
 
 def _calendar(today: date) -> Iterator[str]:
     """Champions know scheduled news as far as the file of events went when they were trained."""
-    for kind, left in days_left(embedded().known_through(), today).items():
+    for kind, left in days_left(load_events().known_through(), today).items():
         if left < WARN_DAYS:
             yield (
                 f"the last known date of {kind} decisions is {left} days away: add the new ones to "

@@ -1,6 +1,6 @@
-"""A frozen run on AWS Batch: its tasks as one array job, the selection as a job that depends on it, and their end.
+"""A frozen run on AWS Batch: its tasks as one array job, and the selection as a job that depends on it.
 
-`infra/training.yaml` makes the queue and the job definitions: `<stack>`, `<stack>-task` and `<stack>-select`.
+`infra/training.yaml` creates the queue and the job definitions: `<stack>`, `<stack>-task` and `<stack>-select`.
 """
 
 import time
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 MAX_CHILDREN = 10_000  # of an array job: docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 POLL_S = 10.0
-ENDED = ("SUCCEEDED", "FAILED")
+FINAL_STATUSES = ("SUCCEEDED", "FAILED")
 
 
 class BatchError(NamedError, RuntimeError):
-    """AWS Batch cannot be used; the message names what and the cure."""
+    """AWS Batch cannot be used; the message names what is wrong and the cure."""
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """Ids of the submitted jobs, and what they are of."""
+    """Ids of the submitted jobs, with the name of their run and its number of tasks."""
 
     run: str
     tasks: str
@@ -34,7 +34,7 @@ class Jobs:
 
 
 class Counts(NamedTuple):
-    """Children of the array job by what became of them, as far as is known."""
+    """Children of the array job by status."""
 
     succeeded: int
     failed: int
@@ -51,40 +51,48 @@ class Counts(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How the run ended, and what there is to say of it."""
+    """The end of a run, and sentences to print."""
 
     succeeded: bool
     notes: tuple[str, ...]
 
 
 def connect(region: str) -> "BatchClient":
-    """A client that waits and tries again when it is throttled; raises BatchError without credentials."""
+    """Create a client that retries with backoff when it is throttled; raises BatchError without credentials."""
     import boto3
     from botocore.config import Config
 
     session = boto3.Session(region_name=region)
     if session.get_credentials() is None:
-        raise BatchError("submit: no AWS credentials; set AWS_PROFILE or sign in with `aws sso login`")
+        raise BatchError("submit: no AWS credentials found; set AWS_PROFILE or sign in with `aws sso login`")
     client: BatchClient = session.client("batch", config=Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
     return client
 
 
 def submit(client: "BatchClient", stack: str, run: str, size: int, pairs: Sequence[str]) -> Jobs:
-    """Submit the tasks 0 to size - 1 of a frozen run, and its selection after them; raises BatchError."""
+    """Submit the tasks 0 to size - 1 of a frozen run, and its selection after them; raises BatchError.
+
+    Args:
+        client: A client of AWS Batch.
+        stack: The name of the CloudFormation stack of the queue and the job definitions.
+        run: The name of the frozen run.
+        size: Its number of tasks.
+        pairs: Its pairs.
+    """
     if not 1 <= size <= MAX_CHILDREN:
-        raise BatchError(f"submit: {size} tasks; an array job takes 1 to {MAX_CHILDREN:,}: choose a larger --span")
+        raise BatchError(f"submit: {size} tasks; an array job can have 1 to {MAX_CHILDREN:,}: choose a larger --span")
     common: dict[str, Any] = {
         "jobQueue": stack,
         "parameters": {"run": run},
         "tags": {"run": run, "pair": pairs[0] if len(pairs) == 1 else f"{len(pairs)} pairs"},
         "propagateTags": True,
     }
-    # An array has at least two children; a single task is a plain job that is told its index.
-    alone = {"containerOverrides": {"environment": [{"name": "AWS_BATCH_JOB_ARRAY_INDEX", "value": "0"}]}}
-    shape = {"arrayProperties": {"size": size}} if size > 1 else alone
-    tasks = _submit(client, jobName=f"{run}-task", jobDefinition=f"{stack}-task", **shape, **common)
-    after = {"dependsOn": [{"jobId": tasks}]}
-    select = _submit(client, jobName=f"{run}-select", jobDefinition=f"{stack}-select", **after, **common)
+    # An array has at least two children; a single task is a plain job with its index in the environment.
+    single = {"containerOverrides": {"environment": [{"name": "AWS_BATCH_JOB_ARRAY_INDEX", "value": "0"}]}}
+    shape = {"arrayProperties": {"size": size}} if size > 1 else single
+    tasks = _submit_job(client, jobName=f"{run}-task", jobDefinition=f"{stack}-task", **shape, **common)
+    dependency = {"dependsOn": [{"jobId": tasks}]}
+    select = _submit_job(client, jobName=f"{run}-select", jobDefinition=f"{stack}-select", **dependency, **common)
     return Jobs(run, tasks, select, size)
 
 
@@ -94,40 +102,44 @@ def follow(
     show: Callable[[Counts], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
-    """Wait until the selection has ended, showing the children's counts; raises BatchError when a job is gone."""
+    """Poll until the selection has ended, showing the children's counts; raises BatchError when a job no longer exists.
+
+    Args:
+        client: A client of AWS Batch.
+        jobs: The submitted jobs.
+        show: Called with the counts after each poll.
+        sleep: Called with the seconds between polls.
+    """
     while True:
-        found = _describe(client, jobs)
-        tasks, select = found[jobs.tasks], found[jobs.select]
+        descriptions = _describe_jobs(client, jobs)
+        tasks, select = descriptions[jobs.tasks], descriptions[jobs.select]
         show(_counts(tasks, jobs.size))
-        if select["status"] in ENDED:
+        if select["status"] in FINAL_STATUSES:
             break
         sleep(POLL_S)
     if select["status"] == "SUCCEEDED":
         return Outcome(True, (f"run {jobs.run} was selected and published",))
     if tasks["status"] != "FAILED":
-        why = select.get("statusReason", "for no reason that Batch tells")
-        return Outcome(False, (f"error: the selection of run {jobs.run} failed: {why}{_log(select)}",))
-    return Outcome(False, (*_failures(client, jobs, tasks), _cure(jobs.run)))
-
-
-def _cure(run: str) -> str:
-    return (
-        f"run a task again with `python -m training task --run {run} --index N`, then `python -m training select "
-        f"--run {run}`, which leaves out what has no result"
+        reason = select.get("statusReason", "Batch gives no reason")
+        return Outcome(False, (f"error: the selection of run {jobs.run} failed: {reason}{_log_stream(select)}",))
+    cure = (
+        f"run a task again with `python -m training task --run {jobs.run} --index N`, then `python -m training select "
+        f"--run {jobs.run}`, which leaves out families without results"
     )
+    return Outcome(False, (*_describe_failures(client, jobs, tasks), cure))
 
 
-def _failures(client: "BatchClient", jobs: Jobs, tasks: Mapping[str, Any]) -> list[str]:
+def _describe_failures(client: "BatchClient", jobs: Jobs, tasks: Mapping[str, Any]) -> list[str]:
     """A sentence for each child that failed."""
     if jobs.size == 1:
-        return [f"error: task 0 failed: {tasks.get('statusReason', 'no reason told')}{_log(tasks)}"]
+        return [f"error: task 0 failed: {tasks.get('statusReason', 'no reason given')}{_log_stream(tasks)}"]
     pages = client.get_paginator("list_jobs").paginate(arrayJobId=jobs.tasks, jobStatus="FAILED")
     children = [child for page in pages for child in page["jobSummaryList"]]
     reasons = {int(child["jobId"].rpartition(":")[2]): child.get("statusReason") for child in children}
-    return [f"error: task {index} failed: {reason or 'no reason told'}" for index, reason in sorted(reasons.items())]
+    return [f"error: task {index} failed: {reason or 'no reason given'}" for index, reason in sorted(reasons.items())]
 
 
-def _log(job: Mapping[str, Any]) -> str:
+def _log_stream(job: Mapping[str, Any]) -> str:
     stream = job.get("container", {}).get("logStreamName")
     return f" (log stream {stream})" if stream else ""
 
@@ -140,22 +152,24 @@ def _counts(tasks: Mapping[str, Any], size: int) -> Counts:
     return Counts(summary["SUCCEEDED"], summary["FAILED"], summary["RUNNING"], size)
 
 
-def _describe(client: "BatchClient", jobs: Jobs) -> dict[str, Any]:
-    with _named("DescribeJobs"):
-        answer = client.describe_jobs(jobs=[jobs.tasks, jobs.select])
-    found: dict[str, Any] = {job["jobId"]: job for job in answer["jobs"]}
-    if missing := {jobs.tasks, jobs.select} - set(found):
-        raise BatchError(f"run {jobs.run}: Batch does not know the job {sorted(missing)[0]}; was it deleted?")
-    return found
+def _describe_jobs(client: "BatchClient", jobs: Jobs) -> dict[str, Any]:
+    with _Call("DescribeJobs"):
+        response = client.describe_jobs(jobs=[jobs.tasks, jobs.select])
+    descriptions: dict[str, Any] = {job["jobId"]: job for job in response["jobs"]}
+    if missing := {jobs.tasks, jobs.select} - set(descriptions):
+        raise BatchError(
+            f"run {jobs.run}: Batch has no job {sorted(missing)[0]}; it may have been deleted: submit the run again"
+        )
+    return descriptions
 
 
-def _submit(client: "BatchClient", **request: Any) -> str:
-    with _named(f"SubmitJob {request['jobName']}"):
+def _submit_job(client: "BatchClient", **request: Any) -> str:
+    with _Call(f"SubmitJob {request['jobName']}"):
         return str(client.submit_job(**request)["jobId"])
 
 
-class _named:
-    """Turns botocore's errors into one that names the call and the cure."""
+class _Call:
+    """Context of a call that turns botocore's errors into one that names the call and the cure."""
 
     def __init__(self, call: str) -> None:
         self._call = call

@@ -1,6 +1,6 @@
-"""The protocol's figures: eight pairs over two spans, by the same walk forward, scores and choice as every run.
+"""The benchmark protocol: eight pairs over two spans, with the backtest, scores and selection of every run.
 
-training/PROTOCOL.md says what they are and what they are not.
+training/PROTOCOL.md describes the figures and their limits.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ import pandas as pd
 from training.console import Stages
 from training.evaluation import metrics
 from training.evaluation.baselines import evaluate_baselines
-from training.evaluation.scores import judge, score
+from training.evaluation.scores import compare_families, score
 from training.evaluation.selection import Selection, select
-from training.evaluation.significance import statistic
+from training.evaluation.significance import diebold_mariano_statistic
 from training.evaluation.walk_forward import Forecasts
 from training.models.families import FAMILIES
 from training.prices.table import PriceTable
@@ -24,85 +24,108 @@ from training.runs.jobs import Job, Result
 PAIRS = ("EURUSD", "EURJPY", "USDJPY", "USDCHF", "GBPUSD", "AUDUSD", "EURGBP", "EURCHF")
 FIRST_YEAR = 2004
 SPANS = ((2004, 2017), (2018, 2026))  # years of the first day forecast
-TRIED = ("random_walk", "calendar")  # the others differ from calendar by a mean that is nearly nothing
-SHOWN = (1, 5, 21)
+PROTOCOL_FAMILIES = ("random_walk", "calendar")  # the others differ from calendar only by a mean near zero
+HORIZONS = (1, 5, 21)
 
 Work = Callable[[Job], list[Result]]
 
 
 def protocol(load: Callable[[str], PriceTable], work: Work, stages: Stages) -> pd.DataFrame:
-    """A row for each pair, span, family and horizon of SHOWN: gain over GARCH(1,1)-t in percent with its t value and
-    interval, coverage, shares below 1 and 5 %, whether the family passes, and what was chosen there."""
+    """Compute the protocol's table: a row for each pair, span, family and horizon of HORIZONS.
+
+    A row has the gain over GARCH(1,1)-t in percent with its t value and interval, coverage, shares below 1 and 5 %,
+    the gates that the family fails, and the family that was selected there.
+    """
     rows = []
     for pair in PAIRS:
         with stages.stage(f"protocol: {pair}"):
-            job = Job(load(pair), pair, TRIED, FIRST_YEAR)
+            job = Job(load(pair), pair, PROTOCOL_FAMILIES, FIRST_YEAR)
             members, _ = pipeline.gather(job, work(job))
-            forecasts = {family: pipeline.walked(job, own) for family, own in members.items()}
+            forecasts = {family: pipeline.walk_forward_forecasts(job, seeds) for family, seeds in members.items()}
             baselines = evaluate_baselines(job.prices, FIRST_YEAR)
             for span in SPANS:
-                rows.append(of_span(job, forecasts, baselines, span))
+                rows.append(score_span(job, forecasts, baselines, span))
     return pd.concat(rows, ignore_index=True)
 
 
-def of_span(
+def score_span(
     job: Job, forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts], span: tuple[int, int]
 ) -> pd.DataFrame:
-    """The rows of one pair and span."""
+    """Compute the rows of one pair and span.
+
+    Args:
+        job: The job of the pair.
+        forecasts: The forecasts of its families.
+        baselines: Those of the baselines.
+        span: The first and the last year.
+    """
     prices = job.prices
-    families, others = ({name: within(own, prices, span) for name, own in of.items()} for of in (forecasts, baselines))
+    families = {name: select_span(forecast, prices, span) for name, forecast in forecasts.items()}
+    others = {name: select_span(forecast, prices, span) for name, forecast in baselines.items()}
     scores = score(families, others, prices)
-    comparisons, _ = judge(families, others, prices)
-    chosen = select(scores, comparisons, tuple(FAMILIES))
-    rows = [
-        _row(job.pair, span, name, own, others["garch"], prices, horizon, scores, chosen)
-        for name, own in families.items()
-        for horizon in SHOWN
-    ]
-    return pd.DataFrame(rows)
+    comparisons, _ = compare_families(families, others, prices)
+    selection = select(scores, comparisons, tuple(FAMILIES))
+    return pd.DataFrame(
+        [
+            _row(job, span, name, horizon, forecast, others["garch"], scores, selection)
+            for name, forecast in families.items()
+            for horizon in HORIZONS
+        ]
+    )
 
 
-def within(forecasts: Forecasts, prices: pd.DataFrame, span: tuple[int, int]) -> Forecasts:
-    """Of the origins whose next day is in these years, the last included."""
+def select_span(forecasts: Forecasts, prices: pd.DataFrame, span: tuple[int, int]) -> Forecasts:
+    """Select the origins whose next day is in these years, the last included."""
     years = pd.DatetimeIndex(prices.index)[positions(prices, forecasts.origins) + 1].year
     inside = np.asarray((years >= span[0]) & (years <= span[1]))
     return forecasts.at(forecasts.origins[inside])
 
 
 def _row(
-    pair: str,
+    job: Job,
     span: tuple[int, int],
     family: str,
-    own: Forecasts,
-    garch: Forecasts,
-    prices: pd.DataFrame,
     horizon: int,
+    forecast: Forecasts,
+    garch: Forecasts,
     scores: pd.DataFrame,
-    chosen: Selection,
+    selection: Selection,
 ) -> dict[str, object]:
-    actual = targets(prices, own.origins)
-    losses, others = (metrics.pinball_losses(actual, of.quantiles)[:, horizon - 1] for of in (own, garch))
-    known = ~np.isnan(actual[:, horizon - 1])
-    found = scores[(scores["family"] == family) & (scores["horizon"] == horizon)].iloc[0]
+    """The row of one family and horizon.
+
+    Args:
+        job: The job of the pair.
+        span: The first and the last year.
+        family: The name of the family.
+        horizon: The horizon in business days.
+        forecast: The forecasts of the family in the span.
+        garch: Those of the GARCH(1,1)-t baseline.
+        scores: The score table of the span.
+        selection: The selection from it.
+    """
+    actual = targets(job.prices, forecast.origins)
+    losses, others = (metrics.pinball_losses(actual, model.quantiles)[:, horizon - 1] for model in (forecast, garch))
+    observed = ~np.isnan(actual[:, horizon - 1])
+    row = scores[(scores["family"] == family) & (scores["horizon"] == horizon)].iloc[0]
     below = {
         f"below_{level:.0%}"[:-1]: float(
-            (actual[known, horizon - 1] < own.quantiles[known, horizon - 1, LEVELS.index(level)]).mean()
+            (actual[observed, horizon - 1] < forecast.quantiles[observed, horizon - 1, LEVELS.index(level)]).mean()
         )
         for level in (0.01, 0.05)
     }
     return {
-        "pair": pair,
+        "pair": job.pair,
         "span": f"{span[0]}-{span[1]}",
         "family": family,
         "horizon": horizon,
-        "n": int(found["n"]),
-        "gain": 100 * float(found["skill_garch"]),
-        "t": -statistic(losses, others, horizon),
-        "gain_low": 100 * float(found["skill_garch_low"]),
-        "gain_high": 100 * float(found["skill_garch_high"]),
-        "covered_80": float(found["coverage_80"]),
-        "covered_95": float(found["coverage_95"]),
+        "n": int(row["n"]),
+        "gain": 100 * float(row["skill_garch"]),
+        "t": -diebold_mariano_statistic(losses, others, horizon),
+        "gain_low": 100 * float(row["skill_garch_low"]),
+        "gain_high": 100 * float(row["skill_garch_high"]),
+        "covered_80": float(row["coverage_80"]),
+        "covered_95": float(row["coverage_95"]),
         **below,
-        "fails": "; ".join(chosen.failed.get(family, ())),
-        "chosen": chosen.champion if chosen.passed else "",
+        "fails": "; ".join(selection.failed.get(family, ())),
+        "chosen": selection.champion if selection.passed else "",
     }

@@ -1,4 +1,4 @@
-"""The name of the code that trains."""
+"""The version of the training code."""
 
 import hashlib
 from pathlib import Path
@@ -10,9 +10,9 @@ SUFFIXES = (".csv", ".py")
 
 
 def code_version(root: Path = ROOT) -> str:
-    """The version and a digest of all code and data that a fit may depend on.
+    """Return the version and a digest of all code and data that a fit may depend on.
 
-    The digest also names the code where there is no git, as in a container.
+    The digest also identifies the code where there is no git, as in a container.
     """
     digest = hashlib.sha256()
     for package in PACKAGES:

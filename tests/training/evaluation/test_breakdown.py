@@ -9,7 +9,7 @@ from training.evaluation import metrics
 from training.evaluation.breakdown import breakdown, pit, reliability
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import HORIZON, LEVELS, targets
-from training.runs.benchmark_protocol import within
+from training.runs.benchmark_protocol import select_span
 
 SD = 0.005
 
@@ -86,7 +86,7 @@ def test_a_span_is_of_the_days_forecast_and_spans_share_none(
     prices: pd.DataFrame, forecasts: dict[str, Forecasts]
 ) -> None:
     whole = forecasts["truth"]
-    first, second = within(whole, prices, (2004, 2017)), within(whole, prices, (2018, 2026))
+    first, second = select_span(whole, prices, (2004, 2017)), select_span(whole, prices, (2018, 2026))
     assert len(first.origins) + len(second.origins) == len(whole.origins)
     assert str(second.origins[0].date()) == "2017-12-29", "its next day is the first of 2018"
     assert first.origins[-1] < second.origins[0]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.facts import lacking
 from training.evaluation.baselines import BASELINES
 from training.evaluation.gates import TIE, gates
-from training.evaluation.selection import NoFamilyPassesError, Selection, honesty, relative_pinball, select
+from training.evaluation.selection import NoFamilyPassesError, Selection, relative_pinball, select, summary_sentences
 
 law = settings(deadline=None, max_examples=40)
 
@@ -190,11 +190,11 @@ def test_an_unusable_table_is_refused(spoil: object, message: str) -> None:
 
 SPOILED = [
     ("theil_u", 21, 1.0012, "(Theil's U 1.0012 at 21 days)"),
-    ("coverage_80", 1, 0.826, "its 80 % interval covers 82.60 % at 1 day, allowed are 78.5 to 82.5 %"),
+    ("coverage_80", 1, 0.826, "its 80 % interval covers 82.60 % at 1 day; 78.5 to 82.5 % is allowed"),
     ("coverage_80", 1, 0.784, "its 80 % interval covers 78.40 % at 1 day"),
-    ("coverage_95", 1, 0.961, "its 95 % interval covers 96.10 % at 1 day, allowed are 94.0 to 96.0 %"),
-    ("coverage_80", 21, 0.86, "its 80 % interval covers 86.00 % at 21 days, allowed are 77.0 to 85.0 %"),
-    ("coverage_95", 21, 0.92, "its 95 % interval covers 92.00 % at 21 days, allowed are 93.0 to 98.0 %"),
+    ("coverage_95", 1, 0.961, "its 95 % interval covers 96.10 % at 1 day; 94.0 to 96.0 % is allowed"),
+    ("coverage_80", 21, 0.86, "its 80 % interval covers 86.00 % at 21 days; 77.0 to 85.0 % is allowed"),
+    ("coverage_95", 21, 0.92, "its 95 % interval covers 92.00 % at 21 days; 93.0 to 98.0 % is allowed"),
     ("kupiec_1", 1, 0.009, "its 1 % quantile fails Kupiec's test at 1 day (p 0.009)"),
     ("christoffersen_5", 1, 0.002, "its 5 % quantile fails Christoffersen's test at 1 day (p 0.002)"),
     ("skill_ewma", None, -0.001, " EWMA(0.94)-Gaussian (skill -0.10% over 1 to 5 days)"),
@@ -212,7 +212,9 @@ def test_a_family_that_fails_a_gate_is_no_champion_and_says_why(
     assert selection.champion == "random_walk" and selection.challenger is None
     assert selection.ranking == ("random_walk", "lstm")
     assert len(selection.failed["lstm"]) == 1 and reason in selection.failed["lstm"][0]
-    assert f"lstm cannot be champion: {selection.failed['lstm'][0]}." in honesty(scores_of_points(scores), selection)
+    assert f"lstm cannot be champion: {selection.failed['lstm'][0]}." in summary_sentences(
+        scores_of_points(scores), selection
+    )
 
 
 def test_what_is_worse_than_garch_by_more_than_chance_and_more_than_nothing_fails() -> None:
@@ -251,7 +253,7 @@ def test_where_all_fail_there_is_no_champion_and_the_reasons_are_said() -> None:
     assert selection.passed == () and selection.aliases == {} and selection.steps == ()
     with pytest.raises(NoFamilyPassesError, match=r"nothing is published, .* lstm: its .* random_walk: its"):
         _ = selection.champion
-    first, *others = honesty(scores, selection)
+    first, *others = summary_sentences(scores, selection)
     assert first.startswith("No family passes ")
     assert [line.split(" ")[0] for line in others] == ["random_walk", "lstm"]
 
@@ -278,7 +280,7 @@ def full_table(
 
 
 def sentences(scores: pd.DataFrame, incumbent: str | None = None, p_value: float = 0.001) -> str:
-    return "\n".join(honesty(scores, chosen(scores, incumbent, p_value)))
+    return "\n".join(summary_sentences(scores, chosen(scores, incumbent, p_value)))
 
 
 def line_with(text: str, fact: str) -> str:

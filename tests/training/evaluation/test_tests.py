@@ -8,21 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from training.evaluation.names import JUDGED
+from training.evaluation.names import COMPARED_DAYS
 from training.evaluation.significance import (
     BLOCK,
     DRAWS,
-    better,
+    bootstrap_counts,
     christoffersen,
     compare,
     confidence_set,
-    distinct,
-    draws,
+    diebold_mariano_statistic,
+    find_representatives,
     kupiec,
+    one_sided_p_value,
     relative_losses,
     skill_interval,
-    statistic,
-    superior,
+    spa_p_value,
 )
 
 law = settings(deadline=None, max_examples=30)
@@ -71,23 +71,23 @@ def test_the_statistic_is_newey_wests_of_a_regression_on_a_constant(seed: int, n
     fitted = OLS(difference, np.ones(n)).fit(cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": False})
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
     expected = float(fitted.tvalues[0]) * math.sqrt(correction)
-    assert statistic(difference, np.zeros(n), horizon) == pytest.approx(expected, rel=1e-6)
-    assert better(difference, np.zeros(n), horizon) == pytest.approx(stats.t.cdf(expected, n - 1), rel=1e-6)
+    assert diebold_mariano_statistic(difference, np.zeros(n), horizon) == pytest.approx(expected, rel=1e-6)
+    assert one_sided_p_value(difference, np.zeros(n), horizon) == pytest.approx(stats.t.cdf(expected, n - 1), rel=1e-6)
 
 
 def test_one_is_better_or_the_other_and_nothing_is_better_than_itself() -> None:
     own, other = losses(1)[:, 0], losses(2)[:, 0]
-    assert better(own, other, 1) + better(other, own, 1) == pytest.approx(1.0)
-    assert better(own * 0.9, own, 1) < 0.001
-    assert math.isnan(better(own, own, 1)) and math.isnan(better(own, own * (1 + 1e-15), 1))
-    assert math.isnan(better(own[:8], other[:8], 5))
+    assert one_sided_p_value(own, other, 1) + one_sided_p_value(other, own, 1) == pytest.approx(1.0)
+    assert one_sided_p_value(own * 0.9, own, 1) < 0.001
+    assert math.isnan(one_sided_p_value(own, own, 1)) and math.isnan(one_sided_p_value(own, own * (1 + 1e-15), 1))
+    assert math.isnan(one_sided_p_value(own[:8], other[:8], 5))
 
 
 def test_equal_forecasts_are_called_better_about_as_often_as_the_test_says() -> None:
     """Overlapping losses of two equally good forecasts, over five days."""
     rng = np.random.default_rng(4)
     daily = rng.normal(0, 1, (400, 604))
-    found = [better(np.convolve(row, np.ones(5), "valid"), np.zeros(600), 5) < 0.05 for row in daily]
+    found = [one_sided_p_value(np.convolve(row, np.ones(5), "valid"), np.zeros(600), 5) < 0.05 for row in daily]
     assert 0.03 < np.mean(found) < 0.10
 
 
@@ -98,15 +98,15 @@ def test_every_ordered_pair_is_compared_at_one_day_and_over_the_mean() -> None:
     assert len(rows) == len(p_1) == 6
     assert p_1["b", "a"] < 0.001 and p_1["a", "b"] > 0.999
     means = relative_losses(everyone["a"], everyone["ewma"])
-    expected = (everyone["a"][:, :JUDGED] / np.nanmean(everyone["ewma"][:, :JUDGED], axis=0)).mean(axis=1)
+    expected = (everyone["a"][:, :COMPARED_DAYS] / np.nanmean(everyone["ewma"][:, :COMPARED_DAYS], axis=0)).mean(axis=1)
     np.testing.assert_allclose(means, expected)
     assert np.isnan(means[-4:]).all() and not np.isnan(means[:-4]).any()
 
 
 def test_draws_are_of_all_days_in_blocks_and_the_same_every_time() -> None:
-    counts = draws(500)
+    counts = bootstrap_counts(500)
     assert counts.shape == (DRAWS, 500) and (counts.sum(axis=1) == 500).all()
-    np.testing.assert_array_equal(counts, draws(500))
+    np.testing.assert_array_equal(counts, bootstrap_counts(500))
     together = np.corrcoef(counts[:, 100], counts[:, 101])[0, 1]
     assert together == pytest.approx(1 - 1 / BLOCK, abs=0.05)
 
@@ -116,17 +116,17 @@ def test_the_interval_of_a_skill_holds_what_is_true_about_as_often_as_it_says() 
     held = 0
     for seed in range(150):
         own, other = losses(seed, 400, 1), losses(seed + 1000, 400, 1)
-        low, high = skill_interval(own, other, draws(400))
+        low, high = skill_interval(own, other, bootstrap_counts(400))
         held += bool(low[0] <= 0.0 <= high[0])
     assert 0.80 < held / 150 < 0.97
 
 
 def test_the_interval_leaves_unknown_days_out() -> None:
     own, other = losses(3), losses(4)
-    low, high = skill_interval(own, other, draws(len(own)))
+    low, high = skill_interval(own, other, bootstrap_counts(len(own)))
     skill = 1 - np.nanmean(own, axis=0) / np.nanmean(other, axis=0)
     assert low.shape == (6,) and ((low < skill) & (skill < high)).all()
-    low, high = skill_interval(own, own, draws(len(own)))
+    low, high = skill_interval(own, own, bootstrap_counts(len(own)))
     np.testing.assert_allclose([low, high], 0.0, atol=1e-12)
 
 
@@ -135,7 +135,7 @@ def test_the_confidence_set_keeps_the_best_and_equals_share_a_place() -> None:
     found = confidence_set({"good": own, "same": own * (1 + 1e-15), "bad": own * 1.2 + losses(9)[:, 0] * 0.01})
     assert found["good"] == found["same"] == 1.0 and found["bad"] < 0.05
     assert confidence_set({"one": own, "same": own}) == {"one": 1.0, "same": 1.0}
-    assert distinct({"a": own, "b": own * 2, "c": own}) == {"a": "a", "b": "b", "c": "a"}
+    assert find_representatives({"a": own, "b": own * 2, "c": own}) == {"a": "a", "b": "b", "c": "a"}
 
 
 def test_trying_many_does_not_make_one_superior() -> None:
@@ -143,10 +143,10 @@ def test_trying_many_does_not_make_one_superior() -> None:
     rng = np.random.default_rng(2)
     benchmark = losses(1)[:, 0]
     tried = {f"f{i:02}": benchmark + rng.normal(0, 0.01, len(benchmark)) for i in range(20)}
-    alone = min(better(own, benchmark, 1) for own in tried.values())
-    assert alone < 0.05 < superior(tried, benchmark)
-    assert superior({**tried, "real": benchmark * 0.97}, benchmark) < 0.01
-    assert math.isnan(superior({"same": benchmark}, benchmark))
+    alone = min(one_sided_p_value(own, benchmark, 1) for own in tried.values())
+    assert alone < 0.05 < spa_p_value(tried, benchmark)
+    assert spa_p_value({**tried, "real": benchmark * 0.97}, benchmark) < 0.01
+    assert math.isnan(spa_p_value({"same": benchmark}, benchmark))
 
 
 def test_p_values_are_probabilities() -> None:

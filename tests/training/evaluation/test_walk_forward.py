@@ -22,9 +22,9 @@ from training.evaluation.walk_forward import (
     MINIMUM_TRAIN,
     Forecasts,
     Split,
+    backtest,
     concatenate,
     forecast_year,
-    walk,
     walk_forward,
 )
 from training.prices.windows import HORIZON, LEVELS, WINDOW, targets
@@ -189,7 +189,7 @@ def test_the_exported_bytes_forecast_only_the_following_year() -> None:
         return fit_walk(train)
 
     progress: list[pd.Timestamp] = []
-    found = walk(fit, prices, 2010, progress.append)
+    found = backtest(fit, prices, 2010, progress.append)
     splits = list(walk_forward(prices, 2010))
     assert progress == [split.cutoff for split in splits]
     assert [train.index[-1] for train in seen] == [split.cutoff for split in splits]
@@ -218,7 +218,7 @@ def test_units_do_not_depend_on_each_other() -> None:
     prices = price_table(4)
     splits = list(walk_forward(prices, 2010))
     backwards = concatenate([forecast_year(fit_walk, prices, split) for split in reversed(splits)])
-    forwards = walk(fit_walk, prices, 2010)
+    forwards = backtest(fit_walk, prices, 2010)
     assert backwards.origins.equals(forwards.origins)
     assert_array_equal(backwards.quantiles, forwards.quantiles)
 
@@ -250,7 +250,7 @@ def check_no_look_ahead(seed: int, known: int, factor: float, removed: bool) -> 
     everyone = []
     for table in (prices, changed):
         splits = {split.cutoff: split.train for split in walk_forward(table, 2010)}
-        everyone.append((splits, {"toy": walk(fit_walk, table, 2010), **evaluate_baselines(table, 2010)}))
+        everyone.append((splits, {"toy": backtest(fit_walk, table, 2010), **evaluate_baselines(table, 2010)}))
     (splits, before), (other_splits, after) = everyone
     cutoff = prices.index[known]
     for day in set(splits) & set(other_splits):
@@ -289,7 +289,7 @@ COLUMNS = (
 @pytest.fixture(scope="module")
 def evaluated() -> tuple[pd.DataFrame, dict[str, Forecasts], dict[str, Forecasts]]:
     prices = price_table(6)
-    families = {"walk": walk(fit_walk, prices, 2010), "calendar": walk(fit_calendar, prices, 2010)}
+    families = {"walk": backtest(fit_walk, prices, 2010), "calendar": backtest(fit_calendar, prices, 2010)}
     return prices, families, evaluate_baselines(prices, 2010)
 
 
@@ -334,7 +334,7 @@ def test_scores_against_itself_are_nothing(evaluated: Evaluated) -> None:
 
 def test_the_same_prices_give_the_same_scores(evaluated: Evaluated) -> None:
     prices, families, baselines = evaluated
-    others = {"walk": walk(fit_walk, prices, 2010), "calendar": walk(fit_calendar, prices, 2010)}
+    others = {"walk": backtest(fit_walk, prices, 2010), "calendar": backtest(fit_calendar, prices, 2010)}
     again = score(others, evaluate_baselines(prices, 2010), prices)
     pd.testing.assert_frame_equal(again, score(families, baselines, prices), check_exact=True)
 

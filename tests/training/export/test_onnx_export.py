@@ -21,14 +21,14 @@ from lambda_fn.champion.runtime import Champion
 from training.export import onnx_export
 from training.export.canonical import read_constant
 from training.export.onnx_export import CHECKED, ExportError, build, check, describe, export
-from training.models.families import FAMILIES, USUAL
+from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.models.family import Fitted, Model, fit
-from training.models.heads.base import Known, truncation
+from training.models.heads.base import HeadData, truncation
 from training.models.keras_core import fit_network
 from training.models.lstm import NETWORK
 from training.prices.windows import LEVELS, complete_origins, windows
 
-NAMES = sorted(USUAL)
+NAMES = sorted(DEFAULT_FAMILIES)
 
 
 def exported(model: Model, source: str = "ecb") -> bytes:
@@ -59,7 +59,7 @@ def test_the_exported_bytes_forecast_what_the_model_forecasts(
     name: str, models: dict[str, Model], files: dict[str, bytes], known: pd.DataFrame
 ) -> None:
     assert CHECKED >= 250
-    parity = check(files[name], models[name], Known(known))
+    parity = check(files[name], models[name], HeadData(known))
     assert parity.graph <= (1e-6 if name == "lstm" else 1e-9)
     assert parity.batching <= (1e-8 if name == "lstm" else 1e-12)
 
@@ -121,23 +121,23 @@ def test_a_graph_that_computes_something_else_is_refused(models: dict[str, Model
     """The check compares with the model: a file of another fit does not pass."""
     other = fit(FAMILIES["linear_regression"], known.iloc[:-200])
     with pytest.raises(ExportError, match=r"^linear_regression: the graph .* 1e-09$"):
-        check(exported(other), models["linear_regression"], Known(known))
+        check(exported(other), models["linear_regression"], HeadData(known))
 
 
 def test_a_mean_that_is_not_a_number_is_refused(models: dict[str, Model], known: pd.DataFrame) -> None:
     walk = models["random_walk"]
     broken = replace(walk, fitted=Fitted(lambda window, sd: sd * float("nan"), {}))
     with pytest.raises(ExportError, match=r"^random_walk: .*: .* not finite"):
-        check(exported(broken), broken, Known(known))
+        check(exported(broken), broken, HeadData(known))
 
 
 @pytest.mark.parametrize("head", ["garch", "ewma", "winsorised", "calendar"])
 def test_every_head_is_traced_as_it_computes(head: str, known: pd.DataFrame) -> None:
     """A family names its head; the exported graph is the numpy function's."""
     model = fit(replace(FAMILIES["random_walk"], head=head), known, source="csv")
-    parity = check(exported(model, "csv"), model, Known(known, source="csv"))
+    parity = check(exported(model, "csv"), model, HeadData(known, source="csv"))
     assert parity.graph < 1e-12 and parity.batching < 1e-12
-    assert truncation(model.head, Known(known, source="csv"), model.family.inputs, CHECKED) < 1e-6
+    assert truncation(model.head, HeadData(known, source="csv"), model.family.inputs, CHECKED) < 1e-6
 
 
 def test_export_gives_the_file_and_its_parity(models: dict[str, Model], known: pd.DataFrame) -> None:
@@ -202,4 +202,4 @@ def test_a_graph_with_a_loop_has_one_spelling_too(prices: pd.DataFrame) -> None:
     data = exported(first)
     assert "Loop" in {node.op_type for node in onnx.load_from_string(data).graph.node}
     assert exported(second) == data
-    assert check(data, first, Known(train)).graph < 1e-6
+    assert check(data, first, HeadData(train)).graph < 1e-6

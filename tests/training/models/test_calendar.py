@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 
 from lambda_fn.champion.runtime import Champion
 from training.export.onnx_export import build, describe
-from training.models.economic_calendar import FOMC, KINDS, PAYROLLS, embedded
+from training.models.economic_calendar import FOMC, KINDS, PAYROLLS, load_events
 from training.models.families import FAMILIES
 from training.models.family import Model, fit
 from training.models.heads import calendar
-from training.models.heads.base import Known, truncation
+from training.models.heads.base import HeadData, truncation
 from training.models.heads.calendar import Calendar
-from training.models.heads.pooled_fit import AFTER, BEFORE, LAGS, Shared, fit_effects, fit_shared
+from training.models.heads.pooled_fit import AFTER, BEFORE, LAGS, PooledFit, fit_effects, fit_panel
 from training.models.heads.registry import find_head
 from training.models.heads.winsorised import (
     CLIPS,
     HALF_LIFE,
     Dynamics,
+    filter_variance,
     fit_dynamics,
     log_likelihood,
-    variance,
     winsorise,
     winsorise_window,
 )
@@ -109,7 +109,7 @@ def test_the_effects_of_made_up_returns_are_found_within_their_errors() -> None:
 def test_the_window_gives_the_recursion_over_all_days(head: Calendar, ecb: PriceTable) -> None:
     """A plain loop over the whole history: scale, cut, filter; then the days ahead, each scaled."""
     prices = ecb.frame.loc[:"2025-12-31", ["close"]]
-    events, effects = embedded(), head.effects
+    events, effects = load_events(), head.effects
     days = day_numbers(pd.DatetimeIndex(prices.index))
     ahead = following_days(pd.DatetimeIndex(prices.index[-1:]), "ecb")[0]
 
@@ -123,17 +123,17 @@ def test_the_window_gives_the_recursion_over_all_days(head: Calendar, ecb: Price
     returns = np.diff(np.log(prices["close"].to_numpy()))[-1500:]
     flat = np.array([r / scale(days[i], days[i + 1]) for i, r in enumerate(returns, len(days) - 1501)])
     own = head.recursion
-    v, a, b = own.level, own.dynamics.alpha, own.dynamics.beta
+    v, a, b = own.long_run_variance, own.dynamics.alpha, own.dynamics.beta
     for x in winsorise(flat * flat):
-        v = (1 - a - b) * own.level + a * own.level / own.mean_news * x + b * v
+        v = (1 - a - b) * own.long_run_variance + a * own.long_run_variance / own.mean_news * x + b * v
     total, variances, last = 0.0, [], days[-1]
     for h, day in enumerate(ahead):
-        total += (own.level + (a + b) ** h * (v - own.level)) * scale(last, day) ** 2
+        total += (own.long_run_variance + (a + b) ** h * (v - own.long_run_variance)) * scale(last, day) ** 2
         variances.append(total)
         last = day
     window = windows(prices, INPUTS, complete_origins(prices)[-1:])
     np.testing.assert_allclose(head.sd(window)[0], np.sqrt(variances), rtol=1e-8)
-    assert truncation(head, Known(prices), INPUTS, 50) < 1e-9
+    assert truncation(head, HeadData(prices), INPUTS, 50) < 1e-9
 
 
 def test_a_day_with_a_decision_is_wider_and_only_that_day(model: Model, ecb: PriceTable) -> None:
@@ -144,12 +144,12 @@ def test_a_day_with_a_decision_is_wider_and_only_that_day(model: Model, ecb: Pri
     steps = np.diff(head.sd({**window, "target_date": window["target_date"]})[0] ** 2)
     assert (steps > 0).all()
     assert isinstance(head, Calendar)
-    fomc = embedded().days[FOMC]
+    fomc = load_events().days[FOMC]
     row = int(np.searchsorted(fomc, day(2026, 1, 1)))
     around = np.array([[fomc[row] - 1, fomc[row], fomc[row] + 1, fomc[row] + 2]])
     scales = head.scale(around)[0]
     weekday = np.exp(head.effects.weekday[(around[0, 1:] + 3) % 7])
-    events = {kind: set(own.tolist()) for kind, own in embedded().days.items()}
+    events = {kind: set(own.tolist()) for kind, own in load_events().days.items()}
     assert not events[PAYROLLS] & set(around[0].tolist()) and not events["ECB"] & set(around[0, :3].tolist())
     np.testing.assert_allclose(scales[1] / weekday[1], np.exp(head.effects.events[FOMC]), rtol=1e-12)
     np.testing.assert_allclose(scales[0] / weekday[0], 1.0, rtol=1e-12)
@@ -164,7 +164,7 @@ def test_beyond_the_known_dates_the_rules_alone_hold(head: Calendar) -> None:
     """Payrolls go on in 2040, decisions do not; beyond the table of days the weekday is all there is."""
     days = np.arange(day(2040, 1, 1), day(2045, 1, 1))
     scales = head.scale(days[None])[0] / np.exp(head.effects.weekday[(days[1:] + 3) % 7])
-    hits = np.isin(days[:-1], embedded().days[PAYROLLS])
+    hits = np.isin(days[:-1], load_events().days[PAYROLLS])
     np.testing.assert_allclose(scales[~hits], 1.0, rtol=1e-9)
     np.testing.assert_allclose(scales[hits], np.exp(head.effects.events[PAYROLLS]), rtol=1e-9)
     late = np.arange(day(2060, 1, 1), day(2061, 1, 1))
@@ -185,36 +185,36 @@ def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calend
     props = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
     assert props["close_taken"] == BEFORE
     assert json.loads(props["events_known_through"]) == {
-        kind: str(last) for kind, last in embedded().known_through().items()
+        kind: str(last) for kind, last in load_events().known_through().items()
     }
 
 
-def evening(prices: pd.DataFrame, shared: Shared, seed: int) -> pd.DataFrame:
+def evening(prices: pd.DataFrame, shared: PooledFit, seed: int) -> pd.DataFrame:
     """Closes on weekdays of 2012 to 2021 that are taken after the news: the day itself is the wide one."""
     index = pd.bdate_range("2012-01-02", "2021-12-31", name="date")
-    effects, _ = shared.of("EURUSD")
-    scale = calendar.log_scale(effects, day_numbers(index), embedded(), LAGS[AFTER])
+    effects, _ = shared.effects_on("EURUSD")
+    scale = calendar.log_scale(effects, day_numbers(index), load_events(), LAGS[AFTER])
     returns = simulated(shared.dynamics, len(index) - 1, seed) * np.exp(scale)
     return pd.DataFrame({"close": 1.2 * np.exp(np.concatenate([[0.0], returns.cumsum()]))}, index=index)
 
 
 def test_the_likelihood_tells_when_a_file_takes_its_closes(prices: pd.DataFrame) -> None:
-    shared = fit_shared(panel(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
+    shared = fit_panel(panel(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
     for seed in (0, 1):
-        found = find_head("calendar").fit(Known(evening(prices, shared, seed), "EURUSD", "csv"))
+        found = find_head("calendar").fit(HeadData(evening(prices, shared, seed), "EURUSD", "csv"))
         assert found.params["close_taken"] == AFTER and float(found.params["close_taken_lead"]) > 5
-    fixing = find_head("calendar").fit(Known(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
+    fixing = find_head("calendar").fit(HeadData(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
     assert fixing.params["close_taken"] == BEFORE and float(fixing.params["close_taken_lead"]) > 30
 
 
 def test_a_file_of_closes_brings_its_level_and_nothing_else(prices: pd.DataFrame) -> None:
     cut = prices.loc["2018-01-01":"2022-12-31"]
-    found = find_head("calendar").fit(Known(cut, "EURUSD", "csv"))
-    whole = find_head("calendar").fit(Known(prices.loc[:"2022-12-31"], "EURUSD", "csv"))
+    found = find_head("calendar").fit(HeadData(cut, "EURUSD", "csv"))
+    whole = find_head("calendar").fit(HeadData(prices.loc[:"2022-12-31"], "EURUSD", "csv"))
     assert isinstance(found, Calendar) and isinstance(whole, Calendar)
     assert found.recursion.dynamics == whole.recursion.dynamics
     assert found.effects.events == whole.effects.events
-    assert found.recursion.level != whole.recursion.level
+    assert found.recursion.long_run_variance != whole.recursion.long_run_variance
 
 
 def test_the_panel_of_the_ecbs_table_is_the_embedded_one_for_every_pair(ecb: PriceTable, prices: pd.DataFrame) -> None:
@@ -228,7 +228,7 @@ def test_the_panel_of_the_ecbs_table_is_the_embedded_one_for_every_pair(ecb: Pri
 
 @pytest.mark.parametrize("name", ["winsorised", "calendar"])
 def test_the_head_is_calibrated_on_what_it_was_not_fitted_on(name: str, ecb: PriceTable) -> None:
-    fitted = find_head(name).fit(Known(ecb.frame.loc[:"2019-12-31"]))
+    fitted = find_head(name).fit(HeadData(ecb.frame.loc[:"2019-12-31"]))
     later = complete_origins(ecb.frame.loc[:"2025-11-30"])
     later = later[later >= pd.Timestamp(2019, 12, 31)]
     sd = fitted.sd(windows(ecb.frame, INPUTS, later))[:, 0]
@@ -237,4 +237,4 @@ def test_the_head_is_calibrated_on_what_it_was_not_fitted_on(name: str, ecb: Pri
     z = (close[rows + 1] - close[rows]) / sd
     low, high = fitted.z[LEVELS.index(0.1)], fitted.z[LEVELS.index(0.9)]
     assert 0.77 < ((low < z) & (z < high)).mean() < 0.84
-    assert WINDOW == 513 and variance(z, winsorise(z * z), Dynamics(0.05, 0.9, 6.0)).shape == z.shape
+    assert WINDOW == 513 and filter_variance(z, winsorise(z * z), Dynamics(0.05, 0.9, 6.0)).shape == z.shape

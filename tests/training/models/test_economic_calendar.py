@@ -14,7 +14,7 @@ from training.models.economic_calendar import (
     KINDS,
     PAYROLLS,
     days_left,
-    embedded,
+    load_events,
     payroll_day,
     read_events,
 )
@@ -47,7 +47,7 @@ def test_the_file_has_its_sources_and_eight_meetings_a_year() -> None:
     text = FILE.read_text("utf-8")
     assert "federalreserve.gov/monetarypolicy/fomccalendars.htm" in text
     assert "ecb.europa.eu/press/govcdec/mopo" in text and "Checked on 20" in text
-    events = embedded()
+    events = load_events()
     assert set(events.days) == set(KINDS)
     for kind, years in ((FOMC, range(1999, 2028)), (ECB, range(2015, 2029))):
         meetings = events.days[kind].astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
@@ -58,9 +58,9 @@ def test_the_file_has_its_sources_and_eight_meetings_a_year() -> None:
 @given(st.integers(10_600, 20_000), st.integers(1, 400), st.sampled_from(KINDS), st.sampled_from((0, 1)))
 def test_events_between_two_closes_are_counted(start: int, length: int, kind: str, lag: int) -> None:
     """By a loop: a close after the news has it in its own return, one before the news leaves it to the next."""
-    events = embedded()
+    events = load_events()
     ends = np.array([start, start + length])
-    counted = int(np.diff(events.passed(kind, ends, lag))[0])
+    counted = int(np.diff(events.count_until(kind, ends, lag))[0])
     assert counted == sum(start < day + lag <= start + length for day in events.days[kind].tolist())
 
 

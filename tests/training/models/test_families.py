@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.models.arima import PERCENT, predictor
+from training.models.arima import PERCENT, predictor_weights
 from training.models.families import FAMILIES
 from training.models.family import Family, Fitted, Model, Sample, derive_seed, fit
 from training.models.features import Array, Window, stack
@@ -63,7 +63,7 @@ def test_the_arima_predictor_is_statsmodels_forecast_for_any_order(ar: list[floa
 
     returns = np.random.default_rng(0).standard_normal(WINDOW - 1)
     expected = ARIMA(returns, order=(len(ar), 0, len(ma)), trend="n").filter([*ar, *ma, 1.0]).forecast(HORIZON)
-    np.testing.assert_allclose(returns @ predictor(np.array(ar), np.array(ma)), np.cumsum(expected), rtol=1e-7)
+    np.testing.assert_allclose(returns @ predictor_weights(np.array(ar), np.array(ma)), np.cumsum(expected), rtol=1e-7)
 
 
 def test_the_random_walk_expects_no_change(models: dict[str, Model], prices: pd.DataFrame) -> None:

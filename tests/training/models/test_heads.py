@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from training.models.heads.base import Known, truncation
+from training.models.heads.base import HeadData, truncation
 from training.models.heads.ewma import DECAY, ewma_head
 from training.models.heads.garch import PERCENT, TYPICAL, fit_garch
 from training.models.heads.registry import find_head
@@ -22,7 +22,7 @@ def log_returns(prices: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.floa
 def test_garch_is_the_forecast_of_arch_on_the_same_closes(prices: pd.DataFrame) -> None:
     from arch.univariate import GARCH, StudentsT, ZeroMean
 
-    head = find_head("garch").fit(Known(prices))
+    head = find_head("garch").fit(HeadData(prices))
     p = numbers(head.params)
     window = windows(prices, ["close"], complete_origins(prices)[-3000::12])
     assert len(window["close"]) >= 250
@@ -42,7 +42,7 @@ def numbers(params: Mapping[str, float | str]) -> dict[str, float]:
 def test_what_the_window_forgets_is_far_below_what_a_fit_can_know(name: str, prices: pd.DataFrame) -> None:
     """The whole history by a plain loop, apart from the truncation that every export reports."""
     returns = log_returns(prices)
-    head = find_head(name).fit(Known(prices))
+    head = find_head(name).fit(HeadData(prices))
     p = numbers(head.params)
     if name == "garch":
         variance = np.var(returns[:75])
@@ -54,7 +54,7 @@ def test_what_the_window_forgets_is_far_below_what_a_fit_can_know(name: str, pri
             variance = p["decay"] * variance + (1 - p["decay"]) * value**2
     window = windows(prices, ["close"], complete_origins(prices)[-1:])
     assert abs(head.sd(window)[0, 0] / np.sqrt(variance) - 1) < 1e-6
-    assert truncation(head, Known(prices), ("close",), 250) < 1e-6
+    assert truncation(head, HeadData(prices), ("close",), 250) < 1e-6
 
 
 def test_ewma_is_the_plain_recursion(prices: pd.DataFrame) -> None:
@@ -69,7 +69,7 @@ def test_ewma_is_the_plain_recursion(prices: pd.DataFrame) -> None:
 
 
 def test_tails_are_standardised(prices: pd.DataFrame) -> None:
-    head = find_head("garch").fit(Known(prices))
+    head = find_head("garch").fit(HeadData(prices))
     nu = float(head.params["nu"])
     draws = stats.t(nu).rvs(400_000, random_state=0) * np.sqrt((nu - 2) / nu)
     assert draws.std() == pytest.approx(1.0, abs=0.01)

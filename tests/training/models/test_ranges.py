@@ -9,14 +9,14 @@ import pytest
 
 from tests.support.ranges import market, yahoo
 from training.export.onnx_export import CHECKED, describe, export
-from training.models.families import FAMILIES, USUAL
+from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.models.family import fit
-from training.models.heads.base import Known, truncation
-from training.models.heads.calendar_range import Ranged, true_range
+from training.models.heads.base import HeadData, truncation
+from training.models.heads.calendar_range import CalendarRange, true_range
 from training.prices.read_options import Reading
 from training.prices.row_checks import PriceError
 from training.prices.table import load
-from training.runs.jobs import suited
+from training.runs.jobs import usable_families
 
 FAMILY = FAMILIES["calendar_range"]
 TRUST = Reading(trust=True)  # made-up prices are not EUR/USD's
@@ -43,13 +43,19 @@ def test_it_is_exported_as_it_forecasts_and_knows_more_than_closes_do() -> None:
     prices = market(4, 3000)
     known = prices.iloc[:2000]
     ranged, closes = (fit(FAMILIES[name], known, source="csv") for name in ("calendar_range", "calendar"))
-    assert isinstance(ranged.head, Ranged) and ranged.family.inputs == ("close", "high", "low", "date", "target_date")
+    assert isinstance(ranged.head, CalendarRange) and ranged.family.inputs == (
+        "close",
+        "high",
+        "low",
+        "date",
+        "target_date",
+    )
     described = describe(
         ranged, pair="EURUSD", source="csv", prices_sha256="0" * 64, trained_through=date(2022, 8, 31), code="test"
     )
     _, parity = export(ranged, known, described)
     assert parity.graph < 1e-12
-    assert truncation(ranged.head, Known(known, source="csv"), ranged.family.inputs, CHECKED) < 1e-6
+    assert truncation(ranged.head, HeadData(known, source="csv"), ranged.family.inputs, CHECKED) < 1e-6
     from training.evaluation import metrics
     from training.prices.windows import targets, windows
 
@@ -67,7 +73,7 @@ def test_a_file_whose_closes_are_its_opens_loses_its_other_columns(tmp_path: Pat
     trap = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "trap.csv", yahoo(market(1))), reading=TRUST)
     assert list(trap.frame.columns) == ["close"]
     assert any(note.startswith("trap.csv: high and low ") and "no model uses" in note for note in trap.notes)
-    assert suited(trap) == USUAL
+    assert usable_families(trap) == DEFAULT_FAMILIES
     with pytest.raises(ValueError, match=r"^EURUSD: .* no columns high .*; .* family calendar, "):
         fit(FAMILY, trap.frame, source="csv")
     with pytest.raises(ValueError, match=r"^EURUSD: high and low .* no model uses .*; .* family calendar, "):
@@ -92,10 +98,10 @@ def test_an_honest_file_is_tried_with_its_ranges(tmp_path: Path) -> None:
     sound = load("csv", today=date(2026, 1, 1), path=written(tmp_path / "sound.csv", market(1)), reading=TRUST)
     assert set(sound.frame.columns) == {"close", "open", "high", "low"}
     assert any(note.startswith("sound.csv: high and low ") and "the close's day " in note for note in sound.notes)
-    assert set(suited(sound)) == set(USUAL) | {"calendar_range"}
+    assert set(usable_families(sound)) == set(DEFAULT_FAMILIES) | {"calendar_range"}
     gaps = market(1)
     gaps.loc[gaps.index[5], "high"] = np.nan
     path = written(tmp_path / "gaps.csv", gaps)
-    assert suited(load("csv", today=date(2026, 1, 1), path=path, reading=TRUST)) == USUAL
+    assert usable_families(load("csv", today=date(2026, 1, 1), path=path, reading=TRUST)) == DEFAULT_FAMILIES
     with pytest.raises(PriceError, match="high: 1 missing price"):
         load("csv", today=date(2026, 1, 1), path=path, columns=["high"], reading=TRUST)

@@ -11,7 +11,7 @@ from tests.support.hourly import FIXING, PAIRS, closes, fixings, redated, yfinan
 from training.prices.pair_check import MIN_CORRELATION, Comparison, compare
 from training.prices.row_checks import PriceError
 from training.prices.table import load
-from training.runs.jobs import suited
+from training.runs.jobs import usable_families
 
 TODAY = date(2026, 11, 1)
 
@@ -77,7 +77,7 @@ def test_a_yfinance_export_trains_without_its_highs_and_lows(tmp_path: Path, see
     assert table.frame["close"].tolist() == frame["Close"].tolist()
     assert any(note.startswith("EURUSD=X.csv: high and low ") and "no model uses" in note for note in table.notes)
     assert list(table.frame.columns) == ["close"]
-    assert "calendar_range" not in suited(table)
+    assert "calendar_range" not in usable_families(table)
 
 
 def test_new_york_closes_pass_through_a_file(tmp_path: Path) -> None:

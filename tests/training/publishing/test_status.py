@@ -24,7 +24,7 @@ from tests.support.mlflow_fake import Fake
 from tests.support.recorder import Reply, recording
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
-from training.models.economic_calendar import embedded
+from training.models.economic_calendar import load_events
 from training.publishing import aliases
 from training.publishing.aliases import Held
 from training.publishing.publish import move_aliases
@@ -293,7 +293,7 @@ def test_a_pointer_of_the_old_form_is_active_once_what_it_means_is(
 
 
 def test_the_calendar_is_asked_for_before_its_known_dates_end(store: Store, settings: Settings) -> None:
-    last = embedded().known_through()["FOMC"]
+    last = load_events().known_through()["FOMC"]
 
     def differences(days: int) -> list[str]:
         now = datetime.combine(last - timedelta(days), time(12), UTC)

@@ -21,7 +21,7 @@ from training.evaluation.walk_forward import Forecasts
 from training.prices.table import PriceTable, load
 from training.prices.windows import LEVELS, positions
 from training.runs import benchmark_protocol, pipeline
-from training.runs.benchmark_protocol import SHOWN, TRIED, of_span, within
+from training.runs.benchmark_protocol import HORIZONS, PROTOCOL_FAMILIES, score_span, select_span
 from training.runs.executor import run_here
 from training.runs.jobs import Job, tasks
 
@@ -33,13 +33,13 @@ SPANS = ((2025, 2025), (2026, 2026))
 
 @pytest.fixture
 def job(ecb: PriceTable) -> Job:
-    return Job(replace(ecb, frame=ecb.frame.iloc[-ROWS:]), families=TRIED, first_year=2025)
+    return Job(replace(ecb, frame=ecb.frame.iloc[-ROWS:]), families=PROTOCOL_FAMILIES, first_year=2025)
 
 
 @pytest.fixture
 def forecasts(job: Job) -> dict[str, Forecasts]:
     members, _ = pipeline.gather(job, run_here(job, tasks(job), lambda words: None))
-    return {family: pipeline.walked(job, own) for family, own in members.items()}
+    return {family: pipeline.walk_forward_forecasts(job, own) for family, own in members.items()}
 
 
 def days(found: Forecasts, prices: pd.DataFrame) -> pd.DatetimeIndex:
@@ -49,7 +49,7 @@ def days(found: Forecasts, prices: pd.DataFrame) -> pd.DatetimeIndex:
 
 def test_a_span_has_the_origins_whose_next_day_is_in_its_years(job: Job, forecasts: dict[str, Forecasts]) -> None:
     whole = forecasts["calendar"]
-    parts = [within(whole, job.prices, span) for span in SPANS]
+    parts = [select_span(whole, job.prices, span) for span in SPANS]
     assert [set(days(part, job.prices).year) for part in parts] == [{2025}, {2026}]
     assert sum(len(part.origins) for part in parts) == len(whole.origins), "and each is in one of them"
     assert parts[1].origins[0].year == 2025, "the last close of a year forecasts the next"
@@ -61,11 +61,13 @@ def test_the_figures_of_a_span_are_those_of_its_score_table(
 ) -> None:
     prices = job.prices
     baselines = evaluate_baselines(prices, job.first_year)
-    table = of_span(job, forecasts, baselines, span)
+    table = score_span(job, forecasts, baselines, span)
     assert [(row["family"], row["horizon"]) for row in table.to_dict("records")] == [
-        (family, horizon) for family in TRIED for horizon in SHOWN
+        (family, horizon) for family in PROTOCOL_FAMILIES for horizon in HORIZONS
     ]
-    own, others = ({name: within(each, prices, span) for name, each in of.items()} for of in (forecasts, baselines))
+    own, others = (
+        {name: select_span(each, prices, span) for name, each in of.items()} for of in (forecasts, baselines)
+    )
     scores = score(own, others, prices).set_index(["family", "horizon"])
     for row in table.to_dict("records"):
         expected = scores.loc[(row["family"], row["horizon"])]
@@ -75,7 +77,7 @@ def test_the_figures_of_a_span_are_those_of_its_score_table(
         assert np.isnan(row["t"]) or np.sign(row["t"]) == np.sign(row["gain"])
         assert 0 <= row["below_1"] <= row["below_5"] <= 0.2
         assert row["covered_80"] == pytest.approx(expected["coverage_80"])
-        assert row["chosen"] in (*TRIED, "")
+        assert row["chosen"] in (*PROTOCOL_FAMILIES, "")
 
 
 def newey_west_t(differences: list[float], horizon: int) -> float:
@@ -127,13 +129,13 @@ def by_hand(
     }
 
 
-@pytest.mark.parametrize("horizon", SHOWN)
+@pytest.mark.parametrize("horizon", HORIZONS)
 @pytest.mark.parametrize("span", SPANS)
 def test_the_figures_equal_a_loop_over_the_closes(
     job: Job, forecasts: dict[str, Forecasts], span: tuple[int, int], horizon: int
 ) -> None:
     baselines = evaluate_baselines(job.prices, job.first_year)
-    table = of_span(job, forecasts, baselines, span)
+    table = score_span(job, forecasts, baselines, span)
     (row,) = table[(table["family"] == "calendar") & (table["horizon"] == horizon)].to_dict("records")
     expected = by_hand(job.prices, forecasts["calendar"], baselines["garch"], span, horizon)
     assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-6)
@@ -164,19 +166,25 @@ def test_the_report_has_a_row_for_each_span_family_and_horizon_of_a_pair(
     command(capsys, "report", *small, "--protocol")
     rows = cells(Path("report.html").read_text("utf-8"), "gain over GARCH(1,1)-t")
     assert [(row["pair"], row["span"], row["family"], int(row["horizon"])) for row in rows] == [
-        ("GBPUSD", f"{first}-{last}", family, horizon) for first, last in SPANS for family in TRIED for horizon in SHOWN
+        ("GBPUSD", f"{first}-{last}", family, horizon)
+        for first, last in SPANS
+        for family in PROTOCOL_FAMILIES
+        for horizon in HORIZONS
     ]
     table = load("ecb", today=datetime.now(UTC).date(), pair="GBPUSD")
-    pounds = Job(table, "GBPUSD", TRIED, 2025)
+    pounds = Job(table, "GBPUSD", PROTOCOL_FAMILIES, 2025)
     members, _ = pipeline.gather(pounds, run_here(pounds, tasks(pounds), lambda words: None))
-    walk, garch = pipeline.walked(pounds, members["calendar"]), evaluate_baselines(pounds.prices, 2025)["garch"]
+    walk, garch = (
+        pipeline.walk_forward_forecasts(pounds, members["calendar"]),
+        evaluate_baselines(pounds.prices, 2025)["garch"],
+    )
     (row,) = (row for row in rows if list(row.values())[:4] == ["GBPUSD", "2026-2026", "calendar", "5"])
     expected = by_hand(pounds.prices, walk, garch, (2026, 2026), 5)
     assert {name: float(row[name]) for name in expected} == pytest.approx(expected, abs=6e-4)
 
 
 def test_every_pair_has_rows_for_both_spans(ecb: PriceTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.runs.fit_task import work
+    from training.runs.fit_task import run_task
 
     monkeypatch.setattr(benchmark_protocol, "PAIRS", ("EURUSD", "GBPUSD"))
     monkeypatch.setattr(benchmark_protocol, "FIRST_YEAR", 2025)
@@ -187,8 +195,8 @@ def test_every_pair_has_rows_for_both_spans(ecb: PriceTable, monkeypatch: pytest
         return replace(found, frame=found.frame.iloc[-ROWS:])
 
     quiet = Stages(Console(stderr=True, quiet=True))
-    found = benchmark_protocol.protocol(table, lambda job: [work(job, task) for task in tasks(job)], quiet)
-    assert len(found) == 2 * len(SPANS) * len(TRIED) * len(SHOWN)
+    found = benchmark_protocol.protocol(table, lambda job: [run_task(job, task) for task in tasks(job)], quiet)
+    assert len(found) == 2 * len(SPANS) * len(PROTOCOL_FAMILIES) * len(HORIZONS)
     assert found.groupby("pair")["span"].unique().map(list).to_dict() == {
         pair: ["2025-2025", "2026-2026"] for pair in ("EURUSD", "GBPUSD")
     }

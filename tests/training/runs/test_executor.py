@@ -159,7 +159,7 @@ def test_a_task_that_always_dies_is_named_and_its_family_left_out(plain: Job, ex
     results = run_workers(plain, tasks(plain), 2, work=DiesAlways(workers.work))
     members, missing = pipeline.gather(plain, results)
     assert [task.index for task in missing] == [1]
-    [words] = pipeline.losses(plain, members, missing)
+    [words] = pipeline.describe_missing(plain, members, missing)
     assert "task 1 (random_walk, seed 0, cutoffs" in words
     assert words.endswith("random_walk is left out")
     left = choose(plain, members)
@@ -174,7 +174,7 @@ def test_what_a_window_forgets_is_measured_of_the_final_refit_alone(plain_result
 def test_a_lost_seed_leaves_the_average_of_the_others(job: Job, here: Sequence[Result]) -> None:
     lost = next(task for task in tasks(job) if (task.family, task.seed) == ("lstm", 0))
     members, missing = pipeline.gather(job, [result for result in here if result.task != lost])
-    [warning] = pipeline.losses(job, members, missing)
+    [warning] = pipeline.describe_missing(job, members, missing)
     assert warning.startswith(f"warning: no result: {lost.describe()}: ") and warning.endswith(" 1 of 2 seeds")
     assert list(members["lstm"]) == [1]
     kept = [result for result in here if (result.task.family, result.task.seed) == ("lstm", 1)]

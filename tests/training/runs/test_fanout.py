@@ -128,7 +128,7 @@ def test_a_champion_that_was_changed_is_refused(place: Path, store: Store, capsy
             ("task", "--run", "EURUSD-never", "--index", "0"),
             ["run EURUSD-never: ", "runs/EURUSD-never/plan.json; ", "tasks --freeze`"],
         ),
-        (("task", "--run", "a/b", "--index", "0"), ["--run: 'a/b' is no name ", "; ", "EURUSD-nightly-1"]),
+        (("task", "--run", "a/b", "--index", "0"), ["--run: 'a/b' is ", "; ", "EURUSD-nightly-1"]),
         (("select", "--run", "EURUSD-never"), ["runs/EURUSD-never/plan.json; ", "tasks --freeze`"]),
         (("tasks", "--run", "EURUSD-never"), ["runs/EURUSD-never/plan.json; ", "tasks --freeze`"]),
         (("tasks", "--freeze", "--run", "GBPUSD-1"), ["--run: GBPUSD-1 is of another pair; ", " EURUSD-"]),

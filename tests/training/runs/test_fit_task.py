@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from training.models.heads import pooled_fit
-from training.models.heads.pooled_fit import Shared, find_shared, keep
+from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit
 from training.prices.panel import panel
 from training.prices.table import load
-from training.runs.fit_task import panels, refit, share
-from training.runs.jobs import Job, cutoffs, numbered, tasks
+from training.runs.fit_task import list_panels, make_shared_fits, refit
+from training.runs.jobs import Job, cutoffs, number_tasks, tasks
 
 TODAY = date(2026, 11, 1)
 PAIRS = ("EURUSD", "GBPUSD", "EURINR", "USDINR", "AUDNZD")  # rupees are in the table since 2009
@@ -23,22 +23,22 @@ FIRST_YEAR = 2026
 @pytest.fixture(scope="module")
 def jobs() -> list[Job]:
     made = (Job(load("ecb", today=TODAY, pair=pair), pair, ("calendar",), FIRST_YEAR) for pair in PAIRS)
-    return list(numbered(made))
+    return list(number_tasks(made))
 
 
 @pytest.fixture
-def fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Shared]]:
+def fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, PooledFit]]:
     """The fits of this process, none at first, and afterwards as before."""
-    own: dict[str, Shared] = {}
+    own: dict[str, PooledFit] = {}
     monkeypatch.setattr(pooled_fit, "_FITS", own)
     yield own
 
 
 def test_all_pairs_have_the_same_panel_at_a_cutoff(jobs: list[Job]) -> None:
-    expected = [one.digest for one in panels(jobs[0])]
+    expected = [one.digest for one in list_panels(jobs[0])]
     assert len(set(expected)) == len(cutoffs(jobs[0])) == 2
     for job in jobs:
-        assert [one.digest for one in panels(job)] == expected, job.pair
+        assert [one.digest for one in list_panels(job)] == expected, job.pair
 
 
 def test_a_pair_that_came_later_knows_nothing_of_what_follows(jobs: list[Job]) -> None:
@@ -52,7 +52,7 @@ def test_a_pair_that_came_later_knows_nothing_of_what_follows(jobs: list[Job]) -
 
 
 def test_one_fit_a_cutoff_and_the_same_bytes_with_fits_that_were_carried(
-    jobs: list[Job], fits: dict[str, Shared]
+    jobs: list[Job], fits: dict[str, PooledFit]
 ) -> None:
     def bytes_of(job: Job) -> bytes:
         return refit(job, "calendar", 0, cutoffs(job)[-1], None).model
@@ -60,25 +60,25 @@ def test_one_fit_a_cutoff_and_the_same_bytes_with_fits_that_were_carried(
     pounds, rupees = jobs[PAIRS.index("GBPUSD")], jobs[PAIRS.index("EURINR")]
     alone = [bytes_of(job) for job in (pounds, rupees)]
     assert len(fits) == 1, "the second pair found the first one's"
-    carried = [share(job, workers=1) for job in jobs]
+    carried = [make_shared_fits(job, workers=1) for job in jobs]
     assert len(fits) == len(cutoffs(pounds))
     assert all(own.keys() == fits.keys() for own in carried)
 
-    stored = {digest: Shared.from_json(json.loads(json.dumps(fit.to_json()))) for digest, fit in fits.items()}
+    stored = {digest: PooledFit.from_json(json.loads(json.dumps(fit.to_json()))) for digest, fit in fits.items()}
     fits.clear()
-    keep(stored)
+    cache_fits(stored)
     assert [bytes_of(job) for job in (pounds, rupees)] == alone
 
-    last = panels(pounds)[-1]
-    keep({last.digest: replace(find_shared(last), centre=0.0)})
+    last = list_panels(pounds)[-1]
+    cache_fits({last.digest: replace(find_pooled_fit(last), centre=0.0)})
     assert bytes_of(pounds) != alone[0], "what was carried is what is used"
 
 
 @pytest.mark.long  # each worker imports everything
-def test_several_workers_share_out_the_fits_and_find_the_same(jobs: list[Job], fits: dict[str, Shared]) -> None:
-    here = {digest: fit.to_json() for digest, fit in share(jobs[1], workers=1).items()}
+def test_several_workers_share_out_the_fits_and_find_the_same(jobs: list[Job], fits: dict[str, PooledFit]) -> None:
+    here = {digest: fit.to_json() for digest, fit in make_shared_fits(jobs[1], workers=1).items()}
     fits.clear()
-    assert {digest: fit.to_json() for digest, fit in share(jobs[1], workers=2).items()} == here
+    assert {digest: fit.to_json() for digest, fit in make_shared_fits(jobs[1], workers=2).items()} == here
     assert fits.keys() == here.keys()
 
 

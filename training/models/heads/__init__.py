@@ -1,1 +1,1 @@
-"""Volatility heads: the standard deviation of the cumulative log return and its tails, a file a head."""
+"""Volatility heads, one per file: models of the standard deviation and the tails of the cumulative log return."""

@@ -1,4 +1,4 @@
-"""What a volatility head is, and the linear filter that two of them are.
+"""The interface of a volatility head, and the linear filter that EWMA and GARCH share.
 
 A head is a function of the whole window, so it may read any column that it declares, dates included; numpy runs it in
 training, ndonnx traces it at export, so it uses the array's own namespace alone.
@@ -24,11 +24,11 @@ class Head(Protocol):
 
     @property
     def params(self) -> Mapping[str, float | str]:
-        """What is worth telling of it in MLflow."""
+        """Parameters to log in MLflow."""
 
     @property
     def notes(self) -> Mapping[str, str]:
-        """What the metadata of the champion's file says of it."""
+        """Entries to add to the metadata of the champion's file."""
 
     @property
     def z(self) -> NDArray[np.float64]:
@@ -37,13 +37,13 @@ class Head(Protocol):
     def sd(self, window: Window) -> Array:
         """Standard deviation of the cumulative log return, [batch, horizon], from each [batch, rows]."""
 
-    def of_window(self, rows: int) -> "Head":
-        """The same head for windows of another number of rows."""
+    def for_window(self, rows: int) -> "Head":
+        """Return this head, with the same parameters, for windows of another number of rows."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """All that a head may be fitted on: the rows up to the cutoff, of which pair and from which source."""
+class HeadData:
+    """The data that a head may be fitted on: the rows up to the cutoff, their pair and their source."""
 
     prices: pd.DataFrame
     pair: str = "EURUSD"
@@ -55,28 +55,34 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A head before its fit: `columns` are what it reads of a window beside `close`; one that `shares` reads the
-    other majors of the ECB's table at the fit, and nothing of them afterwards."""
+class HeadSpec:
+    """A head before its fit.
+
+    `columns` are the columns of a window that it reads in addition to `close`. A head that `shares` parameters reads
+    the other majors of the ECB's table at the fit, and nothing of them afterwards.
+    """
 
     name: str
-    fit: Callable[[Known], Head]
+    fit: Callable[[HeadData], Head]
     columns: tuple[str, ...] = ()
     shares: bool = False
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Variance of one day ahead = kernel . squared returns + constant, then linear in the horizon: one constant
-    vector over the window, no loop at export, the same numbers as the recursion."""
+    """A head whose variance is linear in the squared returns of the window.
+
+    Variance of one day ahead = kernel . squared returns + constant; the variance of each horizon is linear in it:
+    one constant vector over the window, no loop at export, the same numbers as the recursion.
+    """
 
     params: Mapping[str, float | str]
     kernel: NDArray[np.float64]  # [window - 1], oldest return first
     constant: float
     slope: NDArray[np.float64]  # [horizon]
-    level: NDArray[np.float64]  # [horizon]
+    intercept: NDArray[np.float64]  # [horizon]
     z: NDArray[np.float64]  # [levels]
-    longer: Callable[[int], "Filter"]
+    rebuild: Callable[[int], "Filter"]  # rows -> this filter for windows of that many rows
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def sd(self, window: Window) -> Array:
@@ -84,20 +90,28 @@ class Filter:
         close = window["close"]
         xp = close.__array_namespace__()
         returns = log_return(close)
-        variance = xp.matmul(returns * returns, xp.asarray(self.kernel)) + xp.asarray(self.constant)
-        return xp.sqrt(variance[:, None] * xp.asarray(self.slope)[None, :] + xp.asarray(self.level)[None, :])
+        sigma2 = xp.matmul(returns * returns, xp.asarray(self.kernel)) + xp.asarray(self.constant)
+        return xp.sqrt(sigma2[:, None] * xp.asarray(self.slope)[None, :] + xp.asarray(self.intercept)[None, :])
 
-    def of_window(self, rows: int) -> "Filter":
-        return self.longer(rows)
+    def for_window(self, rows: int) -> "Filter":
+        return self.rebuild(rows)
 
 
-def truncation(head: Head, known: Known, columns: tuple[str, ...], origins: int) -> float:
-    """What the window forgets: the largest relative difference of a quantile's price, over the last `origins` rows,
-    between the head on its window and the same head on the whole history, as far as HISTORY."""
-    prices, apart = known.prices.iloc[-HISTORY:], []
+def truncation(head: Head, history: HeadData, columns: tuple[str, ...], origins: int) -> float:
+    """Truncation error of the window: the largest relative difference of a quantile's price.
+
+    The head on its window is compared with the same head on the whole history, HISTORY rows at most.
+
+    Args:
+        head: The fitted head.
+        history: The rows that it was fitted on.
+        columns: The columns of a window that the model reads.
+        origins: The number of newest rows to compare at; every STEP-th of them is an origin.
+    """
+    prices, differences = history.prices.iloc[-HISTORY:], []
     for rows in range(len(prices), max(WINDOW, len(prices) - origins + 1) - 1, -STEP):
         end = pd.DatetimeIndex(prices.index[rows - 1 : rows])
-        whole = head.of_window(rows).sd(windows(prices, columns, end, rows, known.source))
-        windowed = head.sd(windows(prices, columns, end, WINDOW, known.source))
-        apart.append(np.abs(np.expm1(np.abs(head.z).max() * (whole - windowed))).max())
-    return float(max(apart))
+        whole = head.for_window(rows).sd(windows(prices, columns, end, rows, history.source))
+        windowed = head.sd(windows(prices, columns, end, WINDOW, history.source))
+        differences.append(np.abs(np.expm1(np.abs(head.z).max() * (whole - windowed))).max())
+    return float(max(differences))

@@ -1,4 +1,4 @@
-"""The calendar head fed by the day's range in place of its squared return: a range says more of a day than its ends do.
+"""The calendar head fed by the day's range in place of its squared return, as a range is the less noisy measure.
 
 The news is the true range, ln(max(high, close before) / min(low, close before))^2 / (4 ln 2): Parkinson (1980),
 doi:10.1086/296071, with the gap from the close before as in Wilder's true range. alpha and beta are of the file's
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lambda_fn.contract import DATE, TARGET_DATE
 from training.models.features import Array, Window
 from training.models.heads import calendar
-from training.models.heads.base import Head, Kind, Known
+from training.models.heads.base import Head, HeadData, HeadSpec
 from training.models.heads.calendar import Calendar, log_scale
 from training.models.heads.pooled_fit import LAGS
 from training.models.heads.winsorised import Recursion, fit_dynamics, winsorise, winsorise_window
@@ -28,7 +28,7 @@ SQUARE_OF_RANGE = 1 / (4 * log(2))  # of a walk without drift, the mean square o
 
 
 @dataclass(frozen=True)
-class Ranged:
+class CalendarRange:
     """The fitted head: the calendar's scales, its own recursion."""
 
     calendar: Calendar
@@ -49,41 +49,42 @@ class Ranged:
     def sd(self, window: Window) -> Array:
         """Standard deviation of the cumulative log return, [batch, horizon]."""
         square = true_range(window)
-        xp, known = square.__array_namespace__(), square.shape[1]
+        xp, n = square.__array_namespace__(), square.shape[1]
         scale = self.calendar.scale(xp.concat([window[DATE], window[TARGET_DATE]], axis=1))
-        news = winsorise_window(square / scale[:, :known] ** 2.0)
-        return xp.sqrt(xp.cumulative_sum(self.recursion.ahead(news) * scale[:, known:] ** 2.0, axis=1))
+        news = winsorise_window(square / scale[:, :n] ** 2.0)
+        return xp.sqrt(xp.cumulative_sum(self.recursion.ahead(news) * scale[:, n:] ** 2.0, axis=1))
 
-    def of_window(self, rows: int) -> Head:
+    def for_window(self, rows: int) -> Head:
         return replace(self, recursion=replace(self.recursion, rows=rows))
 
 
 def true_range(window: Window) -> Array:
-    """The squared true range of each day but the first, as a variance: [batch, rows - 1]."""
+    """Squared true range of each day but the first, as a variance: [batch, rows - 1]."""
     high, low, before = window["high"][:, 1:], window["low"][:, 1:], window["close"][:, :-1]
     xp = high.__array_namespace__()
     width = xp.log(xp.where(high > before, high, before)) - xp.log(xp.where(low < before, low, before))
     return width * width * SQUARE_OF_RANGE
 
 
-def fit(known: Known) -> Ranged:
+def fit(history: HeadData) -> CalendarRange:
     """Fit on closes, highs and lows up to the cutoff.
 
-    Raises ValueError where high and low are not of the day of their close, and for a fit that does not answer to news.
+    Raises ValueError where high and low are not of the day of their close, and for a fit that does not react to news.
     """
-    found = recognise(known.prices)
-    if found is None or not found.is_usable:
-        told = found.describe(known.pair) if found else f"{known.pair}: there are no columns high and low"
-        raise ValueError(f"{told}; choose the family calendar, which needs closes alone")
-    shared = calendar.fit(known)
-    days = day_numbers(pd.DatetimeIndex(known.prices.index))
-    scale = np.exp(log_scale(shared.effects, days, shared.events, LAGS[shared.close_taken]))
-    columns = {name: known.prices[name].to_numpy(np.float64)[None] for name in ("close", "high", "low")}
-    returns = known.returns() / scale
+    ranges = recognise(history.prices)
+    if ranges is None or not ranges.is_usable:
+        reason = ranges.describe(history.pair) if ranges else f"{history.pair}: there are no columns high and low"
+        raise ValueError(f"{reason}; choose the family calendar, which needs only closes")
+    calendar_head = calendar.fit(history)
+    days = day_numbers(pd.DatetimeIndex(history.prices.index))
+    lag = LAGS[calendar_head.close_timing]
+    scale = np.exp(log_scale(calendar_head.effects, days, calendar_head.events, lag))
+    columns = {name: history.prices[name].to_numpy(np.float64)[None] for name in ("close", "high", "low")}
+    returns = history.returns() / scale
     news = winsorise(true_range(columns)[0] / scale**2)
     dynamics = fit_dynamics(returns[None], news[None])
-    level, mean_news = float(np.mean(returns * returns)), float(np.mean(news))
-    return Ranged(shared, Recursion(dynamics, level, mean_news))
+    long_run_variance, mean_news = float(np.mean(returns * returns)), float(np.mean(news))
+    return CalendarRange(calendar_head, Recursion(dynamics, long_run_variance, mean_news))
 
 
-KIND = Kind(name="calendar_range", fit=fit, columns=("high", "low", DATE, TARGET_DATE), shares=True)
+SPEC = HeadSpec(name="calendar_range", fit=fit, columns=("high", "low", DATE, TARGET_DATE), shares=True)

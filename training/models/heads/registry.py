@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from training.models.heads import calendar, calendar_range, ewma, garch, winsorised
-from training.models.heads.base import Kind
+from training.models.heads.base import HeadSpec
 
-HEADS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (garch.KIND, ewma.KIND, winsorised.KIND, calendar.KIND, calendar_range.KIND)}
+HEADS: Mapping[str, HeadSpec] = MappingProxyType(
+    {spec.name: spec for spec in (garch.SPEC, ewma.SPEC, winsorised.SPEC, calendar.SPEC, calendar_range.SPEC)}
 )
 
 
-def find_head(name: str) -> Kind:
-    """The head of this name; raises ValueError with the known ones."""
+def find_head(name: str) -> HeadSpec:
+    """Return the head of this name; raises ValueError with the known names."""
     if name not in HEADS:
         raise ValueError(f"volatility head {name!r} is unknown; choose {' or '.join(HEADS)}")
     return HEADS[name]

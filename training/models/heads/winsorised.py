@@ -1,93 +1,110 @@
-"""GARCH on winsorised news: one wild day moves the variance of the next ones less than its square says.
+"""GARCH on winsorised news: an extreme day moves the variance of the next days less than its square would.
 
 The variance follows v[t + 1] = (1 - alpha - beta) level + alpha x[t] level / mean(x) + beta v[t] with Student-t tails,
-as GARCH(1,1)-t does, but the news x is the squared return cut at c^2 times its ten-day EWMA, the mean over three c.
-Bounded news is as in Harvey (2013), Dynamic Models for Volatility and Heavy Tails, chapter 4.
+as GARCH(1,1)-t does, where `level` is the long-run variance; but the news x is the squared return cut at c^2 times its
+ten-day EWMA, the mean over three c. Bounded news is as in Harvey (2013), Dynamic Models for Volatility and Heavy Tails,
+chapter 4.
 
-`fit_dynamics` takes any number of series at once: what pairs share is known better from many than from one.
+`fit_dynamics` takes any number of series at once: parameters that pairs share are estimated better from many than from
+one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.models.features import Array, Window, log_return
-from training.models.heads.base import Head, Kind, Known
+from training.models.heads.base import Head, HeadData, HeadSpec
 from training.prices.windows import HORIZON, LEVELS, WINDOW
 
 Floats = NDArray[np.float64]
 
-CLIPS = (2.0, 2.5, 3.0)  # standard deviations beyond which news is cut; their mean, as none is right
-HALF_LIFE = 10  # business days of the EWMA that says what is wild
-MIN_ALPHA = 0.005  # a fit with less does not react to news at all: it is refused, whatever its optimiser says
+CLIPS = (2.0, 2.5, 3.0)  # standard deviations beyond which news is cut; averaged, as no single one is right
+HALF_LIFE = 10  # business days, of the EWMA that decides which returns are extreme
+MIN_ALPHA = 0.005  # a fit with less does not react to news at all: it is rejected, even if its optimiser converged
 MIN_NU = 2.1
 START = np.array([-3.0, 4.0, 1.5])  # alpha .047, beta .936, nu 6.6
 
 
 @dataclass(frozen=True)
 class Dynamics:
-    """What drives the variance, and the tails' degrees of freedom."""
+    """Parameters of the variance recursion, and the tails' degrees of freedom; raises ValueError like check_alpha."""
 
     alpha: float
     beta: float
     nu: float
 
     def __post_init__(self) -> None:
-        refuse_dead(self.alpha)
+        check_alpha(self.alpha)
 
 
-def refuse_dead(alpha: float) -> None:
-    """Raises ValueError for a fit whose variance does not answer to news."""
+def check_alpha(alpha: float) -> None:
+    """Raise ValueError for a fit whose variance does not react to news."""
     if not alpha >= MIN_ALPHA:
         raise ValueError(
-            f"the fit ended at alpha {alpha:.4f}, below {MIN_ALPHA}: a variance that does not answer to news is no "
-            "fit; give a longer history, or choose the family calendar, whose parameters are shared"
+            f"the fit ended at alpha {alpha:.4f}, below {MIN_ALPHA}: its variance does not react to news; give a "
+            "longer history, or choose the family calendar, whose parameters are shared"
         )
 
 
 def winsorise(square: Floats) -> Floats:
-    """News of whole series of squared returns, [..., n]: each cut by the EWMA of the days before it."""
+    """Cut the squared returns of whole series, [..., n], each by the EWMA of the days before it."""
     from scipy.signal import lfilter
 
     decay = 0.5 ** (1 / HALF_LIFE)
-    sums, weight = (lfilter([1], [1, -decay], of) for of in (square, np.ones_like(square)))
-    before = np.concatenate([square[..., :1], (sums / weight)[..., :-1]], axis=-1)
-    return np.asarray(np.mean([np.minimum(square, clip**2 * before) for clip in CLIPS], axis=0))
+    sums, weight = (lfilter([1], [1, -decay], series) for series in (square, np.ones_like(square)))
+    previous = np.concatenate([square[..., :1], (sums / weight)[..., :-1]], axis=-1)
+    return np.asarray(np.mean([np.minimum(square, clip**2 * previous) for clip in CLIPS], axis=0))
 
 
 def winsorise_window(square: Array) -> Array:
-    """The same over each window, [batch, n]: an EWMA is a cumulative sum of x / weight, times weight."""
+    """Cut the squared returns of each window, [batch, n], as `winsorise` does.
+
+    The EWMA is a cumulative sum of x / weight, times weight, which the Array API can express.
+    """
     xp, n = square.__array_namespace__(), square.shape[1]
     weight = 0.5 ** (np.arange(n) / HALF_LIFE)
     sums = xp.cumulative_sum(square * xp.asarray(1.0 / weight)[None, :], axis=1)
     scale = xp.asarray((weight / weight.cumsum())[:-1])[None, :]
-    before = xp.concat([square[:, :1], sums[:, :-1] * scale], axis=1)
-    cut = [xp.where(square < clip**2 * before, square, clip**2 * before) for clip in CLIPS]
-    total = cut[0]
-    for own in cut[1:]:
-        total = total + own
+    previous = xp.concat([square[:, :1], sums[:, :-1] * scale], axis=1)
+    clipped = [xp.where(square < clip**2 * previous, square, clip**2 * previous) for clip in CLIPS]
+    total = clipped[0]
+    for series in clipped[1:]:
+        total = total + series
     return total / float(len(CLIPS))
 
 
-def variance(returns: Floats, news: Floats, dynamics: Dynamics) -> Floats:
-    """Of each return of [..., n] before it is known; a series' level is the mean square of its returns."""
-    return _variance(returns, news, dynamics.alpha, dynamics.beta)
+def filter_variance(returns: Floats, news: Floats, dynamics: Dynamics) -> Floats:
+    """Conditional variance of each return of [..., n], given those before it.
+
+    The long-run variance of a series is the mean square of its returns.
+    """
+    return _filter_variance(returns, news, dynamics.alpha, dynamics.beta)
 
 
-def _variance(returns: Floats, news: Floats, alpha: float, beta: float) -> Floats:
+def _filter_variance(returns: Floats, news: Floats, alpha: float, beta: float) -> Floats:
+    """Conditional variance, [..., n].
+
+    Args:
+        returns: Log returns, [..., n].
+        news: Their winsorised squares, [..., n].
+        alpha: Weight of the news.
+        beta: Weight of the variance of the day before.
+    """
     from scipy.signal import lfilter
 
-    level = np.mean(returns * returns, axis=-1, keepdims=True)
-    drive = (1 - alpha - beta) * level + alpha * level / news.mean(axis=-1, keepdims=True) * news
-    filtered, _ = lfilter([1], [1, -beta], drive, zi=beta * level)
-    return np.concatenate([level, filtered[..., :-1]], axis=-1)
+    long_run_variance = np.mean(returns * returns, axis=-1, keepdims=True)
+    scaled_news = alpha * long_run_variance / news.mean(axis=-1, keepdims=True) * news
+    omega = (1 - alpha - beta) * long_run_variance
+    sigma2, _ = lfilter([1], [1, -beta], omega + scaled_news, zi=beta * long_run_variance)
+    return np.concatenate([long_run_variance, sigma2[..., :-1]], axis=-1)
 
 
 def log_density(z2: Floats, nu: float) -> Floats:
-    """Of a Student-t of variance one, at squared standardised returns."""
+    """Log density of a Student-t of variance one, at squared standardised returns."""
     from scipy.special import gammaln
 
     constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(np.pi * (nu - 2))
@@ -95,52 +112,57 @@ def log_density(z2: Floats, nu: float) -> Floats:
 
 
 def log_likelihood(returns: Floats, news: Floats, dynamics: Dynamics) -> float:
-    """Of all returns [..., n] with their news [..., n]."""
-    v = variance(returns, news, dynamics)
-    return float((log_density(returns * returns / v, dynamics.nu) - 0.5 * np.log(v)).sum())
+    """Log-likelihood of all returns [..., n] with their news [..., n]."""
+    sigma2 = filter_variance(returns, news, dynamics)
+    return float((log_density(returns * returns / sigma2, dynamics.nu) - 0.5 * np.log(sigma2)).sum())
 
 
 def fit_dynamics(returns: Floats, news: Floats) -> Dynamics:
-    """Maximum likelihood over all series, [series, n]; raises ValueError for a fit that does not answer to news."""
+    """Fit by maximum likelihood over all series, [series, n]; raises ValueError for a fit that ignores news."""
     from scipy.optimize import minimize
 
     square = returns * returns
 
     def loss(theta: NDArray[Any]) -> float:
         alpha, beta, nu = _parameters(theta)
-        v = _variance(returns, news, alpha, beta)
-        return -len(square) * float(np.mean(log_density(square / v, nu) - 0.5 * np.log(v)))
+        sigma2 = _filter_variance(returns, news, alpha, beta)
+        return -len(square) * float(np.mean(log_density(square / sigma2, nu) - 0.5 * np.log(sigma2)))
 
-    # To three digits of the parameters: what lies between is noise.
-    found = minimize(loss, START, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
-    return Dynamics(*_parameters(found.x))
+    # To three digits of the parameters: smaller differences are noise.
+    result = minimize(loss, START, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
+    return Dynamics(*_parameters(result.x))
 
 
 def _parameters(theta: Floats) -> tuple[float, float, float]:
-    """alpha in (0, 1), beta in (0, 1 - alpha), nu above MIN_NU, from three numbers without limits."""
+    """Map three unbounded numbers to alpha in (0, 1), beta in (0, 1 - alpha), nu above MIN_NU."""
     alpha = 1 / (1 + float(np.exp(-theta[0])))
     return alpha, (1 - alpha) / (1 + float(np.exp(-theta[1]))), MIN_NU + float(np.exp(theta[2]))
 
 
 @dataclass(frozen=True)
 class Recursion:
-    """The variance ahead from a window of news, as one constant vector; `level` and `mean_news` are the pair's own."""
+    """Forecast of the variance from a window of news, as one constant vector.
+
+    `long_run_variance` and `mean_news` are the pair's own.
+    """
 
     dynamics: Dynamics
-    level: float
+    long_run_variance: float
     mean_news: float
     rows: int = WINDOW
 
     def ahead(self, news: Array) -> Array:
         """Variance of each of the days ahead, [batch, horizon], from news [batch, rows - 1]."""
-        xp, own = news.__array_namespace__(), self.dynamics
-        n = self.rows - 1
-        kernel = own.alpha * self.level / self.mean_news * own.beta ** np.arange(n - 1, -1, -1.0)
-        gone = own.beta**n
-        constant = (1 - own.alpha - own.beta) * self.level * (1 - gone) / (1 - own.beta) + gone * self.level
-        decay = (own.alpha + own.beta) ** np.arange(HORIZON)
+        xp, n = news.__array_namespace__(), self.rows - 1
+        alpha, beta, long_run_variance = self.dynamics.alpha, self.dynamics.beta, self.long_run_variance
+        kernel = alpha * long_run_variance / self.mean_news * beta ** np.arange(n - 1, -1, -1.0)
+        backcast_weight = beta**n
+        constant = (1 - alpha - beta) * long_run_variance * (1 - backcast_weight) / (1 - beta)
+        constant = constant + backcast_weight * long_run_variance
+        persistence = (alpha + beta) ** np.arange(HORIZON)
         first = xp.matmul(news, xp.asarray(kernel)) + xp.asarray(constant)
-        return first[:, None] * xp.asarray(decay)[None, :] + xp.asarray(self.level * (1 - decay))[None, :]
+        mean_reversion = long_run_variance * (1 - persistence)
+        return first[:, None] * xp.asarray(persistence)[None, :] + xp.asarray(mean_reversion)[None, :]
 
     @property
     def z(self) -> Floats:
@@ -152,8 +174,7 @@ class Recursion:
 
     @property
     def params(self) -> dict[str, float | str]:
-        own = self.dynamics
-        return {"alpha": own.alpha, "beta": own.beta, "nu": own.nu, "level": self.level, "mean_news": self.mean_news}
+        return {**asdict(self.dynamics), "level": self.long_run_variance, "mean_news": self.mean_news}
 
 
 @dataclass(frozen=True)
@@ -178,19 +199,19 @@ class Winsorised:
         """Standard deviation of the cumulative log return, [batch, horizon]."""
         returns = log_return(window["close"])
         xp = returns.__array_namespace__()
-        ahead = self.recursion.ahead(winsorise_window(returns * returns))
-        return xp.sqrt(xp.cumulative_sum(ahead, axis=1))
+        sigma2 = self.recursion.ahead(winsorise_window(returns * returns))
+        return xp.sqrt(xp.cumulative_sum(sigma2, axis=1))
 
-    def of_window(self, rows: int) -> Head:
+    def for_window(self, rows: int) -> Head:
         return Winsorised(replace(self.recursion, rows=rows))
 
 
-def fit(known: Known) -> Winsorised:
-    """Fit on the closes up to the cutoff; raises ValueError for a fit that does not answer to news."""
-    returns = known.returns()
+def fit(history: HeadData) -> Winsorised:
+    """Fit on the closes up to the cutoff; raises ValueError for a fit that ignores news."""
+    returns = history.returns()
     news = winsorise(returns * returns)
-    level, mean_news = float(np.mean(returns * returns)), float(np.mean(news))
-    return Winsorised(Recursion(fit_dynamics(returns[None], news[None]), level, mean_news))
+    long_run_variance, mean_news = float(np.mean(returns * returns)), float(np.mean(news))
+    return Winsorised(Recursion(fit_dynamics(returns[None], news[None]), long_run_variance, mean_news))
 
 
-KIND = Kind(name="winsorised", fit=fit)
+SPEC = HeadSpec(name="winsorised", fit=fit)

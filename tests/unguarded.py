@@ -72,7 +72,8 @@ def collected(folder: Path) -> set[str]:
 class Tests:
     """The tests that passed, and the lines that each of them runs.
 
-    Those that see an error raised come first, then those of the module, of the room, and the fastest of each.
+    Those of the module and those that see an error raised come first, then others that run the lines in this process,
+    and the fastest of each.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -98,11 +99,12 @@ class Tests:
         raising = {test for file, line in removal.raises for test in self._of_line(file, line)}
         refused = self._of_raises(SANDBOX) if module.parent.name == "champion" else set()
         of_room = {test for test in self._seconds if test.startswith(place)}
-        tests = documented | raising | refused | (self.recorded(removal) or of_room)
+        recorded = self.recorded(removal)
+        tests = documented | raising | refused | (recorded or of_room)
         if module.parent.name != "store":  # the twins on a folder run the same lines without a server
             tests = {test for test in tests if "[bucket" not in test}
         of_module = {test for test in tests if f"/test_{module.name}::" in test}
-        order = (documented, raising, refused, of_module, of_room)
+        order = (documented, of_module | (raising & recorded), recorded, raising, refused)
         return sorted(tests, key=lambda test: (*(test not in some for some in order), self._seconds[test]))
 
     def _of_raises(self, path: Path) -> set[str]:

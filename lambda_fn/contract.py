@@ -305,15 +305,15 @@ def _benchmarks(read: fields.Reader | None) -> dict[str, ChampionFile]:
 
 
 def _golden(read: fields.Reader) -> Golden:
-    inputs = read.object("inputs")
+    members = read.object("inputs")
+    inputs = {
+        name: members.days(name, FIRST_DAY, LAST_DAY) if name in (DATE, TARGET_DATE) else members.numbers(name)
+        for name in members.members
+    }
     quantiles = read.rows("quantiles")
     mean = read.numbers("mean")
     if len(quantiles) != len(mean):
         raise ContractError(
             f"{read.where}.mean: {len(mean)} values for {len(quantiles)} rows of quantiles; give one value for each row"
         )
-    return Golden({name: _golden_input(inputs, name) for name in inputs.members}, quantiles, mean)
-
-
-def _golden_input(inputs: fields.Reader, name: str) -> list[float]:
-    return inputs.days(name, FIRST_DAY, LAST_DAY) if name in (DATE, TARGET_DATE) else inputs.numbers(name)
+    return Golden(inputs, quantiles, mean)

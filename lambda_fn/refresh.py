@@ -284,7 +284,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def _refresh_pair(store: Store, settings: Settings, now: datetime, request_id: str, sandbox: Sandbox) -> dict[str, Any]:
-    """Refresh one pair, with metrics and log lines. The arguments and errors are those of `refresh`."""
+    """Refresh one pair, with metrics and log lines. Arguments and errors are those of `refresh`."""
     try:
         activation, forecast = result = refresh(store, settings, now, request_id=request_id, sandbox=sandbox)
     except Refused:

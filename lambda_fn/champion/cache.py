@@ -81,7 +81,13 @@ class ChampionCache:
 
 
 def fetch_champion(store: Store, key: str, sha256: str, sandbox: Sandbox) -> SandboxedChampion:
-    """Read a champion file that `sandbox` will run.
+    """Read a champion file.
+
+    Args:
+        store: has the file.
+        key: of the file.
+        sha256: its expected digest.
+        sandbox: will run the champion.
 
     Raises Missing, Unavailable, and ContractError when the file has another digest or is not a champion.
     """

@@ -29,7 +29,19 @@ def check_champion(data: bytes, pointer: Pointer, pair: str, store: Store, today
     Raises ContractError naming the first check that fails, and Unavailable.
     """
     metadata, columns = read_metadata(data)
-    _check_identity(metadata, pointer, pair, len(data))
+    if pointer.champion and pointer.champion.size != len(data):
+        raise ContractError(
+            f"pointer.champion.size: {pointer.champion.size}, but the file has {len(data)} bytes; "
+            "publish the champion again"
+        )
+    identity: Mapping[str, tuple[Any, Any]] = {
+        "pointer.pair": (pointer.pair, pair),
+        "metadata.pair": (metadata.pair, pair),
+        "pointer.trained_through": (pointer.trained_through, metadata.trained_through),
+    }
+    for name, (actual, expected) in identity.items():
+        if actual != expected:
+            raise ContractError(f"{name}: {actual} is not {expected}; publish the champion again")
     try:
         table = read_table(store, pair, metadata.prices, metadata.window, columns)
     except Missing as error:
@@ -68,21 +80,6 @@ def read_metadata(data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     """Return the metadata and the price columns of a champion file. The bytes are untrusted. Raises ContractError."""
     props, inputs = describe(data)
     return Metadata.parse(props), ("close", *(name for name in inputs if name not in ("close", DATE, TARGET_DATE)))
-
-
-def _check_identity(metadata: Metadata, pointer: Pointer, pair: str, size: int) -> None:
-    if pointer.champion and pointer.champion.size != size:
-        raise ContractError(
-            f"pointer.champion.size: {pointer.champion.size}, but the file has {size} bytes; publish the champion again"
-        )
-    identity: Mapping[str, tuple[Any, Any]] = {
-        "pointer.pair": (pointer.pair, pair),
-        "metadata.pair": (metadata.pair, pair),
-        "pointer.trained_through": (pointer.trained_through, metadata.trained_through),
-    }
-    for name, (actual, expected) in identity.items():
-        if actual != expected:
-            raise ContractError(f"{name}: {actual} is not {expected}; publish the champion again")
 
 
 def check_generation(generation: int, sha256: str, last: Active | None) -> None:

@@ -132,7 +132,9 @@ class _Check:
         numbers: set[int] = set()
         choices: set[str] = set()
         while at < message.end:
-            self._count_field()
+            self._fields += 1
+            if self._fields > MAX_FIELDS:
+                raise ContractError(f"champion: more than {MAX_FIELDS:,} fields; export a smaller model")
             tag, at = self.varint(at, message.end, 5)
             number, wire = tag >> 3, tag & 7
             field = allowed.get(number)
@@ -175,15 +177,18 @@ class _Check:
         size, at = self.varint(at, message.end, 5)
         end = self._within(at, size, message.end)
         if field.kind in MESSAGES:
-            self._count_node(field)
+            self._nodes += field.kind == "Node"
+            if self._nodes > MAX_NODES:
+                raise ContractError(f"champion: more than {MAX_NODES:,} nodes; export a smaller model")
             self._stack.append(_Message(field.kind, at, end, message.depth + 1))
         elif field.kind == "text":
-            self._check_text(field, where, at, end)
+            self._check_text(where, at, end)
         elif field.kind.startswith("packed"):
             self._check_packed(field.kind, where, at, end)
         return end
 
     def _check_number(self, field: Field, where: str, value: int) -> None:
+        """Raise ContractError unless the number, named `where` in errors, is allowed."""
         if value >= {"int64": _UINT64_END, "int32": _INT32_END, "enum": _ENUM_END}[field.kind]:
             raise _format_error(f"{where} is out of range")
         if where == "Tensor.data_location" and value:
@@ -197,41 +202,38 @@ class _Check:
                 f"champion: opset {value}, at most {MAX_OPSET} is allowed; export the model with a lower one"
             )
 
-    def _check_text(self, field: Field, where: str, at: int, end: int) -> None:
+    def _check_text(self, where: str, at: int, end: int) -> None:
+        """Raise ContractError unless the text from `at` to `end`, named `where` in errors, is allowed, and keep it."""
         try:
             text = self._data[at:end].decode()
         except UnicodeDecodeError as error:
             raise _format_error(f"{where} is not UTF-8") from error
         self._text = text
         if where in ("OperatorSetId.domain", "Node.domain", "Function.domain") and text not in DOMAINS:
-            raise ContractError(
-                f"champion: operators of the domain {text!r} are not allowed; use those of ONNX and ai.onnx.ml"
-            )
+            raise ContractError(f"champion: operators of {text!r}; only those of ONNX and ai.onnx.ml are allowed")
         if where == "Node.op_type" and text in RANDOM:
             raise ContractError(f"champion: the operator {text} draws random numbers; export a deterministic model")
         if where == "Node.op_type" and text in REFUSED:
             raise ContractError(f"champion: the operator {text} is not allowed; export the model without it")
 
     def _check_packed(self, kind: str, where: str, at: int, end: int) -> None:
+        """Check a packed list of numbers.
+
+        Args:
+            kind: packed_4, packed_8 or packed_varint.
+            where: the name of the field in errors.
+            at: where it starts.
+            end: where it ends.
+
+        Raises ContractError.
+        """
         width = {"packed_4": 4, "packed_8": 8}.get(kind)
         if at == end or (width and (end - at) % width):
             raise _format_error(f"{where} is encoded in another form")
         if width is None and end - at > MAX_PACKED:
-            raise ContractError(
-                f"champion: {where} has {end - at} bytes, more than {MAX_PACKED}; export large tensors as raw_data"
-            )
+            raise ContractError(f"champion: {where} has {end - at} bytes; export large tensors as raw_data")
         while width is None and at < end:
             _, at = self.varint(at, end, 10)
-
-    def _count_field(self) -> None:
-        self._fields += 1
-        if self._fields > MAX_FIELDS:
-            raise ContractError(f"champion: more than {MAX_FIELDS:,} fields; export a smaller model")
-
-    def _count_node(self, field: Field) -> None:
-        self._nodes += field.kind == "Node"
-        if self._nodes > MAX_NODES:
-            raise ContractError(f"champion: more than {MAX_NODES:,} nodes; export a smaller model")
 
     def _within(self, at: int, size: int, end: int) -> int:
         if at + size > end:

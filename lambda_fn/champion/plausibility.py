@@ -116,7 +116,7 @@ def _faults(days: Days, means: Sequence[float], levels: Sequence[float], window:
             distance = log(prices[position] / medians[day - 1])
             if abs(distance) > reach * log(prices[high] / prices[low]):
                 relative = f"{exp(distance) - 1:.1%} from the median on day {day}"
-                yield f"the quantile {levels[position]:g} is {relative}, too far for the 95 % interval"
+                yield f"the quantile of {levels[position]:g} is {relative}, too far for the 95 % interval"
 
 
 def _check_center(name: str, prices: Sequence[float], last: float, max_move: float) -> Iterator[str]:

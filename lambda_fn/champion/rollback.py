@@ -92,7 +92,14 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
 
 
 def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str) -> str | None:
-    """Return why the pointer, which now names the file with this digest, is rolled back, or None when it is not."""
+    """Return why the pointer is rolled back, or None when it is not.
+
+    Args:
+        store: has the record.
+        pair: the currency pair.
+        pointer: as published.
+        sha256: of the file that it names now.
+    """
     status = read_status(store, record_key(pointer, pair))
     if status is None or status.state != "rolled back" or status.champion not in (None, sha256):
         return None

@@ -92,6 +92,14 @@ class Champion(BaseChampion):
     """One loaded champion file."""
 
     def __init__(self, session: ort.InferenceSession, metadata: Metadata, sha256: str, max_run_s: float) -> None:
+        """Make a champion from a loaded file, without any check; `load` makes a checked one.
+
+        Args:
+            session: of the file.
+            metadata: of the file.
+            sha256: of the file.
+            max_run_s: the time limit of each run, in seconds.
+        """
         super().__init__(metadata, sha256, [node.name for node in session.get_inputs()])
         self._session = session
         self._max_run_s = max_run_s
@@ -200,9 +208,7 @@ def _check_signature(inputs: Mapping[str, tuple[str, list[Any]]], outputs: set[s
         metadata: has the window and the horizon.
     """
     if "close" not in inputs:
-        raise ContractError(
-            f"champion: its inputs ({', '.join(inputs) or 'none'}) do not include close; export it with that"
-        )
+        raise ContractError(f"champion: its inputs are {', '.join(inputs) or 'none'}; one of them must be close")
     for name, (kind, shape) in inputs.items():
         expected = "tensor(int64)" if name in (DATE, TARGET_DATE) else "tensor(double)"
         length = metadata.horizon if name == TARGET_DATE else metadata.window
@@ -213,7 +219,7 @@ def _check_signature(inputs: Mapping[str, tuple[str, list[Any]]], outputs: set[s
     missing = {"quantiles", "mean"} - outputs
     if missing:
         raise ContractError(
-            f"champion: the output {' and '.join(sorted(missing))} is missing; export it with quantiles and mean"
+            f"champion: it has no output {' and '.join(sorted(missing))}; export it with quantiles and mean"
         )
 
 

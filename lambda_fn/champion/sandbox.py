@@ -40,6 +40,7 @@ class Forecast(NamedTuple):
 
 
 def random_seed() -> int:
+    """Return a seed of 32 bits that nobody can predict."""
     return int.from_bytes(os.urandom(4), "big")
 
 
@@ -104,7 +105,7 @@ class Sandbox:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a child."""
+        """True if there is a child."""
         return self._child is not None
 
     def start(self) -> None:

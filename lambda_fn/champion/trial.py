@@ -100,7 +100,10 @@ def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
     if "close" not in golden.inputs:
         raise ContractError(f"{where}.inputs: close is missing; publish the champion again")
     try:
-        inputs = {name: _as_input(name, values) for name, values in golden.inputs.items()}
+        inputs = {
+            name: np.array([values], dtype=np.int64 if name in (DATE, TARGET_DATE) else np.float64)
+            for name, values in golden.inputs.items()
+        }
     except (OverflowError, ValueError) as error:
         raise ContractError(f"{where}.inputs: {error}; publish the champion again") from error
     forecast = _forecast(champion.forecast, inputs, where)
@@ -171,7 +174,16 @@ def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
 
 
 def _check_repeats(champion: Champion, inputs: Inputs, forecast: Forecast, where: str) -> None:
-    """Raise ContractError unless a second run gives the same forecast."""
+    """Check that a second run gives the same forecast.
+
+    Args:
+        champion: the champion to check.
+        inputs: of the forecast.
+        forecast: of the first run.
+        where: the name of the inputs in errors.
+
+    Raises ContractError.
+    """
     again = _forecast(champion.run, inputs, where)
     if not all(np.array_equal(*prices) for prices in zip(forecast, again, strict=True)):
         raise ContractError(f"{where}: the same prices gave two forecasts; export a model without random numbers")
@@ -238,7 +250,3 @@ def _forecast(run: Callable[[Inputs], Forecast], inputs: Inputs, where: str) -> 
         return run(inputs)
     except ForecastError as error:
         raise ContractError(f"{where}: {error}") from error
-
-
-def _as_input(name: str, values: list[float]) -> NDArray[Any]:
-    return np.array([values], dtype=np.int64 if name in (DATE, TARGET_DATE) else np.float64)

@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,7 +37,8 @@ class Worker:
     def reply(self, request: dict[str, Any], data: bytes) -> Reply:
         """Answer one request. Every exception that a champion causes becomes a reply about that champion."""
         try:
-            return self._operations()[request["operation"]](request, data)
+            operations = {"judge": self._judge, "load": self._load, "forecast": self._forecast}
+            return operations[request["operation"]](request, data)
         except TooSlow as error:
             return {"too_slow": str(error)}, b""
         except ForecastError as error:
@@ -51,9 +51,6 @@ class Worker:
             }, b""
         except Exception as error:  # noqa: BLE001  # whatever a champion causes is an error about that champion
             return {"refused": f"champion: it failed with {type(error).__name__}: {error}; export it again"}, b""
-
-    def _operations(self) -> dict[str, Callable[[dict[str, Any], bytes], Reply]]:
-        return {"judge": self._judge, "load": self._load, "forecast": self._forecast}
 
     def _judge(self, request: dict[str, Any], data: bytes) -> Reply:
         from lambda_fn.champion import trial  # lazy: a forecast of the API does not need it and waits for the start
@@ -137,6 +134,7 @@ def _write(stdout: int, data: bytes) -> None:
 
 
 def main() -> int:
+    """Serve the parent; the limits are the argument, as JSON."""
     stdout = os.dup(1)
     os.dup2(2, 1)  # so that only replies reach the parent
     serve(sys.stdin.buffer, stdout, Limits(**json.loads(sys.argv[1])))

@@ -471,16 +471,16 @@ def identity() -> bytes:
 
 
 OTHER_FILES = {
-    "no metadata": (identity, r"holds no model\.onnx of contract 1: metadata\.contract_version: missing"),
+    "no metadata": (identity, r"has no model\.onnx of contract 1: metadata\.contract_version: missing"),
     "another version": (
         lambda: foreign.champion_bytes(props={"contract_version": "2"}),
-        r"holds no model\.onnx of contract 1: .*\bcontract_version: .*\b1, not 2; ",
+        r"has no model\.onnx of contract 1: .*\bcontract_version: .*\b1, not 2; ",
     ),
     "another window": (
         lambda: foreign.champion_bytes(props={"window": "21"}),
-        r"holds no model\.onnx of contract 1: .*input close has shape \['batch', 20\]; it must be \[batch, 21\]",
+        r"has no model\.onnx of contract 1: .*input close has shape \['batch', 20\]; it must be \[batch, 21\]",
     ),
-    "another pair": (lambda: foreign.champion_bytes(pair="GBPUSD"), "pointer.pair: is GBPUSD, it must be EURUSD"),
+    "another pair": (lambda: foreign.champion_bytes(pair="GBPUSD"), "pointer.pair: GBPUSD is not EURUSD"),
     "absurd": (lambda: foreign.champion_bytes(drift=0.5), r"\bmedian is 50\.0%"),
 }
 
@@ -523,7 +523,7 @@ def test_a_tag_tells_whether_the_file_was_changed(sha256: str) -> None:
         if sha256 == SHA256:
             resolved(server.address)
         else:
-            with pytest.raises(ContractError, match=rf"^models:/EURUSD_LSTM/3 .*{SHA256}, its tag says 0{{64}}: "):
+            with pytest.raises(ContractError, match=rf"^models:/EURUSD_LSTM/3: .*{SHA256}, but its tag says 0{{64}}: "):
                 resolved(server.address)
 
 

@@ -16,8 +16,7 @@ The contract, version 1:
   [batch, window] and `target_date` int64 [batch, horizon], days since 1970-01-01, MAY be declared too.
 - Outputs MUST be `quantiles` float64 [batch, horizon, levels], prices, non-decreasing over levels, and `mean` float64
   [batch, horizon], a price.
-- Operators MUST be those of ONNX and ai.onnx.ml, none of them random, and none of
-  champion.onnx_validator.REFUSED.
+- Operators MUST be those of ONNX and ai.onnx.ml, none of them random, and none in champion.onnx_validator.REFUSED.
 - NaN and infinity MUST NOT occur. Unknown keys MUST be kept in a pointer and ignored in metadata: a writer MAY add
   them without a new version. A reader MUST reject a version that it does not know.
 """
@@ -48,10 +47,8 @@ DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare 
 FITTED_BENCHMARK = "garch"  # the only benchmark that is published, as a champion file
 MAX_REASON = 2_000  # characters
 REASON = "reason"  # an optional key of a pointer outside the contract: why it was published
-FIRST_DAY, LAST_DAY = (
-    -719_162,
-    2_932_896,
-)  # days since 1970-01-01 of 0001-01-01 and 9999-12-31, the limits of Python's dates
+# Days since 1970-01-01 of 0001-01-01 and 9999-12-31, the limits of Python's dates.
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
 
 
 def highest_after(generation: int | None) -> int:

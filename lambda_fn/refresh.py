@@ -103,10 +103,7 @@ def _activate(
             if isinstance(error, Missing) and error.key == settings.model_info_key:
                 return _unchanged(generation, "nothing is published yet; run python -m training run", repairs)
             reason = describe_error(error, (ContractError, Missing), "its check")
-            about: dict[str, str | int] = {
-                "pointer": settings.model_info_key,
-                "seed": sandbox.seed,
-            }  # repeats the trial
+            about: dict[str, str | int] = {"pointer": settings.model_info_key, "seed": sandbox.seed}
             if resolved and (file := resolved.pointer.champion):
                 about[CHAMPION] = file.sha256
             refusal = Refusal(shorten_reason(reason), now, request_id, about)

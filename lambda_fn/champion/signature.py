@@ -47,9 +47,7 @@ def verify(pointer: Pointer, settings: Settings) -> None:
     if pointer.champion is None:
         raise ContractError(f"pointer.signature: a pointer of the old form cannot be signed; {cure}")
     if pointer.generation is None:
-        raise ContractError(
-            f"pointer.generation: missing, so the pointer could be published again later by anyone; {cure}"
-        )
+        raise ContractError(f"pointer.generation: missing, so the pointer could be replayed at any time; {cure}")
     if pointer.pair != settings.pair:
         raise ContractError(f"pointer.pair: {pointer.pair}, but this is the pointer of {settings.pair}; {cure}")
     signature = pointer.signature

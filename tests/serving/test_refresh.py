@@ -256,7 +256,7 @@ def test_a_refusal_heals_when_its_cause_is_gone(tmp_path: Path) -> None:
     assert pointer.champion is not None
     prices = store.read("prices/EURUSD-ecb.csv").data
     store.delete("prices/EURUSD-ecb.csv")
-    refusal(store, settings, "put the ecb prices there first")
+    refusal(store, settings, "upload the ecb prices first")
     foreign.put(store, "prices/EURUSD-ecb.csv", prices)
     assert activate(store, settings, NOW)[:2] == ("activated", 1)
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from lambda_fn.champion.refusals import Refusal, is_first, shortened
+from lambda_fn.champion.refusals import Refusal, is_first, shorten_reason
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
@@ -156,7 +156,7 @@ def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: dat
     digest = hashlib.sha256(data).hexdigest()
     if len(store.list(REFUSED)) < MAX_REFUSED:
         store.create(f"{REFUSED}/{digest}.zip", data)  # once, for whichever pairs refuse it
-    refusal = Refusal(shortened(reason), now, request_id, {"url": shown_url(settings.ecb_url), "size": len(data)})
+    refusal = Refusal(shorten_reason(reason), now, request_id, {"url": shown_url(settings.ecb_url), "size": len(data)})
     if is_first(store, f"{REFUSED}/{settings.pair}-{digest}.json", refusal):
         raise Refused(result)
     return result

@@ -1,4 +1,4 @@
-"""Refresh: checks the champion that training published and, when it is good, makes it the active one."""
+"""The refresh job: check the published champion and activate it, or roll back; Lambda's handler and command line."""
 
 import argparse
 import logging
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lambda_fn.champion.active_state import Activation as Activation
-from lambda_fn.champion.active_state import Standing, find, heal, keep_copy, keep_record
+from lambda_fn.champion.active_state import ActiveState, heal, keep_copy, keep_record, read_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion, check_generation, keep_benchmarks, next_generation
-from lambda_fn.champion.refusals import CHAMPION, Refusal, is_first, lift, record_key, shortened, told
-from lambda_fn.champion.rollback import NoWayBack, generation_of, is_rolled_back, roll_back
-from lambda_fn.champion.sandbox import Sandbox, of_job
+from lambda_fn.champion.refusals import CHAMPION, Refusal, describe_error, is_first, lift, record_key, shorten_reason
+from lambda_fn.champion.rollback import RollbackError, find_rollback_reason, parse_generation, roll_back
+from lambda_fn.champion.sandbox import Sandbox, reuse_or_start
 from lambda_fn.champion.signature import verify
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
@@ -26,7 +26,7 @@ from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.record.issue import Made
 from lambda_fn.record.publication import after_activation
 from lambda_fn.record.summary_checks import check_backtest
-from lambda_fn.registry.legacy_pointer import Resolved, resolve
+from lambda_fn.registry.legacy_pointer import ResolvedPointer, resolve
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
 from lambda_fn.store.exit_code import code_of
@@ -35,12 +35,12 @@ from lambda_fn.store.s3 import open_store
 
 SERVICE = "refresh"  # in logs and metrics
 ATTEMPTS = 5  # an attempt is lost only when another activation won
-_COUNTED = {"made": "ForecastMade", "refused": "ForecastRefused"}  # metrics by what became of the forecast
+_FORECAST_METRICS = {"made": "ForecastMade", "refused": "ForecastRefused"}  # by outcome
 _log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """The published champion was not activated, for the first time; the active one goes on serving."""
+    """The published champion was rejected for the first time; the active one stays."""
 
     def __init__(self, reason: str, generation: int | None) -> None:
         super().__init__(reason)
@@ -55,60 +55,75 @@ def activate(
     request_id: str = "",
     sandbox: Sandbox | None = None,
 ) -> Activation:
-    """Reads the pointer and the active champion, and activates the pointer's when it is newer and passes every check.
+    """Activate the champion of the pointer when it is newer than the active one and passes every check.
 
-    Safe to repeat and to run at the same time as others. Raises Unavailable when the store does not answer (for a
-    pointer of the old form: or the MLflow server, whose login `environ` leads to), and Refused the first time that
-    this champion is refused; the next times it only returns so. `request_id` is Lambda's, the same when it tries an
-    event again: all tries of the first time raise, or the event would never be a dead letter.
+    Safe to repeat and to run concurrently. A champion that is rejected again is reported by the result.
+
+    Args:
+        store: where the pointer, the champions and the prices are.
+        settings: the pair, its keys and the public keys.
+        now: the current time, UTC.
+        environ: leads to the login of the MLflow server, for a pointer of the old form.
+        request_id: of Lambda, the same when Lambda retries an event. All attempts of the event that first meets this
+            champion raise Refused, because otherwise the event would never become a dead letter.
+        sandbox: runs the trial; a new one by default.
+
+    Raises Unavailable when the store or, for a pointer of the old form, the MLflow server does not answer, and Refused
+    when this champion is rejected for the first time.
     """
-    with of_job(sandbox) as sandbox:
+    with reuse_or_start(sandbox) as sandbox:
         return _activate(store, settings, now, environ, request_id, sandbox)
 
 
 def _activate(
     store: Store, settings: Settings, now: datetime, environ: Mapping[str, str], request_id: str, sandbox: Sandbox
 ) -> Activation:
+    """Activate the published champion. The arguments and errors are those of `activate`."""
     for _ in range(ATTEMPTS):
-        # Before the pointer: generations grow, so a pointer that is read later is never below what was active then.
-        standing = find(store, settings.pair)
-        published, found = settings.model_info_key.encode(), None
+        # Read before the pointer: generations grow, so a pointer that is read later is not older than the active one.
+        state = read_active_state(store, settings.pair)
+        published, resolved = settings.model_info_key.encode(), None
         try:
             published = store.read(settings.model_info_key).data
             pointer = Pointer.parse(published)
             verify(pointer, settings)
             check_backtest(pointer.backtest)
-            found = resolve(pointer, settings, environ, now, sandbox)
-            if words := _rolled_back(store, settings.pair, pointer, found, standing):
-                active, healed = heal(store, settings.pair, standing, found.data)
-                return _unchanged(active.generation if active else None, words, healed)
-            result = _promote(store, settings, found, standing, now, sandbox)
-            if result is not None and pointer.champion is None:  # it means a sound one now, as an alias moves
+            resolved = resolve(pointer, settings, environ, now, sandbox)
+            if reason := _find_rollback(store, settings.pair, pointer, resolved, state):
+                active, repairs = heal(store, settings.pair, state, resolved.data)
+                return _unchanged(active.generation if active else None, reason, repairs)
+            result = _promote(store, settings, resolved, state, now, sandbox)
+            if result is not None and pointer.champion is None:  # the alias has moved to a valid champion
                 lift(store, record_key(pointer, settings.pair), now)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 whatever a champion does to its check is about that one only
-            active, healed = heal(store, settings.pair, standing, found.data if found else None)
+        except Exception as error:  # noqa: BLE001  # whatever a champion causes in its check is about that champion
+            active, repairs = heal(store, settings.pair, state, resolved.data if resolved else None)
             generation = active.generation if active else None
             if isinstance(error, Missing) and error.key == settings.model_info_key:
-                return _unchanged(generation, "nothing is published yet; run python -m training run", healed)
-            reason = told(error, (ContractError, Missing), "its check")
-            refusal = Refusal(shortened(reason), now, request_id, _about(settings, found, sandbox.seed))
+                return _unchanged(generation, "nothing is published yet; run python -m training run", repairs)
+            reason = describe_error(error, (ContractError, Missing), "its check")
+            about: dict[str, str | int] = {"pointer": settings.model_info_key, "seed": sandbox.seed}
+            if resolved and (file := resolved.pointer.champion):
+                about[CHAMPION] = file.sha256
+            refusal = Refusal(shorten_reason(reason), now, request_id, about)
             return _refuse(store, record_key(published, settings.pair), refusal, generation)
         if result is not None:
             return result
-    raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; refresh again")
+    raise Unavailable(
+        f"{store.describe()}: active.json was changed by another process in each of {ATTEMPTS} attempts; refresh again"
+    )
 
 
-class Refreshed(NamedTuple):
-    """What became of the published champion, and of the official forecast."""
+class RefreshResult(NamedTuple):
+    """The results for the published champion and for the official forecast."""
 
     activation: Activation
-    made: Made
+    forecast: Made
 
     def to_object(self) -> dict[str, Any]:
-        """As JSON types: the activation's fields, and under `forecast` what became of that."""
-        forecast = {"outcome": self.made.outcome, "reason": self.made.reason}
+        """Return JSON types: the fields of the activation, and under `forecast` the result for the forecast."""
+        forecast = {"outcome": self.forecast.outcome, "reason": self.forecast.reason}
         return {**self.activation._asdict(), "forecast": forecast}
 
 
@@ -119,80 +134,119 @@ def refresh(
     environ: Mapping[str, str] = os.environ,
     request_id: str = "",
     sandbox: Sandbox | None = None,
-) -> Refreshed:
-    """Activates what was published, as `activate`, and makes the official forecast where it is missing, of another
-    champion or of older prices. A refusal is raised after that, as the active champion goes on."""
-    with of_job(sandbox) as sandbox:
+) -> RefreshResult:
+    """Activate the published champion, and issue the official forecast if it is missing or outdated.
+
+    It is outdated when it is of another champion or of older prices. The arguments and errors are those of `activate`;
+    Refused is raised after the forecast, because the active champion stays.
+    """
+    with reuse_or_start(sandbox) as sandbox:
         try:
             activation = activate(store, settings, now, environ, request_id, sandbox)
         except Refused:
             after_activation(store, settings.pair, now, sandbox)
             raise
-        return Refreshed(activation, after_activation(store, settings.pair, now, sandbox))
+        return RefreshResult(activation, after_activation(store, settings.pair, now, sandbox))
 
 
-def rollback(store: Store, settings: Settings, asked: object, now: datetime) -> dict[str, Any]:
-    """Activates what was active before, as `roll_back`, and makes its official forecast. `asked` is True or a
-    generation. As JSON types; what cannot be done is told as refused. Raises Unavailable."""
+def rollback(store: Store, settings: Settings, target: object, now: datetime) -> dict[str, Any]:
+    """Activate an earlier champion, as `roll_back` does, and issue its official forecast. Return JSON types.
+
+    An impossible rollback has the outcome "refused".
+
+    Args:
+        store: where the activations and champions are.
+        settings: the pair, its keys and the public keys.
+        target: a generation, or True for the previous champion.
+        now: the current time, UTC.
+
+    Raises Unavailable.
+    """
     with Sandbox() as sandbox:
         try:
-            activation = roll_back(store, settings, generation_of(asked), now, sandbox)
-        except NoWayBack as error:
-            last = find(store, settings.pair).last
+            activation = roll_back(store, settings, parse_generation(target), now, sandbox)
+        except RollbackError as error:
+            last = read_active_state(store, settings.pair).last
             return Activation("refused", last.generation if last else None, str(error))._asdict()
-        return Refreshed(activation, after_activation(store, settings.pair, now, sandbox)).to_object()
+        return RefreshResult(activation, after_activation(store, settings.pair, now, sandbox)).to_object()
 
 
-def _rolled_back(store: Store, pair: str, pointer: Pointer, found: Resolved, standing: Standing) -> str | None:
-    """Why the pointer is passed over, None when it is not: one that is active is none of these, and where nothing was
-    ever active anything is better."""
-    file, last = found.pointer.champion, standing.last
+def _find_rollback(
+    store: Store, pair: str, pointer: Pointer, resolved: ResolvedPointer, state: ActiveState
+) -> str | None:
+    """Return why the pointer is skipped as rolled back, or None.
+
+    It is never skipped when its champion is active, nor when nothing was ever active.
+
+    Args:
+        store: has the records.
+        pair: the currency pair.
+        pointer: as published, which is the key of the record.
+        resolved: the same pointer with its champion file.
+        state: the active state.
+    """
+    file, last = resolved.pointer.champion, state.last
     assert file is not None
     if last is None or (file.sha256 == last.champion.sha256 and pointer.generation in (None, last.generation)):
         return None
-    reason = is_rolled_back(store, pair, pointer, file.sha256)
-    return reason and f"{reason}; to go on publish a newer champion"
+    reason = find_rollback_reason(store, pair, pointer, file.sha256)
+    return reason and f"{reason}; publish a newer champion to replace it"
 
 
 def _promote(
-    store: Store, settings: Settings, found: Resolved, standing: Standing, now: datetime, sandbox: Sandbox
+    store: Store, settings: Settings, resolved: ResolvedPointer, state: ActiveState, now: datetime, sandbox: Sandbox
 ) -> Activation | None:
-    """None when another activation came first."""
-    pointer, file, last = found.pointer, found.pointer.champion, standing.last
+    """Check the champion and activate it. Returns None when another activation came first.
+
+    Args:
+        store: where the champions and the prices are.
+        settings: the pair and its keys.
+        resolved: the pointer with its champion file.
+        state: the active state.
+        now: the current time, UTC.
+        sandbox: runs the trial.
+
+    Raises ContractError and Missing when a check fails, and Unavailable.
+    """
+    pointer, file, last = resolved.pointer, resolved.pointer.champion, state.last
     assert file is not None
     generation = pointer.generation or next_generation(file.sha256, last)
     check_generation(generation, file.sha256, last)
-    if standing.active and generation == standing.active.generation:
-        _, healed = heal(store, settings.pair, standing, found.data)
-        return _unchanged(generation, f"generation {generation} is active", healed)
-    data = fetch_file(store, file.key, file.sha256) if found.data is None else found.data
-    first = check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
-    golden = pointer.golden or (first,)  # a pointer of the old form brings none
+    if state.active and generation == state.active.generation:
+        _, repairs = heal(store, settings.pair, state, resolved.data)
+        return _unchanged(generation, f"generation {generation} is active", repairs)
+    data = fetch_file(store, file.key, file.sha256) if resolved.data is None else resolved.data
+    latest = check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
+    golden = pointer.golden or (latest,)  # a pointer of the old form has none
     key = keys.serving_key(file.sha256, settings.pair)
     newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
-    record = newer.to_json()  # before the first write: what could not be read back is refused
+    record = newer.to_json()  # before the first write, as it raises ContractError if it could not be read back
     keep_benchmarks(store, newer, data, sandbox)
     keep_copy(store, newer, settings.pair, data)
-    if not store.replace(keys.active_key(settings.pair), record, standing.etag):
+    if not store.replace(keys.active_key(settings.pair), record, state.etag):
         return None
     keep_record(store, newer, settings.pair)
     return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
 
 
-def _unchanged(generation: int | None, reason: str, healed: Sequence[str]) -> Activation:
-    for words in healed:
-        _log.warning("healed: %s", words)
-    return Activation("unchanged", generation, "; ".join([reason, *healed]))
-
-
-def _about(settings: Settings, found: Resolved | None, seed: int) -> dict[str, str | int]:
-    """What a refusal's record says besides its reason; `seed` repeats the trial."""
-    file = found.pointer.champion if found else None
-    return {"pointer": settings.model_info_key, "seed": seed, **({CHAMPION: file.sha256} if file else {})}
+def _unchanged(generation: int | None, reason: str, repairs: Sequence[str]) -> Activation:
+    """Log the repairs, and return the result of a refresh that activated nothing."""
+    for repair in repairs:
+        _log.warning("healed: %s", repair)
+    return Activation("unchanged", generation, "; ".join([reason, *repairs]))
 
 
 def _refuse(store: Store, key: str, refusal: Refusal, generation: int | None) -> Activation:
-    """Records the refusal; raises Refused unless this pointer was refused before for the same champion."""
+    """Record the rejection and return it as the result of the refresh.
+
+    Args:
+        store: gets the record.
+        key: of the record.
+        refusal: the record.
+        generation: the active one, if any.
+
+    Raises Refused unless this pointer was rejected before for the same champion.
+    """
     if is_first(store, key, refusal):
         raise Refused(refusal.reason, generation)
     _log.warning("refused again: %s", refusal.reason)
@@ -200,13 +254,13 @@ def _refuse(store: Store, key: str, refusal: Refusal, generation: int | None) ->
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """AWS Lambda's entry: on the S3 event, on a timer, or by hand with {}, which refreshes at once.
+    """Refresh for an S3 event, a schedule, or an invocation by hand with {}. The entry point of AWS Lambda.
 
-    {"rollback": true} or {"rollback": 12} activates again what was active before; with several pairs "pair" says of
-    which. The pointer of an S3 event tells its pair; without one all are refreshed, each by itself.
+    {"rollback": true} or {"rollback": 12} activates an earlier champion again; with several pairs it needs "pair" too.
+    An S3 event refreshes the pair whose pointer it names; all other events refresh every pair by itself.
 
-    The event says when and never what: the pointer is read anew. A first refusal is raised, so that the event ends in
-    the dead-letter queue.
+    An event only triggers the work: the pointer is read from the store. A first rejection is raised, so that the event
+    ends in the dead-letter queue.
     """
     settings = Settings.from_env(os.environ)
     logged = log_as_json("lambda_fn", SERVICE, os.environ)
@@ -214,44 +268,53 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     request_id = context.aws_request_id
     logged.keys.update(trigger=trigger.name, request_id=request_id)
     if not trigger.pairs:
-        result = {"outcome": "ignored", "generation": None, "reason": f"not of the pointer: {trigger.name}"}
+        result = {"outcome": "ignored", "generation": None, "reason": f"{trigger.name}: not an event of a pointer"}
         _log.info(result["reason"], extra={"outcome": "ignored"})
         return result
     store, now = open_store(settings), datetime.now(UTC)
     if isinstance(event, dict) and "rollback" in event:
-        return _rolled_back_by_hand(store, settings, trigger.pairs, event["rollback"], now)
+        return _roll_back_by_hand(store, settings, trigger.pairs, event["rollback"], now)
     with Sandbox() as sandbox:
         return for_each(
-            trigger.pairs, logged, lambda pair: _refreshed(store, settings.of(pair), now, request_id, sandbox)
+            trigger.pairs, logged, lambda pair: _refresh_pair(store, settings.of(pair), now, request_id, sandbox)
         )
 
 
-def _refreshed(store: Store, settings: Settings, now: datetime, request_id: str, sandbox: Sandbox) -> dict[str, Any]:
-    """Refreshes one pair, with its metrics and lines of the log; raises as `refresh`."""
+def _refresh_pair(store: Store, settings: Settings, now: datetime, request_id: str, sandbox: Sandbox) -> dict[str, Any]:
+    """Refresh one pair, with metrics and log lines. Arguments and errors are those of `refresh`."""
     try:
-        activation, made = refresh(store, settings, now, request_id=request_id, sandbox=sandbox)
+        activation, forecast = result = refresh(store, settings, now, request_id=request_id, sandbox=sandbox)
     except Refused:
         _count("ChampionRefused", settings)
-        raise  # Lambda logs it
+        raise  # Lambda logs the error
     if activation.outcome == "activated":
         _count("ChampionActivated", settings)
-    if made.outcome in _COUNTED:
-        _count(_COUNTED[made.outcome], settings)
+    if forecast.outcome in _FORECAST_METRICS:
+        _count(_FORECAST_METRICS[forecast.outcome], settings)
     _log.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
-    log = _log.warning if made.outcome == "refused" else _log.info
-    log(made.reason, extra={"forecast": made.outcome})
-    return Refreshed(activation, made).to_object()
+    log = _log.warning if forecast.outcome == "refused" else _log.info
+    log(forecast.reason, extra={"forecast": forecast.outcome})
+    return result.to_object()
 
 
-def _rolled_back_by_hand(
-    store: Store, settings: Settings, pairs: Sequence[str], asked: object, now: datetime
+def _roll_back_by_hand(
+    store: Store, settings: Settings, pairs: Sequence[str], target: object, now: datetime
 ) -> dict[str, Any]:
+    """Roll back the pair of an event, with metrics and log lines.
+
+    Args:
+        store: where the activations and champions are.
+        settings: of all pairs.
+        pairs: of the event, which must be one.
+        target: a generation, or True for the previous champion.
+        now: the current time, UTC.
+    """
     if len(pairs) > 1:
-        reason = f'rollback: of which pair? Add "pair", such as {{"rollback": true, "pair": "{pairs[0]}"}}'
+        reason = f'rollback: the pair is missing; add it, as in {{"rollback": true, "pair": "{pairs[0]}"}}'
         result = Activation("refused", None, reason)._asdict()
     else:
         settings = settings.of(pairs[0])
-        result = rollback(store, settings, asked, now)
+        result = rollback(store, settings, target, now)
         if result["outcome"] == "activated":
             _count("ChampionActivated", settings)
     _log.warning(result["reason"], extra={name: result[name] for name in ("outcome", "generation")})
@@ -263,50 +326,59 @@ def _count(name: str, settings: Settings) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m lambda_fn.refresh`; returns 1 after one sentence on standard error when nothing was activated."""
+    """Run `python -m lambda_fn.refresh`. Returns 1, with a sentence on standard error, when a champion was rejected."""
     parser = argparse.ArgumentParser("python -m lambda_fn.refresh", description="Activate the published champion.")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
         "--rollback",
         nargs="?",
-        type=_generation,
+        type=_parse_generation,
         const=True,
         metavar="GENERATION",
-        help="activate again what was active before, or that of a generation, in place of what is published",
+        help="activate the previous champion again, or that of a generation, instead of the published one",
     )
-    parser.add_argument("--pair", help="one of the pairs of PAIRS; all unless told, which --rollback does not take")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--pair", help="one of the pairs of PAIRS; default: all, but --rollback needs one")
+    args = parser.parse_args(arguments)
     try:
         environ = read_dotenv(Path(".env"), os.environ)
-        os.environ.update(environ)  # credentials are looked for there
+        os.environ.update(environ)  # where credentials are looked up
         settings = Settings.from_env(environ)
-        pairs, store = settings.chosen(asked.pair), open_store(settings)
-        if asked.rollback and len(pairs) > 1:
-            raise SettingsError(f"--rollback: of which pair? Add --pair, such as --pair {pairs[0]}")
+        pairs, store = settings.chosen(args.pair), open_store(settings)
+        if args.rollback and len(pairs) > 1:
+            raise SettingsError(f"--rollback: the pair is missing; add it, as in --pair {pairs[0]}")
         with Sandbox() as sandbox:
             return tell_each(
-                pairs, lambda pair: _asked(store, settings.of(pair), asked.rollback, environ, sandbox), asked.json
+                pairs, lambda pair: _run_cli(store, settings.of(pair), args.rollback, environ, sandbox), args.json
             )
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return code_of(error)
 
 
-def _asked(
-    store: Store, settings: Settings, back: object, environ: Mapping[str, str], sandbox: Sandbox
+def _run_cli(
+    store: Store, settings: Settings, target: object, environ: Mapping[str, str], sandbox: Sandbox
 ) -> dict[str, Any]:
+    """Refresh or roll back one pair for the command line, and return JSON types.
+
+    Args:
+        store: where the pointer, the champions and the prices are.
+        settings: of the pair.
+        target: of a rollback, a generation or True; otherwise None.
+        environ: leads to the login of the MLflow server.
+        sandbox: runs the trial.
+    """
     now = datetime.now(UTC)
-    if back:
-        return rollback(store, settings, back, now)
+    if target:
+        return rollback(store, settings, target, now)
     try:
         return refresh(store, settings, now, environ, sandbox=sandbox).to_object()
     except Refused as error:
         return Activation("refused", error.generation, str(error))._asdict()
 
 
-def _generation(text: str) -> int:
+def _parse_generation(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no generation; give a whole number such as 12")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a generation; give a whole number such as 12")
     return int(text)
 
 

@@ -25,7 +25,7 @@ SURVIVORS: dict[str, str] = {
     'lambda_fn/champion/child.py: "-S"': "Without it a child starts more slowly",
     "lambda_fn/champion/child.py: subprocess.Popen(bufsize=0)": "The pipes are used by their descriptors",
     "lambda_fn/champion/child.py: subprocess.Popen(stderr=subprocess.DEVNULL)": "It keeps the report of a crash out of the log",
-    "lambda_fn/champion/rollback.py: SHOWN = 20": "It shortens a message",
+    "lambda_fn/champion/rollback.py: LISTED_GENERATIONS = 20": "It shortens a message",
     "lambda_fn/champion/signature.py: json.dumps(allow_nan=False)": "A pointer holds finite numbers only",
     "lambda_fn/ingest.py: LAST_BYTES = 4096": "More of the price file is read then",
     "lambda_fn/currency_pairs.py: base not in ORDER": "The function that orders the two currencies raises the same error",

@@ -1,7 +1,7 @@
-"""The active champion as the store has it: found, verified, and written again where it is lost or damaged.
+"""The state of the active champion in the store: read, verified, and repaired when a file is lost or damaged.
 
 Three files say what is active: active.json, the copy of the champion that it names, and the record of the activation
-under serving/history. Each can be made again from the others or from what was published.
+under serving/history. Each can be rebuilt from the others or from what was published.
 """
 
 import hashlib
@@ -22,92 +22,125 @@ _log = logging.getLogger(__name__)
 
 
 class Activation(NamedTuple):
-    """What became of a champion that was to be active; `generation` is the one that is active now, None when there is
-    none."""
+    """The result of an attempt to activate a champion.
+
+    `generation` is the one that is active now, or None when there is none.
+    """
 
     outcome: Literal["activated", "unchanged", "refused"]
     generation: int | None
     reason: str
 
 
-class Standing(NamedTuple):
-    """`active` is what active.json says, to be replaced by `etag`. When it is lost or damaged, `lost` is what history
-    says was activated last; a new champion is measured by either."""
+class ActiveState(NamedTuple):
+    """The active champion as the store has it.
+
+    `active` is what active.json says, and `etag` is needed to replace that file. When active.json is lost or damaged,
+    `last_in_history` is the last activation in serving/history. A new champion is compared with either.
+    """
 
     active: Active | None
     etag: str | None
-    lost: Active | None
+    last_in_history: Active | None
 
     @property
     def last(self) -> Active | None:
-        """What was activated last, whether active.json still says so or not."""
-        return self.active or self.lost
+        """The last activation, whether or not active.json still names it."""
+        return self.active or self.last_in_history
 
 
-def find(store: Store, pair: str) -> Standing:
-    """What is active, or was. Raises Unavailable."""
+def read_active_state(store: Store, pair: str) -> ActiveState:
+    """Read active.json or, where that is lost or damaged, the last activation in history. Raises Unavailable."""
     key, etag = keys.active_key(pair), None
     try:
         blob = store.read(key)
         etag = blob.etag
-        return Standing(_parse(blob.data, pair), etag, None)
+        return ActiveState(_parse(blob.data, pair), etag, None)
     except Missing:
         pass
     except ContractError as error:
         _log.warning("%s: %s", key, error)
-    return Standing(None, etag, _last_activated(store, pair))
+    return ActiveState(None, etag, _read_last_in_history(store, pair))
 
 
-def heal(store: Store, pair: str, standing: Standing, data: bytes | None = None) -> tuple[Active | None, list[str]]:
-    """Writes what is lost or damaged of the active champion again; safe to repeat, and to end anywhere.
+def heal(store: Store, pair: str, state: ActiveState, data: bytes | None = None) -> tuple[Active | None, list[str]]:
+    """Rewrite lost or damaged files of the active champion. Safe to repeat, and to interrupt anywhere.
 
-    `data` are bytes that somebody has at hand, perhaps the champion's. Returns what is active now, and in words what
-    was written or cannot be. Raises Unavailable.
+    Args:
+        store: the store to repair.
+        pair: the currency pair.
+        state: the result of `read_active_state`.
+        data: bytes that are already at hand and may be the champion's.
+
+    Returns:
+        What is active now, and a sentence for each file that was written or cannot be.
+
+    Raises Unavailable.
     """
-    active, words = standing.last, []
+    active, repairs = state.last, []
     if active is None:
         return None, []
     try:
-        words += keep_copy(store, active, pair, data)
+        repairs += keep_copy(store, active, pair, data)
     except (ContractError, Missing) as error:
-        _log.error("the copy of generation %d cannot be written again: %s", active.generation, error)
-        words.append(f"its lost copy cannot be written again: {error}")
-        if standing.active is None:
-            return None, words  # nothing stands: active.json must not name what is not there
-    if standing.active is None:
+        _log.error("the copy of generation %d cannot be restored: %s", active.generation, error)
+        repairs.append(f"its lost copy cannot be restored: {error}")
+        if state.active is None:
+            return None, repairs  # active.json must not name a file that is missing
+    if state.active is None:
         key = keys.active_key(pair)
-        if store.replace(key, active.to_json(), standing.etag):
-            words.append(f"{key} was written again")
-    words += keep_record(store, active, pair)
-    return active, words
+        if store.replace(key, active.to_json(), state.etag):
+            repairs.append(f"{key} was restored")
+    repairs += keep_record(store, active, pair)
+    return active, repairs
 
 
 def keep_copy(store: Store, active: Active, pair: str, data: bytes | None = None) -> list[str]:
-    """Makes sure of the copy that is served: from `data` if those are the champion's bytes, otherwise from the
-    published file. Raises Missing, ContractError when neither has them, and Unavailable."""
+    """Ensure that the copy that is served exists and is intact.
+
+    It is written from `data` if those are the champion's bytes, otherwise from the published file. Returns a sentence
+    for a file that was written.
+
+    Args:
+        store: the store to check and write.
+        active: the activation whose champion is copied.
+        pair: the currency pair.
+        data: bytes that are already at hand and may be the champion's.
+
+    Raises Missing or ContractError when neither source has the bytes, and Unavailable.
+    """
     file, key = active.champion, keys.serving_key(active.champion.sha256, pair)
 
     def source() -> bytes:
-        return data if data is not None and _is(data, file.sha256) else fetch_file(store, file.key, file.sha256)
+        return data if data is not None and _has_digest(data, file.sha256) else fetch_file(store, file.key, file.sha256)
 
-    return _ensure(store, key, lambda found: _is(found, file.sha256), source)
+    return _ensure(store, key, lambda copy: _has_digest(copy, file.sha256), source)
 
 
 def keep_record(store: Store, active: Active, pair: str) -> list[str]:
-    """Makes sure of the record of the activation in serving/history. Raises Unavailable."""
+    """Ensure that serving/history has the record of this activation. Raises Unavailable."""
 
-    def says_so(found: bytes) -> bool:
+    def is_same(data: bytes) -> bool:
         try:
-            record = _parse(found, pair)
+            record = _parse(data, pair)
         except ContractError:
             return False
         return (record.generation, record.champion) == (active.generation, active.champion)
 
-    return _ensure(store, keys.activated_key(active.generation, pair), says_so, active.to_json)
+    return _ensure(store, keys.activated_key(active.generation, pair), is_same, active.to_json)
 
 
-def _ensure(store: Store, key: str, is_good: Callable[[bytes], bool], data: Callable[[], bytes]) -> list[str]:
-    """Writes `data` unless what is there is good. When two do so at once, one of them does it and both see it."""
+def _ensure(store: Store, key: str, is_good: Callable[[bytes], bool], source: Callable[[], bytes]) -> list[str]:
+    """Write the bytes of `source` under `key` unless the blob there is good.
+
+    When two processes do so at once, one of them writes and both see the result.
+
+    Args:
+        store: the store to check and write.
+        key: the key to ensure.
+        is_good: returns whether the bytes under the key may stay.
+        source: returns the bytes to write; called only when they are needed.
+    """
     for _ in range(ATTEMPTS):
         etag = None
         try:
@@ -117,26 +150,30 @@ def _ensure(store: Store, key: str, is_good: Callable[[bytes], bool], data: Call
             etag = blob.etag
         except Missing:
             pass
-        if store.replace(key, data(), etag):
-            return [f"{key} was written again"]
-    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; refresh again")
+        if store.replace(key, source(), etag):
+            return [f"{key} was restored"]
+    raise Unavailable(
+        f"{store.describe()}: {key} was changed by another process in each of {ATTEMPTS} attempts; run refresh again"
+    )
 
 
-def _is(data: bytes, sha256: str) -> bool:
+def _has_digest(data: bytes, sha256: str) -> bool:
     return hashlib.sha256(data).hexdigest() == sha256
 
 
 def _parse(data: bytes, pair: str) -> Active:
-    """Raises ContractError, also when it names another copy than refresh makes."""
+    """Parse an activation. Raises ContractError, also when it names another copy than refresh writes."""
     active = Active.parse(data)
-    wanted = keys.serving_key(active.champion.sha256, pair)
-    if active.serving_key != wanted:
-        raise ContractError(f"active.serving_key: is {active.serving_key}, it must be {wanted}")
+    expected = keys.serving_key(active.champion.sha256, pair)
+    if active.serving_key != expected:
+        raise ContractError(
+            f"active.serving_key: {active.serving_key} is not {expected}; run python -m lambda_fn.refresh"
+        )
     return active
 
 
-def _last_activated(store: Store, pair: str) -> Active | None:
-    """Of history, the highest generation whose record can be read."""
+def _read_last_in_history(store: Store, pair: str) -> Active | None:
+    """Return the activation with the highest generation whose record is readable."""
     folder = keys.activated_key(0, pair).rpartition("/")[0]
     for key in reversed([key for key in store.list(folder) if _RECORD.fullmatch(key)]):
         try:

@@ -1,4 +1,4 @@
-"""The active champion in memory: fetched, checked again when it is old, swapped when there is a newer one."""
+"""The active champion in memory: fetched, revalidated when its copy is old, and replaced by a newer one."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,7 +16,10 @@ from lambda_fn.store.object_store import Missing, Store
 
 
 class Serving(NamedTuple):
-    """What answers requests: `checked_at` (UTC) is when the store was last seen, `stale` when it failed since."""
+    """The champion that answers requests.
+
+    `checked_at` (UTC) is the time of the last successful check of the store; `stale` is True if checks failed since.
+    """
 
     champion: SandboxedChampion
     active: Active
@@ -31,51 +34,70 @@ class _Loaded(NamedTuple):
 
 
 class ChampionCache:
-    """Keeps the active champion in memory, looks for a newer one when its copy is older than CHAMPION_MAX_AGE_S,
-    and keeps the old one when the newer cannot be fetched or is not what the pointer says.
-    `beside` is LastKnownGood's. Each champion has a child of `pool` of its own."""
+    """The active champion of one pair, kept in memory.
+
+    A copy older than CHAMPION_MAX_AGE_S is revalidated. The old champion stays when the newer one cannot be fetched or
+    is not the file that the pointer names.
+    """
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Callable[[], float], pool: Pool, beside: bool = False
+        self, store: Store, settings: Settings, clock: Callable[[], float], pool: Pool, background_refresh: bool = False
     ) -> None:
+        """Make an empty cache.
+
+        Args:
+            store: where active.json and the champion files are.
+            settings: the pair and the maximum age.
+            clock: returns the time in seconds since 1970.
+            pool: each champion runs in a child of its own from this pool.
+            background_refresh: as for LastKnownGood.
+        """
         self._store = store
         self._pool = pool
         self._pair, self._key = settings.pair, keys.active_key(settings.pair)
-        self._known = LastKnownGood(self._fetch, settings.champion_max_age_s, clock, beside, store.allowance)
+        self._cache = LastKnownGood(
+            self._fetch, settings.champion_max_age_s, clock, background_refresh, store.allowance
+        )
 
     def current(self) -> Serving:
-        """Raises NothingToServe with the seconds after which to ask again."""
-        loaded, checked_at, stale = self._known.current()
+        """Return the champion. Raises NothingToServe with the seconds to wait before a retry."""
+        loaded, checked_at, stale = self._cache.current()
         return Serving(loaded.champion, loaded.active, datetime.fromtimestamp(checked_at, UTC), stale)
 
-    def _fetch(self, held: _Loaded | None) -> _Loaded:
+    def _fetch(self, cached: _Loaded | None) -> _Loaded:
         try:
-            blob = self._store.read(self._key, held.etag) if held else self._store.read(self._key)
+            blob = self._store.read(self._key, cached.etag) if cached else self._store.read(self._key)
         except Missing as error:
             raise told_apart(error, self._store, self._pair) from error
-        if held and blob is None:
-            return held
+        if cached and blob is None:
+            return cached
         assert blob is not None
         active = Active.parse(blob.data)
-        if held and held.champion.sha256 == active.champion.sha256:
-            return _Loaded(held.champion, active, blob.etag)
+        if cached and cached.champion.sha256 == active.champion.sha256:
+            return _Loaded(cached.champion, active, blob.etag)
         sandbox = Sandbox(API, self._pool)
         champion = fetch_champion(self._store, active.serving_key, active.champion.sha256, sandbox)
         return _Loaded(champion, active, blob.etag)
 
 
 def fetch_champion(store: Store, key: str, sha256: str, sandbox: Sandbox) -> SandboxedChampion:
-    """Read a champion file, which `sandbox` will run.
+    """Read a champion file.
 
-    Raises Missing, Unavailable, and ContractError when the file has another digest or is no champion.
+    Args:
+        store: has the file.
+        key: of the file.
+        sha256: its expected digest.
+        sandbox: will run the champion.
+
+    Raises Missing, Unavailable, and ContractError when the file has another digest or is not a champion.
     """
     return SandboxedChampion(fetch_file(store, key, sha256), sha256, sandbox)
 
 
 def fetch_file(store: Store, key: str, sha256: str) -> bytes:
-    """The bytes under `key`; raises ContractError when their digest is another."""
+    """Read the bytes under `key`. Raises ContractError when their digest differs, Missing and Unavailable."""
     blob = store.read(key)
-    found = hashlib.sha256(blob.data).hexdigest()
-    if found != sha256:
-        raise ContractError(f"{key}: its sha256 is {found}, the pointer says {sha256}; publish it again")
+    digest = hashlib.sha256(blob.data).hexdigest()
+    if digest != sha256:
+        raise ContractError(f"{key}: its sha256 is {digest}, but the pointer names {sha256}; publish it again")
     return blob.data

@@ -1,7 +1,7 @@
-"""A child process with limits, and the messages that it exchanges with this process.
+"""A child process with resource limits, and the exchange of messages with it.
 
 The child (`champion.worker`) has an empty folder, none of this process's environment, and limits that the kernel
-enforces. All limits hold on Linux; macOS does not limit the memory.
+enforces. All limits hold on Linux; macOS does not limit memory.
 """
 
 import json
@@ -19,13 +19,13 @@ from lambda_fn.champion.messages import Limits, frame, is_whole, parse_frame
 from lambda_fn.store.object_store import Unavailable
 
 MAX_REPLY = 32 * 2**20  # bytes; the longest window with the most columns takes 13 MB
-# Without `site`: its folders are in PYTHONPATH, and what it would run from them is not for a child.
+# Without `site`: its folders are in PYTHONPATH, and a child must not run the code that it would load from them.
 ARGUMENTS = ("-S", "-B", "-m", "lambda_fn.champion.worker")
 _CHUNK = 2**18
 
 
 class ChildEnded(Exception):
-    """The child ended without a reply: `code` as subprocess has it; `late` when it was killed for taking too long."""
+    """The child ended without a reply; `code` is as in subprocess, and `late` says whether it exceeded its time."""
 
     def __init__(self, code: int, late: bool) -> None:
         super().__init__(f"signal {-code}" if code < 0 else f"code {code}")
@@ -34,7 +34,7 @@ class ChildEnded(Exception):
 
 
 class Process(Protocol):
-    """The part of subprocess.Popen that a sandbox uses."""
+    """The part of subprocess.Popen that a child uses."""
 
     stdin: BinaryIO
     stdout: BinaryIO
@@ -45,7 +45,7 @@ class Process(Protocol):
 
 
 def start(limits: Limits, folder: str) -> Process:
-    """Start a child in `folder`. Its session is its own, so a Ctrl-C does not reach it. Raises OSError."""
+    """Start a child in `folder`, in a session of its own so that Ctrl-C does not reach it. Raises OSError."""
     process: Any = subprocess.Popen(
         [sys.executable, *ARGUMENTS, json.dumps(limits._asdict())],
         stdin=subprocess.PIPE,
@@ -60,7 +60,7 @@ def start(limits: Limits, folder: str) -> Process:
 
 
 def environment() -> dict[str, str]:
-    """What Python needs to import the same packages, and nothing that a champion could read."""
+    """Return the variables that Python needs to import the same packages, and no secret that a champion could read."""
     root = str(Path(__file__).parents[2])
     paths = [root, *(str(Path(path).absolute()) for path in sys.path if path)]
     names = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
@@ -70,10 +70,10 @@ def environment() -> dict[str, str]:
 
 
 class Child:
-    """One child process and its exchange of frames."""
+    """One child process."""
 
     def __init__(self, limits: Limits) -> None:
-        """Start it, and do not wait for it. Raises Unavailable."""
+        """Start the process without waiting for it. Raises Unavailable."""
         self._limits = limits
         self._folder = tempfile.TemporaryDirectory()  # removed once it is the child's working folder
         self._ready = False
@@ -81,12 +81,12 @@ class Child:
             self._process = start(limits, self._folder.name)
         except OSError as error:
             self._folder.cleanup()
-            raise Unavailable(f"the sandbox of champions cannot be started: {error}; try again") from error
+            raise Unavailable(f"sandbox: its process cannot be started: {error}; try again") from error
         for stream in (self._process.stdin, self._process.stdout):
             os.set_blocking(stream.fileno(), False)
 
     def exchange(self, head: Mapping[str, Any], data: Sequence[bytes] = ()) -> tuple[dict[str, Any], bytes]:
-        """Send a request and return the reply. Raises ChildEnded, and Unavailable where no child can run here."""
+        """Send a request and return the reply. Raises ChildEnded, and Unavailable when no child can run here."""
         deadline = time.monotonic() + self._limits.wall_s
         try:
             if not self._ready:
@@ -108,12 +108,13 @@ class Child:
         try:
             self._transfer(b"", deadline)
         except ChildEnded as error:
-            why = f"it took more than {self._limits.wall_s:g} s" if error.late else f"it ended with {error}"
-            raise Unavailable(f"the sandbox of champions cannot be started: {why}; try again") from error
+            reason = f"it took more than {self._limits.wall_s:g} s" if error.late else f"it ended with {error}"
+            raise Unavailable(f"sandbox: its process cannot be started: {reason}; try again") from error
         self._folder.cleanup()
         self._ready = True
 
     def _transfer(self, request: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
+        """Write the request and read the whole reply before the deadline. Raises ChildEnded."""
         stdin, stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
         unsent, reply = memoryview(request), bytearray()
         with selectors.DefaultSelector() as selector:
@@ -122,7 +123,7 @@ class Child:
                 selector.register(stdin, selectors.EVENT_WRITE)
             while True:
                 events = selector.select(max(deadline - time.monotonic(), 0))
-                if time.monotonic() >= deadline:  # also where a byte comes now and then
+                if time.monotonic() >= deadline:  # checked every time, because a child may send a byte now and then
                     self._process.kill()
                     raise ChildEnded(self._process.wait(), late=True)
                 for key, _ in events:
@@ -155,4 +156,4 @@ def _write(fd: int, data: memoryview) -> int:
     except BlockingIOError:
         return 0
     except BrokenPipeError:
-        return len(data)  # the child has ended, as reading from it will show
+        return len(data)  # the child has ended; reading from it will report that

@@ -1,4 +1,4 @@
-"""What answers tell of a champion: a summary beside every forecast, and the model card."""
+"""JSON about a champion: the summary that comes with every forecast, and the model card."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from lambda_fn.contract import Active
 from lambda_fn.fields import utc_text
 
 JsonObject = dict[str, Any]
-_AGAINST_BASELINES = ("horizon", "pinball", "skill_constant", "skill_ewma", "skill_garch")
-_LONG = ("golden", "backtest")  # prices, and what has an answer of its own
+_SCORE_COLUMNS = ("horizon", "pinball", "skill_constant", "skill_ewma", "skill_garch")
+_OMITTED = ("golden", "backtest")  # long lists of prices, and what has a route of its own
 
 
 def champion_summary(active: Active, champion: BaseChampion) -> JsonObject:
-    """Which champion made a forecast, with its scores against the baselines by horizon."""
+    """Describe the champion of a forecast, with its scores against the baselines by horizon."""
     pointer, meta = active.pointer, champion.metadata
-    own = [row for row in pointer.scores if row.get("family") == meta.family]
+    scores = [row for row in pointer.scores if row.get("family") == meta.family]
     return {
         "name": pointer.model_name,
         "type": pointer.model_type,
@@ -24,16 +24,16 @@ def champion_summary(active: Active, champion: BaseChampion) -> JsonObject:
         "family": meta.family,
         "trained_through": meta.trained_through.isoformat(),
         "features": list(meta.features),
-        "scores": [{name: row[name] for name in _AGAINST_BASELINES if name in row} for row in own],
+        "scores": [{name: row[name] for name in _SCORE_COLUMNS if name in row} for row in scores],
         "run_id": pointer.run_id,
         "activated_at": utc_text(active.activated_at),
     }
 
 
 def model_card(active: Active, champion: BaseChampion) -> JsonObject:
-    """All that is known of the active champion; its golden forecasts, long lists of prices, are left out."""
+    """Return everything about the active champion except its golden forecasts and its backtest."""
     meta = champion.metadata
-    pointer = {name: value for name, value in active.pointer.to_object().items() if name not in _LONG}
+    pointer = {name: value for name, value in active.pointer.to_object().items() if name not in _OMITTED}
     return {
         **pointer,
         "pair": meta.pair,

@@ -1,4 +1,4 @@
-"""A champion's inputs, made from the rows of a price table."""
+"""Build the inputs of a champion from the rows of a price table."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -15,8 +15,10 @@ from lambda_fn.prices.price_file import Table
 
 
 def window_inputs(champion: BaseChampion, prices: Table) -> dict[str, NDArray[Any]]:
-    """The champion's inputs at the last row, a batch of one: price columns [1, window] and, where it wants them,
-    `date` [1, window] and `target_date` [1, horizon], days since 1970-01-01.
+    """Return the champion's inputs at the last row, as a batch of one.
+
+    They are the price columns, float64 [1, window], and where the champion declares them `date`, int64 [1, window], and
+    `target_date`, int64 [1, horizon], both in days since 1970-01-01.
 
     Raises ContractError when a column that the champion declares is missing, too short, or has a gap in the window.
     """
@@ -27,8 +29,8 @@ def window_inputs(champion: BaseChampion, prices: Table) -> dict[str, NDArray[An
     inputs: dict[str, NDArray[Any]] = {}
     for name in champion.columns:
         if name not in prices.columns:
-            raise ContractError(f"prices: no column {name}, which the champion needs; add it to the file")
-        inputs[name] = _clean(name, dates, prices.columns[name][-window:])[None, :]
+            raise ContractError(f"prices: the column {name} is missing, which the champion needs; add it to the file")
+        inputs[name] = _check_column(name, dates, prices.columns[name][-window:])[None, :]
     if champion.wants_date:
         inputs[DATE] = np.array([days_since_1970(dates)], np.int64)
     if champion.wants_target_date:
@@ -38,16 +40,17 @@ def window_inputs(champion: BaseChampion, prices: Table) -> dict[str, NDArray[An
 
 
 def window_rows(champion: BaseChampion, prices: Table) -> Rows:
-    """Return `window_inputs` as nested lists, as a sandbox takes them."""
+    """Return `window_inputs` as nested lists, the form that a sandbox takes."""
     return {name: values.tolist() for name, values in window_inputs(champion, prices).items()}
 
 
-def _clean(name: str, dates: Sequence[date], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    bad = ~(np.isfinite(values) & (values > 0))
-    if bad.any():
-        first = int(np.argmax(bad))
+def _check_column(name: str, dates: Sequence[date], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the prices [window]. Raises ContractError when one is not a finite number above zero."""
+    is_gap = ~(np.isfinite(values) & (values > 0))
+    if is_gap.any():
+        first = int(np.argmax(is_gap))
         raise ContractError(
-            f"prices: {name} has {int(bad.sum())} gaps among the last {len(values)} rows, the first on "
-            f"{dates[first]}; fill it or publish a champion that does without {name}"
+            f"prices: {name} has {int(is_gap.sum())} gaps among the last {len(values)} rows, the first on "
+            f"{dates[first]}; fill them, or publish a champion that does not use {name}"
         )
     return values

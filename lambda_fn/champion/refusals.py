@@ -1,7 +1,7 @@
-"""Records of what refresh and ingest refused: why and when, once for each thing that was refused.
+"""Records of what refresh and ingest rejected: one record for each rejected object, with the reason and the time.
 
-A pointer has one record, of the champion that it means. One of the old form names a model whose alias moves: `champion`
-says of which file the record is, and a record is lifted when the pointer means a sound one again.
+A pointer has one record, about the champion that it names. A pointer of the old form names a model whose alias can
+move: its record has the sha256 of the file under `champion`, and is lifted when the pointer names a valid file again.
 """
 
 import hashlib
@@ -20,73 +20,74 @@ from lambda_fn.store.object_store import Missing, Store
 _log = logging.getLogger(__name__)
 MAX_BYTES = 2**16
 MAX_REASON = 1_000  # characters; onnxruntime's can be long
-CHAMPION = "champion"  # in a record: sha256 of the file that the pointer meant, where that is known
-LIFTED = "lifted_at"  # in a record: since when it is none
-ROLLED_BACK = "rolled_back_to"  # in a record: the generation that serves in place of the pointer's champion
+# Members of a record beside those of `Refusal`:
+CHAMPION = "champion"  # sha256 of the file that the pointer named, if that is known
+LIFTED = "lifted_at"  # when the record ceased to apply
+ROLLED_BACK = "rolled_back_to"  # the generation that serves in place of the pointer's champion
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """`about` says more of what was refused, by names of texts and numbers."""
+    """The record of a rejection. `about` has further members, strings or integers, about the rejected object."""
 
     reason: str
     refused_at: datetime
-    request_id: str = ""  # Lambda's, the same at every try of one event
+    request_id: str = ""  # of Lambda, the same at every attempt of one event
     about: dict[str, str | int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: bytes) -> "Refusal":
-        """Raises ContractError naming the field."""
-        found = fields.json_object(data, "refusal", MAX_BYTES)
-        read = fields.Reader(found, "refusal")
+        """Parse a record. Raises ContractError naming the field."""
+        members = fields.json_object(data, "refusal", MAX_BYTES)
+        read = fields.Reader(members, "refusal")
         return cls(
             read.text("reason"),
             read.moment("refused_at"),
-            read.text("request_id") if found.get("request_id") else "",
-            {name: value for name, value in found.items() if name not in ("reason", "refused_at", "request_id")},
+            read.text("request_id") if members.get("request_id") else "",
+            {name: value for name, value in members.items() if name not in ("reason", "refused_at", "request_id")},
         )
 
     def to_json(self) -> bytes:
-        """`parse` gives the same object back; raises ContractError otherwise."""
-        known = {"reason": self.reason, "refused_at": fields.utc_text(self.refused_at), "request_id": self.request_id}
-        return fields.record_bytes(self, known | self.about, Refusal.parse, fields.json_bytes)
+        """Return the bytes of the record. Raises ContractError unless `parse` gives the same object back."""
+        members = {"reason": self.reason, "refused_at": fields.utc_text(self.refused_at), "request_id": self.request_id}
+        return fields.record_bytes(self, members | self.about, Refusal.parse, fields.json_bytes)
 
 
-def shortened(reason: str) -> str:
-    """The reason as a record can hold it, whatever the refused thing put into it."""
+def shorten_reason(reason: str) -> str:
+    """Return the reason in a form that a record can hold, whatever characters the rejected object put into it."""
     return reason.encode("utf-8", "backslashreplace").decode()[:MAX_REASON] or "no reason is known"
 
 
-def told(error: Exception, expected: tuple[type[Exception], ...], doing: str) -> str:
-    """Why `doing`, such as "its check", ended: in the error's own words, or logged where it is none of `expected`."""
+def describe_error(error: Exception, expected: tuple[type[Exception], ...], action: str) -> str:
+    """Return why `action`, such as "its check", failed. An error that is not one of `expected` is logged."""
     if isinstance(error, expected):
         return str(error)
-    _log.error("unexpected error: %s ended", doing, exc_info=error)
-    return f"{doing} ended in {type(error).__name__}: {error}"
+    _log.error("unexpected error: %s failed", action, exc_info=error)
+    return f"{action} failed with {type(error).__name__}: {error}"
 
 
 def is_first(store: Store, key: str, refusal: Refusal) -> bool:
-    """Records the refusal under `key`; True when none was recorded before, or by another try of the same event.
+    """Record the refusal under `key`. Returns True if it is new, or was recorded by another attempt of the same event.
 
-    A record that cannot be read, that was lifted or that is of another champion is written anew and counts as none.
+    A record that is unreadable, was lifted or is about another champion is replaced and does not count.
     """
     data = refusal.to_json()
     if store.create(key, data):
         return True
     try:
         blob = store.read(key)
-        known = Refusal.parse(blob.data)
-    except Missing:  # deleted since
+        previous = Refusal.parse(blob.data)
+    except Missing:  # deleted in the meantime
         return store.create(key, data)
     except ContractError:
         return store.replace(key, data, blob.etag)
-    if LIFTED in known.about or known.about.get(CHAMPION) != refusal.about.get(CHAMPION):
+    if LIFTED in previous.about or previous.about.get(CHAMPION) != refusal.about.get(CHAMPION):
         return store.replace(key, data, blob.etag)
-    return bool(refusal.request_id) and known.request_id == refusal.request_id
+    return bool(refusal.request_id) and previous.request_id == refusal.request_id
 
 
 def record(store: Store, key: str, refusal: Refusal) -> None:
-    """Writes the record whatever is there."""
+    """Write the record, in place of any other under `key`."""
     data = refusal.to_json()
     while not store.create(key, data):
         try:
@@ -97,49 +98,55 @@ def record(store: Store, key: str, refusal: Refusal) -> None:
 
 
 def record_key(pointer: Pointer | bytes, pair: str) -> str:
-    """Where the record of a pointer is, made here alone: by what it says and not by how that is written. Bytes that are
-    no pointer go by themselves."""
+    """Return the key of the record of a pointer, a hash of its content that does not depend on the formatting.
+
+    Bytes that are not a valid pointer are hashed themselves.
+    """
     if isinstance(pointer, bytes):
         data = pointer
         try:
             pointer = Pointer.parse(data)
         except ContractError:
             return keys.refused_key(hashlib.sha256(data).hexdigest(), pair)
-    said = json.loads(json.dumps(pointer.to_object()), parse_int=float)  # some writers make 1 of 1.0
-    return keys.refused_key(hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest(), pair)
+    content = json.loads(json.dumps(pointer.to_object()), parse_int=float)  # some writers write 1 for 1.0
+    return keys.refused_key(hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), pair)
 
 
-class Recorded(NamedTuple):
-    """What is recorded of a pointer; `champion` is the sha256 of the file that it meant, None where that is unknown."""
+class PointerStatus(NamedTuple):
+    """Why a pointer must not be activated.
+
+    `champion` is the sha256 of the file that it named, or None if that is unknown.
+    """
 
     state: Literal["refused", "rolled back"]
     reason: str
     champion: str | None
 
 
-def recorded(store: Store, key: str) -> Recorded | None:
-    """What `key` has; None when there is nothing, or it was lifted."""
+def read_status(store: Store, key: str) -> PointerStatus | None:
+    """Read the record under `key`. Returns None when there is none, or it was lifted."""
     try:
-        found = fields.json_object(store.read(key).data, "refusal", MAX_BYTES)
+        members = fields.json_object(store.read(key).data, "refusal", MAX_BYTES)
     except Missing:
         return None
     except ContractError as error:
-        return Recorded("refused", f"no reason is known, as its record cannot be read: {error}", None)
-    if LIFTED in found:
+        return PointerStatus("refused", f"reason unknown, because its record cannot be read: {error}", None)
+    if LIFTED in members:
         return None
-    reason, champion = str(found.get("reason", "no reason is recorded")), found.get(CHAMPION)
-    state: Literal["refused", "rolled back"] = "rolled back" if ROLLED_BACK in found else "refused"
-    return Recorded(state, reason, champion if isinstance(champion, str) else None)
+    reason, champion = str(members.get("reason", "no reason is recorded")), members.get(CHAMPION)
+    state: Literal["refused", "rolled back"] = "rolled back" if ROLLED_BACK in members else "refused"
+    return PointerStatus(state, reason, champion if isinstance(champion, str) else None)
 
 
 def lift(store: Store, key: str, now: datetime) -> None:
-    """What is recorded under `key` holds no longer; it stays to be read. Safe to repeat."""
+    """Mark the record under `key` as no longer valid; it is not deleted. Safe to repeat."""
     try:
         blob = store.read(key)
-        known = Refusal.parse(blob.data)
+        refusal = Refusal.parse(blob.data)
     except Missing:
         return
     except ContractError:
-        known = Refusal("no reason is known, as its record could not be read", now)
-    if LIFTED not in known.about:
-        store.replace(key, replace(known, about=known.about | {LIFTED: fields.utc_text(now)}).to_json(), blob.etag)
+        refusal = Refusal("reason unknown, because its record could not be read", now)
+    if LIFTED not in refusal.about:
+        refusal = replace(refusal, about=refusal.about | {LIFTED: fields.utc_text(now)})
+        store.replace(key, refusal.to_json(), blob.etag)

@@ -1,21 +1,28 @@
-"""Going back to a champion that was active before, from what serving itself keeps: with no right to write what training
-publishes, and no key to sign with.
+"""Roll back to a champion that was active before, from the files of serving alone.
 
-It is activated again under the next generation. What it is gone back from, and the pointer that is published now, are
-recorded as rolled back before that: refresh leaves them until a newer one is published.
+This needs neither the right to write what training publishes nor a signing key. The old champion is activated again
+under the next generation. Before that, the active champion and the pointer that is published now are recorded as rolled
+back, so refresh skips them until a newer one is published.
 """
 
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from lambda_fn.champion.active_state import Activation, Standing, find, heal, keep_copy, keep_record
+from lambda_fn.champion.active_state import Activation, ActiveState, heal, keep_copy, keep_record, read_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion
-from lambda_fn.champion.refusals import CHAMPION, ROLLED_BACK, Refusal, record, record_key, recorded, shortened
+from lambda_fn.champion.refusals import (
+    CHAMPION,
+    ROLLED_BACK,
+    Refusal,
+    read_status,
+    record,
+    record_key,
+    shorten_reason,
+)
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import verify
 from lambda_fn.contract import REASON, Active, Pointer
@@ -24,61 +31,97 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
-ATTEMPTS = 5  # an attempt is lost only when something else was activated meanwhile
-RECENT = timedelta(minutes=5)  # a client that got no answer asks again: that must not go back twice
-SHOWN = 20  # generations in a message
-_BACK = re.compile("rollback to generation ([0-9]{1,8})")
+ATTEMPTS = 5  # an attempt is lost only when something else was activated at the same time
+RECENT = timedelta(minutes=5)  # a client that got no answer repeats its request, which must not roll back twice
+LISTED_GENERATIONS = 20  # generations in a message
+_ROLLBACK = re.compile("rollback to generation ([0-9]{1,8})")
 _log = logging.getLogger(__name__)
 
 
-class NoWayBack(Exception):
-    """Nothing was rolled back; the message says why, and which generations are kept."""
+class RollbackError(Exception):
+    """Nothing was rolled back; the message gives the reason and the available generations."""
 
 
-def generation_of(asked: object) -> int | None:
-    """What an event's `rollback` asks for, None for the champion before; raises NoWayBack for what is neither."""
-    if asked is True:
+def parse_generation(value: object) -> int | None:
+    """Parse the member `rollback` of an event: a generation, or None for True, which means the previous champion.
+
+    Raises RollbackError for anything else.
+    """
+    if value is True:
         return None
-    if type(asked) is int and asked > 0:
-        return asked
-    raise NoWayBack(f"rollback: is {str(asked)[:40]!r}; give true, or a generation such as 12")
+    if type(value) is int and value > 0:
+        return value
+    raise RollbackError(f"rollback: {str(value)[:40]!r} is not a generation; give true, or a generation such as 12")
 
 
 def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, sandbox: Sandbox) -> Activation:
-    """Activates the champion of generation `to` again, or the last other one that was not rolled back from or refused.
+    """Activate the champion of an earlier generation again, if it passes today's checks.
 
-    It must pass the checks of today. Safe to repeat, and to end anywhere. Raises NoWayBack, and Unavailable.
+    Safe to repeat, and to interrupt anywhere.
+
+    Args:
+        store: where the activations and champions are.
+        settings: the pair, its keys and the public keys.
+        to: the generation, or None for the last other champion that was not rolled back or refused since.
+        now: the current time, UTC.
+        sandbox: runs the trial.
+
+    Raises RollbackError, and Unavailable.
     """
     for _ in range(ATTEMPTS):
-        standing = find(store, settings.pair)
-        last = standing.last
+        state = read_active_state(store, settings.pair)
+        last = state.last
         if last is None:
-            raise NoWayBack("nothing is active, so there is nothing to roll back; run python -m training run")
-        if to is None and _came_back(last) and timedelta(0) <= now - last.activated_at < RECENT:
-            reason = f"generation {last.generation} was rolled back to just now; to go further name a generation"
+            raise RollbackError(
+                "rollback: no champion is active, so there is nothing to roll back; run python -m training run"
+            )
+        if to is None and _is_rollback(last) and timedelta(0) <= now - last.activated_at < RECENT:
+            reason = f"generation {last.generation} was just rolled back to; to go further back, name a generation"
             return Activation("unchanged", last.generation, reason)
-        old = _before(store, settings.pair, last) if to is None else _kept(store, settings.pair, to)
+        old = _find_previous(store, settings.pair, last) if to is None else _read_generation(store, settings.pair, to)
         if old.champion.sha256 == last.champion.sha256:
-            heal(store, settings.pair, standing)
+            heal(store, settings.pair, state)
             reason = f"the champion of generation {old.generation} is active, as generation {last.generation}"
             return Activation("unchanged", last.generation, reason)
-        if result := _activate(store, settings, standing, last, old, now, sandbox):
+        if result := _activate(store, settings, state, last, old, now, sandbox):
             return result
-    raise Unavailable(f"{store.describe()}: active.json changed {ATTEMPTS} times meanwhile; roll back again")
+    raise Unavailable(
+        f"{store.describe()}: active.json was changed by another process in each of {ATTEMPTS} attempts; "
+        "roll back again"
+    )
 
 
-def is_rolled_back(store: Store, pair: str, pointer: Pointer, sha256: str) -> str | None:
-    """Why the pointer, which means the file of this digest now, must not be activated; None when it may be."""
-    found = recorded(store, record_key(pointer, pair))
-    if found is None or found.state != "rolled back" or found.champion not in (None, sha256):
+def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str) -> str | None:
+    """Return why the pointer is rolled back, or None when it is not.
+
+    Args:
+        store: has the record.
+        pair: the currency pair.
+        pointer: as published.
+        sha256: of the file that it names now.
+    """
+    status = read_status(store, record_key(pointer, pair))
+    if status is None or status.state != "rolled back" or status.champion not in (None, sha256):
         return None
-    return found.reason
+    return status.reason
 
 
 def _activate(
-    store: Store, settings: Settings, standing: Standing, last: Active, old: Active, now: datetime, sandbox: Sandbox
+    store: Store, settings: Settings, state: ActiveState, last: Active, old: Active, now: datetime, sandbox: Sandbox
 ) -> Activation | None:
-    """None when something else was activated meanwhile."""
+    """Activate an old champion under the next generation. Returns None when something else was activated first.
+
+    Args:
+        store: where the activations and champions are.
+        settings: the pair, its keys and the public keys.
+        state: the active state that is replaced.
+        last: the last activation of that state.
+        old: the activation to repeat.
+        now: the current time, UTC.
+        sandbox: runs the trial.
+
+    Raises RollbackError, and Unavailable.
+    """
     pair, generation = settings.pair, last.generation + 1
     # Its signature was of the pointer as it was published.
     pointer = replace(
@@ -90,48 +133,59 @@ def _activate(
     newer = replace(old, pointer=pointer, generation=generation, activated_at=now)
     try:
         data = newer.to_json()
-        verify(_published_as(store, pair, old).pointer, settings)
+        verify(_find_published(store, pair, old).pointer, settings)
         keep_copy(store, newer, pair)
         champion = fetch_file(store, newer.serving_key, newer.champion.sha256)
         check_champion(champion, old.pointer, pair, store, now.date(), sandbox)
     except (ContractError, Missing) as error:
-        raise NoWayBack(
-            f"generation {old.generation} cannot be served again: {error}; {_there(store, pair)}"
+        raise RollbackError(
+            f"generation {old.generation} cannot be served again: {error}; {_available(store, pair)}"
         ) from error
-    _mark(store, settings, last, newer, now)
-    if not store.replace(keys.active_key(pair), data, standing.etag):
+    _record_rollback(store, settings, last, newer, now)
+    if not store.replace(keys.active_key(pair), data, state.etag):
         return None
     keep_record(store, newer, pair)
-    words = f"{pointer.model_name} version {pointer.model_version} of generation {old.generation} is active again"
-    return Activation("activated", generation, words)
+    reason = f"{pointer.model_name} version {pointer.model_version} of generation {old.generation} is active again"
+    return Activation("activated", generation, reason)
 
 
-def _published_as(store: Store, pair: str, old: Active) -> Active:
-    """Return the activation whose pointer was published, and perhaps signed: a rollback's own pointer never was."""
-    while old.pointer.signature is None and (back := _BACK.fullmatch(str(old.pointer.extra.get(REASON, "")))):
-        generation = int(back[1])
+def _find_published(store: Store, pair: str, old: Active) -> Active:
+    """Return the activation whose pointer was published and may be signed, because that of a rollback never was."""
+    while old.pointer.signature is None and (match := _ROLLBACK.fullmatch(str(old.pointer.extra.get(REASON, "")))):
+        generation = int(match[1])
         if generation >= old.generation:
             break
-        old = _kept(store, pair, generation)
+        old = _read_generation(store, pair, generation)
     return old
 
 
-def _mark(store: Store, settings: Settings, last: Active, newer: Active, now: datetime) -> None:
-    """Records as rolled back what was active, and what is published."""
-    meant = {record_key(last.pointer, settings.pair): last.champion.sha256, **_published(store, settings, last)}
-    back = f"{newer.pointer.extra[REASON]}, as generation {newer.generation}"
-    for key, champion in meant.items():
-        before = recorded(store, key)
-        refused = f"; it was refused before: {before.reason}" if before and before.state == "refused" else ""
+def _record_rollback(store: Store, settings: Settings, last: Active, newer: Active, now: datetime) -> None:
+    """Record the active champion and the published pointer as rolled back.
+
+    Args:
+        store: gets the records.
+        settings: the pair and the key of its pointer.
+        last: the activation that is rolled back.
+        newer: the activation that takes its place.
+        now: the current time, UTC.
+    """
+    champions = {
+        record_key(last.pointer, settings.pair): last.champion.sha256,
+        **_read_published(store, settings, last),
+    }
+    rollback = f"{newer.pointer.extra[REASON]}, as generation {newer.generation}"
+    for key, champion in champions.items():
+        before = read_status(store, key)
+        refusal = f"; it was refused before: {before.reason}" if before and before.state == "refused" else ""
         if before and before.state == "rolled back":
-            champion = before.champion  # it means what it meant when it was last gone back from
+            champion = before.champion  # the file that the pointer named at its first rollback
         about: dict[str, str | int] = {"pointer": settings.model_info_key, ROLLED_BACK: newer.generation}
         about |= {CHAMPION: champion} if champion else {}
-        record(store, key, Refusal(shortened(back + refused), now, about=about))
+        record(store, key, Refusal(shorten_reason(rollback + refusal), now, about=about))
 
 
-def _published(store: Store, settings: Settings, last: Active) -> dict[str, str | None]:
-    """The record's key of the pointer that is there, and the digest of the file that it means, as far as is known."""
+def _read_published(store: Store, settings: Settings, last: Active) -> dict[str, str | None]:
+    """Return the record key of the published pointer and the sha256 of the file that it names, None if unknown."""
     try:
         data = store.read(settings.model_info_key).data
         pointer = Pointer.parse(data)
@@ -139,58 +193,54 @@ def _published(store: Store, settings: Settings, last: Active) -> dict[str, str 
         return {}  # nothing that could be activated
     if pointer.champion is not None:
         return {record_key(pointer, settings.pair): pointer.champion.sha256}
-    same = pointer.model_uri == last.pointer.model_uri
-    return {record_key(pointer, settings.pair): last.champion.sha256 if same else None}
+    is_same = pointer.model_uri == last.pointer.model_uri
+    return {record_key(pointer, settings.pair): last.champion.sha256 if is_same else None}
 
 
-def _came_back(active: Active) -> bool:
-    return bool(_BACK.fullmatch(str(active.pointer.extra.get(REASON, ""))))
+def _is_rollback(active: Active) -> bool:
+    return bool(_ROLLBACK.fullmatch(str(active.pointer.extra.get(REASON, ""))))
 
 
-def _before(store: Store, pair: str, last: Active) -> Active:
-    """The last that is another file than the active one and than those that were rolled back from or refused since."""
-    passed = {last.champion.sha256}
-    for generation in reversed(kept(store, pair)):
+def _find_previous(store: Store, pair: str, last: Active) -> Active:
+    """Return the latest activation of another file than the active one and those rolled back or refused since."""
+    skipped = {last.champion.sha256}
+    for generation in reversed(list_generations(store, pair)):
         try:
-            old = _kept(store, pair, generation) if generation < last.generation else last
-        except NoWayBack as error:
+            old = _read_generation(store, pair, generation) if generation < last.generation else last
+        except RollbackError as error:
             _log.warning("%s", error)
             continue
-        if old.champion.sha256 not in passed and recorded(store, record_key(old.pointer, pair)) is None:
+        if old.champion.sha256 not in skipped and read_status(store, record_key(old.pointer, pair)) is None:
             return old
-        passed.add(old.champion.sha256)
-    raise NoWayBack(
-        f"there is no other champion before generation {last.generation} to roll back to; {_there(store, pair)}"
+        skipped.add(old.champion.sha256)
+    raise RollbackError(
+        f"rollback: there is no other champion before generation {last.generation}; {_available(store, pair)}"
     )
 
 
-def _kept(store: Store, pair: str, generation: int) -> Active:
+def _read_generation(store: Store, pair: str, generation: int) -> Active:
+    """Read the record of an activation. Raises RollbackError, and Unavailable."""
     key = keys.activated_key(generation, pair)
     try:
         old = Active.parse(store.read(key).data)
     except Missing as error:
-        raise NoWayBack(
-            f"generation {generation} was never active here, or is not kept; {_there(store, pair)}"
+        raise RollbackError(
+            f"generation {generation} was never active here, or is not kept; {_available(store, pair)}"
         ) from error
     except ContractError as error:
-        raise NoWayBack(f"{key} cannot be read: {error}; {_there(store, pair)}") from error
+        raise RollbackError(f"{key}: cannot be read: {error}; {_available(store, pair)}") from error
     if (old.generation, old.serving_key) != (generation, keys.serving_key(old.champion.sha256, pair)):
-        raise NoWayBack(f"{key} is of another generation or another copy; {_there(store, pair)}")
+        raise RollbackError(f"{key}: is of another generation or another copy; {_available(store, pair)}")
     return old
 
 
-def kept(store: Store, pair: str) -> list[int]:
-    """The generations whose activation is recorded, ascending."""
-    return sorted(_numbers(store, pair))
+def list_generations(store: Store, pair: str) -> list[int]:
+    """Return the generations whose activation is recorded, ascending."""
+    names = map(PurePosixPath, store.list(keys.activated_key(0, pair).rpartition("/")[0]))
+    return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
 
 
-def _numbers(store: Store, pair: str) -> Iterator[int]:
-    for key in store.list(keys.activated_key(0, pair).rpartition("/")[0]):
-        name = PurePosixPath(key)
-        if name.suffix == ".json" and name.stem.isdecimal():
-            yield int(name.stem)
-
-
-def _there(store: Store, pair: str) -> str:
-    numbers = [str(number) for number in kept(store, pair)][-SHOWN:]
+def _available(store: Store, pair: str) -> str:
+    """Return the end of an error: the latest generations to which a rollback is possible."""
+    numbers = [str(number) for number in list_generations(store, pair)][-LISTED_GENERATIONS:]
     return f"kept are the generations {', '.join(numbers)}" if numbers else "none is kept"

@@ -1,4 +1,4 @@
-"""A champion loaded in this process by onnxruntime: the sandbox's child and training run it, with a limit of time."""
+"""Run a champion with onnxruntime in this process, with a time limit: for the sandbox's child and for training."""
 
 import hashlib
 import os
@@ -18,21 +18,23 @@ from lambda_fn.champion.onnx_validator import check_allowed
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
 
-LOOKS_EVERY_S = 0.25
+CHECK_INTERVAL_S = 0.25
 
 
 class Watchdog:
-    """One thread for all runs of a process, started with the first. It looks now and then whether a run is over its
-    time: a timer of its own for each run would cost ten times what a forecast does."""
+    """Time limits for all runs of a process, enforced by one thread that starts with the first run.
+
+    The thread checks the runs at intervals, because a timer for each run would cost ten times as much as a forecast.
+    """
 
     def __init__(self) -> None:
         self._due: dict[int, tuple[float, ort.RunOptions]] = {}
-        self._pid = 0  # of the process in which the thread runs: a forked one has none
+        self._pid = 0  # of the process in which the thread runs: a forked process does not have the thread
         self._lock = threading.Lock()
 
     @contextmanager
-    def over(self, options: ort.RunOptions, seconds: float) -> Iterator[None]:
-        """Sets `options.terminate` when the block takes longer than that: its run then ends with an error."""
+    def limit(self, options: ort.RunOptions, seconds: float) -> Iterator[None]:
+        """Set `options.terminate` when the block takes longer than `seconds`, so that its run ends with an error."""
         self._start()
         self._due[id(options)] = time.monotonic() + seconds, options
         try:
@@ -45,21 +47,21 @@ class Watchdog:
             return
         with self._lock:
             if self._pid != os.getpid():
-                threading.Thread(target=self._look, name="watchdog", daemon=True).start()
+                threading.Thread(target=self._check_runs, name="watchdog", daemon=True).start()
                 self._pid = os.getpid()
 
-    def _look(self) -> None:
+    def _check_runs(self) -> None:
         while True:
-            time.sleep(LOOKS_EVERY_S)
+            time.sleep(CHECK_INTERVAL_S)
             now = time.monotonic()
             for due, options in list(self._due.values()):
                 if now > due:
                     options.terminate = True
 
 
-MAX_RUN_S = 5.0  # a batch of 100 takes 15 ms; the API's callers are answered within ten seconds
-_watchdog = Watchdog()  # one thread a process, which its first run starts
-# onnxruntime has no common base for its errors; the built-in two come from its Python layer.
+MAX_RUN_S = 5.0  # a batch of 100 takes 15 ms; the API answers within ten seconds
+_watchdog = Watchdog()
+# The errors of onnxruntime have no common base class; the two built-in ones come from its Python layer.
 _RUN_ERRORS = (
     ort_errors.EPFail,
     ort_errors.Fail,
@@ -77,7 +79,10 @@ Inputs = Mapping[str, NDArray[Any]]
 
 
 class Forecast(NamedTuple):
-    """Prices, float64: quantiles [batch, horizon, levels], non-decreasing over levels; mean [batch, horizon]."""
+    """Forecast prices, float64.
+
+    quantiles [batch, horizon, levels] are non-decreasing over levels; mean is [batch, horizon].
+    """
 
     quantiles: NDArray[np.float64]
     mean: NDArray[np.float64]
@@ -87,16 +92,23 @@ class Champion(BaseChampion):
     """One loaded champion file."""
 
     def __init__(self, session: ort.InferenceSession, metadata: Metadata, sha256: str, max_run_s: float) -> None:
+        """Make a champion from a loaded file, without any check; `load` makes a checked one.
+
+        Args:
+            session: of the file.
+            metadata: of the file.
+            sha256: of the file.
+            max_run_s: the time limit of each run, in seconds.
+        """
         super().__init__(metadata, sha256, [node.name for node in session.get_inputs()])
         self._session = session
         self._max_run_s = max_run_s
 
     @classmethod
     def load(cls, data: bytes, max_run_s: float = MAX_RUN_S) -> "Champion":
-        """Checks the file, makes a session of one thread and runs it once on made-up prices. No run of it will take
-        longer than `max_run_s`.
+        """Check the file, make a session of one thread and run it once on synthetic prices.
 
-        Raises ContractError for anything that the contract does not allow.
+        No run will take longer than `max_run_s` seconds. Raises ContractError for everything that the contract forbids.
         """
         check_allowed(data)
         try:
@@ -107,39 +119,46 @@ class Champion(BaseChampion):
             inputs = {node.name: (node.type, node.shape) for node in session.get_inputs()}
             outputs = {node.name for node in session.get_outputs()}
         except _RUN_ERRORS as error:
-            raise ContractError(f"champion: onnxruntime cannot load it: {_first_line(error)}") from error
+            raise ContractError(
+                f"champion: onnxruntime cannot load it: {_first_line(error)}; export it again"
+            ) from error
         metadata = Metadata.parse(props)
         _check_signature(inputs, outputs, metadata)
         champion = cls(session, metadata, hashlib.sha256(data).hexdigest(), max_run_s)
-        champion._try_out()
+        champion._check_outputs()
         return champion
 
     def forecast(self, inputs: Inputs) -> Forecast:
-        """Forecast a batch: each price column float64 [batch, window], oldest first, and `date` int64 [batch, window]
-        and `target_date` int64 [batch, horizon] in days since 1970-01-01 where the champion takes them.
+        """Forecast a batch.
 
-        Raises ForecastError when an input is missing or misshapen, or when the numbers are no forecast
-        (`plausible.fault`), and TooSlow.
+        The inputs are the price columns, float64 [batch, window], oldest first, and where the champion declares them
+        `date`, int64 [batch, window], and `target_date`, int64 [batch, horizon], both in days since 1970-01-01.
+
+        Raises ForecastError when an input is missing or has another shape, or when the numbers are not a valid forecast
+        (`plausibility.find_fault`), and TooSlow.
         """
         forecast = self.run(inputs)
         self.check(forecast.quantiles.tolist(), forecast.mean.tolist())
         return forecast
 
     def plausible_forecast(self, inputs: Inputs) -> Forecast:
-        """As `forecast`, for a forecast that is served: raises ForecastError also when it does not suit these closes
-        (`plausible.fault_for`)."""
+        """Forecast a batch that is served.
+
+        As `forecast`, but raises ForecastError also when the forecast is implausible for these closes
+        (`plausibility.find_implausibility`).
+        """
         forecast = self.run(inputs)
         self.check_plausible(forecast.quantiles.tolist(), forecast.mean.tolist(), inputs["close"].tolist())
         return forecast
 
     def run(self, inputs: Inputs) -> Forecast:
-        """Run the model. Raises ForecastError and TooSlow; nothing is said about its numbers."""
+        """Run the model without any check of the numbers. Raises ForecastError and TooSlow."""
         options = ort.RunOptions()
         if any(len(values) > 1 for values in inputs.values()):
-            # memory that a batch took is given back, or it would stay for ever; one window pays nothing for that
+            # Shrink the arena after a batch: onnxruntime otherwise keeps its peak. A single window does not need it.
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            with _watchdog.over(options, self._max_run_s):
+            with _watchdog.limit(options, self._max_run_s):
                 quantiles, mean = self._session.run(["quantiles", "mean"], dict(inputs), options)
         except _RUN_ERRORS as error:
             if options.terminate:
@@ -147,8 +166,11 @@ class Champion(BaseChampion):
             raise ForecastError(f"the champion cannot run on these inputs: {_first_line(error)}") from error
         return Forecast(np.asarray(quantiles), np.asarray(mean))
 
-    def _try_out(self) -> None:
-        """Two windows at once: declared output shapes are not to be trusted, a batch of one could hide a fixed one."""
+    def _check_outputs(self) -> None:
+        """Check the shapes for two windows: declared shapes are untrusted, and a batch of one could hide a fixed size.
+
+        Raises ContractError.
+        """
         batch, window, horizon = 2, self.metadata.window, self.metadata.horizon
         prices = np.tile(1 + 0.01 * np.sin(np.arange(float(window))), (batch, 1))
         inputs: dict[str, NDArray[Any]] = {name: prices for name in self.columns}
@@ -165,37 +187,46 @@ class Champion(BaseChampion):
 
 
 def _session_options() -> ort.SessionOptions:
-    """One thread that does not spin: a forecast takes 0.1 ms, and a process serves one request at a time."""
+    """Return options for one thread that does not spin: a forecast takes 0.1 ms, and a process serves one at a time."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")  # never the runtime's own format
-    # where data outside of the file would be looked for: a folder in which nothing can be
+    # where onnxruntime would look for data outside the file: a folder that cannot contain any
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4
     return options
 
 
 def _check_signature(inputs: Mapping[str, tuple[str, list[Any]]], outputs: set[str], metadata: Metadata) -> None:
+    """Raise ContractError unless the inputs and outputs are those of the contract.
+
+    Args:
+        inputs: type and shape by name.
+        outputs: names.
+        metadata: has the window and the horizon.
+    """
     if "close" not in inputs:
-        raise ContractError(f"champion: its inputs are {', '.join(inputs) or 'none'}; one must be close")
+        raise ContractError(f"champion: its inputs are {', '.join(inputs) or 'none'}; one of them must be close")
     for name, (kind, shape) in inputs.items():
-        wanted = "tensor(int64)" if name in (DATE, TARGET_DATE) else "tensor(double)"
+        expected = "tensor(int64)" if name in (DATE, TARGET_DATE) else "tensor(double)"
         length = metadata.horizon if name == TARGET_DATE else metadata.window
-        if kind != wanted:
-            raise ContractError(f"champion: input {name} is {kind}; it must be {wanted}")
+        if kind != expected:
+            raise ContractError(f"champion: input {name} is {kind}; it must be {expected}")
         if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != length):
             raise ContractError(f"champion: input {name} has shape {shape}; it must be [batch, {length}]")
     missing = {"quantiles", "mean"} - outputs
     if missing:
-        raise ContractError(f"champion: it has no output {' and '.join(sorted(missing))}; export it with both")
-
-
-def _check_output(name: str, found: NDArray[Any], shape: tuple[int, ...]) -> None:
-    if found.dtype != np.float64 or found.shape != shape:
         raise ContractError(
-            f"champion: output {name} is {found.dtype} {list(found.shape)} for a batch of {shape[0]}; "
+            f"champion: it has no output {' and '.join(sorted(missing))}; export it with quantiles and mean"
+        )
+
+
+def _check_output(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if values.dtype != np.float64 or values.shape != shape:
+        raise ContractError(
+            f"champion: output {name} is {values.dtype} {list(values.shape)} for a batch of {shape[0]}; "
             f"it must be float64 {list(shape)}"
         )
 

@@ -1,8 +1,8 @@
-"""Runs champions in a child process with limits of memory, processor and time.
+"""Run champions in a child process with limits on memory, processor time and wall time.
 
-A champion is untrusted input, also after its trial: a file can behave for every input of a trial and do harm at the
-next price. So no process of the service loads one. Whatever a champion does to the child is an error about that
-champion.
+A champion is untrusted input, even after its trial: a file can behave for every input of a trial and do harm at the
+next price. Therefore no process of the service loads one. Whatever a champion does to the child becomes an error about
+that champion.
 """
 
 import hashlib
@@ -25,44 +25,45 @@ from lambda_fn.contract import DATE, TARGET_DATE, Golden, Metadata
 from lambda_fn.fields import ContractError
 
 if TYPE_CHECKING:
-    from lambda_fn.prices.price_file import Table  # brings numpy, which this process need not have
+    from lambda_fn.prices.price_file import Table  # imports numpy, which this process may not need
 
-MAX_DEATHS = 3  # of a champion in one process of the API, which runs it no more after these
-MAX_CHILDREN = 4  # of one process of the API: each takes 50 MB
+MAX_DEATHS = 3  # processes that a champion may end before this process of the API stops running it
+MAX_CHILDREN = 4  # of one process of the API; each takes 50 MB
 T = TypeVar("T")
 
 
 class Forecast(NamedTuple):
-    """Prices: quantiles [batch][horizon][levels], non-decreasing over levels; mean [batch][horizon]."""
+    """Forecast prices: quantiles [batch][horizon][levels], non-decreasing over levels, and mean [batch][horizon]."""
 
     quantiles: list[list[list[float]]]
     mean: list[list[float]]
 
 
 def random_seed() -> int:
+    """Return a seed of 32 bits that nobody can predict."""
     return int.from_bytes(os.urandom(4), "big")
 
 
 class Pool:
-    """The children of one process of the API: at most MAX_CHILDREN, and how often each champion ended one."""
+    """The children of one process of the API, at most MAX_CHILDREN, and how often each champion ended one."""
 
     def __init__(self, first: Child | None = None) -> None:
-        """`first` is a child that was started before, for the first sandbox that needs one."""
+        """Make a pool; `first` is a child that is already started, for the first sandbox that needs one."""
         self.deaths: Counter[str] = Counter()
         self._first = first
         if first is not None:
-            weakref.finalize(self, first.close)  # where no sandbox needs it
-        self._sandboxes = weakref.WeakValueDictionary[int, Sandbox]()  # the last used comes last
+            weakref.finalize(self, first.close)  # in case no sandbox needs it
+        self._sandboxes = weakref.WeakValueDictionary[int, Sandbox]()  # the most recently used one is last
         self._lock = threading.Lock()
 
     def child(self, limits: Limits) -> Child:
-        """Return a new child. Raises Unavailable."""
+        """Return a child that no other sandbox has. Raises Unavailable."""
         with self._lock:
             first, self._first = self._first, None
         return first or Child(limits)
 
     def use(self, sandbox: "Sandbox") -> None:
-        """Note a use, and close the child that has not been used for the longest time where there are too many."""
+        """Record a use, and close the least recently used children above MAX_CHILDREN."""
         with self._lock:
             self._sandboxes.pop(id(sandbox), None)
             self._sandboxes[id(sandbox)] = sandbox
@@ -72,21 +73,27 @@ class Pool:
 
 
 class Sandbox:
-    """Runs champions in one child at a time, which starts with the first run and stays until `close`.
+    """Runs champions in one child at a time, which starts with the first run and lives until `close`.
 
-    A child that has run several champions could fail one for what another did to it. Such a failure is therefore
-    repeated in a new child, and only the second one counts.
+    In a child that has run several champions, a champion could fail because of another one. The run is therefore
+    repeated in a new child, and only the second failure counts.
     """
 
     def __init__(self, limits: Limits = JOB, pool: Pool | None = None, seed: int | None = None) -> None:
-        """`seed` decides the made-up prices of a trial, and is random by default: nobody can know them before."""
+        """Make a sandbox without a child.
+
+        Args:
+            limits: of each child.
+            pool: provides the children and counts deaths, if this is a process of the API.
+            seed: of the synthetic prices of a trial; random by default, so that a publisher cannot predict them.
+        """
         self.seed = random_seed() if seed is None else seed
         self._limits = limits
         self._pool = pool
         self._deaths = pool.deaths if pool else Counter[str]()
         self._max_deaths = MAX_DEATHS if pool else math.inf
         self._child: Child | None = None
-        self._champions: set[str] = set()  # sha256 of those that the child has run
+        self._champions: set[str] = set()  # sha256 of those that the current child has run
         self._loaded: set[str] = set()  # and of those that it may still have in memory
         self._lock = threading.Lock()
 
@@ -98,11 +105,11 @@ class Sandbox:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a child."""
+        """True if there is a child."""
         return self._child is not None
 
     def start(self) -> None:
-        """Start the child if there is none, and do not wait for it. Raises Unavailable."""
+        """Start the child if there is none, without waiting for it. Raises Unavailable."""
         with self._lock:
             self._current()
 
@@ -112,17 +119,22 @@ class Sandbox:
             self._close()
 
     def close_if_idle(self) -> None:
-        """End the child unless it is at work."""
+        """End the child unless it is running a champion."""
         if self._lock.acquire(blocking=False):
             try:
                 self._close()
             finally:
                 self._lock.release()
 
-    def judge(self, data: bytes, golden: Sequence[Golden], table: "Table") -> Golden:
-        """Try a champion out (`champion.judging`), and return its forecast of the newest window with its inputs.
+    def run_trial(self, data: bytes, golden: Sequence[Golden], table: "Table") -> Golden:
+        """Run the trial of a champion (`champion.trial`). Return its forecast of the latest window, with its inputs.
 
-        Raises ContractError for whatever a champion does, and Unavailable when this machine cannot start a child.
+        Args:
+            data: the bytes of the file.
+            golden: forecasts that the champion has to reproduce.
+            table: the latest window of prices.
+
+        Raises ContractError for whatever the champion does, and Unavailable when this machine cannot start a child.
         """
         head = {
             "operation": "judge",
@@ -135,17 +147,23 @@ class Sandbox:
         try:
             return Golden(**verdict)
         except TypeError as error:
-            raise ContractError(f"champion: its trial gave no forecast ({error}), and so no verdict") from error
+            raise ContractError(f"champion: its trial returned no forecast ({error}); export it again") from error
 
     def check_loads(self, data: bytes) -> None:
-        """Load a champion and let it forecast once. Raises as `judge`."""
+        """Load a champion and let it forecast once. Raises as `run_trial` does."""
         self._judge({"operation": "load"}, data)
 
     def forecast(self, data: bytes, sha256: str, inputs: Rows, shape: tuple[int, int, int]) -> Forecast:
-        """Run a champion on a batch of rows: quantiles of `shape` [batch, horizon, levels], mean [batch, horizon].
+        """Run a champion on a batch.
 
-        Raises ForecastError for whatever a champion does, Died when its child ended, TooSlow when it was late, and
-        Unavailable when this machine cannot start a child.
+        Args:
+            data: the bytes of the file.
+            sha256: their digest.
+            inputs: rows [batch][window], or [batch][horizon] of `target_date`, by input name.
+            shape: of the quantiles, [batch, horizon, levels].
+
+        Raises ForecastError for whatever the champion does, Died when its child ended, TooSlow when it exceeded its
+        time, and Unavailable when this machine cannot start a child.
         """
         kinds = {name: "q" if name in (DATE, TARGET_DATE) else "d" for name in inputs}
         head = {
@@ -157,7 +175,9 @@ class Sandbox:
 
         def run(child: Child) -> Forecast:
             if self._deaths[sha256] >= self._max_deaths:
-                raise Died(f"the champion ended {MAX_DEATHS} processes that ran it, and is not run here any more")
+                raise Died(
+                    f"the champion ended {MAX_DEATHS} processes and is not run here any more; publish another champion"
+                )
             try:
                 reply: dict[str, Any] = {"unknown": sha256}
                 if sha256 in self._loaded:
@@ -170,12 +190,14 @@ class Sandbox:
                 self._forget()
                 if error.late:
                     raise TooSlow(f"the champion took more than {self._limits.wall_s:g} s and was stopped") from error
-                raise Died(f"the champion's process ended with {error}: {self._why(error)}") from error
+                raise Died(f"the champion's process ended with {error}: {self._explain(error)}") from error
             return _forecast(reply, numbers, shape)
 
         return self._isolated(sha256, run, (ForecastError,))
 
     def _judge(self, head: Mapping[str, Any], data: bytes) -> dict[str, Any]:
+        """Send a file to the child, and return its verdict. Raises as `run_trial` does."""
+
         def run(child: Child) -> dict[str, Any]:
             try:
                 reply, _ = child.exchange(head, [data])
@@ -183,30 +205,36 @@ class Sandbox:
                 self._forget()
                 if error.late:
                     raise ContractError(
-                        f"champion: its trial took more than {self._limits.wall_s:g} s; make it smaller"
+                        f"champion: its trial took more than {self._limits.wall_s:g} s; export a smaller model"
                     ) from error
                 raise ContractError(
-                    f"champion: its trial ended with {error} and no verdict: {self._why(error)}"
+                    f"champion: its trial ended with {error} and no verdict: {self._explain(error)}"
                 ) from error
             if isinstance(verdict := reply.get("good"), dict):
                 return verdict
             reasons = (str(reply[name]) for name in ("refused", "failed", "too_slow") if name in reply)
-            raise ContractError(next(reasons, _SILENT))
+            raise ContractError(next(reasons, "champion: its trial returned no verdict; export it again"))
 
         return self._isolated(hashlib.sha256(data).hexdigest(), run, (ContractError,))
 
     def _isolated(self, sha256: str, run: Callable[[Child], T], failures: tuple[type[Exception], ...]) -> T:
-        """Run in the current child, and again in a new one after a failure that another champion may have caused."""
+        """Run in the current child, and again in a new one after a failure that another champion may have caused.
+
+        Args:
+            sha256: of the champion that runs.
+            run: runs it in a child.
+            failures: the errors that are repeated.
+        """
         if self._pool:
             self._pool.use(self)
         with self._lock:
             child = self._current()
-            shared = bool(self._champions - {sha256})
+            is_shared = bool(self._champions - {sha256})
             self._champions.add(sha256)
             try:
                 return run(child)
             except failures:
-                if not shared:
+                if not is_shared:
                     raise
             except BaseException:
                 self._close()
@@ -217,9 +245,10 @@ class Sandbox:
             return run(child)
 
     def _current(self) -> Child:
+        """Return the child, started if there is none. Raises Unavailable."""
         if self._child is None:
             self._child = self._pool.child(self._limits) if self._pool else Child(self._limits)
-            self._finalize = weakref.finalize(self, self._child.close)  # also at the end of this process
+            self._finalize = weakref.finalize(self, self._child.close)  # runs at the latest when this process ends
         return self._child
 
     def _close(self) -> None:
@@ -232,20 +261,23 @@ class Sandbox:
         self._champions = set()
         self._loaded = set()
 
-    def _why(self, error: ChildEnded) -> str:
+    def _explain(self, error: ChildEnded) -> str:
+        """Return the likely reason for the end of the child, and the cure."""
         memory, first_cpu_s, cpu_s, *_ = self._limits
-        long = f"it took more than {first_cpu_s} s of processor time to its first forecast, or {cpu_s} s in all"
+        too_long = f"it took more than {first_cpu_s} s of processor time to its first forecast, or {cpu_s} s in total"
         match -error.code:
             case signal.SIGXCPU:
-                return f"{long}; make it smaller"
+                return f"{too_long}; export a smaller model"
             case signal.SIGKILL:
-                return f"{long}, or it was killed; try again"
-        return f"it took more than {memory // 2**20} MB, or it broke the runtime; make it smaller or export it again"
+                return f"{too_long}, or it was killed; try again"
+        return (
+            f"it took more than {memory // 2**20} MB, or crashed the runtime; export a smaller one, or export it again"
+        )
 
 
 @contextmanager
-def of_job(sandbox: Sandbox | None) -> Iterator[Sandbox]:
-    """Yield the sandbox of a job or, where there is none, a new one that ends with the block."""
+def reuse_or_start(sandbox: Sandbox | None) -> Iterator[Sandbox]:
+    """Yield the given sandbox or, if it is None, a new one that is closed at the end of the block."""
     if sandbox is not None:
         yield sandbox
         return
@@ -253,11 +285,16 @@ def of_job(sandbox: Sandbox | None) -> Iterator[Sandbox]:
         yield new
 
 
-_SILENT = "champion: its trial gave no verdict; export it again"
-
-
 def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, int]) -> Forecast:
-    """The numbers of a reply, which a champion may have forged: only their number is believed."""
+    """Parse the prices of a reply. A champion may have forged it, so only the number of prices is checked here.
+
+    Args:
+        reply: the head.
+        numbers: the data: quantiles, then mean, as float64.
+        shape: of the quantiles, [batch, horizon, levels].
+
+    Raises ForecastError, also when the reply reports an error, and TooSlow.
+    """
     if "too_slow" in reply:
         raise TooSlow(str(reply["too_slow"]))
     for name in ("failed", "refused"):
@@ -275,34 +312,39 @@ def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, i
 
 
 class SandboxedChampion(BaseChampion):
-    """A champion file whose digest is known to be `sha256`."""
+    """A champion that runs in a sandbox."""
 
     def __init__(self, data: bytes, sha256: str, sandbox: Sandbox) -> None:
-        """Parse the file. Raises ContractError."""
+        """Parse the file, whose digest must be `sha256`. Raises ContractError."""
         props, inputs = describe(data)
         super().__init__(Metadata.parse(props), sha256, inputs)
         self._data = data
         self._sandbox = sandbox
 
     def forecast(self, inputs: Rows) -> Forecast:
-        """Forecast a batch: rows of `window` prices of each column, oldest first, and where the champion takes them
+        """Forecast a batch.
+
+        The inputs are rows of `window` prices for each column, oldest first, and where the champion declares them
         `date` (rows of `window`) and `target_date` (rows of `horizon`), whole days since 1970-01-01.
 
-        Raises ForecastError when the numbers are no forecast (`plausible.fault`) and for whatever else the champion
-        does, TooSlow, Died, and Unavailable when this machine cannot start a child.
+        Raises ForecastError when the numbers are not a valid forecast (`plausibility.find_fault`) and for whatever else
+        the champion does, TooSlow, Died, and Unavailable when this machine cannot start a child.
         """
         forecast = self.run(inputs)
         self.check(forecast.quantiles, forecast.mean)
         return forecast
 
     def plausible_forecast(self, inputs: Rows) -> Forecast:
-        """As `forecast`, for a forecast that is served: raises ForecastError also when it does not suit these closes
-        (`plausible.fault_for`)."""
+        """Forecast a batch that is served.
+
+        As `forecast`, but raises ForecastError also when the forecast is implausible for these closes
+        (`plausibility.find_implausibility`).
+        """
         forecast = self.run(inputs)
         self.check_plausible(forecast.quantiles, forecast.mean, inputs["close"])
         return forecast
 
     def run(self, inputs: Rows) -> Forecast:
-        """Run the model in the sandbox. Raises as `forecast`; nothing is said about its numbers."""
+        """Run the model in the sandbox without any check of the numbers. Raises as `forecast` does."""
         shape = len(inputs["close"]), self.metadata.horizon, len(self.metadata.levels)
         return self._sandbox.forecast(self._data, self.sha256, inputs, shape)

@@ -1,7 +1,7 @@
-"""Signed champions: an Ed25519 signature (RFC 8032) says who may publish, not the right to write a folder.
+"""Signed champions: an Ed25519 signature (RFC 8032) decides who may publish, not the right to write to a folder.
 
-The signature covers the pointer's canonical JSON without its signature, so the champion's sha256, generation, pair,
-scores and golden forecasts, and the stack: a champion signed for staging cannot be activated in production.
+The signature covers the pointer's canonical JSON without its signature, and so the champion's sha256, generation, pair,
+scores and golden forecasts. It also covers the stack: a champion signed for staging cannot be activated in production.
 """
 
 import base64
@@ -14,31 +14,31 @@ from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 
 ALGORITHM = "ed25519"
-PURPOSE = b"champion of a forecast service, version 2\n"  # so that nothing else that is signed can be taken for it
+PURPOSE = b"champion of a forecast service, version 2\n"  # so that no other signed text can pass for it
 
 
 def message(pointer: Pointer, stack: str) -> bytes:
-    """The bytes that are signed: fewer than 4,096, the limit of key services."""
+    """Return the bytes to sign: fewer than 4,096, the limit of key management services."""
     unsigned = replace(pointer, signature=None).to_object()
     text = json.dumps({"pointer": unsigned, "stack": stack}, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return PURPOSE + hashlib.sha256(text.encode()).hexdigest().encode()
 
 
 def key_id(public: bytes) -> str:
-    """The name of a key: the beginning of its digest."""
+    """Return the short id of a public key: the first 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(public).hexdigest()[:16]
 
 
 def envelope(public: bytes, stack: str, value: bytes) -> dict[str, str]:
-    """The pointer's field `signature`."""
+    """Return the pointer's field `signature`; `value` is the signature itself."""
     encoded = base64.b64encode(value).decode()
     return {"algorithm": ALGORITHM, "key_id": key_id(public), "stack": stack, "value": encoded}
 
 
 def verify(pointer: Pointer, settings: Settings) -> None:
-    """Check that one of the public keys signed this pointer for this pair and stack; without keys nothing is checked.
+    """Check that one of the public keys signed this pointer for this pair and stack.
 
-    Raises ContractError with the cure.
+    Without public keys nothing is checked. Raises ContractError with the cure.
     """
     keys = {key_id(key): key for key in settings.champion_public_keys}
     if not keys:
@@ -49,31 +49,34 @@ def verify(pointer: Pointer, settings: Settings) -> None:
     if pointer.generation is None:
         raise ContractError(f"pointer.generation: missing, so the pointer could be replayed at any time; {cure}")
     if pointer.pair != settings.pair:
-        raise ContractError(f"pointer.pair: {pointer.pair}, and this is the pointer of {settings.pair}; {cure}")
+        raise ContractError(f"pointer.pair: {pointer.pair}, but this is the pointer of {settings.pair}; {cure}")
     signature = pointer.signature
     if signature is None:
-        raise ContractError(f"pointer.signature: missing, and this service takes signed champions only; {cure}")
+        raise ContractError(f"pointer.signature: missing, but this service accepts only signed champions; {cure}")
     key = keys.get(signature.get("key_id", ""))
     if signature.get("algorithm") != ALGORITHM or key is None:
-        known = ", ".join(keys)
-        raise ContractError(f"pointer.signature: its key is not one of CHAMPION_PUBLIC_KEYS ({known}); {cure}")
+        raise ContractError(
+            f"pointer.signature: its key is not one of CHAMPION_PUBLIC_KEYS ({', '.join(keys)}); {cure}"
+        )
     stack = signature.get("stack")
     if stack is None:
         raise ContractError(f"pointer.signature: made before signatures named the stack; {cure}")
     if stack != settings.stack:
         raise ContractError(
-            f"pointer.signature: for the stack {stack}, and this is {settings.stack}; {cure}, and STACK set to its name"
+            f"pointer.signature: made for the stack {stack}, but this is {settings.stack}; {cure}, and STACK set to "
+            "its name"
         )
     if not _is_valid(key, signature.get("value", ""), message(pointer, stack)):
-        raise ContractError(f"pointer.signature: not of this pointer, so something in it was changed; {cure}")
+        raise ContractError(f"pointer.signature: does not match the pointer, so something in it was changed; {cure}")
 
 
-def _is_valid(key: bytes, value: str, signed: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature  # only where a key is configured: it costs 20 ms
+def _is_valid(key: bytes, value: str, data: bytes) -> bool:
+    """Return whether `value` is the Base64 of the key's signature of the data."""
+    from cryptography.exceptions import InvalidSignature  # only if a key is configured, because it takes 20 ms
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(value, validate=True), signed)
+        Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(value, validate=True), data)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -1,7 +1,7 @@
-"""The checks of a trial, which run inside the sandbox: golden forecasts, the newest window, and made-up prices.
+"""The checks of a trial, which run inside the sandbox: golden forecasts, the latest window, and synthetic prices.
 
-The made-up prices follow from a seed that a publisher cannot know, and are rounded as the source rounds, so that a
-champion cannot tell them from prices to come.
+The synthetic prices follow from a seed that a publisher cannot know, and are rounded as the source rounds, so that a
+champion cannot distinguish them from future prices.
 """
 
 import math
@@ -20,19 +20,23 @@ from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.prices.price_file import Table
 
-GOLDEN_TOLERANCE = 1e-6  # of the price: float32 cores on another processor differ by 3e-9
-BATCH_TOLERANCE = 1e-6  # of the price, one by one against all at once
-MAX_CPU_S = 1.0  # to load it and to make its first forecast
+GOLDEN_TOLERANCE = 1e-6  # relative to the price; float32 cores on another processor differ by 3e-9
+BATCH_TOLERANCE = 1e-6  # relative to the price, between batches of different sizes
+MAX_CPU_S = 1.0  # of processor time, to load a champion and to make its first forecast
 BATCHES = (1, 2, 100)
 SCALES = (0.01, 1.0, 150.0)  # prices of any pair in its usual quotation
-STARTS = (date(1999, 1, 4), date(2016, 2, 29), date(2040, 12, 24))  # of made-up windows: the past, a leap day, ahead
-DAYS_AHEAD = 60  # business days, a quarter, on which the newest window's forecast must be plausible, too
-SHIFTED, SHIFT = 20, 0.05  # copies of the newest window, and how far from its level: about what a quarter brings
+STARTS = (
+    date(1999, 1, 4),
+    date(2016, 2, 29),
+    date(2040, 12, 24),
+)  # of synthetic windows: the past, a leap day, the future
+DAYS_AHEAD = 60  # business days, a quarter, on which the forecast of the latest window must be plausible too
+SHIFTED, SHIFT = 20, 0.05  # copies of the latest window, and their largest log shift, about the move of a quarter
 MAX_DECIMALS = 6  # of a source that rounds
 Inputs = Mapping[str, NDArray[Any]]
 
 
-def judge(
+def run_trial(
     data: bytes,
     golden: Sequence[Golden],
     table: Table,
@@ -40,38 +44,45 @@ def judge(
     at_first_forecast: Callable[[], object] = lambda: None,
     seed: int = 0,
 ) -> Golden:
-    """Return the forecast of the newest window, `table`; raise ContractError for the first fault.
+    """Run all checks of a champion, and return its forecast of the latest window, with its inputs.
 
-    `cpu` gives the processor time of this process in seconds, `at_first_forecast` is called after the first forecast,
-    and the made-up prices follow from `seed`.
+    Args:
+        data: the bytes of the champion's file.
+        golden: published forecasts that the champion has to reproduce.
+        table: prices that end with the latest window.
+        cpu: returns the processor time of this process in seconds.
+        at_first_forecast: called after the first forecast.
+        seed: of the synthetic prices.
+
+    Raises ContractError for the first check that fails.
     """
     rng = np.random.default_rng(seed)
-    began = cpu()
+    load_start = cpu()
     champion = Champion.load(data)
-    loaded = cpu()
-    for number, known in enumerate(golden):
-        _check_golden(champion, known, f"golden[{number}]")
-    asked = cpu()
+    load_end = cpu()
+    for number, published in enumerate(golden):
+        _check_golden(champion, published, f"golden[{number}]")
+    forecast_start = cpu()
     inputs = window_inputs(champion, table)
-    forecast = _plausible(champion, inputs, "live window")
-    took = loaded - began + cpu() - asked
-    if took > MAX_CPU_S:
+    forecast = _forecast_plausible(champion, inputs, "live window")
+    cpu_s = load_end - load_start + cpu() - forecast_start
+    if cpu_s > MAX_CPU_S:
         raise ContractError(
-            f"champion: loading it and its first forecast took {took:.1f} s of processor time, at most {MAX_CPU_S:g} s "
-            "is allowed; make it smaller"
+            f"champion: loading it and its first forecast took {cpu_s:.1f} s of processor time, at most "
+            f"{MAX_CPU_S:g} s is allowed; export a smaller model"
         )
     at_first_forecast()
     _check_days_ahead(champion, inputs, table.dates[-champion.metadata.window :])
-    decimals = _decimals(inputs["close"])
+    decimals = _count_decimals(inputs["close"])
     _check_shifted(champion, inputs, decimals, rng)
-    own = float(inputs["close"][0, -1])
+    last_close = float(inputs["close"][0, -1])
     for start in STARTS:
-        for scale in (own, *SCALES):
-            made_up = _made_up(champion, scale, start, decimals if scale == own else None, rng)
-            where = f"made-up prices of about {scale:g} from {start}"
-            if scale == own:  # of another scale than its pair's it may give no forecast, but not two
-                _plausible(champion, made_up, where)
-            _check_batches(champion, made_up, where)
+        for scale in (last_close, *SCALES):
+            prices = _synthetic_inputs(champion, scale, start, decimals if scale == last_close else None, rng)
+            where = f"synthetic prices of about {scale:g} from {start}"
+            if scale == last_close:  # at another scale it may refuse to forecast, but must not give two forecasts
+                _forecast_plausible(champion, prices, where)
+            _check_batches(champion, prices, where)
     return Golden(
         {name: values[0].tolist() for name, values in inputs.items()},
         forecast.quantiles[0].tolist(),
@@ -80,53 +91,68 @@ def judge(
 
 
 def load(data: bytes) -> None:
-    """Loads it and lets it forecast once; raises ContractError when it cannot."""
+    """Load a champion and let it forecast once. Raises ContractError when it cannot."""
     Champion.load(data)
 
 
 def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
-    """The published forecast of the published window, to 1e-6 of the price."""
+    """Check that the champion reproduces a published forecast to GOLDEN_TOLERANCE. Raises ContractError."""
     if "close" not in golden.inputs:
-        raise ContractError(f"{where}.inputs: no close; publish the champion again")
+        raise ContractError(f"{where}.inputs: close is missing; publish the champion again")
     try:
-        inputs = {name: _as_input(name, values) for name, values in golden.inputs.items()}
+        inputs = {
+            name: np.array([values], dtype=np.int64 if name in (DATE, TARGET_DATE) else np.float64)
+            for name, values in golden.inputs.items()
+        }
     except (OverflowError, ValueError) as error:
         raise ContractError(f"{where}.inputs: {error}; publish the champion again") from error
     forecast = _forecast(champion.forecast, inputs, where)
     last = golden.inputs["close"][-1]
-    for name, found, wanted in (
+    for name, actual, expected in (
         ("quantiles", forecast.quantiles[0], np.array(golden.quantiles)),
         ("mean", forecast.mean[0], np.array(golden.mean)),
     ):
-        if found.shape != wanted.shape:
-            raise ContractError(f"{where}.{name}: {list(wanted.shape)}, the champion gives {list(found.shape)}")
-        apart = float(np.abs(found - wanted).max() / last)
-        if not apart <= GOLDEN_TOLERANCE:
+        if actual.shape != expected.shape:
             raise ContractError(
-                f"{where}.{name}: the champion differs by {apart:.1e} of the price, at most {GOLDEN_TOLERANCE:.0e} "
-                "is allowed; publish it again from where it was trained"
+                f"{where}.{name}: has shape {list(expected.shape)}, but the champion's is {list(actual.shape)}; "
+                "publish the champion again"
+            )
+        difference = float(np.abs(actual - expected).max() / last)
+        if not difference <= GOLDEN_TOLERANCE:
+            raise ContractError(
+                f"{where}.{name}: the champion differs by {difference:.1e} of the price, at most "
+                f"{GOLDEN_TOLERANCE:.0e} is allowed; publish it again from where it was trained"
             )
 
 
 def _check_days_ahead(champion: Champion, inputs: Inputs, dates: Sequence[date]) -> None:
-    """The newest prices as if they were of each business day to come: no date may turn the forecast bad."""
+    """Forecast from the latest prices as if they ended on each of the next business days: no date may break it.
+
+    Args:
+        champion: the champion to check.
+        inputs: of the latest window.
+        dates: of the latest window.
+
+    Raises ContractError.
+    """
     if not (champion.wants_date or champion.wants_target_date):
         return
     meta = champion.metadata
     days = [*dates, *next_business_days(dates[-1], DAYS_AHEAD + meta.horizon, meta.prices)]
     for later in range(1, DAYS_AHEAD + 1):
-        moved = dict(inputs)
+        shifted = dict(inputs)
         if champion.wants_date:
-            moved[DATE] = np.array([days_since_1970(days[later : later + meta.window])])
+            shifted[DATE] = np.array([days_since_1970(days[later : later + meta.window])])
         if champion.wants_target_date:
-            moved[TARGET_DATE] = np.array([days_since_1970(days[later + meta.window :][: meta.horizon])])
-        _plausible(champion, moved, f"live window, {later} business days later")
+            shifted[TARGET_DATE] = np.array([days_since_1970(days[later + meta.window :][: meta.horizon])])
+        _forecast_plausible(champion, shifted, f"live window, {later} business days later")
 
 
 def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
-    """Check that a repeated forecast is the same, and that a few windows alone give the same as in the whole batch.
+    """Check that forecasts repeat exactly, and do not depend on the size of the batch. Raises ContractError.
 
-    The champion may give no forecast for prices so far from the pair's: a caller that sends such gets the error.
+    The champion may refuse to forecast prices so far from those of its pair; a caller who sends such prices gets the
+    error.
     """
     try:
         whole = champion.forecast(inputs)
@@ -137,45 +163,73 @@ def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
         few = {name: values[-batch:] for name, values in inputs.items()}
         part = _forecast(champion.forecast, few, where)
         _check_repeats(champion, few, part, where)
-        apart = max(
-            float(np.abs(some / all_of_them[-batch:] - 1).max()) for some, all_of_them in zip(part, whole, strict=True)
+        difference = max(
+            float(np.abs(part_prices / whole_prices[-batch:] - 1).max())
+            for part_prices, whole_prices in zip(part, whole, strict=True)
         )
-        if not apart <= BATCH_TOLERANCE:
+        if not difference <= BATCH_TOLERANCE:
             raise ContractError(
-                f"{where}: {batch} at once differ by {apart:.1e} from {max(BATCHES)} at once; export it again"
+                f"{where}: {batch} at once differ by {difference:.1e} from {max(BATCHES)} at once; export it again"
             )
 
 
 def _check_repeats(champion: Champion, inputs: Inputs, forecast: Forecast, where: str) -> None:
+    """Check that a second run gives the same forecast.
+
+    Args:
+        champion: the champion to check.
+        inputs: of the forecast.
+        forecast: of the first run.
+        where: the name of the inputs in errors.
+
+    Raises ContractError.
+    """
     again = _forecast(champion.run, inputs, where)
     if not all(np.array_equal(*prices) for prices in zip(forecast, again, strict=True)):
-        raise ContractError(f"{where}: the same prices gave two forecasts; a champion must not draw random numbers")
+        raise ContractError(f"{where}: the same prices gave two forecasts; export a model without random numbers")
 
 
 def _check_shifted(champion: Champion, inputs: Inputs, decimals: int | None, rng: np.random.Generator) -> None:
-    """Forecast copies of the newest window at other levels: no price may turn the forecast bad."""
+    """Forecast from scaled copies of the latest window: no price level may break it. Raises ContractError.
+
+    Args:
+        champion: the champion to check.
+        inputs: of the latest window.
+        decimals: to which the prices are rounded, if any.
+        rng: draws the scales.
+    """
     for factor in np.exp(SHIFT * rng.uniform(-1, 1, SHIFTED)):
-        moved = {name: _rounded(factor * inputs[name], decimals) for name in champion.columns}
-        _plausible(champion, {**inputs, **moved}, f"live window, times {factor:.6g}")
+        shifted = {name: _round(factor * inputs[name], decimals) for name in champion.columns}
+        _forecast_plausible(champion, {**inputs, **shifted}, f"live window, times {factor:.6g}")
 
 
-def _decimals(prices: NDArray[np.float64]) -> int | None:
-    """The number of decimals to which the source rounds; None when the prices have more than MAX_DECIMALS."""
+def _count_decimals(prices: NDArray[np.float64]) -> int | None:
+    """Return the number of decimals to which the source rounds, or None when there are more than MAX_DECIMALS."""
     return next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(prices, n), prices)), None)
 
 
-def _rounded(prices: NDArray[np.float64], decimals: int | None) -> NDArray[np.float64]:
+def _round(prices: NDArray[np.float64], decimals: int | None) -> NDArray[np.float64]:
     return prices if decimals is None else np.round(prices, decimals)
 
 
-def _made_up(champion: Champion, scale: float, start: date, decimals: int | None, rng: np.random.Generator) -> Inputs:
-    """Random walks on business days, of half a percent a day or, where the window is long, less."""
+def _synthetic_inputs(
+    champion: Champion, scale: float, start: date, decimals: int | None, rng: np.random.Generator
+) -> Inputs:
+    """Return a batch of random walks on business days, of half a percent a day or, for long windows, less.
+
+    Args:
+        champion: the champion that gets them.
+        scale: the price at which the walks start.
+        start: the first date.
+        decimals: to which the prices are rounded, if any.
+        rng: draws the steps.
+    """
     meta, batch = champion.metadata, max(BATCHES)
     inputs: dict[str, NDArray[Any]] = {}
     for name in champion.columns:
         steps = 0.005 * rng.standard_normal((batch, meta.window)).clip(-3, 3)
         walk = scale * np.exp(steps.cumsum(axis=1) / math.sqrt(max(meta.window / 250, 1)))
-        inputs[name] = _rounded(walk, decimals)
+        inputs[name] = _round(walk, decimals)
     if champion.wants_date or champion.wants_target_date:
         days = days_since_1970(next_business_days(start - timedelta(days=1), meta.window + meta.horizon, meta.prices))
         if champion.wants_date:
@@ -185,16 +239,14 @@ def _made_up(champion: Champion, scale: float, start: date, decimals: int | None
     return inputs
 
 
-def _plausible(champion: Champion, inputs: Inputs, where: str) -> Forecast:
+def _forecast_plausible(champion: Champion, inputs: Inputs, where: str) -> Forecast:
+    """Return the forecast. Raises ContractError when it is implausible."""
     return _forecast(champion.plausible_forecast, inputs, where)
 
 
-def _forecast(make: Callable[[Inputs], Forecast], inputs: Inputs, where: str) -> Forecast:
+def _forecast(run: Callable[[Inputs], Forecast], inputs: Inputs, where: str) -> Forecast:
+    """Call a method of the champion. Raises ContractError for its ForecastError."""
     try:
-        return make(inputs)
+        return run(inputs)
     except ForecastError as error:
         raise ContractError(f"{where}: {error}") from error
-
-
-def _as_input(name: str, values: list[float]) -> NDArray[Any]:
-    return np.array([values], dtype=np.int64 if name in (DATE, TARGET_DATE) else np.float64)

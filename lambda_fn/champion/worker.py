@@ -1,8 +1,8 @@
-"""The sandbox's child process: runs champions within limits, for one parent.
+"""The child process of a sandbox, which runs champions within limits.
 
-It reads requests from standard input and writes replies to standard output, each framed by `messages.frame`, until
+It reads requests from standard input and writes replies to standard output, each in the form of `messages.frame`, until
 standard input ends. It has one thread besides the watchdog's, an empty working folder and a small environment. A crash
-ends this process only; the parent reports the end and starts another.
+ends only this process; the parent reports it and starts another.
 """
 
 import json
@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,21 +23,22 @@ from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import Golden
 from lambda_fn.fields import ContractError
 
-MAX_LOADED = 4  # champions that stay loaded: a server forecasts for several pairs
+MAX_LOADED = 4  # champions kept in memory, because a server forecasts for several pairs
 Reply = tuple[dict[str, Any], bytes]
 
 
 class Worker:
-    """Answers requests; `limits` are those of this process."""
+    """Answers requests within the limits of this process."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._loaded: dict[str, Champion] = {}
 
     def reply(self, request: dict[str, Any], data: bytes) -> Reply:
-        """Answer one request. Whatever a champion raises becomes a reply about that champion."""
+        """Answer one request. Every exception that a champion causes becomes a reply about that champion."""
         try:
-            return self._operations()[request["operation"]](request, data)
+            operations = {"judge": self._judge, "load": self._load, "forecast": self._forecast}
+            return operations[request["operation"]](request, data)
         except TooSlow as error:
             return {"too_slow": str(error)}, b""
         except ForecastError as error:
@@ -46,23 +46,25 @@ class Worker:
         except ContractError as error:
             return {"refused": str(error)}, b""
         except MemoryError:
-            return {"refused": f"champion: it takes more than {self._limits.memory // 2**20} MB; make it smaller"}, b""
-        except Exception as error:  # noqa: BLE001  # whatever a champion brought about is about that champion
-            return {"refused": f"champion: it ended with {type(error).__name__}: {error}; export it again"}, b""
-
-    def _operations(self) -> dict[str, Callable[[dict[str, Any], bytes], Reply]]:
-        return {"judge": self._judge, "load": self._load, "forecast": self._forecast}
+            return {
+                "refused": f"champion: it takes more than {self._limits.memory // 2**20} MB; export a smaller model"
+            }, b""
+        except Exception as error:  # noqa: BLE001  # whatever a champion causes is an error about that champion
+            return {"refused": f"champion: it failed with {type(error).__name__}: {error}; export it again"}, b""
 
     def _judge(self, request: dict[str, Any], data: bytes) -> Reply:
-        from lambda_fn.champion import trial  # here, as a forecast of the API needs none of it and waits for a start
+        from lambda_fn.champion import trial  # lazy: a forecast of the API does not need it and waits for the start
         from lambda_fn.prices.price_file import Table
 
         columns = {name: np.array(values, dtype=np.float64) for name, values in request["columns"].items()}
         table = Table([date.fromisoformat(day) for day in request["dates"]], columns)
         golden = [Golden(**entry) for entry in request["golden"]]
-        first, total = self._limits.first_cpu_s, self._limits.cpu_s
-        began = allow_cpu(first)
-        forecast = trial.judge(data, golden, table, time.process_time, lambda: allow_cpu(total, began), request["seed"])
+        start = allow_cpu(self._limits.first_cpu_s)
+
+        def extend_cpu() -> None:
+            allow_cpu(self._limits.cpu_s, start)
+
+        forecast = trial.run_trial(data, golden, table, time.process_time, extend_cpu, request["seed"])
         return {"good": vars(forecast)}, b""
 
     def _load(self, request: dict[str, Any], data: bytes) -> Reply:
@@ -73,7 +75,7 @@ class Worker:
         return {"good": {}}, b""
 
     def _forecast(self, request: dict[str, Any], data: bytes) -> Reply:
-        """The request's data are the inputs, preceded by the champion's file where the parent sends it."""
+        """Run a champion. The data are the inputs, after the champion's file if the parent sends it."""
         allow_cpu(self._limits.cpu_s)
         sha256, size = request["sha256"], request["model_bytes"]
         if size:
@@ -93,20 +95,23 @@ class Worker:
         return reply, forecast.quantiles.tobytes() + forecast.mean.tobytes()
 
 
-def allow_cpu(seconds: float, began: float | None = None) -> float:
-    """Let the kernel end this process after that much processor time since `began`, by default now."""
-    began = time.process_time() if began is None else began
+def allow_cpu(seconds: float, start: float | None = None) -> float:
+    """Let the kernel end this process after `seconds` of processor time, and return the start of that time.
+
+    The start is in seconds of processor time of this process, by default now.
+    """
+    start = time.process_time() if start is None else start
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(began) + math.ceil(seconds), hard))
-    return began
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(start) + math.ceil(seconds), hard))
+    return start
 
 
 def confine(limits: Limits) -> None:
-    """Set the limits that hold for the life of this process: memory, no file and no core dump."""
+    """Set the permanent limits of this process: memory, no file and no core dump."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     statm = Path("/proc/self/statm")
-    if statm.exists():  # on macOS the size of an address space says little
+    if statm.exists():  # macOS does not have it, and does not limit memory
         size = int(statm.read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + limits.memory, size + limits.memory))
 
@@ -122,15 +127,16 @@ def serve(stdin: BinaryIO, stdout: int, limits: Limits) -> None:
 
 
 def _write(stdout: int, data: bytes) -> None:
-    """Write all of it: a pipe takes less at a time."""
+    """Write all bytes, because a pipe accepts only some at a time."""
     view = memoryview(data)
     while view:
         view = view[os.write(stdout, view) :]
 
 
 def main() -> int:
+    """Serve the parent; the limits are the argument, as JSON."""
     stdout = os.dup(1)
-    os.dup2(2, 1)  # nothing but replies is written to the parent
+    os.dup2(2, 1)  # so that only replies reach the parent
     serve(sys.stdin.buffer, stdout, Limits(**json.loads(sys.argv[1])))
     return 0
 

@@ -15,8 +15,8 @@ from lambda_fn.champion.base import ForecastError, Rows
 from lambda_fn.champion.cache import fetch_champion
 from lambda_fn.champion.model_card import champion_summary, model_card
 from lambda_fn.champion.model_inputs import window_rows
-from lambda_fn.champion.refusals import shortened, told
-from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion, of_job
+from lambda_fn.champion.refusals import describe_error, shorten_reason
+from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion, reuse_or_start
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
@@ -52,7 +52,7 @@ def make(store: Store, pair: str, now: datetime, sandbox: Sandbox | None = None)
     When no forecast can be made, the last good one stays in place and gives the reason. The champion runs in `sandbox`,
     or in a new one, and only when the forecast would change. Raises Unavailable when the store does not answer.
     """
-    with of_job(sandbox) as sandbox:
+    with reuse_or_start(sandbox) as sandbox:
         for _ in range(ATTEMPTS):
             made = _make(store, pair, now, sandbox)
             if made is not None:
@@ -72,8 +72,8 @@ def _make(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Made | No
     except Exception as error:  # noqa: BLE001 whatever a champion or its prices do is about them only
         if isinstance(error, Missing) and error.key == keys.active_key(pair):
             return Made("nothing", None, "nothing is active yet; run python -m training run")
-        reason = told(error, (ContractError, ForecastError, Missing), "its making")
-        written = _tell(store, pair, before, etag, shortened(_without_place(error, reason)), _suspended(error))
+        reason = describe_error(error, (ContractError, ForecastError, Missing), "its making")
+        written = _tell(store, pair, before, etag, shorten_reason(_without_place(error, reason)), _suspended(error))
         return Made("refused", before, reason) if written else None
     if before is not None and (new is None or not _replaces(new, before)):
         ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it

@@ -77,11 +77,11 @@ class Entry:
             family=read.name("family"),
             sha256=read.matching("sha256", fields.SHA256),
             last_close=read.price("last_close"),
-            days=tuple(days.day(text) for text in days.found),
+            days=tuple(days.day(text) for text in days.members),
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
             mean=read.numbers("mean"),
-            benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
+            benchmarks={name: benchmarks.rows(name) for name in benchmarks.members},
         )
         check_forecast(entry, "ledger")
         return entry

@@ -88,11 +88,11 @@ class Official(NamedTuple):
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
             mean=read.numbers("mean"),
-            benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
+            benchmarks={name: benchmarks.rows(name) for name in benchmarks.members},
             closes=_closes(closes, read.day("as_of")),
             inputs_sha256=read.matching("inputs_sha256", fields.SHA256),
-            champion=dict(champion.found),
-            card=dict(card.found),
+            champion=dict(champion.members),
+            card=dict(card.members),
             made_at=read.moment("made_at"),
             notes=read.optional("notes", lambda name: read.texts(name, MAX_NOTES)) or (),
             withheld=read.optional("withheld", read.text),
@@ -182,7 +182,7 @@ def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]
 def _closes(read: fields.Reader, as_of: date) -> dict[str, float]:
     """The closes by ISO date, up to `as_of`."""
     try:
-        dates = [date.fromisoformat(day).isoformat() for day in read.found]
+        dates = [date.fromisoformat(day).isoformat() for day in read.members]
     except ValueError as error:
         raise ContractError(f"{read.where}: {error}; make it again") from error
     if dates != sorted(dates) or dates[-1] != as_of.isoformat():

@@ -33,14 +33,14 @@ def parse_record(data: bytes, pair: str) -> dict[str, Any]:
     read.same("pair", pair)
     for kind in KINDS:
         check_summary(read.object(kind))
-    if read.found.get("backtest") is not None:
+    if read.members.get("backtest") is not None:
         check_summary(read.object("backtest"))
     check_days(read, "newest")
-    if read.found.get(MADE_FROM):
+    if read.members.get(MADE_FROM):
         digests = read.object(MADE_FROM)
-        for name in digests.found:
+        for name in digests.members:
             digests.matching(name, SHA256)
-    return dict(read.found)
+    return dict(read.members)
 
 
 def parse_pairs(data: bytes) -> dict[str, Any]:
@@ -53,13 +53,13 @@ def parse_pairs(data: bytes) -> dict[str, Any]:
         row.price("last_close")
         row.name("champion")
         for kind in POOLED:
-            if row.found.get(kind) is not None:
+            if row.members.get(kind) is not None:
                 check_brief(row.object(kind))
     pooled = read.object("pooled")
     for kind in POOLED:
-        if pooled.found.get(kind) is not None:
+        if pooled.members.get(kind) is not None:
             check_pooled(pooled.object(kind))
-    return dict(read.found)
+    return dict(read.members)
 
 
 def check_summary(read: Reader) -> None:
@@ -106,7 +106,7 @@ def check_days(read: Reader, name: str) -> None:
         row.within("pinball", 0, LARGE)
         row.within("pit", 0, 1)
         for inside in INSIDE:
-            if not isinstance(row.found.get(inside), bool | None):
+            if not isinstance(row.members.get(inside), bool | None):
                 raise ContractError(f"{row.where}.{inside}: it must be true, false or null; make the record again")
         row.optional("note", row.text)
 
@@ -126,22 +126,22 @@ def _check_horizon(row: Reader) -> None:
 def _check_figures(read: Reader) -> None:
     """Check `coverage` and `skill`: a value and the bounds of its interval by name, null where they are not known."""
     for name, low in (("coverage", 0.0), ("skill", -LARGE)):
-        if not isinstance(read.found.get(name), dict):
+        if not isinstance(read.members.get(name), dict):
             raise ContractError(f"{read.where}.{name}: it must be an object; make the record again")
-        figures = Reader(read.found[name], f"{read.where}.{name}")
-        for member in figures.found:
+        figures = Reader(read.members[name], f"{read.where}.{name}")
+        for member in figures.members:
             figure = figures.object(member)
             figure.within("value", low, 1)
-            if not {"low", "high"} <= figure.found.keys():
+            if not {"low", "high"} <= figure.members.keys():
                 raise ContractError(f"{figure.where}: low or high is missing; make the record again")
-            if figure.found["low"] is not None or figure.found["high"] is not None:
+            if figure.members["low"] is not None or figure.members["high"] is not None:
                 for bound in ("low", "high"):
                     figure.within(bound, low - 1, LARGE)
 
 
 def _objects(read: Reader, name: str) -> list[Reader]:
     """The objects of a list that may be empty."""
-    value = read.found.get(name)
+    value = read.members.get(name)
     if value == []:
         return []
     rows = read.objects(name)

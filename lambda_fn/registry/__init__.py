@@ -1,1 +1,1 @@
-"""Pointers of the old form: their champions are asked for at the MLflow server."""
+"""Pointers of the old form, whose champions are fetched from the MLflow server."""

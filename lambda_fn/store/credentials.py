@@ -69,11 +69,11 @@ class Container:
             raise NoCredentials(f"{self._variable}: its address answers {answer.status}; {self._cure()}")
         try:
             reader = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
-            expiration = reader.found.get("Expiration")
+            expiration = reader.members.get("Expiration")
             return {
                 "access_key_id": reader.text("AccessKeyId"),
                 "secret_access_key": reader.text("SecretAccessKey"),
-                "token": reader.text("Token") if reader.found.get("Token") else None,
+                "token": reader.text("Token") if reader.members.get("Token") else None,
                 "expires_at": _time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
             }
         except (ContractError, ValueError):

@@ -182,7 +182,7 @@ def test_a_registered_model_that_is_no_champion_is_refused_with_the_cure(
             invocation = deployment.put(old_form(version)).invocation
             assert invocation.error == "Refused", invocation
             message = invocation.payload["errorMessage"]
-            assert f"models:/{name}/{version.version} holds no model.onnx" in message
+            assert f"models:/{name}/{version.version}: has no model.onnx" in message
             assert CURE in message
             assert message in [record["reason"] for record in deployment.refused()]
     with step(f"MLflow {server.version}: training publish refuses both"), ThreadPoolExecutor() as pool:

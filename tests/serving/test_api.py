@@ -366,7 +366,7 @@ def test_the_last_forecast_stands_while_a_new_champions_prices_cannot_be_read(ap
     api.clock.ahead(100)
     assert api.get("/api/predict").json["champion"]["generation"] == 2
     api.store.delete(price_key("EURUSD", "ecb"))
-    assert api.refresh().made.outcome == "refused"
+    assert api.refresh().forecast.outcome == "refused"
     api.clock.ahead(100)
     for path in ("/api/predict", "/health", "/api/champion"):
         answer = api.get(path).json
@@ -379,7 +379,7 @@ def test_a_gap_in_the_live_window_makes_no_forecast_and_names_the_date(api: Loca
     rows = foreign.price_file().decode().splitlines()
     rows[-3] = rows[-3].split(",")[0] + ","
     foreign.put(api.store, price_key("EURUSD", "ecb"), ("\n".join(rows) + "\n").encode())
-    made = api.refresh().made
+    made = api.refresh().forecast
     assert made.outcome == "refused"
     assert rows[-3].rstrip(",") in made.reason
     assert api.get("/api/predict").status == 200

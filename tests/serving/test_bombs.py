@@ -112,7 +112,7 @@ def test_a_death_in_a_job_is_recorded_and_does_not_affect_the_other_pairs(
         prices = store.read(keys.price_key(pair, "ecb")).data
         key = settings.of(pair).model_info_key
         foreign.publish_to(store, data, 1, prices, key, model_name=f"{pair}_Foreign")
-        assert refresh(store, settings.of(pair), at(days)).made.outcome == "made"
+        assert refresh(store, settings.of(pair), at(days)).forecast.outcome == "made"
     for name, value in folder.items():
         monkeypatch.setenv(name, value)
     newest = ecb_history(days + 1, TRIGGER)
@@ -128,7 +128,7 @@ def test_a_death_in_a_job_is_recorded_and_does_not_affect_the_other_pairs(
         answer = handle_event(app, event("GET", "/api/predict", {"pair": pair}))
         assert (answer["statusCode"], json.loads(answer["body"])["stale"]) == (200, stale)
     again = refresh(store, settings.of("EURUSD"), at(days + 1))
-    assert (again.activation.outcome, again.made.outcome) == ("unchanged", "refused")
+    assert (again.activation.outcome, again.forecast.outcome) == ("unchanged", "refused")
 
 
 def at(days: int) -> datetime:
@@ -148,8 +148,8 @@ def adds_a_tenth_where_rounded(model: onnx.ModelProto) -> None:
 def test_a_trial_asks_for_prices_that_are_rounded_as_the_source_rounds(seed: int) -> None:
     """The newest close has a fifth decimal, so that it does not show what comes with four."""
     table = Table(foreign.price_rows(20), {"close": np.append(foreign.closes(19).round(4), 1.10005)})
-    with Sandbox(seed=seed) as box, pytest.raises(ContractError, match=r"times|made-up"):
-        box.judge(changed(adds_a_tenth_where_rounded), (), table)
+    with Sandbox(seed=seed) as box, pytest.raises(ContractError, match=r"times|synthetic"):
+        box.run_trial(changed(adds_a_tenth_where_rounded), (), table)
 
 
 def test_no_module_outside_the_child_imports_the_runtime() -> None:
@@ -176,7 +176,7 @@ from tests.support.ecb_server import history
 from tests.support.events import event
 settings = Settings.from_env({"STORE_DIR": sys.argv[1]})
 store, now = open_store(settings), datetime(2026, 10, 30, 17, tzinfo=UTC)
-assert refresh(store, settings, now).made.outcome == "made"
+assert refresh(store, settings, now).forecast.outcome == "made"
 body = {"close": [1.1 + number / 1000 for number in range(20)]}
 assert handle_event(App(store, settings), event("POST", "/api/predict", body=body))["statusCode"] == 200
 ingest_and_keep(store, settings, now, lambda url: history(40), True)

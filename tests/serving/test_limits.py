@@ -21,7 +21,7 @@ COPIES = {
     "record.official_forecast.MAX_FEATURES": "contract.MAX_FEATURES",
 }
 # Neither seconds nor a limit of what comes from outside.
-OTHERS = {"champion.trial.MAX_DECIMALS", "champion.runtime.LOOKS_EVERY_S", "store.cache.FIRST_BACK_OFFS_S"}
+OTHERS = {"champion.trial.MAX_DECIMALS", "champion.runtime.CHECK_INTERVAL_S", "store.cache.FIRST_BACK_OFFS_S"}
 
 
 @pytest.mark.parametrize("name", [*ROWS, *COPIES])

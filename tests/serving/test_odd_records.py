@@ -87,7 +87,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "pair": pair,
         }
         foreign.publish_to(store, foreign.champion_bytes(pair=pair), 1, prices, one.model_info_key, **details)
-        assert refresh.refresh(store, one, at(FIRST)).made.outcome == "made"
+        assert refresh.refresh(store, one, at(FIRST)).forecast.outcome == "made"
         for days in range(FIRST + 1, LAST + 1):
             kept = ingest_and_keep(store, one, at(days), partial(bank_at, days))
             assert (kept.made.outcome, kept.unscored) == ("made", "")

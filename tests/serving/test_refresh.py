@@ -22,7 +22,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import refresh
-from lambda_fn.champion.trial import judge
+from lambda_fn.champion.trial import run_trial
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.price_file import Table
@@ -177,20 +177,20 @@ UNSOUND: dict[str, Unsound] = {
         lambda s: foreign.put(s, POINTER, foreign.publish_to(s, OTHER, 2).to_json().replace(VERSION, VERSION_2)),
         r"^pointer\.contract_version: .*\b1, not 2; ",
     ),
-    "other bytes": (lambda store: champion_replaced(store, OTHER[:-1] + b"?"), "its sha256 is .*, the pointer says"),
+    "other bytes": (lambda store: champion_replaced(store, OTHER[:-1] + b"?"), "its sha256 is .*, the pointer names"),
     "no bytes": (lambda store: champion_replaced(store, None), "has no models/champions/.*onnx"),
     "alien operators": (alien, "operators of 'com.example'"),
     "wrong size": (
         lambda s: republish(s, lambda p: with_size(p, 5)),
-        "pointer.champion.size: 5, the file has",
+        "pointer.champion.size: 5, but the file has",
     ),
     "another pair": (
         lambda s: published(s, foreign.champion_bytes(pair="GBPUSD")),
-        "pointer.pair: is GBPUSD, it must be EURUSD",
+        "pointer.pair: GBPUSD is not EURUSD",
     ),
     "another date": (
         lambda s: republish(s, lambda p: replace(p, trained_through=date(2020, 1, 2))),
-        "pointer.trained_through: is 2020-01-02, it must be 2026-10-30",
+        "pointer.trained_through: 2020-01-02 is not 2026-10-30",
     ),
     "golden apart": (
         lambda s: republish(s, lambda p: nudged(p, 2e-6)),
@@ -200,7 +200,7 @@ UNSOUND: dict[str, Unsound] = {
         lambda s: republish(s, lambda p: replace(p, backtest={"days": "many"})),
         "pointer.backtest.days",
     ),
-    "no prices": (without_prices, "has no prices/EURUSD-csv.csv; put the csv prices there first"),
+    "no prices": (without_prices, "has no prices/EURUSD-csv.csv; upload the csv prices first"),
     "column missing": (
         lambda s: published(s, foreign.champion_bytes(["eurjpy"]), prices=foreign.price_file(60, ["eurjpy"])),
         "prices/EURUSD-ecb.csv: no column eurjpy; it has close",
@@ -238,16 +238,16 @@ def test_a_champion_that_is_not_finite_on_the_live_window_is_refused(tmp_path: P
     """Sound on the golden window: only today's prices bring it out."""
     overflowing = Table(foreign.price_rows(20), {"close": np.full(20, 1.7e308)})
     with pytest.raises(ContractError, match=r"live window: .* not finite"):
-        judge(foreign.champion_bytes(spread=0.9), (), overflowing, lambda: 0.0)
-    judge(foreign.champion_bytes(), (), Table(foreign.price_rows(20), {"close": foreign.closes(20)}), lambda: 0.0)
+        run_trial(foreign.champion_bytes(spread=0.9), (), overflowing, lambda: 0.0)
+    run_trial(foreign.champion_bytes(), (), Table(foreign.price_rows(20), {"close": foreign.closes(20)}), lambda: 0.0)
 
 
 def test_a_slow_champion_is_refused() -> None:
     table = Table(foreign.price_rows(20), {"close": foreign.closes(20)})
     data = foreign.champion_bytes()
-    judge(data, (), table, iter([0.0, 0.5, 0.7, 1.19]).__next__)
+    run_trial(data, (), table, iter([0.0, 0.5, 0.7, 1.19]).__next__)
     with pytest.raises(ContractError, match=r"\b1\.1 s of processor\b.*\bmost 1 s\b"):
-        judge(data, (), table, iter([0.0, 0.5, 0.7, 1.3]).__next__)
+        run_trial(data, (), table, iter([0.0, 0.5, 0.7, 1.3]).__next__)
 
 
 def test_a_refusal_heals_when_its_cause_is_gone(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_refusal_heals_when_its_cause_is_gone(tmp_path: Path) -> None:
     assert pointer.champion is not None
     prices = store.read("prices/EURUSD-ecb.csv").data
     store.delete("prices/EURUSD-ecb.csv")
-    refusal(store, settings, "put the ecb prices there first")
+    refusal(store, settings, "upload the ecb prices first")
     foreign.put(store, "prices/EURUSD-ecb.csv", prices)
     assert activate(store, settings, NOW)[:2] == ("activated", 1)
 

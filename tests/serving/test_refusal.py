@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambda_fn.champion.refusals import MAX_REASON, Refusal, is_first, lift, record_key, recorded, shortened
+from lambda_fn.champion.refusals import MAX_REASON, Refusal, is_first, lift, read_status, record_key, shorten_reason
 from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.store.object_store import Store
@@ -43,7 +43,7 @@ def test_what_would_be_read_back_as_another_is_not_written() -> None:
 @given(st.text(st.characters(exclude_categories=[]), max_size=2 * MAX_REASON))
 def test_any_reason_can_be_recorded(reason: str) -> None:
     """Also halves of characters, which come from what was refused."""
-    refusal = replace(REFUSAL, reason=shortened(reason))
+    refusal = replace(REFUSAL, reason=shorten_reason(reason))
     assert Refusal.parse(refusal.to_json()) == refusal
 
 
@@ -52,14 +52,14 @@ def test_only_the_first_request_is_first(store: Store) -> None:
     assert is_first(store, KEY, REFUSAL), "another try of the same event"
     assert not is_first(store, KEY, replace(REFUSAL, request_id="r-2"))
     assert not is_first(store, KEY, replace(REFUSAL, request_id=""))
-    assert recorded(store, KEY) == ("refused", "because", None)
-    assert recorded(store, "serving/refused/y.json") is None
+    assert read_status(store, KEY) == ("refused", "because", None)
+    assert read_status(store, "serving/refused/y.json") is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff", b"[]", b"{}", b'{"reason": 1}', b"[" * 5000])
 def test_a_damaged_record_is_written_anew_and_counts_as_none(store: Store, damage: bytes) -> None:
     store.create(KEY, damage)
-    assert recorded(store, KEY) is not None
+    assert read_status(store, KEY) is not None
     assert is_first(store, KEY, REFUSAL)
     assert json.loads(store.read(KEY).data)["reason"] == "because"
     assert not is_first(store, KEY, replace(REFUSAL, request_id="r-2"))
@@ -69,19 +69,19 @@ def test_a_record_that_was_lifted_is_none_and_the_next_is_the_first(store: Store
     assert is_first(store, KEY, replace(REFUSAL, about={"champion": "a"}))
     for _ in range(2):
         lift(store, KEY, NOW)
-        assert recorded(store, KEY) is None
+        assert read_status(store, KEY) is None
         assert json.loads(store.read(KEY).data)["reason"] == "because", "it stays to be read"
     assert is_first(store, KEY, replace(REFUSAL, request_id="r-2", about={"champion": "a"}))
-    assert recorded(store, KEY) == ("refused", "because", "a")
+    assert read_status(store, KEY) == ("refused", "because", "a")
     assert is_first(store, KEY, replace(REFUSAL, request_id="r-3", about={"champion": "b"})), "another champion"
     lift(store, "serving/refused/y.json", NOW)
-    assert recorded(store, "serving/refused/y.json") is None
+    assert read_status(store, "serving/refused/y.json") is None
 
 
 def test_a_damaged_record_can_be_lifted(store: Store) -> None:
     store.create(KEY, b"{")
     lift(store, KEY, NOW)
-    assert recorded(store, KEY) is None
+    assert read_status(store, KEY) is None
 
 
 JSON = st.recursive(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lambda_fn import refresh
-from lambda_fn.champion.refusals import record_key, recorded
+from lambda_fn.champion.refusals import read_status, record_key
 from lambda_fn.contract import Active
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.settings import Settings
@@ -78,7 +78,7 @@ def test_what_was_active_before_is_active_again_until_a_newer_is_published(
         again = invoke({})
         assert (again["outcome"], again["generation"]) == ("unchanged", 4)
         assert "rollback to generation 2, as generation 4; " in again["reason"]
-    assert recorded(store, record_key(store.read(POINTER).data, "EURUSD")) is not None
+    assert read_status(store, record_key(store.read(POINTER).data, "EURUSD")) is not None
     assert invoke({"rollback": 1})["generation"] == 5
     assert serving(store) == (5, 1)
     foreign.publish_to(store, CHAMPIONS[4], 6)
@@ -120,11 +120,11 @@ def test_it_goes_further_back_and_never_to_what_was_gone_back_from(tmp_path: Pat
     [
         (7, r"generation 7 .*\bnot kept; .* 1, 2$"),
         (1, r"generation 1 .*: models/champions/.*; .* 1, 2$"),
-        ("2", r"rollback: is '2'; .*\b12$"),
-        (False, "rollback: is 'False'; "),
-        (0, "rollback: is '0'; "),
-        (1.5, "rollback: is '1.5'; "),
-        (None, "rollback: is 'None'; "),
+        ("2", r"rollback: '2' .*; .*\b12$"),
+        (False, "rollback: 'False' .*; "),
+        (0, "rollback: '0' .*; "),
+        (1.5, "rollback: '1.5' .*; "),
+        (None, "rollback: 'None' .*; "),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(target: object, message: str, tmp_path: Path) -> None:
@@ -259,4 +259,4 @@ def test_the_command_rolls_back(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout)["reason"].endswith(" 1, 2, 3")
     done = command("--rollback", "first")
-    assert done.returncode == 2 and "'first' is no generation" in done.stderr
+    assert done.returncode == 2 and "'first' is not a generation" in done.stderr

@@ -307,7 +307,7 @@ def test_a_rollback_by_hand_says_of_which_pair(served: tuple[Store, Settings], o
     asked = refresh.handler({"rollback": True}, Context())
     assert (asked["outcome"], asked["reason"]) == (
         "refused",
-        'rollback: of which pair? Add "pair", such as {"rollback": true, "pair": "EURUSD"}',
+        'rollback: the pair is missing; add it, as in {"rollback": true, "pair": "EURUSD"}',
     )
     before = {pair: store.read(keys.active_key(pair)).data for pair in PAIRS}
     result = refresh.handler({"rollback": True, "pair": "GBPUSD"}, Context())
@@ -331,7 +331,7 @@ def test_the_command_tells_each_pair_and_takes_one(on_folder: Path, capsys: pyte
     assert refresh.main(["--json"]) == 1
     assert set(json.loads(capsys.readouterr().out)["pairs"]) == set(PAIRS)
     assert refresh.main(["--rollback"]) == 2
-    assert "--rollback: of which pair?" in capsys.readouterr().err
+    assert "--rollback: the pair is missing" in capsys.readouterr().err
     assert refresh.main(["--pair", "EURCHF"]) == 2
     error = capsys.readouterr().err
     assert re.fullmatch(r"--pair: 'EURCHF' .*\bEURUSD, GBPUSD, USDJPY; .*\bPAIRS\b.*\n", error)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fn.api import App, handle_event
-from lambda_fn.refresh import Activation, Refreshed, refresh
+from lambda_fn.refresh import Activation, RefreshResult, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
@@ -59,7 +59,7 @@ class LocalApi:
         foreign.publish_to(self.store, data, generation, **changes)
         return self.refresh().activation
 
-    def refresh(self) -> Refreshed:
+    def refresh(self) -> RefreshResult:
         """As the timer does."""
         return refresh(self.store, self.settings, datetime.fromtimestamp(self.clock(), UTC))
 

@@ -115,7 +115,7 @@ class _Server:
             for model in _objects(page, "registered_models"):
                 name = model.text("name")
                 yield from ((name, row.text("alias"), _whole(row)) for row in _objects(model, "aliases"))
-            token = str(page.found.get("next_page_token") or "")
+            token = str(page.members.get("next_page_token") or "")
             if not token:
                 return
 
@@ -137,7 +137,7 @@ class _Server:
 
 def _objects(found: Reader, name: str) -> list[Reader]:
     """MLflow leaves empty lists away."""
-    return found.objects(name) if found.found.get(name) else []
+    return found.objects(name) if found.members.get(name) else []
 
 
 def _whole(row: Reader) -> int:

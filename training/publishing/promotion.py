@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from lambda_fn import contract
-from lambda_fn.champion.active_state import find
+from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.cache import fetch_file
-from lambda_fn.champion.refusals import Recorded, record_key, recorded
+from lambda_fn.champion.refusals import PointerStatus, read_status, record_key
 from lambda_fn.contract import REASON as REASON
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
@@ -113,9 +113,9 @@ def _said(pointer: Pointer) -> tuple[object, ...]:
     return (*named, pointer.scores, pointer.benchmarks, pointer.backtest, pointer.events_known_through)
 
 
-def refusal(store: Store, pair: str, pointer: Pointer) -> Recorded | None:
+def refusal(store: Store, pair: str, pointer: Pointer) -> PointerStatus | None:
     """Whether refresh refused this pointer or it was rolled back from, and why; None when neither."""
-    return recorded(store, record_key(pointer, pair))
+    return read_status(store, record_key(pointer, pair))
 
 
 def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | None, str | None]:
@@ -149,7 +149,7 @@ class _Known(NamedTuple):
 
 def _known_generations(store: Store, settings: Settings) -> _Known:
     """Of pointer, history and what is active, or was activated last where that is lost."""
-    last = find(store, settings.pair).last
+    last = read_active_state(store, settings.pair).last
     known, _ = read_pointer(store, settings.model_info_key)
     highest = contract.highest_after(last.generation if last else None)
     found = {

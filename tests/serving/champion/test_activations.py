@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_generation
 from lambda_fn.champion.refusals import record_key
-from lambda_fn.champion.rollback import NoWayBack, roll_back
+from lambda_fn.champion.rollback import RollbackError, roll_back
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import envelope, message
 from lambda_fn.contract import Active, Golden
@@ -36,7 +36,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 class Trusting(Sandbox):
     """A sandbox that passes every champion."""
 
-    def judge(self, data: bytes, golden: Sequence[Golden], table: Table) -> Golden:
+    def run_trial(self, data: bytes, golden: Sequence[Golden], table: Table) -> Golden:
         return golden[0]
 
 
@@ -98,7 +98,7 @@ def test_a_record_of_another_generation_is_no_way_back(store: Store, settings: S
     for generation in (1, 2, 3):
         promote(store, settings, generation)
     foreign.put(store, keys.activated_key(1), store.read(keys.activated_key(2)).data)
-    with pytest.raises(NoWayBack):
+    with pytest.raises(RollbackError):
         roll_back(store, settings, 1, NOW + LATER, Trusting())
     assert roll_back(store, settings, 2, NOW + LATER, Trusting()).generation == 4
 

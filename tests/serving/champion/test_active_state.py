@@ -110,8 +110,8 @@ def test_the_copy_heals_by_name(store: Store, settings: Settings, caplog: pytest
     foreign.put(store, copy, b"damaged")
     with caplog.at_level(logging.WARNING):
         result = activate(store, settings, NOW)
-    assert result == Activation("unchanged", 3, f"generation 3 is active; {copy} was written again")
-    assert f"healed: {copy} was written again" in caplog.text
+    assert result == Activation("unchanged", 3, f"generation 3 is active; {copy} was restored")
+    assert f"healed: {copy} was restored" in caplog.text
 
 
 def test_a_copy_that_cannot_heal_is_said_and_does_not_keep_the_next_champion_out(
@@ -184,25 +184,25 @@ def test_killed_while_healing_the_next_refresh_goes_on(tmp_path: Path, kill: int
 
 def test_a_generation_far_above_the_active_one_is_refused_by_name(store: Store, settings: Settings) -> None:
     activated(store, settings)
-    pointer = foreign.publish_to(store, OTHER, 3 + contract.MAX_JUMP + 1)
+    pointer = foreign.publish_to(store, OTHER, 3 + contract.MAX_GENERATION_STEP + 1)
     with pytest.raises(Refused, match=r"^pointer\.generation: 1004\b.*\b1,000\b.*\bgeneration 3; "):
         activate(store, settings, NOW)
-    foreign.put(store, POINTER, replace(pointer, generation=3 + contract.MAX_JUMP).to_json())
+    foreign.put(store, POINTER, replace(pointer, generation=3 + contract.MAX_GENERATION_STEP).to_json())
     assert activate(store, settings, NOW)[:2] == ("activated", 1003)
 
 
 def test_the_first_generation_leaves_room_for_others(store: Store, settings: Settings) -> None:
-    foreign.publish_to(store, OTHER, contract.MAX_FIRST + 1)
-    with pytest.raises(Refused, match=rf"^pointer\.generation: {contract.MAX_FIRST + 1}\b.*\bfirst\b.*; "):
+    foreign.publish_to(store, OTHER, contract.MAX_FIRST_GENERATION + 1)
+    with pytest.raises(Refused, match=rf"^pointer\.generation: {contract.MAX_FIRST_GENERATION + 1}\b.*\bfirst\b.*; "):
         activate(store, settings, NOW)
-    foreign.publish_to(store, OTHER, contract.MAX_FIRST)
-    assert activate(store, settings, NOW)[:2] == ("activated", contract.MAX_FIRST)
+    foreign.publish_to(store, OTHER, contract.MAX_FIRST_GENERATION)
+    assert activate(store, settings, NOW)[:2] == ("activated", contract.MAX_FIRST_GENERATION)
 
 
 def test_the_same_generation_with_other_bytes_is_refused_by_name(store: Store, settings: Settings) -> None:
     before = activated(store, settings)
     foreign.publish_to(store, OTHER, 3)
-    with pytest.raises(Refused, match=r"pointer.champion.sha256: .* but generation 3 is active with"):
+    with pytest.raises(Refused, match=r"pointer.champion.sha256: .* but the active generation 3 has"):
         activate(store, settings, NOW)
     assert standing(store) == before
 
@@ -260,7 +260,7 @@ def test_whatever_a_check_ends_in_is_a_refusal_of_that_champion(
 
     with monkeypatch.context() as patched:
         patched.setattr(refresh, "check_champion", ends)
-        with pytest.raises(Refused, match=f"its check ended in {type(error).__name__}"):
+        with pytest.raises(Refused, match=f"its check failed with {type(error).__name__}"):
             activate(store, settings, NOW)
         assert activate(store, settings, NOW)[:2] == ("refused", 3)
     assert standing(store) == before

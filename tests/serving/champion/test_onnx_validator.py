@@ -82,7 +82,7 @@ def test_a_function_of_its_own_domain_is_refused() -> None:
 def test_a_newer_opset_is_refused(opset: int) -> None:
     changed = model()
     changed.opset_import[0].version = opset
-    refused(changed, "opset .*, at most 21 is allowed; export it lower")
+    refused(changed, "opset .*, at most 21 is allowed; ")
 
 
 def test_a_newer_opset_of_a_function_is_refused() -> None:

@@ -32,8 +32,8 @@ def forecast(close: Array, daily: float) -> tuple[Array, Array]:
     return last[:, :, None] * np.exp(spread)[None], np.repeat(last, HORIZON, axis=1)
 
 
-def fault_for(quantiles: Array, mean: Array, levels: Sequence[float], close: Array) -> str | None:
-    return plausibility.fault_for(quantiles.tolist(), mean.tolist(), levels, close.tolist())
+def find_implausibility(quantiles: Array, mean: Array, levels: Sequence[float], close: Array) -> str | None:
+    return plausibility.find_implausibility(quantiles.tolist(), mean.tolist(), levels, close.tolist())
 
 
 @given(
@@ -45,7 +45,7 @@ def fault_for(quantiles: Array, mean: Array, levels: Sequence[float], close: Arr
 def test_a_sound_forecast_of_any_pair_passes(daily: float, last: float, ratio: float, seed: int) -> None:
     """Managed pairs included, which move a thousandth of what others do; `ratio` is how calm the next days are."""
     close = closes(daily, last, seed)
-    assert fault_for(*forecast(close, ratio * daily), LEVELS, close) is None
+    assert find_implausibility(*forecast(close, ratio * daily), LEVELS, close) is None
 
 
 Change = Callable[[Array, Array], object]
@@ -81,28 +81,32 @@ def test_one_bad_row_of_a_batch_is_found(name: str) -> None:
     change, words = FAULTS[name]
     close = closes(0.005)
     quantiles, mean = forecast(close, 0.005)
-    assert fault_for(quantiles, mean, LEVELS, close) is None
+    assert find_implausibility(quantiles, mean, LEVELS, close) is None
     change(quantiles, mean)
-    found = fault_for(quantiles, mean, LEVELS, close)
+    found = find_implausibility(quantiles, mean, LEVELS, close)
     assert found is not None
     assert re.search(words, found), found
 
 
 def test_a_width_may_be_less_than_a_thousandth_only_where_the_pair_moves_less() -> None:
     lively, calm = closes(0.005), closes(0.00005)
-    assert "0.02% wide, 0.1 % to 10 % is allowed" in str(fault_for(*forecast(lively, 0.00005), LEVELS, lively))
-    assert fault_for(*forecast(calm, 0.00005), LEVELS, calm) is None
-    assert "% wide" in str(fault_for(*forecast(calm, 0.000002), LEVELS, calm)), "nothing is told of such a pair, too"
+    assert "0.02% wide, 0.1 % to 10 % is allowed" in str(
+        find_implausibility(*forecast(lively, 0.00005), LEVELS, lively)
+    )
+    assert find_implausibility(*forecast(calm, 0.00005), LEVELS, calm) is None
+    assert "% wide" in str(find_implausibility(*forecast(calm, 0.000002), LEVELS, calm)), (
+        "nothing is told of such a pair, too"
+    )
 
 
 def test_a_width_may_be_over_a_tenth_only_after_a_shock() -> None:
     """A franc that leaves its peg: 14 % in a day."""
     close = closes(0.005)
-    assert "10 % is allowed" in str(fault_for(*forecast(close, 0.04), LEVELS, close))
+    assert "10 % is allowed" in str(find_implausibility(*forecast(close, 0.04), LEVELS, close))
     shaken = np.concatenate([close[:, :-5] * 1.14, close[:, -5:]], axis=1)
-    assert fault_for(*forecast(shaken, 0.04), LEVELS, shaken) is None
-    assert "% wide" in str(fault_for(*forecast(shaken, 0.2), LEVELS, shaken))
+    assert find_implausibility(*forecast(shaken, 0.04), LEVELS, shaken) is None
+    assert "% wide" in str(find_implausibility(*forecast(shaken, 0.2), LEVELS, shaken))
 
 
 def test_a_mean_may_be_a_rounding_beyond_the_level_that_it_equals() -> None:
-    assert plausibility.fault([[[1.1] * 3]], [[math.nextafter(1.1, 2)]]) is None
+    assert plausibility.find_fault([[[1.1] * 3]], [[math.nextafter(1.1, 2)]]) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambda_fn.champion.plausibility import fault, fault_for
+from lambda_fn.champion.plausibility import find_fault, find_implausibility
 
 Array = NDArray[np.float64]
 LEVELS = (0.025, 0.5, 0.975)
@@ -27,7 +27,7 @@ def forecast(close: Array, daily: float, later: float = 1.0) -> tuple[Array, Arr
 
 
 def is_sound(close: Array, quantiles: Array, mean: Array) -> bool:
-    return fault_for(quantiles.tolist(), mean.tolist(), LEVELS, close.tolist()) is None
+    return find_implausibility(quantiles.tolist(), mean.tolist(), LEVELS, close.tolist()) is None
 
 
 @pytest.mark.parametrize(("later", "passes"), [(1.0, True), (3.8, True), (4.2, False), (100.0, False)])
@@ -45,5 +45,5 @@ def test_the_newest_sixty_days_say_how_calm_a_pair_is(daily: tuple[float, ...], 
 @pytest.mark.parametrize(("beyond", "passes"), [(0.0, True), (1e-13, True), (1e-11, False), (-1e-11, True)])
 def test_a_mean_is_within_its_outer_levels_but_for_a_rounding(beyond: float, passes: bool) -> None:
     quantiles = [[[1.0, 1.1, 1.2]]]
-    assert (fault(quantiles, [[1.2 * (1 + beyond)]]) is None) == passes
-    assert (fault(quantiles, [[1.0 * (1 - beyond)]]) is None) == passes
+    assert (find_fault(quantiles, [[1.2 * (1 + beyond)]]) is None) == passes
+    assert (find_fault(quantiles, [[1.0 * (1 - beyond)]]) is None) == passes

@@ -79,7 +79,7 @@ def test_a_run_that_was_ended_was_too_slow(ended: bool) -> None:
 def test_a_run_beyond_its_time_is_ended_and_no_other() -> None:
     watch = Watchdog()
     long, short = SimpleNamespace(terminate=False), SimpleNamespace(terminate=False)
-    with watch.over(long, 1_000), watch.over(short, 0.01):
+    with watch.limit(long, 1_000), watch.limit(short, 0.01):
         deadline = time.monotonic() + PATIENCE_S
         while not short.terminate and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -41,7 +41,7 @@ from tests.support.hostile import (
 
 def judge(data: bytes, golden: tuple[Golden, ...], table: Table, limits: Limits = JOB) -> Golden:
     with Sandbox(limits) as box:
-        return box.judge(data, golden, table)
+        return box.run_trial(data, golden, table)
 
 
 pytestmark = pytest.mark.real_sandbox
@@ -295,7 +295,7 @@ def test_a_failure_that_another_champion_may_have_caused_is_repeated_in_a_new_ch
     with Sandbox() as box:
         for data in (GOOD, other, GOOD):
             with pytest.raises(ContractError, match="the first"):
-                box.judge(data, (), TABLE)
+                box.run_trial(data, (), TABLE)
 
 
 def test_several_champions_share_a_child_and_a_child_keeps_the_last_ones() -> None:

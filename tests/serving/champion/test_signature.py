@@ -140,7 +140,7 @@ def test_a_signed_pointer_without_a_generation_is_refused(store: Store, settings
 def test_a_signature_is_for_one_stack_and_one_pair(store: Store, settings: Settings) -> None:
     pointer = foreign.publish_to(store, None, 900)
     foreign.put(store, POINTER, signed(pointer, stack="staging").to_json())
-    with pytest.raises(Refused, match=r"for the stack staging, and this is local"):
+    with pytest.raises(Refused, match=r"for the stack staging, but this is local"):
         activate(store, asking(settings, 0), NOW)
     claimed = signed(pointer, stack="staging")
     foreign.put(store, POINTER, replace(claimed, signature={**(claimed.signature or {}), "stack": "local"}).to_json())

@@ -50,7 +50,7 @@ def judge(
     champion: Scripted, monkeypatch: pytest.MonkeyPatch, close: Array = CLOSES, golden: tuple[Golden, ...] = ()
 ) -> Golden:
     monkeypatch.setattr(Champion, "load", lambda data: champion)
-    return trial.judge(b"", golden, Table(DATES, {"close": close}), lambda: 0.0)
+    return trial.run_trial(b"", golden, Table(DATES, {"close": close}), lambda: 0.0)
 
 
 def off_in_batches_of(size: int) -> Callable[[Inputs], float]:

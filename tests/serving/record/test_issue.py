@@ -42,7 +42,7 @@ def prices_until(last: date, scale: float = 1.0) -> bytes:
 def served(store: Store, settings: Settings) -> Store:
     """With generation 1 active and its official forecast made."""
     foreign.publish_to(store)
-    assert refresh(store, settings, NOW).made.outcome == "made"
+    assert refresh(store, settings, NOW).forecast.outcome == "made"
     return store
 
 
@@ -79,7 +79,7 @@ def test_a_forecast_made_after_the_fixing_is_late(store: Store, settings: Settin
 def test_a_new_generation_and_a_new_day_replace_it_and_the_ledger_stays(served: Store, settings: Settings) -> None:
     first = served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data
     foreign.publish_to(served, foreign.champion_bytes(spread=0.006), 2)
-    assert refresh(served, settings, NOW).made.outcome == "made"
+    assert refresh(served, settings, NOW).forecast.outcome == "made"
     assert (official(served).generation, official(served).as_of) == (2, foreign.AS_OF)
     foreign.put(served, KEY, prices_until(date(2026, 11, 2)))
     assert make(served, PAIR, NOW + timedelta(days=3)).outcome == "made"
@@ -149,7 +149,7 @@ def test_a_champion_at_fault_on_the_live_window_is_suspended_until_it_or_another
     assert api.post(sent).status == 200
     foreign.put(api.store, KEY, prices_until(date(2027, 2, 26), 0.0))
     api.clock.ahead(120 * 86_400)
-    made = api.refresh().made
+    made = api.refresh().forecast
     assert made.outcome == "refused" and "% wide" in made.reason
     found = official(api.store)
     assert (found.as_of, found.suspended, found.withheld) == (foreign.AS_OF, 1, made.reason)

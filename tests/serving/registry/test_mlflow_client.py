@@ -339,8 +339,8 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
         ContractError,
         r"no such version \(gone\); ",
     ),
-    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "404; .*no MLflow server"),
-    "another method": ({"alias": Reply(405, b"no")}, Unavailable, r"405 \(no\); .*no MLflow server"),
+    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "404; .*not an MLflow server"),
+    "another method": ({"alias": Reply(405, b"no")}, Unavailable, r"405 \(no\); .*not an MLflow server"),
     "a login page": ({"alias": Reply(200, b"<html>log in</html>")}, Unavailable, r"200; .*\blogin\b"),
     "a redirect": (
         {"alias": Reply(301, b"", {"Location": "https://x/ml/api/2.0/mlflow/registered-models/alias?name=hunter2"})},
@@ -353,7 +353,11 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
         Unavailable,
         "redirects to //b/x",
     ),
-    "another JSON": ({"alias": Reply(200, b'{"hello": 1}')}, Unavailable, "without a model_version.*no MLflow server"),
+    "another JSON": (
+        {"alias": Reply(200, b'{"hello": 1}')},
+        Unavailable,
+        "without a model_version.*not an MLflow server",
+    ),
     "a file behind a login": (
         {"model.onnx": Reply(200, b"\n<!doctype html><title>Log in</title>")},
         Unavailable,
@@ -362,7 +366,7 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
     "down": ({"alias": error(503, "TEMPORARILY_UNAVAILABLE", "try\nlater")}, Unavailable, r"answers 503 \(try\); corr"),
     "no files address": ({"get-download-uri": Reply(200, b"{}")}, ContractError, "artifact_uri: missing"),
     "no file": ({"model.onnx": GONE, "?path=": listing("MLmodel", "model.pkl")}, ContractError, "it has MLmodel, mode"),
-    "no files": ({"model.onnx": GONE, "?path=": listing()}, ContractError, "holds no model.onnx.*it has no files"),
+    "no files": ({"model.onnx": GONE, "?path=": listing()}, ContractError, "has no model.onnx.*it has no files"),
     "a file that fails": ({"model.onnx": GONE, "?path=": listing("model.onnx")}, Unavailable, "500 .cannot download"),
     "files not served": (
         {"artifacts": Reply(503, b"disabled due to the mlflow server running with `--no-serve-artifacts`")},
@@ -467,16 +471,16 @@ def identity() -> bytes:
 
 
 OTHER_FILES = {
-    "no metadata": (identity, r"holds no model\.onnx of contract 1: metadata\.contract_version: missing"),
+    "no metadata": (identity, r"has no model\.onnx of contract 1: metadata\.contract_version: missing"),
     "another version": (
         lambda: foreign.champion_bytes(props={"contract_version": "2"}),
-        r"holds no model\.onnx of contract 1: .*\bcontract_version: .*\b1, not 2; ",
+        r"has no model\.onnx of contract 1: .*\bcontract_version: .*\b1, not 2; ",
     ),
     "another window": (
         lambda: foreign.champion_bytes(props={"window": "21"}),
-        r"holds no model\.onnx of contract 1: .*input close has shape \['batch', 20\]; it must be \[batch, 21\]",
+        r"has no model\.onnx of contract 1: .*input close has shape \['batch', 20\]; it must be \[batch, 21\]",
     ),
-    "another pair": (lambda: foreign.champion_bytes(pair="GBPUSD"), "pointer.pair: is GBPUSD, it must be EURUSD"),
+    "another pair": (lambda: foreign.champion_bytes(pair="GBPUSD"), "pointer.pair: GBPUSD is not EURUSD"),
     "absurd": (lambda: foreign.champion_bytes(drift=0.5), r"\bmedian is 50\.0%"),
 }
 
@@ -519,7 +523,7 @@ def test_a_tag_tells_whether_the_file_was_changed(sha256: str) -> None:
         if sha256 == SHA256:
             resolved(server.address)
         else:
-            with pytest.raises(ContractError, match=rf"^models:/EURUSD_LSTM/3 .*{SHA256}, its tag says 0{{64}}: "):
+            with pytest.raises(ContractError, match=rf"^models:/EURUSD_LSTM/3: .*{SHA256}, but its tag says 0{{64}}: "):
                 resolved(server.address)
 
 

@@ -62,9 +62,9 @@ GOOD = answer(SecretString=json.dumps({"username": "reader", "password": "p:ä s
 
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
-    secrets_manager._known.clear()
+    secrets_manager._cache.clear()
     yield
-    secrets_manager._known.clear()
+    secrets_manager._cache.clear()
 
 
 def ask(server: Recorder, now: datetime = NOW, environ: dict[str, str] | None = None, arn: str = ARN) -> Login:

@@ -180,7 +180,7 @@ def test_secrets_manager_is_asked_with_the_role_of_the_endpoint(monkeypatch: pyt
     with recording(lambdas) as endpoint, recording(lambda _: Reply(200, json.dumps(login).encode())) as manager:
         environ = snapstart(endpoint, AWS_ENDPOINT_URL_SECRETS_MANAGER=manager.address)
         found = secrets_manager.login("snapstart", "us-east-1", environ, datetime.now(UTC))
-    secrets_manager._known.clear()
+    secrets_manager._cache.clear()
     assert found == ("reader", "pw")
     assert f"Credential={KEY_ID}/" in manager.asked[0].headers["authorization"]
     assert manager.asked[0].headers["x-amz-security-token"] == "session"

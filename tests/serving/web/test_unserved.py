@@ -128,7 +128,7 @@ def test_the_fallback_tells_no_place_either(tmp_path: Path) -> None:
 def test_a_forecast_that_is_withheld_names_what_is_missing_and_not_where(tmp_path: Path) -> None:
     trained(tmp_path / "the-folder").delete(keys.price_key("EURUSD", "ecb"))
     api = local_api(tmp_path / "the-folder")
-    assert api.refresh().made.outcome == "refused"
+    assert api.refresh().forecast.outcome == "refused"
     for path in ("/api/predict", "/health", "/api/champion"):
         answer = api.get(path)
         assert "prices/EURUSD-ecb.csv is missing" in answer.json["stale_reason"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambda_fn.champion.plausibility import fault_for
+from lambda_fn.champion.plausibility import find_implausibility
 from lambda_fn.prices import ecb as history
 from lambda_fn.prices.ecb import Rates
 from lambda_fn.prices.limits import MAX_JUMP
@@ -49,4 +49,4 @@ def test_history_passes(pair: str, head: str) -> None:
     log_quantiles = fitted.sd({"close": window})[:, :, None] * fitted.z
     quantiles = window[:, -1:, None] * np.exp(log_quantiles)
     mean = np.repeat(window[:, -1:], HORIZON, axis=1)
-    assert fault_for(quantiles.tolist(), mean.tolist(), LEVELS, window.tolist()) is None
+    assert find_implausibility(quantiles.tolist(), mean.tolist(), LEVELS, window.tolist()) is None

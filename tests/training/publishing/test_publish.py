@@ -200,7 +200,7 @@ def tracked_pointer(store: Store) -> Pointer:
 def test_a_generation_at_the_end_of_the_jump_locks_nothing(store: Store, settings: Settings) -> None:
     """What is refused just below the limit takes no room from the next, whatever was reserved meanwhile."""
     publish(store, settings)
-    end = 1 + contract.MAX_JUMP
+    end = 1 + contract.MAX_GENERATION_STEP
     store.create(keys.history_key(end - 1), b"reserved")
     assert publish(store, settings, "arima").generation == end
     assert serving(store, settings)[0] == end

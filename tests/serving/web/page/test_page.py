@@ -184,7 +184,7 @@ def test_a_forecast_that_was_withheld_says_why(tmp_path: Path) -> None:
     page_store.fill(tmp_path, START.date())
     api = local_api(tmp_path)
     api.store.delete(price_key("EURUSD", "ecb"))
-    assert api.refresh().made.outcome == "refused"
+    assert api.refresh().forecast.outcome == "refused"
     withheld = dict(notices(ask(api)))["late"]
     assert re.match(r"Withheld .*: .*\bprices/EURUSD-ecb\.csv\b.*\blambda_fn\.refresh\b", withheld)
 

@@ -21,15 +21,15 @@ from lambda_fn.champion.signature import verify
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.event_source import recognise
-from lambda_fn.jobs.per_pair import for_each, tell_each
+from lambda_fn.jobs.per_pair import for_each, run_and_print_each
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
-from lambda_fn.record.issue import Made
+from lambda_fn.record.issue import ForecastResult
 from lambda_fn.record.publication import after_activation
 from lambda_fn.record.summary_checks import check_backtest
 from lambda_fn.registry.legacy_pointer import Resolved, resolve
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
-from lambda_fn.store.exit_code import code_of
+from lambda_fn.store.exit_code import exit_code
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -104,7 +104,7 @@ class Refreshed(NamedTuple):
     """What became of the published champion, and of the official forecast."""
 
     activation: Activation
-    made: Made
+    made: ForecastResult
 
     def to_object(self) -> dict[str, Any]:
         """As JSON types: the activation's fields, and under `forecast` what became of that."""
@@ -210,7 +210,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     settings = Settings.from_env(os.environ)
     logged = log_as_json("lambda_fn", SERVICE, os.environ)
-    trigger = recognise(event, {settings.of(pair).model_info_key: pair for pair in settings.pairs})
+    trigger = recognise(event, {settings.for_pair(pair).model_info_key: pair for pair in settings.pairs})
     request_id = context.aws_request_id
     logged.keys.update(trigger=trigger.name, request_id=request_id)
     if not trigger.pairs:
@@ -222,7 +222,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         return _rolled_back_by_hand(store, settings, trigger.pairs, event["rollback"], now)
     with Sandbox() as sandbox:
         return for_each(
-            trigger.pairs, logged, lambda pair: _refreshed(store, settings.of(pair), now, request_id, sandbox)
+            trigger.pairs, logged, lambda pair: _refreshed(store, settings.for_pair(pair), now, request_id, sandbox)
         )
 
 
@@ -250,7 +250,7 @@ def _rolled_back_by_hand(
         reason = f'rollback: of which pair? Add "pair", such as {{"rollback": true, "pair": "{pairs[0]}"}}'
         result = Activation("refused", None, reason)._asdict()
     else:
-        settings = settings.of(pairs[0])
+        settings = settings.for_pair(pairs[0])
         result = rollback(store, settings, asked, now)
         if result["outcome"] == "activated":
             _count("ChampionActivated", settings)
@@ -280,16 +280,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environ = read_dotenv(Path(".env"), os.environ)
         os.environ.update(environ)  # credentials are looked for there
         settings = Settings.from_env(environ)
-        pairs, store = settings.chosen(asked.pair), open_store(settings)
+        pairs, store = settings.select_pairs(asked.pair), open_store(settings)
         if asked.rollback and len(pairs) > 1:
             raise SettingsError(f"--rollback: of which pair? Add --pair, such as --pair {pairs[0]}")
         with Sandbox() as sandbox:
-            return tell_each(
-                pairs, lambda pair: _asked(store, settings.of(pair), asked.rollback, environ, sandbox), asked.json
+            return run_and_print_each(
+                pairs, lambda pair: _asked(store, settings.for_pair(pair), asked.rollback, environ, sandbox), asked.json
             )
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
-        return code_of(error)
+        return exit_code(error)
 
 
 def _asked(

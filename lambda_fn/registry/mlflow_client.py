@@ -18,7 +18,7 @@ from lambda_fn import fields
 from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError, Reader
 from lambda_fn.registry.mlflow_access import cure_of, split
-from lambda_fn.settings import BUCKET, Settings, shown_url
+from lambda_fn.settings import BUCKET, Settings, redact_url
 from lambda_fn.store.http_client import Answer, ask
 from lambda_fn.store.object_store import Missing, Unavailable
 from lambda_fn.store.s3 import open_store
@@ -174,7 +174,7 @@ class MlflowServer:
     def _failed(self, answer: Answer) -> Unavailable:
         cure = "correct the address, or look into the MLflow server's log"
         if 300 <= answer.status < 400 and answer.location:
-            where = shown_url(answer.location).partition(_API)[0].partition(_ARTIFACTS)[0]
+            where = redact_url(answer.location).partition(_API)[0].partition(_ARTIFACTS)[0]
             cure = f"it redirects to {where[:200]}: set MLFLOW_TRACKING_URI to that, unless it is a login"
         elif answer.status in (200, 404, 405) and _json(answer) is None:
             cure = _NOT_MLFLOW

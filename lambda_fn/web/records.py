@@ -11,7 +11,7 @@ from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import parse_record
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.cache import Known, LastKnownGood, NothingToServe
+from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe
 from lambda_fn.store.object_store import Missing, Store
 from lambda_fn.web.errors import bad_query, shown
 from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
@@ -36,9 +36,9 @@ def fetcher(store: Store, pair: str, key: str, parse: Callable[[bytes], T]) -> C
         try:
             blob = store.read(key, held.etag) if held else store.read(key)
         except Missing as error:
-            from lambda_fn.store.cache import told_apart  # only where there is nothing
+            from lambda_fn.store.cache import as_not_yet_published  # only where there is nothing
 
-            raise told_apart(error, store, pair) from error
+            raise as_not_yet_published(error, store, pair) from error
         if blob is None:
             assert held is not None
             return held
@@ -60,13 +60,13 @@ class Records:
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float], beside: bool = False) -> None:
         self._settings = settings
         self._clock = clock
-        pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside, store.allowance)
+        pair, kept = settings.pair, (settings.champion_max_age_s, clock, beside, store.wait_budget)
         parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
         self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *kept)
         self.generation: int | None = None
         self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *kept)
 
-    def official(self) -> tuple[Known[Held[Official]], Age]:
+    def official(self) -> tuple[CachedValue[Held[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
         when it has expired."""
         known = self._official.current()
@@ -79,11 +79,11 @@ class Records:
     def suspended(self) -> int | None:
         """The generation whose champion gave no forecast for the live window, None when there is none such."""
         try:
-            return self._official.current().value.value.suspended
+            return self._official.current().value.value.blocked_generation
         except NothingToServe:
             return None
 
-    def record(self) -> Known[Held[JsonObject]]:
+    def record(self) -> CachedValue[Held[JsonObject]]:
         """The track record; raises NothingToServe when there is none."""
         return self._record.current()
 
@@ -110,7 +110,7 @@ class Records:
         until = None if None in (forecast.until, record.until) else min(forecast.until or 0, record.until or 0)
         return forecast._replace(etag=f"{forecast.etag} {record.etag}", until=until)
 
-    def _version(self, known: Known[Held[Any]]) -> Version:
+    def _version(self, known: CachedValue[Held[Any]]) -> Version:
         until = None if known.stale else known.checked_at + self._settings.champion_max_age_s
         return Version(known.value.etag, known.checked_at, self.now().toordinal(), until)
 
@@ -206,12 +206,12 @@ def _newest(found: JsonObject, days: int, kind: str | None = None) -> list[JsonO
     return rows[-days:]
 
 
-def told(known: Known[Held[Official]], age: Age) -> JsonObject:
-    checked, withheld = {"forecasts": (known.checked_at, known.stale)}, known.value.value.withheld
+def told(known: CachedValue[Held[Official]], age: Age) -> JsonObject:
+    checked, withheld = {"forecasts": (known.checked_at, known.stale)}, known.value.value.failure_reason
     return {"age": age.to_object(), **freshness(checked, age, withheld)}
 
 
-def _checked(known: Known[Any]) -> JsonObject:
+def _checked(known: CachedValue[Any]) -> JsonObject:
     return freshness({"records": (known.checked_at, known.stale)})
 
 

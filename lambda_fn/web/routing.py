@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
+from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from lambda_fn.web.protocols import COMPRESSED, PROTOCOLS
 from lambda_fn.web.request import Event, path_of
@@ -71,9 +71,9 @@ ROUTES = (
         "The forecast from prices that are sent",
         f"One series as {{close: [...]}} or up to {MAX_SERIES} as {{series: [...]}}, oldest first, the last value "
         "today's; at least as many as the champion's window (GET /api/champion, inputs.window), of which the last are "
-        f"used. Prices from {LOWEST:g} to {HIGHEST:,.0f} without a jump over {MAX_JUMP:.0%} in a day. A champion "
-        "may want further columns (inputs.columns) or as_of (inputs.date, inputs.target_date); columns that it does "
-        "not want are checked and ignored, so one request can suit two champions. Dates are given when as_of is sent. "
+        f"used. Prices from {LOWEST:g} to {HIGHEST:,.0f} without a jump over {MAX_DAILY_CHANGE:.0%} in a day. A "
+        "champion may want further columns (inputs.columns) or as_of (inputs.date, inputs.target_date); columns that it "
+        "does not want are checked and ignored, so one request can suit two champions. Dates are given when as_of is sent. "
         f"At most {MAX_BODY:,} bytes.",
         "PredictionOrSeries",
         "forecast",

@@ -51,7 +51,7 @@ class Services:
         with self._lock:
             if (found := self._kept.pop(pair, None)) is None:
                 store, settings, clock, beside = self._memory
-                found = Service(store, settings.of(pair), clock, beside, self.together, self.pool)
+                found = Service(store, settings.for_pair(pair), clock, beside, self.together, self.pool)
                 while len(self._kept) >= KEPT:
                     del self._kept[next(iter(self._kept))]
                     self.forgotten += 1

@@ -13,7 +13,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError, Rates
 from lambda_fn.prices.merge import offered_table, update
-from lambda_fn.settings import shown_url
+from lambda_fn.settings import redact_url
 from training.prices.row_checks import PriceError, Rows
 
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
@@ -57,7 +57,7 @@ def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
     Raises PriceError when it cannot be had or has fewer rows than the embedded history.
     """
     try:
-        data, name = ecb.download(url, timeout_s), shown_url(url)
+        data, name = ecb.download(url, timeout_s), redact_url(url)
         rates = _rows(name, ecb.read(data, name))
     except EcbError as error:
         raise PriceError([str(error)]) from error
@@ -71,7 +71,7 @@ def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
 
 def judge(data: bytes, url: str, pair: str, columns: Sequence[str], today: date) -> None:
     """Raises PriceError for a file that ingest would refuse: it is the judge of both."""
-    name = shown_url(url)
+    name = redact_url(url)
     try:
         update(None, offered_table(data, name, pair), columns, today)
     except (EcbError, ContractError) as error:

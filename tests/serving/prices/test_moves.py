@@ -47,8 +47,8 @@ def test_a_day_that_moves_far_beyond_the_history_is_refused_until_it_is_accepted
     with pytest.raises(ContractError, match=rf"close moves on {day} .*; .*lambda_fn\.ingest --accept {day}"):
         update(stored, longer, [], today)
     with pytest.raises(ContractError, match="close moves"):
-        update(stored, longer, [], today, accepted=day - timedelta(days=1))
-    assert update(stored, longer, [], today, accepted=day).outcome == "appended"
+        update(stored, longer, [], today, accept_day=day - timedelta(days=1))
+    assert update(stored, longer, [], today, accept_day=day).outcome == "appended"
 
 
 def test_a_day_within_the_history_is_accepted_and_a_jump_of_a_fifth_never() -> None:
@@ -56,4 +56,4 @@ def test_a_day_within_the_history_is_accepted_and_a_jump_of_a_fifth_never() -> N
     assert update(stored, longer, [], day).outcome == "appended"
     stored, longer, day = with_move(1.21)
     with pytest.raises(ContractError, match="jumps"):
-        update(stored, longer, [], day, accepted=day)
+        update(stored, longer, [], day, accept_day=day)

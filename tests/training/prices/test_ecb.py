@@ -89,12 +89,15 @@ def with_a_zero(text: str) -> str:
 @pytest.mark.parametrize(
     ("content", "facts"),
     [
-        (lambda: b"", ["no zip "]),
-        (lambda: b"<html>maintenance</html>", ["no zip "]),
-        (lambda: zipped(embedded_text())[:-1000], ["no zip "]),
-        (lambda: zipped(embedded_text()).replace(b"\x00", b"\x01"), ["no zip "]),
-        (lambda: zipped("a", "b"), ["no zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"]),
-        (lambda: zipped("0" * (ecb_file.MAX_BYTES + 1)), ["no zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"]),
+        (lambda: b"", ["not a zip "]),
+        (lambda: b"<html>maintenance</html>", ["not a zip "]),
+        (lambda: zipped(embedded_text())[:-1000], ["not a zip "]),
+        (lambda: zipped(embedded_text()).replace(b"\x00", b"\x01"), ["not a zip "]),
+        (lambda: zipped("a", "b"), ["not a zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"]),
+        (
+            lambda: zipped("0" * (ecb_file.MAX_BYTES + 1)),
+            ["not a zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"],
+        ),
         (lambda: b"0" * (ecb_file.MAX_BYTES + 1), [f" limit of {ecb_file.MAX_BYTES} bytes"]),
         (lambda: zipped(""), ["empty; "]),
         (lambda: zipped(shrunk(embedded_text())), ["{fewer} rows, ", " embedded {all}"]),

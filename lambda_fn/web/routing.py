@@ -72,9 +72,9 @@ ROUTES = (
         f"One series as {{close: [...]}} or up to {MAX_SERIES} as {{series: [...]}}, oldest first, the last value "
         "today's; at least as many as the champion's window (GET /api/champion, inputs.window), of which the last are "
         f"used. Prices from {LOWEST:g} to {HIGHEST:,.0f} without a jump over {MAX_DAILY_CHANGE:.0%} in a day. A "
-        "champion may want further columns (inputs.columns) or as_of (inputs.date, inputs.target_date); columns that it "
-        "does not want are checked and ignored, so one request can suit two champions. Dates are given when as_of is sent. "
-        f"At most {MAX_BODY:,} bytes.",
+        "champion may want further columns (inputs.columns) or as_of (inputs.date, inputs.target_date); columns that "
+        "it does not want are checked and ignored, so one request can suit two champions. Dates are given when as_of "
+        f"is sent. At most {MAX_BODY:,} bytes.",
         "PredictionOrSeries",
         "forecast",
         parameters=_ASKED,

@@ -151,7 +151,14 @@ def _name_new_columns(before: Table, offered: Table) -> list[str]:
 
 
 def _write_whole(offered: Table, outcome: Literal["created", "replaced"], today: date, reason: str) -> Update:
-    """Check the whole offered table, and make it the new price file."""
+    """Check the whole offered table, and make it the new price file.
+
+    Args:
+        offered: the pair's table in the ECB's file.
+        outcome: the outcome of the update.
+        today: the date in UTC.
+        reason: what has changed; the last date is appended.
+    """
     _check_rows(offered, 0, ["close"], today)
     last_date = offered.dates[-1]
     return Update(outcome, _serialise_table(offered), len(offered.dates), last_date, f"{reason}, through {last_date}")

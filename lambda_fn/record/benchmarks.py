@@ -55,6 +55,16 @@ def _log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _random_walk(last: float, variance: float, levels: Sequence[float], horizon: int) -> NDArray[np.float64]:
+    """Return quantiles of a Gaussian random walk in log prices.
+
+    Args:
+        last: the last price.
+        variance: variance of a daily log return.
+        levels: quantile levels.
+        horizon: number of days.
+
+    Returns prices [horizon, levels].
+    """
     z = np.array([NormalDist().inv_cdf(level) for level in levels])
     sd = np.sqrt(variance * np.arange(1.0, horizon + 1))
     return np.asarray(last * np.exp(sd[:, None] * z))

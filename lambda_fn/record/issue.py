@@ -69,7 +69,12 @@ def issue_forecast(store: Store, pair: str, now: datetime, sandbox: Sandbox | No
 
 
 def _try_issue(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> ForecastResult | None:
-    """Issue the forecast as `issue_forecast` does; return None if another process wrote first."""
+    """Issue the forecast once; return None if another process wrote first.
+
+    Args:
+        store, pair, now: as in `issue_forecast`.
+        sandbox: runs the champion.
+    """
     before, etag = read_forecast(store, pair)
     try:
         task = prepare(store, pair, now, sandbox)

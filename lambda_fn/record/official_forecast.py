@@ -85,12 +85,12 @@ class Official(NamedTuple):
             generation=read.whole("generation", 1, MAX_GENERATION),
             as_of=read.day("as_of"),
             last_close=closes.price(read.text("as_of")),
-            days=tuple(_days(read, "days")),
+            days=tuple(_parse_days(read, "days")),
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
             mean=read.numbers("mean"),
             benchmarks={name: benchmarks.rows(name) for name in benchmarks.found},
-            closes=_closes(closes, read.day("as_of")),
+            closes=_parse_closes(closes, read.day("as_of")),
             inputs_sha256=read.matching("inputs_sha256", fields.SHA256),
             champion=dict(champion.found),
             card=dict(card.found),
@@ -187,7 +187,7 @@ def recent_closes(dates: Sequence[date], close: Sequence[float]) -> dict[str, fl
     return {day.isoformat(): float(price) for day, price in zip(dates[-CLOSES:], close[-CLOSES:], strict=True)}
 
 
-def _closes(read: fields.Reader, as_of: date) -> dict[str, float]:
+def _parse_closes(read: fields.Reader, as_of: date) -> dict[str, float]:
     """Parse the closes by ISO date, up to `as_of`."""
     try:
         dates = [date.fromisoformat(day).isoformat() for day in read.found]
@@ -218,6 +218,6 @@ def _check_card(read: fields.Reader) -> None:
     read.scores("scores")
 
 
-def _days(read: fields.Reader, name: str) -> list[date]:
+def _parse_days(read: fields.Reader, name: str) -> list[date]:
     texts: Mapping[str, Any] = {text: text for text in read.names(name, MAX_HORIZON)}
     return [fields.Reader(texts, f"{read.where}.{name}").day(text) for text in texts]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from lambda_fn import fields
 from lambda_fn.record.interpolation import probability_below
 from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import BENCHMARKS, Rows
+from lambda_fn.record.official_forecast import BENCHMARKS
 
 INTERVALS = (50, 80, 95)
 HEADER = (
@@ -27,7 +27,7 @@ LOSS_DIGITS, PIT_DIGITS = 9, 6
 
 
 class Score(NamedTuple):
-    """One row of the file.
+    """A row of the file: a forecast at one horizon, its outcome and its losses.
 
     `pinball` and `benchmarks` are losses in percent of log return, averaged over the levels. None where the forecast
     has no such benchmark or interval.
@@ -58,7 +58,7 @@ def score(entry: Entry, closes: Mapping[date, float]) -> Iterator[Score]:
     for position, day in enumerate(entry.days):
         if day in closes:
             gaps = [f"no price on {gap}" for gap in skipped if gap < day]
-            yield _score(entry, position, closes[day], "; ".join([*notes, *gaps]))
+            yield _score_day(entry, position, closes[day], "; ".join([*notes, *gaps]))
 
 
 def pinball(levels: Sequence[float], quantiles: Sequence[float], outcome: float) -> float:
@@ -76,7 +76,7 @@ def to_csv(scores: Iterable[Score]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for row in sorted(scores, key=lambda row: (row.as_of, row.horizon)):
-        writer.writerow(_cells(row))
+        writer.writerow(_format_row(row))
     return text.getvalue().encode()
 
 
@@ -96,7 +96,15 @@ def from_csv(data: bytes) -> list[Score]:
     return scores
 
 
-def _score(entry: Entry, position: int, outcome: float, note: str) -> Score:
+def _score_day(entry: Entry, position: int, outcome: float, note: str) -> Score:
+    """Score one day of a forecast.
+
+    Args:
+        entry: the forecast.
+        position: index of the day.
+        outcome: the day's close.
+        note: the row's note.
+    """
     levels, quantiles = entry.levels, entry.quantiles[position]
     return Score(
         as_of=entry.as_of,
@@ -110,15 +118,14 @@ def _score(entry: Entry, position: int, outcome: float, note: str) -> Score:
         close=entry.last_close,
         outcome=outcome,
         pinball=round(pinball(levels, quantiles, outcome), LOSS_DIGITS),
-        benchmarks=tuple(_benchmark_loss(entry.benchmarks.get(name), position, levels, outcome) for name in BENCHMARKS),
+        benchmarks=tuple(
+            round(pinball(levels, rows[position], outcome), LOSS_DIGITS) if rows else None
+            for rows in map(entry.benchmarks.get, BENCHMARKS)
+        ),
         pit=round(probability_below(levels, quantiles, outcome), PIT_DIGITS),
         inside=tuple(inside(levels, quantiles, coverage, outcome) for coverage in INTERVALS),
         note=note,
     )
-
-
-def _benchmark_loss(rows: Rows | None, position: int, levels: Sequence[float], outcome: float) -> float | None:
-    return round(pinball(levels, rows[position], outcome), LOSS_DIGITS) if rows else None
 
 
 def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, outcome: float) -> bool | None:
@@ -137,7 +144,7 @@ def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, o
     return quantiles[ends[0]] <= outcome <= quantiles[ends[1]]
 
 
-def _cells(row: Score) -> list[str]:
+def _format_row(row: Score) -> list[str]:
     numbers = (row.pinball, *row.benchmarks, row.pit)
     return [
         *(row.as_of.isoformat(), row.target_date.isoformat(), str(row.horizon), row.made_at, str(row.generation)),

@@ -74,8 +74,14 @@ def write_summary(
     key = keys.record_key(pair)
     for _ in range(ATTEMPTS):
         before, etag = _read(store, key)
-        summary = _summary(pair, scores, read_backtest(store, pair))
-        summary[MADE_FROM] = _made_from(before, pair) if made_from is None else made_from
+        summary: dict[str, Any] = {
+            "contract_version": contract.CONTRACT_VERSION,
+            "pair": pair,
+            **{kind: summarise([row for row in scores if row.kind == kind]) for kind in KINDS},
+            "backtest": read_backtest(store, pair),
+            "newest": newest(scores),
+            MADE_FROM: _made_from(before, pair) if made_from is None else made_from,
+        }
         if before is not None and _ignoring_made_at(before) == summary:
             return
         if store.replace(key, fields.summed_bytes({**summary, "made_at": fields.utc_text(now)}), etag):
@@ -198,17 +204,6 @@ def _compute_scores(store: Store, pair: str, previous: list[Score], closes: _Clo
     if faults:
         _log.warning("%d entries of the ledger are not scored; the first: %s", len(faults), faults[0])
     return scores, faults
-
-
-def _summary(pair: str, scores: list[Score], backtest: dict[str, Any] | None) -> dict[str, Any]:
-    by_kind = {kind: [row for row in scores if row.kind == kind] for kind in KINDS}
-    return {
-        "contract_version": contract.CONTRACT_VERSION,
-        "pair": pair,
-        **{kind: summarise(rows) for kind, rows in by_kind.items()},
-        "backtest": backtest,
-        "newest": newest(scores),
-    }
 
 
 def _ignoring_made_at(data: bytes) -> dict[str, Any] | None:

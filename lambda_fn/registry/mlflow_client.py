@@ -19,7 +19,7 @@ from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError, Reader
 from lambda_fn.registry.mlflow_access import cure_of, split
 from lambda_fn.settings import BUCKET, Settings, redact_url
-from lambda_fn.store.http_client import Answer, ask
+from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Missing, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -155,12 +155,12 @@ class MlflowServer:
             raise ContractError(f"{uri}: {self.address} has no such version{_said(answer)}; {CURE}")
         raise self._failed(answer)
 
-    def _get(self, path: str, query: Mapping[str, str], timeout_s: float, max_bytes: int) -> Answer:
+    def _get(self, path: str, query: Mapping[str, str], timeout_s: float, max_bytes: int) -> HttpResponse:
         asked = f"?{urlencode(query)}" if query else ""
         headers = {"Authorization": self.authorization} if self.authorization else {}
         request = Request(f"{self.address}{path}{asked}", headers=headers)
         try:
-            answer = ask(request, timeout_s, max_bytes, tls=self.tls)
+            answer = send_request(request, timeout_s, max_bytes, tls=self.tls)
         except Unavailable as error:
             raise Unavailable(f"MLFLOW_TRACKING_URI: {error}; {cure_of(error, self.address)}") from error
         if answer.status in (401, 403):
@@ -171,7 +171,7 @@ class MlflowServer:
             )
         return answer
 
-    def _failed(self, answer: Answer) -> Unavailable:
+    def _failed(self, answer: HttpResponse) -> Unavailable:
         cure = "correct the address, or look into the MLflow server's log"
         if 300 <= answer.status < 400 and answer.location:
             where = redact_url(answer.location).partition(_API)[0].partition(_ARTIFACTS)[0]
@@ -198,7 +198,7 @@ def _from_bucket(settings: Settings, bucket: str, folder: str, version: Version)
         ) from error
 
 
-def _json(answer: Answer) -> Reader | None:
+def _json(answer: HttpResponse) -> Reader | None:
     where = "MLflow's answer"
     try:
         return Reader(fields.json_object(answer.body, where), where)
@@ -206,7 +206,7 @@ def _json(answer: Answer) -> Reader | None:
         return None
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: HttpResponse) -> str:
     """MLflow's own message or the first line of a plain text, in brackets."""
     read = _json(answer)
     text = str(read.found.get("message", "")) if read else answer.body[:200].decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
-from lambda_fn.store.http_client import Answer, ask
+from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import KEY_ID, SECRET_KEY, aws_address, credential_provider
 
@@ -56,7 +56,7 @@ def login(arn: str, region: str, environ: Mapping[str, str], now: datetime) -> L
     body = json.dumps({"SecretId": arn}).encode()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{_SERVICE}.GetSecretValue"}
     signed = sign(url, headers, body, _keys(environ), _region(arn, region), _SERVICE, now)
-    found = _login(ask(Request(url, body, signed, method="POST"), TIMEOUT_S, MAX_BYTES), arn)
+    found = _login(send_request(Request(url, body, signed, method="POST"), TIMEOUT_S, MAX_BYTES), arn)
     _known[url, arn] = (now, found)
     return found
 
@@ -117,7 +117,7 @@ def _keys(environ: Mapping[str, str]) -> Keys:
     return Keys(found["access_key_id"], found["secret_access_key"], found.get("token"))
 
 
-def _login(answer: Answer, arn: str) -> Login:
+def _login(answer: HttpResponse, arn: str) -> Login:
     """Never says what the answer holds: that is the secret."""
     if answer.status != 200:
         raise Unavailable(

@@ -15,7 +15,7 @@ from urllib.request import Request
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import SettingsError, aws_config_files, redact_url
-from lambda_fn.store.http_client import ask
+from lambda_fn.store.http_client import send_request
 from lambda_fn.store.object_store import Unavailable
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class ContainerCredentials:
             host = parts.hostname or ""
         except ValueError as error:
             raise SettingsError(f"{FULL}: not a URL; leave it as AWS sets it") from error
-        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_trusted(host))):
+        is_trusted = host in HOSTS or host.startswith("127.")
+        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_trusted)):
             raise SettingsError(
                 f"{self._variable}: {redact_url(self._address)!r} is not a trusted provider of credentials; use https, "
                 "or an address of this machine"
@@ -62,7 +63,7 @@ class ContainerCredentials:
     def __call__(self) -> "S3Credential":
         """Return current credentials. Raises NoCredentials."""
         try:
-            answer = ask(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
+            answer = send_request(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
         except Unavailable as error:
             raise NoCredentials(f"{self._variable}: {error}; {self._cure()}") from None
         if answer.status != 200:
@@ -74,7 +75,7 @@ class ContainerCredentials:
                 "access_key_id": reader.text("AccessKeyId"),
                 "secret_access_key": reader.text("SecretAccessKey"),
                 "token": reader.text("Token") if reader.found.get("Token") else None,
-                "expires_at": _time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
+                "expires_at": _parse_time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
             }
         except (ContractError, ValueError):
             raise NoCredentials(f"{self._variable}: the response holds no credentials; {self._cure()}") from None
@@ -93,11 +94,7 @@ class ContainerCredentials:
         return f"check it and {token}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
-def _is_trusted(host: str) -> bool:
-    return host in HOSTS or host.startswith("127.")
-
-
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     """Parse an ISO 8601 time, in UTC if it names no time zone. Raises ValueError."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""One HTTP request with limits of time and size, which follows no redirect."""
+"""A minimal HTTP client: one request with limits of time and size, which follows no redirect."""
 
 import http.client
 import ssl
@@ -15,7 +15,7 @@ _CHUNK = 2**16
 BY_PROXY = " by the proxy"  # marks an error whose connection went through a proxy
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """A response with any status: the body, cut off at the given limit, and the target of a redirect."""
 
     status: int
@@ -30,7 +30,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def ask(
+def send_request(
     request: urllib.request.Request,
     timeout_s: float,
     max_bytes: int,
@@ -38,7 +38,7 @@ def ask(
     *,
     tls: ssl.SSLContext | None = None,
     proxies: bool = True,
-) -> Answer:
+) -> HttpResponse:
     """Send a request and return the response, whatever its status. Raises Unavailable if it is missing or incomplete.
 
     Args:
@@ -61,7 +61,7 @@ def ask(
             response = error
         with response:
             location = response.headers.get("Location", "")
-            return Answer(response.status, _read_body(response, deadline, max_bytes, clock), location)
+            return HttpResponse(response.status, _read_body(response, deadline, max_bytes, clock), location)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         proxy = "" if request.host == urlsplit(address).netloc else f"{BY_PROXY} {request.host.rpartition('@')[2]}"
@@ -69,6 +69,7 @@ def ask(
 
 
 def _read_body(response: Any, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
+    """Read the body, at most `max_bytes`, until `deadline` in seconds of `clock`. Raises if it is incomplete."""
     body = bytearray()
     # read1 returns after one receive, so a server that sends a few bytes at a time cannot outlast the deadline.
     while len(body) < max_bytes and (chunk := response.read1(min(_CHUNK, max_bytes - len(body)))):

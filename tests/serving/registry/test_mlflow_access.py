@@ -23,7 +23,7 @@ from lambda_fn.registry.mlflow_access import access
 from lambda_fn.registry.mlflow_client import MlflowServer, Version
 from lambda_fn.settings import Settings
 from lambda_fn.store.exit_code import exit_code
-from lambda_fn.store.http_client import ask
+from lambda_fn.store.http_client import send_request
 from lambda_fn.store.object_store import Misconfigured, Unavailable
 from tests.support.mlflow_fake import CHAMPION, Fake
 from tests.support.recorder import Asked, Reply, recording
@@ -275,4 +275,4 @@ def test_a_proxy_is_named_where_it_is_the_one_that_fails(monkeypatch: pytest.Mon
 
 def test_a_redirect_is_an_answer_that_says_where_it_leads() -> None:
     with recording(lambda _: Reply(302, b"", {"Location": "http://127.0.0.1:9/x"})) as moved:
-        assert ask(Request(moved.address), 5, 10) == (302, b"", "http://127.0.0.1:9/x")
+        assert send_request(Request(moved.address), 5, 10) == (302, b"", "http://127.0.0.1:9/x")

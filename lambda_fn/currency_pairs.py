@@ -12,8 +12,8 @@ MAJORS = ("EUR", "USD", "JPY", "GBP", "CHF", "CAD", "AUD", "NZD")
 # No keyword includes these: a peg, whose forecast is narrower than the checks of a champion allow, and currencies whose
 # history has gaps or a daily change of over 20 %.
 PEGS = frozenset({"EURDKK"})
-BROKEN = frozenset({"ISK", "TRY"})
-SHORT = "majors, all, or a currency for all its pairs"
+WITH_GAPS = frozenset({"ISK", "TRY"})
+KEYWORDS = "majors, all, or a currency for all its pairs"
 
 
 def market_pair(first: str, second: str) -> str:
@@ -34,7 +34,7 @@ def read_pairs(text: str) -> tuple[str, ...]:
     """
     items = [item.strip() for item in text.split(",") if item.strip()]
     if not items:
-        raise ValueError(f"contains no pair; give comma-separated pairs such as EURUSD,GBPUSD, {SHORT}")
+        raise ValueError(f"contains no pair; give comma-separated pairs such as EURUSD,GBPUSD, {KEYWORDS}")
     return tuple(dict.fromkeys(pair for item in items for pair in _expand(item)))
 
 
@@ -48,7 +48,7 @@ def _expand(item: str) -> tuple[str, ...]:
     base, quote = item[:3], item[3:]
     if base not in ORDER or quote not in ORDER or base == quote:
         currencies = ", ".join(sorted(ORDER))
-        raise ValueError(f"{item[:40]!r} is not a pair of two of {currencies}; give one such as GBPUSD, {SHORT}")
+        raise ValueError(f"{item[:40]!r} is not a pair of two of {currencies}; give one such as GBPUSD, {KEYWORDS}")
     if (pair := market_pair(base, quote)) != item:
         raise ValueError(f"{item} is quoted as {pair}; give {pair}")
     return (item,)
@@ -56,6 +56,6 @@ def _expand(item: str) -> tuple[str, ...]:
 
 def _pairs() -> tuple[str, ...]:
     """Return all pairs that a keyword can include; EURUSD comes first, because the first pair is the default."""
-    currencies = [currency for currency in ORDER if currency not in BROKEN]
+    currencies = [currency for currency in ORDER if currency not in WITH_GAPS]
     pairs = (first + second for first, second in combinations(currencies, 2))
     return tuple(sorted((pair for pair in pairs if pair not in PEGS), key=lambda pair: pair != "EURUSD"))

@@ -19,7 +19,7 @@ from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
-from lambda_fn.prices.merge import SOURCE, offered_table, update
+from lambda_fn.prices.merge import SOURCE, read_ecb_table, update
 from lambda_fn.prices.price_file import parse_tail
 from lambda_fn.record import all_pairs
 from lambda_fn.record.issue import ForecastResult
@@ -107,8 +107,8 @@ def ingest(
         except Missing:
             stored, etag = None, None
         try:
-            offered = offered_table(data, redact_url(settings.ecb_url), settings.pair)
-            change = update(stored, offered, declared_columns(store, settings.pair), today, replace, accept_day)
+            ecb_table = read_ecb_table(data, redact_url(settings.ecb_url), settings.pair)
+            change = update(stored, ecb_table, declared_columns(store, settings.pair), today, replace, accept_day)
         except (EcbError, ContractError) as error:
             return _refuse(store, settings, data, str(error), now, request_id)
         if change.data is None or store.replace(key, change.data, etag):

@@ -10,6 +10,7 @@ from lambda_fn.jobs.telemetry import JsonFormatter
 from lambda_fn.store.exit_code import exit_code
 
 FAILURES = ("refused", "failed")
+_log = logging.getLogger(__name__)
 
 
 def run_and_print_each(pairs: Sequence[str], work: Callable[[str], Mapping[str, Any]], as_json: bool) -> int:
@@ -48,9 +49,6 @@ def _describe(result: Mapping[str, Any]) -> str:
 
 def _is_failure(result: Mapping[str, Any]) -> bool:
     return result["outcome"] in FAILURES
-
-
-_log = logging.getLogger(__name__)
 
 
 def for_each(pairs: Sequence[str], formatter: JsonFormatter, work: Callable[[str], dict[str, Any]]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from lambda_fn.record.official_forecast import BENCHMARKS
 from lambda_fn.record.scoring import INTERVALS, Score
 
 CONFIDENCE = 0.95
-FEWEST = 10  # spans that do not overlap: with fewer, an interval would not be reliable, and none is given
+MIN_SPANS = 10  # spans that do not overlap: with fewer, an interval would not be reliable, and none is given
 BINS = 10  # of the reliability table
-NEWEST = 250  # rows of horizon 1 that the record shows
+MAX_NEWEST_ROWS = 250  # rows of horizon 1 that the record shows
 _DIGITS = 6
 Figure = dict[str, float | None]
 
@@ -40,8 +40,8 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 def newest(scores: Iterable[Score]) -> list[dict[str, Any]]:
-    """Return the last NEWEST rows of horizon 1, oldest first, as JSON types."""
-    rows = sorted((row for row in scores if row.horizon == 1), key=lambda row: row.as_of)[-NEWEST:]
+    """Return the last MAX_NEWEST_ROWS rows of horizon 1, oldest first, as JSON types."""
+    rows = sorted((row for row in scores if row.horizon == 1), key=lambda row: row.as_of)[-MAX_NEWEST_ROWS:]
     return [
         {
             "as_of": row.as_of.isoformat(),
@@ -133,7 +133,7 @@ def estimate_skill(losses: Sequence[tuple[float, float]], horizon: int) -> Figur
     if not benchmark:  # every forecast of the benchmark was exact
         return _figure(0.0, None, None)
     ratio, spans = loss / benchmark, len(losses) // horizon
-    if spans < FEWEST:
+    if spans < MIN_SPANS:
         return _figure(1 - ratio, None, None)
     _, long_run_variance = _mean_and_variance([a - ratio * b for a, b in losses], horizon)
     half = _student_quantile(spans - 1) * math.sqrt(long_run_variance / (len(losses) - 1)) / benchmark

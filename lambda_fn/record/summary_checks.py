@@ -18,7 +18,7 @@ from lambda_fn.fields import (
     json_object,
 )
 
-MANY = 10_000_000  # forecasts or days: more than any record has
+MAX_COUNT = 10_000_000  # forecasts or days: more than any record has
 KINDS = ("live", "late")
 MADE_FROM = "made_from"  # member of a record: digests of its rows, and by source of the closes they were computed from
 POOLED = ("live", "backtest")
@@ -64,7 +64,7 @@ def parse_pairs(data: bytes) -> dict[str, Any]:
 
 def check_summary(read: Reader) -> None:
     """Check the summary of a record or a backtest: its days, figures by horizon, and reliability."""
-    read.whole("days", 0, MANY)
+    read.whole("days", 0, MAX_COUNT)
     horizons = _objects(read, "horizons")
     for name in ("from", "through"):
         read.day(name) if horizons else read.optional(name, read.day)
@@ -79,7 +79,7 @@ def check_summary(read: Reader) -> None:
 def check_pooled(read: Reader) -> None:
     """Check the summary of several pairs, which has no losses and no reliability table."""
     for name in ("pairs", "days"):
-        read.whole(name, 0, MANY)
+        read.whole(name, 0, MAX_COUNT)
     for name in ("from", "through"):
         read.day(name)
     for row in read.objects("horizons"):
@@ -88,7 +88,7 @@ def check_pooled(read: Reader) -> None:
 
 def check_brief(read: Reader) -> None:
     """Check a pair's figures for the next day."""
-    read.whole("days", 0, MANY)
+    read.whole("days", 0, MAX_COUNT)
     _check_figures(read)
 
 
@@ -119,7 +119,7 @@ def check_backtest(backtest: dict[str, Any] | None) -> None:
 
 def _check_horizon(row: Reader) -> None:
     row.whole("horizon", 1, MAX_HORIZON)
-    row.whole("n", 1, MANY)
+    row.whole("n", 1, MAX_COUNT)
     _check_figures(row)
 
 

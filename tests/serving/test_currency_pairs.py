@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.currency_pairs import BROKEN, MAJORS, ORDER, PEGS, majors, market_pair, read_pairs
+from lambda_fn.currency_pairs import MAJORS, ORDER, PEGS, WITH_GAPS, majors, market_pair, read_pairs
 from lambda_fn.prices.limits import LOWEST, MAX_DAILY_CHANGE
 from training.prices.ecb import embedded
 
@@ -38,7 +38,7 @@ def test_short_words_name_what_the_table_has_whole_and_free() -> None:
         begun = values[np.flatnonzero(np.isfinite(values))[0] :]
         if np.isfinite(begun).all() and np.abs(begun[1:] / begun[:-1] - 1).max() <= MAX_DAILY_CHANGE:
             whole[name] = np.log(values)
-    assert set(whole) == set(ORDER) - BROKEN - {"EUR"}
+    assert set(whole) == set(ORDER) - WITH_GAPS - {"EUR"}
     whole["EUR"] = np.zeros(len(rates.days))
     free = set()
     for i, first in enumerate(ORDER):

@@ -12,7 +12,7 @@ import numpy as np
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError, Rates
-from lambda_fn.prices.merge import offered_table, update
+from lambda_fn.prices.merge import read_ecb_table, update
 from lambda_fn.settings import redact_url
 from training.prices.row_checks import PriceError, Rows
 
@@ -73,7 +73,7 @@ def judge(data: bytes, url: str, pair: str, columns: Sequence[str], today: date)
     """Raises PriceError for a file that ingest would refuse: it is the judge of both."""
     name = redact_url(url)
     try:
-        update(None, offered_table(data, name, pair), columns, today)
+        update(None, read_ecb_table(data, name, pair), columns, today)
     except (EcbError, ContractError) as error:
         words = str(error)
         raise PriceError([words if words.startswith(name) else f"{name}: {words}"]) from error

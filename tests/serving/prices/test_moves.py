@@ -8,7 +8,7 @@ import pytest
 from lambda_fn.currency_pairs import read_pairs
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.merge import HISTORY, offered_table, update
+from lambda_fn.prices.merge import MIN_HISTORY_ROWS, read_ecb_table, update
 from lambda_fn.prices.price_file import Table, serialise
 from training.prices.ecb import EMBEDDED
 
@@ -16,7 +16,7 @@ TODAY = date(2026, 11, 30)
 
 
 def offered(pair: str) -> Table:
-    return offered_table(EMBEDDED.read_bytes(), EMBEDDED.name, pair)
+    return read_ecb_table(EMBEDDED.read_bytes(), EMBEDDED.name, pair)
 
 
 def first(table: Table, rows: int) -> bytes:
@@ -27,8 +27,8 @@ def first(table: Table, rows: int) -> bytes:
 def test_no_day_of_the_majors_is_refused(pair: str) -> None:
     table = offered(pair)
     close = {"close": table.columns["close"]}
-    added = update(first(Table(table.dates, close), HISTORY), Table(table.dates, close), [], TODAY)
-    assert (added.outcome, added.rows) == ("appended", len(table.dates) - HISTORY)
+    added = update(first(Table(table.dates, close), MIN_HISTORY_ROWS), Table(table.dates, close), [], TODAY)
+    assert (added.outcome, added.rows) == ("appended", len(table.dates) - MIN_HISTORY_ROWS)
 
 
 def with_move(change: float) -> tuple[bytes, Table, date]:

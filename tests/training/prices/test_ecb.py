@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lambda_fn.prices import ecb as ecb_file
-from lambda_fn.prices.merge import offered_table, update
+from lambda_fn.prices.merge import read_ecb_table, update
 from tests.support import ecb_server
 from tests.support.ecb_server import Answer, Bank, zipped
 from tests.support.errors import has_cure
@@ -207,7 +207,7 @@ def test_unknown_pair_is_named_with_the_known(pair: str) -> None:
 @pytest.mark.parametrize("pair", ["EURUSD", "GBPUSD", "EURCNY"])
 def test_ingest_makes_the_same_price_file_byte_by_byte(pair: str) -> None:
     ours = load("ecb", today=TODAY, pair=pair).serialised()
-    offered = offered_table(ecb_rates.EMBEDDED.read_bytes(), "hist.zip", pair)
+    offered = read_ecb_table(ecb_rates.EMBEDDED.read_bytes(), "hist.zip", pair)
     created = update(None, offered, [], TODAY)
     assert created.outcome == "created"
     assert created.data == ours

@@ -69,7 +69,9 @@ def read(data: bytes, name: str) -> Rates:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise EcbError(f"{name}: not a zip of the ECB's history ({error}); check ECB_URL") from error
     if text.count("\n") > MAX_ROWS or text.count(",") > MAX_CELLS:
-        raise EcbError(f"{name}: over {MAX_ROWS:,} rows or {MAX_CELLS:,} cells; check that ECB_URL is the history's")
+        raise EcbError(
+            f"{name}: over {MAX_ROWS:,} rows or {MAX_CELLS:,} cells; check that ECB_URL is the URL of the history"
+        )
     rows = [(line, row.split(",")) for line, row in enumerate(text.split("\n"), 1) if row.strip()]
     if not rows:
         raise EcbError(f"{name}: the file is empty; it must have a header such as Date,USD and one row a day")

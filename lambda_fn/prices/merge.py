@@ -57,7 +57,7 @@ def _read_history(data: bytes, name: str) -> ecb.Rates:
         raise ecb.EcbError(f"{name}: has a header and no rows; check ECB_URL (the stored table is unchanged)")
     if rates.dates[0] != FIRST_DAY:
         raise ecb.EcbError(
-            f"{name}: begins on {rates.dates[0]} instead of {FIRST_DAY}; check that ECB_URL is the whole history"
+            f"{name}: begins on {rates.dates[0]} instead of {FIRST_DAY}; set ECB_URL to the URL of the whole history"
         )
     for before, after in pairwise(rates.dates):
         if before == after:

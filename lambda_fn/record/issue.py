@@ -134,7 +134,7 @@ def _public_reason(error: Exception, reason: str) -> str:
         return f"{error.key} is missing"
     if isinstance(error, ContractError | ForecastError):
         return reason
-    return "making it ended in an unexpected error, which has been logged"
+    return "the forecast ended in an unexpected error, which has been logged"
 
 
 def read_forecast(store: Store, pair: str) -> tuple[Official | None, str | None]:

@@ -39,7 +39,7 @@ class Official(NamedTuple):
     champion's inputs: on the same day it differs if prices were corrected. `champion` and `card` are what answers say
     about the champion. `failure_reason` says why no newer forecast could be made since, None if that did not happen.
     `blocked_generation` is the generation of the champion that caused this: nothing of it is served until it, or
-    another champion, produces a forecast again.
+    another champion, produces a forecast again. In JSON these two are `withheld` and `suspended`.
     """
 
     pair: str

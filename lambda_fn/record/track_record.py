@@ -56,7 +56,7 @@ def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Tra
         if data == before or (before is None and not scores) or store.replace(keys.scores_key(pair), data, etag):
             write_summary(store, pair, scores, now, closes.digests(scores, data))
             return Track(scores, faults)
-    raise Unavailable(f"{store.describe()}: {keys.scores_key(pair)} changed {ATTEMPTS} times meanwhile")
+    raise Unavailable(f"{store.describe()}: {keys.scores_key(pair)} changed {ATTEMPTS} times meanwhile; try again")
 
 
 def write_summary(
@@ -86,7 +86,7 @@ def write_summary(
             return
         if store.replace(key, fields.summed_bytes({**summary, "made_at": fields.utc_text(now)}), etag):
             return
-    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile")
+    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; try again")
 
 
 class _Closes:
@@ -186,9 +186,7 @@ def _compute_scores(store: Store, pair: str, previous: list[Score], closes: _Clo
     scores: list[Score] = []
     days, others = entries(store, pair)
     if others:
-        _log.warning(
-            "record/%s: %d files are not entries of the ledger, such as %r; delete them", pair, len(others), others[0]
-        )
+        _log.warning("record/%s: %d files are not entries of the ledger, such as %r", pair, len(others), others[0])
     faults = []
     for day in days:
         if day in final and (newest_day - day).days > FINAL_AFTER_DAYS:

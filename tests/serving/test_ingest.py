@@ -144,7 +144,7 @@ BAD = {
     "a page": (b"<html>maintenance</html>", r"\bnot a zip\b"),
     "no text": (zipped(""), r"\bempty; .*\bDate,USD\b"),
     "no rows": (history(0), r"\bno rows; "),
-    "a part": (without(0), "begins on 1999-01-05 instead of 1999-01-04; check that ECB_URL"),
+    "a part": (without(0), "begins on 1999-01-05 instead of 1999-01-04; set ECB_URL"),
     "twice": (history(rates(DAYS[:6]) | {f" {DAYS[5]}": rates(DAYS)[str(DAYS[5])]}), "has 1999-01-11 twice"),
     "shrunk": (history(3), "history has changed: 1 row of 4 gone, the first 1999-01-07; "),
     "a hole": (without(2), f"history has changed: 1 row of 4 gone, the first 1999-01-06; .*{REPLACE}"),

@@ -21,15 +21,15 @@ from lambda_fn.champion.signature import verify
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.event_source import recognise
-from lambda_fn.jobs.per_pair import for_each, tell_each
+from lambda_fn.jobs.per_pair import for_each, run_and_print_each
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
-from lambda_fn.record.issue import Made
+from lambda_fn.record.issue import ForecastResult
 from lambda_fn.record.publication import after_activation
 from lambda_fn.record.summary_checks import check_backtest
 from lambda_fn.registry.legacy_pointer import ResolvedPointer, resolve
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
-from lambda_fn.store.exit_code import code_of
+from lambda_fn.store.exit_code import exit_code
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -119,7 +119,7 @@ class RefreshResult(NamedTuple):
     """The results for the published champion and for the official forecast."""
 
     activation: Activation
-    forecast: Made
+    forecast: ForecastResult
 
     def to_object(self) -> dict[str, Any]:
         """Return JSON types: the fields of the activation, and under `forecast` the result for the forecast."""
@@ -264,7 +264,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     settings = Settings.from_env(os.environ)
     logged = log_as_json("lambda_fn", SERVICE, os.environ)
-    trigger = recognise(event, {settings.of(pair).model_info_key: pair for pair in settings.pairs})
+    trigger = recognise(event, {settings.for_pair(pair).model_info_key: pair for pair in settings.pairs})
     request_id = context.aws_request_id
     logged.keys.update(trigger=trigger.name, request_id=request_id)
     if not trigger.pairs:
@@ -276,7 +276,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         return _roll_back_by_hand(store, settings, trigger.pairs, event["rollback"], now)
     with Sandbox() as sandbox:
         return for_each(
-            trigger.pairs, logged, lambda pair: _refresh_pair(store, settings.of(pair), now, request_id, sandbox)
+            trigger.pairs, logged, lambda pair: _refresh_pair(store, settings.for_pair(pair), now, request_id, sandbox)
         )
 
 
@@ -313,7 +313,7 @@ def _roll_back_by_hand(
         reason = f'rollback: the pair is missing; add it, as in {{"rollback": true, "pair": "{pairs[0]}"}}'
         result = Activation("refused", None, reason)._asdict()
     else:
-        settings = settings.of(pairs[0])
+        settings = settings.for_pair(pairs[0])
         result = rollback(store, settings, target, now)
         if result["outcome"] == "activated":
             _count("ChampionActivated", settings)
@@ -343,16 +343,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environ = read_dotenv(Path(".env"), os.environ)
         os.environ.update(environ)  # where credentials are looked up
         settings = Settings.from_env(environ)
-        pairs, store = settings.chosen(args.pair), open_store(settings)
+        pairs, store = settings.select_pairs(args.pair), open_store(settings)
         if args.rollback and len(pairs) > 1:
             raise SettingsError(f"--rollback: the pair is missing; add it, as in --pair {pairs[0]}")
         with Sandbox() as sandbox:
-            return tell_each(
-                pairs, lambda pair: _run_cli(store, settings.of(pair), args.rollback, environ, sandbox), args.json
+            return run_and_print_each(
+                pairs, lambda pair: _run_cli(store, settings.for_pair(pair), args.rollback, environ, sandbox), args.json
             )
     except (SettingsError, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
-        return code_of(error)
+        return exit_code(error)
 
 
 def _run_cli(

@@ -41,7 +41,7 @@ class Refresher(threading.Thread):
         said = self._said.get(pair)
         try:
             activation, made = refresh(
-                self._store, self._settings.of(pair), datetime.now(UTC), self._environ, sandbox=sandbox
+                self._store, self._settings.for_pair(pair), datetime.now(UTC), self._environ, sandbox=sandbox
             )
             words = f"{activation.outcome}, {activation.reason}; forecast {made.outcome}, {made.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:

@@ -1,7 +1,7 @@
 """The parameters of the OpenAPI document. Serving never imports this."""
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import LEAST
+from lambda_fn.record.interpolation import MIN_PROBABILITY
 from lambda_fn.web.openapi_types import JsonSchema
 from lambda_fn.web.routing import FORMATS
 
@@ -62,7 +62,7 @@ PARAMETERS: dict[str, JsonSchema] = {
         "name": "probability",
         "in": "query",
         "description": "Below which price is the close with this probability?",
-        "schema": {"type": "number", "minimum": LEAST, "maximum": 1 - LEAST},
+        "schema": {"type": "number", "minimum": MIN_PROBABILITY, "maximum": 1 - MIN_PROBABILITY},
         "example": 0.05,
     },
     "date": {

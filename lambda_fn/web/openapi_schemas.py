@@ -1,7 +1,7 @@
 """The parts of the OpenAPI document that routes name: schemas. Serving never imports this."""
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import LEAST
+from lambda_fn.record.interpolation import MIN_PROBABILITY
 from lambda_fn.web.errors import MAX_SERIES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
 from lambda_fn.web.openapi_protocols import PROTOCOL_SCHEMAS
@@ -120,7 +120,7 @@ SCHEMAS: dict[str, JsonSchema] = {
             "horizon": {**WHOLE, "minimum": 1, "description": "its business days after the last close"},
             "below": {**NUMBER, "description": "the price that was asked of, or that has the probability asked of"},
             "above": {**NUMBER, "description": "the price that was asked of"},
-            "probability": {**NUMBER, "minimum": LEAST, "maximum": 1 - LEAST},
+            "probability": {**NUMBER, "minimum": MIN_PROBABILITY, "maximum": 1 - MIN_PROBABILITY},
             "bound": {
                 "enum": ["at_most", "at_least", None],
                 "description": "no more is known than that the probability is at most, or at least, this",

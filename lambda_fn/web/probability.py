@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import LEAST, price_at, probability_below
+from lambda_fn.record.interpolation import MIN_PROBABILITY, price_at, probability_below
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.web.errors import bad_query, shown
 from lambda_fn.web.forecast import PRICE_DECIMALS, JsonObject
@@ -21,7 +21,7 @@ BOUNDS = {"at_most": "less than", "at_least": "more than"}
 
 class Likelihood(NamedTuple):
     """The probability that the close of `day`, `horizon` business days ahead, is on this `side` of `price`. `bound`
-    says that it is at most or at least this much, as nothing is known of what is rarer than LEAST."""
+    says that it is at most or at least this much, as nothing is known of what is rarer than MIN_PROBABILITY."""
 
     day: date
     horizon: int
@@ -80,14 +80,14 @@ def likelihood(official: Official, position: int, side: str, price: float) -> Li
     """Of the day at this position; `side` is below or above."""
     below = probability_below(official.levels, official.quantiles[position], price)
     probability = below if side == "below" else 1 - below
-    bound = "at_most" if probability <= LEAST else "at_least" if probability >= 1 - LEAST else None
+    bound = "at_most" if probability <= MIN_PROBABILITY else "at_least" if probability >= 1 - MIN_PROBABILITY else None
     return Likelihood(official.days[position], position + 1, side, price, probability, bound)
 
 
 def _price(official: Official, position: int, text: str) -> Likelihood:
     probability = float(text) if _NUMBER.fullmatch(text) else -1.0
-    if not LEAST <= probability <= 1 - LEAST:
-        cure = f"give a number from {LEAST} to {1 - LEAST}, such as 0.05"
+    if not MIN_PROBABILITY <= probability <= 1 - MIN_PROBABILITY:
+        cure = f"give a number from {MIN_PROBABILITY} to {1 - MIN_PROBABILITY}, such as 0.05"
         raise bad_query("probability", f"probability={shown(text)} is none that the forecast knows a price of", cure)
     price = price_at(official.levels, official.quantiles[position], probability)
     return Likelihood(official.days[position], position + 1, "below", price, probability, None)

@@ -10,7 +10,7 @@ from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import parse_record
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.cache import Known, LastKnownGood, NothingToServe, told_apart
+from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe, as_not_yet_published
 from lambda_fn.store.object_store import Missing, Store
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.freshness import Age
@@ -38,7 +38,7 @@ def fetcher(
         try:
             blob = store.read(key, cached.etag) if cached else store.read(key)
         except Missing as error:
-            raise told_apart(error, store, pair) from error
+            raise as_not_yet_published(error, store, pair) from error
         if blob is None:
             assert cached is not None
             return cached
@@ -60,13 +60,13 @@ class Records:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        pair, kept = settings.pair, (settings.champion_max_age_s, clock, background_refresh, store.allowance)
+        pair, kept = settings.pair, (settings.champion_max_age_s, clock, background_refresh, store.wait_budget)
         parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
         self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *kept)
         self.generation: int | None = None
         self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *kept)
 
-    def official(self) -> tuple[Known[CachedRecord[Official]], Age]:
+    def official(self) -> tuple[CachedValue[CachedRecord[Official]], Age]:
         """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
         when it has expired."""
         known = self._official.current()
@@ -79,11 +79,11 @@ class Records:
     def suspended(self) -> int | None:
         """The generation whose champion gave no forecast for the live window, None when there is none such."""
         try:
-            return self._official.current().value.value.suspended
+            return self._official.current().value.value.blocked_generation
         except NothingToServe:
             return None
 
-    def record(self) -> Known[CachedRecord[JsonObject]]:
+    def record(self) -> CachedValue[CachedRecord[JsonObject]]:
         """The track record; raises NothingToServe when there is none."""
         return self._record.current()
 
@@ -110,7 +110,7 @@ class Records:
         until = None if None in (forecast.until, record.until) else min(forecast.until or 0, record.until or 0)
         return forecast._replace(etag=f"{forecast.etag} {record.etag}", until=until)
 
-    def _version(self, known: Known[CachedRecord[Any]]) -> Version:
+    def _version(self, known: CachedValue[CachedRecord[Any]]) -> Version:
         until = None if known.stale else known.checked_at + self._settings.champion_max_age_s
         return Version(known.value.etag, known.checked_at, self.now().toordinal(), until)
 

@@ -1,12 +1,12 @@
 """What callers are told when nothing can be served: why, and what helps. Where the store is and what it said is for the
 log alone."""
 
-from lambda_fn.store.cache import Lack, NothingToServe
+from lambda_fn.store.cache import NothingToServe, Unavailability
 from lambda_fn.web.errors import NOTHING_YET, Problem
 
 _LOG = "the operator finds the reason in the log"
 # By what is lacking: code, message and what helps beside asking again; an expired forecast brings its own message.
-_WORDS: dict[Lack, tuple[str, str, str]] = {
+_WORDS: dict[Unavailability, tuple[str, str, str]] = {
     "nothing yet": (
         NOTHING_YET,
         "there is no forecast yet: no champion was ever active",
@@ -35,6 +35,6 @@ _WORDS: dict[Lack, tuple[str, str, str]] = {
 def problem_of(error: NothingToServe) -> Problem:
     """503 with Retry-After, in words that name no endpoint, bucket, folder or account."""
     headers = {"Retry-After": str(error.retry_after_s)}
-    code, message, helps = _WORDS[error.lack]
+    code, message, helps = _WORDS[error.reason]
     cure = f"ask again after {error.retry_after_s} s; {helps}"
     return Problem(503, code, message or str(error), cure, headers=headers)

@@ -113,7 +113,7 @@ class Service(RuleBasedStateMachine):
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def take_prices(self) -> None:
-        ingest.ingest_and_keep(self.store, self.settings, self.now, fetch=lambda _: history(self.rows))
+        ingest.ingest_and_forecast(self.store, self.settings, self.now, fetch=lambda _: history(self.rows))
 
     def activate(self) -> None:
         with suppress(Refused):

@@ -358,7 +358,7 @@ def test_the_command(tmp_path: Path) -> None:
         "outcome": "unchanged",
         "generation": 1,
         "reason": "generation 1 is active",
-        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, stands"},
+        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, is up to date"},
     }
     foreign.put(store, POINTER, OLD)
     for _ in range(2):
@@ -397,7 +397,7 @@ def test_the_lambda_handler(
         "outcome": "unchanged",
         "generation": 1,
         "reason": "generation 1 is active",
-        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, stands"},
+        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, is up to date"},
     }
     foreign.publish_to(store, foreign.champion_bytes(drift=0.5), 2)
     with pytest.raises(Refused, match=r"\bmedian is 50\.0%"):

@@ -5,9 +5,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lambda_fn.fields import utc_text
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
+from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
 from lambda_fn.record.official_forecast import Official
-from lambda_fn.store.cache import Known
+from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, bad_body
 from lambda_fn.web.forecast import JsonObject, forecast_days, shown_forecast
 from lambda_fn.web.freshness import Age, freshness
@@ -50,9 +50,9 @@ def days_of(official: Official, query: Mapping[str, str]) -> list[JsonObject]:
     return forecast_days(question, official.levels, official.days, shown)
 
 
-def freshness_of(known: Known[CachedRecord[Official]], age: Age) -> JsonObject:
+def freshness_of(known: CachedValue[CachedRecord[Official]], age: Age) -> JsonObject:
     """Return the members that say how old the forecast and its check are."""
-    checked, withheld = {"forecasts": (known.checked_at, known.stale)}, known.value.value.withheld
+    checked, withheld = {"forecasts": (known.checked_at, known.stale)}, known.value.value.failure_reason
     return {"age": age.to_object(), **freshness(checked, age, withheld)}
 
 
@@ -166,9 +166,10 @@ ROUTES = (
         "The forecast from prices that are sent",
         f"One series as {{close: [...]}} or up to {MAX_SERIES} as {{series: [...]}}, oldest first, the last value "
         "today's; at least as many as the champion's window (GET /api/champion, inputs.window), of which the last are "
-        f"used. Prices from {LOWEST:g} to {HIGHEST:,.0f} without a jump over {MAX_JUMP:.0%} in a day. A champion "
-        "may want further columns (inputs.columns) or as_of (inputs.date, inputs.target_date); columns that it does "
-        "not want are checked and ignored, so one request can suit two champions. Dates are given when as_of is sent. "
+        f"used. Prices from {LOWEST:g} to {HIGHEST:,.0f} without a jump over {MAX_DAILY_CHANGE:.0%} in a day. A "
+        "champion may want further columns (inputs.columns) or as_of (inputs.date, inputs.target_date); columns that "
+        "it does not want are checked and ignored, so one request can suit two champions. Dates are given when as_of "
+        "is sent. "
         f"At most {MAX_BODY:,} bytes.",
         "PredictionOrSeries",
         "forecast",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lambda_fn.store.cache import Known
+from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import bad_query, shown
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.freshness import freshness
@@ -75,7 +75,7 @@ def _parse_days(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _checked(known: Known[Any]) -> JsonObject:
+def _checked(known: CachedValue[Any]) -> JsonObject:
     return freshness({"records": (known.checked_at, known.stale)})
 
 

@@ -147,7 +147,7 @@ def test_a_signature_is_for_one_stack_and_one_pair(store: Store, settings: Setti
     with pytest.raises(Refused, match=r"^pointer\.signature: .*\bwas changed; "):
         activate(store, asking(settings, 0), NOW)
     with pytest.raises(ContractError, match=r"^pointer\.pair: EURUSD\b.*\bGBPUSD; "):
-        verify(signed(pointer), STRICT.of("GBPUSD"))
+        verify(signed(pointer), STRICT.for_pair("GBPUSD"))
 
 
 def test_a_signature_of_before_stacks_is_renewed_by_publishing_again(store: Store, settings: Settings) -> None:

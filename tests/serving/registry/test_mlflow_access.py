@@ -174,7 +174,7 @@ def test_a_certificate_of_the_client_is_sent(pem: Path) -> None:
     given = {"MLFLOW_TRACKING_SERVER_CERT_PATH": str(pem)}
     with recording(Fake({}), asking) as fake:
         assert version(fake.address, **given, MLFLOW_TRACKING_CLIENT_CERT_PATH=str(pem)).number == "3"
-        with pytest.raises(Unavailable, match=r"requires a client certificate|does not answer"):
+        with pytest.raises(Unavailable, match=r"a client certificate|not answer"):
             version(fake.address, **given)
 
 

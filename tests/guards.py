@@ -41,7 +41,7 @@ GUARDS = (
     ),
     Guard(
         "a champion is tried before it becomes active",
-        "lambda_fn/refresh.py",
+        "lambda_fn/jobs/activation.py",
         "_promote",
         Change("Call", "check_champion", "pointer.golden[0]"),
         INTERLEAVINGS,

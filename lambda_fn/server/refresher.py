@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Refused, refresh
+from lambda_fn.jobs.activation import Refused
+from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 

@@ -36,7 +36,7 @@ CLOSES = foreign.closes(foreign.WINDOW).tolist()
 CALM, ARMED = {"close": CLOSES}, {"close": [*CLOSES[1:], TRIGGER]}
 LETHAL = [name for name in BOMBS if name != "memory"]  # the limit of memory is an error of the runtime
 # Modules that may import the runtime: they are those of the sandbox's child.
-IN_THE_CHILD = {"model", "judging", "watchdog", "worker"}
+IN_THE_CHILD = {"runtime", "trial", "worker"}
 
 
 @pytest.fixture

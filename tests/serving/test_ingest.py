@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 
 from lambda_fn import ingest
 from lambda_fn.ingest import PriceUpdate, Refused, declared_columns
+from lambda_fn.jobs.activation import activate
 from lambda_fn.jobs.telemetry import BY_PAIR
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.price_file import parse
-from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.local import FolderStore

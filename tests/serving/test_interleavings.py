@@ -27,7 +27,8 @@ from hypothesis.stateful import (
 
 from lambda_fn import ingest
 from lambda_fn.api import App, handle_event
-from lambda_fn.refresh import Refused, refresh, rollback
+from lambda_fn.jobs.activation import Refused
+from lambda_fn.refresh import refresh, rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.cache import BACK_OFF_S

@@ -20,6 +20,7 @@ from lambda_fn.api import App, handle_event
 from lambda_fn.champion.refusals import Refusal, is_first
 from lambda_fn.fields import json_object, summed_bytes
 from lambda_fn.ingest import ingest_and_forecast
+from lambda_fn.jobs import activation
 from lambda_fn.record import all_pairs
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -193,7 +194,7 @@ def test_an_odd_member_gives_no_500_and_no_forecast_of_another_pair(
             try:
                 refresh.refresh(store, settings.for_pair(pair), at(LAST))
                 ingest_and_forecast(store, settings.for_pair(pair), at(LAST), lambda url: bank(LAST))
-            except (refresh.Refused, ingest.Refused, Unavailable):
+            except (activation.Refused, ingest.Refused, Unavailable):
                 continue
         all_pairs.write(store, settings.pairs, at(LAST))
         check_answers(store, settings, (*about, "after both jobs"))

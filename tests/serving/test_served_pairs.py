@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from lambda_fn import ingest, refresh
 from lambda_fn.api import App, LambdaFunction, handle_event
+from lambda_fn.jobs import activation
 from lambda_fn.prices import ecb
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -292,7 +293,7 @@ def test_the_hourly_run_goes_over_all_and_one_that_fails_stops_no_other(on_folde
     publish(store, settings, "USDJPY", 1)
     with pytest.raises(ExceptionGroup, match="1 of 3 pairs failed: GBPUSD: pointer") as caught:
         refresh.handler({"source": "aws.scheduler"}, Context())
-    assert [type(error) for error in caught.value.exceptions] == [refresh.Refused]
+    assert [type(error) for error in caught.value.exceptions] == [activation.Refused]
     again = refresh.handler({"source": "aws.scheduler"}, Context("r-2"))
     outcomes = {pair: found["outcome"] for pair, found in again["pairs"].items()}
     assert outcomes == {"EURUSD": "unchanged", "GBPUSD": "refused", "USDJPY": "unchanged"}

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from lambda_fn import contract, refresh
+from lambda_fn import contract
 from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Active, Pointer
-from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.jobs import activation
+from lambda_fn.jobs.activation import Activation, Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.local import FolderStore
@@ -259,7 +260,7 @@ def test_whatever_a_check_ends_in_is_a_refusal_of_that_champion(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(refresh, "check_champion", ends)
+        patched.setattr(activation, "check_champion", ends)
         with pytest.raises(Refused, match=f"its check failed with {type(error).__name__}"):
             activate(store, settings, NOW)
         assert activate(store, settings, NOW)[:2] == ("refused", 3)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from lambda_fn.champion.signature import envelope, key_id, message, verify
 from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Refused, activate, rollback
+from lambda_fn.jobs.activation import Refused, activate
+from lambda_fn.refresh import rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lambda_fn.contract import Active
+from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.record.track_record import read_backtest
-from lambda_fn.refresh import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.s3 import open_store

@@ -24,7 +24,7 @@ from lambda_fn.champion.runtime import Champion
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import Active, Golden, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.jobs.activation import Activation, Refused, activate
 from lambda_fn.registry.legacy_pointer import complete
 from lambda_fn.registry.mlflow_client import MlflowServer
 from lambda_fn.settings import Settings

@@ -174,7 +174,7 @@ def test_other_names_yield_to_the_right_one(tmp_path: Path) -> None:
     [
         ((1, 2, 3), None),
         ((3, 2, 1), "my.csv: newest first"),
-        ((1, 3, 2), "my.csv: not sorted .* 4; sorted"),
+        ((1, 3, 2), "my.csv: not sorted, .* 4; sorted"),
     ],
 )
 def test_sorted_with_a_note(tmp_path: Path, rows: tuple[int, ...], facts: str | None) -> None:

@@ -292,7 +292,7 @@ GUARDS = (
         "an answer is of the pair that was asked for",
         "lambda_fn/web/state.py",
         "State.pair",
-        Change("argument", "of", "pairs[0]"),
+        Change("argument", "for_pair", "pairs[0]"),
         "tests/serving/test_served_pairs.py",
     ),
     Guard(

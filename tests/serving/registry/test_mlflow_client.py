@@ -198,13 +198,13 @@ def test_a_model_that_is_no_onnx_is_refused_with_the_cure(server: Mlflow, tmp_pa
         )
     uri = f"models:/EURUSD_LSTM/{logged.registered_model_version}"
     what = "it has .*model.pkl|has no .*/artifacts/model.onnx"
-    message = rf"{uri} .*\bmodel\.onnx\b.*\b1: .*({what}).*; .*training publish models:/NAME"
+    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*({what}).*training publish models:/NAME"
     published(server, *folder(tmp_path, server.environ), uri, message)
 
 
 def test_an_onnx_of_another_shape_is_refused_with_the_cure(server: Mlflow, tmp_path: Path) -> None:
     uri = log_onnx(server, foreign.champion_bytes(props={"horizon": "4"}))
-    message = rf"{uri} .*\bmodel\.onnx\b.*\b1: .*; .*float64 \[2, 4, 5\].*; .*training publish"
+    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*; .*float64 \[2, 4, 5\].*; .*training publish"
     published(server, *folder(tmp_path, server.environ), uri, message)
 
 

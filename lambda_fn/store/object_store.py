@@ -257,6 +257,54 @@ class Store:
             ) from error
 
 
+class JobStore(Store):
+    """A store for one job, which reads each object once and then uses what it read.
+
+    A job thus works on one version of each object. An object that it writes is read again. After a conditional write
+    that failed, because another process wrote first, all objects are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._blobs: dict[str, Blob] = {}
+        self._name, self.wait_budget = store.describe(), store.wait_budget
+
+    @overload
+    def read(self, key: str) -> Blob: ...
+    @overload
+    def read(self, key: str, unless_etag: str | None) -> Blob | None: ...
+    def read(self, key: str, unless_etag: str | None = None) -> Blob | None:
+        if key not in self._blobs:
+            self._blobs[key] = self._store.read(key)
+        blob = self._blobs[key]
+        return None if unless_etag is not None and blob.etag == unless_etag else blob
+
+    def head(self, key: str, size: int) -> Blob:
+        return self._store.head(key, size)
+
+    def tail(self, key: str, size: int) -> Blob:
+        return self._store.tail(key, size)
+
+    def create(self, key: str, data: bytes) -> bool:
+        self._blobs.pop(key, None)
+        return self._store.create(key, data)
+
+    def replace(self, key: str, data: bytes, etag: str | None) -> bool:
+        is_written = self._store.replace(key, data, etag)
+        if is_written:
+            self._blobs.pop(key, None)
+        else:
+            self._blobs.clear()
+        return is_written
+
+    def list(self, prefix: str) -> list[str]:
+        return self._store.list(prefix)
+
+    def delete(self, key: str) -> None:
+        self._blobs.pop(key, None)
+        self._store.delete(key)
+
+
 def _is_missing_object(text: str, code: str | None) -> bool:
     """Return whether a 404 means that the store has no such object.
 

@@ -52,6 +52,7 @@ class WaitBudget:
 LOCKS = ".locks"  # in a folder: one lock file per key, and new files before they are renamed
 MAX_BYTES = 128 * 2**20  # of an object: none of this service is larger, and objects are read into memory whole
 SMALL = 2**20  # bytes: objects up to this size are read within the timeout of a record
+WRITTEN = "written"  # stands for the ETag of an object that a job wrote, which the store did not tell
 SUM = "crc32"  # the metadata entry with the CRC-32 of the object's bytes: x-amz-meta-crc32
 _CODE = re.compile("<Code>(.*?)</Code>")  # the error code in a response of an S3 server
 
@@ -260,8 +261,9 @@ class Store:
 class JobStore(Store):
     """A store for one job, which reads each object once and then uses what it read.
 
-    A job thus works on one version of each object. An object that it writes is read again. After a conditional write
-    that failed, because another process wrote first, all objects are.
+    A job thus works on one version of each object. After a conditional write that failed, because another process
+    wrote first, all objects are read again. What the job wrote itself has the ETag WRITTEN, so that a second
+    conditional write of it fails once.
     """
 
     def __init__(self, store: Store) -> None:
@@ -286,13 +288,15 @@ class JobStore(Store):
         return self._store.tail(key, size)
 
     def create(self, key: str, data: bytes) -> bool:
-        self._blobs.pop(key, None)
-        return self._store.create(key, data)
+        is_written = self._store.create(key, data)
+        if is_written:
+            self._blobs[key] = Blob(data, WRITTEN)
+        return is_written
 
     def replace(self, key: str, data: bytes, etag: str | None) -> bool:
         is_written = self._store.replace(key, data, etag)
         if is_written:
-            self._blobs.pop(key, None)
+            self._blobs[key] = Blob(data, WRITTEN)
         else:
             self._blobs.clear()
         return is_written

@@ -18,7 +18,7 @@ class CountingStore(FolderStore):
         super().__init__(folder)
         self.reads = Counter[str]()
 
-    def read(self, key: str, unless_etag: str | None = None) -> Blob:  # type: ignore[override]
+    def read(self, key: str, unless_etag: str | None = None) -> Blob:
         self.reads[key] += 1
         return super().read(key)
 

@@ -27,7 +27,7 @@ from lambda_fn.record.publication import after_prices, live_metrics
 from lambda_fn.settings import Settings, SettingsError, read_dotenv, redact_url
 from lambda_fn.store import keys
 from lambda_fn.store.exit_code import exit_code
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import JobStore, Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
 SERVICE = "ingest"  # in logs and metrics
@@ -134,6 +134,7 @@ def ingest_and_forecast(
         store, settings, now, fetch, replace, request_id, accept_day: as in `ingest`.
         sandbox: runs the champion; None for a new one.
     """
+    store = JobStore(store)
     prices = ingest(store, settings, now, fetch, replace, request_id, accept_day)
     corrected = prices.outcome == "replaced"
     forecast, unscored = after_prices(store, settings.pair, now, corrected=corrected, sandbox=sandbox)

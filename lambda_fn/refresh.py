@@ -21,7 +21,7 @@ from lambda_fn.record.issue import ForecastResult
 from lambda_fn.record.publication import after_activation
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.exit_code import exit_code
-from lambda_fn.store.object_store import Store, Unavailable
+from lambda_fn.store.object_store import JobStore, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
 SERVICE = "refresh"  # in logs and metrics
@@ -54,6 +54,7 @@ def refresh(
     It is outdated when it is of another champion or of older prices. The arguments and errors are those of `activate`;
     Refused is raised after the forecast, because the active champion stays.
     """
+    store = JobStore(store)
     with reuse_or_start(sandbox) as sandbox:
         try:
             activation = activate(store, settings, now, environ, request_id, sandbox)
@@ -76,6 +77,7 @@ def rollback(store: Store, settings: Settings, target: object, now: datetime) ->
 
     Raises Unavailable.
     """
+    store = JobStore(store)
     with Sandbox() as sandbox:
         try:
             activation = roll_back(store, settings, parse_generation(target), now, sandbox)

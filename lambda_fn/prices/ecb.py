@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from lambda_fn.settings import redact_url
 
 MAX_BYTES = 16 * 2**20  # zipped or not; the history is 0.6 MB zipped and 1.9 MB unzipped after 27 years
+NOT_QUOTED = "N/A"
 MAX_ROWS, MAX_CELLS = 25_000, 1_500_000  # the history has 7,126 rows of 42 cells
 TIMEOUT_S = 20.0  # each for connecting, for the response and for the body: all within a function's minute
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -85,7 +86,7 @@ def read(data: bytes, name: str) -> Rates:
         if len(row) != len(names):
             raise EcbError(f"{name}: row {line} has {len(row)} cells, the header has {len(names)}")
     by_date = sorted(((_parse_date(row[0], line, name), line, row) for line, row in rows), key=lambda item: item[0])
-    columns = {title: [_parse_rate(row[i]) for _, _, row in by_date] for i, title in enumerate(names) if i and title}
+    columns = {title: _parse_rates([row[i] for _, _, row in by_date]) for i, title in enumerate(names) if i and title}
     return Rates([line for _, line, _ in by_date], [day for day, _, _ in by_date], columns)
 
 
@@ -117,10 +118,19 @@ def _parse_date(text: str, line: int, name: str) -> date:
         ) from error
 
 
+def _parse_rates(cells: list[str]) -> list[float]:
+    """Parse the rates of a currency; NaN for what is not a finite number. The file has 300,000 cells."""
+    try:
+        rates = [math.nan if cell == NOT_QUOTED else float(cell) for cell in cells]
+    except ValueError:
+        return list(map(_parse_rate, cells))
+    return list(map(_parse_rate, cells)) if any(map(math.isinf, rates)) else rates
+
+
 def _parse_rate(cell: str) -> float:
     try:
         rate = float(cell)
-    except ValueError:  # N/A
+    except ValueError:
         return math.nan
     return rate if math.isfinite(rate) else math.nan
 

@@ -89,7 +89,6 @@ def _try_issue(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Fore
         is_written = _record_failure(store, pair, before, etag, shorten_reason(_public_reason(error, reason)), blocked)
         return ForecastResult("refused", before, reason) if is_written else None
     if before is not None and (new is None or not _replaces(new, before)):
-        ledger.keep(store, before)  # in case older code was killed between writing the forecast and the ledger
         reason = f"the forecast of {before.as_of}, generation {before.generation}, is up to date"
         return ForecastResult("unchanged", before, reason) if _record_failure(store, pair, before, etag) else None
     assert new is not None

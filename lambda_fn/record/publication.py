@@ -14,7 +14,7 @@ from lambda_fn.store.object_store import Missing, Store
 
 
 def after_activation(store: Store, pair: str, now: datetime, sandbox: Sandbox | None = None) -> ForecastResult:
-    """Issue the active champion's official forecast, and write the summary with that champion's backtest.
+    """Issue the active champion's official forecast, and write the summary unless it has that champion's backtest.
 
     Args:
         store: the store.
@@ -25,7 +25,7 @@ def after_activation(store: Store, pair: str, now: datetime, sandbox: Sandbox | 
     Raises Unavailable if the store does not answer.
     """
     forecast = issue_forecast(store, pair, now, sandbox)
-    if forecast.official is not None:
+    if forecast.official is not None and not track_record.has_backtest(store, pair):
         track_record.write_summary(store, pair, track_record.read_scores(store, pair), now)
     return forecast
 

@@ -145,6 +145,15 @@ def read_backtest(store: Store, pair: str) -> dict[str, Any] | None:
     return active.pointer.backtest
 
 
+def has_backtest(store: Store, pair: str) -> bool:
+    """Return whether `serving/record.json` is valid and has the active champion's backtest."""
+    try:
+        record = parse_record(store.read(keys.record_key(pair)).data, pair)
+    except (Missing, ContractError):
+        return False
+    return bool(record.get("backtest") == read_backtest(store, pair))
+
+
 def read_scores(store: Store, pair: str) -> list[Score]:
     """Return the stored rows; empty if there is no file or it is invalid."""
     before, _ = _read(store, keys.scores_key(pair))

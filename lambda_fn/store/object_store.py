@@ -52,6 +52,7 @@ class WaitBudget:
 LOCKS = ".locks"  # in a folder: one lock file per key, and new files before they are renamed
 MAX_BYTES = 128 * 2**20  # of an object: none of this service is larger, and objects are read into memory whole
 SMALL = 2**20  # bytes: objects up to this size are read within the timeout of a record
+WRITTEN = "written"  # stands for the ETag of an object that a job wrote, which the store did not tell
 SUM = "crc32"  # the metadata entry with the CRC-32 of the object's bytes: x-amz-meta-crc32
 _CODE = re.compile("<Code>(.*?)</Code>")  # the error code in a response of an S3 server
 
@@ -255,6 +256,57 @@ class Store:
                 f"{self._name}: {key}: cannot create the request ({error}); remove characters that are invalid in a "
                 "URL or header from AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and the variables of the bucket"
             ) from error
+
+
+class JobStore(Store):
+    """A store for one job, which reads each object once and then uses what it read.
+
+    A job thus works on one version of each object. After a conditional write that failed, because another process
+    wrote first, all objects are read again. What the job wrote itself has the ETag WRITTEN, so that a second
+    conditional write of it fails once.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._blobs: dict[str, Blob] = {}
+        self._name, self.wait_budget = store.describe(), store.wait_budget
+
+    @overload
+    def read(self, key: str) -> Blob: ...
+    @overload
+    def read(self, key: str, unless_etag: str | None) -> Blob | None: ...
+    def read(self, key: str, unless_etag: str | None = None) -> Blob | None:
+        if key not in self._blobs:
+            self._blobs[key] = self._store.read(key)
+        blob = self._blobs[key]
+        return None if unless_etag is not None and blob.etag == unless_etag else blob
+
+    def head(self, key: str, size: int) -> Blob:
+        return self._store.head(key, size)
+
+    def tail(self, key: str, size: int) -> Blob:
+        return self._store.tail(key, size)
+
+    def create(self, key: str, data: bytes) -> bool:
+        is_written = self._store.create(key, data)
+        if is_written:
+            self._blobs[key] = Blob(data, WRITTEN)
+        return is_written
+
+    def replace(self, key: str, data: bytes, etag: str | None) -> bool:
+        is_written = self._store.replace(key, data, etag)
+        if is_written:
+            self._blobs[key] = Blob(data, WRITTEN)
+        else:
+            self._blobs.clear()
+        return is_written
+
+    def list(self, prefix: str) -> list[str]:
+        return self._store.list(prefix)
+
+    def delete(self, key: str) -> None:
+        self._blobs.pop(key, None)
+        self._store.delete(key)
 
 
 def _is_missing_object(text: str, code: str | None) -> bool:

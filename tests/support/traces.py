@@ -206,9 +206,10 @@ def _function(frame: FrameType) -> str:
 
 
 def _is_store_method(function: str) -> bool:
+    """Return whether the function reaches the storage; JobStore answers some calls from memory."""
     file, _, name = function.partition(":")
     type_name, _, method = name.rpartition(".")
-    return file.startswith(STORE_FOLDER) and type_name.endswith("Store") and method in STORE_METHODS
+    return file.startswith(STORE_FOLDER) and type_name in ("Store", "FolderStore") and method in STORE_METHODS
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = tuple("January February March April May June July August September October November December".split())
-COMMAND = re.compile(r"(python -m [a-z_.]+(?: run)?)")
+COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?)")
 
 
 def price_digits(value: float) -> int:

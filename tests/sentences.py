@@ -1,8 +1,8 @@
 """The sentences of the product: `python -m tests.sentences` renews `tests/sentences.txt`, `--asserted` finds copies.
 
 The snapshot holds every string of WORDS words or more in the code, except docstrings, and in the templates and the
-script of the page, so that a change of wording is reviewed in one place. Tests assert codes, fields, exit codes, numbers and names. `test_wording.py` fails for a test
-that repeats WORDS words of a sentence in a row.
+script of the page, so that a change of wording is reviewed in one place. Tests assert codes, fields, exit codes,
+numbers and names. `test_wording.py` fails for a test that repeats WORDS words of a sentence in a row.
 """
 
 import ast

@@ -165,8 +165,7 @@ def test_an_address_asks_the_question_with_a_script_too(fresh: Server, visit: Op
 def test_a_question_that_the_api_refuses_has_its_reason_instead_of_a_number(fresh: Server, visit: Open) -> None:
     page = visit(fresh)
     body = json.dumps({"detail": "below=9 is refused", "cure": "give another"})
-    refusal = {"status": 503, "content_type": "application/problem+json", "body": body}
-    page.route("**/api/probability*", lambda route: route.fulfill(**refusal))
+    page.route("**/api/probability*", lambda route: route.fulfill(status=503, body=body))
     page.locator("#price").fill("9")
     expect(page.locator("#likely-problem")).to_have_text("below=9 is refused; give another")
     expect(page.locator("#likely-big")).not_to_contain_text("%")

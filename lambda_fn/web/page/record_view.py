@@ -75,7 +75,7 @@ class Score(NamedTuple):
 
 
 def summary(record: Json | None) -> Summary | None:
-    """Return None while nothing is scored."""
+    """Return the summary of a record, None while nothing is scored."""
     if not record or not record.get("horizons"):
         return None
     rows = {int(row["horizon"]): _horizon_row(row) for row in record["horizons"]}
@@ -99,8 +99,9 @@ def _horizon_row(row: Json) -> HorizonRow:
     return HorizonRow(int(row["horizon"]), int(row["n"]), figures(row["coverage"]), figures(row["skill"]))
 
 
-def figures(figures: Json) -> dict[str, Figure]:
-    present = {name: figure for name, figure in figures.items() if figure and figure["value"] is not None}
+def figures(members: Json) -> dict[str, Figure]:
+    """Return the figures that have a value, by name."""
+    present = {name: figure for name, figure in members.items() if figure and figure["value"] is not None}
     return {name: Figure(figure["value"], figure["low"], figure["high"]) for name, figure in present.items()}
 
 
@@ -119,6 +120,7 @@ def expected_counts(days: int, share: float) -> tuple[int, int]:
 
 
 def outcome(row: Json) -> Outcome:
+    """Return a scored day of the record."""
     day = date.fromisoformat(row["target_date"])
     return Outcome(day, float(row["close"]), float(row["outcome"]), float(row["pit"]), str(row["kind"]))
 
@@ -127,8 +129,8 @@ def scores(official: Official) -> list[Score]:
     """Return the models of the training run at one day, the smallest loss first, the champion before its equals."""
     rows = [row for row in official.card.get("scores") or () if row.get("horizon") == 1]
     champion = str(official.champion["family"])
-    scores = [_score(row, champion) for row in rows if _number(row, "pinball") is not None]
-    return sorted(scores, key=lambda score: (score.loss, score.family != champion))
+    by_model = [_score(row, champion) for row in rows if _number(row, "pinball") is not None]
+    return sorted(by_model, key=lambda score: (score.loss, score.family != champion))
 
 
 def _score(row: Json, champion: str) -> Score:

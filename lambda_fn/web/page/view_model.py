@@ -90,8 +90,12 @@ class Risk(NamedTuple):
 
 
 class ForecastPage(NamedTuple):
-    """The page of one pair. `question_day` and `next_day` are days of the forecast; `record_read` is false when there
-    is no track record; `unread` names the records of which the store gave no newer version since `checked_at`."""
+    """The page of one pair.
+
+    `next_day` is the first forecast day that has not passed, or the last one; `median_change` is its median against the
+    last rate, None where that is no change. `record_read` is false without a track record. `unread` names the records
+    that the store has not been able to return since `checked_at`.
+    """
 
     pair: Pair
     pairs: Sequence[Pair]
@@ -150,8 +154,8 @@ class ForecastPage(NamedTuple):
 
 def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> ForecastPage:
     """Return the page of the official forecast, with a choice of `pairs`; raises NothingToServe without a forecast."""
-    known, age = records.official()
-    official, today = known.value.value, records.now().date()
+    forecast, age = records.official()
+    official, today = forecast.value.value, records.now().date()
     try:
         record = records.record()
     except NothingToServe:
@@ -167,8 +171,8 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
         official=official,
         age=age,
         today=today,
-        unread=[name for name, part in (("forecasts", known), ("records", record)) if part and part.stale],
-        checked_at=datetime.fromtimestamp(known.checked_at, UTC),
+        unread=[name for name, part in (("forecasts", forecast), ("records", record)) if part and part.stale],
+        checked_at=datetime.fromtimestamp(forecast.checked_at, UTC),
         closes=[RateDay(date.fromisoformat(text), rate) for text, rate in closes],
         days=days,
         next_day=next_day,
@@ -201,7 +205,11 @@ def _forecast_day(official: Official, horizon: int, age: Age) -> RateDay:
 def _question(official: Official, query: Mapping[str, str], next_horizon: int) -> Question:
     """Answer the question of the query; without one, that of a round price half a percent below the last."""
     side, price = query.get("side", "below"), query.get("price")
-    values = {side: price.replace(",", ".")} if price else {"below": f"{float(f'{0.995 * official.last_close:.3g}'):g}"}
+    values = (
+        {side: price.replace(",", ".")}
+        if price is not None
+        else {"below": f"{float(f'{0.995 * official.last_close:.3g}'):g}"}
+    )
     horizon = query.get("horizon", str(max(min(USUAL, official.horizon), next_horizon)))
     answer, problem = None, None
     try:

@@ -84,15 +84,15 @@ def outcome_chart(outcomes: Sequence[Outcome]) -> Chart:
         for coverage in WIDEST_FIRST
     ]
     rows = [(at, y.at(outcome.percentile), outcome) for at, outcome in zip(x, outcomes, strict=True)]
-    dots = [element("circle", cx=f"{left:g}%", cy=f"{top:g}%", r="4", class_=_dot(day)) for left, top, day in rows]
+    dots = [element("circle", cx=f"{at:g}%", cy=f"{top:g}%", r="4", class_=_dot(day)) for at, top, day in rows]
     covered = sum(outcome.is_covered for outcome in outcomes)
     label = (
         f"Percentiles of the outcomes in the latest {len(outcomes)} forecasts of one business day: {covered} are in "
         f"the 80% range. The table below has all values."
     )
-    left = [_tick(y.at(value), value, 0, "percent") for value in PERCENTILES]
-    below = [Tick(x[i], day_text(outcomes[i].day, "month"), {}) for i in (0, -1)]
-    return Chart(_chart("strip-values", label, left, [], below, bands, dots), rows)
+    y_ticks = [_tick(y.at(value), value, 0, "percent") for value in PERCENTILES]
+    x_ticks = [Tick(x[i], day_text(outcomes[i].day, "month"), {}) for i in (0, -1)]
+    return Chart(_chart("strip-values", label, y_ticks, [], x_ticks, bands, dots), rows)
 
 
 def range_bars(days: Sequence[RateDay]) -> RangeBars:
@@ -177,9 +177,9 @@ def _dot(outcome: Outcome) -> str:
 def _chart(
     table: str,
     label: str,
-    left: Sequence[Tick],
-    right: Sequence[Tick],
-    below: Sequence[Tick],
+    y_ticks: Sequence[Tick],
+    right_ticks: Sequence[Tick],
+    x_ticks: Sequence[Tick],
     shapes: Iterable[Markup],
     marks: Iterable[Markup],
 ) -> Markup:
@@ -188,21 +188,21 @@ def _chart(
     Args:
         table: id of the table whose rows, by data-x and data-y, are the values under the pointer.
         label: describes the chart to a screen reader.
-        left: ticks of the left axis, with a grid line each.
-        right: ticks of the right axis.
-        below: ticks of the horizontal axis.
+        y_ticks: of the left axis, each with a grid line.
+        right_ticks: of the right axis.
+        x_ticks: of the horizontal axis.
         shapes: drawn on the square of 100 by 100 and stretched.
         marks: placed in percent, not stretched.
     """
-    grid = [element("line", x1="0", x2="100%", y1=f"{at:g}%", y2=f"{at:g}%", class_="grid") for at, _, _ in left]
+    grid = [element("line", x1="0", x2="100%", y1=f"{at:g}%", y2=f"{at:g}%", class_="grid") for at, _, _ in y_ticks]
     stretched = element("svg", *shapes, viewBox="0 0 100 100", preserveAspectRatio="none", width="100%", height="100%")
-    months = [element("text", text, x=f"{at:g}%", y="1.1em", **more) for at, text, more in below]
+    labels = [element("text", text, x=f"{at:g}%", y="1.1em", **more) for at, text, more in x_ticks]
     return element(
         "div",
-        _side_axis("left", "100%", left),
+        _side_axis("left", "100%", y_ticks),
         element("svg", *grid, stretched, *marks, class_="plot", role="img", aria_label=label),
-        _side_axis("right", "0", right),
-        element("svg", *months, class_="axis below", aria_hidden="true"),
+        _side_axis("right", "0", right_ticks),
+        element("svg", *labels, class_="axis below", aria_hidden="true"),
         class_="chart",
         data_table=table,
     )

@@ -27,7 +27,7 @@ FILTERS = (
     *(formats.number, formats.price, formats.price_range, formats.percent, formats.signed),
     *(formats.day, formats.day_text, formats.sentence, formats.backquoted),
 )
-CHARTS = (*(charts.fan_chart, charts.outcome_chart, charts.range_bars, charts.reliability_diagram, charts.whiskers),)
+CHARTS = (charts.fan_chart, charts.outcome_chart, charts.range_bars, charts.reliability_diagram, charts.whiskers)
 _FOLDER = Path(__file__).parent
 
 

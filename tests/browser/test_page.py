@@ -212,7 +212,7 @@ def test_when_the_store_is_down_the_last_known_is_shown(fresh: Server, visit: Op
     store.rename(store.with_name("gone"))
     try:
         page = visit(fresh)
-        expect(page.locator(".notice.down")).to_contain_text("Store down ")
+        expect(page.locator(".notice.down")).to_contain_text("Storage unavailable ")
         expect(page.locator(".notice.down")).to_contain_text("newer forecasts")
         assert page.locator("h1").text_content() == before
     finally:

@@ -9,10 +9,10 @@
   const format = (value, digits, kind) => {
     const key = `${kind} ${digits}`;
     if (!formats.has(key)) {
-      const of = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-      if (kind !== "price") of.style = "percent";
-      if (kind === "signed") of.signDisplay = "exceptZero";
-      formats.set(key, new Intl.NumberFormat(locale, of));
+      const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+      if (kind !== "price") options.style = "percent";
+      if (kind === "signed") options.signDisplay = "exceptZero";
+      formats.set(key, new Intl.NumberFormat(locale, options));
     }
     return formats.get(key).format(value);
   };

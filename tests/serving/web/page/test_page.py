@@ -157,7 +157,7 @@ def test_a_bad_question_of_the_form_is_told_in_the_page(api: LocalApi, query: di
     ("days", "state", "message"),
     [
         (0, "fresh", r"Fresh .*\b2026-10-30, 0 business days [^;]*\."),
-        (5, "late", r"Late .*\b2026-10-30, 3 business days .*; .*\blambda_fn\.ingest\b.*\blambda_fn\.refresh\."),
+        (5, "late", r"Outdated .*\b2026-10-30, 3 business days .*; .*\blambda_fn\.ingest\b.*\blambda_fn\.refresh\."),
         (
             45,
             "expired",
@@ -185,7 +185,7 @@ def test_a_store_that_is_down_is_told_and_the_last_known_is_shown(tmp_path: Path
     page = ask(api)
     assert (page["statusCode"], page["headers"]["Cache-Control"]) == (200, "no-store")
     down = dict(notices(page))["down"]
-    assert re.match(r"Store down .*\bforecasts and records .*\b2026-10-30 17:00 UTC; ", down)
+    assert re.match(r"Storage unavailable .*\bforecasts and records .*\b2026-10-30 17:00 UTC; ", down)
     (tmp_path / "gone").rename(tmp_path / "store")
     api.clock.ahead(61)
     assert ask(api)["body"] == before["body"]
@@ -197,7 +197,7 @@ def test_a_forecast_that_was_withheld_says_why(tmp_path: Path) -> None:
     api.store.delete(price_key("EURUSD", "ecb"))
     assert api.refresh().forecast.outcome == "refused"
     withheld = dict(notices(ask(api)))["late"]
-    assert re.match(r"Withheld .*: .*\bprices/EURUSD-ecb\.csv\b.*\blambda_fn\.refresh\b", withheld)
+    assert re.match(r"Not updated .*: .*\bprices/EURUSD-ecb\.csv\b.*\blambda_fn\.refresh\b", withheld)
 
 
 def test_without_a_forecast_it_is_503_and_says_what_to_do(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 Numbers are written in English and marked, so that the script can rewrite them in the browser's locale.
 """
 
+import json
 import re
 from datetime import date
 
@@ -10,6 +11,7 @@ from markupsafe import Markup, escape
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = tuple("January February March April May June July August September October November December".split())
+EXAMPLE_CHARACTERS = 1_200  # longer examples of the API reference are cut
 COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?)")
 
 
@@ -85,6 +87,12 @@ def sentence(text: str) -> Markup:
 def backquoted(text: str) -> Markup:
     """Return text with the parts between backquotes as code."""
     return _alternate(text.split("`"))
+
+
+def example(value: object) -> str:
+    """Return an example of the API reference: text as it is, other values as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= EXAMPLE_CHARACTERS else text[:EXAMPLE_CHARACTERS] + " ..."
 
 
 def _alternate(parts: list[str]) -> Markup:

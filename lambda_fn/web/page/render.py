@@ -17,7 +17,6 @@ from markupsafe import Markup
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.page import charts, formats
-from lambda_fn.web.page.reference import reference
 from lambda_fn.web.page.view_model import forecast_page, pairs_page
 from lambda_fn.web.records import Records
 from lambda_fn.web.response import Text
@@ -25,7 +24,7 @@ from lambda_fn.web.response import Text
 HTML = "text/html; charset=utf-8"
 FILTERS = (
     *(formats.number, formats.price, formats.price_range, formats.percent, formats.signed),
-    *(formats.day, formats.day_text, formats.sentence, formats.backquoted),
+    *(formats.day, formats.day_text, formats.sentence, formats.backquoted, formats.example),
 )
 CHARTS = (charts.fan_chart, charts.outcome_chart, charts.range_bars, charts.reliability_diagram, charts.whiskers)
 _FOLDER = Path(__file__).parent
@@ -43,7 +42,16 @@ def all_pairs(answer: JsonObject) -> Text:
 
 def api_reference(document: JsonObject) -> Text:
     """Return the OpenAPI document as a page."""
-    return render("reference.html", reference=reference(document))
+
+    def resolve(part: JsonObject) -> JsonObject:
+        if "$ref" not in part:
+            return part
+        target: JsonObject = document
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            target = target[name]
+        return target
+
+    return render("reference.html", document=document, resolve=resolve)
 
 
 def error(problem: Problem) -> Text:

@@ -49,7 +49,7 @@ def test_the_first_thing_seen_is_the_next_day(fresh: Server, visit: Open) -> Non
     bounds = days(fresh)[0]["intervals"]["80"]
     expect(page.locator("h1")).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
     as_of = fresh.ask("GET", "/api/predict").json["as_of"]
-    expect(page.locator(".notice.fresh")).to_have_text(re.compile(rf"^Fresh The forecast .* {as_of}, "))
+    expect(page.locator(".notice.fresh")).to_have_text(re.compile(rf"^Fresh .* {as_of}, "))
     expect(page).to_have_title("EUR/USD forecast")
 
 

@@ -88,9 +88,9 @@ class App:
             problem = _to_problem(error, path, request.method)
             representation = Representation.of_problem(problem)
             if route is not None and _wants_page(route, request):
-                from lambda_fn.web.page.unserved import page_of_problem  # only for a browser
+                from lambda_fn.web.page import render  # only for a browser
 
-                page = _with_base_path(page_of_problem(problem), self.base_path)
+                page = _with_base_path(render.error(problem), self.base_path)
                 representation = Representation.of(page, status=problem.status)
             response = representation.respond(Request(request.method, path), 0)._replace(problem=problem)
         if pair is None:
@@ -207,9 +207,9 @@ def _with_base_path(content: JsonObject | Text, base_path: str) -> JsonObject | 
     """Return the content; the links of a page are below the base path."""
     if not base_path or not isinstance(content, Text) or not content.media_type.startswith("text/html"):
         return content
-    from lambda_fn.web.page.shell import linked  # only for a browser
+    from lambda_fn.web.page.render import with_base_path  # only for a browser
 
-    return linked(content, base_path)
+    return with_base_path(content, base_path)
 
 
 def _no_path(sent: str, path: str, known: list[str], router: Router) -> Problem:

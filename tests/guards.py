@@ -437,10 +437,17 @@ GUARDS = (
     ),
     Guard(
         "a browser does not guess the type of a page",
-        "lambda_fn/web/page/shell.py",
-        "_policy",
+        "lambda_fn/web/page/render.py",
+        "headers",
         Change("entry", "X-Content-Type-Options"),
         "tests/serving/web/page/test_page.py::test_every_page_tells_the_browser_what_it_must_not_do",
+    ),
+    Guard(
+        "text is escaped in a page",
+        "lambda_fn/web/page/render.py",
+        "_environment",
+        Change("keyword", "autoescape"),
+        "tests/serving/web/page/test_page.py::test_a_champions_words_are_text_and_nothing_else",
     ),
     Guard(
         "a rollback tries the champion again",

@@ -1,8 +1,8 @@
 """The sentences of the product: `python -m tests.sentences` renews `tests/sentences.txt`, `--asserted` finds copies.
 
-The snapshot holds every string of WORDS words or more in the code, except docstrings, so that a change of wording is
-reviewed in one place. Tests assert codes, fields, exit codes, numbers and names. `test_wording.py` fails for a test
-that repeats WORDS words of a sentence in a row.
+The snapshot holds every string of WORDS words or more in the code, except docstrings, and in the templates and the
+script of the page, so that a change of wording is reviewed in one place. Tests assert codes, fields, exit codes,
+numbers and names. `test_wording.py` fails for a test that repeats WORDS words of a sentence in a row.
 """
 
 import ast
@@ -18,6 +18,9 @@ PRODUCT = ("lambda_fn", "training", "infra")
 WORDS = 4
 EXEMPT = ("tests/survivors.py", "tests/support/examples.py")  # they explain the code
 _WORD = re.compile(r"[A-Za-z][A-Za-z'\u2019-]+")
+_INLINE = re.compile(r"</?(?:strong|span|code|small|output|b|a)\b[^>]*>")
+_STRING = re.compile(r"\"([^\"]*)\"|'([^']*)'|`([^`]*)`")
+_LABEL = re.compile(r'aria-label="([^"{]*)"')
 _BETWEEN_WORDS = re.compile(r"\{\}|\.\*|\.\+|[^A-Za-z' \-]")
 
 
@@ -45,11 +48,24 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
     return visit(tree)
 
 
+def template_strings(text: str) -> Iterator[str]:
+    """Yield the texts of a template: those between its tags and blocks, with {} for an expression, and its strings."""
+    text = re.sub(r"{#.*?#}", "", text, flags=re.DOTALL)
+    for code in re.findall(r"{[{%].*?[%}]}", text, flags=re.DOTALL):
+        yield from ("".join(groups) for groups in _STRING.findall(code))
+    yield from _LABEL.findall(text)
+    text = re.sub(r"{%.*?%}", "\0", re.sub(r"{{.*?}}", "{}", text, flags=re.DOTALL), flags=re.DOTALL)
+    yield from re.split(r"\0|<[^>]*>", _INLINE.sub("", text))
+
+
 def sentences() -> list[str]:
     """Return the sentences of the product, sorted, each once and on one line."""
-    paths = (path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("*.py")))
-    texts = {text for path in paths for _, text in strings(path) if len(_WORD.findall(text)) >= WORDS}
-    return sorted(" ".join(text.split()) for text in texts)
+    folders = [ROOT / folder for folder in PRODUCT]
+    texts = {text for folder in folders for path in folder.rglob("*.py") for _, text in strings(path)}
+    for folder in folders:
+        texts.update(text for path in folder.rglob("*.html") for text in template_strings(path.read_text()))
+    texts.update("".join(groups) for groups in _STRING.findall((ROOT / "lambda_fn/web/page/script.js").read_text()))
+    return sorted({" ".join(text.split()) for text in texts if len(_WORD.findall(text)) >= WORDS})
 
 
 def asserted() -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 _SPEED = "It changes speed or memory only; the limits of the child hold without it"
+_SPACE = "It leaves white space out of a page"
 _AGAIN = "The next check refuses it too, with other words"
 
 # By the name that `make unguarded` prints.
@@ -32,7 +33,9 @@ SURVIVORS: dict[str, str] = {
     "lambda_fn/server/__main__.py: uvicorn.Config(factory=True)": "uvicorn finds out by itself that it is a factory",
     'lambda_fn/server/__main__.py: uvicorn.Config(lifespan="off")': "uvicorn finds out by itself that there is none",
     'lambda_fn/server/__main__.py: uvicorn.Config(ws="none")': "No library of WebSockets is installed",
-    "lambda_fn/web/page/shell.py: json.dumps(allow_nan=False)": "Every number of a page was checked where it was read",
+    "lambda_fn/web/page/render.py: Environment(trim_blocks=True)": _SPACE,
+    "lambda_fn/web/page/render.py: Environment(lstrip_blocks=True)": _SPACE,
+    "lambda_fn/web/page/render.py: Environment(auto_reload=False)": "Without it each page looks for newer templates",
     "lambda_fn/prices/price_file.py: CHECKED_ROWS = 25": "More rows are checked then",
     "lambda_fn/registry/mlflow_access.py: name and not path.exists()": "The library that reads the file raises the same error",
     "lambda_fn/record/scoring.py: len(cells) != len(HEADER)": "The strict zip on the next line raises the same error",

@@ -1,5 +1,6 @@
 """The page in Chromium: its values are the API's, in every state, on a phone, in the dark, in German, scriptless."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -23,24 +24,24 @@ ROWS = "#fan-values tbody tr"
 
 
 def days(server: Server) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.ask("GET", "/api/predict?horizon=21").json["forecast"]
-    return found
+    forecast: list[dict[str, Any]] = server.ask("GET", "/api/predict?horizon=21").json["forecast"]
+    return forecast
 
 
-def asked(server: Server, side: str, price: str, horizon: int) -> dict[str, Any]:
-    found: dict[str, Any] = server.ask("GET", f"/api/probability?{side}={price}&horizon={horizon}").json
-    return found
+def probability_of(server: Server, side: str, price: str, horizon: int) -> dict[str, Any]:
+    answer: dict[str, Any] = server.ask("GET", f"/api/probability?{side}={price}&horizon={horizon}").json
+    return answer
 
 
-def in_english(found: dict[str, Any]) -> str:
-    words = {"at_most": "less than ", "at_least": "more than ", None: ""}[found["bound"]]
-    return f"{words}{found['probability']:.1%}"
+def in_english(answer: dict[str, Any]) -> str:
+    bound = {"at_most": "less than ", "at_least": "more than ", None: ""}[answer["bound"]]
+    return f"{bound}{answer['probability']:.1%}"
 
 
 def fits(page: Page) -> bool:
     """Whether nothing sticks out at the side."""
-    found: bool = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    return found
+    result: bool = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return result
 
 
 def test_the_first_thing_seen_is_the_next_day(fresh: Server, visit: Open) -> None:
@@ -48,7 +49,7 @@ def test_the_first_thing_seen_is_the_next_day(fresh: Server, visit: Open) -> Non
     bounds = days(fresh)[0]["intervals"]["80"]
     expect(page.locator("h1")).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
     as_of = fresh.ask("GET", "/api/predict").json["as_of"]
-    expect(page.locator(".notice.fresh")).to_have_text(re.compile(rf"^Fresh The forecast .* {as_of}, "))
+    expect(page.locator(".notice.fresh")).to_have_text(re.compile(rf"^Fresh .* {as_of}, "))
     expect(page).to_have_title("EUR/USD forecast")
 
 
@@ -58,8 +59,8 @@ def test_how_likely_it_is_as_the_api_says(fresh: Server, visit: Open) -> None:
         page.locator("#side").select_option(side)
         page.locator("#horizon").select_option(str(horizon))
         page.locator("#price").fill(price)
-        found = asked(fresh, side, price, horizon)
-        expect(page.locator("#likely-big")).to_have_text(in_english(found))
+        answer = probability_of(fresh, side, price, horizon)
+        expect(page.locator("#likely-big")).to_have_text(in_english(answer))
         day = days(fresh)[horizon - 1]
         expect(page.locator("#likely-low")).to_have_text(f"{day['quantiles']['0.05']:.4f}")
         expect(page.locator("#likely-high")).to_have_text(f"{day['quantiles']['0.95']:.4f}")
@@ -97,7 +98,7 @@ def test_values_are_shown_under_the_pointer(fresh: Server, visit: Open) -> None:
     expect(readout).to_be_visible()
     expect(readout).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
     page.mouse.move(box["x"] + 1, box["y"] + 50)
-    expect(readout).to_contain_text("Close or median")
+    expect(readout).to_contain_text("Rate or median")
     expect(readout).not_to_contain_text("95%")
 
 
@@ -106,11 +107,11 @@ def test_values_are_told_by_keyboard(fresh: Server, visit: Open) -> None:
     chart = page.get_by_role("slider").first
     chart.focus()
     last = fresh.ask("GET", "/api/predict").json["last_close"]
-    expect(chart).to_have_attribute("aria-valuetext", re.compile(f"Close or median {last:.4f}$"))
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(f"Rate or median {last:.4f}$"))
     page.keyboard.press("ArrowRight")
     bounds = days(fresh)[0]["intervals"]["80"]
-    told = f"80% {bounds['lower']:.4f} to {bounds['upper']:.4f}"
-    expect(chart).to_have_attribute("aria-valuetext", re.compile(re.escape(told)))
+    text = f"80% {bounds['lower']:.4f} to {bounds['upper']:.4f}"
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(re.escape(text)))
     page.keyboard.press("End")
     expect(chart).to_have_attribute("aria-valuenow", str(page.locator(ROWS).count()))
     page.keyboard.press("Home")
@@ -125,8 +126,8 @@ def test_the_record_is_told_by_keyboard_too(fresh: Server, visit: Open) -> None:
     chart.focus()
     page.keyboard.press("End")
     newest = fresh.ask("GET", "/api/history?days=1").json["days"][0]
-    outcome, pit = (re.escape(text) for text in (f"What came {newest['outcome']:.4f}", f"{newest['pit']:.1%}"))
-    expect(chart).to_have_attribute("aria-valuetext", re.compile(rf"{outcome}, Place in [^,]* {pit}"))
+    text = f"Outcome {newest['outcome']:.4f}, Percentile {newest['pit']:.1%}, "
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(re.escape(text)))
 
 
 def test_numbers_are_german_for_a_german_browser(fresh: Server, visit: Open) -> None:
@@ -134,8 +135,8 @@ def test_numbers_are_german_for_a_german_browser(fresh: Server, visit: Open) -> 
     bounds = days(fresh)[0]["intervals"]["80"]
     shown = [f"{bounds[name]:.4f}".replace(".", ",") for name in ("lower", "upper")]
     expect(page.locator("h1")).to_contain_text(" to ".join(shown))
-    found = asked(fresh, "below", page.locator("#price").input_value(), 5)
-    expect(page.locator("#likely-big")).to_have_text(f"{100 * found['probability']:.1f}\xa0%".replace(".", ","))
+    answer = probability_of(fresh, "below", page.locator("#price").input_value(), 5)
+    expect(page.locator("#likely-big")).to_have_text(f"{100 * answer['probability']:.1f}\xa0%".replace(".", ","))
     expect(page.locator("#record")).to_contain_text("3.440 of 4.310 days")
     expect(page.locator("#forecast .axis.left text").first).to_have_text(re.compile(r"^\d,\d+$"))
 
@@ -147,8 +148,8 @@ def test_without_a_script_it_says_the_same(fresh: Server, visit: Open) -> None:
     page.locator("#side").select_option("above")
     page.locator("#price").fill("1.1050")
     page.locator("#horizon").select_option("3")
-    page.get_by_role("button", name="Tell me").click()
-    expect(page.locator("#likely-big")).to_have_text(in_english(asked(fresh, "above", "1.105", 3)))
+    page.get_by_role("button", name="Calculate").click()
+    expect(page.locator("#likely-big")).to_have_text(in_english(probability_of(fresh, "above", "1.105", 3)))
     expect(page.locator("#price")).to_have_value("1.1050")
     expect(page.locator("#amount")).to_be_hidden()
     page.locator("#forecast summary").click()
@@ -158,7 +159,20 @@ def test_without_a_script_it_says_the_same(fresh: Server, visit: Open) -> None:
 def test_an_address_asks_the_question_with_a_script_too(fresh: Server, visit: Open) -> None:
     query = urlencode({"side": "above", "price": "1.1", "horizon": "2"})
     page = visit(fresh, f"/?{query}")
-    expect(page.locator("#likely-big")).to_have_text(in_english(asked(fresh, "above", "1.1", 2)))
+    expect(page.locator("#likely-big")).to_have_text(in_english(probability_of(fresh, "above", "1.1", 2)))
+
+
+def test_a_question_that_the_api_refuses_has_its_reason_instead_of_a_number(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    body = json.dumps({"detail": "below=9 is refused", "cure": "give another"})
+    page.route("**/api/probability*", lambda route: route.fulfill(status=503, body=body))
+    page.locator("#price").fill("9")
+    expect(page.locator("#likely-problem")).to_have_text("below=9 is refused; give another")
+    expect(page.locator("#likely-big")).not_to_contain_text("%")
+    page.unroute("**/api/probability*")
+    page.locator("#price").fill("1.0950")
+    expect(page.locator("#likely-big")).to_have_text(in_english(probability_of(fresh, "below", "1.095", 5)))
+    expect(page.locator("#likely-problem")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -187,7 +201,7 @@ def test_an_expired_forecast_says_so_first(expired: Server, visit: Open) -> None
 
 def test_without_a_forecast_it_says_what_to_do(empty: Server, visit: Open) -> None:
     page = visit(empty, **PHONE)
-    expect(page.locator("h1")).to_contain_text("no forecast")
+    expect(page.locator("h1")).to_contain_text("No forecast")
     expect(page.locator(".lead code")).to_have_text(re.compile("^python .* training run$"))
     assert fits(page)
 
@@ -198,7 +212,7 @@ def test_when_the_store_is_down_the_last_known_is_shown(fresh: Server, visit: Op
     store.rename(store.with_name("gone"))
     try:
         page = visit(fresh)
-        expect(page.locator(".notice.down")).to_contain_text("Store down ")
+        expect(page.locator(".notice.down")).to_contain_text("Storage unavailable ")
         expect(page.locator(".notice.down")).to_contain_text("newer forecasts")
         assert page.locator("h1").text_content() == before
     finally:

@@ -29,10 +29,10 @@ def test_a_pair_is_chosen_and_kept(several: Server, visit: Open) -> None:
 def test_a_question_is_asked_of_the_chosen_pair_without_script(several: Server, visit: Open) -> None:
     page = visit(several, "/?pair=GBPUSD", java_script_enabled=False)
     page.locator("#price").fill("1.0900")
-    page.get_by_role("button", name="Tell me").click()
+    page.get_by_role("button", name="Calculate").click()
     expect(page).to_have_title("GBP/USD forecast")
-    found = several.ask("GET", "/api/probability?below=1.09&horizon=5&pair=GBPUSD").json
-    expect(page.locator("#likely-big")).to_contain_text(f"{found['probability']:.1%}")
+    answer = several.ask("GET", "/api/probability?below=1.09&horizon=5&pair=GBPUSD").json
+    expect(page.locator("#likely-big")).to_contain_text(f"{answer['probability']:.1%}")
 
 
 def test_all_pairs_are_shown_together_and_lead_to_each(several: Server, visit: Open) -> None:
@@ -41,7 +41,7 @@ def test_all_pairs_are_shown_together_and_lead_to_each(several: Server, visit: O
     expect(page).to_have_title("All pairs")
     rows = page.locator("#each tbody tr")
     expect(rows).to_have_count(4)
-    expect(rows.nth(3)).to_contain_text("nothing is known")
+    expect(rows.nth(3)).to_contain_text("not yet")
     pooled = several.ask("GET", "/api/pairs").json["pooled"]["live"]
     expect(page.locator(".card").first).to_contain_text(f"{pooled['horizons'][0]['coverage']['80']['value']:.1%}")
     expect(page.locator(".card").first).to_contain_text(f"{pooled['horizons'][0]['n']:,} forecasts")
@@ -51,7 +51,7 @@ def test_all_pairs_are_shown_together_and_lead_to_each(several: Server, visit: O
 
 def test_a_pair_without_a_forecast_says_so(several: Server, visit: Open) -> None:
     page = visit(several, "/?pair=EURCHF")
-    expect(page.locator("h1")).to_contain_text("no forecast")
+    expect(page.locator("h1")).to_contain_text("No forecast")
 
 
 @pytest.mark.parametrize("path", ["/", ALL])

@@ -78,7 +78,7 @@ print(*sorted(sys.modules))
         ("/api/probability", "below=1.1", None),
         ("/", "format=json", None),
         ("/api/predict", "format=csv", "lambda_fn.web.tables"),
-        ("/", "format=html", "lambda_fn.web.page.document"),
+        ("/", "format=html", "lambda_fn.web.page.render"),
     ],
 )
 def test_a_cold_get_imports_what_its_answer_needs_alone(
@@ -91,7 +91,7 @@ def test_a_cold_get_imports_what_its_answer_needs_alone(
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert not loaded & {"numpy", "onnxruntime", "aws_lambda_powertools.event_handler"}
-    special = {name for name in loaded if name.startswith("lambda_fn.web.page") or name == "lambda_fn.web.tables"}
+    special = {name for name in loaded if name.startswith(("lambda_fn.web.page", "lambda_fn.web.tables", "jinja2"))}
     assert special == set() if needed is None else needed in special
 
 

@@ -28,7 +28,7 @@ FLAG = re.compile(r"-[A-Za-z]")
 # Calls whose options are no protection: of the command line, of dates, of tables, of text and of names.
 NEITHER = re.compile(r"argparse|add_argument|zip|dataclass|field|isoformat|Thread|element|np\.|closed|list_of|text\b")
 # Generated or static text, and what a page looks like: no foreign input gets there but through what is checked.
-STATIC = re.compile(r"web/(openapi|page/(?!shell))")
+STATIC = re.compile(r"web/(openapi|page/(?!render))")
 
 
 @dataclass(frozen=True)

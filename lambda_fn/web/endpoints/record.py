@@ -63,9 +63,9 @@ def pairs(pair: PairState, request: Request) -> JsonObject:
 
 def pairs_page(pair: PairState, request: Request) -> Text:
     """Return the records of all pairs as a page."""
-    from lambda_fn.web.page import pairs as template  # only for a browser
+    from lambda_fn.web.page import render  # only for a browser
 
-    return template.page(pairs(pair, request))
+    return render.all_pairs(pairs(pair, request))
 
 
 def _parse_days(query: Mapping[str, str]) -> int:

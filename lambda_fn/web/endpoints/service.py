@@ -21,9 +21,9 @@ def index(pair: PairState, request: Request) -> JsonObject:
 
 def page(pair: PairState, request: Request) -> Text:
     """Return the page for a browser."""
-    from lambda_fn.web.page import document as template  # only for a browser
+    from lambda_fn.web.page import render  # only for a browser
 
-    return template.page(pair.records, request.query, pair.state.settings.pairs)
+    return render.forecast(pair.records, request.query, pair.state.settings.pairs)
 
 
 def health(pair: PairState, request: Request) -> JsonObject:
@@ -70,9 +70,9 @@ def docs(pair: PairState, request: Request) -> JsonObject:
 
 def reference(pair: PairState, request: Request) -> Text:
     """Return the reference of the API as a page."""
-    from lambda_fn.web.page import reference as template  # only for a browser
+    from lambda_fn.web.page import render  # only for a browser
 
-    return template.page(document(pair, request))
+    return render.api_reference(document(pair, request))
 
 
 ROUTES = (

@@ -1,1 +1,1 @@
-"""The page at `/` for a browser: HTML and SVG from forecast and record, useful without JavaScript."""
+"""The HTML pages: view model, SVG charts and templates. They work without JavaScript."""

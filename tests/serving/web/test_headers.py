@@ -8,15 +8,15 @@ from http import HTTPStatus
 
 import pytest
 
-from lambda_fn.web.errors import bad_query
-from lambda_fn.web.page.shell import text_of
+from lambda_fn.web.errors import Problem, bad_query
+from lambda_fn.web.page import render
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import Representation, Text, Version
 from lambda_fn.web.routes import ROUTES
 
 NOW = 1_000.0
 VERSION = Version("e1", NOW, 1, NOW + 60)
-PAGE = text_of("A page", "words", {"close": 1.1}, {"X-More": "1"})
+PAGE = render.error(Problem(400, "code", "message", "cure", headers={"X-More": "1"}))
 
 
 def part(name: str) -> str:
@@ -31,6 +31,7 @@ def test_a_page_runs_and_loads_nothing_but_its_parts() -> None:
         "default-src": "'none'",
         "style-src": part("style"),
         "script-src": part("script"),
+        "connect-src": "'self'",
         "img-src": "data:",
         "form-action": "'self'",
         "base-uri": "'none'",

@@ -15,6 +15,9 @@ import pytest
 from lambda_fn.api import App, handle_event
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.keys import forecast_key, price_key, record_key
+from lambda_fn.web.page.render import render
+from lambda_fn.web.page.view_model import ForecastPage, Pair, forecast_page
+from lambda_fn.web.records import Records
 from tests.serving.web.page.test_parts import Parsed
 from tests.support import foreign, page_store
 from tests.support.events import event
@@ -25,15 +28,15 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 def ask(api: LocalApi, query: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
-    found = event("GET", "/", query)
-    found["headers"] |= {"accept": BROWSER, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return handle_event(api.app, found)
+    request = event("GET", "/", query)
+    request["headers"] |= {"accept": BROWSER, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return handle_event(api.app, request)
 
 
-def words(answer: dict[str, Any]) -> str:
-    """The text that is read, without style, script and data."""
-    shown = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", answer["body"], flags=re.DOTALL)
-    return re.sub(r"\s+", " ", Parsed(shown).text)
+def readable_text(answer: dict[str, Any]) -> str:
+    """The text of a page, without its style and script."""
+    markup = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", answer["body"], flags=re.DOTALL)
+    return text_of(markup)
 
 
 def element(answer: dict[str, Any], start: str, tag: str) -> str:
@@ -48,7 +51,12 @@ def section(answer: dict[str, Any], name: str) -> str:
 
 
 def text_of(markup: str) -> str:
-    return re.sub(r"\s+", " ", Parsed(markup).text)
+    return re.sub(r"\s+", " ", Parsed(markup).text).strip()
+
+
+def view(api: LocalApi) -> ForecastPage:
+    """The data of the page."""
+    return forecast_page(Records(api.store, api.settings, api.clock), {}, [api.settings.pair])
 
 
 def notices(answer: dict[str, Any]) -> list[tuple[str, str]]:
@@ -80,19 +88,18 @@ def test_browsers_get_html_and_others_json(api: LocalApi) -> None:
 
 
 def test_its_values_are_the_apis(api: LocalApi) -> None:
-    text = words(ask(api))
+    text = readable_text(ask(api))
     first, *_, last = api.get("/api/predict", horizon="21", level="80").json["forecast"]
     for day in (first, last):
         bounds = day["intervals"]["80"]
         assert f"{bounds['lower']:.4f} to {bounds['upper']:.4f}" in text
-    assert f"EUR/USD on Monday, 2 November 2026 {first['intervals']['80']['lower']:.4f}" in text.replace(
-        "2026", "2026 "
-    )
+    heading = text_of(element(ask(api), "<h1", "h1"))
+    assert heading.startswith(f"EUR/USD on Monday, 2 November 2026 {first['intervals']['80']['lower']:.4f} ")
     row = api.get("/api/track-record").json["summary"]["horizons"][0]
-    held = round(row["coverage"]["80"]["value"] * row["n"])
-    assert re.search(rf"\b80% [\w ]+ {held} of {row['n']} days; ", text)
-    assert re.search(r"\b80% [\w ]+ 3,440 of 4,310 days; 3,396 to 3,499 ", text)
-    assert re.search(r"\b1\.22% smaller [\w ]+ GARCH\(1,1\)-t", text)
+    covered = round(row["coverage"]["80"]["value"] * row["n"])
+    assert re.search(rf"\b80% [\w ]+ {covered} of {row['n']} days\.", text)
+    assert re.search(r"\b80% [\w ]+ 3,440 of 4,310 days\. [\w ]+ 3,396 to 3,499 ", text)
+    assert re.search(r"\b1\.22% lower [\w ]+ GARCH\(1,1\)-t", text)
 
 
 def test_the_table_of_the_chart_holds_every_close_and_every_day(api: LocalApi) -> None:
@@ -119,34 +126,38 @@ def test_the_last_sixty_forecasts_are_dots_on_their_intervals(api: LocalApi) -> 
 
 def test_the_form_is_answered_without_a_script_as_by_the_api(api: LocalApi) -> None:
     for side, price, horizon in (("below", "1.0950", "5"), ("above", "1.1100", "21"), ("below", "0.5000", "1")):
-        asked = {"side": side, "price": price, "horizon": horizon}
-        text = words(ask(api, asked))
-        found = api.get("/api/probability", **{side: price, "horizon": horizon}).json
-        said = found["sentence"].rpartition("probability of ")[2].replace(" %", "%")
+        query = {"side": side, "price": price, "horizon": horizon}
+        page = ask(api, query)
+        text = readable_text(page)
+        probability = api.get("/api/probability", **{side: price, "horizon": horizon}).json
+        output = text_of(element(page, '<output id="likely-big"', "output"))
+        bound = {"at_most": "less than ", "at_least": "more than ", None: ""}[probability["bound"]]
+        assert output == f"{bound}{probability['probability']:.1%}"
         assert f"in {horizon} business days" in text or horizon == "1"
-        assert f"Tell me{said}On " in text
     assert "1.0950" in ask(api, {"price": "1,095"})["body"]
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
-        ({"price": "x"}, "is no price"),
-        ({"price": "1.1", "horizon": "99"}, "from 1 to 21"),
+        ({"price": "x"}, 'below="x" '),
+        ({"price": ""}, 'below="" '),
+        ({"price": "1.1", "horizon": "99"}, " 1 to 21"),
         ({"horizon": "0"}, "1 to 21"),
     ],
 )
-def test_a_bad_question_of_the_form_is_told_in_the_page(api: LocalApi, query: dict[str, str], told: str) -> None:
+def test_a_bad_question_of_the_form_is_told_in_the_page(api: LocalApi, query: dict[str, str], message: str) -> None:
     answer = ask(api, query)
     assert answer["statusCode"] == 200
-    assert told in words(answer)
+    assert message in text_of(element(answer, '<p class="problem"', "p"))
+    assert "<output" not in answer["body"]
 
 
 @pytest.mark.parametrize(
     ("days", "state", "message"),
     [
         (0, "fresh", r"Fresh .*\b2026-10-30, 0 business days [^;]*\."),
-        (5, "late", r"Late .*\b2026-10-30, 3 business days .*; .*\blambda_fn\.ingest\b.*\blambda_fn\.refresh\."),
+        (5, "late", r"Outdated .*\b2026-10-30, 3 business days .*; .*\blambda_fn\.ingest\b.*\blambda_fn\.refresh\."),
         (
             45,
             "expired",
@@ -154,7 +165,7 @@ def test_a_bad_question_of_the_form_is_told_in_the_page(api: LocalApi, query: di
         ),
     ],
 )
-def test_the_state_is_told_in_words(api: LocalApi, days: int, state: str, message: str) -> None:
+def test_the_state_is_shown_in_words(api: LocalApi, days: int, state: str, message: str) -> None:
     api.clock.ahead(days * 86_400)
     page = ask(api)
     assert page["statusCode"] == 200
@@ -174,7 +185,7 @@ def test_a_store_that_is_down_is_told_and_the_last_known_is_shown(tmp_path: Path
     page = ask(api)
     assert (page["statusCode"], page["headers"]["Cache-Control"]) == (200, "no-store")
     down = dict(notices(page))["down"]
-    assert re.match(r"Store down .*\bforecasts and records .*\b2026-10-30 17:00 UTC; ", down)
+    assert re.match(r"Storage unavailable .*\bforecasts and records .*\b2026-10-30 17:00 UTC; ", down)
     (tmp_path / "gone").rename(tmp_path / "store")
     api.clock.ahead(61)
     assert ask(api)["body"] == before["body"]
@@ -186,14 +197,14 @@ def test_a_forecast_that_was_withheld_says_why(tmp_path: Path) -> None:
     api.store.delete(price_key("EURUSD", "ecb"))
     assert api.refresh().forecast.outcome == "refused"
     withheld = dict(notices(ask(api)))["late"]
-    assert re.match(r"Withheld .*: .*\bprices/EURUSD-ecb\.csv\b.*\blambda_fn\.refresh\b", withheld)
+    assert re.match(r"Not updated .*: .*\bprices/EURUSD-ecb\.csv\b.*\blambda_fn\.refresh\b", withheld)
 
 
 def test_without_a_forecast_it_is_503_and_says_what_to_do(tmp_path: Path) -> None:
     page = ask(local_api(tmp_path))
     assert (page["statusCode"], page["headers"]["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert int(page["headers"]["Retry-After"]) >= 1
-    assert "No forecast" in words(page)
+    assert "No forecast" in readable_text(page)
     assert re.search(r"<code>[\w -]+ training run</code>", page["body"])
     assert "Content-Security-Policy" in page["headers"]
 
@@ -204,7 +215,7 @@ def test_where_expired_ones_are_refused_the_page_says_that(api: LocalApi) -> Non
     page = ask(strict)
     assert page["statusCode"] == 503
     message = strict.get("/api/predict").error["message"]
-    assert "2026-10-30" in message and message[1:] in words(page)
+    assert "2026-10-30" in message and message[1:] in readable_text(page)
     assert "<code>python -m lambda_fn.ingest</code>" in page["body"]
 
 
@@ -212,7 +223,7 @@ def test_without_a_record_the_forecast_stands(tmp_path: Path) -> None:
     page_store.fill(tmp_path, START.date())
     api = local_api(tmp_path)
     record = text_of(section(ask(api), "record"))
-    assert re.search(r"\b30 October 2026 .*\bledger; .*\b2 November 2026\b", record)
+    assert re.search(r"\b30 October 2026 .*; .*\b2 November 2026\b", record)
     api.store.delete(record_key())
     page = ask(replace(api, app=App(api.store, api.settings, api.clock)))
     assert page["statusCode"] == 200
@@ -225,13 +236,13 @@ def test_a_champion_of_few_levels_and_days_and_without_scores_is_shown(tmp_path:
     api.promote(foreign.champion_bytes(levels=(0.025, 0.5, 0.975), horizon=1), 1, scores=())
     page = ask(api)
     assert page["statusCode"] == 200
-    for name, lack in (("champion", "no scores"), ("record", "no backtest")):
-        markup = section(page, name)
-        assert lack in text_of(markup) and "<table" not in markup
+    for name in ("champion", "record"):
+        assert "<table" not in section(page, name)
+    assert view(api).scores == [] and view(api).backtest is None
 
 
 def test_a_champions_words_are_text_and_nothing_else(tmp_path: Path) -> None:
-    """Names hold no markup. The reason why there is no newer forecast may have any text of a library."""
+    """Records with markup in names are refused. The reason why there is no newer forecast may have any text."""
     hostile = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
     api = local_api(tmp_path)
     api.promote(foreign.champion_bytes(), 1)
@@ -239,9 +250,15 @@ def test_a_champions_words_are_text_and_nothing_else(tmp_path: Path) -> None:
     foreign.put(api.store, forecast_key(), official.to_json())
     page = ask(api)
     assert page["statusCode"] == 200
-    assert page["body"].count("<script") == 2  # its data and its own script
+    assert page["body"].count("<script") == 1
     assert "<img" not in page["body"]
     assert hostile in Parsed(page["body"]).text
+    names = {name: hostile for name in ("name", "family", "version", "sha256")}
+    champion = official.champion | names | {"features": [hostile]}
+    data = view(api)._replace(pair=Pair(hostile), official=official._replace(champion=champion))
+    text = render("forecast.html", page=data).text
+    assert text.count("<script") == 1 and "<img" not in text
+    assert Parsed(text).text.count(hostile) == 5  # one in the reason, the digest is cut
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/api/pairs"])
@@ -281,6 +298,11 @@ def test_it_is_one_file_under_a_strict_policy(api: LocalApi) -> None:
             assert (attributes.get(name) or "#").startswith(("#", "/", "data:image/svg+xml,")), (tag, attributes)
     assert "url(" not in page["body"]
     assert "@import" not in page["body"]
+
+
+def test_the_script_may_ask_this_service_alone(api: LocalApi) -> None:
+    policy = dict(part.split(" ", 1) for part in ask(api)["headers"]["Content-Security-Policy"].split("; "))
+    assert policy["connect-src"] == "'self'"
 
 
 def test_it_is_light(api: LocalApi) -> None:

@@ -7,12 +7,25 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
+from markupsafe import Markup
 from scipy import stats
 
-from lambda_fn.web.page.chance import likely_counts
-from lambda_fn.web.page.figures import day, marked, number, price_digits, words
-from lambda_fn.web.page.markup import Markup, element, joined
-from lambda_fn.web.page.scale import Scale, decimals, path
+from lambda_fn.web.page.charts import whiskers
+from lambda_fn.web.page.formats import (
+    backquoted,
+    day,
+    day_text,
+    number,
+    number_attributes,
+    number_text,
+    price_digits,
+    price_range,
+    sentence,
+)
+from lambda_fn.web.page.record_view import Figure, expected_counts
+from lambda_fn.web.page.render import render
+from lambda_fn.web.page.svg import Scale, decimals, element, path
 
 # what HTML can hold: no control characters, no carriage return, no half of a pair
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
@@ -25,7 +38,7 @@ class Parsed(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self.feed(text)
+        self.feed(str(text))  # Markup would escape what it is added to
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -42,13 +55,25 @@ def test_no_text_is_ever_markup(child: str, value: str) -> None:
     assert parsed.text == child
 
 
-def test_markup_stays_and_what_is_none_is_left_out() -> None:
+def test_markup_stays_and_attributes_of_none_are_left_out() -> None:
     inner = element("b", "<")
-    assert inner == "<b>&lt;</b>"
-    assert joined(["a & ", [inner, None], ("c",)]) == "a &amp; <b>&lt;</b>c"
-    made = element("input", class_="x", data_n="1", required=True, hidden=False, id=None, max=2.50)
-    assert made == '<input class="x" data-n="1" required max="2.5">'
-    assert isinstance(made, Markup)
+    assert inner == "<b>&lt;</b>" and isinstance(inner, Markup)
+    assert element("p", "a & ", inner, "c") == "<p>a &amp; <b>&lt;</b>c</p>"
+    assert element("rect", class_="x", data_n="1", id=None, y=2.50) == '<rect class="x" data-n="1" y="2.5"></rect>'
+
+
+@given(TEXTS)
+def test_text_is_escaped_beside_code(text: str) -> None:
+    for markup, tags in ((sentence(f"first: python -m lambda_fn.ingest; {text}"), 1), (backquoted(text), None)):
+        parsed = Parsed(markup)
+        assert {tag for tag, _ in parsed.tags} <= {"code"}
+        assert tags is None or len(parsed.tags) >= tags
+    assert Parsed(backquoted(text)).text == text.replace("`", "")
+
+
+def test_a_template_without_its_data_is_an_error() -> None:
+    with pytest.raises(UndefinedError, match="problem"):
+        render("error.html")
 
 
 @given(st.floats(0.01, 1e5), st.floats(1e-4, 1e3), st.integers(2, 10))
@@ -75,14 +100,25 @@ def test_one_value_alone_has_a_scale() -> None:
 
 
 @given(st.integers(1, 400), st.sampled_from([0.5, 0.8, 0.95]))
-def test_chance_is_the_binomials(days: int, share: float) -> None:
+def test_expected_counts_are_the_binomials(days: int, share: float) -> None:
     expected = [int(stats.binom.ppf(tail, days, share)) for tail in (0.025, 0.975)]
-    assert list(likely_counts(days, share)) == expected
+    assert list(expected_counts(days, share)) == expected
 
 
-def test_of_a_hundred_days_72_to_88_are_chance() -> None:
-    assert likely_counts(100, 0.8) == (72, 88)
-    assert likely_counts(4310, 0.8) == (3396, 3499)
+def test_of_a_hundred_days_72_to_88_are_expected() -> None:
+    assert expected_counts(100, 0.8) == (72, 88)
+    assert expected_counts(4310, 0.8) == (3396, 3499)
+
+
+def test_whiskers_share_a_scale_and_show_an_interval_where_there_is_one() -> None:
+    both, alone, empty = whiskers([Figure(0.5, 0.0, 1.0), Figure(0.25, None, None), None], 0.5)
+    assert Parsed(both).tags[1:] == [
+        ("line", {"x1": "50.00%", "x2": "50.00%", "y1": "0", "y2": "100%", "class": "zero"}),
+        ("line", {"x1": "3.70%", "x2": "96.30%", "y1": "50%", "y2": "50%"}),
+        ("circle", {"cx": "50.00%", "cy": "50%", "r": "3.5"}),
+    ]
+    assert [tag for tag, _ in Parsed(alone).tags] == ["svg", "line", "circle"]
+    assert empty == ""
 
 
 @pytest.mark.parametrize(
@@ -98,17 +134,27 @@ def test_of_a_hundred_days_72_to_88_are_chance() -> None:
     ],
 )
 def test_numbers_in_english(value: float, digits: int, kind: str, text: str) -> None:
-    assert marked(value, digits, kind)[0] == text
-    assert Parsed(number(value, digits, kind)).text == text
-    assert float(str(marked(value, digits, kind)[1]["data_n"])) == value
+    assert number_text(value, digits, kind) == text
+    parsed = Parsed(number(value, digits, kind))
+    assert parsed.text == text
+    [(_, attributes)] = parsed.tags
+    data = {name.replace("_", "-"): text for name, text in number_attributes(value, digits, kind).items()}
+    assert attributes == {"class": "n", **data}
+    assert float(str(attributes["data-n"])) == value
 
 
 def test_prices_have_the_digits_of_their_quotation() -> None:
     assert [price_digits(price) for price in (0.85, 1.1, 19.0, 160.0, 12_000.0)] == [4, 4, 4, 2, 0]
+    assert Parsed(price_range((1.1, 1.25))).text == "1.1000 to 1.2500"
 
 
 def test_days_in_words() -> None:
-    found = date(2026, 11, 2)
-    forms = [words(found, form) for form in ("long", "plain", "short", "year")]
-    assert forms == ["Monday, 2 November 2026", "2 November 2026", "Mon 2 Nov", "2 Nov 2026"]
-    assert html.unescape(day(found)) == '<time datetime="2026-11-02">Mon 2 Nov</time>'
+    monday = date(2026, 11, 2)
+    forms = [day_text(monday, form) for form in ("long", "plain", "short", "year", "month")]
+    assert forms == ["Monday, 2 November 2026", "2 November 2026", "Mon 2 Nov", "2 Nov 2026", "2 Nov"]
+    assert html.unescape(day(monday)) == '<time datetime="2026-11-02">Mon 2 Nov</time>'
+
+
+def test_a_sentence_begins_with_a_capital_and_marks_commands() -> None:
+    assert sentence("first: python -m lambda_fn.ingest") == "First: <code>python -m lambda_fn.ingest</code>."
+    assert backquoted("a `b<` c") == "a <code>b&lt;</code> c"

@@ -1,0 +1,236 @@
+"""The charts of the page, as SVG.
+
+A chart stretches shapes on a square of 100 by 100, and places labels in percent of it: text keeps its size and shape on
+every screen, without a script.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from lambda_fn.web.page.formats import MONTHS, day_text, number_attributes, number_text
+from lambda_fn.web.page.record_view import Figure, Outcome
+from lambda_fn.web.page.svg import Scale, decimals, element, path
+from lambda_fn.web.page.view_model import COVERAGES, ForecastPage, RateDay
+
+PRICE_TICKS, RETURN_TICKS, BAR_TICKS = 6, 6, 4
+WIDEST = max(COVERAGES)
+WIDEST_FIRST = sorted(COVERAGES, reverse=True)
+PERCENTILES = (0.1, 0.5, 0.9)  # labels of the chart of outcomes
+TENTH = 0.1  # the share of the outcomes in each tenth of a calibrated forecast
+
+
+class Tick(NamedTuple):
+    """A label at a position in percent of an axis."""
+
+    at: float
+    text: str
+    attributes: dict[str, str]
+
+
+class Chart(NamedTuple):
+    """A chart, and the rows of the table of its values: x and y in percent, and what is shown there."""
+
+    svg: Markup
+    rows: Sequence[tuple[float, float, Any]]
+
+
+class RangeBars(NamedTuple):
+    """The axis of a column of bars, and a bar for each day."""
+
+    axis: Markup
+    bars: Sequence[Markup]
+
+
+def fan_chart(page: ForecastPage) -> Chart:
+    """Draw the last rates and the ranges of the forecast, which begin at the last rate."""
+    days = [*page.closes, *page.days]
+    x = {day.day: round(100 * i / (len(days) - 1), 2) for i, day in enumerate(days)}
+    bounds = [bound for day in page.days for bound in day.ranges[WIDEST]]
+    y = Scale.of([*(day.rate for day in page.closes), *bounds])
+    last = page.official.last_close
+    start = x[page.official.as_of], y.at(last)
+    shapes = []
+    for coverage in WIDEST_FIRST:
+        lower = [(x[day.day], y.at(day.ranges[coverage][0])) for day in page.days]
+        upper = [(x[day.day], y.at(day.ranges[coverage][1])) for day in page.days]
+        shapes.append(element("path", d=f"{path([start, *upper, *reversed(lower)])}Z", class_=f"band-{coverage}"))
+    medians = [(x[day.day], y.at(day.rate)) for day in page.days]
+    shapes.append(element("path", d=path([start, *medians]), class_="median"))
+    shapes.append(element("path", d=path((x[day.day], y.at(day.rate)) for day in page.closes), class_="line"))
+    marks = [element("circle", cx=f"{start[0]:g}%", cy=f"{start[1]:g}%", r="3.5", class_="last")]
+    if page.last_begun:
+        at = f"{x[page.last_begun.day]:g}%"
+        marks.append(element("line", x1=at, x2=at, y1="0", y2="100%", class_="today"))
+        marks.append(element("text", "today", x=at, y="0.9em", dx="-6", class_="today"))
+    label = (
+        f"{page.pair.name}: the last {len(page.closes)} rates, up to {last:g}, and the forecast for the next "
+        f"{len(page.days)} business days. The table below has all values."
+    )
+    axes = _price_ticks(y), _return_ticks(y, last), _month_ticks(x)
+    drawing = _chart("fan-values", label, *axes, shapes, marks)
+    return Chart(drawing, [(x[day.day], y.at(day.rate), day) for day in days])
+
+
+def outcome_chart(outcomes: Sequence[Outcome]) -> Chart:
+    """Draw a dot for each day: the percentile of its forecast at which the outcome fell."""
+    x = [round(100 * (i + 0.5) / len(outcomes), 2) for i in range(len(outcomes))]
+    y = Scale(0.0, 1.0)
+    bands = [
+        element("rect", x="0", width="100", y=(100 - coverage) / 2, height=float(coverage), class_=f"band-{coverage}")
+        for coverage in WIDEST_FIRST
+    ]
+    rows = [(at, y.at(outcome.percentile), outcome) for at, outcome in zip(x, outcomes, strict=True)]
+    dots = [element("circle", cx=f"{at:g}%", cy=f"{top:g}%", r="4", class_=_dot(day)) for at, top, day in rows]
+    covered = sum(outcome.is_covered for outcome in outcomes)
+    label = (
+        f"Percentiles of the outcomes in the latest {len(outcomes)} forecasts of one business day: {covered} are in "
+        f"the 80% range. The table below has all values."
+    )
+    y_ticks = [_tick(y.at(value), value, 0, "percent") for value in PERCENTILES]
+    x_ticks = [Tick(x[i], day_text(outcomes[i].day, "month"), {}) for i in (0, -1)]
+    return Chart(_chart("strip-values", label, y_ticks, [], x_ticks, bands, dots), rows)
+
+
+def range_bars(days: Sequence[RateDay]) -> RangeBars:
+    """Draw the ranges of each day on one horizontal scale."""
+    scale = Scale.of(bound for day in days for bound in day.ranges[WIDEST])
+    ticks = scale.ticks(BAR_TICKS)
+    digits = max(decimals(ticks), 2)
+    labels = [
+        element("text", number_text(tick, digits), x=scale.across(tick), y="1em", **number_attributes(tick, digits))
+        for tick in ticks
+    ]
+    return RangeBars(element("svg", *labels, class_="axis", aria_hidden="true"), [_bar(day, scale) for day in days])
+
+
+def reliability_diagram(tenths: Sequence[dict[str, float]]) -> Markup:
+    """Draw the share of the outcomes in each tenth of the forecast, before the band of sampling error."""
+    scale = Scale(0.0, max(2 * TENTH, *(max(tenth["share"], tenth["high"]) for tenth in tenths)))
+    low, high, middle = scale.at(tenths[0]["low"]), scale.at(tenths[0]["high"]), f"{scale.at(TENTH)}%"
+    width = 100 / len(tenths)
+    bars = [
+        element(
+            "rect",
+            element("title", f"{tenth['share']:.1%}"),
+            x=f"{(i + 0.15) * width:.2f}%",
+            width=f"{0.7 * width:.2f}%",
+            y=f"{scale.at(tenth['share'])}%",
+            height=f"{100 - scale.at(tenth['share']):.2f}%",
+            class_="share",
+        )
+        for i, tenth in enumerate(tenths)
+    ]
+    outside = sum(not tenth["low"] <= tenth["share"] <= tenth["high"] for tenth in tenths)
+    return element(
+        "svg",
+        element("rect", x="0", width="100%", y=f"{high}%", height=f"{low - high:.2f}%", class_="chance"),
+        *bars,
+        element("line", x1="0", x2="100%", y1=middle, y2=middle, class_="zero"),
+        element("text", "10%", x="100%", y=middle, dy="-0.4em", **number_attributes(TENTH, 0, "percent")),
+        class_="reliability",
+        role="img",
+        aria_label=f"Share of the outcomes in each tenth of the forecast, from the lowest to the highest; {outside} of "
+        f"{len(tenths)} differ from 10% by more than sampling error.",
+    )
+
+
+def whiskers(figures: Sequence[Figure | None], reference: float) -> list[Markup]:
+    """Draw each estimate with its interval on one scale, and a line at the reference; empty where there is none."""
+    present = [value for figure in figures if figure for value in figure if value is not None]
+    scale = Scale.of([reference, *present])
+    at = scale.across(reference)
+    line = element("line", x1=at, x2=at, y1="0", y2="100%", class_="zero")
+    return [_whisker(line, figure, scale) if figure else Markup("") for figure in figures]
+
+
+def _whisker(reference: Markup, figure: Figure, scale: Scale) -> Markup:
+    shapes = [reference]
+    if figure.low is not None and figure.high is not None:
+        ends = scale.across(figure.low), scale.across(figure.high)
+        shapes.append(element("line", x1=ends[0], x2=ends[1], y1="50%", y2="50%"))
+    shapes.append(element("circle", cx=scale.across(figure.value), cy="50%", r="3.5"))
+    return element("svg", *shapes, class_="whisker", aria_hidden="true")
+
+
+def _bar(day: RateDay, scale: Scale) -> Markup:
+    ticks = map(scale.across, scale.ticks(BAR_TICKS))
+    shapes = [element("line", x1=at, x2=at, y1="-50%", y2="150%", class_="grid") for at in ticks]
+    for coverage in WIDEST_FIRST:
+        low, high = day.ranges[coverage]
+        width = f"{scale.at(low) - scale.at(high):.2f}%"
+        shapes.append(
+            element("rect", x=scale.across(low), width=width, y="15%", height="70%", class_=f"band-{coverage}")
+        )
+    median = scale.across(day.rate)
+    line = element("line", x1=median, x2=median, y1="5%", y2="95%", class_="middle")
+    return element("svg", *shapes, line, aria_hidden="true")
+
+
+def _dot(outcome: Outcome) -> str:
+    return f"dot{'' if outcome.is_covered else ' out'}{'' if outcome.kind == 'live' else ' late'}"
+
+
+def _chart(
+    table: str,
+    label: str,
+    y_ticks: Sequence[Tick],
+    right_ticks: Sequence[Tick],
+    x_ticks: Sequence[Tick],
+    shapes: Iterable[Markup],
+    marks: Iterable[Markup],
+) -> Markup:
+    """Draw the frame of a chart.
+
+    Args:
+        table: id of the table whose rows, by data-x and data-y, are the values under the pointer.
+        label: describes the chart to a screen reader.
+        y_ticks: of the left axis, each with a grid line.
+        right_ticks: of the right axis.
+        x_ticks: of the horizontal axis.
+        shapes: drawn on the square of 100 by 100 and stretched.
+        marks: placed in percent, not stretched.
+    """
+    grid = [element("line", x1="0", x2="100%", y1=f"{at:g}%", y2=f"{at:g}%", class_="grid") for at, _, _ in y_ticks]
+    stretched = element("svg", *shapes, viewBox="0 0 100 100", preserveAspectRatio="none", width="100%", height="100%")
+    labels = [element("text", text, x=f"{at:g}%", y="1.1em", **more) for at, text, more in x_ticks]
+    return element(
+        "div",
+        _side_axis("left", "100%", y_ticks),
+        element("svg", *grid, stretched, *marks, class_="plot", role="img", aria_label=label),
+        _side_axis("right", "0", right_ticks),
+        element("svg", *labels, class_="axis below", aria_hidden="true"),
+        class_="chart",
+        data_table=table,
+    )
+
+
+def _side_axis(side: str, x: str, ticks: Sequence[Tick]) -> Markup:
+    labels = [element("text", text, x=x, y=f"{at:g}%", dy="0.35em", **more) for at, text, more in ticks]
+    return element("svg", *labels, class_=f"axis {side}", aria_hidden="true")
+
+
+def _tick(at: float, value: float, digits: int, kind: str = "price") -> Tick:
+    return Tick(at, number_text(value, digits, kind), number_attributes(value, digits, kind))
+
+
+def _price_ticks(y: Scale) -> list[Tick]:
+    ticks = y.ticks(PRICE_TICKS)
+    return [_tick(y.at(value), value, max(decimals(ticks), 2)) for value in ticks]
+
+
+def _return_ticks(y: Scale, last_close: float) -> list[Tick]:
+    """Return ticks of simple returns since the last rate."""
+    ticks = Scale(y.low / last_close - 1, y.high / last_close - 1).ticks(RETURN_TICKS)
+    digits = max(decimals(ticks) - 2, 0)
+    return [_tick(y.at((1 + value) * last_close), value, digits, "signed") for value in ticks]
+
+
+def _month_ticks(x: dict[date, float]) -> list[Tick]:
+    """Return a tick at the first day of each month in the chart."""
+    firsts = [later for earlier, later in pairwise(x) if later.month != earlier.month]
+    names = [MONTHS[day.month - 1][:3] + (f" {day.year}" if day.month == 1 else "") for day in firsts]
+    return [Tick(x[day], name, {}) for day, name in zip(firsts, names, strict=True)]

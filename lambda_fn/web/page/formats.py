@@ -1,0 +1,101 @@
+"""Numbers, dates and sentences as the page shows them: filters of the templates.
+
+Numbers are written in English and marked, so that the script can rewrite them in the browser's locale.
+"""
+
+import json
+import re
+from datetime import date
+
+from markupsafe import Markup, escape
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = tuple("January February March April May June July August September October November December".split())
+EXAMPLE_CHARACTERS = 1_200  # longer examples of the API reference are cut
+COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?)")
+
+
+def price_digits(value: float) -> int:
+    """Return the decimals in which a pair is usually quoted: 4 for EUR/USD, 2 for EUR/JPY."""
+    return 4 if value < 20 else 2 if value < 2000 else 0
+
+
+def number_text(value: float, digits: int, kind: str = "price") -> str:
+    """Return a number in English; `kind` is price, percent (of a fraction) or signed (percent with its sign)."""
+    rounded = round(value, digits + 2) + 0.0  # turns -0.0 into 0.0
+    sign = "+" if kind == "signed" and rounded else ""
+    return f"{value:,.{digits}f}" if kind == "price" else f"{rounded:{sign}.{digits}%}"
+
+
+def number_attributes(value: float, digits: int, kind: str = "price") -> dict[str, str]:
+    """Return the attributes from which the script rewrites a number."""
+    return {"data_n": repr(float(value)), "data_kind": kind, "data_digits": str(digits)}
+
+
+def number(value: float, digits: int = 0, kind: str = "price") -> Markup:
+    """Return a number for a sentence or a cell."""
+    text = number_text(value, digits, kind)
+    return Markup('<span class="n" data-n="{!r}" data-kind="{}" data-digits="{}">{}</span>').format(
+        float(value), kind, digits, text
+    )
+
+
+def price(value: float) -> Markup:
+    """Return a price with the decimals of its quotation."""
+    return number(value, price_digits(value))
+
+
+def price_range(bounds: tuple[float, float]) -> Markup:
+    """Return two prices, the lower one first."""
+    return Markup('<span class="range">{}<span class="to"> to </span>{}</span>').format(*map(price, bounds))
+
+
+def percent(value: float, digits: int = 1) -> Markup:
+    """Return a fraction in percent."""
+    return number(value, digits, "percent")
+
+
+def signed(value: float, digits: int = 1) -> Markup:
+    """Return a fraction in percent with its sign."""
+    return number(value, digits, "signed")
+
+
+def day(value: date, form: str = "short") -> Markup:
+    """Return a date in a form of `day_text`."""
+    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), day_text(value, form))
+
+
+def day_text(value: date, form: str = "short") -> str:
+    """Return a date; `form` is long (Monday, 2 November 2026), plain (2 November 2026), short (Mon 2 Nov), year
+    (2 Nov 2026) or month (2 Nov)."""
+    month, weekday = MONTHS[value.month - 1], WEEKDAYS[value.weekday()]
+    return {
+        "long": f"{weekday}, {value.day} {month} {value.year}",
+        "plain": f"{value.day} {month} {value.year}",
+        "short": f"{weekday[:3]} {value.day} {month[:3]}",
+        "year": f"{value.day} {month[:3]} {value.year}",
+        "month": f"{value.day} {month[:3]}",
+    }[form]
+
+
+def sentence(text: str) -> Markup:
+    """Return text as a sentence, with a capital and a full stop, its commands as code."""
+    whole = f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    return _alternate(COMMAND.split(whole))
+
+
+def backquoted(text: str) -> Markup:
+    """Return text with the parts between backquotes as code."""
+    return _alternate(text.split("`"))
+
+
+def example(value: object) -> str:
+    """Return an example of the API reference: text as it is, other values as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= EXAMPLE_CHARACTERS else text[:EXAMPLE_CHARACTERS] + " ..."
+
+
+def _alternate(parts: list[str]) -> Markup:
+    """Join the parts; every second one is code."""
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if i % 2 else escape(part) for i, part in enumerate(parts))

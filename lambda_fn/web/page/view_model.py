@@ -1,0 +1,276 @@
+"""What the page shows, as plain data: computed from the official forecast, the track record and the query."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from lambda_fn.record.interpolation import price_at
+from lambda_fn.record.official_forecast import Official
+from lambda_fn.store.cache import NothingToServe
+from lambda_fn.web import probability
+from lambda_fn.web.errors import Problem
+from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.freshness import Age
+from lambda_fn.web.page.formats import price_digits
+from lambda_fn.web.page.record_view import (
+    HORIZONS,
+    Figure,
+    Json,
+    Outcome,
+    Score,
+    Summary,
+    figures,
+    outcome,
+    scores,
+    summary,
+)
+from lambda_fn.web.params import USUAL
+from lambda_fn.web.records import Records
+
+COVERAGES = (50, 80, 95)  # percent, of the ranges in charts and tables
+TAILS = 90  # percent: 5% of the outcomes are expected below this range, and 5% above
+WEEK = 4  # business days after the next one
+FLAT = 0.0005  # of the rate: a smaller change of the median is shown as none
+CLOSES = 120
+OUTCOMES = 60
+AMOUNT = 100_000
+
+
+class Pair(NamedTuple):
+    """A currency pair by its code, such as EURUSD."""
+
+    code: str
+
+    @property
+    def base(self) -> str:
+        return self.code[:3]
+
+    @property
+    def quote(self) -> str:
+        return self.code[3:]
+
+    @property
+    def name(self) -> str:
+        return f"{self.base}/{self.quote}"
+
+
+class RateDay(NamedTuple):
+    """A past day with its rate, or a day of the forecast with its median and its ranges by coverage in percent."""
+
+    day: date
+    rate: float
+    horizon: int = 0
+    distance: str = ""
+    ranges: Mapping[int, tuple[float, float]] = {}
+
+
+class Question(NamedTuple):
+    """The question of the form as its fields show it, and the answer; `problem` says why there is none."""
+
+    side: str
+    price: str
+    step: str
+    horizon: int
+    answer: probability.Likelihood | None
+    problem: Problem | None
+
+    @property
+    def bound(self) -> str | None:
+        """Whether the probability is less or more than the number; None for neither."""
+        return probability.BOUNDS[self.answer.bound] if self.answer and self.answer.bound else None
+
+
+class Risk(NamedTuple):
+    """The value at risk of AMOUNT after `horizon` business days: in the quote currency, and as a fraction."""
+
+    horizon: int
+    tails: tuple[float, float]
+    loss: float
+    fraction: float
+
+
+class ForecastPage(NamedTuple):
+    """The page of one pair.
+
+    `next_day` is the first forecast day that has not passed, or the last one; `median_change` is its median against the
+    last rate, None where that is no change. `record_read` is false without a track record. `unread` names the records
+    that the store has not been able to return since `checked_at`.
+    """
+
+    pair: Pair
+    pairs: Sequence[Pair]
+    official: Official
+    age: Age
+    today: date
+    unread: Sequence[str]
+    checked_at: datetime
+    closes: Sequence[RateDay]
+    days: Sequence[RateDay]
+    next_day: RateDay
+    median_change: float | None
+    question: Question
+    risks: Sequence[Risk]
+    record_read: bool
+    live: Summary | None
+    backtest: Summary | None
+    outcomes: Sequence[Outcome]
+    scores: Sequence[Score]
+
+    @property
+    def amount(self) -> int:
+        return AMOUNT
+
+    @property
+    def trained_through(self) -> date:
+        return date.fromisoformat(self.official.champion["trained_through"])
+
+    @property
+    def active_since(self) -> date:
+        return date.fromisoformat(self.official.champion["activated_at"][:10])
+
+    @property
+    def tiles(self) -> list[RateDay]:
+        """The next day, a week later, and the last day."""
+        first, last = self.next_day.horizon, len(self.days)
+        return [self.days[h - 1] for h in sorted({first, first + WEEK, last}) if h <= last]
+
+    @property
+    def table_days(self) -> list[RateDay]:
+        """The first week by day, then each fifth day, and the last."""
+        return [day for day in self.days if day.horizon <= USUAL or day.horizon % USUAL == 0 or day is self.days[-1]]
+
+    @property
+    def last_begun(self) -> RateDay | None:
+        """The last forecast day that has begun, if the forecast is late."""
+        begun = [day for day in self.days if day.day <= self.today]
+        return begun[-1] if begun and self.age.state == "late" else None
+
+    def address(self, path: str) -> str:
+        """Return a path of the service, with the pair where there are several."""
+        if len(self.pairs) < 2:
+            return path
+        return f"{path}{'&' if '?' in path else '?'}pair={self.pair.code}"
+
+
+def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> ForecastPage:
+    """Return the page of the official forecast, with a choice of `pairs`; raises NothingToServe without a forecast."""
+    forecast, age = records.official()
+    official, today = forecast.value.value, records.now().date()
+    try:
+        record = records.record()
+    except NothingToServe:
+        record = None
+    summaries: Json = record.value.value if record else {}
+    days = [_forecast_day(official, horizon, age) for horizon in range(1, official.horizon + 1)]
+    next_day = next((day for day in days if day.day >= today), days[-1])
+    change = next_day.rate / official.last_close - 1
+    closes = list(official.closes.items())[-CLOSES:]
+    return ForecastPage(
+        pair=Pair(official.pair),
+        pairs=sorted(map(Pair, pairs), key=lambda pair: pair.code != official.pair),
+        official=official,
+        age=age,
+        today=today,
+        unread=[name for name, part in (("forecasts", forecast), ("records", record)) if part and part.stale],
+        checked_at=datetime.fromtimestamp(forecast.checked_at, UTC),
+        closes=[RateDay(date.fromisoformat(text), rate) for text, rate in closes],
+        days=days,
+        next_day=next_day,
+        median_change=None if abs(change) < FLAT else change,
+        question=_question(official, query, next_day.horizon),
+        risks=[_risk(official.last_close, day) for day in days if day.horizon in (*HORIZONS, official.horizon)],
+        record_read=record is not None,
+        live=summary(summaries.get("live")),
+        backtest=summary(summaries.get("backtest")),
+        outcomes=[outcome(row) for row in (summaries.get("newest") or [])[-OUTCOMES:]],
+        scores=scores(official),
+    )
+
+
+def _forecast_day(official: Official, horizon: int, age: Age) -> RateDay:
+    def at(level: float) -> float:
+        return price_at(official.levels, official.quantiles[horizon - 1], level)
+
+    tails = {coverage: (1 - coverage / 100) / 2 for coverage in (*COVERAGES, TAILS)}
+    distance = "the next business day" if horizon == 1 else f"in {horizon} business days"
+    return RateDay(
+        official.days[horizon - 1],
+        at(0.5),
+        horizon,
+        distance if age.state == "fresh" else f"day {horizon} of the forecast",
+        {coverage: (at(tail), at(1 - tail)) for coverage, tail in tails.items()},
+    )
+
+
+def _question(official: Official, query: Mapping[str, str], next_horizon: int) -> Question:
+    """Answer the question of the query; without one, that of a round price half a percent below the last."""
+    side, price = query.get("side", "below"), query.get("price")
+    values = (
+        {side: price.replace(",", ".")}
+        if price is not None
+        else {"below": f"{float(f'{0.995 * official.last_close:.3g}'):g}"}
+    )
+    horizon = query.get("horizon", str(max(min(USUAL, official.horizon), next_horizon)))
+    answer, problem = None, None
+    try:
+        answer = probability.parse(official, {"horizon": horizon, **values})
+    except Problem as error:
+        problem = error
+    digits = price_digits(official.last_close)
+    return Question(
+        answer.side if answer else "below",
+        f"{answer.price if answer else official.last_close:.{digits}f}",
+        f"{10.0**-digits:.{digits}f}",
+        answer.horizon if answer else min(USUAL, official.horizon),
+        answer,
+        problem,
+    )
+
+
+def _risk(last_close: float, day: RateDay) -> Risk:
+    low = day.ranges[TAILS][0]
+    loss, fraction = AMOUNT * (last_close - low), 1 - low / last_close
+    return Risk(day.horizon, day.ranges[TAILS], max(loss, 0.0), max(fraction, 0.0))
+
+
+class PairRow(NamedTuple):
+    """A pair in the table of all; without a forecast `model` is None."""
+
+    pair: Pair
+    last_rate: float | None
+    model: str | None
+    live: Figure | None
+    backtest: Figure | None
+    skill: Figure | None
+
+
+class PairsPage(NamedTuple):
+    """The page of all pairs: the pooled records, and a row for each pair."""
+
+    live: Summary | None
+    backtest: Summary | None
+    rows: Sequence[PairRow]
+
+    @property
+    def pairs(self) -> Iterable[Pair]:
+        return [row.pair for row in self.rows]
+
+
+def pairs_page(answer: JsonObject) -> PairsPage:
+    """Return the page of what GET /api/pairs answers."""
+    pooled = answer["pooled"] or {}
+    rows = [_pair_row(row) for row in answer["pairs"]]
+    return PairsPage(summary(pooled.get("live")), summary(pooled.get("backtest")), rows)
+
+
+def _pair_row(row: Json) -> PairRow:
+    live, backtest = row.get("live") or {}, row.get("backtest") or {}
+    champion = row.get("champion")
+    return PairRow(
+        pair=Pair(row["pair"]),
+        last_rate=row.get("last_close"),
+        model=None if champion is None else str(champion).removeprefix(f"{row['pair']}_"),
+        live=figures(live.get("coverage", {})).get("80"),
+        backtest=figures(backtest.get("coverage", {})).get("80"),
+        skill=figures(backtest.get("skill", {})).get("garch"),
+    )

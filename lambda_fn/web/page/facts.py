@@ -11,8 +11,8 @@ from lambda_fn.web import probability as likelihood
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.freshness import Age
-from lambda_fn.web.params import USUAL
-from lambda_fn.web.probability import Likelihood
+from lambda_fn.web.params import DEFAULT_HORIZON
+from lambda_fn.web.probability import PriceProbability
 from lambda_fn.web.records import CachedRecord, Records
 
 COVERAGES = (50, 80, 95)
@@ -28,7 +28,7 @@ class Facts:
     official: Official
     age: Age
     record: JsonObject | None
-    asked: Likelihood | Problem
+    asked: PriceProbability | Problem
     today: date
     unasked: tuple[str, ...]
     checked_at: datetime
@@ -81,7 +81,7 @@ class Facts:
     def horizons(self) -> list[int]:
         """The days that tables show: each of the first week, then fewer, and the last."""
         longest = self.official.horizon
-        return [h for h in range(1, longest + 1) if h <= USUAL or h % USUAL == 0 or h == longest]
+        return [h for h in range(1, longest + 1) if h <= DEFAULT_HORIZON or h % DEFAULT_HORIZON == 0 or h == longest]
 
 
 def read(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> Facts:
@@ -113,10 +113,10 @@ def _next_position(official: Official, today: date) -> int:
     return next((i for i, day in enumerate(official.days) if day >= today), official.horizon - 1)
 
 
-def _asked(official: Official, query: Mapping[str, str], today: date) -> Likelihood | Problem:
+def _asked(official: Official, query: Mapping[str, str], today: date) -> PriceProbability | Problem:
     """Without JavaScript the form asks by the query: `side`, `price` and `horizon`. Where it does not, the question is
     of a round price and of the usual day, or of the next one where that has passed."""
-    usual = max(min(USUAL, official.horizon), _next_position(official, today) + 1)
+    usual = max(min(DEFAULT_HORIZON, official.horizon), _next_position(official, today) + 1)
     asked = {"below": f"{_round_below(official.last_close):g}"}
     if "price" in query:
         asked = {query.get("side", "below"): query["price"].replace(",", ".")}

@@ -5,8 +5,8 @@ from lambda_fn.web.errors import Problem
 from lambda_fn.web.page.facts import Facts
 from lambda_fn.web.page.figures import day, number, percent, price, price_digits, words
 from lambda_fn.web.page.markup import Child, Markup, element
-from lambda_fn.web.params import USUAL
-from lambda_fn.web.probability import BOUNDS, Likelihood
+from lambda_fn.web.params import DEFAULT_HORIZON
+from lambda_fn.web.probability import BOUNDS, PriceProbability
 
 RARE = 0.05  # of the days lose more than what is told
 AMOUNT = 100_000
@@ -31,8 +31,8 @@ def _likely(facts: Facts) -> Markup:
 
 def _form(facts: Facts) -> Markup:
     official = facts.official
-    asked = facts.asked if isinstance(facts.asked, Likelihood) else None
-    side, horizon = (asked.side, asked.horizon) if asked else ("below", min(USUAL, official.horizon))
+    asked = facts.asked if isinstance(facts.asked, PriceProbability) else None
+    side, horizon = (asked.side, asked.horizon) if asked else ("below", min(DEFAULT_HORIZON, official.horizon))
     digits = price_digits(official.last_close)
     value = f"{asked.price if asked else official.last_close:.{digits}f}"
     return element(

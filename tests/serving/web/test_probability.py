@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.record.interpolation import price_at, probability_below
-from lambda_fn.web.probability import in_words
+from lambda_fn.web.probability import format_probability
 from tests.support import foreign
 from tests.support.local_api import LocalApi, local_api
 
@@ -59,7 +59,7 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
     assert (high["probability"], high["bound"]) == (0.999, "at_least")
     assert re.fullmatch(r"EUR/USD .*\bbelow 0\.5 .*\b2026-11-02 .*\bless than 0\.1 %", low["sentence"])
     assert high["sentence"].endswith("more than 99.9 %")
-    assert in_words(0.25, None) == "25.0 %"
+    assert format_probability(0.25, None) == "25.0 %"
 
 
 @pytest.mark.parametrize(

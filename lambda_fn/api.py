@@ -71,7 +71,7 @@ class App:
             for name in request.query:
                 if name not in names:
                     field = format_name(name)
-                    cure = f"known are {', '.join(names)}" if names else "omit the query"
+                    cure = f"valid names are {', '.join(names)}" if names else "omit the query"
                     raise bad_query(field, f"unknown query parameter {field}", cure)
             has_pair = PAIR in route.query_names
             pair = self._state.pair(request.query if has_pair else {}, path_args)

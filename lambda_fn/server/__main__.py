@@ -26,7 +26,7 @@ _log = logging.getLogger("lambda_fn.server")  # also when this module is __main_
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Returns 2, with the reason on standard error, if the server cannot start."""
-    args = _parser().parse_args(arguments)
+    args = _make_parser().parse_args(arguments)
     environ = read_dotenv(Path(".env"), os.environ)
     logging.config.dictConfig(LOGGING)
     try:
@@ -82,40 +82,40 @@ def _serve(processes: int, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m lambda_fn.server", description="Serve the API over HTTP.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
-        "--port", type=_port, default=8080, help="port to listen on, 0 for any free one (default: %(default)s)"
+        "--port", type=_parse_port, default=8080, help="port to listen on, 0 for any free one (default: %(default)s)"
     )
     parser.add_argument(
         "--processes",
-        type=_count,
+        type=_parse_count,
         default=1,
         help="number of processes; one for each core is best (default: %(default)s)",
     )
     parser.add_argument(
         "--refresh-every",
-        type=_seconds,
+        type=_parse_seconds,
         metavar="S",
         help="activate published champions every S seconds, 0 for never (default: $CHAMPION_MAX_AGE_S; 0 with USE_S3)",
     )
     return parser
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 1 to 65535, or 0 for any free one")
     return int(text)
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes; give 1 to 256")
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError as error:

@@ -42,7 +42,7 @@ class AsgiApp:
         self._threads = {kind: _Threads(kind, number) for kind, number in THREADS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
+        headers = _read_headers(scope)
         try:
             body = await _read(scope, receive)
             query = parse_query_string(scope["query_string"].decode("latin-1")) if scope["query_string"] else {}
@@ -115,7 +115,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def _read_headers(scope: Scope) -> dict[str, str]:
     """Return the headers by name in lower case; repeated ones are joined by commas."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
@@ -137,6 +137,7 @@ class WithoutQuery(logging.Filter):
     """Removes the query from the path of uvicorn's access records (client, method, path, version, status)."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Return True: every record is written."""
         if isinstance(record.args, tuple) and len(record.args) == 5:
             client, method, path, version, status = record.args
             record.args = client, method, str(path).partition("?")[0], version, status

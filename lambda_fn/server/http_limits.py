@@ -40,6 +40,7 @@ class Protocol(HttpToolsProtocol):
     _idle_since = 0.0  # in the event loop's time
 
     def connection_made(self, transport: BaseTransport) -> None:
+        """Start the time limit of the first request, and keep the number of connections within MAX_CONNECTIONS."""
         super().connection_made(cast(Transport, transport))
         self._start_waiting()
         if len(self.connections) > MAX_CONNECTIONS:
@@ -52,10 +53,12 @@ class Protocol(HttpToolsProtocol):
                 self._refuse(overloaded())
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the time limit."""
         self._set_deadline(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Parse the data. Counts an incomplete head, too."""
         if self.transport.is_closing():
             return
         super().data_received(data)
@@ -65,20 +68,24 @@ class Protocol(HttpToolsProtocol):
                 self._refuse(_head_too_large())
 
     def on_message_begin(self) -> None:
+        """Start to count the head of a request."""
         super().on_message_begin()
         self._in_head, self._head_size = True, 0
         if self._deadline is None:  # a further request on the same connection
             self._start_waiting()
 
     def on_url(self, url: bytes) -> None:
+        """Count the URL."""
         super().on_url(url)
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Count the header."""
         super().on_header(name, value)
         self._count(len(name) + len(value) + len(b": \r\n"))
 
     def on_headers_complete(self) -> None:
+        """Refuse the request if MAX_AT_WORK others are in progress."""
         self._in_head, self._head_size = False, 0
         # Some tasks still wait for a body; only complete requests count.
         if len(self.tasks) >= MAX_AT_WORK and not self._is_responding() and self._count_responding() >= MAX_AT_WORK:
@@ -87,10 +94,12 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        """End the time limit: the request is complete."""
         self._set_deadline(None)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Limit the time for what the client has not received yet."""
         super().on_response_complete()
         if not self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._set_deadline(self.loop.call_later(SEND_S, self.transport.abort))

@@ -1,7 +1,7 @@
 """Freshness of a response: the age of its prices in business days, and the last check of the store."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from lambda_fn.fields import utc_text
@@ -37,7 +37,9 @@ class Age(NamedTuple):
             return cls(business_days, "expired", f"{latest}; every forecast day has begun")
         if business_days < LATE_FROM:
             return cls(business_days, "fresh", latest)
-        return cls(business_days, "late", f"{latest}; {_count_begun(official.days, today)}newer prices are overdue")
+        begun = sum(day <= today for day in official.days)
+        days = f"{begun} of the {len(official.days)} forecast days {'has' if begun == 1 else 'have'} begun; "
+        return cls(business_days, "late", f"{latest}; {days if begun else ''}newer prices are overdue")
 
     def to_object(self) -> JsonObject:
         """Return the JSON object."""
@@ -73,11 +75,3 @@ def freshness_fields(
         "stale": bool(reasons),
         "stale_reason": "; ".join(reasons) or None,
     }
-
-
-def _count_begun(days: tuple[date, ...], today: date) -> str:
-    """Return the text for the forecast days that have begun; empty for none."""
-    begun = sum(day <= today for day in days)
-    if not begun:
-        return ""
-    return f"{begun} of the {len(days)} forecast days {'has' if begun == 1 else 'have'} begun; "

@@ -88,7 +88,7 @@ def _check_name(name: str, names: Mapping[str, int], prefix: str) -> None:
     """Raise Problem (400) for a name that is not an input of the champion."""
     if name not in names:
         place = f"{prefix}{format_name(name)}"
-        raise bad_body(place, f"{place} is not an input of the champion", f"known are {', '.join(names)}")
+        raise bad_body(place, f"{place} is not an input of the champion", f"valid names are {', '.join(names)}")
 
 
 def _check_batch(batch: int, champion: BaseChampion, place: str) -> None:

@@ -83,7 +83,7 @@ def parse_horizon(query: Mapping[str, str], longest: int, default: int) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= longest:
         raise bad_query(
             name,
-            f"{name}={format_value(text)} is not a number of business days that the champion forecasts",
+            f"{name}={format_value(text)} is not a valid number of business days",
             f"give a whole number from 1 to {longest}; the default is {default}",
         )
     return int(text)
@@ -95,9 +95,9 @@ def _parse_level(text: str, levels: Sequence[float]) -> int:
     if level not in levels:
         raise bad_query(
             "quantiles",
-            f"quantiles={format_value(text)} is not a level that the champion forecasts",
-            f"available are {', '.join(f'{available:g}' for available in levels)}, for example quantiles=0.1,0.9; "
-            "GET /api/probability?probability= gives the price for any other level",
+            f"quantiles={format_value(text)} is not an available level",
+            f"available levels are {', '.join(f'{available:g}' for available in levels)}; for any other level use "
+            "GET /api/probability?probability=",
         )
     return levels.index(level)
 
@@ -108,7 +108,7 @@ def _parse_coverage(text: str, available: Mapping[str, tuple[int, int]]) -> str:
     if coverage not in available:
         raise bad_query(
             "level",
-            f"level={format_value(text)} is not a central interval, in percent, that the champion forecasts",
-            f"available are {', '.join(available)}, for example level=80 or level=80,95; the default is all",
+            f"level={format_value(text)} is not the coverage, in percent, of an available interval",
+            f"available intervals are {', '.join(available)}; the default is all of them",
         )
     return coverage

@@ -128,7 +128,7 @@ def _parse_series(prefix: str, value: object, champion: BaseChampion) -> Series:
         if name not in champion.columns and not (isinstance(prices, list) and _COLUMN.fullmatch(name)):
             place = f"{prefix}{format_name(name)}"
             names = ", ".join((*champion.columns, "as_of"))
-            raise bad_body(place, f"unknown name {place}", f"known are {names} and further price columns")
+            raise bad_body(place, f"unknown name {place}", f"valid names are {names} and further price columns")
         columns[name] = parse_prices(f"{prefix}{name}", prices)
     window, rows = champion.metadata.window, len(columns["close"])
     if rows < window:

@@ -89,13 +89,13 @@ def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     if name == "probability":
         probability = float(text) if _NUMBER.fullmatch(text) else -1.0
         if not LEAST <= probability <= 1 - LEAST:
-            message = f"probability={format_value(text)} is not a probability that the forecast resolves"
+            message = f"probability={format_value(text)} is not a valid probability"
             raise bad_query("probability", message, f"give a number from {LEAST} to {1 - LEAST}, for example 0.05")
         price = price_at(official.levels, official.quantiles[position], probability)
         return PriceProbability(official.days[position], position + 1, "below", price, probability, None)
     if not _NUMBER.fullmatch(text) or not LOWEST <= float(text) <= HIGHEST:
         cure = f"give a price from {LOWEST:g} to {HIGHEST:,.0f}, for example {name}=1.1"
-        raise bad_query(name, f"{name}={format_value(text)} is not a price", cure)
+        raise bad_query(name, f"{name}={format_value(text)} is not a valid price", cure)
     price = float(text)
     below = probability_below(official.levels, official.quantiles[position], price)
     probability = below if name == "below" else 1 - below

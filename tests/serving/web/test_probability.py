@@ -79,7 +79,7 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
         ({"below": "1.1", "h": "1", "horizon": "1"}, "h", "one of them"),
         ({"below": "1.1", "date": "2026-10-31"}, "date", "from 2026-11-02 to 2026-11-04"),
         ({"below": "1.1", "date": "2026-11-02", "h": "1"}, "date", "one of them"),
-        ({"below": "1.1", "level": "80"}, "level", "known are below, above"),
+        ({"below": "1.1", "level": "80"}, "level", "names are below, above"),
     ],
 )
 def test_a_bad_question_is_refused_with_a_cure(api: LocalApi, query: dict[str, str], field: str, cure: str) -> None:

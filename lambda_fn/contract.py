@@ -22,10 +22,10 @@ The contract, version 1:
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from lambda_fn import fields
 from lambda_fn.fields import CONTRACT_VERSION as CONTRACT_VERSION
@@ -35,6 +35,7 @@ from lambda_fn.fields import MAX_LEVELS as MAX_LEVELS
 from lambda_fn.fields import NEEDED_LEVELS as NEEDED_LEVELS
 from lambda_fn.fields import ContractError
 
+T = TypeVar("T")
 MAX_MODEL_BYTES = 32 * 2**20
 MAX_POINTER_BYTES = 2**20
 MAX_SHOWN_BYTES = 4 * 2**20  # of a pointer in a response, for which Lambda allows 6 MB
@@ -49,6 +50,26 @@ MAX_REASON = 2_000  # characters
 REASON = "reason"  # an optional key of a pointer outside the contract: why it was published
 # Days since 1970-01-01 of 0001-01-01 and 9999-12-31, the limits of Python's dates.
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+
+
+def record_bytes(
+    record: T, value: Mapping[str, Any], parse: Callable[[bytes], T], write: Callable[[Mapping[str, Any]], bytes]
+) -> bytes:
+    """Return the bytes of a record for the store.
+
+    Args:
+        record: the record.
+        value: its members as JSON types.
+        parse: reads a record from bytes.
+        write: returns the bytes of the members.
+
+    Raises ContractError unless `parse` gives the same record back, so that everything written can be read.
+    """
+    data = write(value)
+    if parse(data) != record:
+        kind = type(record).__name__.lower()
+        raise ContractError(f"{kind}: cannot be written, because it would be read back differently; publish it again")
+    return data
 
 
 def highest_after(generation: int | None) -> int:
@@ -233,7 +254,7 @@ class Pointer:
 
         `parse` gives the same object back.
         """
-        return fields.record_bytes(self, self.to_object(), Pointer.parse, fields.json_bytes)
+        return record_bytes(self, self.to_object(), Pointer.parse, fields.json_bytes)
 
 
 @dataclass(frozen=True)
@@ -265,7 +286,7 @@ class Active:
     def to_json(self) -> bytes:
         """Return the JSON of the pointer with `activated_at`, `serving_key` and a checksum. Raises ContractError."""
         activation = {"activated_at": fields.utc_text(self.activated_at), "serving_key": self.serving_key}
-        return fields.record_bytes(self, self.pointer.to_object() | activation, Active.parse, fields.summed_bytes)
+        return record_bytes(self, self.pointer.to_object() | activation, Active.parse, fields.summed_bytes)
 
 
 # With the keys that refresh adds, because somebody may publish a copy of active.json as a pointer.

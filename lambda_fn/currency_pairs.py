@@ -1,65 +1,61 @@
-"""Currency pairs of the ECB's table as people quote them, and the short words for many of them."""
+"""Currency pairs of the ECB's table in market convention, and keywords for groups of them."""
 
 from itertools import combinations
 
-# Who comes first is the base: EUR, GBP, AUD, NZD, USD, CAD and CHF by the market's convention, then the dearer unit.
+# The first of two is the base: EUR, GBP, AUD, NZD, USD, CAD and CHF by market convention, then the more valuable unit.
 ORDER = (
     *("EUR", "GBP", "AUD", "NZD", "USD", "CAD", "CHF"),
     *("SGD", "ILS", "PLN", "MYR", "RON", "BRL", "CNY", "DKK", "HKD", "NOK", "SEK", "ZAR", "MXN", "CZK", "THB", "TRY"),
     *("PHP", "INR", "ISK", "JPY", "HUF", "KRW", "IDR"),
 )
-EIGHT = ("EUR", "USD", "JPY", "GBP", "CHF", "CAD", "AUD", "NZD")
-# What no short word means: a peg, whose forecast is narrower than a champion's check takes, and
-# currencies whose history has holes or a day of over 20 %.
+MAJORS = ("EUR", "USD", "JPY", "GBP", "CHF", "CAD", "AUD", "NZD")
+# No keyword includes these: a peg, whose forecast is narrower than the checks of a champion allow, and currencies whose
+# history has gaps or a daily change of over 20 %.
 PEGS = frozenset({"EURDKK"})
-BROKEN = frozenset({"ISK", "TRY"})
-SHORT = "majors, all, or a currency for all its pairs"
+WITH_GAPS = frozenset({"ISK", "TRY"})
+KEYWORDS = "majors, all, or a currency for all its pairs"
 
 
-def quoted(first: str, second: str) -> str:
-    """The pair of two currencies of ORDER, as people quote it: GBPUSD and not USDGBP."""
+def market_pair(first: str, second: str) -> str:
+    """Return the pair of two currencies of ORDER in market convention: GBPUSD and not USDGBP."""
     return "".join(sorted((first, second), key=ORDER.index))
 
 
 def majors() -> tuple[str, ...]:
-    """The 28 pairs of the eight majors."""
-    return tuple(pair for pair in _pairs() if pair[:3] in EIGHT and pair[3:] in EIGHT)
+    """Return the 28 pairs of the eight majors."""
+    return tuple(pair for pair in _pairs() if pair[:3] in MAJORS and pair[3:] in MAJORS)
 
 
 def read_pairs(text: str) -> tuple[str, ...]:
-    """The pairs that `text` names, by commas, each once and in its order: EURUSD, `majors`, `all`, or a currency
-    such as USD for all its pairs.
+    """Return the pairs in a comma-separated list, each once and in its order.
 
-    Raises ValueError, whose words say what cannot be read and what to give.
+    An item is a pair such as EURUSD, `majors`, `all`, or a currency such as USD for all its pairs. Raises ValueError
+    whose message says what is wrong and what to give.
     """
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise ValueError(f"names no pair; give pairs such as EURUSD,GBPUSD by commas, {SHORT}")
-    return tuple(dict.fromkeys(pair for word in words for pair in _meant(word)))
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if not items:
+        raise ValueError(f"contains no pair; give comma-separated pairs such as EURUSD,GBPUSD, {KEYWORDS}")
+    return tuple(dict.fromkeys(pair for item in items for pair in _expand(item)))
 
 
-def _meant(word: str) -> tuple[str, ...]:
-    if word == "majors":
+def _expand(item: str) -> tuple[str, ...]:
+    if item == "majors":
         return majors()
-    if word == "all":
+    if item == "all":
         return _pairs()
-    if word in ORDER and (found := tuple(pair for pair in _pairs() if word in (pair[:3], pair[3:]))):
-        return found
-    return (_one(word),)
-
-
-def _one(word: str) -> str:
-    base, quote = word[:3], word[3:]
+    if item in ORDER and (pairs := tuple(pair for pair in _pairs() if item in (pair[:3], pair[3:]))):
+        return pairs
+    base, quote = item[:3], item[3:]
     if base not in ORDER or quote not in ORDER or base == quote:
-        known = ", ".join(sorted(ORDER))
-        raise ValueError(f"{word[:40]!r} is no pair of two of {known}; give one such as GBPUSD, {SHORT}")
-    if (usual := quoted(base, quote)) != word:
-        raise ValueError(f"{word} is quoted the other way round; give {usual}")
-    return word
+        currencies = ", ".join(sorted(ORDER))
+        raise ValueError(f"{item[:40]!r} is not a pair of two of {currencies}; give one such as GBPUSD, {KEYWORDS}")
+    if (pair := market_pair(base, quote)) != item:
+        raise ValueError(f"{item} is quoted as {pair}; give {pair}")
+    return (item,)
 
 
 def _pairs() -> tuple[str, ...]:
-    """All that a short word can mean; EURUSD is the first, as the first of a deployment's is what nobody names."""
-    whole = [currency for currency in ORDER if currency not in BROKEN]
-    found = (first + second for first, second in combinations(whole, 2))
-    return tuple(sorted((pair for pair in found if pair not in PEGS), key=lambda pair: pair != "EURUSD"))
+    """Return all pairs that a keyword can include; EURUSD comes first, because the first pair is the default."""
+    currencies = [currency for currency in ORDER if currency not in WITH_GAPS]
+    pairs = (first + second for first, second in combinations(currencies, 2))
+    return tuple(sorted((pair for pair in pairs if pair not in PEGS), key=lambda pair: pair != "EURUSD"))

@@ -36,8 +36,7 @@ STACK = settings.STACK, settings.STACK_RULE
 SHA256 = re.compile("[0-9a-f]{64}"), "a sha256: 64 hexadecimal digits in lower case"
 # The checksum of a record is its last member, so that it can be found and left out without parsing.
 _SUM_KEY = "crc32"
-# The version of the writer. Earlier writers added neither this member nor a checksum.
-_WRITER_KEY, _WRITER = "writer", 2
+_WRITER_KEY, _WRITER = "writer", 2  # earlier writers added neither this member nor a checksum
 _END = b"\n}\n"
 _SUM = b',\n  "crc32": "%08x"'
 _SUMMED = re.compile(rb',\n  "crc32": "([0-9a-f]{8})"\n}\n\Z')
@@ -62,9 +61,8 @@ def json_object(data: bytes, where: str, max_bytes: int | None = None) -> dict[s
         kind = {list: "a list", str: "a string", type(None): "null"}.get(type(value), "a number")
         raise ContractError(f"{where}: not a JSON object but {kind}; publish it again")
     if value.pop(_SUM_KEY, None) is not None and not has_sum:
-        raise ContractError(
-            f"{where}.{_SUM_KEY}: not the last member as it was written; remove it from changed records"
-        )
+        message = "not the last member as it was written; remove it from changed records"
+        raise ContractError(f"{where}.{_SUM_KEY}: {message}")
     if value.pop(_WRITER_KEY, None) is not None and not has_sum:
         raise ContractError(f"{where}.{_SUM_KEY}: missing, although its writer added one; write it again")
     _check_depth(value, where)
@@ -101,26 +99,6 @@ def _check_sum(data: bytes, where: str) -> bool:
     return match is not None
 
 
-def record_bytes(
-    record: T, value: Mapping[str, Any], parse: Callable[[bytes], T], write: Callable[[Mapping[str, Any]], bytes]
-) -> bytes:
-    """Return the bytes of a record for the store.
-
-    Args:
-        record: the record.
-        value: its members as JSON types.
-        parse: reads a record from bytes.
-        write: returns the bytes of the members.
-
-    Raises ContractError unless `parse` gives the same record back, so that everything written can be read.
-    """
-    data = write(value)
-    if parse(data) != record:
-        kind = type(record).__name__.lower()
-        raise ContractError(f"{kind}: cannot be written, because it would be read back differently; publish it again")
-    return data
-
-
 def utc_text(moment: datetime) -> str:
     """Return the time in ISO 8601 and UTC, ending in Z. Raises ValueError for a time without a time zone."""
     if moment.tzinfo is None:
@@ -136,7 +114,6 @@ class Reader:
         self.where = where  # the name of the object in errors
 
     def required(self, name: str, read: Callable[[str], T]) -> T:
-        """Read a member that must be there."""
         return read(name)
 
     def optional(self, name: str, read: Callable[[str], T]) -> T | None:
@@ -184,9 +161,8 @@ class Reader:
         """Read a string that the key of the record contains too: a record under another key is another record."""
         value = self.text(name)
         if value != expected:
-            raise ContractError(
-                f"{self.where}.{name}: {value[:60]!r} differs from {expected} in the key of the record; write it again"
-            )
+            message = f"{value[:60]!r} differs from {expected} in the key of the record; write it again"
+            raise ContractError(f"{self.where}.{name}: {message}")
         return value
 
     def texts(self, name: str, max_count: int) -> tuple[str, ...]:
@@ -202,9 +178,8 @@ class Reader:
         """Read the version of the format, which must be `supported`."""
         value = self.text(name)
         if value != supported:
-            raise ContractError(
-                f"{self.where}.{name}: this code supports version {supported}, not {value}; deploy newer code first"
-            )
+            message = f"this code supports version {supported}, not {value}; deploy newer code first"
+            raise ContractError(f"{self.where}.{name}: {message}")
         return value
 
     def whole(self, name: str, low: int, high: int) -> int:

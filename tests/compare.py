@@ -56,7 +56,7 @@ PATHS = (
     "/ping",
     "/version",
 )
-TEXTS = {"message", "cure", "summary", "description", "title", "note", "notes", "text", "sentence"}
+TEXTS = {"message", "cure", "summary", "description", "title", "note", "notes", "text", "sentence", "reason"}
 TIMES = {
     "checked_at",
     "age_s",

@@ -41,7 +41,7 @@ GUARDS = (
     ),
     Guard(
         "a champion is tried before it becomes active",
-        "lambda_fn/refresh.py",
+        "lambda_fn/jobs/activation.py",
         "_promote",
         Change("Call", "check_champion", "pointer.golden[0]"),
         INTERLEAVINGS,
@@ -84,8 +84,8 @@ GUARDS = (
     Guard(
         "what is in memory goes on being served",
         "lambda_fn/store/cache.py",
-        "LastKnownGood._keep",
-        Change("value", "_known"),
+        "LastKnownGood._record_failure",
+        Change("value", "_cached"),
         f"{FAULTS}::test_a_fault_leaves_the_old_forecast_and_ends_with_itself[reset]",
     ),
     Guard(
@@ -98,7 +98,7 @@ GUARDS = (
     Guard(
         "one answer has one allowance",
         "lambda_fn/store/object_store.py",
-        "Allowance.wait",
+        "WaitBudget.wait",
         Change("AugAssign"),
         f"{LAST_GOOD}::test_an_answer_waits_no_longer_than_its_allowance_however_many_values_it_looks_for",
     ),
@@ -155,7 +155,7 @@ GUARDS = (
         "history is not rewritten in silence",
         "lambda_fn/prices/merge.py",
         "update",
-        Change("Call", "differences", "[]"),
+        Change("Call", "find_differences", "[]", number=1),
         "tests/serving/test_ingest.py",
     ),
     Guard(
@@ -169,7 +169,7 @@ GUARDS = (
         "one check of a value at a time",
         "lambda_fn/store/cache.py",
         "LastKnownGood.current",
-        Change("Return", "_known", number=2),
+        Change("Return", "_cached", number=2),
         f"{LAST_GOOD}::test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own",
     ),
     Guard(
@@ -273,11 +273,11 @@ GUARDS = (
     Guard(
         "an ingest makes up for what an earlier one was stopped before",
         "lambda_fn/ingest.py",
-        "ingest_and_keep",
+        "ingest_and_forecast",
         Change(
             "Assign",
             "after_prices",
-            'if not result.rows:\n    return Kept(result, Made("unchanged", None, ""), "")\n@',
+            'if not prices.rows:\n    return IngestResult(prices, ForecastResult("unchanged", None, ""), "")\n@',
         ),
         "tests/serving/test_killed_ingest.py",
     ),
@@ -292,7 +292,7 @@ GUARDS = (
         "an answer is of the pair that was asked for",
         "lambda_fn/web/state.py",
         "State.pair",
-        Change("argument", "of", "pairs[0]"),
+        Change("argument", "for_pair", "pairs[0]"),
         "tests/serving/test_served_pairs.py",
     ),
     Guard(
@@ -312,7 +312,7 @@ GUARDS = (
     Guard(
         "an address is shown without what may be secret",
         "lambda_fn/settings.py",
-        "shown_url",
+        "redact_url",
         Change("Return", without="return url"),
         "tests/serving/test_secrets.py",
     ),
@@ -355,14 +355,14 @@ GUARDS = (
         "a record is made anew where its closes or its rows have changed",
         "lambda_fn/record/track_record.py",
         "update",
-        Change("operand", "made"),
+        Change("operand", "matches"),
         "tests/serving/record/test_ledger.py",
     ),
     Guard(
         "a price that moves beyond its history waits to be accepted",
         "lambda_fn/prices/merge.py",
         "_check_moves",
-        Change("check", "accepted"),
+        Change("check", "accept_day"),
         "tests/serving/prices/test_moves.py",
     ),
     Guard(

@@ -33,7 +33,7 @@ SURVIVORS: dict[str, str] = {
     'lambda_fn/server/__main__.py: uvicorn.Config(lifespan="off")': "uvicorn finds out by itself that there is none",
     'lambda_fn/server/__main__.py: uvicorn.Config(ws="none")': "No library of WebSockets is installed",
     "lambda_fn/web/page/shell.py: json.dumps(allow_nan=False)": "Every number of a page was checked where it was read",
-    "lambda_fn/prices/price_file.py: ROWS = 25": "More rows are checked then",
+    "lambda_fn/prices/price_file.py: CHECKED_ROWS = 25": "More rows are checked then",
     "lambda_fn/registry/mlflow_access.py: name and not path.exists()": "The library that reads the file raises the same error",
     "lambda_fn/record/scoring.py: len(cells) != len(HEADER)": "The strict zip on the next line raises the same error",
     "lambda_fn/web/response.py: json.dumps(allow_nan=False)": "Every number of an answer was checked where it was read",

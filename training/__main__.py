@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
-from lambda_fn.store.exit_code import TRY_AGAIN as TRY_AGAIN
-from lambda_fn.store.exit_code import code_of
+from lambda_fn.store.exit_code import TEMPORARY_FAILURE as TEMPORARY_FAILURE
+from lambda_fn.store.exit_code import exit_code
 from lambda_fn.store.object_store import Missing, Unavailable
 from training.commands.context import Command, Context
 from training.errors import NamedError, TemporaryError
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(asked)
     except (NamedError, SettingsError, ContractError, Missing, Unavailable) as error:
         _say(f"error: {error}", asked)
-        return TRY_AGAIN if isinstance(error, TemporaryError) or code_of(error) == TRY_AGAIN else 2
+        return TEMPORARY_FAILURE if isinstance(error, TemporaryError) or exit_code(error) == TEMPORARY_FAILURE else 2
     except KeyboardInterrupt:
         _say("stopped; what was served before is still served", asked)
         return STOPPED

@@ -11,7 +11,7 @@ from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.cache import LastKnownGood, told_apart
+from lambda_fn.store.cache import LastKnownGood, as_not_yet_published
 from lambda_fn.store.object_store import Missing, Store
 
 
@@ -56,7 +56,7 @@ class ChampionCache:
         self._pool = pool
         self._pair, self._key = settings.pair, keys.active_key(settings.pair)
         self._cache = LastKnownGood(
-            self._fetch, settings.champion_max_age_s, clock, background_refresh, store.allowance
+            self._fetch, settings.champion_max_age_s, clock, background_refresh, store.wait_budget
         )
 
     def current(self) -> Serving:
@@ -68,7 +68,7 @@ class ChampionCache:
         try:
             blob = self._store.read(self._key, cached.etag) if cached else self._store.read(self._key)
         except Missing as error:
-            raise told_apart(error, self._store, self._pair) from error
+            raise as_not_yet_published(error, self._store, self._pair) from error
         if cached and blob is None:
             return cached
         assert blob is not None

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from lambda_fn import fields
-from lambda_fn.contract import Pointer
+from lambda_fn.contract import Pointer, record_bytes
 from lambda_fn.fields import ContractError
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
@@ -50,7 +50,7 @@ class Refusal:
     def to_json(self) -> bytes:
         """Return the bytes of the record. Raises ContractError unless `parse` gives the same object back."""
         members = {"reason": self.reason, "refused_at": fields.utc_text(self.refused_at), "request_id": self.request_id}
-        return fields.record_bytes(self, members | self.about, Refusal.parse, fields.json_bytes)
+        return record_bytes(self, members | self.about, Refusal.parse, fields.json_bytes)
 
 
 def shorten_reason(reason: str) -> str:

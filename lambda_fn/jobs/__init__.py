@@ -1,1 +1,1 @@
-"""Jobs: for each pair in turn, what started them, and their logs and metrics."""
+"""Parts of jobs: the loop over pairs, the recognition of events, and logs and metrics."""

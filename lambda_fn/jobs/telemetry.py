@@ -1,7 +1,7 @@
-"""Logs and metrics of the API in Lambda: the lines that Powertools' Logger and Metrics write, key for key.
+"""Logs and metrics in Lambda: the same lines as Powertools' Logger and Metrics write, key for key.
 
-Importing those two is a quarter of a cold start. What only an error needs, its stack, is left to Powertools, which is
-imported then.
+Importing those two takes a quarter of a cold start. Only stack traces are left to Powertools, which is imported for
+them.
 """
 
 import json
@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 TRACE = "_X_AMZN_TRACE_ID"  # Lambda sets it anew for each invocation
 NAMESPACE = "EurUsdForecast"
 LEVELS = ("POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL")
-# What the dashboard shows pair by pair. Every metric of every pair costs by the month; the rest is summed over them.
+# The metrics that the dashboard shows by pair. Each metric of each pair costs per month; others are summed over pairs.
 BY_PAIR = frozenset(
     ("ChampionGeneration", "ChampionAgeDays", "PriceAgeDays", "ForecastMade", "RecordCoverage80", "RecordSkill")
 )
-_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Metric(NamedTuple):
-    """One value; `unit` as CloudWatch names it, such as Count."""
+    """A value with a unit of CloudWatch, such as Count."""
 
     name: str
     unit: str
@@ -32,7 +32,7 @@ class Metric(NamedTuple):
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON. `keys` are in every line until they are changed."""
+    """Format a record as one line of JSON, with `keys` in every line."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -40,57 +40,63 @@ class JsonFormatter(logging.Formatter):
         self.keys: dict[str, Any] = {}
 
     def format(self, record: logging.LogRecord) -> str:
-        """As Powertools' formatter does."""
+        """Format a record as Powertools' formatter does."""
         if record.exc_info or record.stack_info:
-            return self._with_stack(record)
+            from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # only for stack traces
+
+            formatter = LambdaPowertoolsFormatter(service=self.service, use_rfc3339=True)
+            formatter.append_keys(**self.keys)
+            return formatter.format(record)
+        trace = os.environ.get(TRACE, "").partition(";")[0].removeprefix("Root=")
         line = {
             "level": record.levelname,
             "location": f"{record.funcName}:{record.lineno}",
             "message": record.getMessage(),
-            "timestamp": _rfc3339(record.created),
+            # RFC 3339, which Lambda parses: it takes lines with another form for lines of the level INFO.
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "service": self.service,
             **self.keys,
-            **{name: value for name, value in vars(record).items() if name not in _KNOWN},
-            **({"xray_trace_id": trace} if (trace := _trace()) else {}),
+            **{name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES},
+            **({"xray_trace_id": trace} if trace else {}),
         }
         text = json.dumps(line, separators=(",", ":"), ensure_ascii=False, default=str)
-        return text.encode("utf-8", "backslashreplace").decode()  # half of a character could not be written
-
-    def _with_stack(self, record: logging.LogRecord) -> str:
-        from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # when something went wrong
-
-        formatter = LambdaPowertoolsFormatter(service=self.service, use_rfc3339=True)
-        formatter.append_keys(**self.keys)
-        return formatter.format(record)
+        return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate cannot be encoded
 
 
 def log_as_json(name: str, service: str, environ: Mapping[str, str]) -> JsonFormatter:
-    """Makes the logger `name`, a package's, write JSON to standard output; what it returns takes the keys of lines."""
+    """Let the logger `name` of a package write JSON to standard output; return its formatter, which has the keys."""
     formatter = JsonFormatter(service)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logger = logging.getLogger(name)
     logger.handlers = [handler]
-    logger.propagate = False  # Lambda's own handler would write each line again
+    logger.propagate = False  # otherwise Lambda's own handler writes each line again
     logger.setLevel(next((environ[level] for level in LEVELS if environ.get(level)), "INFO").upper())
     return formatter
 
 
 def write_metrics(service: str, stack: str, pair: str, metrics: list[Metric]) -> None:
-    """One line to standard output, which CloudWatch takes the metrics from (embedded metric format, EMF).
+    """Write one line to standard output, from which CloudWatch extracts the metrics (embedded metric format, EMF).
 
-    Each value counts for the whole stack, those of BY_PAIR also for the pair. An alarm watches the stack's, of which
-    the maximum is that of the worst pair, so that more pairs need no more alarms. The pair is in every line, where the
-    log can be asked for it. The service is in the line and no dimension: refresh and ingest both count forecasts.
+    Each value has the dimension stack; those of BY_PAIR also have pair and stack. Alarms watch the maximum over the
+    stack, which is that of the worst pair, so that more pairs need no more alarms. The pair is in every line, so that
+    the log can be searched for it. The service is in the line but is not a dimension, because refresh and ingest both
+    count forecasts.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+
+    Args:
+        service: the job, in the line.
+        stack: name of the deployment.
+        pair: the currency pair.
+        metrics: the values.
     """
-    own = [metric for metric in metrics if metric.name in BY_PAIR]
+    by_pair = [metric for metric in metrics if metric.name in BY_PAIR]
     summed = [metric for metric in metrics if metric.name not in BY_PAIR]
-    about = [_directive(own, [["pair", "stack"], ["stack"]])] if own else []
-    about += [_directive(summed, [["stack"]])] if summed else []
+    directives = [_directive(by_pair, [["pair", "stack"], ["stack"]])] if by_pair else []
+    directives += [_directive(summed, [["stack"]])] if summed else []
     line = {
-        "_aws": {"Timestamp": int(1000 * time.time()), "CloudWatchMetrics": about},
+        "_aws": {"Timestamp": int(1000 * time.time()), "CloudWatchMetrics": directives},
         "pair": pair,
         "stack": stack,
         "service": service,
@@ -100,14 +106,5 @@ def write_metrics(service: str, stack: str, pair: str, metrics: list[Metric]) ->
 
 
 def _directive(metrics: list[Metric], dimensions: list[list[str]]) -> dict[str, Any]:
-    named = [{"Name": metric.name, "Unit": metric.unit} for metric in metrics]
-    return {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": named}
-
-
-def _rfc3339(seconds: float) -> str:
-    """In the form that Lambda reads: with another it would take every line for one of the level INFO."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def _trace() -> str:
-    return os.environ.get(TRACE, "").partition(";")[0].removeprefix("Root=")
+    definitions = [{"Name": metric.name, "Unit": metric.unit} for metric in metrics]
+    return {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}

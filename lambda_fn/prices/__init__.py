@@ -1,1 +1,1 @@
-"""Price files of the store, the European Central Bank's rates, and the days on which there are prices."""
+"""Price files of the store, the European Central Bank's rates, and the business days of price sources."""

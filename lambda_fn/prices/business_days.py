@@ -1,4 +1,4 @@
-"""Business days of a price source: the days on which it has a price."""
+"""Business days of a price source, which are the days on which it has a price."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -12,7 +12,7 @@ _ECB_OPEN = {date(1999, 4, 2), date(1999, 4, 5)}  # TARGET's first Easter was op
 
 
 def is_business_day(day: date, source: str) -> bool:
-    """Whether `source` has a price on `day`: "ecb" on TARGET days, any other source Monday to Friday.
+    """Return whether `source` has a price on `day`: "ecb" on TARGET days, any other source Monday to Friday.
 
     TARGET closes at weekends, 1 January, Good Friday, Easter Monday, 1 May, 25 and 26 December (long-term calendar
     of the European Central Bank, press release of 14 December 2000); before 2002 a few days differed.
@@ -27,13 +27,13 @@ def is_business_day(day: date, source: str) -> bool:
 
 
 def next_business_days(day: date, n: int, source: str) -> list[date]:
-    """The first `n` business days after `day`, ascending."""
-    found: list[date] = []
-    while len(found) < n:
+    """Return the first `n` business days after `day`, ascending."""
+    days: list[date] = []
+    while len(days) < n:
         day += _DAY
         if is_business_day(day, source):
-            found.append(day)
-    return found
+            days.append(day)
+    return days
 
 
 def days_since_1970(dates: Iterable[date]) -> list[int]:
@@ -42,7 +42,7 @@ def days_since_1970(dates: Iterable[date]) -> list[int]:
 
 @lru_cache(256)
 def easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar: Meeus, Astronomical Algorithms, 2nd edition 1998, page 67."""
+    """Return Easter Sunday of the Gregorian calendar (Meeus, Astronomical Algorithms, 2nd edition 1998, page 67)."""
     a = year % 19
     b, c = divmod(year, 100)
     d, e = divmod(b, 4)
@@ -55,8 +55,8 @@ def easter(year: int) -> date:
     return date(year, month, day + 1)
 
 
-@lru_cache(64)  # each answer tells its age, which changes once a day
+@lru_cache(64)  # each answer states the age of its prices, which changes once a day
 def business_days_since(last: date, today: date, source: str) -> int:
-    """The business days after `last` up to and with `today`."""
+    """Count the business days after `last` up to and including `today`."""
     days = (date.fromordinal(day) for day in range(last.toordinal() + 1, today.toordinal() + 1))
     return sum(is_business_day(day, source) for day in days)

@@ -1,4 +1,4 @@
-"""What a price may be: in a price file, in a request, and from one day to the next."""
+"""Limits of prices and of their daily changes, in price files and in requests."""
 
-MAX_JUMP = 0.2  # a day's change of 20 %: beyond it is a faulty price, as in training
+MAX_DAILY_CHANGE = 0.2  # relative: a larger change means that a price is wrong, as in training
 LOWEST, HIGHEST = 0.001, 10_000_000.0  # prices of any pair in its usual quotation; answers have six decimals

@@ -1,4 +1,4 @@
-"""What the ECB's current file does to the stored price file: nothing, new rows, or an error that says why not."""
+"""Merge the ECB's current file into the stored price file: append new rows, or raise an error that says why not."""
 
 import math
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ import numpy as np
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import is_business_day
-from lambda_fn.prices.limits import MAX_JUMP
+from lambda_fn.prices.limits import MAX_DAILY_CHANGE
 from lambda_fn.prices.price_file import Table, parse, serialise
 
 SOURCE = "ecb"
-# How far a new price may move, in multiples of the largest move before it. In the ECB's history of 109 pairs, the only
-# days beyond it are also over MAX_JUMP: TRL in 2001, ISK in 2008, RUB in 2014.
-LARGEST_MOVES = 2.5
-LEAST_MOVE = 0.01  # that is accepted of a pair which hardly moved before, such as a pegged one
-HISTORY = 500  # rows before which a pair is not judged by its own history
-FIRST_DAY = date(1999, 1, 4)  # of the euro's rates: a file that begins later is another one, or a part of it
-ENDED_ROWS = 5  # without a price up to the newest: the bank has ended a currency, and no day is missing
+# The largest log return of a new price, in multiples of the largest one before it. In the ECB's history of 109 pairs,
+# the only days beyond it are also over MAX_DAILY_CHANGE: TRL in 2001, ISK in 2008, RUB in 2014.
+MAX_MOVE_RATIO = 2.5
+MIN_MOVE_LIMIT = 0.01  # always allowed, for pairs that hardly moved before, such as a pegged one
+MIN_HISTORY_ROWS = 500  # rows after which a pair's moves are compared with its own history
+FIRST_DAY = date(1999, 1, 4)  # of the euro's rates: a file that begins later is another file, or incomplete
+DISCONTINUED_ROWS = 5  # newest rows without a price that mean a discontinued currency instead of a missing day
 REPLACE = "python -m lambda_fn.ingest --replace"
 ACCEPT = "python -m lambda_fn.ingest --accept"
 
 
 class Update(NamedTuple):
-    """The price file's new bytes, None when they stay; how many of its rows are new, and its last date."""
+    """A change of the price file: its new bytes (None if unchanged), the number of new rows, and its last date."""
 
     outcome: Literal["created", "appended", "replaced", "unchanged"]
     data: bytes | None
@@ -37,130 +37,161 @@ class Update(NamedTuple):
     reason: str
 
 
-def offered_table(data: bytes, name: str, pair: str) -> Table:
-    """The pair's price table in the ECB's zip `data`; columns without a number are left out.
+def read_ecb_table(data: bytes, name: str, pair: str) -> Table:
+    """Return the pair's price table in the ECB's zip `data`, without columns that have no number.
 
-    Raises EcbError when it is not the ECB's history of the pair; `name` is what errors call it.
+    Raises EcbError if it is not the ECB's history of the pair; errors name the file `name`.
     """
-    quoted = ecb.quote(_history(data, name), pair)
-    columns = {column: np.array(prices) for column, prices in quoted.columns.items()}
-    kept = {column: prices for column, prices in columns.items() if column == "close" or not np.isnan(prices).all()}
-    return Table(quoted.dates, kept)
+    rates = ecb.quote(_read_history(data, name), pair)
+    columns = {column: np.array(prices) for column, prices in rates.columns.items()}
+    return Table(
+        rates.dates,
+        {column: prices for column, prices in columns.items() if column == "close" or not np.isnan(prices).all()},
+    )
 
 
-@lru_cache(maxsize=1)  # one download is read once, for whatever number of pairs
-def _history(data: bytes, name: str) -> ecb.Rates:
+@lru_cache(maxsize=1)  # one download is parsed once for all pairs
+def _read_history(data: bytes, name: str) -> ecb.Rates:
     rates = ecb.read(data, name)
     if not rates.dates:
-        raise ecb.EcbError(f"{name}: has a header and no rows; the good table stays")
+        raise ecb.EcbError(f"{name}: has a header and no rows; check ECB_URL (the stored table is unchanged)")
     if rates.dates[0] != FIRST_DAY:
-        raise ecb.EcbError(f"{name}: begins {rates.dates[0]} and not {FIRST_DAY}; check that ECB_URL is the history's")
+        raise ecb.EcbError(
+            f"{name}: begins on {rates.dates[0]} instead of {FIRST_DAY}; set ECB_URL to the URL of the whole history"
+        )
     for before, after in pairwise(rates.dates):
         if before == after:
-            raise ecb.EcbError(f"{name}: has {after} twice; keep one row a date")
+            raise ecb.EcbError(f"{name}: has {after} twice; keep one row for each date")
     return rates
 
 
 def update(
-    stored: bytes | None,
-    offered: Table,
-    declared: Sequence[str],
+    stored_file: bytes | None,
+    ecb_table: Table,
+    champion_columns: Sequence[str],
     today: date,
     replace: bool = False,
-    accepted: date | None = None,
+    accept_day: date | None = None,
 ) -> Update:
-    """The stored price file (None: there is none) continued by the offered table.
+    """Append the new rows of the ECB's table to the stored price file.
 
-    Its rows stay as they are, and so does its header: a new column is left out and named in the reason. History must
-    be the same in `close` and in the columns that the active champion `declared`; new rows must be of business days
-    up to `today` and have positive prices in those columns, less than MAX_JUMP from the day before and, but on the day
-    `accepted`, less than LARGEST_MOVES times the largest move before. With `replace` the whole offered table takes the
-    stored one's place when it does not continue it, and the reason says what changes. Raises ContractError with the
-    first date that is wrong.
+    The stored rows and header stay as they are; a new column is left out and named in the reason. History must be the
+    same in `close` and in the champion's columns. New rows must be on business days up to `today`, with positive prices
+    in those columns. These must change by less than MAX_DAILY_CHANGE from the day before, and by less than
+    MAX_MOVE_RATIO times the largest move before.
+
+    Args:
+        stored_file: bytes of the stored price file; None if there is none.
+        ecb_table: the pair's table in the ECB's file.
+        champion_columns: columns that the active champion needs.
+        today: the date in UTC.
+        replace: replace the whole stored table if the ECB's does not continue it; the reason says what changes.
+        accept_day: a day whose move may exceed MAX_MOVE_RATIO.
+
+    Raises ContractError with the first date that is invalid.
     """
-    if stored is None:
-        return _whole(offered, "created", today, _count(len(offered.dates), "row"))
-    if replace and not _continues(_serialised(offered), stored):
-        return _whole(offered, "replaced", today, _changes(stored, offered))
-    before = _parse(stored)
-    needed = ["close", *(name for name in declared if name in before.columns and name != "close")]
-    if changed := differences(before, offered, needed):
-        raise ContractError(f"history has changed: {'; '.join(changed)}; if the ECB is right, run {REPLACE}")
-    start, gap = len(before.dates), np.full(len(offered.dates), math.nan)
-    continued = Table(offered.dates, {name: offered.columns.get(name, gap) for name in before.columns})
-    _check_rows(continued, start, needed, today)
-    _check_moves(continued, start, needed, accepted)
-    notes = _notes(before, offered, needed)
-    rows, last_date = len(offered.dates) - start, offered.dates[-1]
+    if stored_file is None:
+        return _write_whole(ecb_table, "created", today, _count(len(ecb_table.dates), "row"))
+    if replace:
+        is_whole = stored_file.endswith(b"\n") and stored_file.count(b"\n") > 1  # a header and whole rows
+        if not (is_whole and _serialise_table(ecb_table).startswith(stored_file)):
+            return _write_whole(ecb_table, "replaced", today, _describe_replacement(stored_file, ecb_table))
+    before = _parse_stored(stored_file)
+    names = ["close", *(name for name in champion_columns if name in before.columns and name != "close")]
+    if changes := find_differences(before, ecb_table, names):
+        raise ContractError(f"history has changed: {'; '.join(changes)}; if the ECB is right, run {REPLACE}")
+    start, gap = len(before.dates), np.full(len(ecb_table.dates), math.nan)
+    table = Table(ecb_table.dates, {name: ecb_table.columns.get(name, gap) for name in before.columns})
+    _check_rows(table, start, names, today)
+    _check_moves(table, start, names, accept_day)
+    other_changes = find_differences(before, ecb_table, [name for name in before.columns if name not in names])
+    other_changes += _name_new_columns(before, ecb_table)
+    notes = (
+        f"; left as stored: {'; '.join(other_changes)}; to use the new values, run {REPLACE}" if other_changes else ""
+    )
+    rows, last_date = len(ecb_table.dates) - start, ecb_table.dates[-1]
     if not rows:
         return Update("unchanged", None, 0, last_date, f"nothing newer than {last_date}{notes}")
-    new = Table(continued.dates[start:], {name: prices[start:] for name, prices in continued.columns.items()})
-    lines = _serialised(new).partition(b"\n")[2]
-    return Update("appended", stored + lines, rows, last_date, f"{_count(rows, 'new row')} through {last_date}{notes}")
+    new = Table(table.dates[start:], {name: prices[start:] for name, prices in table.columns.items()})
+    lines = _serialise_table(new).partition(b"\n")[2]
+    return Update(
+        "appended", stored_file + lines, rows, last_date, f"{_count(rows, 'new row')} through {last_date}{notes}"
+    )
 
 
-def differences(before: Table, after: Table, names: Sequence[str]) -> list[str]:
-    """What `after` has not as `before` up to its last date, in rows and in the columns `names`, each with the first
-    date of it."""
+def find_differences(before: Table, after: Table, names: Sequence[str]) -> list[str]:
+    """Describe where `after` differs from `before` up to the last date of `before`.
+
+    Rows and the columns `names` are compared; each description names the first date.
+    """
     position = {day: i for i, day in enumerate(after.dates)}
-    known = set(before.dates)
-    gone = [day for day in before.dates if day not in position]
-    added = [day for day in after.dates if day < before.dates[-1] and day not in known]
-    found = [f"{_count(len(gone), 'row')} of {len(known):,} gone, the first {gone[0]}"] if gone else []
-    found += [f"{_count(len(added), 'row')} put in, the first {added[0]}"] if added else []
-    kept = [i for i, day in enumerate(before.dates) if day in position]
-    moved = [position[before.dates[i]] for i in kept]
+    dates = set(before.dates)
+    missing = [day for day in before.dates if day not in position]
+    new_days = [day for day in after.dates if day < before.dates[-1] and day not in dates]
+    differences = [f"{_count(len(missing), 'row')} of {len(dates):,} gone, the first {missing[0]}"] if missing else []
+    differences += [f"{_count(len(new_days), 'row')} inserted, the first {new_days[0]}"] if new_days else []
+    common = [i for i, day in enumerate(before.dates) if day in position]
+    common_after = [position[before.dates[i]] for i in common]
     for name in names:
         if name not in after.columns:
-            found.append(f"{name} is gone")
+            differences.append(f"{name} is gone")
             continue
-        old, new = before.columns[name][kept], after.columns[name][moved]
-        wrong = np.flatnonzero((old != new) & ~(np.isnan(old) & np.isnan(new)))
-        if wrong.size:
-            at = wrong[0]
-            first = f"the first {before.dates[kept[at]]}, was {old[at]} and is {new[at]}"
-            found.append(f"{name} differs on {_count(wrong.size, 'date')}, {first}")
-    return found
+        old, new = before.columns[name][common], after.columns[name][common_after]
+        rows = np.flatnonzero((old != new) & ~(np.isnan(old) & np.isnan(new)))
+        if rows.size:
+            row = rows[0]
+            first = f"the first {before.dates[common[row]]}, was {old[row]} and is {new[row]}"
+            differences.append(f"{name} differs on {_count(rows.size, 'date')}, {first}")
+    return differences
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _continues(longer: bytes, shorter: bytes) -> bool:
-    """Whether `shorter`, a header and whole rows, is the beginning of `longer`."""
-    return shorter.endswith(b"\n") and shorter.count(b"\n") > 1 and longer.startswith(shorter)
+def _name_new_columns(before: Table, ecb_table: Table) -> list[str]:
+    new_columns = sorted(ecb_table.columns.keys() - before.columns.keys())
+    return [f"new columns {', '.join(new_columns)}"] if new_columns else []
 
 
-def _whole(offered: Table, outcome: Literal["created", "replaced"], today: date, reason: str) -> Update:
-    _check_rows(offered, 0, ["close"], today)
-    last_date = offered.dates[-1]
-    return Update(outcome, _serialised(offered), len(offered.dates), last_date, f"{reason}, through {last_date}")
+def _write_whole(ecb_table: Table, outcome: Literal["created", "replaced"], today: date, reason: str) -> Update:
+    """Check the whole table, and make it the new price file.
+
+    Args:
+        ecb_table: the pair's table in the ECB's file.
+        outcome: the outcome of the update.
+        today: the date in UTC.
+        reason: what has changed; the last date is appended.
+    """
+    _check_rows(ecb_table, 0, ["close"], today)
+    last_date = ecb_table.dates[-1]
+    return Update(
+        outcome, _serialise_table(ecb_table), len(ecb_table.dates), last_date, f"{reason}, through {last_date}"
+    )
 
 
-def _changes(stored: bytes, offered: Table) -> str:
-    """In words, what takes the place of the stored table changes in it."""
+def _describe_replacement(stored_file: bytes, ecb_table: Table) -> str:
+    """Describe what changes if the ECB's table replaces the stored one."""
     try:
-        before = _parse(stored)
+        before = _parse_stored(stored_file)
     except ContractError as error:
         return str(error)
-    newer = sum(day > before.dates[-1] for day in offered.dates)
-    added = sorted(offered.columns.keys() - before.columns.keys())
-    changed = differences(before, offered, list(before.columns))
-    changed += [f"new columns {', '.join(added)}"] if added else []
-    return "; ".join([*changed, _count(newer, "new row")])
-
-
-def _notes(before: Table, offered: Table, needed: Sequence[str]) -> str:
-    """What the ECB's file says otherwise in columns that nobody needs."""
-    notes = differences(before, offered, [name for name in before.columns if name not in needed])
-    added = sorted(offered.columns.keys() - before.columns.keys())
-    notes += [f"new columns {', '.join(added)}"] if added else []
-    return f"; left as stored: {'; '.join(notes)}; to take it over, run {REPLACE}" if notes else ""
+    newer = sum(day > before.dates[-1] for day in ecb_table.dates)
+    changes = find_differences(before, ecb_table, list(before.columns)) + _name_new_columns(before, ecb_table)
+    return "; ".join([*changes, _count(newer, "new row")])
 
 
 def _check_rows(table: Table, start: int, names: Sequence[str], today: date) -> None:
-    """Raises ContractError for the first row from `start` on that cannot be."""
+    """Check the rows from `start` on.
+
+    Args:
+        table: the price table.
+        start: index of the first row to check.
+        names: columns that must have prices.
+        today: the date in UTC; no row may be later.
+
+    Raises ContractError for the first row that is invalid.
+    """
     for day in table.dates[start:]:
         if day > today:
             raise ContractError(f"{day} is in the future, today is {today}")
@@ -170,42 +201,53 @@ def _check_rows(table: Table, start: int, names: Sequence[str], today: date) -> 
         prices = table.columns[name].tolist()
         for i in range(start, len(prices)):
             day, price, before = table.dates[i], prices[i], prices[max(i - 1, 0)]
-            if len(prices) - i >= ENDED_ROWS and all(map(math.isnan, prices[i:])):
-                raise ContractError(f"{name} is not quoted since {day}; choose another pair")
+            if len(prices) - i >= DISCONTINUED_ROWS and all(map(math.isnan, prices[i:])):
+                raise ContractError(f"{name} has not been quoted since {day}; choose another pair")
             if not (math.isfinite(price) and price > 0):
-                raise ContractError(f"{name} has no price on {day} but {price}")
-            if abs(price - before) > MAX_JUMP * before:
-                raise ContractError(f"{name} jumps on {day} from {before} to {price}, over {MAX_JUMP:.0%} in a day")
+                raise ContractError(f"{name} on {day} is not a positive price but {price}")
+            if abs(price - before) > MAX_DAILY_CHANGE * before:
+                raise ContractError(
+                    f"{name} jumps on {day} from {before} to {price}, over {MAX_DAILY_CHANGE:.0%} in a day"
+                )
 
 
-def _check_moves(table: Table, start: int, names: Sequence[str], accepted: date | None) -> None:
-    """Raises ContractError for the first new price that moved further than the history before it allows."""
+def _check_moves(table: Table, start: int, names: Sequence[str], accept_day: date | None) -> None:
+    """Check that new prices do not move further than the history before them allows.
+
+    Args:
+        table: the price table.
+        start: index of the first new row.
+        names: columns to check.
+        accept_day: a day whose move is not checked.
+
+    Raises ContractError for the first price that does.
+    """
     for name in names:
         prices = table.columns[name]
         moves = np.abs(np.diff(np.log(prices)))
-        allowed = np.maximum(LARGEST_MOVES * np.fmax.accumulate(moves), LEAST_MOVE)
-        for i in range(max(start, HISTORY), len(table.dates)):
+        limits = np.maximum(MAX_MOVE_RATIO * np.fmax.accumulate(moves), MIN_MOVE_LIMIT)
+        for i in range(max(start, MIN_HISTORY_ROWS), len(table.dates)):
             day = table.dates[i]
-            if moves[i - 1] > allowed[i - 2] and day != accepted:
+            if moves[i - 1] > limits[i - 2] and day != accept_day:
                 raise ContractError(
-                    f"{name} moves on {day} from {prices[i - 1]} to {prices[i]}, over {LARGEST_MOVES:g} times as far "
+                    f"{name} moves on {day} from {prices[i - 1]} to {prices[i]}, over {MAX_MOVE_RATIO:g} times as far "
                     f"as on any day before; if the ECB is right, run {ACCEPT} {day}"
                 )
 
 
-def _parse(stored: bytes) -> Table:
-    """The stored table; raises ContractError unless rows can be added to its end."""
+def _parse_stored(stored_file: bytes) -> Table:
+    """Parse the stored price file. Raises ContractError unless rows can be appended to it."""
     try:
-        table = parse(stored)
+        table = parse(stored_file)
         names = [name for name in table.columns if name != "close"]
-        if not table.dates or names != sorted(names) or not stored.endswith(b"\n"):
-            raise ContractError("prices: no whole rows under a header of date,close and the others sorted")
+        if not table.dates or names != sorted(names) or not stored_file.endswith(b"\n"):
+            raise ContractError("prices: not whole rows under a header of date,close and the other columns sorted")
     except ContractError as error:
         raise ContractError(
-            f"the stored table cannot be continued ({error}); to write it anew, run {REPLACE}"
+            f"cannot append to the stored table ({error}); to write a new one, run {REPLACE}"
         ) from error
     return table
 
 
-def _serialised(table: Table) -> bytes:
+def _serialise_table(table: Table) -> bytes:
     return serialise(table.dates, {name: prices.tolist() for name, prices in table.columns.items()})

@@ -1,1 +1,1 @@
-"""The official forecast of each day: made once, kept before its outcome is known, and scored when that comes."""
+"""The official forecast of each day: issued once, stored before its outcome is known, and scored afterwards."""

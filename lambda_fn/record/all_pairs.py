@@ -1,8 +1,8 @@
-"""The records of all pairs together, `serving/pairs.json`: what one pair needs years for.
+"""The pooled record of all pairs, `serving/pairs.json`, which needs less time than one pair's to be significant.
 
-Pairs go together on a day, EURUSD and GBPUSD most of all. So a day counts as a whole: its forecasts are averaged over
-the pairs, and the error comes from how the days differ. Twenty-eight pairs are more evidence than one, and far less
-than twenty-eight times as much; the intervals say how much.
+Outcomes of different pairs on the same day are correlated, those of EURUSD and GBPUSD most of all. So a day counts as
+one observation: its forecasts are averaged over the pairs, and the standard error is that of the days. Twenty-eight
+pairs are more evidence than one, but far less than twenty-eight times as much; the confidence intervals show how much.
 """
 
 import logging
@@ -16,77 +16,87 @@ from lambda_fn.fields import CONTRACT_VERSION, ContractError
 from lambda_fn.record import scoring
 from lambda_fn.record.official_forecast import BENCHMARKS, Official
 from lambda_fn.record.scoring import INTERVALS, Score
-from lambda_fn.record.statistics import coverage_of, skill_of
+from lambda_fn.record.statistics import estimate_coverage, estimate_skill
 from lambda_fn.record.summary_checks import parse_pairs, parse_record
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
-ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the same file
+ATTEMPTS = 5  # one fails only if another process wrote the same file meanwhile
 KINDS = ("live", "backtest")
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 
-class Pool:
-    """Scored forecasts of several pairs, added up by horizon and day as they come."""
+class PooledScores:
+    """Scored forecasts of several pairs, summed by horizon and day."""
 
     def __init__(self) -> None:
         self._days: dict[int, dict[date, _Day]] = defaultdict(lambda: defaultdict(_Day.empty))
         self.pairs = 0
 
     def add(self, scores: Iterable[Score]) -> None:
-        """One pair's. Its losses are taken as shares of the benchmark's mean loss, so that a volatile pair counts no
-        more than a calm one."""
+        """Add the scores of one pair.
+
+        Losses are divided by the benchmark's mean loss, so that a volatile pair has no larger weight than a calm one.
+        """
         rows = list(scores)
         self.pairs += bool(rows)
         scale = _mean_losses(rows)
         for row in rows:
             day = self._days[row.horizon][row.as_of]
             day.rows[0] += 1
-            for position, held in enumerate(row.inside):
-                if held is not None:
-                    day.held[position] += held
-                    day.asked[position] += 1
-            for position, other in enumerate(row.benchmarks):
-                if other is not None and (mean := scale[row.horizon, position]):
-                    day.own[position] += row.pinball / mean
-                    day.other[position] += other / mean
-                    day.both[position] += 1
+            for position, covered in enumerate(row.inside):
+                if covered is not None:
+                    day.covered[position] += covered
+                    day.intervals[position] += 1
+            for position, loss in enumerate(row.benchmarks):
+                if loss is not None and (mean := scale[row.horizon, position]):
+                    day.losses[position] += row.pinball / mean
+                    day.benchmark_losses[position] += loss / mean
+                    day.comparisons[position] += 1
 
     def summary(self) -> Json | None:
-        """As that of one pair's record, without reliability; None of nothing."""
+        """Return a summary like that of one pair's record, without reliability; None if nothing was added."""
         if not self._days:
             return None
-        known = sorted({day for days in self._days.values() for day in days})
+        dates = sorted({day for days in self._days.values() for day in days})
         return {
             "pairs": self.pairs,
-            "days": len(known),
-            "from": known[0].isoformat(),
-            "through": known[-1].isoformat(),
-            "horizons": [self._of_horizon(horizon) for horizon in sorted(self._days)],
+            "days": len(dates),
+            "from": dates[0].isoformat(),
+            "through": dates[-1].isoformat(),
+            "horizons": [self._summarise_horizon(horizon) for horizon in sorted(self._days)],
         }
 
-    def _of_horizon(self, horizon: int) -> Json:
+    def _summarise_horizon(self, horizon: int) -> Json:
         days = [day for _, day in sorted(self._days[horizon].items())]
         coverage, skill = {}, {}
         for i, level in enumerate(INTERVALS):
-            if shares := [day.held[i] / day.asked[i] for day in days if day.asked[i]]:
-                coverage[str(level)] = coverage_of(shares, horizon, sum(day.asked[i] for day in days))
+            if shares := [day.covered[i] / day.intervals[i] for day in days if day.intervals[i]]:
+                coverage[str(level)] = estimate_coverage(shares, horizon, sum(day.intervals[i] for day in days))
         for i, name in enumerate(BENCHMARKS):
-            if both := [(day.own[i] / day.both[i], day.other[i] / day.both[i]) for day in days if day.both[i]]:
-                skill[name] = skill_of(both, horizon)
+            if losses := [
+                (day.losses[i] / day.comparisons[i], day.benchmark_losses[i] / day.comparisons[i])
+                for day in days
+                if day.comparisons[i]
+            ]:
+                skill[name] = estimate_skill(losses, horizon)
         return {"horizon": horizon, "n": sum(day.rows[0] for day in days), "coverage": coverage, "skill": skill}
 
 
 class _Day(NamedTuple):
-    """Sums over the pairs: by interval what was held of how many, by benchmark both losses of how many."""
+    """Sums over the pairs on one day.
+
+    `rows` is their number [1]. `covered` and `intervals` are the numbers of covered outcomes and of forecasts by
+    interval. `losses`, `benchmark_losses` and `comparisons` are the sums of both losses and their number by benchmark.
+    """
 
     rows: list[int]
-    held: list[int]
-    asked: list[int]
-    own: list[float]
-    other: list[float]
-    both: list[int]
+    covered: list[int]
+    intervals: list[int]
+    losses: list[float]
+    benchmark_losses: list[float]
+    comparisons: list[int]
 
     @classmethod
     def empty(cls) -> "_Day":
@@ -95,59 +105,57 @@ class _Day(NamedTuple):
 
 
 def _mean_losses(rows: Sequence[Score]) -> dict[tuple[int, int], float]:
-    """By horizon and benchmark."""
+    """Return the benchmarks' mean losses by horizon and position of the benchmark; 0 where there are none."""
     losses: dict[tuple[int, int], list[float]] = defaultdict(list)
     for row in rows:
-        for position, other in enumerate(row.benchmarks):
-            if other is not None:
-                losses[row.horizon, position].append(other)
-    return defaultdict(float, {key: sum(found) / len(found) for key, found in losses.items()})
+        for position, loss in enumerate(row.benchmarks):
+            if loss is not None:
+                losses[row.horizon, position].append(loss)
+    return defaultdict(float, {key: sum(values) / len(values) for key, values in losses.items()})
 
 
 def write(store: Store, pairs: Sequence[str], now: datetime) -> None:
-    """Makes `serving/pairs.json` anew from the records of `pairs`; one that cannot be read is left out.
+    """Write `serving/pairs.json` from the records of `pairs`; an invalid record is left out.
 
-    The backtests are pooled anew only when a champion came, as they are long. Raises Unavailable.
+    The backtests are long, so they are pooled again only if a champion has changed. Raises Unavailable.
     """
     for _ in range(ATTEMPTS):
-        before, etag = _before(store)
-        found = _record(store, pairs, before)
-        if found == {name: value for name, value in before.items() if name != "made_at"}:
+        before, etag = _read_before(store)
+        record = _build_record(store, pairs, before)
+        if record == {name: value for name, value in before.items() if name != "made_at"}:
             return
-        if store.replace(keys.PAIRS_KEY, fields.summed_bytes({**found, "made_at": fields.utc_text(now)}), etag):
+        if store.replace(keys.PAIRS_KEY, fields.summed_bytes({**record, "made_at": fields.utc_text(now)}), etag):
             return
-    raise Unavailable(f"{store.describe()}: {keys.PAIRS_KEY} changed {ATTEMPTS} times meanwhile")
+    raise Unavailable(f"{store.describe()}: {keys.PAIRS_KEY} changed {ATTEMPTS} times meanwhile; try again")
 
 
-def _record(store: Store, pairs: Sequence[str], before: Json) -> Json:
-    told = [found for pair in pairs if (found := _of_pair(store, pair))]
-    live = Pool()
-    for each in told:
-        live.add(row for row in _rows(store, keys.scores_key(each["pair"])) if row.kind == "live")
-    champions = {each["pair"]: each["generation"] for each in told}
-    pooled = before.get("pooled", {}).get("backtest") if before.get("champions") == champions else None
+def _build_record(store: Store, pairs: Sequence[str], before: Json) -> Json:
+    rows = [row for pair in pairs if (row := _summarise_pair(store, pair))]
+    live = PooledScores()
+    for row in rows:
+        live.add(score for score in _read_scores(store, keys.scores_key(row["pair"])) if score.kind == "live")
+    champions = {row["pair"]: row["generation"] for row in rows}
+    backtest = before.get("pooled", {}).get("backtest") if before.get("champions") == champions else None
+    if not backtest:
+        backtests = PooledScores()
+        for pair in champions:
+            backtests.add(_read_scores(store, keys.backtest_key(pair)))
+        backtest = backtests.summary()
     return {
         "contract_version": CONTRACT_VERSION,
         "champions": champions,
-        "pairs": [{name: value for name, value in each.items() if name != "generation"} for each in told],
-        "pooled": {"live": live.summary(), "backtest": pooled or _backtests(store, champions)},
+        "pairs": [{name: value for name, value in row.items() if name != "generation"} for row in rows],
+        "pooled": {"live": live.summary(), "backtest": backtest},
     }
 
 
-def _backtests(store: Store, pairs: Iterable[str]) -> Json | None:
-    pool = Pool()
-    for pair in pairs:
-        pool.add(_rows(store, keys.backtest_key(pair)))
-    return pool.summary()
-
-
-def _of_pair(store: Store, pair: str) -> Json | None:
-    """What a pair's own records say of it; None while it has no forecast."""
+def _summarise_pair(store: Store, pair: str) -> Json | None:
+    """Return the pair's row from its own records; None if it has no valid forecast and record."""
     try:
         official = Official.parse(store.read(keys.forecast_key(pair)).data, pair)
         record = parse_record(store.read(keys.record_key(pair)).data, pair)
     except (Missing, ContractError) as error:
-        _log.warning("%s is left out of the records of all pairs: %s", pair, error)
+        _log.warning("%s is left out of the record of all pairs: %s", pair, error)
         return None
     return {
         "pair": pair,
@@ -155,24 +163,25 @@ def _of_pair(store: Store, pair: str) -> Json | None:
         "last_close": official.last_close,
         "champion": official.champion["name"],
         "generation": official.generation,
-        **{kind: _brief(record.get(kind)) for kind in KINDS},
+        **{kind: _one_day_summary(record.get(kind)) for kind in KINDS},
     }
 
 
-def _brief(summary: Json | None) -> Json | None:
-    """Of a record the next day alone."""
-    first = next((each for each in (summary or {}).get("horizons", ()) if each["horizon"] == 1), None)
+def _one_day_summary(summary: Json | None) -> Json | None:
+    """Return the figures of a summary for horizon 1."""
+    first = next((row for row in (summary or {}).get("horizons", ()) if row["horizon"] == 1), None)
     return first and {"days": first["n"], "coverage": first["coverage"], "skill": first["skill"]}
 
 
-def _rows(store: Store, key: str) -> list[Score]:
+def _read_scores(store: Store, key: str) -> list[Score]:
     try:
         return scoring.from_csv(store.read(key).data)
     except (Missing, ContractError):
         return []
 
 
-def _before(store: Store) -> tuple[Json, str | None]:
+def _read_before(store: Store) -> tuple[Json, str | None]:
+    """Return the stored record, empty if it is missing or invalid, and its ETag."""
     try:
         blob = store.read(keys.PAIRS_KEY)
     except Missing:

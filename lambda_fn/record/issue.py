@@ -1,7 +1,7 @@
-"""Makes the official forecast: from the active champion and the newest window of its price source, in one place.
+"""Issue the official forecast from the active champion and the newest window of its price source.
 
-Killed between any two of its writes, it heals when it is run again: the ledger is written first, create-only, then
-`serving/forecast.json` by compare-and-set.
+A process that is killed between any two writes leaves a state that the next run completes: the ledger is written first,
+create-only, then `serving/forecast.json` by compare and set.
 """
 
 import hashlib
@@ -22,101 +22,123 @@ from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import Table, check_window, parse
 from lambda_fn.record import benchmarks, ledger
-from lambda_fn.record.official_forecast import Official, closes_of
+from lambda_fn.record.official_forecast import Official, recent_closes
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
-BUILT_IN = ("constant", "ewma")  # benchmarks that serving computes by itself
-ATTEMPTS = 5  # an attempt is lost only when somebody else wrote a forecast
+BUILT_IN = ("constant", "ewma")  # benchmarks that need no file
+ATTEMPTS = 5  # one fails only if another process wrote a forecast meanwhile
 
 
 class LiveForecastError(ForecastError):
-    """The champion of this generation gave no forecast for the live window that may be served."""
+    """The champion of this generation gave no plausible forecast for the live window."""
 
     def __init__(self, reason: str, generation: int) -> None:
         super().__init__(reason)
         self.generation = generation
 
 
-class Made(NamedTuple):
-    """What became of the official forecast: `official` is the newest that can be served, None when there is none."""
+class ForecastResult(NamedTuple):
+    """The result of issuing a forecast: `official` is the newest forecast that can be served, None if there is none."""
 
     outcome: Literal["made", "unchanged", "refused", "nothing"]
     official: Official | None
     reason: str
 
 
-def make(store: Store, pair: str, now: datetime, sandbox: Sandbox | None = None) -> Made:
-    """Make the official forecast unless it exists. Safe to repeat and to run at the same time as others.
+def issue_forecast(store: Store, pair: str, now: datetime, sandbox: Sandbox | None = None) -> ForecastResult:
+    """Issue the official forecast unless it exists; safe to repeat and to run concurrently.
 
-    When no forecast can be made, the last good one stays in place and gives the reason. The champion runs in `sandbox`,
-    or in a new one, and only when the forecast would change. Raises Unavailable when the store does not answer.
+    If no forecast can be made, the last good one stays and records the reason.
+
+    Args:
+        store: the store.
+        pair: the currency pair.
+        now: the time at which the forecast is made.
+        sandbox: runs the champion, only if the forecast would change; None for a new one.
+
+    Raises Unavailable if the store does not answer.
     """
     with reuse_or_start(sandbox) as sandbox:
         for _ in range(ATTEMPTS):
-            made = _make(store, pair, now, sandbox)
-            if made is not None:
-                return made
+            result = _try_issue(store, pair, now, sandbox)
+            if result is not None:
+                return result
     key = keys.forecast_key(pair)
     raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; refresh again")
 
 
-def _make(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Made | None:
-    """None when somebody else wrote first."""
-    before, etag = read(store, pair)
+def _try_issue(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> ForecastResult | None:
+    """Issue the forecast once; return None if another process wrote first.
+
+    Args:
+        store, pair, now: as in `issue_forecast`.
+        sandbox: runs the champion.
+    """
+    before, etag = read_forecast(store, pair)
     try:
         task = prepare(store, pair, now, sandbox)
-        new = None if before is not None and task.is_done_by(before) else forecast(store, task, now)
+        new = None if before is not None and task.is_satisfied_by(before) else make_forecast(store, task, now)
     except Unavailable:
         raise
-    except Exception as error:  # noqa: BLE001 whatever a champion or its prices do is about them only
+    except Exception as error:  # noqa: BLE001 an error of a champion or its prices concerns only this pair
         if isinstance(error, Missing) and error.key == keys.active_key(pair):
-            return Made("nothing", None, "nothing is active yet; run python -m training run")
+            return ForecastResult("nothing", None, "nothing is active yet; run python -m training run")
         reason = describe_error(error, (ContractError, ForecastError, Missing), "its making")
-        written = _tell(store, pair, before, etag, shorten_reason(_without_place(error, reason)), _suspended(error))
-        return Made("refused", before, reason) if written else None
+        blocked = error.generation if isinstance(error, LiveForecastError) else None
+        is_written = _record_failure(store, pair, before, etag, shorten_reason(_public_reason(error, reason)), blocked)
+        return ForecastResult("refused", before, reason) if is_written else None
     if before is not None and (new is None or not _replaces(new, before)):
-        ledger.keep(store, before)  # again, as whoever wrote it may have been killed before an older code kept it
-        stands = f"the forecast of {before.as_of}, generation {before.generation}, stands"
-        return Made("unchanged", before, stands) if _tell(store, pair, before, etag) else None
+        ledger.keep(store, before)  # in case older code was killed between writing the forecast and the ledger
+        reason = f"the forecast of {before.as_of}, generation {before.generation}, is up to date"
+        return ForecastResult("unchanged", before, reason) if _record_failure(store, pair, before, etag) else None
     assert new is not None
     ledger.keep(store, new)
     if not store.replace(keys.forecast_key(pair), new.to_json(), etag):
         return None
-    return Made("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
+    return ForecastResult("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
 
 
-def _tell(
+def _record_failure(
     store: Store,
     pair: str,
     official: Official | None,
     etag: str | None,
-    withheld: str | None = None,
-    suspended: int | None = None,
+    failure_reason: str | None = None,
+    blocked_generation: int | None = None,
 ) -> bool:
-    """Makes the forecast that stands tell why no newer one could be made, and of which generation no forecast is
-    served; False when somebody else wrote first."""
-    if official is None or (official.withheld, official.suspended) == (withheld, suspended):
+    """Record in the current forecast why no newer one could be made.
+
+    Args:
+        store: the store.
+        pair: the currency pair.
+        official: the current forecast, if any.
+        etag: its ETag.
+        failure_reason: the reason; None if there was no failure.
+        blocked_generation: the generation of which nothing is served.
+
+    Returns False if another process wrote first.
+    """
+    if official is None or (official.failure_reason, official.blocked_generation) == (
+        failure_reason,
+        blocked_generation,
+    ):
         return True
-    newer = official._replace(withheld=withheld, suspended=suspended)
+    newer = official._replace(failure_reason=failure_reason, blocked_generation=blocked_generation)
     return store.replace(keys.forecast_key(pair), newer.to_json(), etag)
 
 
-def _without_place(error: Exception, reason: str) -> str:
-    """The reason for callers, who are not told where the store is."""
+def _public_reason(error: Exception, reason: str) -> str:
+    """Return the reason for public answers, without the bucket or folder of the store."""
     if isinstance(error, Missing):
         return f"{error.key} is missing"
     if isinstance(error, ContractError | ForecastError):
         return reason
-    return "its making ended in an unexpected error, which has been logged"
+    return "the forecast ended in an unexpected error, which has been logged"
 
 
-def _suspended(error: Exception) -> int | None:
-    return error.generation if isinstance(error, LiveForecastError) else None
-
-
-def read(store: Store, pair: str) -> tuple[Official | None, str | None]:
-    """The official forecast and its ETag; no forecast when there is none that can be read."""
+def read_forecast(store: Store, pair: str) -> tuple[Official | None, str | None]:
+    """Return the official forecast and its ETag; the forecast is None if it is missing or invalid."""
     try:
         blob = store.read(keys.forecast_key(pair))
     except Missing:
@@ -128,7 +150,7 @@ def read(store: Store, pair: str) -> tuple[Official | None, str | None]:
 
 
 class Task(NamedTuple):
-    """All that decides an official forecast: the champion, the price table and the champion's inputs at its end."""
+    """The inputs of an official forecast: the champion, the price table, and the newest window for the champion."""
 
     pair: str
     active: Active
@@ -138,9 +160,11 @@ class Task(NamedTuple):
     inputs_sha256: str
     sandbox: Sandbox
 
-    def is_done_by(self, official: Official) -> bool:
-        """Whether nothing would change: a forecast of the same champion and inputs with all benchmarks, or of a higher
-        order."""
+    def is_satisfied_by(self, official: Official) -> bool:
+        """Return whether the forecast needs no change.
+
+        It has a higher order, or is of the same champion and inputs with all benchmarks.
+        """
         order = self.active.generation, self.table.dates[-1]
         if official.order > order:
             return True
@@ -148,7 +172,7 @@ class Task(NamedTuple):
         return (
             official.order == order
             and official.inputs_sha256 == self.inputs_sha256
-            and official.withheld is None
+            and official.failure_reason is None
             and benchmarks <= official.benchmarks.keys()
         )
 
@@ -156,7 +180,13 @@ class Task(NamedTuple):
 def prepare(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Task:
     """Read the active champion and the newest window.
 
-    Raises Missing when nothing is active or there are no prices, and ContractError when the prices cannot be used.
+    Args:
+        store: the store.
+        pair: the currency pair.
+        now: the current time, for the check of dates.
+        sandbox: runs the champion.
+
+    Raises Missing if nothing is active or there are no prices, and ContractError if the prices are invalid.
     """
     active = Active.parse(store.read(keys.active_key(pair)).data)
     champion = fetch_champion(store, active.serving_key, active.champion.sha256, sandbox)
@@ -170,8 +200,8 @@ def prepare(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Task:
     return Task(pair, active, champion, table, inputs, _digest(inputs), sandbox)
 
 
-def forecast(store: Store, task: Task, now: datetime) -> Official:
-    """Run the champion and the benchmarks. Raises LiveForecastError when the champion gives no plausible forecast."""
+def make_forecast(store: Store, task: Task, now: datetime) -> Official:
+    """Run the champion and the benchmarks. Raises LiveForecastError if the champion gives no plausible forecast."""
     active, champion, table = task.active, task.champion, task.table
     meta = champion.metadata
     try:
@@ -179,7 +209,7 @@ def forecast(store: Store, task: Task, now: datetime) -> Official:
     except ForecastError as error:
         raise LiveForecastError(str(error), active.generation) from error
     close = table.columns["close"]
-    compared, notes = _benchmarks(store, task)
+    benchmark_quantiles, notes = _run_benchmarks(store, task)
     return Official(
         pair=task.pair,
         source=meta.prices,
@@ -190,8 +220,8 @@ def forecast(store: Store, task: Task, now: datetime) -> Official:
         levels=meta.levels,
         quantiles=result.quantiles[0],
         mean=result.mean[0],
-        benchmarks={name: prices.tolist() for name, prices in compared.items()},
-        closes=closes_of(table.dates, close.tolist()),
+        benchmarks={name: prices.tolist() for name, prices in benchmark_quantiles.items()},
+        closes=recent_closes(table.dates, close.tolist()),
         inputs_sha256=task.inputs_sha256,
         champion=champion_summary(active, champion),
         card=model_card(active, champion),
@@ -201,15 +231,18 @@ def forecast(store: Store, task: Task, now: datetime) -> Official:
 
 
 def _replaces(new: Official, old: Official) -> bool:
-    """A lower order never replaces a higher one; of an equal one only another window, as prices were corrected, or
-    benchmarks that were missing."""
+    """Return whether a forecast replaces another.
+
+    A lower order never replaces a higher one. An equal one does so only with other inputs, because prices were
+    corrected, or with benchmarks that were missing.
+    """
     if new.order != old.order:
         return new.order > old.order
     return new.inputs_sha256 != old.inputs_sha256 or new.benchmarks.keys() > old.benchmarks.keys()
 
 
-def _benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:
-    """Quantiles [horizon, levels] by benchmark, and why one is missing: the forecast does not wait for it."""
+def _run_benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:
+    """Return quantiles [horizon, levels] by benchmark, and why a benchmark is missing, which is no error."""
     active, meta, table = task.active, task.champion.metadata, task.table
     close = table.columns["close"]
     shape = meta.levels, meta.horizon
@@ -224,7 +257,7 @@ def _benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.float64]
             other = fetch_champion(store, key, file.sha256, task.sandbox)
             rows[name] = np.array(other.forecast(window_rows(other, table)).quantiles[0], np.float64)
         except (ContractError, ForecastError, Missing) as error:
-            notes.append(f"no benchmark {name}: {_without_place(error, str(error))}")
+            notes.append(f"no benchmark {name}: {_public_reason(error, str(error))}")
     return rows, tuple(notes)
 
 

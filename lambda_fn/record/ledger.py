@@ -1,4 +1,4 @@
-"""The ledger: `record/<PAIR>/<as_of>.json` is the first official forecast of each day, and nothing ever rewrites it."""
+"""The ledger: `record/<PAIR>/<as_of>.json` is the first official forecast of each day, and is never overwritten."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -12,14 +12,17 @@ from lambda_fn.store.keys import ledger_key
 from lambda_fn.store.object_store import Store
 
 Kind = Literal["live", "late"]
-FIXING = time(14, 15)  # of the ECB's reference rates, in Frankfurt
+FIXING = time(14, 15)  # when the ECB fixes its reference rates, in Frankfurt
 FRANKFURT = "Europe/Berlin"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One day's first official forecast, in prices: quantiles [horizon][levels], mean [horizon], and each benchmark's
-    quantiles. `kind` is live when it was made before the first forecast day's price could be known, otherwise late."""
+    """The first official forecast of a day, in prices: quantiles [horizon][levels], mean [horizon].
+
+    `benchmarks` are quantiles too. `kind` is live if the forecast was made before the first forecast day's price could
+    be known, otherwise late.
+    """
 
     pair: str
     source: str
@@ -38,13 +41,13 @@ class Entry:
 
     @classmethod
     def of(cls, official: Official) -> "Entry":
-        """What the ledger keeps of an official forecast."""
+        """Create the entry of an official forecast."""
         return cls(
             pair=official.pair,
             source=official.source,
             as_of=official.as_of,
             made_at=official.made_at,
-            kind="live" if official.made_at < known_from(official.days[0], official.source) else "late",
+            kind="live" if official.made_at < publication_time(official.days[0], official.source) else "late",
             generation=official.generation,
             family=str(official.champion["family"]),
             sha256=str(official.champion["sha256"]),
@@ -58,7 +61,7 @@ class Entry:
 
     @classmethod
     def parse(cls, data: bytes, pair: str, as_of: date) -> "Entry":
-        """Parse the entry of `pair` and `as_of`, which its key names; raises ContractError with field and cure."""
+        """Parse the entry of `pair` and `as_of`, which are in its key. Raises ContractError with field and cure."""
         read = fields.Reader(fields.json_object(data, "ledger"), "ledger")
         read.version("contract_version", CONTRACT_VERSION)
         benchmarks = read.object("benchmarks")
@@ -87,26 +90,28 @@ class Entry:
         return entry
 
     def to_json(self) -> bytes:
-        """UTF-8, in the order of the fields; `parse` gives the same object back."""
-        known: dict[str, Any] = {
+        """Return JSON in UTF-8, in the order of the fields; `parse` returns an equal object."""
+        members: dict[str, Any] = {
             **vars(self),
             "as_of": self.as_of.isoformat(),
             "made_at": fields.utc_text(self.made_at),
             "days": [day.isoformat() for day in self.days],
         }
-        return fields.summed_bytes({"contract_version": CONTRACT_VERSION, **known})
+        return fields.summed_bytes({"contract_version": CONTRACT_VERSION, **members})
 
 
-def known_from(day: date, source: str) -> datetime:
-    """When the price of `day` begins to be known: at the ECB's fixing, 14:15 in Frankfurt; for other sources as the
-    day begins in UTC."""
+def publication_time(day: date, source: str) -> datetime:
+    """Return the earliest time at which the price of `day` can be known.
+
+    For the ECB it is the fixing, 14:15 in Frankfurt; for other sources it is the start of the day in UTC.
+    """
     if source != "ecb":
         return datetime.combine(day, time(0), UTC)
-    from zoneinfo import ZoneInfo  # here, as only who makes forecasts needs the table of time zones
+    from zoneinfo import ZoneInfo  # only jobs need the time zone database, and not the API
 
     return datetime.combine(day, FIXING, ZoneInfo(FRANKFURT)).astimezone(UTC)
 
 
 def keep(store: Store, official: Official) -> bool:
-    """Writes the day's entry unless it has one; True when this forecast is the day's first."""
+    """Write the day's entry unless it exists; return whether this forecast is the day's first."""
     return store.create(ledger_key(official.pair, official.as_of), Entry.of(official).to_json())

@@ -1,6 +1,6 @@
-"""serving/forecast.json: the official forecast, all that an answer to a GET needs, in one file.
+"""The official forecast, `serving/forecast.json`: everything that an answer to a GET needs in one file.
 
-Parsed without numpy: every GET answers from it, and a cold one imports what this module imports.
+This module imports no numpy, because every cold GET imports this module.
 """
 
 import math
@@ -20,10 +20,10 @@ from lambda_fn.fields import (
     ContractError,
 )
 
-CLOSES = 250  # days of prices before the forecast that it holds: a year to look back on
-MEAN_SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
-# Of the last close, times the square root of the days: a median is nearer than half of the largest return of its window
-# (`champion.plausible`), and prices in which a day falls by more than a fifth are refused.
+CLOSES = 250  # prices before the forecast that it contains, about a year
+MEAN_SLACK = 1e-12  # relative to the price: rounding may put a mean beyond the quantile that it equals
+# Relative to the last close, times the square root of the days: the distance of a median is less than half of the
+# largest return of its window (`champion.plausibility`), and prices that fall by over a fifth in a day are refused.
 MAX_MOVE = 0.12
 MAX_NOTES = 20
 MAX_WINDOW, MAX_FEATURES = 10_000, 200
@@ -32,13 +32,14 @@ Rows = list[list[float]]
 
 
 class Official(NamedTuple):
-    """The forecast of one day. Prices: quantiles [horizon][levels], mean [horizon], each benchmark as quantiles.
+    """The official forecast of one day, in prices: quantiles [horizon][levels], mean [horizon].
 
-    `closes` are the last CLOSES closes by date, oldest first, the last one `last_close` of `as_of`. `inputs_sha256`
-    is of what was forecast from: another one on the same day is of corrected prices. `champion` and `card` are what
-    answers tell of the champion. `garch` may be missing among the benchmarks, with the reason in `notes`. `withheld`
-    says why no newer forecast could be made since, None when that did not happen. `suspended` is the generation whose
-    champion was at fault in that: nothing of it is served until it, or another, gives a forecast again.
+    `benchmarks` are quantiles too; `garch` may be missing, with the reason in `notes`. `closes` are the last CLOSES
+    closes by date, oldest first; the last one is `last_close` of `as_of`. `inputs_sha256` is the digest of the
+    champion's inputs: on the same day it differs if prices were corrected. `champion` and `card` are what answers say
+    about the champion. `failure_reason` says why no newer forecast could be made since, None if that did not happen.
+    `blocked_generation` is the generation of the champion that caused this: nothing of it is served until it, or
+    another champion, produces a forecast again. In JSON these two are `withheld` and `suspended`.
     """
 
     pair: str
@@ -57,12 +58,12 @@ class Official(NamedTuple):
     card: dict[str, Any]
     made_at: datetime
     notes: tuple[str, ...] = ()
-    withheld: str | None = None
-    suspended: int | None = None
+    failure_reason: str | None = None
+    blocked_generation: int | None = None
 
     @property
     def order(self) -> tuple[int, date]:
-        """Forecasts are ordered by this: a lower one never replaces a higher."""
+        """Sort key: a forecast with a lower one never replaces one with a higher one."""
         return self.generation, self.as_of
 
     @property
@@ -71,7 +72,7 @@ class Official(NamedTuple):
 
     @classmethod
     def parse(cls, data: bytes, pair: str) -> "Official":
-        """Parse the forecast of `pair`, which its key names; raises ContractError naming the field and the cure."""
+        """Parse the forecast of `pair`, which is in its key. Raises ContractError naming the field and the cure."""
         read = fields.Reader(fields.json_object(data, "forecast"), "forecast")
         read.version("contract_version", CONTRACT_VERSION)
         benchmarks, closes = read.object("benchmarks"), read.object("closes")
@@ -84,25 +85,25 @@ class Official(NamedTuple):
             generation=read.whole("generation", 1, MAX_GENERATION),
             as_of=read.day("as_of"),
             last_close=closes.price(read.text("as_of")),
-            days=tuple(_days(read, "days")),
+            days=tuple(_parse_days(read, "days")),
             levels=read.levels("levels", NEEDED_LEVELS, MAX_LEVELS),
             quantiles=read.rows("quantiles"),
             mean=read.numbers("mean"),
             benchmarks={name: benchmarks.rows(name) for name in benchmarks.members},
-            closes=_closes(closes, read.day("as_of")),
+            closes=_parse_closes(closes, read.day("as_of")),
             inputs_sha256=read.matching("inputs_sha256", fields.SHA256),
             champion=dict(champion.members),
             card=dict(card.members),
             made_at=read.moment("made_at"),
             notes=read.optional("notes", lambda name: read.texts(name, MAX_NOTES)) or (),
-            withheld=read.optional("withheld", read.text),
-            suspended=read.optional("suspended", lambda name: read.whole(name, 1, MAX_GENERATION)),
+            failure_reason=read.optional("withheld", read.text),
+            blocked_generation=read.optional("suspended", lambda name: read.whole(name, 1, MAX_GENERATION)),
         )
         check_forecast(official, "forecast")
         return official
 
     def to_json(self) -> bytes:
-        """UTF-8, in the order of the fields; `parse` gives the same object back."""
+        """Return JSON in UTF-8, in the order of the fields; `parse` returns an equal object."""
         return fields.summed_bytes(
             {
                 "contract_version": CONTRACT_VERSION,
@@ -122,14 +123,14 @@ class Official(NamedTuple):
                 "card": self.card,
                 "made_at": fields.utc_text(self.made_at),
                 **({"notes": self.notes} if self.notes else {}),
-                **({"withheld": self.withheld} if self.withheld else {}),
-                **({"suspended": self.suspended} if self.suspended else {}),
+                **({"withheld": self.failure_reason} if self.failure_reason else {}),
+                **({"suspended": self.blocked_generation} if self.blocked_generation else {}),
             }
         )
 
 
 class Distribution(Protocol):
-    """The part that a forecast and its entry in the ledger have in common."""
+    """The fields that an official forecast and its entry in the ledger have in common."""
 
     @property
     def as_of(self) -> date: ...
@@ -148,50 +149,57 @@ class Distribution(Protocol):
 
 
 def check_forecast(forecast: Distribution, where: str) -> None:
-    """Check that the parts fit each other and that the prices are those of a distribution.
+    """Check that the fields are consistent and that the prices form a distribution.
 
-    The days ascend from the day after `as_of`. Each row of quantiles is positive and does not fall, its median is near
-    the last close, and the mean is within it. These are the checks of `champion.plausible` that need no window, without
-    numpy. Raises ContractError.
+    The days ascend from the day after `as_of`. Each row of quantiles is positive and non-decreasing, its median is near
+    the last close, and the mean is within it. These are the checks of `champion.plausibility` that need no window,
+    without numpy. Raises ContractError, whose message begins with `where`.
     """
     days, levels = len(forecast.days), len(forecast.levels)
     if len(forecast.mean) != days:
-        raise ContractError(f"{where}: {len(forecast.mean)} means for {days} days; make it again")
+        raise ContractError(f"{where}: {len(forecast.mean)} means for {days} days; make the forecast again")
     if list(forecast.days) != sorted({*forecast.days}) or forecast.days[0] <= forecast.as_of:
-        raise ContractError(f"{where}.days: must ascend from the day after {forecast.as_of}; make it again")
+        raise ContractError(f"{where}.days: must ascend from the day after {forecast.as_of}; make the forecast again")
     for name, rows in {"quantiles": forecast.quantiles, **forecast.benchmarks}.items():
         if (len(rows), len(rows[0])) != (days, levels):
-            raise ContractError(f"{where}.{name}: not one row a day and one price a level; make it again")
+            raise ContractError(
+                f"{where}.{name}: must have one row per day and one price per level; make the forecast again"
+            )
         for row in rows:
             if not (0 < row[0] and row[-1] <= fields.LARGEST and all(map(le, row, islice(row, 1, None)))):
-                raise ContractError(f"{where}.{name}: prices must be above zero and must not fall; make it again")
+                raise ContractError(
+                    f"{where}.{name}: prices must be positive and non-decreasing; make the forecast again"
+                )
     median = forecast.levels.index(0.5)
     for day, (row, mean) in enumerate(zip(forecast.quantiles, forecast.mean, strict=True), 1):
         slack = MEAN_SLACK * mean
         if not row[0] - slack <= mean <= row[-1] + slack:
-            raise ContractError(f"{where}.mean: {mean} is outside of its quantiles; make it again")
+            raise ContractError(f"{where}.mean: {mean} is outside of its quantiles; make the forecast again")
         if abs(row[median] / forecast.last_close - 1) > MAX_MOVE * math.sqrt(day):
-            raise ContractError(f"{where}.quantiles: {row[median]} is far from {forecast.last_close}; make it again")
+            raise ContractError(
+                f"{where}.quantiles: the median {row[median]} is far from the last close {forecast.last_close}; "
+                "make the forecast again"
+            )
 
 
-def closes_of(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:
-    """The last CLOSES closes by ISO date."""
+def recent_closes(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:
+    """Return the last CLOSES closes by ISO date."""
     return {day.isoformat(): float(price) for day, price in zip(dates[-CLOSES:], close[-CLOSES:], strict=True)}
 
 
-def _closes(read: fields.Reader, as_of: date) -> dict[str, float]:
-    """The closes by ISO date, up to `as_of`."""
+def _parse_closes(read: fields.Reader, as_of: date) -> dict[str, float]:
+    """Parse the closes by ISO date, up to `as_of`."""
     try:
         dates = [date.fromisoformat(day).isoformat() for day in read.members]
     except ValueError as error:
-        raise ContractError(f"{read.where}: {error}; make it again") from error
+        raise ContractError(f"{read.where}: {error}; make the forecast again") from error
     if dates != sorted(dates) or dates[-1] != as_of.isoformat():
-        raise ContractError(f"{read.where}: must ascend and end on {as_of}; make it again")
+        raise ContractError(f"{read.where}: must ascend and end on {as_of}; make the forecast again")
     return {day: read.price(day) for day in dates}
 
 
 def _check_champion(read: fields.Reader) -> None:
-    """Check what answers and the page show of the champion beside a forecast."""
+    """Check the fields that answers and the page show about the champion."""
     for name in ("name", "type", "version", "family"):
         read.name(name)
     read.whole("generation", 1, MAX_GENERATION)
@@ -204,12 +212,12 @@ def _check_champion(read: fields.Reader) -> None:
 
 
 def _check_card(read: fields.Reader) -> None:
-    """Check what the page and the API read of the model card."""
+    """Check the fields of the model card that the page and the API read."""
     read.object("inputs").whole("window", 1, MAX_WINDOW)
     read.optional("events_known_through", read.day)
     read.scores("scores")
 
 
-def _days(read: fields.Reader, name: str) -> list[date]:
-    found: Mapping[str, Any] = {text: text for text in read.names(name, MAX_HORIZON)}
-    return [fields.Reader(found, f"{read.where}.{name}").day(text) for text in found]
+def _parse_days(read: fields.Reader, name: str) -> list[date]:
+    texts: Mapping[str, Any] = {text: text for text in read.names(name, MAX_HORIZON)}
+    return [fields.Reader(texts, f"{read.where}.{name}").day(text) for text in texts]

@@ -1,8 +1,8 @@
-"""What became of the forecasts: `record/<PAIR>.csv`, a row a forecast and horizon, computed from ledger and prices.
+"""Scores of forecasts: `record/<PAIR>.csv` has one row per forecast and horizon, computed from ledger and prices.
 
-The same ledger and prices give the same bytes. The outcome of a forecast day is the close that the price file has for
-it; a day that the file passed over without a price gives no row, and the note of the forecast's next row says so. A
-close of `as_of` that was corrected since is said in the row; what was forecast is scored as it was made.
+The same ledger and prices give the same bytes. The outcome of a forecast day is its close in the price file. A day that
+the file skips has no row, and the note of the forecast's next row says so. If the close of `as_of` was corrected later,
+the note says so too; the forecast is scored as it was issued.
 """
 
 import csv
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from lambda_fn import fields
 from lambda_fn.record.interpolation import probability_below
 from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import BENCHMARKS, Rows
+from lambda_fn.record.official_forecast import BENCHMARKS
 
 INTERVALS = (50, 80, 95)
 HEADER = (
@@ -27,7 +27,11 @@ LOSS_DIGITS, PIT_DIGITS = 9, 6
 
 
 class Score(NamedTuple):
-    """One row: losses in percent of log return, the mean over the levels; None where the forecast has no such part."""
+    """A row of the file: a forecast at one horizon, its outcome and its losses.
+
+    `pinball` and `benchmarks` are losses in percent of log return, averaged over the levels. None where the forecast
+    has no such benchmark or interval.
+    """
 
     as_of: date
     target_date: date
@@ -47,18 +51,18 @@ class Score(NamedTuple):
 
 
 def score(entry: Entry, closes: Mapping[date, float]) -> Iterator[Score]:
-    """The rows of one forecast that are known: `closes` by date, of the whole price file."""
+    """Yield the rows of one forecast whose outcomes are in `closes`, the closes of the whole price file by date."""
     last = max(closes, default=date.min)
-    passed = [day for day in entry.days if day <= last and day not in closes]
+    skipped = [day for day in entry.days if day <= last and day not in closes]
     notes = [] if closes.get(entry.as_of, entry.last_close) == entry.last_close else ["close was corrected since"]
     for position, day in enumerate(entry.days):
         if day in closes:
-            gaps = [f"no price on {gap}" for gap in passed if gap < day]
-            yield _score(entry, position, closes[day], "; ".join([*notes, *gaps]))
+            gaps = [f"no price on {gap}" for gap in skipped if gap < day]
+            yield _score_day(entry, position, closes[day], "; ".join([*notes, *gaps]))
 
 
 def pinball(levels: Sequence[float], quantiles: Sequence[float], outcome: float) -> float:
-    """Pinball loss (Koenker & Bassett 1978) in percent of log return, the mean over the levels."""
+    """Return the pinball loss (Koenker & Bassett 1978) in percent of log return, averaged over the levels."""
     losses = []
     for level, price in zip(levels, quantiles, strict=True):
         error = 100 * (math.log(outcome) - math.log(price))
@@ -67,32 +71,40 @@ def pinball(levels: Sequence[float], quantiles: Sequence[float], outcome: float)
 
 
 def to_csv(scores: Iterable[Score]) -> bytes:
-    """The file: UTF-8, LF, ordered by as_of and horizon."""
+    """Return the bytes of the file: UTF-8, LF, ordered by as_of and horizon."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
-    for row in sorted(scores, key=lambda found: (found.as_of, found.horizon)):
-        writer.writerow(_cells(row))
+    for row in sorted(scores, key=lambda row: (row.as_of, row.horizon)):
+        writer.writerow(_format_row(row))
     return text.getvalue().encode()
 
 
 def from_csv(data: bytes) -> list[Score]:
-    """The rows of such a file; raises ContractError naming the row that cannot be read."""
+    """Parse the file. Raises ContractError naming the row that is invalid."""
     rows = csv.reader(io.StringIO(data.decode("utf-8", "replace")))
     if tuple(next(rows, ())) != HEADER:
-        raise fields.ContractError("record: another header; make it again with: python -m lambda_fn.record")
-    found = []
+        raise fields.ContractError("record: unexpected header; rebuild it with: python -m lambda_fn.record")
+    scores = []
     for number, cells in enumerate(rows, 2):
         try:
-            found.append(_row(cells))
+            scores.append(_parse_row(cells))
         except (ValueError, IndexError) as error:
             raise fields.ContractError(
-                f"record: row {number} cannot be read ({error}); make it again with: python -m lambda_fn.record"
+                f"record: row {number} is invalid ({error}); rebuild it with: python -m lambda_fn.record"
             ) from error
-    return found
+    return scores
 
 
-def _score(entry: Entry, position: int, outcome: float, note: str) -> Score:
+def _score_day(entry: Entry, position: int, outcome: float, note: str) -> Score:
+    """Score one day of a forecast.
+
+    Args:
+        entry: the forecast.
+        position: index of the day.
+        outcome: the day's close.
+        note: the row's note.
+    """
     levels, quantiles = entry.levels, entry.quantiles[position]
     return Score(
         as_of=entry.as_of,
@@ -106,27 +118,33 @@ def _score(entry: Entry, position: int, outcome: float, note: str) -> Score:
         close=entry.last_close,
         outcome=outcome,
         pinball=round(pinball(levels, quantiles, outcome), LOSS_DIGITS),
-        benchmarks=tuple(_benchmark(entry.benchmarks.get(name), position, levels, outcome) for name in BENCHMARKS),
+        benchmarks=tuple(
+            round(pinball(levels, rows[position], outcome), LOSS_DIGITS) if rows else None
+            for rows in map(entry.benchmarks.get, BENCHMARKS)
+        ),
         pit=round(probability_below(levels, quantiles, outcome), PIT_DIGITS),
         inside=tuple(inside(levels, quantiles, coverage, outcome) for coverage in INTERVALS),
         note=note,
     )
 
 
-def _benchmark(rows: Rows | None, position: int, levels: Sequence[float], outcome: float) -> float | None:
-    return round(pinball(levels, rows[position], outcome), LOSS_DIGITS) if rows else None
-
-
 def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, outcome: float) -> bool | None:
-    """Whether the central interval held the outcome; None when the forecast has no such interval."""
+    """Return whether the central interval contains the outcome; None if the forecast has no such interval.
+
+    Args:
+        levels: quantile levels of the forecast.
+        quantiles: their prices.
+        coverage: nominal coverage of the interval in percent.
+        outcome: the price.
+    """
     tail = (1 - coverage / 100) / 2
-    at = [next((i for i, level in enumerate(levels) if abs(level - p) < 1e-9), None) for p in (tail, 1 - tail)]
-    if at[0] is None or at[1] is None:
+    ends = [next((i for i, level in enumerate(levels) if abs(level - p) < 1e-9), None) for p in (tail, 1 - tail)]
+    if ends[0] is None or ends[1] is None:
         return None
-    return quantiles[at[0]] <= outcome <= quantiles[at[1]]
+    return quantiles[ends[0]] <= outcome <= quantiles[ends[1]]
 
 
-def _cells(row: Score) -> list[str]:
+def _format_row(row: Score) -> list[str]:
     numbers = (row.pinball, *row.benchmarks, row.pit)
     return [
         *(row.as_of.isoformat(), row.target_date.isoformat(), str(row.horizon), row.made_at, str(row.generation)),
@@ -137,24 +155,24 @@ def _cells(row: Score) -> list[str]:
     ]
 
 
-def _row(cells: Sequence[str]) -> Score:
+def _parse_row(cells: Sequence[str]) -> Score:
     if len(cells) != len(HEADER):
         raise ValueError(f"{len(cells)} cells, the header has {len(HEADER)}")
-    by = dict(zip(HEADER, cells, strict=True))
+    row = dict(zip(HEADER, cells, strict=True))
     return Score(
-        as_of=date.fromisoformat(by["as_of"]),
-        target_date=date.fromisoformat(by["target_date"]),
-        horizon=int(by["horizon"]),
-        made_at=by["made_at"],
-        generation=int(by["generation"]),
-        family=by["family"],
-        sha256=by["sha256"],
-        kind=by["kind"],
-        close=float(by["close"]),
-        outcome=float(by["outcome"]),
-        pinball=float(by["pinball"]),
-        benchmarks=tuple(float(by[f"pinball_{name}"]) if by[f"pinball_{name}"] else None for name in BENCHMARKS),
-        pit=float(by["pit"]),
-        inside=tuple(by[f"inside_{level}"] == "1" if by[f"inside_{level}"] else None for level in INTERVALS),
-        note=by["note"],
+        as_of=date.fromisoformat(row["as_of"]),
+        target_date=date.fromisoformat(row["target_date"]),
+        horizon=int(row["horizon"]),
+        made_at=row["made_at"],
+        generation=int(row["generation"]),
+        family=row["family"],
+        sha256=row["sha256"],
+        kind=row["kind"],
+        close=float(row["close"]),
+        outcome=float(row["outcome"]),
+        pinball=float(row["pinball"]),
+        benchmarks=tuple(float(row[f"pinball_{name}"]) if row[f"pinball_{name}"] else None for name in BENCHMARKS),
+        pit=float(row["pit"]),
+        inside=tuple(row[f"inside_{level}"] == "1" if row[f"inside_{level}"] else None for level in INTERVALS),
+        note=row["note"],
     )

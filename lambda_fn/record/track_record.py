@@ -1,4 +1,4 @@
-"""The track record of a pair: its scored forecasts and their summary, kept beside the ledger that they come from."""
+"""The track record of a pair: its scored forecasts and their summary, computed from the ledger and the prices."""
 
 import hashlib
 import logging
@@ -17,69 +17,87 @@ from lambda_fn.record.summary_checks import KINDS, MADE_FROM, check_backtest, pa
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
-ATTEMPTS = 5  # an attempt is lost only when somebody else wrote the same file
-FINAL_AFTER_DAYS = 2 * contract.MAX_HORIZON  # calendar days in which the longest forecast has come to its end
-ROWS = "rows"  # beside the sources of prices in what a record was made from
+ATTEMPTS = 5  # one fails only if another process wrote the same file meanwhile
+FINAL_AFTER_DAYS = 2 * contract.MAX_HORIZON  # calendar days after which all outcomes of a forecast are known
+ROWS = "rows"  # the name of the rows' digest, next to those of the sources of prices
 _log = logging.getLogger(__name__)
 
 
 class Track(NamedTuple):
-    """All rows of a pair, and the entries of its ledger that cannot be used, each with the reason."""
+    """All rows of a pair, and its invalid ledger entries, each with the reason."""
 
     scores: list[Score]
     faults: list[str]
 
 
-def update(store: Store, pair: str, now: datetime, anew: bool = False) -> Track:
-    """Score what has become known since, and write `record/<PAIR>.csv` and the summary `serving/record.json`.
+def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Track:
+    """Score the forecasts with new outcomes, and write `record/<PAIR>.csv` and the summary `serving/record.json`.
 
-    An entry of the ledger that cannot be used costs its own rows alone. Rows whose forecast is wholly known are kept as
-    they are, unless they or the closes that they were made from have changed since; `anew` computes every row again.
-    Raises Unavailable, and ContractError for a price file that cannot be read.
+    An invalid ledger entry has no rows and does not affect the others. Rows of a forecast all of whose outcomes are
+    known are reused, unless they or the closes that they were computed from have changed since.
+
+    Args:
+        store: the store.
+        pair: the currency pair.
+        now: the time of this update, in the summary.
+        rebuild: compute every row again.
+
+    Raises Unavailable, and ContractError for an invalid price file.
     """
     for _ in range(ATTEMPTS):
         before, etag = _read(store, keys.scores_key(pair))
         record, _ = _read(store, keys.record_key(pair))
         closes = _Closes(store, pair)
-        known = [] if anew or before is None else _parsed(before)
-        if before is None or not closes.made(known, before, _made_from(record, pair)):
-            known = []
-        scores, faults = _scores(store, pair, known, closes)
+        previous = [] if rebuild or before is None else _parse_scores(before)
+        if before is None or not closes.matches(previous, before, _made_from(record, pair)):
+            previous = []
+        scores, faults = _compute_scores(store, pair, previous, closes)
         data = scoring.to_csv(scores)
         if data == before or (before is None and not scores) or store.replace(keys.scores_key(pair), data, etag):
             write_summary(store, pair, scores, now, closes.digests(scores, data))
             return Track(scores, faults)
-    raise Unavailable(f"{store.describe()}: {keys.scores_key(pair)} changed {ATTEMPTS} times meanwhile")
+    raise Unavailable(f"{store.describe()}: {keys.scores_key(pair)} changed {ATTEMPTS} times meanwhile; try again")
 
 
 def write_summary(
     store: Store, pair: str, scores: list[Score], now: datetime, made_from: dict[str, str] | None = None
 ) -> None:
-    """Write `serving/record.json`: the summary of each kind apart, the newest rows, and the active champion's backtest.
+    """Write `serving/record.json`: a summary of each kind, the newest rows, and the active champion's backtest.
 
-    `made_from` are digests of the rows and of their closes; without them the record's own stay.
+    Args:
+        store: the store.
+        pair: the currency pair.
+        scores: all rows of the pair.
+        now: the time of this update.
+        made_from: digests of the rows and of their closes; None leaves those of the record unchanged.
     """
     key = keys.record_key(pair)
     for _ in range(ATTEMPTS):
         before, etag = _read(store, key)
-        summary = _summary(pair, scores, backtest_of(store, pair))
-        summary[MADE_FROM] = _made_from(before, pair) if made_from is None else made_from
-        if before is not None and _without_time(before) == summary:
+        summary: dict[str, Any] = {
+            "contract_version": contract.CONTRACT_VERSION,
+            "pair": pair,
+            **{kind: summarise([row for row in scores if row.kind == kind]) for kind in KINDS},
+            "backtest": read_backtest(store, pair),
+            "newest": newest(scores),
+            MADE_FROM: _made_from(before, pair) if made_from is None else made_from,
+        }
+        if before is not None and _ignoring_made_at(before) == summary:
             return
         if store.replace(key, fields.summed_bytes({**summary, "made_at": fields.utc_text(now)}), etag):
             return
-    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile")
+    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; try again")
 
 
 class _Closes:
-    """The closes of a pair's price files by source and date, each file read when it is first needed."""
+    """The closes of a pair's price files by source and date; each file is read when it is first needed."""
 
     def __init__(self, store: Store, pair: str) -> None:
         self._store, self._pair = store, pair
         self._by_source: dict[str, dict[date, float]] = {}
 
-    def of(self, source: str) -> dict[date, float]:
-        """Return the closes of a source; empty while it has no file."""
+    def for_source(self, source: str) -> dict[date, float]:
+        """Return the closes of a source by date; empty if it has no file."""
         if source not in self._by_source:
             try:
                 table = parse(self._store.read(keys.price_key(self._pair, source)).data, ["close"])
@@ -90,7 +108,7 @@ class _Closes:
         return self._by_source[source]
 
     def digests(self, scores: Sequence[Score], data: bytes) -> dict[str, str]:
-        """Digests of `data`, which holds these rows, and of each source's closes that they are about."""
+        """Return digests of `data`, which contains these rows, and of the closes in their period by source."""
         first = min((row.as_of for row in scores), default=date.max)
         last = max((row.target_date for row in scores), default=date.min)
         lines = {
@@ -100,15 +118,15 @@ class _Closes:
         digests = {source: hashlib.sha256(text.encode()).hexdigest() for source, text in lines.items()}
         return {ROWS: hashlib.sha256(data).hexdigest(), **digests}
 
-    def made(self, scores: Sequence[Score], data: bytes, made_from: dict[str, str]) -> bool:
-        """Whether `data`, which holds these rows, and the closes are what the record was made from."""
+    def matches(self, scores: Sequence[Score], data: bytes, made_from: dict[str, str]) -> bool:
+        """Return whether `data`, which contains these rows, and the closes have the digests `made_from`."""
         for source in made_from.keys() - {ROWS}:
-            self.of(source)
+            self.for_source(source)
         return self.digests(scores, data) == made_from
 
 
 def _made_from(data: bytes | None, pair: str) -> dict[str, str]:
-    """What a record was made from; empty where it is missing, cannot be read or does not say."""
+    """Return the digests in a record; empty if the record or its member is missing, or the record is invalid."""
     try:
         made_from: dict[str, str] = {} if data is None else parse_record(data, pair).get(MADE_FROM, {})
     except ContractError:
@@ -116,25 +134,25 @@ def _made_from(data: bytes | None, pair: str) -> dict[str, str]:
     return made_from
 
 
-def backtest_of(store: Store, pair: str) -> dict[str, Any] | None:
-    """The backtest's summary that the active champion's pointer brought; None where there is none."""
+def read_backtest(store: Store, pair: str) -> dict[str, Any] | None:
+    """Return the summary of the backtest in the active champion's pointer; None if there is none."""
     try:
         active = contract.Active.parse(store.read(keys.active_key(pair)).data)
         check_backtest(active.pointer.backtest)
     except (Missing, ContractError) as error:
-        _log.info("the record of %s shows no backtest: %s", pair, error)
+        _log.info("no backtest in the record of %s: %s", pair, error)
         return None
     return active.pointer.backtest
 
 
-def scores_of(store: Store, pair: str) -> list[Score]:
-    """The rows as they are kept; none when there is no file or it cannot be read."""
+def read_scores(store: Store, pair: str) -> list[Score]:
+    """Return the stored rows; empty if there is no file or it is invalid."""
     before, _ = _read(store, keys.scores_key(pair))
-    return [] if before is None else _parsed(before)
+    return [] if before is None else _parse_scores(before)
 
 
 def entries(store: Store, pair: str) -> tuple[list[date], list[str]]:
-    """The days that the ledger holds, ascending, and the names of files that are none of its entries."""
+    """Return the days in the ledger, ascending, and the names of files in its folder that are not entries."""
     days, others = [], []
     for key in store.list(f"record/{pair}"):
         name = key.removeprefix(f"record/{pair}/")
@@ -145,22 +163,30 @@ def entries(store: Store, pair: str) -> tuple[list[date], list[str]]:
             continue
         if key == keys.ledger_key(pair, day):
             days.append(day)
-        else:  # another spelling of a date, such as 20261030, would be a second entry of its day
+        else:  # a different spelling of a date, such as 20261030, would be a second entry of its day
             others.append(name)
     return sorted(days), others
 
 
-def _scores(store: Store, pair: str, known: list[Score], closes: _Closes) -> tuple[list[Score], list[str]]:
+def _compute_scores(store: Store, pair: str, previous: list[Score], closes: _Closes) -> tuple[list[Score], list[str]]:
+    """Compute all rows, and reuse the previous ones of forecasts all of whose outcomes are known.
+
+    Args:
+        store: the store.
+        pair: the currency pair.
+        previous: rows that may be reused.
+        closes: the closes of the pair.
+
+    Returns the rows, and the errors of invalid ledger entries.
+    """
     final: dict[date, list[Score]] = {}
-    for row in known:
+    for row in previous:
         final.setdefault(row.as_of, []).append(row)
-    newest_day = max((row.target_date for row in known), default=date.min)
+    newest_day = max((row.target_date for row in previous), default=date.min)
     scores: list[Score] = []
     days, others = entries(store, pair)
     if others:
-        _log.warning(
-            "record/%s holds %d files that are no entries of the ledger, such as %r", pair, len(others), others[0]
-        )
+        _log.warning("record/%s: %d files are not entries of the ledger, such as %r", pair, len(others), others[0])
     faults = []
     for day in days:
         if day in final and (newest_day - day).days > FINAL_AFTER_DAYS:
@@ -172,33 +198,22 @@ def _scores(store: Store, pair: str, known: list[Score], closes: _Closes) -> tup
         except ContractError as error:
             faults.append(f"{key}: {error}")
             continue
-        scores += scoring.score(entry, closes.of(entry.source))
+        scores += scoring.score(entry, closes.for_source(entry.source))
     if faults:
-        _log.warning("%d entries of the ledger are not scored, the first: %s", len(faults), faults[0])
+        _log.warning("%d entries of the ledger are not scored; the first: %s", len(faults), faults[0])
     return scores, faults
 
 
-def _summary(pair: str, scores: list[Score], backtest: dict[str, Any] | None) -> dict[str, Any]:
-    by_kind = {kind: [row for row in scores if row.kind == kind] for kind in KINDS}
-    return {
-        "contract_version": contract.CONTRACT_VERSION,
-        "pair": pair,
-        **{kind: summarise(rows) for kind, rows in by_kind.items()},
-        "backtest": backtest,
-        "newest": newest(scores),
-    }
-
-
-def _without_time(data: bytes) -> dict[str, Any] | None:
+def _ignoring_made_at(data: bytes) -> dict[str, Any] | None:
     try:
-        found = fields.json_object(data, "record")
+        members = fields.json_object(data, "record")
     except ContractError:
         return None
-    return {name: value for name, value in found.items() if name != "made_at"}
+    return {name: value for name, value in members.items() if name != "made_at"}
 
 
-def _parsed(data: bytes) -> list[Score]:
-    """Rows that cannot be read are made anew from the ledger."""
+def _parse_scores(data: bytes) -> list[Score]:
+    """Parse stored rows; return none if they are invalid, so that they are computed again from the ledger."""
     try:
         return scoring.from_csv(data)
     except ContractError:

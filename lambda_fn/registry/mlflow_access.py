@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lambda_fn.registry.secrets_manager import login
-from lambda_fn.settings import Settings, shown_url
+from lambda_fn.settings import Settings, redact_url
 from lambda_fn.store.http_client import BY_PROXY
 from lambda_fn.store.object_store import Misconfigured, Unavailable
 
@@ -128,7 +128,7 @@ def find_uri_fault(uri: str | None) -> str:
     if scheme in _DATABASES:
         return "is a database; start a server on it (mlflow server --backend-store-uri), and give its address"
     if re.match(r"\w[\w.-]*(:[0-9]+)?(/|$)", uri) and ("." in uri or ":" in uri):
-        return f"has no scheme; write http:// or https:// before {shown_url(uri)[:80]}"
+        return f"has no scheme; write http:// or https:// before {redact_url(uri)[:80]}"
     if scheme in ("", "file"):
         return "is a folder; start a server on it (mlflow server), and give its address"
     return f"has the scheme {scheme[:20]}; it must be http or https"

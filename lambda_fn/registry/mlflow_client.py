@@ -18,8 +18,8 @@ from lambda_fn import fields
 from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError, Reader
 from lambda_fn.registry.mlflow_access import split_url, suggest_cure
-from lambda_fn.settings import BUCKET, Settings, shown_url
-from lambda_fn.store.http_client import Answer, ask
+from lambda_fn.settings import BUCKET, Settings, redact_url
+from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Missing, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -161,7 +161,7 @@ class MlflowServer:
             raise ContractError(f"{uri}: {self.address} has no such version{_quote_message(response)}; {CURE}")
         raise self._error(response)
 
-    def _get(self, path: str, query: Mapping[str, str], timeout_s: float, max_bytes: int) -> Answer:
+    def _get(self, path: str, query: Mapping[str, str], timeout_s: float, max_bytes: int) -> HttpResponse:
         """Send a GET. Raises Unavailable without a response, and for one that rejects the login.
 
         Args:
@@ -174,7 +174,7 @@ class MlflowServer:
         headers = {"Authorization": self.authorization} if self.authorization else {}
         request = Request(f"{self.address}{path}{parameters}", headers=headers)
         try:
-            response = ask(request, timeout_s, max_bytes, tls=self.tls)
+            response = send_request(request, timeout_s, max_bytes, tls=self.tls)
         except Unavailable as error:
             raise Unavailable(f"MLFLOW_TRACKING_URI: {error}; {suggest_cure(error, self.address)}") from error
         if response.status in (401, 403):
@@ -185,11 +185,11 @@ class MlflowServer:
             )
         return response
 
-    def _error(self, response: Answer) -> Unavailable:
+    def _error(self, response: HttpResponse) -> Unavailable:
         """Return the error for an unexpected response, with its cure."""
         cure = "correct the address, or check the MLflow server's log"
         if 300 <= response.status < 400 and response.location:
-            where = shown_url(response.location).partition(_API)[0].partition(_ARTIFACTS)[0]
+            where = redact_url(response.location).partition(_API)[0].partition(_ARTIFACTS)[0]
             cure = f"it redirects to {where[:200]}: set MLFLOW_TRACKING_URI to that, unless it is a login page"
         elif response.status in (200, 404, 405) and _parse(response) is None:
             cure = _NOT_MLFLOW
@@ -225,7 +225,7 @@ def _read_bucket(settings: Settings, bucket: str, folder: str, version: Version)
         ) from error
 
 
-def _parse(response: Answer) -> Reader | None:
+def _parse(response: HttpResponse) -> Reader | None:
     """Return a reader of the response, or None if it is not a JSON object."""
     where = "MLflow's response"
     try:
@@ -234,7 +234,7 @@ def _parse(response: Answer) -> Reader | None:
         return None
 
 
-def _quote_message(response: Answer) -> str:
+def _quote_message(response: HttpResponse) -> str:
     """Return MLflow's own message, or the first line of a plain text, in brackets."""
     read = _parse(response)
     text = str(read.members.get("message", "")) if read else response.body[:200].decode("utf-8", "replace")

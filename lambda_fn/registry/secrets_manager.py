@@ -15,7 +15,7 @@ from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
-from lambda_fn.store.http_client import Answer, ask
+from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import KEY_ID, SECRET_KEY, aws_address, credential_provider
 
@@ -62,7 +62,7 @@ def login(arn: str, region: str, environ: Mapping[str, str], now: datetime) -> L
     body = json.dumps({"SecretId": arn}).encode()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{_SERVICE}.GetSecretValue"}
     signed = sign(url, headers, body, _keys(environ), _region(arn, region), _SERVICE, now)
-    fresh = _parse_login(ask(Request(url, body, signed, method="POST"), TIMEOUT_S, MAX_BYTES), arn)
+    fresh = _parse_login(send_request(Request(url, body, signed, method="POST"), TIMEOUT_S, MAX_BYTES), arn)
     _cache[url, arn] = (now, fresh)
     return fresh
 
@@ -136,7 +136,7 @@ def _keys(environ: Mapping[str, str]) -> Keys:
     return Keys(credentials["access_key_id"], credentials["secret_access_key"], credentials.get("token"))
 
 
-def _parse_login(response: Answer, arn: str) -> Login:
+def _parse_login(response: HttpResponse, arn: str) -> Login:
     """Return the login in a response. Raises Unavailable, without quoting the response, which has the secret."""
     if response.status != 200:
         raise Unavailable(

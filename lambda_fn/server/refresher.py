@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Refused, refresh
+from lambda_fn.jobs.activation import Refused
+from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
@@ -51,7 +52,7 @@ class Refresher(threading.Thread):
         last_message = self._last_messages.get(pair)
         try:
             activation, forecast = refresh(
-                self._store, self._settings.of(pair), datetime.now(UTC), self._environ, sandbox=sandbox
+                self._store, self._settings.for_pair(pair), datetime.now(UTC), self._environ, sandbox=sandbox
             )
             message = f"{activation.outcome}, {activation.reason}; forecast {forecast.outcome}, {forecast.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:

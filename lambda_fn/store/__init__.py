@@ -1,1 +1,1 @@
-"""Bytes under keys, the same for a folder and a bucket, and the last good value of what was read."""
+"""Objects under keys in a folder or a bucket, and an in-memory cache of what was read."""

@@ -1,7 +1,7 @@
-"""The container credential provider of ECS, EKS and Lambda SnapStart.
+"""Credential providers for obstore: containers (ECS, EKS and Lambda SnapStart), and profiles through botocore.
 
-The protocol is that of AWS's own tools ("Container credential provider", AWS SDKs and Tools Reference Guide). obstore
-supports it only with a token in a file, and SnapStart provides the token in the environment.
+The container protocol is that of AWS's own tools ("Container credential provider", AWS SDKs and Tools Reference Guide).
+obstore supports it only with a token in a file, and SnapStart provides the token in the environment.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
-from lambda_fn.settings import SettingsError, files_of_aws, shown_url
-from lambda_fn.store.http_client import ask
+from lambda_fn.settings import SettingsError, aws_config_files, redact_url
+from lambda_fn.store.http_client import send_request
 from lambda_fn.store.object_store import Unavailable
 
 if TYPE_CHECKING:
@@ -28,22 +28,22 @@ TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 ECS = "http://169.254.170.2"
 # Without TLS, AWS's tools send the token to these hosts only.
 HOSTS = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost", "::1")
-TIMEOUT_S = 1.0  # the address is on this machine, and a caller of the API waits
+TIMEOUT_S = 1.0  # the provider is on this machine, and a caller of the API waits
 MAX_BYTES = 2**16
-LIFETIME = timedelta(minutes=10)  # of credentials without an expiration
+LIFETIME = timedelta(minutes=10)  # for credentials without an expiration time
 
 
 class NoCredentials(Exception):
     """No credentials are available. The message quotes no process or server, because that text may be secret."""
 
 
-class Container:
+class ContainerCredentials:
     """A credential provider for obstore, which calls it again before the credentials expire."""
 
     name = "the role of this container or function"
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Raises SettingsError for an address that must not receive the token."""
+        """Read the provider's address. Raises SettingsError if the address must not receive the token."""
         self._environ = environ
         self._variable = RELATIVE if environ.get(RELATIVE) else FULL
         uri = environ[self._variable]
@@ -52,21 +52,22 @@ class Container:
             parts = urlsplit(self._address)
             host = parts.hostname or ""
         except ValueError as error:
-            raise SettingsError(f"{FULL}: is not an address; leave it as AWS sets it") from error
-        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_trusted(host))):
+            raise SettingsError(f"{FULL}: not a URL; leave it as AWS sets it") from error
+        is_trusted = host in HOSTS or host.startswith("127.")
+        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_trusted)):
             raise SettingsError(
-                f"{self._variable}: {shown_url(self._address)!r} is not asked for credentials; give an address with "
-                "https, or of this machine"
+                f"{self._variable}: {redact_url(self._address)!r} is not a trusted provider of credentials; use https, "
+                "or an address of this machine"
             )
 
     def __call__(self) -> "S3Credential":
         """Return current credentials. Raises NoCredentials."""
         try:
-            answer = ask(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
+            answer = send_request(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
         except Unavailable as error:
             raise NoCredentials(f"{self._variable}: {error}; {self._cure()}") from None
         if answer.status != 200:
-            raise NoCredentials(f"{self._variable}: its address answers {answer.status}; {self._cure()}")
+            raise NoCredentials(f"{self._variable}: the provider responds with {answer.status}; {self._cure()}")
         try:
             reader = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
             expiration = reader.members.get("Expiration")
@@ -74,10 +75,10 @@ class Container:
                 "access_key_id": reader.text("AccessKeyId"),
                 "secret_access_key": reader.text("SecretAccessKey"),
                 "token": reader.text("Token") if reader.members.get("Token") else None,
-                "expires_at": _time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
+                "expires_at": _parse_time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
             }
         except (ContractError, ValueError):
-            raise NoCredentials(f"{self._variable}: its address answers no credentials; {self._cure()}") from None
+            raise NoCredentials(f"{self._variable}: the response holds no credentials; {self._cure()}") from None
 
     def _headers(self) -> dict[str, str]:
         token = self._environ.get(TOKEN, "")
@@ -93,36 +94,33 @@ class Container:
         return f"check it and {token}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
-def _is_trusted(host: str) -> bool:
-    return host in HOSTS or host.startswith("127.")
-
-
-def _time(text: str) -> datetime:
-    """Parse an ISO 8601 time, UTC where it names no zone. Raises ValueError."""
+def _parse_time(text: str) -> datetime:
+    """Parse an ISO 8601 time, in UTC if it names no time zone. Raises ValueError."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-# obstore asks again after this less its own five minutes; botocore renews what has less than ten left.
+# obstore asks again five minutes before this has passed; botocore renews credentials with less than ten minutes left.
 ASK_AGAIN = timedelta(minutes=10)
-OTHERWISE = (
-    'put keys into the environment, as with: eval "$(aws configure export-credentials --format env)", or install boto3'
+ALTERNATIVES = (
+    'set keys in the environment, for example with: eval "$(aws configure export-credentials --format env)", or '
+    "install boto3"
 )
 
 
-class Chain:
-    """obstore's provider: what botocore has, renewed before it expires."""
+class ProfileCredentials:
+    """A credential provider for obstore: botocore's credentials of a profile, renewed before they expire."""
 
     def __init__(self, credentials: Any, name: str) -> None:
         self._credentials = credentials
         self.name = name
 
     def __call__(self) -> "S3Credential":
-        """Raises NoCredentials."""
+        """Return current credentials. Raises NoCredentials."""
         try:
             frozen = self._credentials.get_frozen_credentials()
-        except Exception as error:  # noqa: BLE001 whatever the chain has in it
-            raise NoCredentials(f"{self.name} gives no credentials ({type(error).__name__})") from None
+        except Exception as error:  # noqa: BLE001 whatever the profile's providers raise
+            raise NoCredentials(f"{self.name} provides no credentials ({type(error).__name__})") from None
         return {
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,
@@ -131,18 +129,20 @@ class Chain:
         }
 
 
-def chain(environ: Mapping[str, str]) -> Chain | None:
-    """The credentials of the profile that the variables name, or of the default one; None where this machine has no
-    profiles, or no boto3 and none was asked for. Raises SettingsError."""
+def profile_credentials(environ: Mapping[str, str]) -> ProfileCredentials | None:
+    """Return the credentials of the profile that the variables name, or of the default profile.
+
+    None if this machine has no profiles, or if no profile is named and boto3 is not installed. Raises SettingsError.
+    """
     profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-    if not profile and not any(Path(file).is_file() for file in files_of_aws(environ)):
+    if not profile and not any(Path(file).is_file() for file in aws_config_files(environ)):
         return None
     try:
         sessions = import_module("botocore.session")
     except ImportError as error:
         if not profile:
             return None
-        raise SettingsError(f"AWS_PROFILE: {profile} can be read with boto3 only; {OTHERWISE}") from error
+        raise SettingsError(f"AWS_PROFILE: {profile} can only be read with boto3; {ALTERNATIVES}") from error
     name = f"profile {profile or 'default'}"
     try:
         credentials = sessions.Session(profile=profile).get_credentials()
@@ -151,6 +151,6 @@ def chain(environ: Mapping[str, str]) -> Chain | None:
         raise SettingsError(f"AWS_PROFILE: {name} cannot be used ({type(error).__name__}); {cure}") from error
     if credentials is None:
         raise SettingsError(
-            f"AWS_PROFILE: {name} has no credentials; run aws configure or aws sso login, or {OTHERWISE}"
+            f"AWS_PROFILE: {name} has no credentials; run aws configure or aws sso login, or {ALTERNATIVES}"
         )
-    return Chain(credentials, name)
+    return ProfileCredentials(credentials, name)

@@ -1,4 +1,4 @@
-"""One HTTP request within limits of time and size, to the address that was asked and to no other."""
+"""A minimal HTTP client: one request with limits of time and size, which follows no redirect."""
 
 import http.client
 import ssl
@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from lambda_fn.store.object_store import Unavailable
 
 _CHUNK = 2**16
-BY_PROXY = " by the proxy"  # in an error
+BY_PROXY = " by the proxy"  # marks an error whose connection went through a proxy
 
 
-class Answer(NamedTuple):
-    """Any status, the body, cut off at the limit that was asked for, and where a redirect leads."""
+class HttpResponse(NamedTuple):
+    """A response with any status: the body, cut off at the given limit, and the target of a redirect."""
 
     status: int
     body: bytes
@@ -24,13 +24,13 @@ class Answer(NamedTuple):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer: following it would send the credentials to wherever it points."""
+    """Return redirects as responses: following one would send the credentials to its target."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-def ask(
+def send_request(
     request: urllib.request.Request,
     timeout_s: float,
     max_bytes: int,
@@ -38,14 +38,14 @@ def ask(
     *,
     tls: ssl.SSLContext | None = None,
     proxies: bool = True,
-) -> Answer:
-    """The answer, whatever its status. Raises Unavailable when there is no whole one.
+) -> HttpResponse:
+    """Send a request and return the response, whatever its status. Raises Unavailable if it is missing or incomplete.
 
     Args:
-        request: what to ask.
-        timeout_s: seconds for each wait, and for all of the body.
-        max_bytes: of the body, which is cut off there.
-        clock: seconds.
+        request: the request.
+        timeout_s: seconds for each wait, and for the whole body.
+        max_bytes: the body is cut off at this size.
+        clock: returns seconds.
         tls: which certificates are trusted; None trusts those of the system.
         proxies: whether the proxies of the environment are used.
     """
@@ -57,24 +57,25 @@ def ask(
     try:
         try:
             response = opener.open(request, timeout=timeout_s)
-        except urllib.error.HTTPError as error:  # an answer, too
+        except urllib.error.HTTPError as error:  # also a response
             response = error
         with response:
             location = response.headers.get("Location", "")
-            return Answer(response.status, _body(response, deadline, max_bytes, clock), location)
+            return HttpResponse(response.status, _read_body(response, deadline, max_bytes, clock), location)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
-        by = "" if request.host == urlsplit(address).netloc else f"{BY_PROXY} {request.host.rpartition('@')[2]}"
-        raise Unavailable(f"{address} does not answer{by} ({reason or type(error).__name__})") from error
+        proxy = "" if request.host == urlsplit(address).netloc else f"{BY_PROXY} {request.host.rpartition('@')[2]}"
+        raise Unavailable(f"{address} does not answer{proxy} ({reason or type(error).__name__})") from error
 
 
-def _body(response: Any, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
+def _read_body(response: Any, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
+    """Read the body, at most `max_bytes`, until `deadline` in seconds of `clock`. Raises if it is incomplete."""
     body = bytearray()
-    # read1 returns after one receive, so that a server that drips cannot outlast the deadline
+    # read1 returns after one receive, so a server that sends a few bytes at a time cannot outlast the deadline.
     while len(body) < max_bytes and (chunk := response.read1(min(_CHUNK, max_bytes - len(body)))):
         body += chunk
         if clock() > deadline:
             raise TimeoutError("not complete in time")
-    if len(body) < max_bytes and getattr(response, "length", None):  # read1 does not tell an early end
+    if len(body) < max_bytes and getattr(response, "length", None):  # read1 does not report an early end
         raise http.client.IncompleteRead(bytes(body), response.length)
     return bytes(body)

@@ -1,4 +1,4 @@
-"""The keys of the store, the same in a bucket and in a folder; a pair other than EURUSD has folders of its own."""
+"""Keys of the store's objects, the same in a bucket and a folder; pairs other than EURUSD have their own folders."""
 
 from datetime import date
 

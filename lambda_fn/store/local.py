@@ -1,4 +1,4 @@
-"""A folder as a store: the same keys, and locks for what a bucket does by itself."""
+"""A folder as a store: the same keys, with file locks for conditional writes."""
 
 import fcntl
 import os
@@ -14,36 +14,36 @@ from lambda_fn.store.object_store import LOCKS, Store
 
 
 class FolderStore(Store):
-    """A folder. Its locks make compare-and-set hold across threads and processes of one machine.
+    """A folder, in which file locks make compare-and-set atomic across the threads and processes of one machine.
 
-    Its files carry no sums: they have no metadata, and no network is between.
+    Files carry no CRC-32: they have no metadata, and no network can damage them.
     """
 
-    _sums = False
+    _has_sums = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         super().__init__(LocalStore(self._folder, mkdir=True), f"folder {folder}")
 
     def replace(self, key: str, data: bytes, etag: str | None) -> bool:
-        """As of a bucket; obstore has no conditional replacement on a folder."""
+        """Compare and set, as in a bucket; obstore has no conditional replacement in a folder."""
         if etag is None:
             return self.create(key, data)
-        with self._errors(key), self._locked(key) as fresh:
+        with self._errors(key), self._lock(key) as new_file:
             target = self._folder / key
             try:
-                found = obstore.head(self._objects, key)["e_tag"]
+                current_etag = obstore.head(self._objects, key)["e_tag"]
             except FileNotFoundError:
                 return False
-            if found != etag:
+            if current_etag != etag:
                 return False
-            _write_after(fresh, data, target.stat().st_mtime_ns)
-            fresh.replace(target)
+            _write_after(new_file, data, target.stat().st_mtime_ns)
+            new_file.replace(target)
         return True
 
     @contextmanager
-    def _locked(self, key: str) -> Iterator[Path]:
-        """Holds the key's lock; gives a path on the same file system for the new bytes."""
+    def _lock(self, key: str) -> Iterator[Path]:
+        """Hold the key's lock, and yield a path on the same file system for the new bytes."""
         locks = self._folder / LOCKS
         locks.mkdir(parents=True, exist_ok=True)
         name = key.replace("/", "__")
@@ -53,8 +53,11 @@ class FolderStore(Store):
 
 
 def _write_after(path: Path, data: bytes, mtime_ns: int) -> None:
-    """Writes the bytes with a later time than `mtime_ns`, in microseconds: the ETag of a folder's file is made of
-    inode, time and size, the kernel's clock ticks only every few milliseconds, and inodes are used again."""
+    """Write the bytes with a modification time at least a microsecond after `mtime_ns`.
+
+    The ETag of a file consists of inode, time in microseconds and size. The kernel's clock ticks only every few
+    milliseconds, and inodes are reused, so without this two versions could have the same ETag.
+    """
     with path.open("wb") as file:
         file.write(data)
         file.flush()

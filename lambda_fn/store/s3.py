@@ -1,4 +1,4 @@
-"""The store that the settings name."""
+"""Open the store that the settings name: an S3 bucket or a folder."""
 
 import os
 from collections.abc import Mapping, MutableMapping
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Protocol, cast
 from obstore.store import S3Store
 
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store.object_store import Patience, Place, Store, Unavailable
+from lambda_fn.store.object_store import LargeObjectClients, Place, Store, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Credential  # exist for type checkers only
 
 CONNECT_TIMEOUT = timedelta(seconds=0.5)
-TIMEOUT = timedelta(seconds=1.8)  # so that a caller who gets nothing is told within two seconds
-NO_PROGRESS = timedelta(seconds=2)  # of a large object: as long as bytes come it may take longer
+TIMEOUT = timedelta(seconds=1.8)  # so that a caller gets an error within two seconds
+NO_PROGRESS = timedelta(seconds=2)  # while reading a large object, which may take longer as long as bytes arrive
 LARGE_TIMEOUT = timedelta(seconds=6)  # 32 MiB at 5.6 MB/s; with the pointer's 2 s it ends within the API's 10
-PATIENT_TIMEOUT = timedelta(seconds=60)  # of a job that nobody waits for
+PATIENT_TIMEOUT = timedelta(seconds=60)  # for a job, for which no caller waits
 PATIENT_RETRIES = 5
-KEY_ID, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"  # which Lambda sets, but for SnapStart
+KEY_ID, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"  # set by Lambda, except with SnapStart
 WEB_IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
-SUFFIXES = (  # of AWS's addresses, by the beginning of the region
+SUFFIXES = (  # (prefix of the region, domain of AWS's endpoints in its partition)
     ("cn-", "amazonaws.com.cn"),
     ("eusc-", "amazonaws.eu"),
     ("us-iso-", "c2s.ic.gov"),
@@ -30,11 +30,11 @@ SUFFIXES = (  # of AWS's addresses, by the beginning of the region
     ("eu-isoe-", "cloud.adc-e.uk"),
     ("", "amazonaws.com"),
 )
-MIN_KEY = 8  # characters of which the last four may be told
+MIN_KEY = 8  # the last four characters of a longer access key may be shown
 
 
 class Provider(Protocol):
-    """Gives credentials to obstore, which asks again before they expire; `name` is whose they are."""
+    """A credential provider, which obstore calls again before the credentials expire; `name` is their owner."""
 
     @property
     def name(self) -> str: ...
@@ -42,21 +42,23 @@ class Provider(Protocol):
 
 
 def open_store(settings: Settings, patient: bool = False) -> Store:
-    """The bucket or the folder that the settings name. A bucket gets one attempt, 0.5 s to connect, 1.8 s in all:
-    obstore's ten attempts would block a request for minutes, and what is in memory can be served meanwhile. An object
-    over 1 MiB gets 6 s in all, and 2 s in which nothing comes.
+    """Open the bucket or folder that the settings name.
 
-    A `patient` one tries again. Then `create` may say False of an object that this very call made, when only the answer
-    was lost: for keys that are named by their content, or of which any writer's will do.
+    A bucket gets one attempt, with 0.5 s to connect and 1.8 s in total: obstore's default of ten attempts would block a
+    request for minutes, although the cached value could be served. An object over 1 MiB gets 6 s in total, with at most
+    2 s without progress.
+
+    A `patient` store retries. Then `create` may return False for an object that this call created, if only the response
+    was lost. Use it for keys that are derived from their content, or where any writer's object will do.
     """
     if not settings.use_s3 or settings.s3_bucket is None:
         from pathlib import Path
 
-        from lambda_fn.store.local import FolderStore  # which a bucket does not need
+        from lambda_fn.store.local import FolderStore  # not needed for a bucket
 
         return FolderStore(Path(settings.store_dir))
     name = f"bucket {settings.s3_bucket}"
-    tidy(os.environ)
+    clean_variables(os.environ)
     provider = credential_provider(os.environ)
     place = Place(settings.s3_bucket, settings.aws_region, provider.name if provider else _identity(os.environ))
 
@@ -67,14 +69,14 @@ def open_store(settings: Settings, patient: bool = False) -> Store:
 
     if patient:
         return Store(_bucket(settings, provider, TIMEOUT, PATIENT_TIMEOUT, PATIENT_RETRIES), name, to_error=to_error)
-    large = Patience(
+    large = LargeObjectClients(
         reading=lambda: _bucket(settings, provider, CONNECT_TIMEOUT, LARGE_TIMEOUT, 0, read_timeout=NO_PROGRESS),
         writing=lambda: _bucket(settings, provider, CONNECT_TIMEOUT, LARGE_TIMEOUT, 0),
     )
     return Store(_bucket(settings, provider, CONNECT_TIMEOUT, TIMEOUT, 0), name, large, to_error)
 
 
-def tidy(environ: MutableMapping[str, str]) -> None:
+def clean_variables(environ: MutableMapping[str, str]) -> None:
     """Remove empty AWS variables, and the blanks around the others.
 
     obstore and botocore read the environment themselves. They take an empty variable as set, and a line end after a key
@@ -89,7 +91,7 @@ def tidy(environ: MutableMapping[str, str]) -> None:
 
 
 def credential_provider(environ: Mapping[str, str]) -> "Provider | None":
-    """Return the provider of credentials that obstore does not find by itself.
+    """Return a provider of the credentials that obstore does not find by itself, or None.
 
     obstore finds keys, a web identity and the role of an EC2 instance. Raises SettingsError.
     """
@@ -101,22 +103,22 @@ def credential_provider(environ: Mapping[str, str]) -> "Provider | None":
     if all(environ.get(name) for name in WEB_IDENTITY):
         return None
     if environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
-        from lambda_fn.store.credentials import Container  # not needed for keys
+        from lambda_fn.store.credentials import ContainerCredentials  # not needed for keys
 
-        return Container(environ)
-    from lambda_fn.store.credentials import chain  # at people's own machines only
+        return ContainerCredentials(environ)
+    from lambda_fn.store.credentials import profile_credentials  # only on developers' machines
 
-    return chain(environ)
+    return profile_credentials(environ)
 
 
 def aws_address(service: str, region: str) -> str:
-    """AWS's address of a service, such as s3, in a region of any partition."""
-    suffix = next(suffix for beginning, suffix in SUFFIXES if region.startswith(beginning))
+    """Return the URL of an AWS service, such as s3, in a region of any partition."""
+    suffix = next(suffix for prefix, suffix in SUFFIXES if region.startswith(prefix))
     return f"https://{service}.{region}.{suffix}"
 
 
 def _identity(environ: Mapping[str, str]) -> str:
-    """Who asks, as far as may be told."""
+    """Return the identity for error messages: the last four characters of the access key, or the role."""
     if key := environ.get(KEY_ID):
         return f"access key ...{key[-4:]}" if len(key) > MIN_KEY else "the access key"
     return "the role of this container or machine"
@@ -130,6 +132,16 @@ def _bucket(
     retries: int,
     read_timeout: timedelta | None = None,
 ) -> S3Store:
+    """Create obstore's client of the bucket.
+
+    Args:
+        settings: name the bucket, its region and its endpoint.
+        provider: provides the credentials; None if obstore finds them.
+        connect: time to connect.
+        timeout: time for a request, and for all of its retries.
+        retries: number of retries.
+        read_timeout: time without progress while reading; None for no such limit.
+    """
     endpoint = settings.s3_endpoint
     options: ClientConfig = {
         "allow_http": endpoint is not None,
@@ -145,9 +157,9 @@ def _bucket(
     )
     return S3Store(
         settings.s3_bucket,
-        config=cast("S3Config", sts),  # whose type lacks this key
+        config=cast("S3Config", sts),  # the type lacks this key
         region=settings.aws_region,
-        # Said also for AWS: obstore reads this variable itself, and panics when it is set but empty.
+        # Set also for AWS: obstore reads this variable itself, and panics if it is set but empty.
         aws_endpoint_url_s3=endpoint or aws_address("s3", settings.aws_region),
         virtual_hosted_style_request=False,
         client_options=options,

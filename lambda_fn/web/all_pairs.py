@@ -5,7 +5,7 @@ from collections.abc import Callable
 from lambda_fn.record.summary_checks import parse_pairs
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.cache import Known, LastKnownGood, NothingToServe
+from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe
 from lambda_fn.store.object_store import Store
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.records import CachedRecord, fetcher
@@ -31,10 +31,10 @@ class AllPairsRecord:
             settings.champion_max_age_s,
             clock,
             background_refresh,
-            store.allowance,
+            store.wait_budget,
         )
 
-    def current(self) -> Known[CachedRecord[JsonObject]] | None:
+    def current(self) -> CachedValue[CachedRecord[JsonObject]] | None:
         """Return the record; None if there is none yet, and for a single pair, which is not pooled."""
         if len(self.pairs) == 1:
             return None

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import LEAST
+from lambda_fn.record.interpolation import MIN_PROBABILITY
 from lambda_fn.web.errors import PROBLEM_JSON, bad_body
 from lambda_fn.web.openapi_record import RECORD_SCHEMAS
 from lambda_fn.web.openapi_schemas import BODY_SCHEMAS, FORECAST_SCHEMAS, PROTOCOL_SCHEMAS, JsonSchema, ref
@@ -82,7 +82,7 @@ PARAMETERS: dict[str, JsonSchema] = {
         "name": "probability",
         "in": "query",
         "description": "Probability: returns the price below which the rate is with this probability.",
-        "schema": {"type": "number", "minimum": LEAST, "maximum": 1 - LEAST},
+        "schema": {"type": "number", "minimum": MIN_PROBABILITY, "maximum": 1 - MIN_PROBABILITY},
         "example": 0.05,
     },
     "date": {

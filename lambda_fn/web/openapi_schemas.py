@@ -3,7 +3,7 @@
 from typing import Any
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import LEAST
+from lambda_fn.record.interpolation import MIN_PROBABILITY
 from lambda_fn.web.errors import MAX_SERIES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS
 from lambda_fn.web.price_body import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_VALUES
@@ -151,7 +151,7 @@ FORECAST_SCHEMAS: dict[str, JsonSchema] = {
             "horizon": {**WHOLE, "minimum": 1, "description": "its business days after the last close"},
             "below": {**NUMBER, "description": "the price of the query, or the price for the query's probability"},
             "above": {**NUMBER, "description": "the price of the query"},
-            "probability": {**NUMBER, "minimum": LEAST, "maximum": 1 - LEAST},
+            "probability": {**NUMBER, "minimum": MIN_PROBABILITY, "maximum": 1 - MIN_PROBABILITY},
             "bound": {
                 "enum": ["at_most", "at_least", None],
                 "description": "at_most or at_least if `probability` is only a bound",

@@ -11,7 +11,7 @@ from itertools import pairwise
 from lambda_fn.champion.base import BaseChampion, Rows
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import days_since_1970, is_business_day, next_business_days
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
+from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, bad_body, format_name, format_value, too_large
 from lambda_fn.web.params import ForecastQuery
 
@@ -204,12 +204,12 @@ def parse_prices(place: str, values: object) -> list[float]:
             f"{place}[{outside}] is {format_value(values[outside])}, not a price",
             f"send a price from {LOWEST:g} to {HIGHEST:,.0f}",
         )
-    jump = next((i for i, (old, new) in enumerate(pairwise(prices), 1) if abs(new / old - 1) > MAX_JUMP), None)
+    jump = next((i for i, (old, new) in enumerate(pairwise(prices), 1) if abs(new / old - 1) > MAX_DAILY_CHANGE), None)
     if jump is not None:
         change = f"{format_value(values[jump])} after {format_value(values[jump - 1])}"
         raise bad_body(
             f"{place}[{jump}]",
-            f"{place}[{jump}] is {change}, a jump over {MAX_JUMP:.0%} in a day",
+            f"{place}[{jump}] is {change}, a jump over {MAX_DAILY_CHANGE:.0%} in a day",
             "correct whichever of the two prices is wrong",
         )
     return prices

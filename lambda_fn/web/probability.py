@@ -9,7 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import LEAST, price_at, probability_below
+from lambda_fn.record.interpolation import MIN_PROBABILITY, price_at, probability_below
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.web.errors import bad_query, format_value
 from lambda_fn.web.forecast import PRICE_DECIMALS, JsonObject
@@ -29,9 +29,9 @@ class PriceProbability(NamedTuple):
         horizon: its number of business days after the last close.
         side: below or above.
         price: the price level.
-        probability: from LEAST to 1 - LEAST.
+        probability: from MIN_PROBABILITY to 1 - MIN_PROBABILITY.
         bound: at_most or at_least if the probability is only a bound, because the forecast does not resolve events
-            rarer than LEAST; None otherwise.
+            rarer than MIN_PROBABILITY; None otherwise.
     """
 
     day: date
@@ -82,15 +82,23 @@ def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     names = [name for name in QUESTIONS if name in query]
     if len(names) != 1:
         field = names[-1] if names else "below"
-        message = f"{' and '.join(names)} are mutually exclusive" if names else "the query contains no question"
+        message = (
+            f"{' and '.join(names)} are mutually exclusive"
+            if names
+            else "the query has neither a price nor a probability"
+        )
         raise bad_query(field, message, f"give one of {', '.join(QUESTIONS)}, for example below=1.1")
     [name] = names
     text = query[name]
     if name == "probability":
         probability = float(text) if _NUMBER.fullmatch(text) else -1.0
-        if not LEAST <= probability <= 1 - LEAST:
+        if not MIN_PROBABILITY <= probability <= 1 - MIN_PROBABILITY:
             message = f"probability={format_value(text)} is not a valid probability"
-            raise bad_query("probability", message, f"give a number from {LEAST} to {1 - LEAST}, for example 0.05")
+            raise bad_query(
+                "probability",
+                message,
+                f"give a number from {MIN_PROBABILITY} to {1 - MIN_PROBABILITY}, for example 0.05",
+            )
         price = price_at(official.levels, official.quantiles[position], probability)
         return PriceProbability(official.days[position], position + 1, "below", price, probability, None)
     if not _NUMBER.fullmatch(text) or not LOWEST <= float(text) <= HIGHEST:
@@ -99,7 +107,7 @@ def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     price = float(text)
     below = probability_below(official.levels, official.quantiles[position], price)
     probability = below if name == "below" else 1 - below
-    bound = "at_most" if probability <= LEAST else "at_least" if probability >= 1 - LEAST else None
+    bound = "at_most" if probability <= MIN_PROBABILITY else "at_least" if probability >= 1 - MIN_PROBABILITY else None
     return PriceProbability(official.days[position], position + 1, name, price, probability, bound)
 
 

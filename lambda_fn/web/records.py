@@ -10,7 +10,7 @@ from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import parse_record
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.cache import Known, LastKnownGood, NothingToServe, told_apart
+from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe, as_not_yet_published
 from lambda_fn.store.object_store import Missing, Store
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.freshness import Age
@@ -44,7 +44,7 @@ def fetcher(
         try:
             blob = store.read(key, cached.etag) if cached else store.read(key)
         except Missing as error:
-            raise told_apart(error, store, pair) from error
+            raise as_not_yet_published(error, store, pair) from error
         if blob is None:
             assert cached is not None
             return cached
@@ -77,11 +77,11 @@ class Records:
         self.generation: int | None = None
         pair = settings.pair
         parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
-        cache_options = settings.champion_max_age_s, clock, background_refresh, store.allowance
+        cache_options = settings.champion_max_age_s, clock, background_refresh, store.wait_budget
         self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *cache_options)
         self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *cache_options)
 
-    def official(self) -> tuple[Known[CachedRecord[Official]], Age]:
+    def official(self) -> tuple[CachedValue[CachedRecord[Official]], Age]:
         """Return the official forecast and its age.
 
         Raises NothingToServe if there is none, or if it has expired and REFUSE_EXPIRED is set.
@@ -99,11 +99,11 @@ class Records:
     def blocked_generation(self) -> int | None:
         """Return the generation whose champion failed to forecast the live window; None if there is none."""
         try:
-            return self._official.current().value.value.suspended
+            return self._official.current().value.value.blocked_generation
         except NothingToServe:
             return None
 
-    def record(self) -> Known[CachedRecord[JsonObject]]:
+    def record(self) -> CachedValue[CachedRecord[JsonObject]]:
         """Return the track record. Raises NothingToServe if there is none."""
         return self._record.current()
 
@@ -122,7 +122,7 @@ class Records:
         until = None if None in ends else min(end or 0 for end in ends)
         return forecast._replace(etag=f"{forecast.etag} {track_record.etag}", until=until)
 
-    def _version(self, latest: Known[CachedRecord[Any]]) -> Version:
+    def _version(self, latest: CachedValue[CachedRecord[Any]]) -> Version:
         until = None if latest.stale else latest.checked_at + self._settings.champion_max_age_s
         return Version(latest.value.etag, latest.checked_at, self.now().toordinal(), until)
 

@@ -102,7 +102,7 @@ class State:
         with self._lock:  # a second state of a pair would start empty, and be older or newer than the first
             state = self._pairs.pop(name, None)
             if state is None:
-                state = PairState(self, self.settings.of(name))
+                state = PairState(self, self.settings.for_pair(name))
                 while len(self._pairs) >= MAX_PAIRS:
                     del self._pairs[next(iter(self._pairs))]
                     self.evicted_pairs += 1

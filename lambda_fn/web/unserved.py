@@ -3,12 +3,12 @@
 They name no endpoint, bucket, folder or account: where the store is, and what it answered, is in the log alone.
 """
 
-from lambda_fn.store.cache import Lack, NothingToServe
+from lambda_fn.store.cache import NothingToServe, Unavailability
 from lambda_fn.web.errors import NOTHING_YET, Problem
 
 _SEE_LOG = "the operator finds the reason in the log"
 # Code, message and cure (besides a retry) by reason. An expired forecast brings its own message.
-_PROBLEMS: dict[Lack, tuple[str, str, str]] = {
+_PROBLEMS: dict[Unavailability, tuple[str, str, str]] = {
     "nothing yet": (
         NOTHING_YET,
         "no forecast yet: no model has been deployed",
@@ -37,5 +37,5 @@ _PROBLEMS: dict[Lack, tuple[str, str, str]] = {
 def to_problem(error: NothingToServe) -> Problem:
     """Return the 503 with Retry-After for this reason."""
     headers = {"Retry-After": str(error.retry_after_s)}
-    code, message, cure = _PROBLEMS[error.lack]
+    code, message, cure = _PROBLEMS[error.reason]
     return Problem(503, code, message or str(error), f"retry after {error.retry_after_s} s; {cure}", headers=headers)

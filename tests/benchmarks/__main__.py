@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number; give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} must be 1 or more")
     return int(text)
 
 

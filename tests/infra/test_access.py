@@ -110,7 +110,7 @@ def test_another_pair_is_a_parameter_and_its_keys_may_be_written() -> None:
         stack(Pairs="GBPUSD,USDJPY")["IngestFunction"]["Properties"]["Environment"]["Variables"]
     )
     assert settings.pairs == ("GBPUSD", "USDJPY")
-    assert settings.of("USDJPY").model_info_key == "models/USDJPY/best_model_info.json"
+    assert settings.for_pair("USDJPY").model_info_key == "models/USDJPY/best_model_info.json"
     assert "EURUSD" not in json.dumps(stack(Pairs="GBPUSD"))
     made = [keys.forecast_key("GBPUSD"), keys.record_key("GBPUSD"), keys.price_key("GBPUSD", "ecb")]
     for key in [*made, keys.scores_key("GBPUSD"), keys.ledger_key("GBPUSD", date(2026, 10, 30))]:

@@ -11,6 +11,7 @@ import pytest
 
 from lambda_fn import api, ingest, refresh
 from lambda_fn.contract import Active, Pointer
+from lambda_fn.jobs import activation
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.store.keys import serving_key
 from tests.support.api_gateway import LambdaContext
@@ -85,7 +86,7 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
     day = (datetime.now(UTC) - timedelta(days=3)).date()
     (in_lambda / "prices/EURUSD-ecb.csv").write_text(f"date,close\n{day},1.1\n")
     context = LambdaContext(aws_request_id="1")
-    with pytest.raises(refresh.Refused):
+    with pytest.raises(activation.Refused):
         refresh.handler({}, context)
     (in_lambda / "serving/active.json").write_bytes(active_champion())
     again = LambdaContext(aws_request_id="2")

@@ -16,7 +16,7 @@ from lambda_fn.jobs.telemetry import BY_PAIR
 from tests.support.infra import runbook, user_data
 from tests.support.infra.aws_tools import ROOT, outputs_of, template
 from tests.support.infra.runbook import KNOWN, RUNBOOK, calls, first_commands
-from training.__main__ import TRY_AGAIN, parser
+from training.__main__ import TEMPORARY_FAILURE, parser
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
 # Commands that the AWS CLI has of its own, beside those that it makes of the services' models, with their options.
@@ -212,7 +212,7 @@ def test_numbers_are_those_of_code_and_templates() -> None:
     parameters = json.loads(template("mlflow.yaml"))["Parameters"]
     assert f"`BackupDays` ({parameters['BackupDays']['Default']})" in RUNBOOK
     assert f"`{parameters['InstanceType']['Default']}` with 2 GB" in RUNBOOK
-    assert f"exit code {TRY_AGAIN}" in RUNBOOK
+    assert f"exit code {TEMPORARY_FAILURE}" in RUNBOOK
     uri = outputs_of("mlflow.yaml", **user_data.MLFLOW)["TrackingUri"]
     assert f"`{uri.removeprefix('http://').partition(':')[0]}`" in RUNBOOK and uri in RUNBOOK
     assert "replaced-<time>" in RUNBOOK and "/srv/mlflow" in user_data.scripts("mlflow.yaml")["MachineTemplate"]

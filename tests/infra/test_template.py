@@ -141,7 +141,7 @@ def test_the_notification_is_of_the_pointer_only() -> None:
     assert pointer == DEFAULTS["S3_MODEL_INFO_KEY"]
     assert fnmatchcase(pointer, pattern)
     several = Settings.from_env(stack(Pairs="all")["RefreshFunction"]["Properties"]["Environment"]["Variables"])
-    assert all(fnmatchcase(several.of(pair).model_info_key, pattern) for pair in several.pairs)
+    assert all(fnmatchcase(several.for_pair(pair).model_info_key, pattern) for pair in several.pairs)
     others = [keys.history_key(1), keys.champion_key("0" * 64), keys.active_key("EURUSD")]
     others += [keys.serving_key("0" * 64, "EURUSD"), keys.refused_key("0" * 64, "EURUSD")]
     assert not [key for key in others if fnmatchcase(key, pattern)]

@@ -8,7 +8,7 @@ import pytest
 from lambda_fn.store import keys
 from tests.support.infra.access import allowed
 from tests.support.infra.aws_tools import resources_of
-from training.__main__ import TRY_AGAIN, parser
+from training.__main__ import TEMPORARY_FAILURE, parser
 from training.runs.aws_batch import MAX_CHILDREN
 
 STACK = "eurusd-training"
@@ -99,8 +99,8 @@ def test_a_machine_that_is_taken_away_is_tried_again_and_a_named_error_is_not() 
         first, second, last = strategy["EvaluateOnExit"]
         assert first == {"OnStatusReason": "Host EC2*", "Action": "RETRY"}
         assert second == {"OnExitCode": "2", "Action": "EXIT"}
-        assert last == {"OnReason": "*", "Action": "RETRY"}  # such as a store that does not answer: TRY_AGAIN
-        assert str(TRY_AGAIN) != second["OnExitCode"]
+        assert last == {"OnReason": "*", "Action": "RETRY"}  # such as a store that does not answer: TEMPORARY_FAILURE
+        assert str(TEMPORARY_FAILURE) != second["OnExitCode"]
     assert stack()["SubmitJob"]["Properties"]["RetryStrategy"] == {"Attempts": 1}
 
 

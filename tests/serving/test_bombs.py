@@ -16,7 +16,7 @@ from lambda_fn.api import App, handle_event
 from lambda_fn.champion import child
 from lambda_fn.champion.sandbox import MAX_DEATHS, Sandbox
 from lambda_fn.fields import ContractError
-from lambda_fn.ingest import ingest_and_keep
+from lambda_fn.ingest import ingest_and_forecast
 from lambda_fn.prices import ecb
 from lambda_fn.prices.price_file import Table
 from lambda_fn.record.official_forecast import Official
@@ -36,7 +36,7 @@ CLOSES = foreign.closes(foreign.WINDOW).tolist()
 CALM, ARMED = {"close": CLOSES}, {"close": [*CLOSES[1:], TRIGGER]}
 LETHAL = [name for name in BOMBS if name != "memory"]  # the limit of memory is an error of the runtime
 # Modules that may import the runtime: they are those of the sandbox's child.
-IN_THE_CHILD = {"model", "judging", "watchdog", "worker"}
+IN_THE_CHILD = {"runtime", "trial", "worker"}
 
 
 @pytest.fixture
@@ -106,13 +106,13 @@ def test_a_death_in_a_job_is_recorded_and_does_not_affect_the_other_pairs(
     store = open_store(settings)
     days = len(DAYS) - 1
     for pair in settings.pairs:
-        ingest_and_keep(store, settings.of(pair), at(days), lambda url: ecb_history(days, 1.233))
+        ingest_and_forecast(store, settings.for_pair(pair), at(days), lambda url: ecb_history(days, 1.233))
         data = foreign.champion_bytes(pair=pair)
         data = changed(BOMBS["div"], data) if pair == "EURUSD" else data
         prices = store.read(keys.price_key(pair, "ecb")).data
-        key = settings.of(pair).model_info_key
+        key = settings.for_pair(pair).model_info_key
         foreign.publish_to(store, data, 1, prices, key, model_name=f"{pair}_Foreign")
-        assert refresh(store, settings.of(pair), at(days)).forecast.outcome == "made"
+        assert refresh(store, settings.for_pair(pair), at(days)).forecast.outcome == "made"
     for name, value in folder.items():
         monkeypatch.setenv(name, value)
     newest = ecb_history(days + 1, TRIGGER)
@@ -121,13 +121,13 @@ def test_a_death_in_a_job_is_recorded_and_does_not_affect_the_other_pairs(
     results = json.loads(capsys.readouterr().out)["pairs"]
     assert [results[pair]["forecast"]["outcome"] for pair in settings.pairs] == ["refused", "made"]
     official = Official.parse(store.read(keys.forecast_key("EURUSD")).data, "EURUSD")
-    assert (official.as_of, official.suspended) == (DAYS[days - 1], 1)
-    assert "signal 8" in (official.withheld or "")
+    assert (official.as_of, official.blocked_generation) == (DAYS[days - 1], 1)
+    assert "signal 8" in (official.failure_reason or "")
     app = App(store, settings, lambda: at(days + 1).timestamp())
     for pair, stale in (("EURUSD", True), ("GBPUSD", False)):
         answer = handle_event(app, event("GET", "/api/predict", {"pair": pair}))
         assert (answer["statusCode"], json.loads(answer["body"])["stale"]) == (200, stale)
-    again = refresh(store, settings.of("EURUSD"), at(days + 1))
+    again = refresh(store, settings.for_pair("EURUSD"), at(days + 1))
     assert (again.activation.outcome, again.forecast.outcome) == ("unchanged", "refused")
 
 
@@ -168,7 +168,7 @@ RUN = """
 import json, sys
 from datetime import UTC, datetime
 from lambda_fn.api import App, handle_event
-from lambda_fn.ingest import ingest_and_keep
+from lambda_fn.ingest import ingest_and_forecast
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
@@ -179,7 +179,7 @@ store, now = open_store(settings), datetime(2026, 10, 30, 17, tzinfo=UTC)
 assert refresh(store, settings, now).forecast.outcome == "made"
 body = {"close": [1.1 + number / 1000 for number in range(20)]}
 assert handle_event(App(store, settings), event("POST", "/api/predict", body=body))["statusCode"] == 200
-ingest_and_keep(store, settings, now, lambda url: history(40), True)
+ingest_and_forecast(store, settings, now, lambda url: history(40), True)
 print(*(name for name in ("onnxruntime", "lambda_fn.champion.runtime") if name in sys.modules))
 """
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import obstore
 import pytest
 
-from lambda_fn.ingest import ingest_and_keep
+from lambda_fn.ingest import ingest_and_forecast
 from lambda_fn.prices.price_file import read_table
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
@@ -44,7 +44,7 @@ def through(direct: Settings, proxy: Proxy) -> Settings:
 def store(direct: Settings) -> Store:
     """With prices, a champion that waits to be activated, and no forecast."""
     found = open_store(direct)
-    ingest_and_keep(found, direct, NOW, fetch=lambda _: history(ROWS))
+    ingest_and_forecast(found, direct, NOW, fetch=lambda _: history(ROWS))
     foreign.publish_to(found, foreign.champion_bytes(), 1, found.read(PRICES).data)
     return found
 
@@ -58,7 +58,7 @@ def refreshing(store: Store, settings: Settings) -> None:
 
 
 def ingesting(store: Store, settings: Settings) -> None:
-    ingest_and_keep(store, settings, NOW, fetch=lambda _: history(ROWS + 1))
+    ingest_and_forecast(store, settings, NOW, fetch=lambda _: history(ROWS + 1))
 
 
 @pytest.mark.parametrize("job", [refreshing, ingesting])

@@ -19,13 +19,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambda_fn import ingest
-from lambda_fn.ingest import Ingested, Refused, declared_columns
+from lambda_fn.ingest import PriceUpdate, Refused, declared_columns
+from lambda_fn.jobs.activation import activate
 from lambda_fn.jobs.telemetry import BY_PAIR
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.price_file import parse
-from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.local import FolderStore
@@ -58,10 +58,10 @@ def settings(store_environ: Mapping[str, str], bank: Bank) -> Settings:
 
 
 @pytest.fixture
-def offer(store: Store, settings: Settings, bank: Bank) -> Callable[..., Ingested]:
+def offer(store: Store, settings: Settings, bank: Bank) -> Callable[..., PriceUpdate]:
     """Ingests what the bank publishes from now on."""
 
-    def offer(data: bytes, *, replace: bool = False, now: datetime = NOW) -> Ingested:
+    def offer(data: bytes, *, replace: bool = False, now: datetime = NOW) -> PriceUpdate:
         bank.files["hist.zip"] = data
         return ingest.ingest(store, settings, now, replace=replace)
 
@@ -88,24 +88,26 @@ def publish_wanting_the_yen(store: Store, settings: Settings) -> None:
     store.delete(KEY)
 
 
-def test_the_price_file_is_created_then_appended(store: Store, offer: Callable[..., Ingested]) -> None:
-    assert offer(history(3)) == Ingested("created", 3, DAYS[2], f"{KEY}: 3 rows, through 1999-01-06")
+def test_the_price_file_is_created_then_appended(store: Store, offer: Callable[..., PriceUpdate]) -> None:
+    assert offer(history(3)) == PriceUpdate("created", 3, DAYS[2], f"{KEY}: 3 rows, through 1999-01-06")
     assert stored(store) == (
         b"date,close,eureek,eurgbp,eurjpy\n"
         b"1999-01-04,1.15,13.5,0.71,130.0\n"
         b"1999-01-05,1.1501,13.5,0.7101,130.01\n"
         b"1999-01-06,1.1502,13.5,0.7102,130.02\n"
     )
-    assert offer(history(6)) == Ingested("appended", 3, DAYS[5], f"{KEY}: 3 new rows through 1999-01-11")
+    assert offer(history(6)) == PriceUpdate("appended", 3, DAYS[5], f"{KEY}: 3 new rows through 1999-01-11")
     assert stored(store).endswith(b"1999-01-08,1.1504,13.5,0.7104,130.04\n1999-01-11,1.1505,,0.7105,130.05\n")
     assert parse(stored(store)).dates == DAYS[:6]
 
 
-def test_a_day_without_new_rates_is_no_error(store: Store, offer: Callable[..., Ingested]) -> None:
+def test_a_day_without_new_rates_is_no_error(store: Store, offer: Callable[..., PriceUpdate]) -> None:
     offer(history(5))
     before = store.read(KEY)
     for now in (NOW, NOW + timedelta(days=5)):
-        assert offer(history(5), now=now) == Ingested("unchanged", 0, DAYS[4], f"{KEY}: nothing newer than 1999-01-08")
+        assert offer(history(5), now=now) == PriceUpdate(
+            "unchanged", 0, DAYS[4], f"{KEY}: nothing newer than 1999-01-08"
+        )
     assert store.read(KEY) == before
     assert store.list("prices") == [KEY]
 
@@ -137,12 +139,12 @@ def without(row: int) -> bytes:
 
 
 BAD = {
-    "empty": (b"", r"\bno zip\b"),
-    "broken": (history(6)[:-40], r"\bno zip\b"),
-    "a page": (b"<html>maintenance</html>", r"\bno zip\b"),
+    "empty": (b"", r"\bnot a zip\b"),
+    "broken": (history(6)[:-40], r"\bnot a zip\b"),
+    "a page": (b"<html>maintenance</html>", r"\bnot a zip\b"),
     "no text": (zipped(""), r"\bempty; .*\bDate,USD\b"),
     "no rows": (history(0), r"\bno rows; "),
-    "a part": (without(0), "begins 1999-01-05 and not 1999-01-04; check that ECB_URL"),
+    "a part": (without(0), "begins on 1999-01-05 instead of 1999-01-04; set ECB_URL"),
     "twice": (history(rates(DAYS[:6]) | {f" {DAYS[5]}": rates(DAYS)[str(DAYS[5])]}), "has 1999-01-11 twice"),
     "shrunk": (history(3), "history has changed: 1 row of 4 gone, the first 1999-01-07; "),
     "a hole": (without(2), f"history has changed: 1 row of 4 gone, the first 1999-01-06; .*{REPLACE}"),
@@ -162,7 +164,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_file_is_kept_aside_and_the_good_table_stays(
-    store: Store, offer: Callable[..., Ingested], settings: Settings, name: str
+    store: Store, offer: Callable[..., PriceUpdate], settings: Settings, name: str
 ) -> None:
     data, message = BAD[name]
     offer(history(4))
@@ -170,7 +172,7 @@ def test_a_bad_file_is_kept_aside_and_the_good_table_stays(
     with pytest.raises(Refused) as caught:
         offer(data)
     assert re.search(message, str(caught.value))
-    assert caught.value.result == Ingested("refused", 0, DAYS[3], str(caught.value))
+    assert caught.value.result == PriceUpdate("refused", 0, DAYS[3], str(caught.value))
     assert offer(data, now=NOW + timedelta(hours=2)) == caught.value.result, "raised once, then only returned"
     assert store.read(KEY) == before
     digest = hashlib.sha256(data).hexdigest()
@@ -211,7 +213,7 @@ def test_the_first_file_must_be_sound_too(tmp_path: Path) -> None:
     assert KEY not in store.list("prices")
 
 
-def test_days_are_those_of_utc(offer: Callable[..., Ingested]) -> None:
+def test_days_are_those_of_utc(offer: Callable[..., PriceUpdate]) -> None:
     offer(history(4))
     monday = rates(DAYS[:4]) | {"2026-11-02": ["1.16", "130", "0.7", "N/A"]}
     with pytest.raises(Refused, match=r"^2026-11-02 .*\bfuture\b.*\b2026-11-01$"):
@@ -223,7 +225,7 @@ def test_days_are_those_of_utc(offer: Callable[..., Ingested]) -> None:
 
 
 def test_a_currency_that_is_gone_leaves_gaps_and_a_new_one_is_left_out(
-    store: Store, offer: Callable[..., Ingested]
+    store: Store, offer: Callable[..., PriceUpdate]
 ) -> None:
     offer(history(4))
     rows = {day: [*row[:3], "9.1"] for day, row in rates(DAYS[:6]).items()}
@@ -237,7 +239,7 @@ def test_a_currency_that_is_gone_leaves_gaps_and_a_new_one_is_left_out(
 
 
 def test_a_change_that_no_champion_sees_is_said_and_left_as_stored(
-    store: Store, offer: Callable[..., Ingested]
+    store: Store, offer: Callable[..., PriceUpdate]
 ) -> None:
     offer(history(4))
     appended = offer(cells({(1, 1): "131"}))
@@ -256,7 +258,7 @@ def test_a_change_that_no_champion_sees_is_said_and_left_as_stored(
     ],
 )
 def test_the_columns_of_the_active_champion_must_be_as_sound_as_the_close(
-    store: Store, offer: Callable[..., Ingested], settings: Settings, data: bytes, why: str
+    store: Store, offer: Callable[..., PriceUpdate], settings: Settings, data: bytes, why: str
 ) -> None:
     publish_wanting_the_yen(store, settings)
     assert declared_columns(store, "EURUSD") == ["close", "eurjpy"]
@@ -267,7 +269,7 @@ def test_the_columns_of_the_active_champion_must_be_as_sound_as_the_close(
 
 
 def test_a_champion_whose_columns_are_of_another_source_does_not_matter(
-    store: Store, offer: Callable[..., Ingested], settings: Settings
+    store: Store, offer: Callable[..., PriceUpdate], settings: Settings
 ) -> None:
     data = foreign.champion_bytes(extra=("high",), prices="csv")
     foreign.publish_to(store, data, prices=foreign.price_file(60, ["high"], source="csv"))
@@ -276,7 +278,7 @@ def test_a_champion_whose_columns_are_of_another_source_does_not_matter(
 
 
 def test_an_active_champion_that_cannot_be_read_is_not_ingests_to_report(
-    store: Store, offer: Callable[..., Ingested]
+    store: Store, offer: Callable[..., PriceUpdate]
 ) -> None:
     store.create(keys.ACTIVE_KEY, b"{}")
     assert offer(history(4)).outcome == "created"
@@ -285,12 +287,12 @@ def test_an_active_champion_that_cannot_be_read_is_not_ingests_to_report(
 # Replacing history
 
 
-def test_history_is_replaced_when_told_and_said_where(store: Store, offer: Callable[..., Ingested]) -> None:
+def test_history_is_replaced_when_told_and_said_where(store: Store, offer: Callable[..., PriceUpdate]) -> None:
     offer(history(5))
     rows = {day: [row[0], row[1], row[2], "9.1"] for day, row in rates(DAYS[:6]).items() if day != "1999-01-08"}
     rows["1999-01-05"][0], rows["1999-01-06"][0] = "1.16", "1.17"
     replaced = offer(history(rows, ("USD", "JPY", "GBP", "SEK")), replace=True)
-    assert replaced == Ingested(
+    assert replaced == PriceUpdate(
         "replaced",
         5,
         DAYS[5],
@@ -303,9 +305,11 @@ def test_history_is_replaced_when_told_and_said_where(store: Store, offer: Calla
     )
 
 
-def test_replace_does_no_more_than_is_needed(store: Store, offer: Callable[..., Ingested]) -> None:
+def test_replace_does_no_more_than_is_needed(store: Store, offer: Callable[..., PriceUpdate]) -> None:
     assert offer(history(3), replace=True).outcome == "created"
-    assert offer(history(5), replace=True) == Ingested("appended", 2, DAYS[4], f"{KEY}: 2 new rows through 1999-01-08")
+    assert offer(history(5), replace=True) == PriceUpdate(
+        "appended", 2, DAYS[4], f"{KEY}: 2 new rows through 1999-01-08"
+    )
     assert offer(history(5), replace=True).outcome == "unchanged"
     with pytest.raises(Refused, match="close jumps on 1999-01-05"):
         offer(cells({(1, 0): "2.3"}), replace=True)
@@ -314,7 +318,7 @@ def test_replace_does_no_more_than_is_needed(store: Store, offer: Callable[..., 
 
 @pytest.mark.parametrize("text", [b"", b"date,close\n", b"oops", b"date,close\n1999-01-04,1.1", b"date,close,b,a\n"])
 def test_a_table_that_cannot_be_continued_is_written_anew_when_told(
-    store: Store, offer: Callable[..., Ingested], text: bytes
+    store: Store, offer: Callable[..., PriceUpdate], text: bytes
 ) -> None:
     store.create(KEY, text)
     with pytest.raises(Refused, match=rf"\bstored table\b.*\(.*\); .*{REPLACE}"):
@@ -337,7 +341,7 @@ def test_a_table_that_cannot_be_continued_is_written_anew_when_told(
     ],
 )
 def test_a_file_that_cannot_be_had_is_no_refusal(
-    store: Store, offer: Callable[..., Ingested], settings: Settings, bank: Bank, path: str, why: str
+    store: Store, offer: Callable[..., PriceUpdate], settings: Settings, bank: Bank, path: str, why: str
 ) -> None:
     offer(history(4))
     before = {key: store.read(key) for key in store.list("")}

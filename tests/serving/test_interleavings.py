@@ -27,7 +27,8 @@ from hypothesis.stateful import (
 
 from lambda_fn import ingest
 from lambda_fn.api import App, handle_event
-from lambda_fn.refresh import Refused, refresh, rollback
+from lambda_fn.jobs.activation import Refused
+from lambda_fn.refresh import refresh, rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.cache import BACK_OFF_S
@@ -113,7 +114,7 @@ class Service(RuleBasedStateMachine):
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def take_prices(self) -> None:
-        ingest.ingest_and_keep(self.store, self.settings, self.now, fetch=lambda _: history(self.rows))
+        ingest.ingest_and_forecast(self.store, self.settings, self.now, fetch=lambda _: history(self.rows))
 
     def activate(self) -> None:
         with suppress(Refused):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.api import App, handle_event
-from lambda_fn.ingest import ingest_and_keep
+from lambda_fn.ingest import ingest_and_forecast
 from lambda_fn.record import all_pairs
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
@@ -35,7 +35,7 @@ def keep(store: Store, settings: Settings, rows: int, now: datetime) -> None:
     """As the handler does, of every pair."""
     data = history(rows)
     for pair in settings.pairs:
-        ingest_and_keep(store, settings.of(pair), now, lambda url: data)
+        ingest_and_forecast(store, settings.for_pair(pair), now, lambda url: data)
     all_pairs.write(store, settings.pairs, now)
 
 
@@ -51,7 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings, store = settings_of(folder), FolderStore(folder)
     keep(store, settings, ROWS, BEFORE)
     for pair in PAIRS:
-        own = settings.of(pair)
+        own = settings.for_pair(pair)
         prices = store.read(keys.price_key(pair, "ecb")).data
         champion = foreign.champion_bytes(pair=pair, trained_through=DAYS[ROWS - 1])
         foreign.publish_to(store, champion, 1, prices, own.model_info_key, model_name=f"{pair}_Foreign")

@@ -19,7 +19,8 @@ from lambda_fn import ingest, refresh
 from lambda_fn.api import App, handle_event
 from lambda_fn.champion.refusals import Refusal, is_first
 from lambda_fn.fields import json_object, summed_bytes
-from lambda_fn.ingest import ingest_and_keep
+from lambda_fn.ingest import ingest_and_forecast
+from lambda_fn.jobs import activation
 from lambda_fn.record import all_pairs
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -77,8 +78,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings.from_env({"STORE_DIR": str(folder), "PAIRS": ",".join(PAIRS)})
     store = open_store(settings)
     for pair in PAIRS:
-        one = settings.of(pair)
-        ingest_and_keep(store, one, at(FIRST), lambda url: bank(FIRST))
+        one = settings.for_pair(pair)
+        ingest_and_forecast(store, one, at(FIRST), lambda url: bank(FIRST))
         prices = store.read(keys.price_key(pair, "ecb")).data
         details = {
             "model_name": f"{pair}_Foreign",
@@ -89,8 +90,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         foreign.publish_to(store, foreign.champion_bytes(pair=pair), 1, prices, one.model_info_key, **details)
         assert refresh.refresh(store, one, at(FIRST)).forecast.outcome == "made"
         for days in range(FIRST + 1, LAST + 1):
-            kept = ingest_and_keep(store, one, at(days), partial(bank_at, days))
-            assert (kept.made.outcome, kept.unscored) == ("made", "")
+            kept = ingest_and_forecast(store, one, at(days), partial(bank_at, days))
+            assert (kept.forecast.outcome, kept.unscored) == ("made", "")
         is_first(store, keys.refused_key("0", pair), Refusal("it is bad", at(FIRST), "request", {}))
     all_pairs.write(store, settings.pairs, at(LAST))
     return settings
@@ -191,9 +192,9 @@ def test_an_odd_member_gives_no_500_and_no_forecast_of_another_pair(
         check_answers(store, settings, about)
         for pair in PAIRS:
             try:
-                refresh.refresh(store, settings.of(pair), at(LAST))
-                ingest_and_keep(store, settings.of(pair), at(LAST), lambda url: bank(LAST))
-            except (refresh.Refused, ingest.Refused, Unavailable):
+                refresh.refresh(store, settings.for_pair(pair), at(LAST))
+                ingest_and_forecast(store, settings.for_pair(pair), at(LAST), lambda url: bank(LAST))
+            except (activation.Refused, ingest.Refused, Unavailable):
                 continue
         all_pairs.write(store, settings.pairs, at(LAST))
         check_answers(store, settings, (*about, "after both jobs"))

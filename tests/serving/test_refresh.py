@@ -25,8 +25,8 @@ from lambda_fn import refresh
 from lambda_fn.champion.trial import run_trial
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
+from lambda_fn.jobs.activation import Activation, Refused, activate
 from lambda_fn.prices.price_file import Table
-from lambda_fn.refresh import Activation, Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
@@ -177,12 +177,12 @@ UNSOUND: dict[str, Unsound] = {
         lambda s: foreign.put(s, POINTER, foreign.publish_to(s, OTHER, 2).to_json().replace(VERSION, VERSION_2)),
         r"^pointer\.contract_version: .*\b1, not 2; ",
     ),
-    "other bytes": (lambda store: champion_replaced(store, OTHER[:-1] + b"?"), "its sha256 is .*, the pointer names"),
+    "other bytes": (lambda store: champion_replaced(store, OTHER[:-1] + b"?"), "its sha256 is .*pointer"),
     "no bytes": (lambda store: champion_replaced(store, None), "has no models/champions/.*onnx"),
     "alien operators": (alien, "operators of 'com.example'"),
     "wrong size": (
         lambda s: republish(s, lambda p: with_size(p, 5)),
-        "pointer.champion.size: 5, but the file has",
+        "pointer.champion.size: 5, ",
     ),
     "another pair": (
         lambda s: published(s, foreign.champion_bytes(pair="GBPUSD")),
@@ -347,6 +347,14 @@ def command(store_dir: Path, *arguments: str) -> "subprocess.CompletedProcess[st
     return subprocess.run(call, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
 
+def assert_unchanged(result: dict[str, Any]) -> None:
+    """Of generation 1 with its forecast of 2026-10-30."""
+    assert (result["outcome"], result["generation"], result["forecast"]["outcome"]) == ("unchanged", 1, "unchanged")
+    assert "generation 1" in result["reason"]
+    assert "2026-10-30, generation 1" in result["forecast"]["reason"]
+    assert result.keys() == {"outcome", "generation", "reason", "forecast"}
+
+
 def test_the_command(tmp_path: Path) -> None:
     store, _ = folder(tmp_path)
     foreign.publish_to(store, generation=1)
@@ -354,12 +362,7 @@ def test_the_command(tmp_path: Path) -> None:
     words = "activated: EURUSD_Foreign version 1\nforecast made: the forecast after 2026-10-30, generation 1\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, words, "")
     done = command(tmp_path, "--json")
-    assert json.loads(done.stdout) == {
-        "outcome": "unchanged",
-        "generation": 1,
-        "reason": "generation 1 is active",
-        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, stands"},
-    }
+    assert_unchanged(json.loads(done.stdout))
     foreign.put(store, POINTER, OLD)
     for _ in range(2):
         done = command(tmp_path)
@@ -393,12 +396,7 @@ def test_the_lambda_handler(
     foreign.publish_to(store, generation=1)
     assert refresh.handler({"Records": "nonsense"}, invocation())["outcome"] == "activated"
     assert '"ChampionActivated":[1.0]' in capsys.readouterr().out.replace(" ", "")
-    assert refresh.handler({}, invocation()) == {
-        "outcome": "unchanged",
-        "generation": 1,
-        "reason": "generation 1 is active",
-        "forecast": {"outcome": "unchanged", "reason": "the forecast of 2026-10-30, generation 1, stands"},
-    }
+    assert_unchanged(refresh.handler({}, invocation()))
     foreign.publish_to(store, foreign.champion_bytes(drift=0.5), 2)
     with pytest.raises(Refused, match=r"\bmedian is 50\.0%"):
         refresh.handler({}, invocation("of-the-event"))
@@ -435,7 +433,7 @@ def test_the_lambda_handler_ignores_what_is_of_other_objects(tmp_path: Path, mon
     store, _ = folder(tmp_path)
     foreign.publish_to(store, generation=1)
     result = refresh.handler(OF_OTHERS, invocation())
-    assert result["reason"].endswith(": S3 event 2.6 Put of a, S3 event 2.6 Put of b")
+    assert "S3 event 2.6 Put of a, S3 event 2.6 Put of b" in result["reason"]
     assert {**result, "reason": ""} == {"outcome": "ignored", "generation": None, "reason": ""}
     assert store.list("serving") == []
 

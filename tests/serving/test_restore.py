@@ -13,7 +13,7 @@ import obstore
 import pytest
 
 from lambda_fn.api import App, handle_event
-from lambda_fn.ingest import ingest_and_keep
+from lambda_fn.ingest import ingest_and_forecast
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -72,7 +72,7 @@ def store(settings: Settings) -> Store:
 
 
 def take(store: Store, settings: Settings, rows: int) -> None:
-    ingest_and_keep(store, settings, now(rows), fetch=lambda _: history(rows))
+    ingest_and_forecast(store, settings, now(rows), fetch=lambda _: history(rows))
 
 
 def publish(store: Store, settings: Settings, spread: float, generation: int, rows: int = ROWS) -> None:

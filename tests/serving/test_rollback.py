@@ -16,6 +16,7 @@ import pytest
 from lambda_fn import refresh
 from lambda_fn.champion.refusals import read_status, record_key
 from lambda_fn.contract import Active
+from lambda_fn.jobs import activation
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -175,7 +176,7 @@ def test_a_pointer_without_a_generation_is_not_activated_again(tmp_path: Path) -
         promote(store, settings, None, number)
     assert refresh.rollback(store, settings, True, NOW)["generation"] == 3
     for _ in range(2):
-        assert refresh.activate(store, settings, NOW).outcome == "unchanged"
+        assert activation.activate(store, settings, NOW).outcome == "unchanged"
     assert serving(store) == (3, 1)
     promote(store, settings, None, 3)
     assert serving(store) == (4, 3)
@@ -239,7 +240,7 @@ def test_something_newer_that_comes_meanwhile_is_what_it_goes_back_from(tmp_path
         promote(store, settings, number, number)
     assert refresh.rollback(Meanwhile(tmp_path), settings, 1, NOW)["generation"] == 4
     assert serving(store) == (4, 1)
-    assert refresh.activate(store, settings, NOW).outcome == "unchanged"
+    assert activation.activate(store, settings, NOW).outcome == "unchanged"
 
 
 def test_the_command_rolls_back(tmp_path: Path) -> None:
@@ -259,4 +260,4 @@ def test_the_command_rolls_back(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout)["reason"].endswith(" 1, 2, 3")
     done = command("--rollback", "first")
-    assert done.returncode == 2 and "'first' is not a generation" in done.stderr
+    assert done.returncode == 2 and "'first' is not" in done.stderr

@@ -230,7 +230,7 @@ def test_each_pair_has_a_pointer_beside_the_others(given: dict[str, str], pointe
     assert settings.pair == settings.pairs[0]
     for start in settings.pairs:
         for pair, key in pointers.items():
-            there = settings.of(start).of(pair)
+            there = settings.for_pair(start).for_pair(pair)
             assert (there.pair, there.model_info_key) == (pair, key)
             assert there._replace(model_info_key=settings.model_info_key) == settings
 

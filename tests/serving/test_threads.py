@@ -88,7 +88,7 @@ def frequent_switches() -> Iterator[None]:
 def test_no_thread_gets_a_wrong_answer_or_one_older_than_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "LEAST_BESIDE_S", 0.0)
+    monkeypatch.setattr(cache, "MIN_BACKGROUND_MAX_AGE_S", 0.0)
     settings = Settings.from_env({"STORE_DIR": str(tmp_path), "CHAMPION_MAX_AGE_S": "0.1"})
     store, ended = FailingStore(tmp_path), threading.Event()
 

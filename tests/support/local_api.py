@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lambda_fn.api import App, handle_event
-from lambda_fn.refresh import Activation, RefreshResult, refresh
+from lambda_fn.jobs.activation import Activation
+from lambda_fn.refresh import RefreshResult, refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store

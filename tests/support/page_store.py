@@ -70,7 +70,7 @@ def fill(
 ) -> None:
     """Publishes and activates a champion in `folder`, then makes the forecasts of the last `scored` days before
     `as_of`, each when its prices were new, and that of `as_of`, and scores what is known then."""
-    settings = Settings.from_env({"STORE_DIR": str(folder)}).of(pair)
+    settings = Settings.from_env({"STORE_DIR": str(folder)}).for_pair(pair)
     store = open_store(settings)
     whole = parse(foreign.price_file(ROWS, as_of=as_of))
     key = price_key(settings.pair, "ecb")
@@ -99,6 +99,6 @@ def fill(
     for rows in range(ROWS - scored, ROWS + 1):
         close = whole.columns["close"][:rows].tolist()
         foreign.put(store, key, serialise(whole.dates[:rows], {"close": close}))
-        made = issue.make(store, settings.pair, datetime.combine(whole.dates[rows - 1], AFTER_CLOSE, UTC))
+        made = issue.issue_forecast(store, settings.pair, datetime.combine(whole.dates[rows - 1], AFTER_CLOSE, UTC))
         assert made.outcome == "made", made.reason
     track_record.update(store, settings.pair, now)

@@ -52,7 +52,7 @@ class Context:
 
     def of(self, pair: str) -> "Context":
         """The same for another pair; what is open stays open."""
-        other = replace(self, settings=self.settings.of(pair))
+        other = replace(self, settings=self.settings.for_pair(pair))
         own = {field.name for field in fields(self)}
         vars(other).update({name: value for name, value in vars(self).items() if name not in own})
         return other

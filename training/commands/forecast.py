@@ -22,7 +22,7 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     from lambda_fn.web.request import Request
 
     query = {} if asked.horizon is None else {"horizon": str(asked.horizon)}
-    app = App(context.store, context.settings.of(context.settings.pair))
+    app = App(context.store, context.settings._replace(pairs=(context.settings.pair,)))
     answer = app.handle(Request("GET", "/api/predict", query))
     body = json.loads(answer.body)
     if answer.status != 200:

@@ -12,8 +12,8 @@ import numpy as np
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError, Rates
-from lambda_fn.prices.merge import offered_table, update
-from lambda_fn.settings import shown_url
+from lambda_fn.prices.merge import read_ecb_table, update
+from lambda_fn.settings import redact_url
 from training.prices.row_checks import PriceError, Rows
 
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
@@ -59,7 +59,7 @@ def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
     Raises PriceError if it is unavailable or has fewer rows than the embedded history.
     """
     try:
-        data, name = ecb.download(url, timeout_s), shown_url(url)
+        data, name = ecb.download(url, timeout_s), redact_url(url)
         rates = _make_rows(name, ecb.read(data, name))
     except EcbError as error:
         raise PriceError([str(error)]) from error
@@ -83,9 +83,9 @@ def check_like_ingest(data: bytes, url: str, pair: str, columns: Sequence[str], 
 
     Raises PriceError for a file that ingest would refuse.
     """
-    name = shown_url(url)
+    name = redact_url(url)
     try:
-        update(None, offered_table(data, name, pair), columns, today)
+        update(None, read_ecb_table(data, name, pair), columns, today)
     except (EcbError, ContractError) as error:
         message = str(error)
         raise PriceError([message if message.startswith(name) else f"{name}: {message}"]) from error

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,30 +20,24 @@ from training.prices.columns import (
     is_header,
     used_columns,
 )
-from training.prices.csv_dialect import Grid, describe_odd_rows, is_split_by_commas, read_grid
+from training.prices.csv_dialect import Grid, read_grid
 from training.prices.date_parsing import DateColumn, parse_dates
 from training.prices.decompress import open_text, unpack
+from training.prices.file_checks import check_end, diagnose_table, find_date_faults, find_row_faults
 from training.prices.formats import Form, OtherSeries, recognise
 from training.prices.intraday import assign_business_days, make_bars, make_daily_closes
-from training.prices.numbers import Numbers, count_decimals, find_mark_by_rate, is_ambiguous, mean_price, read_numbers
+from training.prices.numbers import Numbers, find_mark_by_rate, is_ambiguous, mean_price, read_numbers
 from training.prices.pair_check import fixings
 from training.prices.quotes import Quote, compute_close, find_quote, parse_series, refuse_third_base
 from training.prices.read_options import PLAIN, Mark, Reading
-from training.prices.row_checks import PriceError, Rows, describe_fault
+from training.prices.row_checks import PriceError, Rows
 
-MAX_CUT_SHARE = 0.005  # share of cells with as few decimals as the last; below it, that is no chance
-MAX_NOTED_SHARE = 0.15  # share of such cells below which a round last cell gets a note
-MIN_CUT_ROWS = 100
 BULK = 8 * 2**20  # bytes; a larger file of bars is read in the format of its head; no daily table is so large
 HEAD = 2**18  # bytes of the head: at least three days of minute bars
 _DOTTED = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}", re.ASCII)  # such countries write decimals with commas
 _BARS = {"open", "high", "low", "close"}
+EXAMINED_ROWS = 100  # of the head, whose closes show whether numbers have commas
 MIN_ONES = 10  # rows that are examined for a currency's column that is 1 throughout
-
-SPLIT_BY_COMMAS = (
-    "decimal commas split the cells because the separator is a comma, too; export the file with semicolons between "
-    "the cells or with decimal points"
-)
 
 
 def read_file(path: Path, reading: Reading = PLAIN, pair: str = DEFAULT_PAIR, declared: Sequence[str] = ()) -> Rows:
@@ -146,7 +140,7 @@ def _read_head(
     if not any("intraday" in diagnosis for diagnosis in rows.diagnoses):
         return None
     places = {**{column: (at[column],) for column in prices}, **columns.mids}
-    commas = any("," in grid.rows[i][places["close"][0]] for i in range(min(len(grid.rows), MIN_CUT_ROWS)))
+    commas = any("," in grid.rows[i][places["close"][0]] for i in range(min(len(grid.rows), EXAMINED_ROWS)))
     layout = Layout(
         start=line_start(data, grid.lines[0] - 1),
         line=grid.lines[0],
@@ -211,7 +205,7 @@ def _make_rows(
     if (only := find_only_close(numbers)) is not None:
         numbers = {"close" if column == only else column: parsed for column, parsed in numbers.items()}
         notes.append(f"{name}: column {only} read as close, the only one with numbers")
-    cut, cut_note = _check_end(name, grid)
+    cut, cut_note = check_end(name, grid)
     rows = Rows(
         name=name,
         lines=grid.lines,
@@ -220,12 +214,12 @@ def _make_rows(
         text_cells={column: parsed.text_cells for column, parsed in numbers.items() if parsed.text_cells},
         faults=(
             *columns.faults,
-            *_row_faults(name, grid),
-            *(_date_cell_faults(name, grid.lines, cells, dates) if cells is not None else ()),
+            *find_row_faults(name, grid),
+            *(find_date_faults(name, grid.lines, cells, dates) if cells is not None else ()),
             *cut,
         ),
         notes=(*(f"{name}: {note}" for note in (*opened, *grid.notes)), *notes, *cut_note),
-        diagnoses=_diagnoses(grid, dates, numbers),
+        diagnoses=diagnose_table(grid, dates, numbers),
     )
     if columns.inverse or (reading.invert and reading.base is None):
         rows = _invert(rows)
@@ -316,64 +310,3 @@ def _date_rows(rows: Rows, cells: Sequence[str], dates: DateColumn, form: Form |
         notes=(*rows.notes, *(f"{rows.name}: {note}" for note in dated.notes)),
         diagnoses=(dated.diagnosis,) if dated.diagnosis else (),
     )
-
-
-def _diagnoses(grid: Grid, dates: DateColumn, numbers: Mapping[str, Numbers]) -> tuple[str, ...]:
-    diagnoses = [dates.diagnosis] if dates.diagnosis else []
-    if is_split_by_commas(grid):
-        diagnoses.append(SPLIT_BY_COMMAS)
-    elif "close" in numbers and numbers["close"].diagnosis:
-        diagnoses.append(f"close: {numbers['close'].diagnosis}")
-    return tuple(diagnoses)
-
-
-def _row_faults(name: str, grid: Grid) -> Iterator[str]:
-    wide, short = describe_odd_rows(grid)
-    if wide:
-        yield describe_fault(name, "too long row", wide, "quote cells that contain the separator")
-    if short:
-        yield describe_fault(name, "too short row", short, "the file may be cut off: complete the row or drop it")
-
-
-def _check_end(name: str, grid: Grid) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a fault if the file ends within its last number, and a note if it may.
-
-    This is judged by the row's last cell: there is no line end, and it has few digits. A round number alone is not a
-    fault, as many programs write no zeros at the end.
-    """
-    last = grid.rows[-1]
-    if grid.whole or len(grid.rows) < MIN_CUT_ROWS or len(last) < len(grid.header) or not last[-1].strip():
-        return (), ()
-    column = [row[len(last) - 1].strip() for row in grid.rows if len(row) >= len(last)]
-    cells = [cell for cell, value in zip(column, read_numbers(column, True).values, strict=True) if np.isfinite(value)]
-    if not cells or cells[-1] != last[-1].strip():
-        return (), ()
-    last_decimals = count_decimals(cells[-1])
-    share = sum(count_decimals(cell) <= last_decimals for cell in cells[:-1]) / max(len(cells) - 1, 1)
-    end = f"{name}: the last row, {grid.lines[-1]}, ends with {cells[-1]} and without a line end"
-    if share < MAX_CUT_SHARE or cells[-1][-1] in ".,":
-        cure = "like a file that was cut off; download it again, or add the line end if it is complete"
-        return (f"{end}, {cure}",), ()
-    return (), (f"{end}; check that the file is not cut off",) if share < MAX_NOTED_SHARE else ()
-
-
-def _date_cell_faults(name: str, lines: Sequence[int], cells: Sequence[str], dates: DateColumn) -> list[str]:
-    """Return the faults of cells without a date.
-
-    Args:
-        name: The file's name, for messages.
-        lines: The line number of each row.
-        cells: The cells of the dates.
-        dates: The parsed dates.
-    """
-    rows = [(line, cell, day) for line, cell, day in zip(lines, cells, dates.days, strict=True)]
-    missing = [f"row {line}" for line, cell, _ in rows if not cell]
-    unreadable = [f"row {line} ({cell[:20]!r})" for line, cell, day in rows if cell and day is None]
-    faults = [describe_fault(name, "missing date", missing, "give each row a date or drop it")] if missing else []
-    if unreadable and dates.ambiguous:
-        cure = "write dates as 2024-01-31, or give the order of day and month, such as --date-format %d/%m/%Y"
-        faults.append(describe_fault(name, "ambiguous date", unreadable, cure))
-    elif unreadable:
-        cure = "write dates as 2024-01-31, or give their format with --date-format"
-        faults.append(describe_fault(name, "unreadable date", unreadable, cure))
-    return faults

@@ -14,7 +14,7 @@ from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.fields import ContractError, Reader
-from lambda_fn.store.http_client import Answer, ask
+from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Unavailable
 from training.publishing.tracking_uri import (
     RegistryError,
@@ -128,9 +128,9 @@ class _Server:
             )
         return Reader(fields.json_object(answer.body, "MLflow's answer"), "MLflow's answer")
 
-    def _get(self, path: str) -> Answer:
+    def _get(self, path: str) -> HttpResponse:
         try:
-            return ask(Request(f"{self.address}{path}", headers=dict(self.headers)), TIMEOUT_S, MAX_BYTES)
+            return send_request(Request(f"{self.address}{path}", headers=dict(self.headers)), TIMEOUT_S, MAX_BYTES)
         except Unavailable as error:
             raise no_answer(self.address) from error
 

@@ -17,7 +17,7 @@ from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 from sqlalchemy.exc import SQLAlchemyError
 
-from lambda_fn.settings import shown_url
+from lambda_fn.settings import redact_url
 from training.export.candidate import Registered
 from training.publishing import tracking_uri as address
 from training.publishing.aliases import ALIASES, by_alias
@@ -65,7 +65,7 @@ def connect(tracking_uri: str) -> Registry:
 
 def _unusable(tracking_uri: str, error: Exception) -> RegistryError:
     reason = str(error).partition("\n")[0]
-    return RegistryError(f"MLFLOW_TRACKING_URI: {shown_url(tracking_uri)} cannot be used: {reason}")
+    return RegistryError(f"MLFLOW_TRACKING_URI: {redact_url(tracking_uri)} cannot be used: {reason}")
 
 
 def models(registry: Registry, pair: str) -> list[RegisteredModel]:
@@ -154,7 +154,7 @@ def find(registry: Registry, uri: str) -> Registered:
         )
     except MlflowException as error:
         raise RegistryError(
-            f"{uri}: {shown_url(registry.tracking_uri)} has no such version; "
+            f"{uri}: {redact_url(registry.tracking_uri)} has no such version; "
             "`python -m training status` lists what there is"
         ) from error
     return Registered(name, int(found.version), found.run_id or "", found.tags.get(SHA256_TAG, ""))

@@ -15,7 +15,7 @@ from mlflow.entities import DatasetInput, LifecycleStage, Param
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
-from lambda_fn.settings import shown_url
+from lambda_fn.settings import redact_url
 from training.evaluation.names import BASELINE_NAMES
 from training.evaluation.selection import SUMMARY_HORIZONS, Selection
 from training.export.candidate import Candidate, Registered
@@ -142,7 +142,7 @@ def log_report(registry: Registry, pair: str, file: Path, now: datetime) -> str:
             card = client.get_model_version(held[0], str(held[1])).description or ""
             client.update_model_version(held[0], str(held[1]), description=_with_report(card, link))
     except MlflowException as error:
-        raise RegistryError(f"the report cannot be kept in {shown_url(registry.tracking_uri)}: {error}") from error
+        raise RegistryError(f"the report cannot be kept in {redact_url(registry.tracking_uri)}: {error}") from error
     return str(run.info.run_id)
 
 

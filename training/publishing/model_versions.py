@@ -17,7 +17,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from numpy.typing import NDArray
 
 from lambda_fn.contract import Metadata
-from lambda_fn.settings import shown_url
+from lambda_fn.settings import redact_url
 from training.evaluation.selection import SUMMARY_HORIZONS
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_registry as registered
@@ -85,7 +85,7 @@ def read_scores(registry: Registry, run_id: str) -> pd.DataFrame:
         there = FILE in {file.path for file in registry.client.list_artifacts(run_id)}
         rows: list[dict[str, Any]] = mlflow.artifacts.load_dict(f"runs:/{run_id}/{FILE}")["scores"] if there else []
     except MlflowException as error:
-        raise RegistryError(f"run {run_id}: {shown_url(registry.tracking_uri)} does not know it: {error}") from error
+        raise RegistryError(f"run {run_id}: {redact_url(registry.tracking_uri)} does not know it: {error}") from error
     table = pd.DataFrame(rows or _old_rows(run.data.metrics.items(), run.data.tags.get("family", "")))
     if table.empty:
         raise RegistryError(f"run {run_id} has no scores; train again with `python -m training run`")

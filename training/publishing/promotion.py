@@ -18,7 +18,8 @@ from lambda_fn.champion.refusals import PointerStatus, read_status, record_key
 from lambda_fn.contract import REASON as REASON
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Activation, Refused, refresh
+from lambda_fn.jobs.activation import Activation, Refused
+from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store

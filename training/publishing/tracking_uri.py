@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from packaging.version import InvalidVersion, Version
 
-from lambda_fn.settings import shown_url
+from lambda_fn.settings import redact_url
 from training.errors import NamedError, TemporaryError
 
 OLDEST = Version("3.0")
@@ -89,11 +89,11 @@ def server_note(uri: str, status: int, text: str) -> str | None:
         server = Version(text.strip())
     except InvalidVersion as error:
         raise RegistryError(
-            f"MLFLOW_TRACKING_URI: {shown_url(uri)}/version is not MLflow's; correct the address"
+            f"MLFLOW_TRACKING_URI: {redact_url(uri)}/version is not MLflow's; correct the address"
         ) from error
     if server < OLDEST:
         raise RegistryError(
-            f"MLFLOW_TRACKING_URI: the server at {shown_url(uri)} is MLflow {server}, which knows no logged models; "
+            f"MLFLOW_TRACKING_URI: the server at {redact_url(uri)} is MLflow {server}, which knows no logged models; "
             f"upgrade it to {OLDEST} or newer (pip install 'mlflow>=3', then `mlflow db upgrade <its database>`)"
         )
     client = version("mlflow")
@@ -106,14 +106,14 @@ def check_admission(uri: str, status: int, cause: Exception | None = None) -> No
     """Raises RegistryError when this status says that the server, or a proxy before it, does not let us in."""
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise RegistryError(
-            f"MLFLOW_TRACKING_URI: {shown_url(uri)} answers {status:d}; set MLFLOW_TRACKING_USERNAME and "
+            f"MLFLOW_TRACKING_URI: {redact_url(uri)} answers {status:d}; set MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
         ) from cause
 
 
 def no_answer(uri: str) -> RegistryUnreachable:
     return RegistryUnreachable(
-        f"MLFLOW_TRACKING_URI: no MLflow server answers at {shown_url(uri)}; start it or correct the address"
+        f"MLFLOW_TRACKING_URI: no MLflow server answers at {redact_url(uri)}; start it or correct the address"
     )
 
 

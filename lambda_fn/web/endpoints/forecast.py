@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lambda_fn.fields import utc_text
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_JUMP
+from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
 from lambda_fn.record.official_forecast import Official
-from lambda_fn.store.cache import Known
+from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, bad_body
 from lambda_fn.web.forecast import JsonObject, forecast_days, round_forecast
 from lambda_fn.web.freshness import Age, freshness_fields
@@ -48,10 +48,10 @@ def select_days(official: Official, query: Mapping[str, str]) -> list[JsonObject
     return forecast_days(selection, official.levels, official.days, forecast)
 
 
-def age_fields(latest: Known[CachedRecord[Official]], age: Age) -> JsonObject:
+def age_fields(latest: CachedValue[CachedRecord[Official]], age: Age) -> JsonObject:
     """Return the members with the age of the forecast and the last check of the store."""
     checks = {"forecasts": (latest.checked_at, latest.stale)}
-    return {"age": age.to_object(), **freshness_fields(checks, age, latest.value.value.withheld)}
+    return {"age": age.to_object(), **freshness_fields(checks, age, latest.value.value.failure_reason)}
 
 
 def predict_table(pair: PairState, request: Request) -> Text:
@@ -145,10 +145,9 @@ ROUTES = (
         f"Send one series as {{close: [...]}}, or up to {MAX_SERIES} as {{series: [...]}}. Prices are ordered from "
         "oldest to newest, and the last one is today's. The champion needs at least `inputs.window` prices (GET "
         f"/api/champion) and uses the last ones. Prices must be from {LOWEST:g} to {HIGHEST:,.0f} and must not change "
-        f"by more than {MAX_JUMP:.0%} in a day. A champion may need further columns (`inputs.columns`) or as_of "
-        "(`inputs.date`, `inputs.target_date`). Other columns are checked and ignored, so one request can serve two "
-        "champions. Forecast days have dates if as_of is present. The body may have at most "
-        f"{MAX_BODY:,} bytes.",
+        f"by more than {MAX_DAILY_CHANGE:.0%} in a day. A champion may need further columns (`inputs.columns`) or "
+        "as_of (`inputs.date`, `inputs.target_date`). Other columns are checked and ignored, so one request can serve "
+        f"two champions. Forecast days have dates if as_of is present. The body may have at most {MAX_BODY:,} bytes.",
         "PredictionOrSeries",
         "forecast",
         parameters=PARAMETERS,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lambda_fn.store.cache import Known
+from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import bad_query, format_value
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.freshness import freshness_fields
@@ -77,7 +77,7 @@ def _parse_days(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _check_fields(latest: Known[Any]) -> JsonObject:
+def _check_fields(latest: CachedValue[Any]) -> JsonObject:
     return freshness_fields({"records": (latest.checked_at, latest.stale)})
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 from lambda_fn.record.interpolation import price_at
 from lambda_fn.record.official_forecast import Official
-from lambda_fn.store.cache import Known, NothingToServe
+from lambda_fn.store.cache import CachedValue, NothingToServe
 from lambda_fn.web import probability as likelihood
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.forecast import JsonObject
@@ -102,7 +102,7 @@ def read(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> Fa
     )
 
 
-def _record(records: Records) -> Known[CachedRecord[JsonObject]] | None:
+def _record(records: Records) -> CachedValue[CachedRecord[JsonObject]] | None:
     try:
         return records.record()
     except NothingToServe:

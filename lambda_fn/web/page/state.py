@@ -15,8 +15,8 @@ def banner(facts: Facts) -> Markup:
         since = f"{facts.checked_at:%Y-%m-%d %H:%M} UTC"
         told = f"It could not be asked for newer {' and '.join(facts.unasked)} since {since}; the last known are shown."
         notices.append(notice("down", "Store down", told, "It is asked again every few seconds."))
-    if facts.official.withheld:
-        why = f"No newer forecast could be made: {facts.official.withheld}"
+    if facts.official.failure_reason:
+        why = f"No newer forecast could be made: {facts.official.failure_reason}"
         notices.append(notice("late", "Withheld", _sentence(why), ["Then run ", element("code", REFRESH), "."]))
     return element("div", notices, class_="notices", role="status")
 

@@ -9,7 +9,7 @@ from lambda_fn.champion.gate import check_benchmark, check_champion, read_metada
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import ChampionFile
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Refused, activate
+from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store

@@ -16,8 +16,8 @@ from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import envelope, message
 from lambda_fn.contract import Active, Golden
 from lambda_fn.fields import ContractError
+from lambda_fn.jobs.activation import activate
 from lambda_fn.prices.price_file import Table
-from lambda_fn.refresh import activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from lambda_fn import contract, refresh
+from lambda_fn import contract
 from lambda_fn.champion.cache import ChampionCache
 from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Active, Pointer
-from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.jobs import activation
+from lambda_fn.jobs.activation import Activation, Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.local import FolderStore
@@ -202,7 +203,7 @@ def test_the_first_generation_leaves_room_for_others(store: Store, settings: Set
 def test_the_same_generation_with_other_bytes_is_refused_by_name(store: Store, settings: Settings) -> None:
     before = activated(store, settings)
     foreign.publish_to(store, OTHER, 3)
-    with pytest.raises(Refused, match=r"pointer.champion.sha256: .* but the active generation 3 has"):
+    with pytest.raises(Refused, match=r"pointer.champion.sha256: .* active generation 3"):
         activate(store, settings, NOW)
     assert standing(store) == before
 
@@ -259,7 +260,7 @@ def test_whatever_a_check_ends_in_is_a_refusal_of_that_champion(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(refresh, "check_champion", ends)
+        patched.setattr(activation, "check_champion", ends)
         with pytest.raises(Refused, match=f"its check failed with {type(error).__name__}"):
             activate(store, settings, NOW)
         assert activate(store, settings, NOW)[:2] == ("refused", 3)

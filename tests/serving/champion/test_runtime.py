@@ -21,7 +21,7 @@ from lambda_fn.champion.runtime import Champion, _session_options
 from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import activate
+from lambda_fn.jobs.activation import activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.cache import NothingToServe

@@ -169,7 +169,7 @@ def test_a_reply_that_is_none_is_an_error_of_the_champion(text: str, child: Call
         size = len(text).to_bytes(8, "big")
         os.write(1, (8 + len(text)).to_bytes(8, "big") + size + text)
     """)
-    with pytest.raises(ContractError, match="no verdict"):
+    with pytest.raises(ContractError, match="its trial"):
         judge(GOOD, (), TABLE)
     with Sandbox() as box, pytest.raises(ForecastError, match="the champion gave"):
         SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)

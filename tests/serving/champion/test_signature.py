@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from lambda_fn.champion.signature import envelope, key_id, message, verify
 from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Refused, activate, rollback
+from lambda_fn.jobs.activation import Refused, activate
+from lambda_fn.refresh import rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
@@ -147,7 +148,7 @@ def test_a_signature_is_for_one_stack_and_one_pair(store: Store, settings: Setti
     with pytest.raises(Refused, match=r"^pointer\.signature: .*\bwas changed; "):
         activate(store, asking(settings, 0), NOW)
     with pytest.raises(ContractError, match=r"^pointer\.pair: EURUSD\b.*\bGBPUSD; "):
-        verify(signed(pointer), STRICT.of("GBPUSD"))
+        verify(signed(pointer), STRICT.for_pair("GBPUSD"))
 
 
 def test_a_signature_of_before_stacks_is_renewed_by_publishing_again(store: Store, settings: Settings) -> None:

@@ -56,7 +56,7 @@ def test_what_is_no_finite_number_is_a_gap() -> None:
         (zipped("0" * (ecb.MAX_BYTES + 1)), rf"\b{ecb.MAX_BYTES} bytes\b"),
         (zipped(""), r"\bempty; .*\bDate,USD\b"),
         (zipped(SMALL.replace("Date", "Day")), r"'Day,USD,JPY,BGN,'; .*\bDate\b"),
-        (zipped(SMALL.replace("JPY", "USD")), "repeat no name"),
+        (zipped(SMALL.replace("JPY", "USD")), "no name twice"),
         (zipped(SMALL.replace(",,", ",")), "row 3 has 4 cells, the header has 5"),
         (zipped(SMALL.replace("2026-10-30", "30 Oct")), r"row 2 .*'30 Oct'.*\b2026-10-30\b"),
     ],

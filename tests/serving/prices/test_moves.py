@@ -8,7 +8,7 @@ import pytest
 from lambda_fn.currency_pairs import read_pairs
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.merge import HISTORY, offered_table, update
+from lambda_fn.prices.merge import MIN_HISTORY_ROWS, read_ecb_table, update
 from lambda_fn.prices.price_file import Table, serialise
 from training.prices.ecb import EMBEDDED
 
@@ -16,7 +16,7 @@ TODAY = date(2026, 11, 30)
 
 
 def offered(pair: str) -> Table:
-    return offered_table(EMBEDDED.read_bytes(), EMBEDDED.name, pair)
+    return read_ecb_table(EMBEDDED.read_bytes(), EMBEDDED.name, pair)
 
 
 def first(table: Table, rows: int) -> bytes:
@@ -27,8 +27,8 @@ def first(table: Table, rows: int) -> bytes:
 def test_no_day_of_the_majors_is_refused(pair: str) -> None:
     table = offered(pair)
     close = {"close": table.columns["close"]}
-    added = update(first(Table(table.dates, close), HISTORY), Table(table.dates, close), [], TODAY)
-    assert (added.outcome, added.rows) == ("appended", len(table.dates) - HISTORY)
+    added = update(first(Table(table.dates, close), MIN_HISTORY_ROWS), Table(table.dates, close), [], TODAY)
+    assert (added.outcome, added.rows) == ("appended", len(table.dates) - MIN_HISTORY_ROWS)
 
 
 def with_move(change: float) -> tuple[bytes, Table, date]:
@@ -47,8 +47,8 @@ def test_a_day_that_moves_far_beyond_the_history_is_refused_until_it_is_accepted
     with pytest.raises(ContractError, match=rf"close moves on {day} .*; .*lambda_fn\.ingest --accept {day}"):
         update(stored, longer, [], today)
     with pytest.raises(ContractError, match="close moves"):
-        update(stored, longer, [], today, accepted=day - timedelta(days=1))
-    assert update(stored, longer, [], today, accepted=day).outcome == "appended"
+        update(stored, longer, [], today, accept_day=day - timedelta(days=1))
+    assert update(stored, longer, [], today, accept_day=day).outcome == "appended"
 
 
 def test_a_day_within_the_history_is_accepted_and_a_jump_of_a_fifth_never() -> None:
@@ -56,4 +56,4 @@ def test_a_day_within_the_history_is_accepted_and_a_jump_of_a_fifth_never() -> N
     assert update(stored, longer, [], day).outcome == "appended"
     stored, longer, day = with_move(1.21)
     with pytest.raises(ContractError, match="jumps"):
-        update(stored, longer, [], day, accepted=day)
+        update(stored, longer, [], day, accept_day=day)

@@ -83,7 +83,7 @@ def test_a_wrong_table_is_not_written(dates: list[date], columns: dict[str, list
     [
         (b"", "header .*''; .*date,close"),
         (b"Date,Close\n2026-01-02,1.1\n", "header .*'Date,Close'; .*date,close"),
-        (b"date,close\n02.01.2026,1.1\n", "'02.01.2026' is no date; write it as 2026-10-30"),
+        (b"date,close\n02.01.2026,1.1\n", "'02.01.2026' .*2026-10-30"),
         (b"date,close\n2026-01-02,one\n", r"2026-01-02 .*\bclose; "),
         (b"date,close,high\n2026-01-02,1.1\n", r"2026-01-02 .*\bhigh; "),
         (b"date,close\n2026-01-05,1.1\n2026-01-02,1.1\n", "sort the rows"),

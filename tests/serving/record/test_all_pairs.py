@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lambda_fn import fields
 from lambda_fn.record import all_pairs, scoring, track_record
-from lambda_fn.record.all_pairs import Pool
+from lambda_fn.record.all_pairs import PooledScores
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.statistics import summarise
 from lambda_fn.store import keys
@@ -55,7 +55,7 @@ def rows(seed: int, days: int = 120, horizons: Sequence[int] = (1, 5), scale: fl
 
 
 def pool(*pairs: Sequence[Score]) -> all_pairs.Json:
-    made = Pool()
+    made = PooledScores()
     for each in pairs:
         made.add(each)
     found = made.summary()
@@ -117,7 +117,7 @@ def test_the_order_of_the_pairs_does_not_matter(order: Sequence[int]) -> None:
 def test_days_that_not_every_pair_has_count(tmp_path: Path) -> None:
     found = pool(rows(0, 100, (1,)), rows(1, 10, (1,)))
     assert (found["days"], found["horizons"][0]["n"]) == (100, 110)
-    assert Pool().summary() is None
+    assert PooledScores().summary() is None
 
 
 # The file

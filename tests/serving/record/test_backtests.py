@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lambda_fn.contract import Active
-from lambda_fn.record.track_record import backtest_of
-from lambda_fn.refresh import Refused, activate
+from lambda_fn.jobs.activation import Refused, activate
+from lambda_fn.record.track_record import read_backtest
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.s3 import open_store
@@ -41,4 +41,4 @@ def test_a_backtest_is_shown_where_it_is_sound(backtest: dict[str, Any], is_show
     key = keys.serving_key(pointer.champion.sha256)
     active = Active(replace(pointer, backtest=backtest), pointer.champion, 1, NOW, key)
     store.create(keys.active_key(), active.to_json())
-    assert backtest_of(store, PAIR) == (backtest if is_shown else None)
+    assert read_backtest(store, PAIR) == (backtest if is_shown else None)

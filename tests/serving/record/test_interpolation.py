@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lambda_fn.record.interpolation import LEAST, price_at, probability_below
+from lambda_fn.record.interpolation import MIN_PROBABILITY, price_at, probability_below
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 prices = st.floats(0.5, 2.0)
@@ -40,7 +40,7 @@ def test_levels_are_met_exactly() -> None:
 def test_it_never_falls_and_stays_within_its_bounds(quantiles: list[float], one: float, other: float) -> None:
     low, high = sorted((one, other))
     first, second = (probability_below(LEVELS, quantiles, price) for price in (low, high))
-    assert LEAST <= first <= second <= 1 - LEAST
+    assert MIN_PROBABILITY <= first <= second <= 1 - MIN_PROBABILITY
 
 
 @given(st.floats(0.0011, 0.9989))
@@ -52,16 +52,16 @@ def test_the_price_of_a_probability_has_that_probability(probability: float) -> 
 
 def test_far_prices_are_as_unlikely_as_can_be_said() -> None:
     quantiles = of_t(6)
-    assert probability_below(LEVELS, quantiles, 0.2) == LEAST
-    assert probability_below(LEVELS, quantiles, 9.0) == 1 - LEAST
+    assert probability_below(LEVELS, quantiles, 0.2) == MIN_PROBABILITY
+    assert probability_below(LEVELS, quantiles, 9.0) == 1 - MIN_PROBABILITY
 
 
 def test_equal_quantiles_are_a_step() -> None:
     flat = [1.1] * len(LEVELS)
     assert [probability_below(LEVELS, flat, price) for price in (1.0, 1.1, 1.2)] == [
-        LEAST,
+        MIN_PROBABILITY,
         pytest.approx(0.5),
-        1 - LEAST,
+        1 - MIN_PROBABILITY,
     ]
 
 

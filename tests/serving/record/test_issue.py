@@ -11,10 +11,10 @@ import pytest
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import serialise
 from lambda_fn.record import issue, track_record
-from lambda_fn.record.issue import make, read
+from lambda_fn.record.issue import issue_forecast, read_forecast
 from lambda_fn.record.ledger import Entry
 from lambda_fn.record.official_forecast import Official
-from lambda_fn.record.publication import after_activation, after_prices, live_figures
+from lambda_fn.record.publication import after_activation, after_prices, live_metrics
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -47,7 +47,7 @@ def served(store: Store, settings: Settings) -> Store:
 
 
 def official(store: Store) -> Official:
-    found, _ = read(store, PAIR)
+    found, _ = read_forecast(store, PAIR)
     assert found is not None
     return found
 
@@ -65,7 +65,7 @@ def test_it_holds_what_an_answer_needs(served: Store) -> None:
 
 def test_it_is_made_once(served: Store) -> None:
     before = served.read(keys.forecast_key()).data
-    made = make(served, PAIR, NOW + timedelta(hours=1))
+    made = issue_forecast(served, PAIR, NOW + timedelta(hours=1))
     assert made.outcome == "unchanged"
     assert served.read(keys.forecast_key()).data == before
 
@@ -82,11 +82,11 @@ def test_a_new_generation_and_a_new_day_replace_it_and_the_ledger_stays(served: 
     assert refresh(served, settings, NOW).forecast.outcome == "made"
     assert (official(served).generation, official(served).as_of) == (2, foreign.AS_OF)
     foreign.put(served, KEY, prices_until(date(2026, 11, 2)))
-    assert make(served, PAIR, NOW + timedelta(days=3)).outcome == "made"
+    assert issue_forecast(served, PAIR, NOW + timedelta(days=3)).outcome == "made"
     assert (official(served).generation, official(served).as_of) == (2, date(2026, 11, 2))
     assert served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data == first
     foreign.put(served, KEY, prices_until(foreign.AS_OF))  # an older file comes back
-    assert make(served, PAIR, NOW + timedelta(days=3)).outcome == "unchanged"
+    assert issue_forecast(served, PAIR, NOW + timedelta(days=3)).outcome == "unchanged"
     assert official(served).as_of == date(2026, 11, 2)
 
 
@@ -94,7 +94,7 @@ def test_corrected_prices_of_the_same_day_make_it_anew(served: Store) -> None:
     closes = foreign.closes(60).tolist()
     closes[-2] *= 1.001
     foreign.put(served, KEY, serialise(foreign.price_rows(), {"close": closes}))
-    assert make(served, PAIR, NOW + timedelta(hours=2)).outcome == "made"
+    assert issue_forecast(served, PAIR, NOW + timedelta(hours=2)).outcome == "made"
     assert official(served).made_at == NOW + timedelta(hours=2)
 
 
@@ -116,13 +116,13 @@ def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, serve
     data, message = bad_prices()[name]
     before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, data)
-    made = make(served, PAIR, NOW)
+    made = issue_forecast(served, PAIR, NOW)
     assert made.outcome == "refused" and re.search(message, made.reason)
     told = served.read(keys.forecast_key()).data
-    assert Official.parse(told, PAIR) == Official.parse(before, PAIR)._replace(withheld=made.reason), (
+    assert Official.parse(told, PAIR) == Official.parse(before, PAIR)._replace(failure_reason=made.reason), (
         "nothing else is changed"
     )
-    make(served, PAIR, NOW)
+    issue_forecast(served, PAIR, NOW)
     assert served.read(keys.forecast_key()).data == told, "told once"
 
 
@@ -130,10 +130,10 @@ def test_a_forecast_that_stands_tells_why_until_a_newer_one_is_made(served: Stor
     good = served.read(KEY).data
     before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, prices_until(date(2026, 11, 4)))
-    make(served, PAIR, NOW)
-    assert re.search(r"2026-11-04 .*\bfuture\b", str(official(served).withheld))
+    issue_forecast(served, PAIR, NOW)
+    assert re.search(r"2026-11-04 .*\bfuture\b", str(official(served).failure_reason))
     foreign.put(served, KEY, good)
-    assert make(served, PAIR, NOW).outcome == "unchanged"
+    assert issue_forecast(served, PAIR, NOW).outcome == "unchanged"
     assert served.read(keys.forecast_key()).data == before
 
 
@@ -152,7 +152,7 @@ def test_a_champion_at_fault_on_the_live_window_is_suspended_until_it_or_another
     made = api.refresh().forecast
     assert made.outcome == "refused" and "% wide" in made.reason
     found = official(api.store)
-    assert (found.as_of, found.suspended, found.withheld) == (foreign.AS_OF, 1, made.reason)
+    assert (found.as_of, found.blocked_generation, found.failure_reason) == (foreign.AS_OF, 1, made.reason)
     assert Official.parse(found.to_json(), PAIR) == found
     answer = api.get("/api/predict")
     assert (answer.status, answer.json["stale"]) == (200, True) and made.reason in answer.json["stale_reason"]
@@ -161,7 +161,7 @@ def test_a_champion_at_fault_on_the_live_window_is_suspended_until_it_or_another
     assert "generation 1" in refused.error["message"] and refused.headers["Retry-After"]
     assert api.promote(foreign.champion_bytes(), 2).outcome == "activated"
     api.clock.ahead(61)
-    assert official(api.store).suspended is None
+    assert official(api.store).blocked_generation is None
     assert api.post(sent).status == 200
     assert not api.get("/api/predict").json["stale"]
 
@@ -176,16 +176,16 @@ def test_whatever_the_making_of_a_forecast_ends_in_is_told(
         raise error
 
     monkeypatch.setattr(issue, "window_rows", end)
-    made = make(served, PAIR, NOW)
+    made = issue_forecast(served, PAIR, NOW)
     assert made.outcome == "refused" and type(error).__name__ in made.reason
-    withheld = official(served).withheld or ""
+    withheld = official(served).failure_reason or ""
     assert "unexpected error" in withheld and str(error) not in withheld, "callers are told no more"
-    assert official(served).suspended is None
+    assert official(served).blocked_generation is None
 
 
 def test_nothing_active_is_no_refusal(store: Store) -> None:
-    assert live_figures(store, PAIR) == {}
-    assert make(store, PAIR, NOW).outcome == "nothing"
+    assert live_metrics(store, PAIR) == {}
+    assert issue_forecast(store, PAIR, NOW).outcome == "nothing"
 
 
 def test_a_day_is_lived_through(served: Store) -> None:
@@ -193,13 +193,13 @@ def test_a_day_is_lived_through(served: Store) -> None:
     foreign.put(served, KEY, prices_until(date(2026, 11, 2)))
     made, unscored = after_prices(served, PAIR, NOW + timedelta(days=3), corrected=False)
     assert (made.outcome, unscored) == ("made", "")
-    [row] = track_record.scores_of(served, PAIR)
+    [row] = track_record.read_scores(served, PAIR)
     assert (row.as_of, row.target_date, row.horizon, row.kind) == (foreign.AS_OF, date(2026, 11, 2), 1, "live")
     assert row.outcome == pytest.approx(foreign.closes(60)[-1] * 1.001)
-    record = track_record._without_time(served.read(keys.record_key()).data)
+    record = track_record._ignoring_made_at(served.read(keys.record_key()).data)
     assert record is not None
     assert (record["live"]["days"], record["late"]["days"], record["backtest"]) == (1, 0, None)
-    assert live_figures(served, PAIR)["RecordDays"] == 1
+    assert live_metrics(served, PAIR)["RecordDays"] == 1
     assert record["newest"][0]["target_date"] == "2026-11-02"
 
 
@@ -213,7 +213,7 @@ def test_the_record_made_anew_is_the_same_byte_for_byte(served: Store) -> None:
     before = served.read(key).data
     assert before.count(b"\n") > 15
     served.delete(key)
-    track_record.update(served, PAIR, NOW, anew=True)
+    track_record.update(served, PAIR, NOW, rebuild=True)
     assert served.read(key).data == before
 
 
@@ -221,7 +221,7 @@ def test_a_backtest_is_never_taken_for_live(served: Store, settings: Settings) -
     summary = {"family": "foreign", "days": 4310, "horizons": []}
     foreign.publish_to(served, foreign.champion_bytes(spread=0.006), 2, backtest=summary)
     refresh(served, settings, NOW)
-    record = track_record._without_time(served.read(keys.record_key()).data)
+    record = track_record._ignoring_made_at(served.read(keys.record_key()).data)
     assert record is not None
     assert record["backtest"] == summary
     assert record["live"]["days"] == 0
@@ -276,13 +276,13 @@ def test_killed_between_any_two_writes_it_heals(at: int, served: Store) -> None:
     assert Entry.parse(
         served.read(keys.ledger_key(PAIR, date(2026, 11, 2))).data, PAIR, date(2026, 11, 2)
     ).as_of == date(2026, 11, 2)
-    assert [row.horizon for row in track_record.scores_of(served, PAIR)] == [1]
+    assert [row.horizon for row in track_record.read_scores(served, PAIR)] == [1]
     assert after_activation(served, PAIR, later).outcome == "unchanged"
 
 
 def test_a_damaged_forecast_is_made_anew(served: Store) -> None:
     wanted = official(served)
     foreign.put(served, keys.forecast_key(), b"{broken")
-    assert make(served, PAIR, NOW).outcome == "made"
+    assert issue_forecast(served, PAIR, NOW).outcome == "made"
     assert official(served)._replace(made_at=wanted.made_at) == wanted
     assert np.isfinite(wanted.quantiles).all()

@@ -70,7 +70,7 @@ def test_what_is_no_entry_is_named_in_the_log_and_changes_nothing(
     before = store.read(keys.scores_key(PAIR)).data
     entry = store.read(keys.ledger_key(PAIR, foreign.AS_OF)).data
     foreign.put(store, f"record/{PAIR}/{name}", entry)
-    assert track_record.update(store, PAIR, at(3), anew=True).faults == []
+    assert track_record.update(store, PAIR, at(3), rebuild=True).faults == []
     assert store.read(keys.scores_key(PAIR)).data == before
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert name in caplog.text
@@ -103,11 +103,11 @@ def test_an_odd_entry_costs_its_own_rows_and_gives_the_reason(name: str, store: 
     key = keys.ledger_key(PAIR, foreign.AS_OF)
     entry = fields.json_object(store.read(key).data, "ledger")
     foreign.put(store, key, fields.summed_bytes({**entry, **ODD[name](entry)}))
-    before = {row.as_of for row in track_record.scores_of(store, PAIR)}
+    before = {row.as_of for row in track_record.read_scores(store, PAIR)}
     made, unscored = after_prices(store, PAIR, at(3), corrected=True)
     assert made.outcome == "unchanged"
     assert re.match(rf"1 .*\brecord/{PAIR}/{foreign.AS_OF}\.json", unscored)
-    assert {row.as_of for row in track_record.scores_of(store, PAIR)} == before - {foreign.AS_OF}
+    assert {row.as_of for row in track_record.read_scores(store, PAIR)} == before - {foreign.AS_OF}
 
 
 def test_a_record_that_lost_its_sum_is_not_trusted(store: Store) -> None:
@@ -133,9 +133,9 @@ def test_closes_that_were_replaced_before_the_record_could_be_written_are_notice
     """`ingest --replace` is killed after it wrote the price file: the next ingest finds nothing to replace."""
     replaced = prices(3, 1.002)
     foreign.put(store, keys.price_key(PAIR, "ecb"), replaced)
-    before = track_record.scores_of(store, PAIR)
+    before = track_record.read_scores(store, PAIR)
     after_prices(store, PAIR, at(3), corrected=False)
-    after = track_record.scores_of(store, PAIR)
+    after = track_record.read_scores(store, PAIR)
     assert len(after) == len(before)
     outcomes = [row.outcome for row in after if row.target_date == DAYS[0]]
     assert outcomes == pytest.approx([foreign.closes(60)[-1] * 1.001 * 1.002] * len(outcomes))

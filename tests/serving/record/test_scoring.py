@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lambda_fn.fields import ContractError
 from lambda_fn.record import scoring
-from lambda_fn.record.ledger import Entry, known_from
+from lambda_fn.record.ledger import Entry, publication_time
 from lambda_fn.record.scoring import pinball, score
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_cure(data: bytes) -> Non
     ],
 )
 def test_when_a_price_begins_to_be_known(day: date, source: str, moment: datetime) -> None:
-    assert known_from(day, source) == moment
+    assert publication_time(day, source) == moment
 
 
 def test_an_entry_is_read_as_it_was_written() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lambda_fn.record import statistics as summary
-from lambda_fn.record.publication import figures_of
+from lambda_fn.record.publication import record_metrics
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.statistics import reliability, summarise
 
@@ -48,8 +48,8 @@ def test_ten_good_days_do_not_look_like_proof() -> None:
 def test_the_dashboards_figures_are_those_of_one_day() -> None:
     summary = summarise([row(day, held=day % 5 > 0) for day in range(30)] + [row(0, horizon=5)])
     skill = pytest.approx(1 - 1 / 1.1, abs=1e-6)
-    assert figures_of(summary) == {"RecordDays": 30, "RecordCoverage80": 0.8, "RecordSkill": skill}
-    assert figures_of(summarise([row(0, horizon=5)])) == {}
+    assert record_metrics(summary) == {"RecordDays": 30, "RecordCoverage80": 0.8, "RecordSkill": skill}
+    assert record_metrics(summarise([row(0, horizon=5)])) == {}
 
 
 def test_a_benchmark_that_was_not_there_is_not_compared() -> None:
@@ -93,7 +93,7 @@ def test_the_intervals_hold_what_they_promise(horizon: int) -> None:
 
 @pytest.mark.parametrize("freedom", [9, 12, 30, 300])
 def test_students_t(freedom: int) -> None:
-    assert summary._student(freedom) == pytest.approx(float(stats.t.ppf(0.975, freedom)), abs=1e-3)
+    assert summary._student_quantile(freedom) == pytest.approx(float(stats.t.ppf(0.975, freedom)), abs=1e-3)
 
 
 @given(st.lists(st.floats(0.001, 0.999), max_size=60))

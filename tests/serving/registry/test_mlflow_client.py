@@ -24,7 +24,7 @@ from lambda_fn.champion.runtime import Champion
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import Active, Golden, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.refresh import Activation, Refused, activate
+from lambda_fn.jobs.activation import Activation, Refused, activate
 from lambda_fn.registry.legacy_pointer import complete
 from lambda_fn.registry.mlflow_client import MlflowServer
 from lambda_fn.settings import Settings
@@ -198,13 +198,13 @@ def test_a_model_that_is_no_onnx_is_refused_with_the_cure(server: Mlflow, tmp_pa
         )
     uri = f"models:/EURUSD_LSTM/{logged.registered_model_version}"
     what = "it has .*model.pkl|has no .*/artifacts/model.onnx"
-    message = rf"{uri} .*\bmodel\.onnx\b.*\b1: .*({what}).*; .*training publish models:/NAME"
+    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*({what}).*training publish models:/NAME"
     published(server, *folder(tmp_path, server.environ), uri, message)
 
 
 def test_an_onnx_of_another_shape_is_refused_with_the_cure(server: Mlflow, tmp_path: Path) -> None:
     uri = log_onnx(server, foreign.champion_bytes(props={"horizon": "4"}))
-    message = rf"{uri} .*\bmodel\.onnx\b.*\b1: .*; .*float64 \[2, 4, 5\].*; .*training publish"
+    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*; .*float64 \[2, 4, 5\].*; .*training publish"
     published(server, *folder(tmp_path, server.environ), uri, message)
 
 
@@ -339,8 +339,8 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
         ContractError,
         r"no such version \(gone\); ",
     ),
-    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "404; .*not an MLflow server"),
-    "another method": ({"alias": Reply(405, b"no")}, Unavailable, r"405 \(no\); .*not an MLflow server"),
+    "not MLflow": ({"alias": Reply(404, b"<html>nothing</html>")}, Unavailable, "404; .*MLflow server"),
+    "another method": ({"alias": Reply(405, b"no")}, Unavailable, r"405 \(no\); .*MLflow server"),
     "a login page": ({"alias": Reply(200, b"<html>log in</html>")}, Unavailable, r"200; .*\blogin\b"),
     "a redirect": (
         {"alias": Reply(301, b"", {"Location": "https://x/ml/api/2.0/mlflow/registered-models/alias?name=hunter2"})},
@@ -356,7 +356,7 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
     "another JSON": (
         {"alias": Reply(200, b'{"hello": 1}')},
         Unavailable,
-        "without a model_version.*not an MLflow server",
+        "without a model_version.*MLflow server",
     ),
     "a file behind a login": (
         {"model.onnx": Reply(200, b"\n<!doctype html><title>Log in</title>")},
@@ -523,7 +523,7 @@ def test_a_tag_tells_whether_the_file_was_changed(sha256: str) -> None:
         if sha256 == SHA256:
             resolved(server.address)
         else:
-            with pytest.raises(ContractError, match=rf"^models:/EURUSD_LSTM/3: .*{SHA256}, but its tag says 0{{64}}: "):
+            with pytest.raises(ContractError, match=rf"^models:/EURUSD_LSTM/3: .*{SHA256}.* 0{{64}}: "):
                 resolved(server.address)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lambda_fn.fields import ContractError
 from lambda_fn.store import cache
 from lambda_fn.store.cache import BACK_OFF_S, LastKnownGood, NothingToServe
-from lambda_fn.store.object_store import WAIT_S, Allowance, Missing, Unavailable
+from lambda_fn.store.object_store import WAIT_S, Missing, Unavailable, WaitBudget
 from tests.support.server_process import until
 
 ANY = [
@@ -110,7 +110,7 @@ def test_what_nobody_expected_is_logged_whole_and_said_without_its_text(caplog: 
     broken: Callable[[], object] = LastKnownGood(fetch, 60, lambda: 0.0).current
     with caplog.at_level(logging.ERROR), pytest.raises(NothingToServe) as caught:
         broken()
-    assert caught.value.lack == "unexpected"
+    assert caught.value.reason == "unexpected"
     assert "inner text" not in str(caught.value)
     assert "inner text" in caplog.text
 
@@ -126,7 +126,7 @@ def test_beside_nobody_waits_for_the_store_and_the_newer_value_comes_by_itself()
             answer.clear()
         return next(values, "third")
 
-    known = LastKnownGood(fetch, 1.0, time.time, beside=True)
+    known = LastKnownGood(fetch, 1.0, time.time, background_refresh=True)
     assert known.current().value == "first"
     assert asked.wait(60), "it is checked though nobody asks"
     assert known.current() == known.current() and known.current().value == "first"
@@ -144,7 +144,7 @@ def test_beside_a_failure_is_stale_and_ends_when_the_store_is_back(monkeypatch: 
             raise found
         return found
 
-    known = LastKnownGood(fetch, 1.0, time.time, beside=True)
+    known = LastKnownGood(fetch, 1.0, time.time, background_refresh=True)
     assert known.current().value == 1
     until(lambda: known.current().stale, "the failure to be told")
     until(lambda: known.current() == (2, known.current().checked_at, False), "the store to be back")
@@ -158,7 +158,7 @@ def test_what_nobody_has_any_more_is_not_checked_any_more() -> None:
 
     before = rechecks()
     for _ in range(3):
-        assert LastKnownGood(lambda _: 1, 1.0, time.time, beside=True).current().value == 1
+        assert LastKnownGood(lambda _: 1, 1.0, time.time, background_refresh=True).current().value == 1
     assert rechecks() > before
     until(lambda: rechecks() <= before, "their threads to end")
 
@@ -209,7 +209,7 @@ def test_a_check_that_was_stopped_with_its_environment_is_made_again() -> None:
 
 
 class Slow:
-    """What is waited for: it takes the whole time, on the clock of the allowance."""
+    """What is waited for: it takes the whole time, on the clock of the wait_budget."""
 
     def __init__(self) -> None:
         self.now, self.waited = 0.0, list[float]()
@@ -223,9 +223,9 @@ class Slow:
 @given(st.lists(st.floats(0, 0.3), min_size=1, max_size=8))
 def test_an_answer_waits_no_longer_than_its_allowance_however_many_values_it_looks_for(pauses: list[float]) -> None:
     slow = Slow()
-    allowance = Allowance(clock=lambda: slow.now)
+    wait_budget = WaitBudget(clock=lambda: slow.now)
     for pause in pauses:
-        allowance.wait(slow)
+        wait_budget.wait(slow)
         slow.now += pause
         if slow.now > 1:
             return  # the next answer
@@ -258,7 +258,7 @@ def test_who_waited_for_the_first_value_starts_no_check_beside_the_threads_own()
         assert (first if held is None else later).wait(60)
         return 1
 
-    known = LastKnownGood(fetch, 1.0, lambda: now[0], beside=True)
+    known = LastKnownGood(fetch, 1.0, lambda: now[0], background_refresh=True)
     known._lock = lock = CountingLock()  # type: ignore[assignment]
     before = set(threading.enumerate())
     threads = [threading.Thread(target=known.current) for _ in range(4)]

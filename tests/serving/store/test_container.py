@@ -11,9 +11,9 @@ import pytest
 from lambda_fn.registry import secrets_manager
 from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store import credentials
-from lambda_fn.store.credentials import Container, NoCredentials
+from lambda_fn.store.credentials import ContainerCredentials, NoCredentials
 from lambda_fn.store.object_store import Unavailable
-from lambda_fn.store.s3 import credential_provider, open_store, tidy
+from lambda_fn.store.s3 import clean_variables, credential_provider, open_store
 from tests.support.laptop import KEYS
 from tests.support.recorder import Asked, Recorder, Reply, recording
 
@@ -87,14 +87,14 @@ def test_the_store_is_read_with_the_role_of_the_endpoint(
 
 def test_no_proxy_is_asked_for_credentials() -> None:
     with recording(lambdas) as endpoint:
-        assert Container(snapstart(endpoint))()["token"] == "session"
+        assert ContainerCredentials(snapstart(endpoint))()["token"] == "session"
 
 
 def test_a_path_is_asked_of_ecs(monkeypatch: pytest.MonkeyPatch) -> None:
     with recording(lambdas) as endpoint:
         monkeypatch.setattr(credentials, "ECS", endpoint.address)
         environ = {credentials.RELATIVE: "/v2/credentials/id", credentials.TOKEN: "TOKEN123"}
-        assert Container(environ | {credentials.FULL: "http://127.0.0.1:9"})()["access_key_id"] == KEY_ID
+        assert ContainerCredentials(environ | {credentials.FULL: "http://127.0.0.1:9"})()["access_key_id"] == KEY_ID
     assert [asked.path for asked in endpoint.asked] == ["/v2/credentials/id"]
 
 
@@ -142,7 +142,7 @@ def test_nothing_listens_and_no_file() -> None:
         {credentials.FULL: "http://127.0.0.1:9/x", credentials.TOKEN_FILE: "/nowhere/token"},
     ):
         with pytest.raises(NoCredentials, match="AWS_CONTAINER_"):
-            Container(environ)()
+            ContainerCredentials(environ)()
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_keys_and_a_web_identity_come_first() -> None:
     container = {credentials.FULL: "http://127.0.0.1:9/"}
     assert credential_provider(container | {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}) is None
     assert credential_provider(container | {"AWS_WEB_IDENTITY_TOKEN_FILE": "f", "AWS_ROLE_ARN": "arn"}) is None
-    assert isinstance(credential_provider(container | {"AWS_WEB_IDENTITY_TOKEN_FILE": "f"}), Container)
+    assert isinstance(credential_provider(container | {"AWS_WEB_IDENTITY_TOKEN_FILE": "f"}), ContainerCredentials)
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
@@ -203,7 +203,7 @@ def test_half_a_pair_of_keys_is_a_mistake_that_names_the_other_half(name: str) -
 
 def test_empty_variables_of_aws_count_as_unset_and_blanks_are_no_part_of_a_key() -> None:
     environ = {"AWS_ACCESS_KEY_ID": "", "AWS_SESSION_TOKEN": " \n", "AWS_REGION": " eu-central-1\n", "HOME": ""}
-    tidy(environ)
+    clean_variables(environ)
     assert environ == {"AWS_REGION": "eu-central-1", "HOME": ""}
 
 

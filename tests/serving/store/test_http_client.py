@@ -8,7 +8,7 @@ from urllib.request import Request
 
 import pytest
 
-from lambda_fn.store.http_client import ask
+from lambda_fn.store.http_client import send_request
 from lambda_fn.store.object_store import Unavailable
 from tests.support.recorder import Reply, recording
 
@@ -18,7 +18,7 @@ def test_a_body_that_ends_early_is_no_answer() -> None:
         recording(lambda _: Reply(200, b"half", {"Connection": "close"}, 8)) as server,
         pytest.raises(Unavailable, match="IncompleteRead"),
     ):
-        ask(Request(server.address), 5, 100)
+        send_request(Request(server.address), 5, 100)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def test_a_body_that_drips_ends_in_time() -> None:
     """No second byte is waited for once the deadline has passed."""
     times = iter([0.0, 60.1])
     with one_byte() as address, pytest.raises(Unavailable, match=r"^http://127\.0\.0\.1:.*\(not complete\b"):
-        ask(Request(address), 60, 10_000_000, lambda: next(times))
+        send_request(Request(address), 60, 10_000_000, lambda: next(times))
 
 
 def test_silence_ends_in_time() -> None:
@@ -60,7 +60,7 @@ def test_silence_ends_in_time() -> None:
     with recording(wait) as server:
         try:
             with pytest.raises(Unavailable, match="timed out"):
-                ask(Request(server.address), 0.2, 100)
+                send_request(Request(server.address), 0.2, 100)
         finally:
             released.set()
 
@@ -71,4 +71,4 @@ def test_no_server_names_the_address(host: str) -> None:
         taken.bind(("127.0.0.1", 0))
         host = host.format(free=taken.getsockname()[1])
         with pytest.raises(Unavailable, match=f"http://{host} does not answer"):
-            ask(Request(f"http://{host}"), 2, 100)
+            send_request(Request(f"http://{host}"), 2, 100)

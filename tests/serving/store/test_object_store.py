@@ -172,7 +172,7 @@ def test_a_killed_writer_leaves_the_old_bytes_and_no_lock(tmp_path: Path) -> Non
     store.create(KEY, b"old")
     pid = os.fork()
     if pid == 0:  # as killed between writing the new bytes and renaming them
-        with store._locked(KEY) as fresh:
+        with store._lock(KEY) as fresh:
             fresh.write_bytes(b"half")
             os._exit(9)
     os.waitpid(pid, 0)

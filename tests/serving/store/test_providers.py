@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store.credentials import FULL, RELATIVE, Chain, Container, NoCredentials
+from lambda_fn.store.credentials import FULL, RELATIVE, ContainerCredentials, NoCredentials, ProfileCredentials
 from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import credential_provider, open_store
 from tests.support.recorder import Reply, recording
@@ -52,28 +52,28 @@ def test_the_end_of_a_key_is_shown_where_most_of_it_is_not(
 )
 def test_only_an_address_that_may_have_the_token_is_allowed(name: str, address: str, is_allowed: bool) -> None:
     if is_allowed:
-        Container({name: address})
+        ContainerCredentials({name: address})
     else:
         with pytest.raises(SettingsError):
-            Container({name: address})
+            ContainerCredentials({name: address})
 
 
 @pytest.mark.parametrize("status", [201, 401, 404, 500])
 def test_credentials_come_with_200(status: int) -> None:
     with recording(lambda _: Reply(status, json.dumps(GIVEN).encode())) as endpoint, pytest.raises(NoCredentials):
-        Container({FULL: endpoint.address})()
+        ContainerCredentials({FULL: endpoint.address})()
 
 
 def test_credentials_without_an_expiration_are_asked_for_again() -> None:
     with recording(lambda _: Reply(200, json.dumps(GIVEN).encode())) as endpoint:
-        given = Container({FULL: endpoint.address})()
+        given = ContainerCredentials({FULL: endpoint.address})()
     assert given["access_key_id"] == GIVEN["AccessKeyId"]
     assert lasts_minutes(given["expires_at"])
 
 
 def test_credentials_of_a_profile_are_asked_for_again() -> None:
     frozen = SimpleNamespace(access_key="a", secret_key="b", token=None)
-    given = Chain(SimpleNamespace(get_frozen_credentials=lambda: frozen), "profile work")()
+    given = ProfileCredentials(SimpleNamespace(get_frozen_credentials=lambda: frozen), "profile work")()
     assert (given["access_key_id"], given["secret_access_key"]) == ("a", "b")
     assert lasts_minutes(given["expires_at"])
 

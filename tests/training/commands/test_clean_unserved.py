@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lambda_fn.contract import Active
-from lambda_fn.refresh import activate, rollback
+from lambda_fn.jobs.activation import activate
+from lambda_fn.refresh import rollback
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store

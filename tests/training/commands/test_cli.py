@@ -18,7 +18,7 @@ import training.prices
 from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from tests.support.facts import lacking
-from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
+from training.__main__ import COMMANDS, TEMPORARY_FAILURE, main, parser
 from training.prices.windows import complete_origins, windows
 
 pytestmark = pytest.mark.usefixtures("cached_refits")
@@ -293,12 +293,12 @@ def test_what_may_be_better_later_ends_in_a_code_of_its_own(
     nobody = "http://127.0.0.1:9"
     with monkeypatch.context() as changed:
         changed.setenv("MLFLOW_TRACKING_URI", nobody)
-        assert not lacking(fails(capsys, "clean", code=TRY_AGAIN), "MLFLOW_TRACKING_URI: ", f" at {nobody}; ")
+        assert not lacking(fails(capsys, "clean", code=TEMPORARY_FAILURE), "MLFLOW_TRACKING_URI: ", f" at {nobody}; ")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
     for name, value in {"USE_S3": "true", "S3_BUCKET": "none", "AWS_ENDPOINT_URL_S3": nobody}.items():
         monkeypatch.setenv(name, value)
-    assert "bucket none" in fails(capsys, "rollback", code=TRY_AGAIN)
+    assert "bucket none" in fails(capsys, "rollback", code=TEMPORARY_FAILURE)
 
 
 def test_current_rates_may_be_required(
@@ -307,7 +307,7 @@ def test_current_rates_may_be_required(
     """A job must not train on the embedded rates without anybody knowing: it is tried again later."""
     monkeypatch.setenv("ECB_URL", "http://127.0.0.1:9/rates.zip")
     assert command(capsys, "prices", "--fresh")["origin"].startswith("European Central Bank, embedded")
-    said = fails(capsys, "run", "--fresh=require", code=TRY_AGAIN)
+    said = fails(capsys, "run", "--fresh=require", code=TEMPORARY_FAILURE)
     assert not lacking(said, "error: --fresh=require: ", ": http://127.0.0.1:9/rates.zip: ", "; try later")
     assert not list(place.glob("store/*/*"))
 

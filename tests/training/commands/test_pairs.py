@@ -74,7 +74,7 @@ def test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other(
     by_key = command(capsys, "run", *SMALL)
     assert {"champion", "failed", "scores", "seeds"} == set(by_key), "of one pair, as ever"
     pointer = json.loads(store.read("models/GBPUSD/best_model_info.json").data)
-    assert pointer["champion"] == pointers["GBPUSD"]["champion"], "the same bytes by the key of the pair's pointer"
+    assert pointer["champion"] == pointers["GBPUSD"]["champion"], "equal bytes have one key"
 
 
 @pytest.mark.parametrize(

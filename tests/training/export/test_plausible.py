@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lambda_fn.champion.plausibility import find_implausibility
 from lambda_fn.prices import ecb as history
 from lambda_fn.prices.ecb import Rates
-from lambda_fn.prices.limits import MAX_JUMP
+from lambda_fn.prices.limits import MAX_DAILY_CHANGE
 from training.models.heads import ewma, garch
 from training.prices import ecb
 from training.prices.windows import HORIZON, LEVELS, WINDOW
@@ -43,7 +43,7 @@ def test_history_passes(pair: str, head: str) -> None:
         assert pair == "EURCHF", "its peg has no GARCH fit, and training takes the other head"
         return
     window = np.lib.stride_tricks.sliding_window_view(close, WINDOW)
-    window = window[(np.abs(window[:, 1:] / window[:, :-1] - 1) <= MAX_JUMP).all(axis=1)]
+    window = window[(np.abs(window[:, 1:] / window[:, :-1] - 1) <= MAX_DAILY_CHANGE).all(axis=1)]
     assert len(window) > 2000
     window = window if pair == "EURUSD" else window[::3]
     log_quantiles = fitted.sd({"close": window})[:, :, None] * fitted.z

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lambda_fn.prices import ecb as ecb_file
-from lambda_fn.prices.merge import offered_table, update
+from lambda_fn.prices.merge import read_ecb_table, update
 from tests.support import ecb_server
 from tests.support.ecb_server import Answer, Bank, zipped
 from tests.support.errors import has_cure
@@ -93,12 +93,15 @@ def with_a_zero(text: str) -> str:
 @pytest.mark.parametrize(
     ("content", "facts"),
     [
-        (lambda: b"", ["no zip "]),
-        (lambda: b"<html>maintenance</html>", ["no zip "]),
-        (lambda: zipped(embedded_text())[:-1000], ["no zip "]),
-        (lambda: zipped(embedded_text()).replace(b"\x00", b"\x01"), ["no zip "]),
-        (lambda: zipped("a", "b"), ["no zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"]),
-        (lambda: zipped("0" * (ecb_file.MAX_BYTES + 1)), ["no zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"]),
+        (lambda: b"", ["not a zip "]),
+        (lambda: b"<html>maintenance</html>", ["not a zip "]),
+        (lambda: zipped(embedded_text())[:-1000], ["not a zip "]),
+        (lambda: zipped(embedded_text()).replace(b"\x00", b"\x01"), ["not a zip "]),
+        (lambda: zipped("a", "b"), ["not a zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"]),
+        (
+            lambda: zipped("0" * (ecb_file.MAX_BYTES + 1)),
+            ["not a zip ", "not one file ", f" {ecb_file.MAX_BYTES} bytes"],
+        ),
         (lambda: b"0" * (ecb_file.MAX_BYTES + 1), [f" limit of {ecb_file.MAX_BYTES} bytes"]),
         (lambda: zipped(""), ["empty; "]),
         (lambda: zipped(shrunk(embedded_text())), ["{fewer} rows, ", " embedded {all}"]),
@@ -208,7 +211,7 @@ def test_unknown_pair_is_named_with_the_known(pair: str) -> None:
 @pytest.mark.parametrize("pair", ["EURUSD", "GBPUSD", "EURCNY"])
 def test_ingest_makes_the_same_price_file_byte_by_byte(pair: str) -> None:
     ours = load("ecb", today=TODAY, pair=pair).serialised()
-    offered = offered_table(ecb_rates.EMBEDDED.read_bytes(), "hist.zip", pair)
+    offered = read_ecb_table(ecb_rates.EMBEDDED.read_bytes(), "hist.zip", pair)
     created = update(None, offered, [], TODAY)
     assert created.outcome == "created"
     assert created.data == ours

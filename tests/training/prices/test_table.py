@@ -174,7 +174,7 @@ def test_other_names_yield_to_the_right_one(tmp_path: Path) -> None:
     [
         ((1, 2, 3), None),
         ((3, 2, 1), "my.csv: newest first"),
-        ((1, 3, 2), "my.csv: not sorted .* 4; sorted"),
+        ((1, 3, 2), "my.csv: not sorted, .* 4; sorted"),
     ],
 )
 def test_sorted_with_a_note(tmp_path: Path, rows: tuple[int, ...], facts: str | None) -> None:
@@ -194,9 +194,9 @@ def test_sorted_with_a_note(tmp_path: Path, rows: tuple[int, ...], facts: str | 
         (b"PK\x03\x04\xff\xfe", "not UTF-8 text, byte 5 is invalid; ", ["CSV in UTF-8"]),
         ("Date,Close\n".encode("utf-16"), "", ["no rows; "]),
         ("Date,Close\n".encode("utf-16")[:-1], "incomplete UTF-16 text", []),
-        (b"Date,Close\n2024-06-27,1\0\n", "not a text file, ", ["zero bytes; "]),
-        (b"<html><body>\nNot found</body></html>", "not a CSV file, ", ["'<html><body>': ", "(HTML)"]),
-        (b"1.07\n1.08\n", "not a price table, ", ["'1.07'; ", "Date,Close"]),
+        (b"Date,Close\n2024-06-27,1\0\n", "not a text", ["zero bytes; "]),
+        (b"<html><body>\nNot found</body></html>", "not a CSV", ["'<html><body>': ", "(HTML)"]),
+        (b"1.07\n1.08\n", "not a price", ["'1.07'; ", "Date,Close"]),
         (b'Date,Close\n2024-06-26,"1.08\n2024-06-27,1.09\n', "not CSV ", ["row 2 ", "quotes"]),
         (b"Open,Close\n1.07,1.08\n", "no column date; ", [": open, close; ", "--date-column"]),
         (b"Date,Close,close\n2024-06-26,1,1\n", "two columns ", [" close; "]),

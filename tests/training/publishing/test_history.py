@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from lambda_fn.refresh import Refused, activate
+from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store

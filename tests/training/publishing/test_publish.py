@@ -23,6 +23,7 @@ from lambda_fn.champion.refusals import record_key
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.champion.sandbox import Pool
 from lambda_fn.contract import Pointer
+from lambda_fn.jobs import activation
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
@@ -177,8 +178,8 @@ def test_an_absurd_generation_locks_nothing_and_is_named(store: Store, settings:
     pointer = publish(store, settings, "arima").pointer if active_first else tracked_pointer(store)
     foreign.put(store, POINTER_KEY, replace(pointer, generation=ABSURD).to_json())
     store.create(keys.history_key(ABSURD), replace(pointer, generation=ABSURD).to_json())
-    with pytest.raises(refresh.Refused, match=f"pointer.generation: {ABSURD} is more than"):
-        refresh.activate(store, settings, NOW)
+    with pytest.raises(activation.Refused, match=f"pointer.generation: {ABSURD} is more than"):
+        activation.activate(store, settings, NOW)
     for turn in range(2):
         published = publish(store, settings, "lstm" if turn else "random_walk")
         assert published.generation == 2 * before + 1 + turn
@@ -306,7 +307,7 @@ def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_
         there = Settings.from_env({"STORE_DIR": str(tmp_path / str(kill))})
         killed = open_store(there)
         served.append(serving(killed, there))
-        refresh.activate(killed, there, NOW)  # as the timer does; it raises when the pointer names what is not there
+        activation.activate(killed, there, NOW)  # as the timer does; it raises when the pointer names what is not there
         refreshed.append(serving(killed, there))
         again = publish(killed, there, "lstm", 3)
         assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
@@ -327,7 +328,7 @@ def test_aliases_that_cannot_be_moved_stop_before_the_pointer(store: Store, sett
 
     with pytest.raises(RegistryError):
         publish(store, settings, "lstm", move=unreachable)
-    refresh.activate(store, settings, NOW)
+    activation.activate(store, settings, NOW)
     assert serving(store, settings) == (1, tracked.candidate("arima").sha256)
     assert publish(store, settings, "lstm").generation == 3
 
@@ -368,7 +369,7 @@ def test_publishers_at_once_get_their_own_generations_and_the_highest_is_served(
         thread.join()
     assert sorted(done) == [1, 2, 3, 4, 5, 6]
     assert Pointer.parse(store.read(POINTER_KEY).data).generation == 6
-    refresh.activate(store, settings, NOW)
+    activation.activate(store, settings, NOW)
     assert serving(store, settings) == (6, tracked.candidate(done[6]).sha256)
 
 
@@ -379,10 +380,10 @@ def test_a_bucket_is_published_to_like_a_folder_and_left_to_refresh(store_enviro
     publish(store, settings, "arima")
     second = publish(store, settings, "lstm")
     assert (second.activation is None) == ("serving/active.json" not in store.list("")) == settings.use_s3
-    refresh.activate(store, settings, NOW)
+    activation.activate(store, settings, NOW)
     assert serving(store, settings) == (2, tracked.candidate("lstm").sha256)
     assert rollback(store, settings, 1, NOW).generation == 3
-    refresh.activate(store, settings, NOW)
+    activation.activate(store, settings, NOW)
     assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
 
 

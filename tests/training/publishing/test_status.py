@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lambda_fn.contract import Pointer
-from lambda_fn.refresh import Refused, activate
+from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import active_key
 from lambda_fn.store.object_store import Store

@@ -235,7 +235,7 @@ def test_a_champions_words_are_text_and_nothing_else(tmp_path: Path) -> None:
     hostile = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
     api = local_api(tmp_path)
     api.promote(foreign.champion_bytes(), 1)
-    official = Official.parse(api.store.read(forecast_key()).data, "EURUSD")._replace(withheld=hostile)
+    official = Official.parse(api.store.read(forecast_key()).data, "EURUSD")._replace(failure_reason=hostile)
     foreign.put(api.store, forecast_key(), official.to_json())
     page = ask(api)
     assert page["statusCode"] == 200

@@ -68,7 +68,7 @@ def answering(answer: Callable[[Asked], Reply]) -> Iterator[str]:
 
 NO_CREDENTIALS = (
     r"bucket test-bucket in us-east-1 as the role .*: .*"
-    r"; .*\bno credentials: .*\bAWS_PROFILE\b.*\bAWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    r"; .*\bno credentials\b.*: .*\bAWS_PROFILE\b.*\bAWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 MACHINES: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "nobody listens": refusing,

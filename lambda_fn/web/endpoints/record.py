@@ -115,9 +115,9 @@ ROUTES = (
         "/api/pairs",
         pairs,
         "Currency pairs",
-        "All served pairs with the track record of each, and the track record pooled over all pairs, which is "
-        "conclusive years before that of a single pair. The first pair is the default of the other routes. With a "
-        "single pair nothing is pooled. A browser, or `format=html`, gets a page.",
+        "All served pairs with the track record of each, and the track record pooled over all pairs, which needs years "
+        "less to be conclusive. The first pair is the default of the other routes. With a single pair nothing is "
+        "pooled. A browser, or `format=html`, gets a page.",
         "Pairs",
         "record",
         parameters=("format",),

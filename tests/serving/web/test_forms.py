@@ -41,7 +41,7 @@ def test_an_error_is_a_problem_as_rfc_9457_has_it(api: LocalApi) -> None:
         "cure": problem["cure"],
     }
     assert problem.pop("detail").startswith('horizon="9" ')
-    assert re.search(r"\b1 to 3, .*\b3$", problem.pop("cure"))
+    assert re.search(r"\b1 to 3; .*\b3$", problem.pop("cure"))
     assert problem == {
         "type": "about:blank",
         "title": "Bad Request",

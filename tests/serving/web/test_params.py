@@ -23,4 +23,4 @@ def test_a_month_is_given_on_request_and_a_champion_of_a_week_still_serves() -> 
     assert parse_query({}, DEFAULT_HORIZON, LEVELS).horizon == 5
     with pytest.raises(Problem) as error:
         parse_query({"horizon": "21"}, 5, LEVELS)
-    assert error.value.field == "horizon" and re.search(r"\b1 to 5, .*\b5$", error.value.cure)
+    assert error.value.field == "horizon" and re.search(r"\b1 to 5; .*\b5$", error.value.cure)

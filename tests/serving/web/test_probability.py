@@ -74,7 +74,7 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
         ({"below": "99999999"}, "below", r"\bprice from 0\.001 to 10,000,000\b"),
         ({"probability": "0"}, "probability", "from 0.001 to 0.999"),
         ({"probability": "5%"}, "probability", "from 0.001 to 0.999"),
-        ({"below": "1.1", "horizon": "4"}, "horizon", r"\b1 to 3, .*\b1$"),
+        ({"below": "1.1", "horizon": "4"}, "horizon", r"\b1 to 3; .*\b1$"),
         ({"below": "1.1", "h": "x"}, "h", "1 to 3"),
         ({"below": "1.1", "h": "1", "horizon": "1"}, "h", "one of them"),
         ({"below": "1.1", "date": "2026-10-31"}, "date", "from 2026-11-02 to 2026-11-04"),

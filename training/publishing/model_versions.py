@@ -4,11 +4,10 @@ import math
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
-import onnx
 import pandas as pd
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
@@ -24,6 +23,9 @@ from training.publishing import mlflow_registry as registered
 from training.publishing.mlflow_registry import SHA256_TAG, Registry
 from training.publishing.model_card import model_card
 from training.publishing.tracking_uri import RegistryError
+
+if TYPE_CHECKING:
+    import onnx  # only to log a model
 
 FILE = "scores.json"  # every row and column of the family and the baselines, exactly
 # Metric -> column of the score table; MLflow's page shows these, so there are few.
@@ -119,6 +121,8 @@ def known(registry: Registry, candidate: Candidate) -> Registered | None:
 
 def log_model(candidate: Candidate, example: Mapping[str, NDArray[Any]] | None) -> str:
     """Logs the ONNX file under the active run; gives the logged model's id."""
+    import onnx
+
     proto = onnx.load_model_from_string(candidate.model)
     if proto.SerializeToString() != candidate.model:
         raise RegistryError(
@@ -165,8 +169,10 @@ def register(registry: Registry, run_id: str, candidate: Candidate, model_id: st
     return Registered(candidate.name, int(version.version), run_id, candidate.sha256)
 
 
-def _signature(model: onnx.ModelProto, metadata: Metadata) -> ModelSignature:
+def _signature(model: "onnx.ModelProto", metadata: Metadata) -> ModelSignature:
     """Inputs by name, as stock MLflow checks them; any number of windows at once."""
+    import onnx
+
     length = {"target_date": metadata.horizon}
     types = {onnx.TensorProto.DOUBLE: np.dtype(np.float64), onnx.TensorProto.INT64: np.dtype(np.int64)}
     inputs: list[ColSpec | TensorSpec] = [

@@ -20,7 +20,8 @@ from training.evaluation.breakdown import breakdown, reliability
 from training.evaluation.scores import compare_families, score, skill_by_year
 from training.evaluation.selection import Selection, select
 from training.evaluation.walk_forward import Forecasts, backtest, champion_inputs
-from training.export.candidate import Candidate, average, check_average
+from training.export.candidate import Candidate
+from training.export.ensemble import average, check_average
 from training.export.onnx_export import CHECKED
 from training.models.economic_calendar import KINDS, load_events
 from training.models.families import FAMILIES

@@ -129,7 +129,7 @@ RECORD_SCHEMAS: dict[str, JsonSchema] = {
     "Pairs": closed(
         {
             "default": {**PAIR, "description": "the pair of requests without `pair`"},
-            "pairs": list_of(ref("PairKnown"), description="in the order of the setting PAIRS"),
+            "pairs": list_of(ref("PairKnown"), description="ordered as in the setting PAIRS"),
             "pooled": {
                 "oneOf": [closed({kind: _maybe("Pooled") for kind in ("live", "backtest")}), {"type": "null"}],
                 "description": "null for a single pair, and before the first ingest",

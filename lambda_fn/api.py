@@ -12,7 +12,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
-from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, shown, shown_name
+from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, format_name, format_value
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.lambda_events import WARM_RESULT, is_ping, read_event, write_result
 from lambda_fn.web.request import Request
@@ -22,13 +22,13 @@ from lambda_fn.web.routing import Route, Router
 from lambda_fn.web.state import PAIR, PairState, State
 
 SERVICE = "api"  # in logs and metrics
-RETRY_AFTER_S = 60  # for what only new prices or a new champion cure
+RETRY_AFTER_S = 60  # for errors that only new prices or a new champion end
 MAX_PATH = 100  # characters of a path in a message
 _log = logging.getLogger(__name__)
 
 
 class App:
-    """The API: a request to its response, the same for Lambda and for a server. Thread-safe."""
+    """Handles requests, in Lambda and in a server. Thread-safe."""
 
     def __init__(
         self,
@@ -37,7 +37,14 @@ class App:
         clock: Callable[[], float] = time.time,
         background_refresh: bool = False,
     ) -> None:
-        """`clock` returns seconds since 1970; `background_refresh` is that of `store.cache`."""
+        """Create the application; it reads nothing before the first request.
+
+        Args:
+            store: the store that everything is read from.
+            settings: those of the service.
+            clock: returns seconds since 1970.
+            background_refresh: as in `store.cache`.
+        """
         self.base_path = settings.base_path
         self.router = Router(ROUTES)
         self._state = State(store, settings, clock, background_refresh, self.router.index())
@@ -50,7 +57,7 @@ class App:
         return self._state.evicted_pairs
 
     def handle(self, request: Request) -> Response:
-        """Return the response to a request. Errors become HTTP here and nowhere else."""
+        """Return the response to a request. Exceptions become HTTP errors only here."""
         path = self.router.route_path(request.path, self.base_path)
         match = self.router.find(request.method, path)
         route = match[0] if match else None
@@ -60,21 +67,20 @@ class App:
                 return self._respond_without_route(request, path)
             route, path_args = match
             form = route.form_for(request)
-            names = {*route.query_names, *form.query_names}
+            names = (*route.query_names, *form.query_names)
             for name in request.query:
                 if name not in names:
-                    field = shown_name(name)
-                    known = (*route.query_names, *form.query_names)
-                    cure = f"known are {', '.join(known)}" if known else "leave the query out"
+                    field = format_name(name)
+                    cure = f"valid names are {', '.join(names)}" if names else "omit the query"
                     raise bad_query(field, f"unknown query parameter {field}", cure)
             has_pair = PAIR in route.query_names
             pair = self._state.pair(request.query if has_pair else {}, path_args)
-            ignored = {"format", PAIR} if has_pair else {"format"}
-            query = {name: value for name, value in request.query.items() if name not in ignored}
-            matched = request._replace(query=query, path_args=path_args)
+            routing_names = {"format", PAIR} if has_pair else {"format"}
+            query = {name: value for name, value in request.query.items() if name not in routing_names}
+            handler_request = request._replace(query=query, path_args=path_args)
 
             def make() -> JsonObject | Text:
-                return _with_base_path(form.handler(pair, matched), self.base_path)
+                return _with_base_path(form.handler(pair, handler_request), self.base_path)
 
             if route.is_static:
                 representation = self._cache.get_static(form.handler, make)
@@ -82,7 +88,7 @@ class App:
                 representation = Representation.of(make())
             else:
                 key = pair.pair, form.handler
-                representation = self._cache.get(key, query, pair.version(form.record), make)
+                representation = self._cache.get(key, query, pair.records.version(form.record), make)
             response = representation.respond(request, self._clock())
         except Exception as error:  # noqa: BLE001
             problem = _to_problem(error, path, request.method)
@@ -98,20 +104,28 @@ class App:
         return response._replace(pair=pair.pair, generation=pair.records.generation)
 
     def _respond_without_route(self, request: Request, path: str) -> Response:
-        """Respond to OPTIONS, which API Gateway completes for other origins; raise Problem (404, 405) otherwise."""
+        """Respond to OPTIONS, which API Gateway completes for other origins. Raises Problem (404, 405) otherwise."""
         methods = self.router.methods(path)
         if not methods:
-            raise _no_path(request.sent_path or request.path, path, [route.path for route in ROUTES], self.router)
+            endings = [route.path for route in ROUTES if route.path != "/" and path.endswith(route.path)]
+            if endings:  # probably below the base path of a custom domain
+                ending = max(endings, key=len)
+                prefix = format_value(path.removesuffix(ending))
+                cure = f"use {ending}; if a custom domain adds {prefix}, the operator has to set BASE_PATH to it"
+            else:
+                cure = f"the routes are {', '.join(self.router.index()['routes'])}"
+            message = f"there is no path {format_value(request.sent_path or request.path, MAX_PATH)}"
+            raise Problem(404, "not_found", message, cure)
         allow = ", ".join(methods)
         if request.method == "OPTIONS":
             headers = {"Allow": f"{allow}, OPTIONS"}
             return Representation(204, "", headers).respond(Request("OPTIONS", path), self._clock())
-        message = f"{path} does not answer {request.method}"
+        message = f"{path} does not support {request.method}"
         raise Problem(405, "method_not_allowed", message, f"use {allow}", headers={"Allow": allow})
 
 
 class LambdaFunction:
-    """What one Lambda environment keeps between invocations: the app, and logs and metrics."""
+    """State of one Lambda environment between invocations: the application, its log and its metrics."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         settings = Settings.from_env(environ)
@@ -120,31 +134,31 @@ class LambdaFunction:
         self._in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ  # elsewhere metrics would only be noise
         self._stack, self._pair = settings.stack, settings.pair
         if self._in_lambda:
-            # of the package: all its modules write through it
-            self._logged = log_as_json("lambda_fn", SERVICE, environ)
+            # the logger of the package, through which all its modules write
+            self._logger = log_as_json("lambda_fn", SERVICE, environ)
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
-        """Return the result of one event, in the form of its sender. Pings are neither logged nor measured."""
+        """Return the result of an event, in the form of its sender. Pings are neither logged nor measured."""
         if is_ping(event):
             self._cold = False
             return WARM_RESULT
         if self._in_lambda:
-            self._logged.keys["request_id"] = context.aws_request_id
-        started = time.perf_counter()
+            self._logger.keys["request_id"] = context.aws_request_id
+        start = time.perf_counter()
         response, result = _handle_event(self.app, event)
         if self._in_lambda:
-            self._measure(response, 1000 * (time.perf_counter() - started))
+            self._measure(response, 1000 * (time.perf_counter() - start))
         return result
 
     def _measure(self, response: Response, milliseconds: float) -> None:
-        """Write the metrics of a response. A service that was never trained answers 503, too: it is no error."""
-        untrained = response.problem is not None and response.problem.code == NOTHING_YET
+        """Write the metrics of a response. The 503 of a service without a first champion is not counted as an error."""
+        undeployed = response.problem is not None and response.problem.code == NOTHING_YET
         metrics = [
-            Metric("ServerErrors", "Count", response.status >= 500 and not untrained),
+            Metric("ServerErrors", "Count", response.status >= 500 and not undeployed),
             Metric("Latency", "Milliseconds", milliseconds),
             Metric("ColdStart", "Count", self._cold),
         ]
-        if untrained:
+        if undeployed:
             metrics.append(Metric("NothingPublished", "Count", 1))
         if response.generation is not None:
             metrics.append(Metric("ChampionGeneration", "None", response.generation))
@@ -156,9 +170,9 @@ _function: LambdaFunction | None = None
 
 
 def handler(event: object, context: Any) -> dict[str, Any]:
-    """Lambda's entry point; the first call opens the store that the environment names.
+    """Lambda's entry point. The first call opens the store of the environment's settings.
 
-    Raises SettingsError naming the variable when the environment is wrong: every call fails until it is corrected.
+    Raises SettingsError with the variable if a setting is wrong: every call fails until it is corrected.
     """
     global _function
     if _function is None:
@@ -182,18 +196,19 @@ def _handle_event(app: App, event: object) -> tuple[Response, dict[str, Any]]:
 
 
 def _to_problem(error: Exception, path: str, method: str) -> Problem:
-    from lambda_fn.web.unserved import problem_of  # only where there is an error
+    """Return the HTTP error for an exception of a handler. An unexpected one is logged."""
+    from lambda_fn.web.unserved import to_problem  # only for an error
 
     match error:
         case Problem():
             return error
         case NothingToServe():
-            return problem_of(error)
+            return to_problem(error)
         case ContractError():
             _log.warning("%s", error)
-            return problem_of(NothingToServe(str(error), RETRY_AFTER_S, "damaged"))
+            return to_problem(NothingToServe(str(error), RETRY_AFTER_S, "damaged"))
     _log.error("unexpected error at %s %s", method, path, exc_info=error)
-    return Problem(500, "internal_error", "an unexpected error; it has been logged", "try again or report it")
+    return Problem(500, "internal_error", "unexpected error; it has been logged", "retry, or report it")
 
 
 def _wants_page(route: Route, request: Request) -> bool:
@@ -204,20 +219,9 @@ def _wants_page(route: Route, request: Request) -> bool:
 
 
 def _with_base_path(content: JsonObject | Text, base_path: str) -> JsonObject | Text:
-    """Return the content; the links of a page are below the base path."""
+    """Return the content. The links of a page get the base path."""
     if not base_path or not isinstance(content, Text) or not content.media_type.startswith("text/html"):
         return content
     from lambda_fn.web.page.render import with_base_path  # only for a browser
 
     return with_base_path(content, base_path)
-
-
-def _no_path(sent: str, path: str, known: list[str], router: Router) -> Problem:
-    """404. A path that ends with a known one hints at a custom domain's base path."""
-    ending = max((route for route in known if route != "/" and path.endswith(route)), key=len, default=None)
-    if ending is None:
-        cure = f"the routes are {', '.join(router.index()['routes'])}"
-    else:
-        cure = f"ask for {ending}; where a custom domain puts {shown(path.removesuffix(ending))} before it, the "
-        cure += "operator sets BASE_PATH to that"
-    return Problem(404, "not_found", f"there is no path {shown(sent, MAX_PATH)}", cure)

@@ -1,1 +1,1 @@
-"""The API without AWS: `python -m lambda_fn.server` turns HTTP into events for Lambda's handler."""
+"""HTTP server of the API, for use without AWS."""

@@ -1,4 +1,4 @@
-"""The same API without AWS: `python -m lambda_fn.server --port 8080` turns HTTP into events for Lambda's handler."""
+"""HTTP server of the API without AWS: `python -m lambda_fn.server --port 8080`."""
 
 import argparse
 import logging
@@ -19,46 +19,46 @@ from lambda_fn.server.refresher import STOP_S, Refresher
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store.s3 import open_store
 
-WORKING_FOLDER = "/"  # of all processes, not the one in which .env may lie: no champion works beside secrets
-BACKLOG = 512  # connections that the kernel keeps until a process takes them
+WORKING_FOLDER = "/"  # of all processes, not the one with .env: champions must not run beside secrets
+BACKLOG = 512  # connections that the kernel queues until a process accepts them
 _log = logging.getLogger("lambda_fn.server")  # also when this module is __main__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT; returns 2 after one sentence on standard error when it cannot start."""
-    asked = _parser().parse_args(arguments)
+    """Serve until SIGTERM or SIGINT. Returns 2, with the reason on standard error, if the server cannot start."""
+    args = _make_parser().parse_args(arguments)
     environ = read_dotenv(Path(".env"), os.environ)
     logging.config.dictConfig(LOGGING)
     try:
         settings = Settings.from_env(environ)
-        os.environ.update(environ)  # credentials, too, may be in .env
+        os.environ.update(environ)  # .env may also contain credentials
         store = open_store(settings)
-        listening = _listen(asked.host, asked.port)
+        listener = _listen(args.host, args.port)
     except (SettingsError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    # with a bucket another function refreshes, which alone may write there
+    # with a bucket another function refreshes, and only that may write there
     default_every = 0.0 if settings.use_s3 else max(settings.champion_max_age_s, 1.0)
-    every = default_every if asked.refresh_every is None else asked.refresh_every
+    every = default_every if args.refresh_every is None else args.refresh_every
     refresher = Refresher(store, settings, every, environ)
-    # for the handler, here and in the server's other processes, which start in this one's folder
+    # for the application, here and in the server's other processes, which inherit the working folder
     os.environ["STORE_DIR"] = str(Path(settings.store_dir).absolute())
     os.chdir(WORKING_FOLDER)
     if every:
         refresher.start()
-    # uvicorn stops gracefully and then raises the signal again: so that this is no failure
+    # uvicorn stops gracefully and then raises the signal again, which must not look like a failure
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     try:
-        _serve(asked.processes, listening)
+        _serve(args.processes, listener)
     finally:
         refresher.stop()
     return 0
 
 
-def _serve(processes: int, listening: socket.socket) -> None:
-    # Uvicorn's own variable. Without it uvicorn believes this machine, so any process here could write the access log.
-    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "")
+def _serve(processes: int, listener: socket.socket) -> None:
+    # uvicorn's own variable. Without it uvicorn trusts this machine, and any local process could forge the access log.
+    trusted_proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
     config = uvicorn.Config(
         "lambda_fn.server.asgi:application",
         factory=True,
@@ -68,72 +68,79 @@ def _serve(processes: int, listening: socket.socket) -> None:
         workers=processes,
         log_config=LOGGING,
         server_header=False,
-        proxy_headers=bool(trusted),
-        forwarded_allow_ips=trusted or None,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies or None,
         timeout_graceful_shutdown=STOP_S,
     )
-    host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    sys.stderr.write(f"Serving on http://{shown}:{port} (stop with Ctrl-C)\n")
+    host, port = listener.getsockname()[:2]
+    url_host = f"[{host}]" if ":" in host else host
+    sys.stderr.write(f"Serving on http://{url_host}:{port} (stop with Ctrl-C)\n")
     sys.stderr.flush()
     if processes > 1:
-        Multiprocess(config, sockets=[listening]).run()
+        Multiprocess(config, sockets=[listener]).run()
         return
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(config).run(sockets=[listener])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m lambda_fn.server", description="Serve the API over HTTP.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--processes", type=_count, default=1, help="one a core is best (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=_parse_port, default=8080, help="port to listen on, 0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=_parse_count,
+        default=1,
+        help="number of processes; one for each core is best (default: %(default)s)",
+    )
     parser.add_argument(
         "--refresh-every",
-        type=_seconds,
+        type=_parse_seconds,
         metavar="S",
-        help="activate what was published every S seconds, 0: never (default: CHAMPION_MAX_AGE_S, with USE_S3 never)",
+        help="activate published champions every S seconds, 0 for never (default: $CHAMPION_MAX_AGE_S; 0 with USE_S3)",
     )
     return parser
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 1 to 65535, or 0 for a free one")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 1 to 65535, or 0 for any free one")
     return int(text)
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes; give 1 to 256")
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds; give 60, for example") from error
     if not 0 <= seconds <= threading.TIMEOUT_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds that can be waited")
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range; give 0 to {threading.TIMEOUT_MAX:.0f} seconds")
     return seconds
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises OSError whose text names the address, the reason and the cure."""
+    """Return a listening socket. Raises OSError with the address, the reason and what to do."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
-        cure = "choose another with --port or --host"
+        cure = "choose another address with --port or --host"
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {cure}") from error
-    listening.set_inheritable(True)
-    return listening
+    listener.set_inheritable(True)
+    return listener
 
 
-# Everything to standard error, one line each, so that standard output stays free.
+# Everything goes to standard error, one line for each record.
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

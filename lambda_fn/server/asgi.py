@@ -1,4 +1,4 @@
-"""The API as an ASGI application, with its threads, CORS and access log."""
+"""The API as an ASGI application: threads, request bodies, CORS headers and access log."""
 
 import asyncio
 import logging
@@ -20,18 +20,18 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handle = Callable[[Request], Response]
-# A body that is too large is read up to here and forgotten: closing earlier would reset the connection under the
-# client before it sees the answer.
+# A body that is too large is read up to here and discarded: an earlier close would reset the connection before the
+# client reads the response.
 MAX_READ = 16 * MAX_BODY
-MAX_IN_THREADS = 64  # of each kind at work or waiting for a thread; one more is refused, as waiting helps nobody
-THREADS = {"GET": 16, "POST": 4}  # a POST that waits for a champion must not take a GET's thread
+MAX_IN_THREADS = 64  # requests of each kind, running or waiting for a thread; more are refused
+THREADS = {"GET": 16, "POST": 4}  # separate, so that a POST that waits for a champion never takes a GET's thread
 
 
 class AsgiApp:
     """The ASGI application around an App.
 
-    What is in memory is answered on the event loop. A path that gave no 200 of a pair yet may have to wait for the
-    store, and a POST for the champion: these wait in a thread, and do not delay others.
+    A GET whose path and pair gave a 200 before is answered on the event loop, from memory. Other GETs may wait for the
+    store, and POSTs for the champion: they run in threads, where they do not delay others.
     """
 
     def __init__(self, app: App, cors_origin: str | None = None) -> None:
@@ -42,7 +42,7 @@ class AsgiApp:
         self._threads = {kind: _Threads(kind, number) for kind, number in THREADS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
+        headers = _read_headers(scope)
         try:
             body = await _read(scope, receive)
             query = parse_query_string(scope["query_string"].decode("latin-1")) if scope["query_string"] else {}
@@ -52,8 +52,8 @@ class AsgiApp:
         except Problem as problem:
             response = Representation.of_problem(problem).respond(Request(scope["method"], scope["path"]), 0)
             response.headers["Connection"] = "close"
-        added = [] if self._cors_origin is None else cors_headers(self._cors_origin, scope["method"], headers)
-        await _send(response, added, send)
+        cors = [] if self._cors_origin is None else cors_headers(self._cors_origin, scope["method"], headers)
+        await _send(response, cors, send)
 
     async def _respond(self, request: Request) -> Response:
         reads = request.method in ("GET", "HEAD")
@@ -64,22 +64,22 @@ class AsgiApp:
         if reads and key in self._in_memory:
             return self._app.handle(request)
         response = await self._threads["GET" if reads else "POST"].run(self._app.handle, request)
-        # of few paths and pairs: others are 404 and 400; a page takes too long to make to delay others, and its path
-        # has a JSON form
+        # The number of keys is limited, because other paths and pairs are 404 and 400. "/" always runs in a thread: its
+        # page takes too long for the event loop.
         if reads and response.status == 200 and key[0] != "/":
             self._in_memory.add(key)
         return response
 
 
 class _Threads:
-    """The threads of one kind of request."""
+    """The threads for one kind of request."""
 
     def __init__(self, kind: str, number: int) -> None:
         self._executor = ThreadPoolExecutor(number, thread_name_prefix=kind)
         self._waiting = 0
 
     async def run(self, handle: Handle, request: Request) -> Response:
-        """Run the handler in a thread. Raises Problem (503) when too many wait."""
+        """Run the handler in a thread. Raises Problem (503) if MAX_IN_THREADS requests are running or waiting."""
         if self._waiting >= MAX_IN_THREADS:
             raise overloaded()
         self._waiting += 1
@@ -90,17 +90,17 @@ class _Threads:
 
 
 def application() -> AsgiApp:
-    """Return what each server process runs, with the settings of the environment."""
+    """Create the application of a server process from the environment's settings."""
     settings = Settings.from_env(os.environ)
     return AsgiApp(App(open_store(settings), settings, background_refresh=True), settings.cors_origin)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
-    """The body; raises Problem (413) when it is too large, and ConnectionResetError when the client left."""
-    announced = max((int(value) for name, value in scope["headers"] if name == b"content-length"), default=0)
+    """Read the body. Raises Problem (413) if it is too large, and ConnectionResetError if the client disconnects."""
+    content_length = max((int(value) for name, value in scope["headers"] if name == b"content-length"), default=0)
     size, body, more = 0, bytearray(), True
     while more:
-        if max(announced, size) > MAX_READ:
+        if max(content_length, size) > MAX_READ:
             raise too_large()
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -115,7 +115,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def _read_headers(scope: Scope) -> dict[str, str]:
     """Return the headers by name in lower case; repeated ones are joined by commas."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
@@ -124,9 +124,9 @@ def _headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-async def _send(response: Response, added: list[tuple[str, str]], send: Send) -> None:
+async def _send(response: Response, cors: list[tuple[str, str]], send: Send) -> None:
     body = response.body.encode() if isinstance(response.body, str) else response.body
-    names = [*((name.lower(), value) for name, value in response.headers.items()), *added]
+    names = [*((name.lower(), value) for name, value in response.headers.items()), *cors]
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in names]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -134,37 +134,47 @@ async def _send(response: Response, added: list[tuple[str, str]], send: Send) ->
 
 
 class WithoutQuery(logging.Filter):
-    """Cuts the query off the path of uvicorn's record: client, method, path, version, status."""
+    """Removes the query from the path of uvicorn's access records (client, method, path, version, status)."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Return True: every record is written."""
         if isinstance(record.args, tuple) and len(record.args) == 5:
             client, method, path, version, status = record.args
             record.args = client, method, str(path).partition("?")[0], version, status
         return True
 
 
-METHODS = ("GET", "HEAD", "POST")
-HEADERS = ("authorization", "content-type", "x-amz-date", "x-amz-security-token")
-EXPOSED = ("etag", "retry-after")
+# CORS: the values of API Gateway in the template.
+ALLOWED_METHODS = ("GET", "HEAD", "POST")
+ALLOWED_HEADERS = ("authorization", "content-type", "x-amz-date", "x-amz-security-token")
+EXPOSED_HEADERS = ("etag", "retry-after")
 MAX_AGE_S = 600
 
 
-def cors_headers(allowed: str | None, method: str, asked: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What is added to an answer; `allowed` is an origin, * or None, `asked` the request's headers in small letters.
+def cors_headers(allowed_origin: str | None, method: str, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the CORS headers of a response.
 
-    Who names no origin or another one is told only that it depends: the browser then keeps the answer from the page,
-    and a cache keeps it from others.
+    A request without an origin, or with another one, gets only Vary: its browser then withholds the response from the
+    page, and caches do not give it to other origins.
+
+    Args:
+        allowed_origin: an origin, * for all, or None for no CORS.
+        method: the method of the request.
+        headers: the headers of the request by name in lower case.
     """
-    if allowed is None:
+    if allowed_origin is None:
         return []
-    origin, found = asked.get("origin"), [("vary", "Origin")]
-    if origin is None or allowed not in ("*", origin):
-        return found
-    found += [("access-control-allow-origin", allowed), ("access-control-expose-headers", ",".join(EXPOSED))]
-    if method == "OPTIONS" and "access-control-request-method" in asked:
-        found += [
-            ("access-control-allow-methods", ",".join(METHODS)),
-            ("access-control-allow-headers", ",".join(HEADERS)),
+    origin, cors = headers.get("origin"), [("vary", "Origin")]
+    if origin is None or allowed_origin not in ("*", origin):
+        return cors
+    cors += [
+        ("access-control-allow-origin", allowed_origin),
+        ("access-control-expose-headers", ",".join(EXPOSED_HEADERS)),
+    ]
+    if method == "OPTIONS" and "access-control-request-method" in headers:
+        cors += [
+            ("access-control-allow-methods", ",".join(ALLOWED_METHODS)),
+            ("access-control-allow-headers", ",".join(ALLOWED_HEADERS)),
             ("access-control-max-age", str(MAX_AGE_S)),
         ]
-    return found
+    return cors

@@ -1,4 +1,4 @@
-"""Refresh beside a server, which has no S3 event to start it."""
+"""Periodic refresh in the server process, because a server gets no S3 events."""
 
 import logging
 import threading
@@ -12,51 +12,61 @@ from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
-STOP_S = 10  # for what is being answered or refreshed when the server is told to stop
+STOP_S = 10  # for requests and a refresh in progress when the server is stopped
 _log = logging.getLogger("lambda_fn.server")
 
 
 class Refresher(threading.Thread):
-    """Activates what was published, at once and every `every` seconds until `stop`, beside what is served; a failure of
-    any kind is logged and tried again."""
+    """Activates published champions while the server runs, at once and then periodically.
+
+    A failure is logged and retried.
+    """
 
     def __init__(self, store: Store, settings: Settings, every: float, environ: Mapping[str, str]) -> None:
+        """Create the thread.
+
+        Args:
+            store: the store that is refreshed.
+            settings: those of the service; all its pairs are refreshed.
+            every: seconds between two refreshes.
+            environ: the environment, for the registry's credentials.
+        """
         super().__init__(name="refresh", daemon=True)
         self._store, self._settings, self._every, self._environ = store, settings, every, environ
-        self._said: dict[str, str] = {}
-        self._stopped = threading.Event()
+        self._last_messages: dict[str, str] = {}  # by pair
+        self._stop_event = threading.Event()
 
     def run(self) -> None:
-        """Refreshes until stopped, whatever is raised: a thread that ended would be missed by nobody."""
-        while not self._stopped.is_set():
+        """Refresh until `stop`, whatever is raised: nobody would notice that the thread has ended."""
+        while not self._stop_event.is_set():
             self.refresh()
-            self._stopped.wait(self._every)
+            self._stop_event.wait(self._every)
 
     def refresh(self) -> None:
-        """Once, now: every pair, each by itself."""
+        """Refresh every pair once; a failure of one does not stop the others."""
         with Sandbox() as sandbox:
             for pair in self._settings.pairs:
                 self._refresh(pair, sandbox)
 
     def _refresh(self, pair: str, sandbox: Sandbox) -> None:
-        said = self._said.get(pair)
+        last_message = self._last_messages.get(pair)
         try:
-            activation, made = refresh(
+            activation, forecast = refresh(
                 self._store, self._settings.for_pair(pair), datetime.now(UTC), self._environ, sandbox=sandbox
             )
-            words = f"{activation.outcome}, {activation.reason}; forecast {made.outcome}, {made.reason}"
+            message = f"{activation.outcome}, {activation.reason}; forecast {forecast.outcome}, {forecast.reason}"
         except (Refused, Unavailable, Missing, ContractError) as error:
-            words = str(error)
-        except Exception as error:  # noqa: BLE001  # the next pointer, or the next try, may be a better one
-            words = f"failed unexpectedly, {type(error).__name__}: {error}"
-            if words != said:
+            message = str(error)
+        except Exception as error:  # noqa: BLE001  # the next pointer, or the next attempt, may succeed
+            message = f"failed unexpectedly, {type(error).__name__}: {error}"
+            if message != last_message:
                 _log.error("refresh of %s failed", pair, exc_info=error)
-        if words != said:  # the same every minute would hide what is new
-            _log.info("refresh%s: %s", f" of {pair}" if len(self._settings.pairs) > 1 else "", words)
-        self._said[pair] = words
+        if message != last_message:  # repeating it every minute would hide what is new
+            _log.info("refresh%s: %s", f" of {pair}" if len(self._settings.pairs) > 1 else "", message)
+        self._last_messages[pair] = message
 
     def stop(self) -> None:
-        """Ends the thread, waiting for a refresh that is running."""
-        self._stopped.set()
+        """End the thread. Waits for a refresh in progress, at most STOP_S."""
+        self._stop_event.set()
         if self.is_alive():
             self.join(STOP_S)

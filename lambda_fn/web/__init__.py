@@ -1,1 +1,1 @@
-"""What a caller sees: routes, questions, answers, and errors."""
+"""The web layer of the API: routing, requests, responses and errors."""

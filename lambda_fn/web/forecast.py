@@ -1,55 +1,59 @@
-"""The answers' JSON of a forecast, day by day: pure Python on short lists, so that a GET needs no numpy."""
+"""JSON of a forecast by day. Pure Python on short lists: a GET must not import numpy."""
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from lambda_fn.web.params import Question
+from lambda_fn.web.params import ForecastQuery
 
 PRICE_DECIMALS = 6
 RETURN_DECIMALS = 8
 JsonObject = dict[str, Any]
 
 
-class Shown(NamedTuple):
-    """The numbers of an answer, rounded: prices and simple returns, each [horizon][1 + levels], the mean first."""
+class RoundedForecast(NamedTuple):
+    """Prices and simple returns as responses contain them, each [horizon][1 + levels] with the mean first."""
 
     prices: Sequence[Sequence[float]]
     returns: Sequence[Sequence[float]]
 
 
-def shown_forecast(last_close: float, quantiles: Sequence[Sequence[float]], mean: Sequence[float]) -> Shown:
-    """Of prices: quantiles [horizon][levels], mean [horizon]; returns are price / last_close - 1."""
+def round_forecast(last_close: float, quantiles: Sequence[Sequence[float]], mean: Sequence[float]) -> RoundedForecast:
+    """Round a forecast of prices and compute its simple returns, price / last_close - 1.
+
+    `quantiles` are prices [horizon][levels], `mean` prices [horizon].
+    """
     rows = [[mean[i], *quantiles[i]] for i in range(len(mean))]
-    return Shown(
+    return RoundedForecast(
         [[round(price, PRICE_DECIMALS) for price in row] for row in rows],
-        # + 0.0 turns -0.0, which JSON would show, into 0.0
+        # + 0.0 turns -0.0, which JSON would contain, into 0.0
         [[round(price / last_close - 1, RETURN_DECIMALS) + 0.0 for price in row] for row in rows],
     )
 
 
 def forecast_days(
-    question: Question, levels: Sequence[float], days: Sequence[date] | None, shown: Shown
+    selection: ForecastQuery, levels: Sequence[float], days: Sequence[date] | None, forecast: RoundedForecast
 ) -> list[JsonObject]:
-    """The forecast of one window by business day.
+    """Build the JSON objects of a forecast, one for each business day.
 
     Args:
-        levels: of the champion, as many as each row of `shown` has beside the mean.
-        days: the business days forecast, None when the date of the last close is not known.
-        shown: of `question.horizon` days at least.
+        selection: the days, levels and intervals to include.
+        levels: the champion's levels, as many as the columns of `forecast` after the mean.
+        days: the business days of the forecast; None if the date of the last close is unknown.
+        forecast: the numbers of at least `selection.horizon` days.
 
     Returns:
-        One object a day: prices, and under `returns` the same as simple returns.
+        One object for each day: prices and, under `returns`, simple returns.
     """
-    names = [(f"{levels[position]:g}", position + 1) for position in question.positions]
-    intervals = [(coverage, lower + 1, upper + 1) for coverage, (lower, upper) in question.intervals.items()]
-    middle = levels.index(0.5) + 1
+    quantiles = [(f"{levels[position]:g}", position + 1) for position in selection.positions]
+    intervals = [(coverage, lower + 1, upper + 1) for coverage, (lower, upper) in selection.intervals.items()]
+    median = levels.index(0.5) + 1
 
     def distribution(row: Sequence[float]) -> JsonObject:
         return {
             "mean": row[0],
-            "median": row[middle],
-            "quantiles": {name: row[at] for name, at in names},
+            "median": row[median],
+            "quantiles": {name: row[column] for name, column in quantiles},
             "intervals": {coverage: {"lower": row[lower], "upper": row[upper]} for coverage, lower, upper in intervals},
         }
 
@@ -57,8 +61,8 @@ def forecast_days(
         {
             "date": days[i].isoformat() if days is not None else None,
             "horizon": i + 1,
-            **distribution(shown.prices[i]),
-            "returns": distribution(shown.returns[i]),
+            **distribution(forecast.prices[i]),
+            "returns": distribution(forecast.returns[i]),
         }
-        for i in range(question.horizon)
+        for i in range(selection.horizon)
     ]

@@ -1,4 +1,4 @@
-"""The champion by the Open Inference Protocol (KServe, Triton) and MLflow's scoring protocol: tensors, not prices."""
+"""Tensor protocols of the champion: the Open Inference Protocol (KServe, Triton) and MLflow's scoring protocol."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -9,148 +9,165 @@ from lambda_fn.champion.cache import Serving
 from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
 from lambda_fn.store.object_store import Unavailable
-from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_SERIES, Problem, bad_body, shown, shown_name
+from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_SERIES, Problem, bad_body, format_name, format_value
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.price_body import json_of, parse_prices
+from lambda_fn.web.price_body import parse_json, parse_prices
 
-NUMBER_BYTES = 24  # of a number in an answer, at most
+NUMBER_BYTES = 24  # of a number in a response, at most
+OUTPUTS = ("quantiles", "mean")
+DATATYPES = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
+_TENSOR_CURE = 'send {"inputs": [{"name": "close", "shape": [1, n], "datatype": "FP64", "data": [...]}]}'
+_FORM_CURES = {  # by form of MLflow's protocol
+    "inputs": 'send an object, for example {"close": [[...]]}',
+    "instances": 'send a list of objects, for example {"close": [...]}',
+    "dataframe_split": 'send an object, for example {"columns": ["close"], "data": [[[...]]]}',
+    "dataframe_records": 'send a list of objects, for example {"close": [...]}',
+}
 
 
-def lengths(champion: BaseChampion) -> dict[str, int]:
-    """The inputs that the champion wants, and how long a row of each is."""
+def input_lengths(champion: BaseChampion) -> dict[str, int]:
+    """Return the champion's inputs with the length of a row of each."""
     window, horizon = champion.metadata.window, champion.metadata.horizon
     dates = {DATE: window} if champion.wants_date else {}
     targets = {TARGET_DATE: horizon} if champion.wants_target_date else {}
     return {**dict.fromkeys(champion.columns, window), **dates, **targets}
 
 
-def parse_tensors(found: Mapping[str, object], champion: BaseChampion, prefix: str = "") -> Rows:
-    """Each input [batch][length], prices and whole days since 1970-01-01, from lists of rows.
+def parse_tensors(inputs: Mapping[str, object], champion: BaseChampion, prefix: str = "") -> Rows:
+    """Parse each input as a list of rows [batch][length]: prices, or whole days since 1970-01-01.
 
-    Raises Problem: 400 naming the place, such as `inputs.close[2][17]`.
+    Raises Problem: 400 with the place, for example `inputs.close[2][17]`.
     """
-    wanted = lengths(champion)
-    for name in found:
-        check_name(name, wanted, prefix)
-    tensors = {name: _tensor(f"{prefix}{name}", found.get(name), name, length) for name, length in wanted.items()}
+    lengths = input_lengths(champion)
+    for name in inputs:
+        _check_name(name, lengths, prefix)
+    tensors = {name: _parse_rows(f"{prefix}{name}", inputs.get(name), name, length) for name, length in lengths.items()}
     batch = len(tensors["close"])
-    check_rows(batch, champion, f"{prefix}close")
+    _check_batch(batch, champion, f"{prefix}close")
     for name, rows in tensors.items():
         if len(rows) != batch:
             place = f"{prefix}{name}"
-            raise bad_body(place, f"{place} has {len(rows)} rows, close has {batch}", "send one row of each a window")
+            message = f"{place} has {len(rows)} rows, close has {batch}"
+            raise bad_body(place, message, "send one row of each input for each window")
     return tensors
 
 
-def run(champion: SandboxedChampion, tensors: Rows, place: str, several: str = "rows") -> Forecast:
-    """quantiles [batch][horizon][levels] and mean [batch][horizon], prices; raises Problem. `several` is what a caller
-    sends of windows: fewer of them are the cure for what takes too long."""
+def _parse_rows(place: str, rows: object, name: str, length: int) -> Sequence[Sequence[float]]:
+    """Parse the rows of one input.
+
+    Args:
+        place: the input's place in the body.
+        rows: its JSON value; None if it is missing.
+        name: its name, which tells days from prices.
+        length: the length that each row must have.
+    """
+    if rows is None:
+        raise bad_body(place, f"{place} is missing: the champion uses it", f"send rows of {length} values")
+    if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_SERIES:
+        raise bad_body(place, f"{place} is {format_value(rows)}", f"send a list of 1 to {MAX_SERIES} rows")
+    parse = _parse_days if name in (DATE, TARGET_DATE) else parse_prices
+    numbers: list[Sequence[float]] = [parse(f"{place}[{i}]", row) for i, row in enumerate(rows)]
+    for i, row in enumerate(numbers):
+        if len(row) != length:
+            message = f"{place}[{i}] has {len(row)} values, the champion needs {length}"
+            raise bad_body(f"{place}[{i}]", message, f"send exactly {length}, oldest first")
+    return numbers
+
+
+def _parse_days(place: str, values: object) -> list[int]:
+    cure = "send days since 1970-01-01 as whole numbers"
+    if not isinstance(values, list):
+        raise bad_body(place, f"{place} is {format_value(values)}, not a list", cure)
+    for i, value in enumerate(values):
+        if type(value) is not int or not FIRST_DAY <= value <= LAST_DAY:
+            raise bad_body(f"{place}[{i}]", f"{place}[{i}] is {format_value(value)}, not a day", cure)
+    return values
+
+
+def _check_name(name: str, names: Mapping[str, int], prefix: str) -> None:
+    """Raise Problem (400) for a name that is not an input of the champion."""
+    if name not in names:
+        place = f"{prefix}{format_name(name)}"
+        raise bad_body(place, f"{place} is not an input of the champion", f"valid names are {', '.join(names)}")
+
+
+def _check_batch(batch: int, champion: BaseChampion, place: str) -> None:
+    """Raise Problem (400) for more windows than a request may have, or than fit into a response."""
+    numbers = champion.metadata.horizon * (len(champion.metadata.levels) + 1)
+    max_batch = min(MAX_SERIES, max(MAX_ANSWER_BYTES // (NUMBER_BYTES * numbers), 1))
+    if not 1 <= batch <= max_batch:
+        raise bad_body(place, f"{place} has {batch} rows", f"send 1 to {max_batch} rows")
+
+
+def run(champion: SandboxedChampion, tensors: Rows, place: str, items: str = "rows") -> Forecast:
+    """Run the champion.
+
+    Args:
+        champion: the champion.
+        tensors: its inputs by name, each [batch][length].
+        place: the place of the inputs in the body.
+        items: the name for windows in the cure of a run that takes too long.
+
+    Returns:
+        Prices: quantiles [batch][horizon][levels] and mean [batch][horizon].
+
+    Raises:
+        Problem: 400 for prices without a plausible forecast, 503 as in `champion_problem`.
+    """
     try:
         return champion.plausible_forecast(tensors)
     except (Died, TooSlow, Unavailable) as error:
-        raise unanswered(error, several) from error
+        raise champion_problem(error, items) from error
     except ForecastError as error:
         raise bad_body(place, str(error), "check the prices") from error
 
 
-def unanswered(error: Died | TooSlow | Unavailable, several: str) -> Problem:
-    """Return the 503 of a champion that was stopped, that ended the process that ran it, or that no process can run."""
+def champion_problem(error: Died | TooSlow | Unavailable, items: str) -> Problem:
+    """Return the 503 for a champion that was stopped, that ended its process, or that no process is free to run."""
     if isinstance(error, TooSlow):
-        return Problem(503, "too_slow", str(error), f"send fewer {several} at once", headers={"Retry-After": "1"})
+        return Problem(503, "too_slow", str(error), f"send fewer {items} at once", headers={"Retry-After": "1"})
     if isinstance(error, Unavailable):
-        return Problem(503, "busy", "no process can run the champion now", "try again", headers={"Retry-After": "5"})
-    cure = "ask GET /api/predict for the official forecast; the operator publishes another champion"
+        return Problem(503, "busy", "no process is free to run the champion", "retry", headers={"Retry-After": "5"})
+    cure = "use GET /api/predict for the official forecast; the operator has to publish another champion"
     return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})
 
 
-def _tensor(place: str, rows: object, name: str, length: int) -> Sequence[Sequence[float]]:
-    if rows is None:
-        raise bad_body(place, f"{place} is missing: the champion uses it", f"send rows of {length} values")
-    if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_SERIES:
-        raise bad_body(place, f"{place} is {shown(rows)}", f"send a list of 1 to {MAX_SERIES} rows")
-    read = _days if name in (DATE, TARGET_DATE) else parse_prices
-    found: list[Sequence[float]] = [read(f"{place}[{i}]", row) for i, row in enumerate(rows)]
-    for i, row in enumerate(found):
-        if len(row) != length:
-            words = f"{place}[{i}] has {len(row)} values, the champion takes {length}"
-            raise bad_body(f"{place}[{i}]", words, f"send exactly {length}, oldest first")
-    return found
-
-
-def _days(place: str, values: object) -> list[int]:
-    if not isinstance(values, list):
-        raise bad_body(place, f"{place} is {shown(values)}", "send a list of days since 1970-01-01")
-    for i, value in enumerate(values):
-        if type(value) is not int or not FIRST_DAY <= value <= LAST_DAY:
-            words = f"{place}[{i}] is {shown(value)}, no day"
-            raise bad_body(f"{place}[{i}]", words, "send days since 1970-01-01 as whole numbers")
-    return values
-
-
-def columns_of(rows: Sequence[Mapping[str, object]], champion: BaseChampion, prefix: str) -> dict[str, object]:
-    """Turn rows of named values into a list for each input; a name that a row lacks is None there.
-
-    Raises Problem: 400 for too many rows, and for a name that is no input, before anything is built of them.
-    """
-    check_rows(len(rows), champion, prefix.rstrip("."))
-    names = lengths(champion)
-    for row in rows:
-        for name in row:
-            check_name(name, names, prefix)
-    return {name: [row.get(name) for row in rows] for name in names if any(name in row for row in rows)}
-
-
-def check_name(name: str, names: Mapping[str, int], prefix: str) -> None:
-    """Raise Problem (400) for a name that is no input of the champion."""
-    if name not in names:
-        place = f"{prefix}{shown_name(name)}"
-        raise bad_body(place, f"{place} is no input of the champion", f"send {', '.join(names)}")
-
-
-def check_rows(rows: int, champion: BaseChampion, place: str) -> None:
-    """Raise Problem (400) for more windows than a request may have, or than an answer has room for."""
-    numbers = champion.metadata.horizon * (len(champion.metadata.levels) + 1)
-    most = min(MAX_SERIES, max(MAX_ANSWER_BYTES // (NUMBER_BYTES * numbers), 1))
-    if not 1 <= rows <= most:
-        raise bad_body(place, f"{place} has {rows} rows", f"send 1 to {most} rows")
-
-
-OUTPUTS = ("quantiles", "mean")
-DATATYPES = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
-_CURE = 'send {"inputs": [{"name": "close", "shape": [1, n], "datatype": "FP64", "data": [...]}]}'
-
-
 def model(serving: Serving, name: str, version: str | None) -> JsonObject:
-    """The champion's tensors; raises Problem (404) for another name or version."""
-    _check_named(serving, name, version)
+    """Describe the champion's tensors. Raises Problem (404) for another name or version."""
+    _check_model(serving, name, version)
     champion = serving.champion
-    inputs = [_described(tensor, [-1, length]) for tensor, length in lengths(champion).items()]
     horizon, levels = champion.metadata.horizon, len(champion.metadata.levels)
-    outputs = [_described("quantiles", [-1, horizon, levels]), _described("mean", [-1, horizon])]
     pointer = serving.active.pointer
     return {
         "name": pointer.model_name,
         "versions": [pointer.model_version],
         "platform": "onnxruntime_onnx",
-        "inputs": inputs,
-        "outputs": outputs,
+        "inputs": [_describe_tensor(tensor, [-1, length]) for tensor, length in input_lengths(champion).items()],
+        "outputs": [_describe_tensor("quantiles", [-1, horizon, levels]), _describe_tensor("mean", [-1, horizon])],
     }
 
 
-def infer(serving: Serving, name: str, version: str | None, body: bytes) -> JsonObject:
-    """The champion's outputs for these inputs, as it gives them."""
-    _check_named(serving, name, version)
-    found = json_of(body)
-    if not isinstance(found, dict) or not isinstance(found.get("inputs"), list):
-        raise bad_body("inputs", f"the body is {shown(found)} without a list of inputs", _CURE)
-    names = lengths(serving.champion)
-    if len(found["inputs"]) > len(names):
-        raise bad_body("inputs", f"inputs has {len(found['inputs'])} tensors", f"send {', '.join(names)}, each once")
-    rows = {}
-    for i, tensor in enumerate(found["inputs"]):
-        input_name, values = _parse_tensor(f"inputs[{i}]", tensor)
-        rows[input_name] = values
-    forecast = run(serving.champion, parse_tensors(rows, serving.champion), "inputs")
+def infer(serving: Serving, name: str, version: str | None, data: bytes) -> JsonObject:
+    """Run the champion by the Open Inference Protocol and return its outputs, not rounded.
+
+    Args:
+        serving: the active champion.
+        name: the model's name in the path.
+        version: the model's version in the path, if any.
+        data: the bytes of the body.
+
+    Raises:
+        Problem: 404 for another model, 400 for an invalid body, and as `run` does.
+    """
+    _check_model(serving, name, version)
+    body = parse_json(data)
+    if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
+        raise bad_body("inputs", f"the body is {format_value(body)} without a list of inputs", _TENSOR_CURE)
+    names = input_lengths(serving.champion)
+    if len(body["inputs"]) > len(names):
+        raise bad_body("inputs", f"inputs has {len(body['inputs'])} tensors", f"send {', '.join(names)}, each once")
+    inputs = dict(_parse_tensor(f"inputs[{i}]", tensor) for i, tensor in enumerate(body["inputs"]))
+    forecast = run(serving.champion, parse_tensors(inputs, serving.champion), "inputs")
     batch, horizon, levels = len(forecast.mean), len(forecast.mean[0]), len(forecast.quantiles[0][0])
     days = chain.from_iterable(forecast.quantiles)
     outputs: dict[str, JsonObject] = {
@@ -161,28 +178,29 @@ def infer(serving: Serving, name: str, version: str | None, body: bytes) -> Json
     return {
         "model_name": pointer.model_name,
         "model_version": pointer.model_version,
-        **({"id": found["id"]} if isinstance(found.get("id"), str) else {}),
+        **({"id": body["id"]} if isinstance(body.get("id"), str) else {}),
         "outputs": [
-            {**_described(name, outputs[name]["shape"]), "data": outputs[name]["data"]}
-            for name in _requested(found.get("outputs"))
+            {**_describe_tensor(output, outputs[output]["shape"]), "data": outputs[output]["data"]}
+            for output in _parse_outputs(body.get("outputs"))
         ],
     }
 
 
-def _check_named(serving: Serving, name: str, version: str | None) -> None:
+def _check_model(serving: Serving, name: str, version: str | None) -> None:
+    """Raise Problem (404) for a model that is not the champion."""
     pointer = serving.active.pointer
     if name != pointer.model_name or version not in (None, pointer.model_version):
-        cure = f"ask for {pointer.model_name}, version {pointer.model_version}"
-        asked = name if version is None else f"{name}, version {version}"
-        raise Problem(404, "no_model", f"{asked[:80]} is not the champion", cure, field="name")
+        model = name if version is None else f"{name}, version {version}"
+        cure = f"use {pointer.model_name}, version {pointer.model_version}"
+        raise Problem(404, "no_model", f"{model[:80]} is not the champion", cure, field="name")
 
 
-def _described(name: str, shape: list[int]) -> dict[str, Any]:
+def _describe_tensor(name: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "datatype": "INT64" if name in (DATE, TARGET_DATE) else "FP64", "shape": shape}
 
 
 def _parse_tensor(place: str, tensor: object) -> tuple[str, object]:
-    """Its name and its rows; `data` may be flat or nested, as its shape says."""
+    """Return the name and the rows of a tensor. `data` may be flat or nested, according to its shape."""
     match tensor:
         case {
             "name": str() as name,
@@ -191,69 +209,70 @@ def _parse_tensor(place: str, tensor: object) -> tuple[str, object]:
             **others,
         } if not (isinstance(rows, bool) or isinstance(length, bool)):
             if (datatype := others.get("datatype", "FP64")) not in DATATYPES:
-                words = f"{place}.datatype is {shown(datatype)}, and prices are numbers"
-                raise bad_body(f"{place}.datatype", words, f"send one of {', '.join(DATATYPES)}")
+                message = f"{place}.datatype is {format_value(datatype)}, not a type of numbers"
+                raise bad_body(f"{place}.datatype", message, f"send one of {', '.join(DATATYPES)}")
             nested = bool(data) and isinstance(data[0], list)
             if rows < 1 or len(data) != (rows if nested else rows * length):
-                words = (
-                    f"{place}.data has {len(data)} {'rows' if nested else 'values'}, its shape is [{rows}, {length}]"
-                )
-                raise bad_body(f"{place}.data", words, "send as many values as the shape says")
+                count = f"{len(data)} {'rows' if nested else 'values'}"
+                message = f"{place}.data has {count}, but its shape is [{rows}, {length}]"
+                raise bad_body(f"{place}.data", message, "send as many values as the shape says")
             return name, data if nested else [data[row * length : (row + 1) * length] for row in range(rows)]
-    raise bad_body(place, f"{place} is {shown(tensor)} without name, shape [rows, length] and data", _CURE)
+    message = f"{place} is {format_value(tensor)} without name, shape [rows, length] and data"
+    raise bad_body(place, message, _TENSOR_CURE)
 
 
-def _requested(outputs: object) -> list[str]:
+def _parse_outputs(outputs: object) -> list[str]:
     """Return the names of the requested outputs, by default all."""
     if outputs is None:
         return list(OUTPUTS)
     match outputs:
         case list() if all(isinstance(output, dict) and output.get("name") in OUTPUTS for output in outputs):
             return list(dict.fromkeys(output["name"] for output in outputs))
-    raise bad_body("outputs", f"outputs is {shown(outputs)}", f"name {' and '.join(OUTPUTS)}, or leave it out")
+    raise bad_body("outputs", f"outputs is {format_value(outputs)}", f"name {' and '.join(OUTPUTS)}, or omit it")
 
 
-FORMS = ("inputs", "instances", "dataframe_split", "dataframe_records")
-CURE = f"send one of {', '.join(FORMS)}"
+def invoke(champion: SandboxedChampion, data: bytes) -> JsonObject:
+    """Run the champion by MLflow's scoring protocol; `predictions` has its quantiles and means, not rounded.
 
-
-def answer(champion: SandboxedChampion, body: bytes) -> JsonObject:
-    """`predictions` with quantiles and mean of each row, as the champion gives them."""
-    found = json_of(body)
-    if not isinstance(found, dict):
-        raise bad_body("body", f"the body is {shown(found)}, not an object", CURE)
-    forms = [name for name in FORMS if name in found]
+    Raises Problem: 400 for an invalid body, and as `run` does.
+    """
+    body = parse_json(data)
+    cure = f"send one of {', '.join(_FORM_CURES)}"
+    if not isinstance(body, dict):
+        raise bad_body("body", f"the body is {format_value(body)}, not an object", cure)
+    forms = [name for name in _FORM_CURES if name in body]
     if len(forms) != 1:
-        given = " and ".join(forms) or "none of the forms"
-        raise bad_body("body", f"the body has {given}", CURE)
+        raise bad_body("body", f"the body has {' and '.join(forms) or 'none of the forms'}", cure)
     [form] = forms
-    inputs = parse_tensors(_columns(form, found[form], champion), champion, f"{form}.")
+    inputs = parse_tensors(_read_columns(form, body[form], champion), champion, f"{form}.")
     forecast = run(champion, inputs, form)
     return {"predictions": {"quantiles": forecast.quantiles, "mean": forecast.mean}}
 
 
-def _columns(form: str, value: object, champion: BaseChampion) -> dict[str, object]:
+def _read_columns(form: str, value: object, champion: BaseChampion) -> dict[str, object]:
+    """Return a list of rows for each input of one of MLflow's forms.
+
+    A row without an input is None there. Raises Problem: 400 for another form, too many rows, and a name that is not
+    an input, before anything is built of them.
+    """
+    names = input_lengths(champion)
     match form, value:
         case "inputs", dict():
             return value
         case (("instances" | "dataframe_records"), list()) if value and all(isinstance(row, dict) for row in value):
-            return columns_of(value, champion, f"{form}.")
-        case "dataframe_split", {"columns": list() as names, "data": list() as rows} if all(
-            isinstance(row, list) and len(row) == len(names) for row in rows
+            _check_batch(len(value), champion, form)
+            for row in value:
+                for name in row:
+                    _check_name(name, names, f"{form}.")
+            return {name: [row.get(name) for row in value] for name in names if any(name in row for row in value)}
+        case "dataframe_split", {"columns": list() as columns, "data": list() as data} if all(
+            isinstance(row, list) and len(row) == len(columns) for row in data
         ):
-            check_rows(len(rows), champion, f"{form}.data")
-            if len(set(map(str, names))) < len(names):
+            _check_batch(len(data), champion, f"{form}.data")
+            columns = list(map(str, columns))
+            if len(set(columns)) < len(columns):
                 raise bad_body(f"{form}.columns", f"{form}.columns has a name twice", "send each column once")
-            for name in names:
-                check_name(str(name), lengths(champion), f"{form}.columns.")
-            named = [dict(zip(map(str, names), row, strict=True)) for row in rows]
-            return columns_of(named, champion, f"{form}.")
-    raise bad_body(form, f"{form} is {shown(value)}", _CURES[form])
-
-
-_CURES = {
-    "inputs": 'send an object such as {"close": [[...]]}',
-    "instances": 'send a list of objects such as {"close": [...]}',
-    "dataframe_records": 'send a list of objects such as {"close": [...]}',
-    "dataframe_split": 'send an object such as {"columns": ["close"], "data": [[[...]]]}',
-}
+            for name in columns:
+                _check_name(name, names, f"{form}.columns.")
+            return {name: [row[columns.index(name)] for row in data] for name in names if name in columns}
+    raise bad_body(form, f"{form} is {format_value(value)}", _FORM_CURES[form])

@@ -1,6 +1,6 @@
-"""The schemas of the track record in the OpenAPI document. Serving never imports this."""
+"""Schemas of the OpenAPI document: the track record."""
 
-from lambda_fn.web.openapi_types import (
+from lambda_fn.web.openapi_schemas import (
     DATE,
     FRESHNESS,
     MAYBE_TEXT,
@@ -17,41 +17,45 @@ from lambda_fn.web.openapi_types import (
 
 
 def _maybe(name: str) -> JsonSchema:
+    """Return a reference to a schema, or null."""
     return {"oneOf": [ref(name), {"type": "null"}]}
 
+
+_COVERAGE = by_name(ref("Figure"), "fraction of outcomes in the central interval, by its nominal coverage in percent")
+_SKILL = by_name(ref("Figure"), "1 - loss / loss of the benchmark, by benchmark")
 
 RECORD_SCHEMAS: dict[str, JsonSchema] = {
     "Figure": closed(
         {"value": NUMBER, "low": {"type": ["number", "null"]}, "high": {"type": ["number", "null"]}},
-        description="With the bounds of its 95 % confidence interval; null while there are too few days for one.",
+        description="A value with its 95 % confidence interval; the bounds are null while there are too few days.",
     ),
     "RecordOfHorizon": closed(
         {
             "horizon": WHOLE,
-            "n": {**WHOLE, "description": "forecasts whose outcome is known"},
-            "pinball": {**NUMBER, "description": "mean loss, percent of log return"},
-            "coverage": by_name(ref("Figure"), "how often the central interval held, by its coverage in percent"),
-            "skill": by_name(ref("Figure"), "1 - loss / the benchmark's loss, by benchmark"),
+            "n": {**WHOLE, "description": "number of forecasts whose outcome is known"},
+            "pinball": {**NUMBER, "description": "mean pinball loss, of the log return in percent"},
+            "coverage": _COVERAGE,
+            "skill": _SKILL,
         }
     ),
     "RecordSummary": closed(
         {
-            "family": text("whose forecasts they are, of a backtest"),
+            "family": text("model of the forecasts; only in a backtest"),
             "days": WHOLE,
             "from": MAYBE_TEXT,
             "through": MAYBE_TEXT,
             "horizons": list_of(ref("RecordOfHorizon")),
             "reliability": list_of(
                 closed({name: NUMBER for name in ("from", "to", "share", "low", "high")}),
-                description="how often outcomes fell into each tenth of the forecast distribution, and what chance "
-                "makes of a tenth in 95 of 100 records of this length",
+                description="share of outcomes in each tenth of the forecast distribution, with the 95 % sampling "
+                "range of a perfect forecast",
             ),
         },
         optional=("family",),
     ),
     "RecordDay": {
         "type": "object",
-        "description": "One official forecast and what came, one business day ahead.",
+        "description": "One official forecast and its outcome, one business day ahead.",
         "properties": {
             "as_of": DATE,
             "target_date": DATE,
@@ -61,8 +65,11 @@ RECORD_SCHEMAS: dict[str, JsonSchema] = {
             "close": NUMBER,
             "outcome": NUMBER,
             "pinball": NUMBER,
-            "pit": {**NUMBER, "description": "the outcome's place in the forecast distribution"},
-            "note": text("what is odd about the prices"),
+            "pit": {
+                **NUMBER,
+                "description": "probability integral transform: forecast probability of a rate below the outcome",
+            },
+            "note": text("anything unusual about the prices"),
         },
         "required": ["as_of", "target_date", "kind", "close", "outcome", "pinball", "pit"],
         "additionalProperties": {"type": ["boolean", "null"]},
@@ -72,34 +79,34 @@ RECORD_SCHEMAS: dict[str, JsonSchema] = {
             "pair": PAIR,
             "kind": text(enum=["live", "backtest"]),
             "summary": {"oneOf": [ref("RecordSummary"), {"type": "null"}]},
-            "days": list_of(ref("RecordDay"), description="the newest, none of a backtest"),
+            "days": list_of(ref("RecordDay"), description="the latest days; empty for a backtest"),
             **FRESHNESS,
         }
     ),
     "RecordOfDay": closed(
         {
             "days": WHOLE,
-            "coverage": by_name(ref("Figure"), "how often the central interval held, by its coverage in percent"),
-            "skill": by_name(ref("Figure"), "1 - loss / the benchmark's loss, by benchmark"),
+            "coverage": _COVERAGE,
+            "skill": _SKILL,
         },
-        description="Of forecasts of the next business day.",
+        description="Scores of forecasts for the next business day.",
     ),
     "PairKnown": closed(
         {
             "pair": PAIR,
-            "base": text("the currency that is priced"),
-            "quote": text("the currency that it is priced in"),
+            "base": text("base currency"),
+            "quote": text("quote currency"),
             "as_of": DATE,
             "last_close": NUMBER,
-            "champion": text("its registered name"),
+            "champion": text("registered name of the champion"),
             **{kind: _maybe("RecordOfDay") for kind in ("live", "backtest")},
         },
         optional=("as_of", "last_close", "champion", "live", "backtest"),
-        description="Without a record yet, the pair alone.",
+        description="A served pair; without a record yet, only the names.",
     ),
     "Pooled": closed(
         {
-            "pairs": {**WHOLE, "description": "that have rows in it"},
+            "pairs": {**WHOLE, "description": "number of pairs with rows in the record"},
             "days": WHOLE,
             "from": DATE,
             "through": DATE,
@@ -107,25 +114,25 @@ RECORD_SCHEMAS: dict[str, JsonSchema] = {
                 closed(
                     {
                         "horizon": WHOLE,
-                        "n": {**WHOLE, "description": "forecasts whose outcome is known"},
-                        "coverage": by_name(ref("Figure"), "how often the central interval held"),
+                        "n": {**WHOLE, "description": "number of forecasts whose outcome is known"},
+                        "coverage": _COVERAGE,
                         "skill": by_name(
                             ref("Figure"),
-                            "1 - loss / the benchmark's loss, each pair's as shares of its benchmark's mean loss",
+                            "1 - loss / loss of the benchmark; losses are relative to each pair's mean benchmark loss",
                         ),
                     }
                 )
             ),
         },
-        description="Of all pairs; a day counts as a whole, as pairs go together on it.",
+        description="Scores over all pairs, averaged by day, because the pairs move together within a day.",
     ),
     "Pairs": closed(
         {
-            "default": {**PAIR, "description": "which answers where no pair is named"},
-            "pairs": list_of(ref("PairKnown"), description="in the order in which the operator named them"),
+            "default": {**PAIR, "description": "the pair of requests without `pair`"},
+            "pairs": list_of(ref("PairKnown"), description="ordered as in the setting PAIRS"),
             "pooled": {
                 "oneOf": [closed({kind: _maybe("Pooled") for kind in ("live", "backtest")}), {"type": "null"}],
-                "description": "null with one pair, and until the first ingest",
+                "description": "null for a single pair, and before the first ingest",
             },
             **FRESHNESS,
         },

@@ -1,4 +1,4 @@
-"""Records in memory: parsed, with the ETag by which the store tells whether there is a newer one."""
+"""Parsed records of a pair in memory, each with the ETag that reveals a newer one in the store."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class CachedRecord(NamedTuple, Generic[T]):
-    """A record and the ETag that its bytes have in the store."""
+    """A record and the ETag of its bytes in the store."""
 
     value: T
     etag: str
@@ -32,6 +32,12 @@ def fetcher(
     """Return a function that reads the record under `key` unless the cached one is the latest.
 
     It raises what the store and `parse` raise.
+
+    Args:
+        store: the store with the record.
+        pair: if the record is missing, this pair's keys show whether anything was ever published.
+        key: the record's key in the store.
+        parse: turns the bytes into a record, or raises ContractError.
     """
 
     def fetch(cached: CachedRecord[T] | None) -> CachedRecord[T]:
@@ -47,72 +53,79 @@ def fetcher(
     return fetch
 
 
-Record = Literal["forecast", "record", "both"]  # what a response is made of; both is for the page
+Record = Literal["forecast", "record", "both"]  # the source of a response; the page uses both
 EXPIRED_RETRY_S = 600  # prices come once a day
 _log = logging.getLogger(__name__)
 
 
 class Records:
-    """The records of a pair in memory; each looks for a newer one when it is older than CHAMPION_MAX_AGE_S."""
+    """Caches the records of a pair; each is revalidated when it is older than CHAMPION_MAX_AGE_S."""
 
     def __init__(
         self, store: Store, settings: Settings, clock: Callable[[], float], background_refresh: bool = False
     ) -> None:
+        """Create empty caches.
+
+        Args:
+            store: the store with the records.
+            settings: those of the pair.
+            clock: returns seconds since 1970.
+            background_refresh: as in `store.cache`.
+        """
         self._settings = settings
         self._clock = clock
-        pair, kept = settings.pair, (settings.champion_max_age_s, clock, background_refresh, store.wait_budget)
-        parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
-        self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *kept)
         self.generation: int | None = None
-        self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *kept)
+        pair = settings.pair
+        parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
+        cache_options = settings.champion_max_age_s, clock, background_refresh, store.wait_budget
+        self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *cache_options)
+        self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *cache_options)
 
     def official(self) -> tuple[CachedValue[CachedRecord[Official]], Age]:
-        """The official forecast and its age now; raises NothingToServe when there is none, and with REFUSE_EXPIRED
-        when it has expired."""
-        known = self._official.current()
-        self._note(known.value.value)
-        age = Age.of(known.value.value, self.now())
+        """Return the official forecast and its age.
+
+        Raises NothingToServe if there is none, or if it has expired and REFUSE_EXPIRED is set.
+        """
+        latest = self._official.current()
+        official = latest.value.value
+        if official.generation != self.generation:
+            _log.info("serving generation %d, %s", official.generation, official.champion["name"])
+            self.generation = official.generation
+        age = Age.of(official, self.now())
         if age.state == "expired" and self._settings.refuse_expired:
             raise NothingToServe(age.sentence, EXPIRED_RETRY_S, "expired")
-        return known, age
+        return latest, age
 
-    def suspended(self) -> int | None:
-        """The generation whose champion gave no forecast for the live window, None when there is none such."""
+    def blocked_generation(self) -> int | None:
+        """Return the generation whose champion failed to forecast the live window; None if there is none."""
         try:
             return self._official.current().value.value.blocked_generation
         except NothingToServe:
             return None
 
     def record(self) -> CachedValue[CachedRecord[JsonObject]]:
-        """The track record; raises NothingToServe when there is none."""
+        """Return the track record. Raises NothingToServe if there is none."""
         return self._record.current()
 
-    def _note(self, official: Official) -> None:
-        if official.generation != self.generation:
-            _log.info("serving generation %d, %s", official.generation, official.champion["name"])
-            self.generation = official.generation
-
-    def version_of_official(self) -> Version:
-        """Of answers from the official forecast; raises as `official`."""
-        return self._version(self.official()[0])
-
-    def version_of_record(self) -> Version:
-        """Of answers from the track record; raises as `record`."""
-        return self._version(self.record())
-
-    def version_of_both(self) -> Version:
-        """Of the page, which tells of both; raises as `official`."""
-        forecast = self.version_of_official()
+    def version(self, record: Record) -> Version:
+        """Return the version of responses made of this record. Raises as `official` and `record` do."""
+        if record == "record":
+            return self._version(self.record())
+        forecast = self._version(self.official()[0])
+        if record == "forecast":
+            return forecast
         try:
-            record = self.version_of_record()
+            track_record = self._version(self.record())
         except NothingToServe:
             return forecast
-        until = None if None in (forecast.until, record.until) else min(forecast.until or 0, record.until or 0)
-        return forecast._replace(etag=f"{forecast.etag} {record.etag}", until=until)
+        ends = forecast.until, track_record.until
+        until = None if None in ends else min(end or 0 for end in ends)
+        return forecast._replace(etag=f"{forecast.etag} {track_record.etag}", until=until)
 
-    def _version(self, known: CachedValue[CachedRecord[Any]]) -> Version:
-        until = None if known.stale else known.checked_at + self._settings.champion_max_age_s
-        return Version(known.value.etag, known.checked_at, self.now().toordinal(), until)
+    def _version(self, latest: CachedValue[CachedRecord[Any]]) -> Version:
+        until = None if latest.stale else latest.checked_at + self._settings.champion_max_age_s
+        return Version(latest.value.etag, latest.checked_at, self.now().toordinal(), until)
 
     def now(self) -> datetime:
+        """Return the time of the clock in UTC."""
         return datetime.fromtimestamp(self._clock(), UTC)

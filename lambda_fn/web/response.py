@@ -11,16 +11,20 @@ from lambda_fn.web.request import Request, accepts_gzip
 
 JSON = "application/json"
 NO_STORE = "no-store"
-VARY = "Accept, Accept-Encoding"  # a path can have several forms, each of them compressed or not
+VARY = "Accept, Accept-Encoding"  # a path can have several media types, each compressed or not
 COMPRESSED_FROM = 1000  # bytes: below that compression saves nothing
 MAX_CACHED_RESPONSES = 256
-MAX_CACHED_CHARACTERS = 8_000_000  # of the responses and their queries; beyond either limit the cache starts anew
+MAX_CACHED_CHARACTERS = 8_000_000  # of the responses and their queries; beyond either limit the cache is cleared
 
 
 class Version(NamedTuple):
-    """What a response was made of: equal versions give equal responses.
+    """The version of a response's source: equal versions give equal responses.
 
-    `until` is when the store is checked again, seconds since 1970; None while it does not answer.
+    Attributes:
+        etag: ETag of the source in the store.
+        checked_at: last successful check of the store, seconds since 1970.
+        day: ordinal of the UTC day, on which ages depend.
+        until: next check of the store, seconds since 1970; None while the store fails.
     """
 
     etag: str
@@ -30,7 +34,7 @@ class Version(NamedTuple):
 
 
 class Text(NamedTuple):
-    """The content of a response that is not JSON: a page or a table."""
+    """Content that is not JSON: a page or a table."""
 
     media_type: str
     text: str
@@ -38,9 +42,15 @@ class Text(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An HTTP response. The body is text, or bytes where it is compressed.
+    """An HTTP response.
 
-    `problem` is the error that it reports; `pair` and `generation` say what it was about, for metrics.
+    Attributes:
+        status: the HTTP status.
+        headers: HTTP headers by name.
+        body: text; bytes if it is compressed.
+        problem: the error that it reports.
+        pair: the pair that was requested, for metrics.
+        generation: the generation that was served, for metrics.
     """
 
     status: int
@@ -52,20 +62,26 @@ class Response(NamedTuple):
 
 
 class Representation:
-    """The content of a response, from which the response to each request is made.
-
-    `etag` names the content; a cache may keep it `until` then. Both are None for what must not be cached.
-    """
+    """Content from which the response to each request is made."""
 
     def __init__(
         self, status: int, text: str, headers: Mapping[str, str], etag: str | None = None, until: float | None = None
     ) -> None:
+        """Create a representation.
+
+        Args:
+            status: the HTTP status.
+            text: the body.
+            headers: those of the content.
+            etag: identifies the content; None if it must not be cached.
+            until: the time up to which a cache may keep it, seconds since 1970; None if it must not.
+        """
         self.status, self.text, self.headers, self.etag, self.until = status, text, headers, etag, until
         self._gzip: bytes | None = None
 
     @classmethod
     def of(cls, content: JsonObject | Text, version: Version | None = None, status: int = 200) -> "Representation":
-        """Serialise the content. Without a version it must not be cached. Raises Problem when it is too large."""
+        """Serialise the content. Without a version it must not be cached. Raises Problem (400) if it is too large."""
         if isinstance(content, Text):
             text, headers = content.text, {"Content-Type": content.media_type, **content.headers}
         else:
@@ -74,42 +90,46 @@ class Representation:
             raise answer_too_large()
         if version is None:
             return cls(status, text, headers)
-        if not isinstance(content, Text):  # `checked_at` changes although nothing else does
-            named = json.dumps({name: value for name, value in content.items() if name != "checked_at"})
-        else:
-            named = text
-        return cls(status, text, headers, _etag(named, version), version.until)
+        stable_text = text
+        if not isinstance(content, Text):  # `checked_at` changes even if nothing else does
+            stable_text = json.dumps({name: value for name, value in content.items() if name != "checked_at"})
+        # A checksum tells the responses from one record apart. A digest would need OpenSSL, which takes as long to
+        # start as the store. The ETag is weak because `checked_at` is not part of it.
+        record = "".join(letter for letter in version.etag if letter.isalnum())
+        etag = f'W/"{record}-{binascii.crc32(stable_text.encode()):08x}"'
+        return cls(status, text, headers, etag, version.until)
 
     @classmethod
     def of_problem(cls, problem: Problem) -> "Representation":
+        """Return the error response of a problem."""
         return cls(problem.status, problem.body(), {"Content-Type": PROBLEM_JSON, **problem.headers})
 
     def respond(self, request: Request, now: float) -> Response:
-        """Return the response to a request: without a body when the caller has it, and compressed if accepted."""
+        """Return the response to a request: 304 if the caller has this content, compressed if the caller accepts it.
+
+        `now` is in seconds since 1970.
+        """
         cache_control = NO_STORE if self.until is None else f"max-age={max(int(self.until - now), 0)}"
         headers = {"Cache-Control": cache_control, "Vary": VARY, **self.headers}
         if self.etag is not None:
             headers["ETag"] = self.etag
             validator = request.headers.get("if-none-match")
-            if validator is not None and _matches(self.etag, validator):
+            if validator is not None and _matches_etag(validator, self.etag):
                 del headers["Content-Type"]
                 return Response(304, headers, "")
         if len(self.text) < COMPRESSED_FROM or not accepts_gzip(request.headers.get("accept-encoding")):
             return Response(self.status, headers, self.text)
         headers["Content-Encoding"] = "gzip"
-        return Response(self.status, headers, self._compressed())
-
-    def _compressed(self) -> bytes:
         if self._gzip is None:
             from zlib import MAX_WBITS, compressobj  # only for callers that accept gzip
 
-            gzip = compressobj(wbits=MAX_WBITS | 16)  # zlib's way to gzip's format, without a time in it
+            gzip = compressobj(wbits=MAX_WBITS | 16)  # the gzip format without a timestamp
             self._gzip = gzip.compress(self.text.encode()) + gzip.flush()
-        return self._gzip
+        return Response(self.status, headers, self._gzip)
 
 
 class ResponseCache:
-    """Keeps representations: those of records as long as the version stays, and static ones for good."""
+    """Caches representations: those of a record while its version is unchanged, static ones for good."""
 
     def __init__(self) -> None:
         self._static: dict[Hashable, Representation] = {}
@@ -119,12 +139,12 @@ class ResponseCache:
     def get(
         self, key: Hashable, query: Mapping[str, str], version: Version, make: Callable[[], JsonObject | Text]
     ) -> Representation:
-        """Return the representation of this version, and make it if it is not cached.
+        """Return the representation of this version. Make it if it is not cached.
 
         Args:
-            key: names the pair and the handler.
+            key: identifies the pair and the handler.
             query: the parameters on which the content depends.
-            version: of the records that the content is made of.
+            version: the version of the content's source.
             make: returns the content.
         """
         full_key = key, tuple(query.items())
@@ -140,23 +160,13 @@ class ResponseCache:
         return entry[1]
 
     def get_static(self, key: Hashable, make: Callable[[], JsonObject | Text]) -> Representation:
-        """Return a representation that changes with a release only."""
+        """Return a representation that changes only with a release. Make it if it is not cached."""
         if key not in self._static:
             self._static[key] = Representation.of(make())
         return self._static[key]
 
 
-def _etag(content: str, version: Version) -> str:
-    """Return a weak ETag: what it names is not the same byte by byte.
-
-    A checksum tells the responses from one record apart; a digest would need OpenSSL, which starts as slowly as the
-    store.
-    """
-    record = "".join(letter for letter in version.etag if letter.isalnum())
-    return f'W/"{record}-{binascii.crc32(content.encode()):08x}"'
-
-
-def _matches(etag: str, validator: str) -> bool:
-    """Compare weakly, as If-None-Match does (RFC 9110, section 13.1.2)."""
+def _matches_etag(validator: str, etag: str) -> bool:
+    """Compare an If-None-Match header with an ETag, weakly (RFC 9110, section 13.1.2)."""
     validators = {part.strip().removeprefix("W/") for part in validator.split(",")}
     return "*" in validators or etag.removeprefix("W/") in validators

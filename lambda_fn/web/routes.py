@@ -3,9 +3,9 @@
 from lambda_fn.web.endpoints import forecast, protocols, record, service
 
 TAGS = {
-    "forecast": "What may come.",
-    "record": "What came, and what the forecasts were worth.",
-    "service": "What serves, and how it is.",
-    "protocols": "The champion as other systems ask models: tensors in, tensors out.",
+    "forecast": "Forecasts.",
+    "record": "Track record.",
+    "service": "Status, model card and documentation of the service.",
+    "protocols": "Model-serving protocols, with the champion's inputs and outputs as tensors.",
 }
 ROUTES = (*service.ROUTES, *forecast.ROUTES, *record.ROUTES, *protocols.ROUTES)

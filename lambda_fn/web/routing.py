@@ -1,29 +1,33 @@
-"""Routes: the handler, the forms and the documentation of each operation, and the lookup by method and path."""
+"""Routes: handler, media types and documentation of each operation, and the lookup by method and path."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lambda_fn.web.errors import MAX_BODY, bad_query, shown
+from lambda_fn.web.errors import MAX_BODY, bad_query, format_value
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.records import Record
-from lambda_fn.web.request import Request, preferred
+from lambda_fn.web.request import Request, choose_media_type
 from lambda_fn.web.response import Text
 from lambda_fn.web.state import PairState
 
 Handler = Callable[[PairState, Request], JsonObject | Text]
 FORMATS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 PATH_NAMES = ("model_name", "model_version")
-# Reasons of problems that several routes have, for the OpenAPI document.
-BAD_QUERY = (400, "A query parameter is wrong; `field` names it.")
-NOTHING = (503, "Nothing can be served yet; ask again after Retry-After seconds.")
+# Problems that several routes have, for the OpenAPI document.
+BAD_QUERY = (400, "A query parameter is invalid; `field` names it.")
+NOTHING = (503, "No forecast is available; retry after `Retry-After` seconds.")
 COMPRESSED = (415, "The body is compressed; send it without Content-Encoding.")
 LARGE = (413, f"The body is larger than {MAX_BODY:,} bytes.")
 
 
 class Form(NamedTuple):
-    """One form of a response: its media type, the handler that makes it, and the record that it is made of.
+    """One media type of a response.
 
-    `query_names` are parameters of this form, beside those of the route.
+    Attributes:
+        media_type: the media type.
+        handler: makes the content.
+        record: the record that the content is made of; None if it is not made of one alone.
+        query_names: query parameters of this form, in addition to those of the route.
     """
 
     media_type: str
@@ -39,15 +43,19 @@ class Route(NamedTuple):
     checked again.
 
     Attributes:
-        handler: makes the JSON form, from the state of the pair and the request.
-        summary, description, tag: for the OpenAPI document.
-        answer: the schema of the JSON form in the OpenAPI document.
+        method: the HTTP method.
+        path: the path, with {names} for its variable parts.
+        handler: makes the JSON content from the state of the pair and the request.
+        summary: for the OpenAPI document, as `description` and `tag`.
+        description: the long text; text between backquotes is code.
+        schema: name of the JSON content's schema in the OpenAPI document.
+        tag: a key of `routes.TAGS`.
         parameters: names of parameters in the OpenAPI document.
-        body: the schema of the request's body.
-        problems: statuses beside 200, with their reasons.
-        record: the record that the JSON form is made of.
-        others: forms beside JSON, for callers that prefer them by Accept or name them by `format`.
-        is_static: the response changes with a release only, whatever its form.
+        body: name of the request body's schema.
+        problems: statuses other than 200 with their descriptions.
+        record: the record that the JSON content is made of.
+        others: further media types, for callers that prefer them by Accept or select them by `format`.
+        is_static: the response changes only with a release, whatever its media type.
     """
 
     method: str
@@ -55,7 +63,7 @@ class Route(NamedTuple):
     handler: Handler
     summary: str
     description: str
-    answer: str
+    schema: str
     tag: str
     parameters: tuple[str, ...] = ()
     body: str | None = None
@@ -66,32 +74,34 @@ class Route(NamedTuple):
 
     @property
     def operation_id(self) -> str:
-        """The name of the operation in the OpenAPI document."""
+        """Name of the operation in the OpenAPI document."""
         return f"{self.handler.__name__}{'_version' if '{version}' in self.path else ''}"
 
     @property
     def query_names(self) -> tuple[str, ...]:
-        """The names that a query may have."""
+        """Names of the query parameters."""
         names = (parameter.removesuffix("_of_one") for parameter in self.parameters)
         return tuple(name for name in names if name not in PATH_NAMES)
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        """All forms; JSON is the first, for callers that prefer none."""
+        """All forms. JSON is the first, for callers without a preference."""
         return (Form("application/json", self.handler, self.record), *self.others)
 
     def form_for(self, request: Request) -> Form:
-        """Return the form to respond in. `format` decides, and Accept where there is none.
+        """Return the form of the response, selected by `format` or else by Accept.
 
         Raises Problem: 400 for a format that the route does not have.
         """
         forms = {form.media_type: form for form in self.forms}
         if len(forms) == 1 or "format" not in request.query:
-            return forms[preferred(request.headers.get("accept"), list(forms))]
+            return forms[choose_media_type(request.headers.get("accept"), list(forms))]
         formats = {name: forms[media_type] for name, media_type in FORMATS.items() if media_type in forms}
         name = request.query["format"]
         if name not in formats:
-            raise bad_query("format", f"format={shown(name)} is not available here", f"give {' or '.join(formats)}")
+            raise bad_query(
+                "format", f"format={format_value(name)} is not available here", f"give {' or '.join(formats)}"
+            )
         return formats[name]
 
 
@@ -104,7 +114,7 @@ class Router:
         self._exact = {(route.method, route.path): route for route in routes if "{" not in route.path}
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
-        """Return the route and the values for the {names} in its path. HEAD goes with GET."""
+        """Return the route and the values of the {names} in its path; None for no route. HEAD is treated as GET."""
         method = "GET" if method == "HEAD" else method
         if route := self._exact.get((method, path)):
             return route, {}
@@ -114,7 +124,7 @@ class Router:
         return None
 
     def methods(self, path: str) -> list[str]:
-        """Return the methods that a path answers; empty for an unknown path. HEAD goes with GET."""
+        """Return the methods of a path, HEAD together with GET; empty for an unknown path."""
         methods = [route.method for route in self.routes if route.path == path or _match(route.path, path)]
         return [*methods, "HEAD"] if "GET" in methods else methods
 
@@ -123,9 +133,9 @@ class Router:
         return {"routes": {f"{route.method} {route.path}": route.summary for route in self.routes}}
 
     def route_path(self, path: str, base_path: str) -> str:
-        """Return the path without repeated and final slashes, and without the base path of a custom domain.
+        """Return the path without repeated and trailing slashes, and without the base path of a custom domain.
 
-        A path that is a route as it stands is kept: the same function answers on the gateway's own address.
+        A path that already is a route is kept: the same function also serves the gateway's own address.
         """
         while "//" in path:
             path = path.replace("//", "/")
@@ -136,7 +146,7 @@ class Router:
 
 
 def _match(template: str, path: str) -> dict[str, str] | None:
-    """Return the values of `path` for the {names} of the template; None when it is another path."""
+    """Return the values of the {names} of the template; None if the path does not match."""
     names, values = template.split("/"), path.split("/")
     if len(names) != len(values):
         return None

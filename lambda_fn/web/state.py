@@ -2,15 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lambda_fn.settings import Settings
 from lambda_fn.store.object_store import Store
-from lambda_fn.web.errors import Problem, bad_query, shown
+from lambda_fn.web.errors import Problem, bad_query, format_value
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.records import Record, Records
-from lambda_fn.web.response import Version
+from lambda_fn.web.records import Records
 
 if TYPE_CHECKING:
     from lambda_fn.champion.cache import ChampionCache, Serving  # only for a POST
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
 PAIR = "pair"  # the query parameter
 MAX_PAIRS = 64  # in memory at once: a champion takes a few megabytes
-NAMED = 8  # pairs in a message
+LISTED_PAIRS = 8  # in a message
 _log = logging.getLogger(__name__)
 
 
 class PairState:
-    """What one pair keeps in memory: its records and, once a POST came, its champion."""
+    """The records of one pair and, after the first POST, its champion."""
 
     def __init__(self, state: "State", settings: Settings) -> None:
         self.state = state
@@ -35,19 +34,9 @@ class PairState:
         self._served_generation: int | None = None
         self._lock = threading.Lock()
 
-    def version(self, record: Record) -> Version:
-        """Return the version of what this record answers now. Raises as the handlers that read it."""
-        match record:
-            case "forecast":
-                return self.records.version_of_official()
-            case "record":
-                return self.records.version_of_record()
-            case "both":
-                return self.records.version_of_both()
-
     def champion(self) -> "Serving":
-        """Return the active champion. Raises NothingToServe, and Problem while it is suspended."""
-        with self._lock:  # two threads would have two caches, of which one could be older
+        """Return the active champion. Raises NothingToServe, and Problem while its generation is blocked."""
+        with self._lock:  # two threads would create two caches, one of which could be older
             if self._champions is None:
                 pool = self.state.pool()  # its first child starts while this process imports the rest
                 from lambda_fn.champion.cache import ChampionCache
@@ -58,9 +47,9 @@ class PairState:
                 )
         serving = self._champions.current()
         generation = serving.active.generation
-        if generation == self.records.suspended():
-            message = f"generation {generation} is suspended: it gave no plausible forecast for the latest prices"
-            cure = "use GET /api/predict for the last good forecast; the operator publishes another champion"
+        if generation == self.records.blocked_generation():
+            message = f"generation {generation} is suspended: its forecast for the latest prices was not plausible"
+            cure = "use GET /api/predict for the last good forecast; the operator has to publish another champion"
             raise Problem(503, "suspended", message, cure, headers={"Retry-After": "600"})
         if generation != self._served_generation:
             _log.info("forecasting with generation %d, %s", generation, serving.active.pointer.model_name)
@@ -69,26 +58,32 @@ class PairState:
 
 
 class State:
-    """The state of all pairs of `settings.pairs`, of which the MAX_PAIRS used last stay in memory. Thread-safe.
-
-    `clock` returns seconds since 1970; `background_refresh` is that of `store.cache`, and
-    `index` lists the routes. `evicted_pairs` counts the pairs
-    that went out of memory for others.
-    """
+    """The state of all served pairs, of which the MAX_PAIRS most recently used stay in memory. Thread-safe."""
 
     def __init__(
         self, store: Store, settings: Settings, clock: Callable[[], float], background_refresh: bool, index: JsonObject
     ) -> None:
+        """Create the state without any pair in memory.
+
+        Args:
+            store: the store that everything is read from.
+            settings: those of the service, with all its pairs.
+            clock: returns seconds since 1970.
+            background_refresh: as in `store.cache`.
+            index: the routes with their summaries.
+        """
         self.store, self.settings, self.clock, self.index = store, settings, clock, index
         self.background_refresh = background_refresh
-        self.evicted_pairs = 0
+        self.evicted_pairs = 0  # pairs evicted from memory so far
         self._pairs: dict[str, PairState] = {}
         self._all_pairs: AllPairsRecord | None = None
         self._pool: Pool | None = None
         self._lock = threading.Lock()
 
     def pair(self, query: Mapping[str, str], path_args: Mapping[str, str]) -> PairState:
-        """Return the state of the pair that the query or the model's name in the path names; the first by default.
+        """Return the state of the requested pair.
+
+        The query names the pair, or a model's name in the path; the default is the first pair.
 
         Raises Problem: 400 for a pair that is not served.
         """
@@ -98,9 +93,13 @@ class State:
             name = path_args.get("name", "").partition("_")[0]
             name = name if name in pairs else pairs[0]
         elif name not in pairs:
-            message = f"pair={shown(name)} is not served"
-            raise bad_query(PAIR, message, f"give {_some(pairs)}; GET /api/pairs lists all")
-        with self._lock:  # a second state of a pair would begin with nothing, and be older or newer than the first
+            choices = [*pairs]
+            if len(pairs) > LISTED_PAIRS:
+                choices[LISTED_PAIRS:] = [f"one of {len(pairs) - LISTED_PAIRS} more"]
+            choice = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
+            message = f"pair={format_value(name)} is not served"
+            raise bad_query(PAIR, message, f"give {choice}; GET /api/pairs lists all")
+        with self._lock:  # a second state of a pair would start empty, and be older or newer than the first
             state = self._pairs.pop(name, None)
             if state is None:
                 state = PairState(self, self.settings.for_pair(name))
@@ -111,7 +110,7 @@ class State:
             return state
 
     def all_pairs(self) -> "AllPairsRecord":
-        """Return the record of all pairs."""
+        """Return the cache of the record of all pairs."""
         with self._lock:
             if self._all_pairs is None:
                 from lambda_fn.web.all_pairs import AllPairsRecord  # only for GET /api/pairs
@@ -120,7 +119,7 @@ class State:
             return self._all_pairs
 
     def pool(self) -> "Pool":
-        """Return the children that run the champions of all pairs for a POST."""
+        """Return the processes that run the champions of all pairs for POST requests."""
         with self._lock:
             if self._pool is None:
                 from lambda_fn.champion.child import Child  # only for a POST
@@ -131,11 +130,3 @@ class State:
 
                 self._pool = Pool(first)
             return self._pool
-
-
-def _some(pairs: Sequence[str]) -> str:
-    if len(pairs) == 1:
-        return pairs[0]
-    if len(pairs) > NAMED:
-        return f"{', '.join(pairs[:NAMED])} or one of {len(pairs) - NAMED} more"
-    return f"{', '.join(pairs[:-1])} or {pairs[-1]}"

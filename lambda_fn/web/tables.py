@@ -1,4 +1,4 @@
-"""Answers as CSV: flat rows, one a day, for a spreadsheet and for pandas."""
+"""Responses as CSV for pandas and spreadsheets, one row for each day."""
 
 import csv
 import io
@@ -15,10 +15,12 @@ HISTORY = (
 )
 
 
-def of_forecast(answer: JsonObject) -> Text:
-    """The answer of GET /api/predict in prices: q0.05 is a quantile, lo-80 and hi-80 bound a central interval, as
-    Nixtla's forecasts name them."""
-    days = answer["forecast"]
+def write_forecast(content: JsonObject) -> Text:
+    """Write the prices of GET /api/predict.
+
+    q0.05 is a quantile; lo-80 and hi-80 bound a central interval, with the names that Nixtla's forecasts use.
+    """
+    days = content["forecast"]
     levels, coverages = list(days[0]["quantiles"]), list(days[0]["intervals"])
     bounds = [name for coverage in coverages for name in (f"lo-{coverage}", f"hi-{coverage}")]
     header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of"]
@@ -27,27 +29,26 @@ def of_forecast(answer: JsonObject) -> Text:
             *(day["date"], day["horizon"], day["mean"]),
             *(day["quantiles"][level] for level in levels),
             *(day["intervals"][coverage][bound] for coverage in coverages for bound in ("lower", "upper")),
-            answer["as_of"],
+            content["as_of"],
         ]
         for day in days
     ]
-    return _table(f"{answer['pair']}-{answer['as_of']}.csv", header, rows)
+    return _write(f"{content['pair']}-{content['as_of']}.csv", header, rows)
 
 
-def of_history(answer: JsonObject) -> Text:
-    """The answer of GET /api/history: a row a day, also when there is none."""
-    rows = [[_cell(day.get(name)) for name in HISTORY] for day in answer["days"]]
-    return _table(f"{answer['pair']}-history.csv", HISTORY, rows)
+def write_history(content: JsonObject) -> Text:
+    """Write the days of GET /api/history; the header alone if there are none.
+
+    Coverage is 1 or 0, as in record/<PAIR>.csv.
+    """
+    cells = [[day.get(name) for name in HISTORY] for day in content["days"]]
+    rows = [[int(cell) if isinstance(cell, bool) else cell for cell in row] for row in cells]
+    return _write(f"{content['pair']}-history.csv", HISTORY, rows)
 
 
-def _table(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Text:
+def _write(name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Text:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
     return Text(CSV, text.getvalue(), {"Content-Disposition": f'inline; filename="{name}"'})
-
-
-def _cell(value: Any) -> Any:
-    """Whether an interval held as 1 and 0, as in record/<PAIR>.csv."""
-    return int(value) if isinstance(value, bool) else value

@@ -157,7 +157,7 @@ BAD_BODIES: list[tuple[object, str, str]] = [
     ({"series": {}}, "series", "an object"),
     ({"series": []}, "series", "0 values"),
     ({"series": [{"close": CLOSES}] * (MAX_SERIES + 1)}, "series", "101 values"),
-    ({"series": [{"close": CLOSES}], "as_of": "2026-10-30"}, "as_of", "beside series"),
+    ({"series": [{"close": CLOSES}], "as_of": "2026-10-30"}, "as_of", "outside of series"),
     ({"series": [{"close": CLOSES}, 1]}, "series[1]", "is 1"),
     ({"series": [{"close": CLOSES}] * 2 + [_with(17, None)]}, "series[2].close[17]", "null"),
     ({"series": [{"close": CLOSES}, {"close": CLOSES[1:]}]}, "series[1].close", "19 values"),

@@ -179,7 +179,7 @@ def test_options_tells_the_methods_of_a_path(served: LocalApi) -> None:
 def test_a_body_that_is_no_text_is_a_400(served: LocalApi, body: object) -> None:
     answer = served.call({**event("POST", "/api/predict"), "body": body})
     assert (answer.status, answer.error["field"]) == (400, "body")
-    assert "no text" in answer.error["message"]
+    assert "not text" in answer.error["message"]
 
 
 ODD: tuple[object, ...] = (None, "x", [], ["x"], -1, 1e308, {}, {"x": 1}, {"x": None}, {"x": ["y"]}, True)

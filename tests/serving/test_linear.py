@@ -8,7 +8,7 @@ import functools
 
 import pytest
 
-from lambda_fn.web.params import intervals_of
+from lambda_fn.web.params import central_intervals
 from tests.support.parser_cases import CASES, answer
 from tests.support.steps import lines
 
@@ -30,6 +30,6 @@ def test_a_square_would_be_noticed() -> None:
 
     def square(n: int) -> None:
         for _ in range(n):
-            intervals_of([i / n for i in range(1, n)])
+            central_intervals([i / n for i in range(1, n)])
 
     assert lines(functools.partial(square, 80)) > 3 * lines(functools.partial(square, 40))

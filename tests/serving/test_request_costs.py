@@ -197,10 +197,10 @@ def test_an_answer_over_the_limit_is_an_error(api: LocalApi, monkeypatch: pytest
 
 def test_a_square_is_noticed() -> None:
     def square(size: int) -> None:
-        from lambda_fn.web.params import intervals_of
+        from lambda_fn.web.params import central_intervals
 
         for _ in range(size):
-            intervals_of([number / size for number in range(1, size)])
+            central_intervals([number / size for number in range(1, size)])
 
     small, large = (lines(functools.partial(square, size)) for size in SIZES[:2])
     assert large > GROWTH * small + FIXED_LINES

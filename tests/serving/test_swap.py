@@ -23,7 +23,7 @@ from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import champion_key
 from lambda_fn.store.object_store import Store
-from lambda_fn.web.params import intervals_of
+from lambda_fn.web.params import central_intervals
 from tests.support import foreign
 from tests.support.server_process import Server, ask, running, until
 
@@ -99,7 +99,7 @@ def check_days(question: Question, champion: Champion, inputs: dict[str, Any], f
     quantiles, mean = champion.forecast(inputs)
     assert found["last_close"] == inputs["close"][0, -1]
     assert len(found["forecast"]) == int(question.query.get("horizon", champion.metadata.horizon))
-    coverages = question.query.get("level", ",".join(intervals_of(levels))).split(",")
+    coverages = question.query.get("level", ",".join(central_intervals(levels))).split(",")
     for step, day in enumerate(found["forecast"]):
         by_level = dict(zip([f"{level:g}" for level in levels], quantiles[0, step], strict=True))
         assert sorted(day["intervals"]) == sorted(coverages)

@@ -13,7 +13,7 @@ from lambda_fn.jobs.event_source import recognise
 from lambda_fn.prices import ecb
 from lambda_fn.prices.price_file import parse, parse_tail
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, Problem
-from lambda_fn.web.params import intervals_of, parse_query
+from lambda_fn.web.params import central_intervals, parse_query
 from lambda_fn.web.price_body import MAX_COLUMNS, parse_body
 from tests.support import foreign
 
@@ -118,7 +118,7 @@ CASES: dict[str, tuple[Parse, Callable[[int], bytes], int]] = {
     "price tail": (lambda data: parse_tail(data.partition(b"\n")[2], 10**6, ["close", "a"]), rows, 2**20),
     "rates": (lambda data: ecb.quote(ecb.read(data, "rates"), "EURUSD"), rates, 2**20),
     "event": (lambda data: recognise(json.loads(data), {"models/best_model_info.json": "EURUSD"}), records, 2**19),
-    "levels": (lambda data: [intervals_of(json.loads(data)) for _ in range(100)], levels, 2**15),
+    "levels": (lambda data: [central_intervals(json.loads(data)) for _ in range(100)], levels, 2**15),
 }
 
 

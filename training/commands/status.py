@@ -114,13 +114,13 @@ def _days(context: Context) -> list[dict[str, Any]]:
     from lambda_fn.record.official_forecast import Official
     from lambda_fn.store.keys import forecast_key
     from lambda_fn.store.object_store import Missing
-    from lambda_fn.web.endpoints.forecast import days_of
+    from lambda_fn.web.endpoints.forecast import select_days
 
     try:
         official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data, context.settings.pair)
     except (Missing, ContractError):
         return []
-    return days_of(official, {})
+    return select_days(official, {})
 
 
 COMMAND = Command(

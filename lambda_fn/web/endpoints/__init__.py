@@ -1,1 +1,1 @@
-"""The handlers of the API, with the route of each: one module for each kind of resource."""
+"""Handlers of the API with their routes, one module for each kind of resource."""

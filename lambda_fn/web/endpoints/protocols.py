@@ -1,4 +1,4 @@
-"""Protocols that others made: MLflow's scoring server, and the Open Inference Protocol of KServe and Triton."""
+"""Standard protocols: MLflow's scoring server, and the Open Inference Protocol of KServe and Triton."""
 
 from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.request import Request
@@ -8,13 +8,13 @@ from lambda_fn.web.state import PairState
 SERVER: JsonObject = {"name": "eurusd-forecast", "version": "2", "extensions": []}
 TAG = "protocols"
 MODEL = "/v2/models/{name}"
-BODY = (400, "The body is wrong; `field` names the place, such as `inputs.close[2][17]`.")
-NO_PAIR = (400, "The pair is not served.")
-OTHER = (404, "The champion has another name or version.")
+BAD_BODY = (400, "The body is invalid; `field` names the place, for example `inputs.close[2][17]`.")
+BAD_PAIR = (400, "The pair is not served.")
+NO_MODEL = (404, "The champion has another name or version.")
 
 
 def ping(pair: PairState, request: Request) -> JsonObject:
-    """Return nothing; raise when the champion cannot be used."""
+    """Return an empty object. Raises if the champion cannot be used."""
     pair.champion()
     return {}
 
@@ -24,7 +24,7 @@ def invocations(pair: PairState, request: Request) -> JsonObject:
     champion = pair.champion().champion
     from lambda_fn.web import model_protocols  # only for these protocols
 
-    return model_protocols.answer(champion, request.body())
+    return model_protocols.invoke(champion, request.body())
 
 
 def server(pair: PairState, request: Request) -> JsonObject:
@@ -33,11 +33,12 @@ def server(pair: PairState, request: Request) -> JsonObject:
 
 
 def live(pair: PairState, request: Request) -> JsonObject:
+    """Return that the process serves requests."""
     return {"live": True}
 
 
 def ready(pair: PairState, request: Request) -> JsonObject:
-    """Return that the champion can be used, or raise."""
+    """Return that the champion can be used. Raises otherwise."""
     pair.champion()
     return {"ready": True}
 
@@ -51,7 +52,7 @@ def model(pair: PairState, request: Request) -> JsonObject:
 
 
 def model_ready(pair: PairState, request: Request) -> JsonObject:
-    """Return that the champion of this name can be used, or raise."""
+    """Return that the champion of this name can be used. Raises otherwise."""
     return {"name": model(pair, request)["name"], "ready": True}
 
 
@@ -71,35 +72,36 @@ def _model_routes(path: str, parameters: tuple[str, ...]) -> tuple[Route, ...]:
             "GET",
             path,
             model,
-            "The champion's tensors",
-            "Name, version, inputs and outputs of the champion, by the Open Inference Protocol.",
+            "Model metadata",
+            "Open Inference Protocol: name, version, inputs and outputs of the champion.",
             "Model",
             TAG,
             parameters=parameters,
-            problems=(OTHER, NOTHING),
+            problems=(NO_MODEL, NOTHING),
         ),
         Route(
             "GET",
             f"{path}/ready",
             model_ready,
-            "Whether the champion can be asked",
-            "By the Open Inference Protocol.",
+            "Model readiness",
+            "Open Inference Protocol: 200 if the champion can be used.",
             "ModelReady",
             TAG,
             parameters=parameters,
-            problems=(OTHER, NOTHING),
+            problems=(NO_MODEL, NOTHING),
         ),
         Route(
             "POST",
             f"{path}/infer",
             infer,
-            "The champion's outputs for tensors",
-            "By the Open Inference Protocol, as JSON: `data` flat or nested, a row a window.",
+            "Inference",
+            "Open Inference Protocol in JSON: the champion's outputs for tensors. `data` is flat or nested, with one "
+            "row for each window.",
             "Inferred",
             TAG,
             parameters=parameters,
             body="Infer",
-            problems=(BODY, OTHER, LARGE, COMPRESSED, NOTHING),
+            problems=(BAD_BODY, NO_MODEL, LARGE, COMPRESSED, NOTHING),
         ),
     )
 
@@ -109,38 +111,57 @@ ROUTES = (
         "GET",
         "/ping",
         ping,
-        "Whether the champion can be asked",
-        "As MLflow's scoring server.",
+        "Readiness (MLflow)",
+        "MLflow's scoring server: 200 if the champion can be used.",
         "Nothing",
         TAG,
         parameters=("pair",),
-        problems=(NO_PAIR, NOTHING),
+        problems=(BAD_PAIR, NOTHING),
     ),
     Route(
         "POST",
         "/invocations",
         invocations,
-        "The champion's outputs for its inputs",
-        "MLflow's scoring protocol: the champion's inputs as `inputs`, `instances`, `dataframe_split` or "
-        "`dataframe_records`, each row a whole window; its outputs as `predictions`.",
+        "Inference (MLflow)",
+        "MLflow's scoring protocol: send the champion's inputs as `inputs`, `instances`, `dataframe_split` or "
+        "`dataframe_records`, where each row is a whole window. The response has the champion's outputs as "
+        "`predictions`.",
         "Invoked",
         TAG,
         parameters=("pair",),
         body="Invocation",
-        problems=(BODY, LARGE, COMPRESSED, NOTHING),
+        problems=(BAD_BODY, LARGE, COMPRESSED, NOTHING),
     ),
-    Route("GET", "/v2", server, "The server", "By the Open Inference Protocol.", "ServerMetadata", TAG, is_static=True),
-    Route("GET", "/v2/health/live", live, "Whether the server lives", "It answers.", "Live", TAG, is_static=True),
+    Route(
+        "GET",
+        "/v2",
+        server,
+        "Server metadata",
+        "Open Inference Protocol: name and version of the server.",
+        "ServerMetadata",
+        TAG,
+        is_static=True,
+    ),
+    Route(
+        "GET",
+        "/v2/health/live",
+        live,
+        "Server liveness",
+        "Open Inference Protocol: always 200.",
+        "Live",
+        TAG,
+        is_static=True,
+    ),
     Route(
         "GET",
         "/v2/health/ready",
         ready,
-        "Whether the champion can be asked",
-        "By the Open Inference Protocol.",
+        "Server readiness",
+        "Open Inference Protocol: 200 if the champion can be used.",
         "Ready",
         TAG,
         parameters=("pair",),
-        problems=(NO_PAIR, NOTHING),
+        problems=(BAD_PAIR, NOTHING),
     ),
     *_model_routes(MODEL, ("model_name",)),
     *_model_routes(f"{MODEL}/versions/{{version}}", ("model_name", "model_version")),

@@ -1,11 +1,11 @@
-"""The service itself: the index and the page, its health, the model card, and the documentation of the API."""
+"""The service itself: index, page, health, model card and API documentation."""
 
 import json
 from datetime import date, datetime
 
-from lambda_fn.web.endpoints.forecast import freshness_of
+from lambda_fn.web.endpoints.forecast import age_fields
 from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.params import intervals_of
+from lambda_fn.web.params import central_intervals
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import Text
 from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
@@ -27,34 +27,34 @@ def page(pair: PairState, request: Request) -> Text:
 
 
 def health(pair: PairState, request: Request) -> JsonObject:
-    """Return the active champion and its prices. Raises as `predict` when there is no forecast."""
-    known, age = pair.records.official()
-    official, now = known.value.value, pair.records.now()
-    activated = datetime.fromisoformat(official.champion["activated_at"])
+    """Return the active champion and the date of its prices. Raises as `predict` if there is no forecast."""
+    latest, age = pair.records.official()
+    official, now = latest.value.value, pair.records.now()
+    activated_at = datetime.fromisoformat(official.champion["activated_at"])
     return {
         "status": "ok" if age.state == "fresh" else age.state,
         "pair": official.pair,
         "champion": {name: official.champion[name] for name in _HEALTH}
-        | {"age_s": round((now - activated).total_seconds(), 1)},
+        | {"age_s": round((now - activated_at).total_seconds(), 1)},
         "prices": official.source,
         "as_of": official.as_of.isoformat(),
         "as_of_age_days": (now.date() - official.as_of).days,
-        **freshness_of(known, age),
+        **age_fields(latest, age),
     }
 
 
 def champion(pair: PairState, request: Request) -> JsonObject:
     """Return the model card."""
-    known, age = pair.records.official()
-    official = known.value.value
-    more: JsonObject = {"intervals": list(intervals_of(official.levels))}
+    latest, age = pair.records.official()
+    official = latest.value.value
+    card = official.card | {"intervals": list(central_intervals(official.levels))}
     if last := official.card.get("events_known_through"):
-        more["event_days_left"] = (date.fromisoformat(last) - pair.records.now().date()).days
-    return official.card | more | freshness_of(known, age)
+        card["event_days_left"] = (date.fromisoformat(last) - pair.records.now().date()).days
+    return card | age_fields(latest, age)
 
 
 def document(pair: PairState, request: Request) -> JsonObject:
-    """Return the OpenAPI document, with the base path of this deployment."""
+    """Return the OpenAPI document with the base path of this deployment."""
     from pathlib import Path  # only for this route
 
     document: JsonObject = json.loads(Path(__file__).parent.with_name("openapi.json").read_text())
@@ -64,12 +64,12 @@ def document(pair: PairState, request: Request) -> JsonObject:
 
 
 def docs(pair: PairState, request: Request) -> JsonObject:
-    """Return the OpenAPI document to a program that asks for the page."""
+    """Return the OpenAPI document to programs that request the reference."""
     return document(pair, request)
 
 
 def reference(pair: PairState, request: Request) -> Text:
-    """Return the reference of the API as a page."""
+    """Return the API reference as a page."""
     from lambda_fn.web.page import render  # only for a browser
 
     return render.api_reference(document(pair, request))
@@ -80,22 +80,23 @@ ROUTES = (
         "GET",
         "/",
         index,
-        "The routes",
-        "Every route with its summary; for a browser, or format=html, a page of forecast and record.",
+        "Routes",
+        "All routes with their summaries. A browser, or `format=html`, gets a page with the forecast and its track "
+        "record.",
         "Index",
         "service",
         parameters=("pair", "format"),
-        problems=(BAD_QUERY, (503, "For a browser alone: nothing can be served yet, and what to do about it.")),
+        problems=(BAD_QUERY, (503, "HTML only: no forecast is available; the page says what to do.")),
         others=(Form("text/html", page, "both", ("side", "price", "horizon")),),
     ),
     Route(
         "GET",
         "/health",
         health,
-        "Whether a forecast can be served",
-        "200 with the champion and the date of the official forecast; 503 when GET /api/predict has no answer. "
-        "`status` is ok, late or expired, as `age` explains. `stale` with 200 means late or expired, or that the last "
-        "known forecast is served because the store does not answer.",
+        "Health check",
+        "200 with the active champion and the date of its prices, or 503 if GET /api/predict fails. `status` is `ok`, "
+        "`late` or `expired`; `age` explains it. `stale` is true if the forecast is late or expired, if a newer "
+        "forecast could not be made, or if the store does not respond and the latest cached forecast is served.",
         "Health",
         "service",
         parameters=("pair",),
@@ -105,9 +106,9 @@ ROUTES = (
         "GET",
         "/api/champion",
         champion,
-        "The model card",
-        "All that is known of the active champion: its pointer, its metadata, the inputs it wants and the scores of "
-        "every family of the run that chose it.",
+        "Model card",
+        "The active model (the champion): its pointer, its metadata, its inputs, and the scores of every model in the "
+        "training run that selected it.",
         "Champion",
         "service",
         parameters=("pair",),
@@ -118,8 +119,8 @@ ROUTES = (
         "GET",
         "/openapi.json",
         document,
-        "This document",
-        "The OpenAPI document of this API.",
+        "OpenAPI document",
+        "This document: the description of the API in OpenAPI 3.1.",
         "Document",
         "service",
         is_static=True,
@@ -128,8 +129,9 @@ ROUTES = (
         "GET",
         "/docs",
         docs,
-        "The reference of this API",
-        "The OpenAPI document; for a browser, or format=html, as a page to read, which asks nobody for anything.",
+        "API reference",
+        "The OpenAPI document. A browser, or `format=html`, gets it as a readable page, which loads nothing from other "
+        "servers.",
         "Document",
         "service",
         parameters=("format",),

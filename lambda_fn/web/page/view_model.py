@@ -24,7 +24,7 @@ from lambda_fn.web.page.record_view import (
     scores,
     summary,
 )
-from lambda_fn.web.params import USUAL
+from lambda_fn.web.params import DEFAULT_HORIZON
 from lambda_fn.web.records import Records
 
 COVERAGES = (50, 80, 95)  # percent, of the ranges in charts and tables
@@ -71,7 +71,7 @@ class Question(NamedTuple):
     price: str
     step: str
     horizon: int
-    answer: probability.Likelihood | None
+    answer: probability.PriceProbability | None
     problem: Problem | None
 
     @property
@@ -137,7 +137,11 @@ class ForecastPage(NamedTuple):
     @property
     def table_days(self) -> list[RateDay]:
         """The first week by day, then each fifth day, and the last."""
-        return [day for day in self.days if day.horizon <= USUAL or day.horizon % USUAL == 0 or day is self.days[-1]]
+        return [
+            day
+            for day in self.days
+            if day.horizon <= DEFAULT_HORIZON or day.horizon % DEFAULT_HORIZON == 0 or day is self.days[-1]
+        ]
 
     @property
     def last_begun(self) -> RateDay | None:
@@ -210,7 +214,7 @@ def _question(official: Official, query: Mapping[str, str], next_horizon: int) -
         if price is not None
         else {"below": f"{float(f'{0.995 * official.last_close:.3g}'):g}"}
     )
-    horizon = query.get("horizon", str(max(min(USUAL, official.horizon), next_horizon)))
+    horizon = query.get("horizon", str(max(min(DEFAULT_HORIZON, official.horizon), next_horizon)))
     answer, problem = None, None
     try:
         answer = probability.parse(official, {"horizon": horizon, **values})
@@ -221,7 +225,7 @@ def _question(official: Official, query: Mapping[str, str], next_horizon: int) -
         answer.side if answer else "below",
         f"{answer.price if answer else official.last_close:.{digits}f}",
         f"{10.0**-digits:.{digits}f}",
-        answer.horizon if answer else min(USUAL, official.horizon),
+        answer.horizon if answer else min(DEFAULT_HORIZON, official.horizon),
         answer,
         problem,
     )

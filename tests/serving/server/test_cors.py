@@ -67,9 +67,9 @@ def test_every_origin_may_be_let_in() -> None:
 def test_the_gateway_has_the_same_values() -> None:
     template = (ROOT / "template.yaml").read_text()
     for name, values in {
-        "allowMethods": asgi.METHODS,
-        "allowHeaders": asgi.HEADERS,
-        "exposeHeaders": asgi.EXPOSED,
+        "allowMethods": asgi.ALLOWED_METHODS,
+        "allowHeaders": asgi.ALLOWED_HEADERS,
+        "exposeHeaders": asgi.EXPOSED_HEADERS,
     }.items():
         assert re.findall(rf"{name}: \[(.*)\]", template) == [", ".join(values)]
     assert re.findall(r"maxAge: (\d+)", template) == [str(asgi.MAX_AGE_S)]

@@ -14,7 +14,7 @@ from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.web.errors import MAX_SERIES, Problem
 from lambda_fn.web.lambda_events import read_event
 from lambda_fn.web.params import parse_query
-from lambda_fn.web.price_body import Sent, champion_inputs, parse_body, parse_prices
+from lambda_fn.web.price_body import PriceBody, champion_inputs, parse_body, parse_prices
 from lambda_fn.web.request import Request
 from tests.support import foreign
 from tests.support.events import event
@@ -33,7 +33,7 @@ class Declared(BaseChampion):
 PLAIN, DATED = Declared(), Declared(DATE, TARGET_DATE)
 
 
-def parsed(body: object, champion: BaseChampion = PLAIN) -> Sent:
+def parsed(body: object, champion: BaseChampion = PLAIN) -> PriceBody:
     question = parse_query({}, foreign.HORIZON, foreign.LEVELS)
     return parse_body(json.dumps(body).encode(), champion, question)
 
@@ -53,7 +53,7 @@ SERIES: list[Any] = [5, "a", None, True, {"close": ROW}, {}, [], [{"close": ROW}
 
 @pytest.mark.parametrize("series", SERIES)
 def test_series_are_a_list(series: object) -> None:
-    assert parsed({"series": [{"close": ROW}]}).several
+    assert parsed({"series": [{"close": ROW}]}).is_list
     with pytest.raises(Problem) as refused:
         parsed({"series": series})
     assert (refused.value.status, refused.value.field) == (400, "series")

@@ -8,24 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.forecast import forecast_days, shown_forecast
-from lambda_fn.web.params import intervals_of, parse_query
+from lambda_fn.web.forecast import forecast_days, round_forecast
+from lambda_fn.web.params import central_intervals, parse_query
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
 
 
 def test_central_intervals_of_the_usual_levels() -> None:
-    assert list(intervals_of(LEVELS)) == ["50", "80", "90", "95", "98"]
-    assert intervals_of(LEVELS)["80"] == (3, 7)
-    assert intervals_of((0.005, 0.3, 0.5, 0.995)) == {"99": (0, 3)}
-    assert intervals_of((0.1, 0.5, 0.8)) == {}
+    assert list(central_intervals(LEVELS)) == ["50", "80", "90", "95", "98"]
+    assert central_intervals(LEVELS)["80"] == (3, 7)
+    assert central_intervals((0.005, 0.3, 0.5, 0.995)) == {"99": (0, 3)}
+    assert central_intervals((0.1, 0.5, 0.8)) == {}
 
 
 @given(st.sets(st.integers(1, 499), min_size=1, max_size=20))
 def test_every_symmetric_pair_is_an_interval_of_its_coverage(halves: set[int]) -> None:
     levels = sorted([half / 1000 for half in halves] + [0.5] + [1 - half / 1000 for half in halves])
-    found = intervals_of(levels)
+    found = central_intervals(levels)
     assert len(found) == len(halves)
     widths = [upper - lower for lower, upper in found.values()]
     assert widths == sorted(widths)
@@ -91,7 +91,7 @@ def test_any_query_is_answered_or_refused(query: dict[str, str]) -> None:
 
 
 def test_the_days_of_a_known_forecast() -> None:
-    shown = shown_forecast(1.1, [[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]], [1.1, 1.1000000004])
+    shown = round_forecast(1.1, [[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]], [1.1, 1.1000000004])
     found = forecast_days(parse_query({}, 2, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), DAYS, shown)
     assert found[0] == {
         "date": "2026-11-02",
@@ -112,7 +112,7 @@ def test_the_days_of_a_known_forecast() -> None:
 
 def test_a_return_of_nothing_is_not_minus_zero() -> None:
     just_below = 1.1 * (1 - 1e-12)
-    shown = shown_forecast(1.1, [[just_below] * 3], [just_below])
+    shown = round_forecast(1.1, [[just_below] * 3], [just_below])
     found = forecast_days(parse_query({}, 1, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), None, shown)
     assert str(found[0]["returns"]["median"]) == "0.0"
     assert found[0]["date"] is None
@@ -127,7 +127,7 @@ def test_answers_keep_the_order_of_quantiles(
     last_close: float, steps: list[list[float]], query: dict[str, str]
 ) -> None:
     quantiles = last_close * (0.5 + np.cumsum(np.array(steps), axis=1))
-    shown = shown_forecast(last_close, quantiles.tolist(), quantiles[:, 5].tolist())
+    shown = round_forecast(last_close, quantiles.tolist(), quantiles[:, 5].tolist())
     days = [DAYS[0] + timedelta(days=i) for i in range(len(steps))]
     question = parse_query(query, len(steps), LEVELS)
     for day in forecast_days(question, LEVELS, days, shown):

@@ -41,7 +41,7 @@ def test_an_error_is_a_problem_as_rfc_9457_has_it(api: LocalApi) -> None:
         "cure": problem["cure"],
     }
     assert problem.pop("detail").startswith('horizon="9" ')
-    assert re.search(r"\b1 to 3, .*\b3$", problem.pop("cure"))
+    assert re.search(r"\b1 to 3; .*\b3$", problem.pop("cure"))
     assert problem == {
         "type": "about:blank",
         "title": "Bad Request",
@@ -108,4 +108,4 @@ def test_quantiles_narrow_the_forecast(
 def test_a_level_that_is_not_forecast_is_refused_with_those_that_are(api: LocalApi, text: str) -> None:
     answer = api.get("/api/predict", quantiles=text)
     assert (answer.status, answer.error["field"]) == (400, "quantiles")
-    assert "available are 0.025, 0.25, 0.5, 0.75, 0.975" in answer.error["cure"]
+    assert "levels are 0.025, 0.25, 0.5, 0.75, 0.975" in answer.error["cure"]

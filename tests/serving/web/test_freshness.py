@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.prices.business_days import is_business_day
-from lambda_fn.web.freshness import Age, freshness
+from lambda_fn.web.freshness import Age, freshness_fields
 from tests.support.local_api import START
 from tests.support.records import official
 
@@ -55,7 +55,7 @@ def test_one_business_day_is_one() -> None:
 
 def test_a_late_forecast_tells_how_many_of_its_days_have_begun() -> None:
     age = Age.of(official(date(2026, 10, 30)), datetime(2026, 11, 4, tzinfo=UTC))
-    assert re.search(r"; 3 of the 5 days .*\bbegun; ", age.sentence)
+    assert re.search(r"; 3 of the 5 .*\bbegun; ", age.sentence)
 
 
 @given(st.dates(date(2002, 1, 1), date(2040, 1, 1)), st.integers(0, 60), st.sampled_from(["ecb", "csv"]))
@@ -71,11 +71,11 @@ def test_time_makes_nothing_younger(as_of: date, hours: int, source: str) -> Non
 
 def test_freshness_is_of_the_part_checked_longest_ago() -> None:
     now, earlier = START.timestamp(), (START - timedelta(minutes=5)).timestamp()
-    assert freshness({"champion": (now, False), "prices": (earlier, False)}) == {
+    assert freshness_fields({"champion": (now, False), "prices": (earlier, False)}) == {
         "checked_at": "2026-10-30T16:55:00Z",
         "stale": False,
         "stale_reason": None,
     }
-    found = freshness({"champion": (now, False), "prices": (earlier, True)})
+    found = freshness_fields({"champion": (now, False), "prices": (earlier, True)})
     assert found["stale"] is True
     assert "newer prices" in found["stale_reason"]

@@ -14,8 +14,8 @@ from lambda_fn.contract import MAX_HORIZON, MAX_LEVELS
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.limits import HIGHEST, LOWEST
 from lambda_fn.web.errors import MAX_SERIES
-from lambda_fn.web.forecast import forecast_days, shown_forecast
-from lambda_fn.web.params import Question, intervals_of, parse_query
+from lambda_fn.web.forecast import forecast_days, round_forecast
+from lambda_fn.web.params import ForecastQuery, central_intervals, parse_query
 from lambda_fn.web.price_body import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_VALUES
 from tests.support import foreign
 from tests.support.local_api import LocalApi, local_api
@@ -64,12 +64,12 @@ def naive_intervals(levels: list[float]) -> dict[str, tuple[int, int]]:
 def test_intervals_are_those_that_looking_at_every_pair_finds(single: set[int], both: set[int]) -> None:
     thousandths = single | both | {1000 - n for n in both}
     levels = [n / 1000 for n in sorted(thousandths)]
-    found = intervals_of(levels)
+    found = central_intervals(levels)
     assert found == naive_intervals(levels)
     assert list(found) == list(naive_intervals(levels))
 
 
-def day_bytes(question: Question, levels: tuple[float, ...], close: float, horizon: int) -> int:
+def day_bytes(question: ForecastQuery, levels: tuple[float, ...], close: float, horizon: int) -> int:
     """Of one series' part of an answer, with prices of as many digits as there can be."""
     days = next_business_days(foreign.AS_OF, question.horizon, "ecb")
     quantiles = close * (1 + 0.1 * np.linspace(-1, 1, len(levels)) * np.ones((horizon, 1)) / 3)
@@ -77,7 +77,7 @@ def day_bytes(question: Question, levels: tuple[float, ...], close: float, horiz
     found = {
         "as_of": "2026-10-30",
         "last_close": close,
-        "forecast": forecast_days(question, levels, days, shown_forecast(close, quantiles.tolist(), mean.tolist())),
+        "forecast": forecast_days(question, levels, days, round_forecast(close, quantiles.tolist(), mean.tolist())),
     }
     return len(json.dumps(found)) + len(", ")
 
@@ -94,7 +94,7 @@ def test_an_answer_is_no_longer_than_its_question_says(
     millionths = more | {1_000_000 - n for n in more} | {25_000, 500_000, 975_000}
     levels = tuple(n / 1_000_000 for n in sorted(millionths))
     question = parse_query(query, horizon, levels)
-    assert day_bytes(question, levels, close, horizon) <= question.answer_bytes()
+    assert day_bytes(question, levels, close, horizon) <= question.max_json_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_longest_answer_of_the_widest_champion_stays_below_five_megabytes(wi
 def test_as_many_series_as_ever_fit_for_a_usual_champion() -> None:
     """Eleven levels, a month of days."""
     levels = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
-    assert MAX_FORECAST_BYTES // parse_query({}, 21, levels).answer_bytes() >= MAX_SERIES
+    assert MAX_FORECAST_BYTES // parse_query({}, 21, levels).max_json_bytes() >= MAX_SERIES
 
 
 def test_the_longest_model_card_stays_below_five_megabytes(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def records(form: str, rows: int, **more: object) -> dict[str, object]:
     ],
 )
 def test_every_form_gives_the_same(body: dict[str, object]) -> None:
-    predictions = model_protocols.answer(PLAIN, json.dumps(body).encode())["predictions"]
+    predictions = model_protocols.invoke(PLAIN, json.dumps(body).encode())["predictions"]
     assert predictions["mean"] == [[ROW[-1]] * foreign.HORIZON]
 
 
@@ -128,5 +128,5 @@ BODIES: dict[str, tuple[SandboxedChampion, dict[str, object], str]] = {
 def test_a_wrong_form_is_refused_by_its_place(name: str) -> None:
     champion, body, field = BODIES[name]
     with pytest.raises(Problem) as refused:
-        model_protocols.answer(champion, json.dumps(body).encode())
+        model_protocols.invoke(champion, json.dumps(body).encode())
     assert (refused.value.status, refused.value.field) == (400, field)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.request import Request, accepts_gzip, preferred
+from lambda_fn.web.request import Request, accepts_gzip, choose_media_type
 from lambda_fn.web.routes import ROUTES
 from lambda_fn.web.routing import Route
 
@@ -32,12 +32,12 @@ CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*
     ],
 )
 def test_the_form_that_is_preferred(accept: str | None, found: str) -> None:
-    assert preferred(accept, OFFERED) == found
+    assert choose_media_type(accept, OFFERED) == found
 
 
 @given(st.text())
 def test_any_header_gets_a_form(accept: str) -> None:
-    assert preferred(accept, OFFERED) in OFFERED
+    assert choose_media_type(accept, OFFERED) in OFFERED
     assert accepts_gzip(accept) in (True, False)
 
 

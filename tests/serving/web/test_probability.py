@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.record.interpolation import price_at, probability_below
-from lambda_fn.web.probability import in_words
+from lambda_fn.web.probability import format_probability
 from tests.support import foreign
 from tests.support.local_api import LocalApi, local_api
 
@@ -59,7 +59,7 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
     assert (high["probability"], high["bound"]) == (0.999, "at_least")
     assert re.fullmatch(r"EUR/USD .*\bbelow 0\.5 .*\b2026-11-02 .*\bless than 0\.1 %", low["sentence"])
     assert high["sentence"].endswith("more than 99.9 %")
-    assert in_words(0.25, None) == "25.0 %"
+    assert format_probability(0.25, None) == "25.0 %"
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
         ({"below": "99999999"}, "below", r"\bprice from 0\.001 to 10,000,000\b"),
         ({"probability": "0"}, "probability", "from 0.001 to 0.999"),
         ({"probability": "5%"}, "probability", "from 0.001 to 0.999"),
-        ({"below": "1.1", "horizon": "4"}, "horizon", r"\b1 to 3, .*\b1$"),
+        ({"below": "1.1", "horizon": "4"}, "horizon", r"\b1 to 3; .*\b1$"),
         ({"below": "1.1", "h": "x"}, "h", "1 to 3"),
         ({"below": "1.1", "h": "1", "horizon": "1"}, "h", "one of them"),
         ({"below": "1.1", "date": "2026-10-31"}, "date", "from 2026-11-02 to 2026-11-04"),
         ({"below": "1.1", "date": "2026-11-02", "h": "1"}, "date", "one of them"),
-        ({"below": "1.1", "level": "80"}, "level", "known are below, above"),
+        ({"below": "1.1", "level": "80"}, "level", "names are below, above"),
     ],
 )
 def test_a_bad_question_is_refused_with_a_cure(api: LocalApi, query: dict[str, str], field: str, cure: str) -> None:

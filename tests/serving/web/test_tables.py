@@ -69,5 +69,5 @@ def test_the_history_is_a_row_a_day(api: LocalApi) -> None:
 
 
 def test_a_history_of_no_day_has_its_header(tmp_path: Path) -> None:
-    text = tables.of_history({"pair": "EURUSD", "days": []}).text
+    text = tables.write_history({"pair": "EURUSD", "days": []}).text
     assert next(csv.reader(io.StringIO(text))) == list(tables.HISTORY)

@@ -26,7 +26,7 @@ from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.models.economic_calendar import load_events
 from training.publishing import aliases
-from training.publishing.aliases import Held
+from training.publishing.aliases import AliasHolders
 from training.publishing.publish import move_aliases
 from training.publishing.status import Published, status
 from training.publishing.tracking_uri import RegistryError
@@ -69,18 +69,18 @@ def store(settings: Settings) -> Store:
     return opened
 
 
-def reading(tracking: Registry) -> Callable[[], Held]:
+def reading(tracking: Registry) -> Callable[[], AliasHolders]:
     """As the command does: without MLflow's client."""
 
-    def read() -> Held:
+    def read() -> AliasHolders:
         held = aliases.read(tracking.tracking_uri, "EURUSD", {})
-        assert held == Held(registry.held(tracking, "EURUSD"), None)
+        assert held == AliasHolders(registry.alias_holders(tracking, "EURUSD"), None)
         return held
 
     return read
 
 
-def unreachable() -> Held:
+def unreachable() -> AliasHolders:
     raise RegistryError("the registry is down")
 
 
@@ -147,7 +147,7 @@ def test_a_refused_pointer_comes_with_its_reason(store: Store, settings: Setting
         activate(store, settings, NOW)
     found = status(store, settings, NOW, unreachable)
     assert found.published.state == "refused" and found.published.reason
-    assert "generation 2 was refused, generation 1 goes on serving" in found.differences[0]
+    assert "generation 2 was refused, generation 1 is still served" in found.differences[0]
 
 
 def reformatted(data: bytes) -> bytes:
@@ -276,7 +276,7 @@ def test_a_server_that_dies_meanwhile_is_part_of_the_answer(
             raise MlflowException("connection reset")
 
     dead = replace(tracking, client=Dead())  # type: ignore[arg-type]
-    found = status(store, settings, NOW, lambda: Held(registry.held(dead, "EURUSD"), None)).tracking
+    found = status(store, settings, NOW, lambda: AliasHolders(registry.alias_holders(dead, "EURUSD"), None)).tracking
     assert not found.reachable and found.note == "connection reset"
 
 

@@ -64,7 +64,7 @@ class Context:
 
     @cached_property
     def patient_store(self) -> Store:
-        """The same store for the files of a run: it waits for slow responses and retries failed requests."""
+        """The store with long timeouts and retries, for the files of a run."""
         return self._open(patient=True)
 
     def _open(self, patient: bool) -> Store:
@@ -100,6 +100,7 @@ class Context:
 
     @property
     def tracking_uri(self) -> str:
+        """The address of the MLflow registry, by default a local database."""
         return self.settings.mlflow_tracking_uri or DEFAULTS["MLFLOW_TRACKING_URI"]
 
     @cached_property

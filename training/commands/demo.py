@@ -64,7 +64,14 @@ def work(args: argparse.Namespace, context: Context) -> int:
 
 
 def _publish_first(args: argparse.Namespace, job: "Job", tracking: "Registry", context: Context) -> int:
-    """Publish the first model alone, unless a champion is active, which is at least as good; return the exit code."""
+    """Publish the first model alone, unless a champion is active, which is at least as good; return the exit code.
+
+    Args:
+        args: The options of the command.
+        job: The full job.
+        tracking: The registry.
+        context: Store, settings and output.
+    """
     from training.commands.finish_run import select_and_publish
     from training.commands.job_from_args import run_tasks
     from training.console import Stages
@@ -82,7 +89,14 @@ def _publish_first(args: argparse.Namespace, job: "Job", tracking: "Registry", c
 
 
 def _train_all(args: argparse.Namespace, job: "Job", tracking: "Registry", context: Context) -> tuple[int, int]:
-    """Do the full run; return its exit code and the generation that is published afterwards."""
+    """Do the full run; return its exit code and the generation that is published afterwards.
+
+    Args:
+        args: The options of the command.
+        job: The full job.
+        tracking: The registry.
+        context: Store, settings and output.
+    """
     from training.commands.finish_run import select_and_publish
     from training.commands.job_from_args import run_tasks
     from training.console import Stages

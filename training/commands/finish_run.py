@@ -81,6 +81,16 @@ def _log_and_publish(
     context: Context,
     stages: Stages,
 ) -> Published:
+    """Log the run and its models to MLflow, then publish the champion.
+
+    Args:
+        job: The job.
+        evaluation: Its evaluation.
+        candidates: The final model of each family.
+        tracking: The registry to log to.
+        context: Store and settings.
+        stages: Shows the progress.
+    """
     ranking = evaluation.selection.ranking
     with (
         stages.stage("registry: runs and models", len(candidates)) as step,

@@ -75,7 +75,14 @@ def load_prices(args: argparse.Namespace, context: Context, families: tuple[str,
 
 
 def run_tasks(args: argparse.Namespace, job: Job, context: Context, stages: Stages) -> "list[Result]":
-    """Run every task of the job, in this process or in workers, with a progress step for each refit."""
+    """Run every task of the job, in this process or in workers, with a progress step for each refit.
+
+    Args:
+        args: Options with the number of workers.
+        job: The job.
+        context: Where to print.
+        stages: Shows the progress.
+    """
     from training.runs.executor import run_here, run_workers
     from training.runs.fit_task import make_shared_fits
 

@@ -22,7 +22,7 @@ _PAIR = re.compile("[A-Z]{6}")
 
 @dataclass(frozen=True)
 class Plan:
-    """What `execute` deletes.
+    """The items that `execute` deletes.
 
     Attributes:
         runs: (id, name) of each run.

@@ -90,6 +90,7 @@ class RunInputs:
 
 
 def experiment_name(pair: str) -> str:
+    """Return the name of the pair's experiment."""
     return f"{pair}_Experiments"
 
 

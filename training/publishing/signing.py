@@ -69,7 +69,7 @@ def _sign_pointer(settings: Settings, public: bytes, sign: Sign, pointer: Pointe
             "set the private key of one of them"
         )
     signed = replace(pointer, signature=envelope(public, settings.stack, sign(message(pointer, settings.stack))))
-    verify(signed, settings)  # serving does the same check
+    verify(signed, settings)  # so that nothing is written that serving would refuse
     return signed
 
 

@@ -28,6 +28,7 @@ class RegistryUnreachable(RegistryError, TemporaryError):
 
 
 def is_server(tracking_uri: str) -> bool:
+    """Return whether the address is that of a tracking server."""
     return urlsplit(tracking_uri).scheme in ("http", "https")
 
 
@@ -76,6 +77,7 @@ def database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def no_database(path: Path, reason: str) -> RegistryError:
+    """Return the error for a file that is not a usable database."""
     return RegistryError(
         f"MLFLOW_TRACKING_URI: {path} is not a usable MLflow database ({reason}); restore a copy, move it away "
         "to create a new one, or correct the address"
@@ -120,6 +122,7 @@ def check_admission(uri: str, status: int, cause: Exception | None = None) -> No
 
 
 def no_answer(uri: str) -> RegistryUnreachable:
+    """Return the error for a server that does not answer."""
     return RegistryUnreachable(
         f"MLFLOW_TRACKING_URI: no MLflow server answers at {shown_url(uri)}; start it or correct the address"
     )

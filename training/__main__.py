@@ -56,7 +56,7 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with a subparser for each command."""
     top = argparse.ArgumentParser(
         "python -m training",
@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, one of EXIT_CODES. A job that ends with 75 may be retried."""
-    args = parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     # Linear algebra of this size is slower on two threads than on one, and its sums differ with their number.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads it on import

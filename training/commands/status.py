@@ -18,9 +18,9 @@ BASELINES = ("constant", "ewma", "garch")
 
 
 def work(args: argparse.Namespace, context: Context) -> int:
-    from training.publishing.status import status
+    from training.publishing.status import collect_status
 
-    current = status(context.store, context.settings, context.now, lambda: _read_aliases(context))
+    current = collect_status(context.store, context.settings, context.now, lambda: _read_aliases(context))
     if args.json:
         print_json(_status_as_json(current))
     else:

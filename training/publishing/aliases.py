@@ -19,12 +19,12 @@ from lambda_fn.store.object_store import Unavailable
 from training.publishing.tracking_uri import (
     RegistryError,
     check_admission,
-    database,
+    check_version,
+    database_error,
     is_server,
-    no_answer,
-    no_database,
-    server_note,
+    open_database,
     sqlite_file,
+    unreachable_error,
 )
 
 ALIASES = ("champion", "challenger", "candidate")  # by rank, the best first
@@ -68,7 +68,7 @@ def read(tracking_uri: str, pair: str, environ: Mapping[str, str]) -> AliasHolde
         return _read_database(path, pair)
     if is_server(tracking_uri) and not _needs_client(tracking_uri, environ):
         server = _Server.at(tracking_uri, environ)
-        note = server_note(server.address, *server.version())
+        note = check_version(server.address, *server.version())
         return AliasHolders(group_by_alias(server.aliases(pair), pair), note)
     return None
 
@@ -82,10 +82,10 @@ def _read_database(path: Path, pair: str) -> AliasHolders:
     try:
         exists = path.exists()
     except OSError as error:  # its folder cannot be entered
-        raise no_database(path, error.strerror or "") from error
+        raise database_error(path, error.strerror or "") from error
     if not exists:
         return AliasHolders({}, f"{path}: the database does not exist yet; python -m training run creates it")
-    with database(path, "ro") as connection:
+    with open_database(path, "ro") as connection:
         rows = connection.execute("SELECT name, alias, version FROM registered_model_aliases").fetchall()
     return AliasHolders(group_by_alias(rows, pair), None)
 
@@ -138,7 +138,7 @@ class _Server:
         try:
             return ask(Request(f"{self.address}{path}", headers=dict(self.headers)), TIMEOUT_S, MAX_BYTES)
         except Unavailable as error:
-            raise no_answer(self.address) from error
+            raise unreachable_error(self.address) from error
 
 
 def _objects(parent: Reader, name: str) -> list[Reader]:

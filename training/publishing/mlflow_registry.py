@@ -21,7 +21,7 @@ from lambda_fn.settings import shown_url
 from training.export.candidate import Registered
 from training.publishing import tracking_uri as address
 from training.publishing.aliases import ALIASES, group_by_alias
-from training.publishing.tracking_uri import RegistryError, follow
+from training.publishing.tracking_uri import RegistryError, update_artifact_addresses
 
 MODEL_FILE = "model.onnx"  # the name that mlflow.onnx gives to the model file of a version
 SHA256_TAG = "sha256"
@@ -48,7 +48,7 @@ def connect(tracking_uri: str) -> Registry:
     note = check_server(tracking_uri) if address.is_server(tracking_uri) else None
     if database := address.sqlite_file(tracking_uri):
         address.check_database(database)
-        if moved := follow(database):
+        if moved := update_artifact_addresses(database):
             note = f"the registry was moved: {moved} file addresses now point to the folder of {database}"
     mlflow.set_tracking_uri(tracking_uri)
     try:
@@ -206,5 +206,5 @@ def check_server(uri: str) -> str | None:
             credentials, "/version", "GET", max_retries=1, timeout=10
         )
     except MlflowException as error:
-        raise address.no_answer(uri) from error
-    return address.server_note(uri, response.status_code, response.text)
+        raise address.unreachable_error(uri) from error
+    return address.check_version(uri, response.status_code, response.text)

@@ -130,7 +130,7 @@ def log_run(
     outcome = {"champion": selection.champion, "tie": str(selection.tie), NOTE: note}
     name = f"{inputs.name or f'through {through}'}: {selection.champion}"
     registered = {}
-    with _quiet(), mlflow.start_run(None, experiment, name, tags=tags | outcome) as parent:
+    with _redirect_output(), mlflow.start_run(None, experiment, name, tags=tags | outcome) as parent:
         parent_id = parent.info.run_id
         client.log_text(parent_id, scores.to_csv(index=False), COMPARISON)
         params = [Param(name, value) for name, value in inputs.params.items()]
@@ -239,7 +239,7 @@ def _open_experiment(registry: Registry, pair: str) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _redirect_output() -> Iterator[None]:
     """Redirect MLflow's output to standard error and hide one of its warnings.
 
     MLflow prints the address of each run to standard output, which is for results. The warning is about type hints in

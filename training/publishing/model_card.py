@@ -14,7 +14,7 @@ _COLUMNS = {  # title -> column of the score table, format and factor of its cel
 }
 
 
-def model_card(candidate: Candidate, scores: pd.DataFrame) -> str:
+def render_model_card(candidate: Candidate, scores: pd.DataFrame) -> str:
     """Return the model card of a candidate, with its rows of the score table."""
     meta = candidate.metadata
     pair = f"{meta.pair[:3]}/{meta.pair[3:]}"

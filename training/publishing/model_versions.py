@@ -22,7 +22,7 @@ from training.evaluation.selection import SUMMARY_HORIZONS
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_registry
 from training.publishing.mlflow_registry import SHA256_TAG, Registry
-from training.publishing.model_card import model_card
+from training.publishing.model_card import render_model_card
 from training.publishing.tracking_uri import RegistryError
 
 FILE = "scores.json"  # all rows and columns of the family and the baselines, without rounding
@@ -167,7 +167,7 @@ def register(registry: Registry, run_id: str, candidate: Candidate, model_id: st
         f"models:/{model_id}",
         run_id=run_id,
         model_id=model_id,
-        description=model_card(candidate, scores),
+        description=render_model_card(candidate, scores),
         tags={
             SHA256_TAG: candidate.sha256,
             "family": candidate.family,

@@ -79,7 +79,7 @@ class Status:
         return self.active.pointer.scores if self.active else ()
 
 
-def status(store: Store, settings: Settings, now: datetime, read_aliases: Callable[[], AliasHolders]) -> Status:
+def collect_status(store: Store, settings: Settings, now: datetime, read_aliases: Callable[[], AliasHolders]) -> Status:
     """Return the state of a pair. An unreachable registry is part of it.
 
     Args:

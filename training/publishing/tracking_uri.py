@@ -56,7 +56,7 @@ def check_database(path: Path) -> None:
             "writable, or set another address, such as sqlite:////home/me/mlflow.db"
         ) from error
     if path.exists():
-        with database(path, "rw") as connection:
+        with open_database(path, "rw") as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
             (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -65,7 +65,7 @@ def check_database(path: Path) -> None:
 
 
 @contextmanager
-def database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+def open_database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open an existing database with SQLite's `mode` ro or rw, and turn its errors into RegistryError."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode={mode}", uri=True)) as connection:
@@ -73,10 +73,10 @@ def database(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") in LOCKED:
             raise RegistryUnreachable(f"MLFLOW_TRACKING_URI: another process has locked {path}; try again") from error
-        raise no_database(path, "it is a folder" if path.is_dir() else str(error)) from error
+        raise database_error(path, "it is a folder" if path.is_dir() else str(error)) from error
 
 
-def no_database(path: Path, reason: str) -> RegistryError:
+def database_error(path: Path, reason: str) -> RegistryError:
     """Return the error for a file that is not a usable database."""
     return RegistryError(
         f"MLFLOW_TRACKING_URI: {path} is not a usable MLflow database ({reason}); restore a copy, move it away "
@@ -84,7 +84,7 @@ def no_database(path: Path, reason: str) -> RegistryError:
     )
 
 
-def server_note(uri: str, status: int, text: str) -> str | None:
+def check_version(uri: str, status: int, text: str) -> str | None:
     """Return a note if the server's version differs from the client's, otherwise None.
 
     Raises RegistryError when the server refuses access, is not MLflow, or is too old.
@@ -121,7 +121,7 @@ def check_admission(uri: str, status: int, cause: Exception | None = None) -> No
         ) from cause
 
 
-def no_answer(uri: str) -> RegistryUnreachable:
+def unreachable_error(uri: str) -> RegistryUnreachable:
     """Return the error for a server that does not answer."""
     return RegistryUnreachable(
         f"MLFLOW_TRACKING_URI: no MLflow server answers at {shown_url(uri)}; start it or correct the address"
@@ -137,7 +137,7 @@ _COLUMNS = (
 )
 
 
-def follow(path: Path) -> int:
+def update_artifact_addresses(path: Path) -> int:
     """Correct the artifact addresses in a database that was moved with its artifacts; return how many changed.
 
     Nothing changes unless the artifacts are next to the database, and no longer at the recorded place.
@@ -145,7 +145,7 @@ def follow(path: Path) -> int:
     folder = path.resolve().parent / FILES
     if not path.exists() or not folder.is_dir():
         return 0
-    with database(path, "rw") as connection, closing(connection.cursor()) as cursor:
+    with open_database(path, "rw") as connection, closing(connection.cursor()) as cursor:
         tables = {name for (name,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         columns = [(table, column) for table, column in _COLUMNS if table in tables]
         changed = 0

@@ -18,7 +18,7 @@ import training.prices
 from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from tests.support.facts import lacking
-from training.__main__ import COMMANDS, TRY_AGAIN, main, parser
+from training.__main__ import COMMANDS, TRY_AGAIN, main, make_parser
 from training.prices.windows import complete_origins, windows
 
 pytestmark = pytest.mark.usefixtures("cached_refits")
@@ -202,7 +202,7 @@ def test_every_option_that_a_cure_names_is_known_where_the_cure_is_said() -> Non
     """Cures are words of training/prices; who reads a file knows all of them, who stores prices --replace."""
     words = "".join(path.read_text() for path in Path(training.prices.__path__[0]).glob("*.py"))
     named = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", words)) - {"--save", "--fresh", "--csv"}
-    commands = next(action.choices for action in parser()._actions if action.dest == "command")
+    commands = next(action.choices for action in make_parser()._actions if action.dest == "command")
     assert isinstance(commands, dict)
     assert named - {"--replace"} == set(OWN)
     for name, own in commands.items():
@@ -382,7 +382,7 @@ def test_help_costs_no_heavy_import() -> None:
 
 
 def test_every_command_has_a_help_of_its_own() -> None:
-    commands = next(action for action in parser()._actions if action.dest == "command")
+    commands = next(action for action in make_parser()._actions if action.dest == "command")
     assert commands.choices is not None
     assert set(commands.choices) == {
         *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "clean", "forecast"),

@@ -38,7 +38,7 @@ from training.publishing.aliases import AliasHolders
 from training.publishing.history import list_generations
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
-from training.publishing.status import status
+from training.publishing.status import collect_status
 from training.publishing.tracking_uri import RegistryError
 
 POINTER_KEY = "models/best_model_info.json"
@@ -492,7 +492,7 @@ def test_training_goes_on_after_serving_rolled_back_by_itself(store_environ: Map
         served()
     assert refresh.rollback(store, settings, True, NOW)["generation"] == 4
     assert served() == (4, tracked.candidate("arima").sha256)
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.published.state == "rolled back" and found.active is not None and found.active.generation == 4
     (difference,) = found.differences
     assert difference.startswith("generation 3 ") and has_cure(difference)
@@ -502,4 +502,4 @@ def test_training_goes_on_after_serving_rolled_back_by_itself(store_environ: Map
     assert served() == (5, tracked.candidate("random_walk").sha256), "not to what was rolled back from"
     assert publish(store, settings, "lstm").generation == 6
     assert served() == (6, tracked.candidate("lstm").sha256)
-    assert status(store, settings, NOW, unreachable).differences == ()
+    assert collect_status(store, settings, NOW, unreachable).differences == ()

@@ -146,7 +146,7 @@ def test_an_upgrade_that_fails_says_how_to_go_back(
     assert mlflow_server.main(["upgrade", "--data", str(tmp_path)], environ) == 1
     said = capfd.readouterr()
     name = said.out.split()[1]
-    assert re.search(rf"; .*`restore --name {name}`.* former image", said.err)
+    assert re.search(rf"; .*`restore --name {name}`.* previous image", said.err)
 
 
 def test_backups_are_json_and_sqlite_and_nothing_else(tmp_path: Path) -> None:

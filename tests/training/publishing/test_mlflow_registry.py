@@ -147,7 +147,7 @@ def test_a_registry_that_was_moved_finds_its_files(tmp_path: Path) -> None:
         assert registry.connect(f"sqlite:///{tmp_path}/alone/mlflow.db").note is None
         (tmp_path / "clone").rename(tmp_path / "moved here")
         moved = registry.connect(f"sqlite:///{tmp_path}/moved here/mlflow.db")
-        assert moved.note is not None and re.search(r" was moved: [1-9]\d* addresses ", moved.note)
+        assert moved.note is not None and re.search(r" was moved: [1-9]\d* file addresses ", moved.note)
         assert registry.download(moved, registry.find_version(moved, made.uri)) == tracked.candidate().model
         assert len(logged_scores.read_scores(moved, made.run_id)) == 4 * foreign.HORIZON
         assert log_one(moved, tracked.candidate()) == made

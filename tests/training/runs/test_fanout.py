@@ -171,7 +171,7 @@ def test_a_run_of_several_pairs_is_one_array_and_one_pair_that_fails_stops_no_ot
     place: Path, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job, run = ("--families", "calendar", "--first-year", "2026", "--span", "1"), "PAIRS-nightly-1"
-    assert "begin with PAIRS-" in fails(capsys, "tasks", *job, "--pairs", "GBPUSD,EURUSD", "--freeze", "--run", RUN)
+    assert "name with PAIRS-" in fails(capsys, "tasks", *job, "--pairs", "GBPUSD,EURUSD", "--freeze", "--run", RUN)
     assert main(["tasks", *job, "--pairs", "GBPUSD,EURISK,EURUSD", "--freeze", "--run", run, "--json"]) == 1
     output = capsys.readouterr()
     assert "1 of 3 pairs failed: EURISK" in " ".join(output.err.split())

@@ -1,1 +1,1 @@
-"""What runs the service elsewhere than in a test: the local store, the deployment, the fallback's compose file."""
+"""Deployment and operation: the local store, the deployment, the MLflow server, and tools for stacks on AWS."""

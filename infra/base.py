@@ -1,8 +1,7 @@
-"""The base image by its digest: `python -m infra.base` writes down the one that its tag means today, and a production
-build starts from that one and no other.
+"""Pin the base image: `python -m infra.base` records the digest of its tag, and a production build requires it.
 
-The Dockerfiles name a tag, so that anybody can build them; the digest is of the registry's index and holds for both
-architectures. `infra/base_image.txt` keeps it, and belongs in the repository once it is there.
+The Dockerfiles name a tag, so that anybody can build them. The digest is that of the registry's index, so it is valid
+for both architectures. It is in `infra/base_image.txt`, which belongs in the repository once it exists.
 """
 
 import json
@@ -11,57 +10,55 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.image import base
+from infra.image import base_image
 
 PINNED = Path(__file__).with_name("base_image.txt")
-PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}  # Docker's names by those of the parameter Architecture
+PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}  # parameter Architecture -> Docker's name
 
 
 class NotPinned(Exception):
-    """There is no digest, or what was built is not on it; the message tells the cure."""
+    """No digest is recorded, or an image is not built on it; the message says what to do."""
 
 
 def renew() -> str:
-    """Asks the registry what the tag means now, and writes it down; returns image and digest.
+    """Resolve the tag at the registry, record its digest, and return image and digest.
 
-    Raises NotPinned where the image came from no registry, and CalledProcessError after Docker's own words.
+    Raises NotPinned if the image is not from a registry, and CalledProcessError when Docker fails, after its message.
     """
-    name = base()
+    name = base_image()
     _docker("pull", name)
-    found = json.loads(_docker("image", "inspect", name, "--format", "{{json .RepoDigests}}")) or []
+    references = json.loads(_docker("image", "inspect", name, "--format", "{{json .RepoDigests}}")) or []
     repository = name.rpartition(":")[0]
-    digests = [each for each in found if each.startswith(f"{repository}@sha256:")]
+    digests = [reference for reference in references if reference.startswith(f"{repository}@sha256:")]
     if not digests:
-        raise NotPinned(f"{name} has no digest of a registry: it was built or loaded here; pull it from its registry")
+        raise NotPinned(f"{name} has no digest: it was built or loaded locally; pull it from its registry")
     PINNED.write_text(f"{digests[0]}\n")
     return str(digests[0])
 
 
-def pinned() -> str:
-    """Image and digest that were written down; raises NotPinned when none were."""
-    if not PINNED.exists():
-        raise NotPinned(f"no {PINNED.name}: run make digests where the registry can be reached, and commit the file")
-    return PINNED.read_text().strip()
-
-
 def fetch(architecture: str = "x86_64") -> str:
-    """Fetches the pinned image and gives it the tag that the Dockerfiles name; raises NotPinned."""
-    found = pinned()
-    _docker("pull", "--platform", PLATFORMS[architecture], found)
-    _docker("tag", found, base())
-    return found
+    """Pull the pinned image, give it the tag that the Dockerfiles name, and return image and digest.
+
+    Raises NotPinned if no digest is recorded.
+    """
+    if not PINNED.exists():
+        raise NotPinned(f"{PINNED.name}: missing; run make digests with access to the registry, and commit the file")
+    pinned = PINNED.read_text().strip()
+    _docker("pull", "--platform", PLATFORMS[architecture], pinned)
+    _docker("tag", pinned, base_image())
+    return pinned
 
 
 def check(image: str, below: str) -> None:
-    """Raises NotPinned unless `image` begins with all layers of `below`: a builder may have fetched the tag anew."""
-    whole, first = _layers(image), _layers(below)
-    if not first or whole[: len(first)] != first:
-        raise NotPinned(f"{image} was not built on {below}: docker image rm {base()}, and deploy again")
+    """Raise NotPinned unless `image` begins with all layers of `below`: a builder may have pulled a newer tag."""
+    layers, base_layers = _read_layers(image), _read_layers(below)
+    if not base_layers or layers[: len(base_layers)] != base_layers:
+        raise NotPinned(f"{image} was not built on {below}: docker image rm {base_image()}, and deploy again")
 
 
-def _layers(image: str) -> list[str]:
-    found: list[str] = json.loads(_docker("image", "inspect", image, "--format", "{{json .RootFS.Layers}}"))
-    return found
+def _read_layers(image: str) -> list[str]:
+    layers: list[str] = json.loads(_docker("image", "inspect", image, "--format", "{{json .RootFS.Layers}}"))
+    return layers
 
 
 def _docker(*arguments: str) -> str:
@@ -71,11 +68,11 @@ def _docker(*arguments: str) -> str:
 
 
 def main() -> int:
-    """Returns 1 after one sentence where there is no digest, and what Docker returned where it failed."""
+    """Return 1 after one line when there is no digest or no Docker, or Docker's exit code when it fails."""
     try:
         sys.stdout.write(f"{PINNED.name}: {renew()}\n")
     except FileNotFoundError:
-        sys.stderr.write("no command docker: install Docker\n")
+        sys.stderr.write("docker: command not found; install Docker\n")
         return 1
     except NotPinned as error:
         sys.stderr.write(f"{error}\n")

@@ -1,4 +1,4 @@
-"""`python -m infra.image`: builds the image and says how large it is, and how much of that is not the base image."""
+"""`python -m infra.image`: build the image, and print its size and how much of it is the base image."""
 
 import json
 import subprocess
@@ -11,40 +11,46 @@ NAME = "eurusd-forecast"
 
 
 def main() -> int:
-    """Returns 1 after Docker's own words when it fails."""
+    """Return 0, 1 without Docker, or Docker's exit code when it fails, after its message."""
     command = ["docker", "build", "--file", str(DOCKERFILE), "--tag", NAME, str(ROOT)]
     sys.stderr.write(f"+ {' '.join(command)}\n")
     try:
         subprocess.run(command, check=True)
-        sys.stdout.write(report(_size(NAME), _size(base()), _size_of_package()))
+        sys.stdout.write(format_sizes(_read_size(NAME), _read_size(base_image()), _read_package_size()))
     except FileNotFoundError:
-        sys.stderr.write("no command docker: install Docker\n")
+        sys.stderr.write("docker: command not found; install Docker\n")
         return 1
     except subprocess.CalledProcessError as error:
         return error.returncode
     return 0
 
 
-def report(whole: int, below: int, package: int) -> str:
-    """Sizes in bytes, unpacked: of the image, of its base, and of lambda_fn with its byte code."""
+def format_sizes(whole: int, below: int, package: int) -> str:
+    """Describe the sizes of the image, in bytes of unpacked layers.
+
+    Args:
+        whole: Size of the image.
+        below: Size of its base image.
+        package: Size of lambda_fn with its byte code.
+    """
     ours = whole - below
     return (
-        f"{NAME}: {_mb(whole)}, of which the base image {_mb(below)}\n"
+        f"{NAME}: {_mb(whole)}, including the base image {_mb(below)}\n"
         f"ours: {_mb(ours)} ({ours / whole:.0%}): requirements {_mb(ours - package)}, lambda_fn {_mb(package)}\n"
     )
 
 
-def base() -> str:
-    """The image that the Dockerfile starts from."""
+def base_image() -> str:
+    """Return the image that the Dockerfile starts from."""
     return next(line.split()[1] for line in DOCKERFILE.read_text().splitlines() if line.startswith("FROM "))
 
 
-def _size(image: str) -> int:
+def _read_size(image: str) -> int:
     return int(json.loads(_docker("image", "inspect", image))[0]["Size"])
 
 
-def _size_of_package() -> int:
-    """The layers above the one that installs the requirements."""
+def _read_package_size() -> int:
+    """Return the size of the layers above the one that installs the requirements."""
     rows = _docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", NAME).splitlines()
     installs = next(number for number, row in enumerate(rows) if "pip install" in row)
     return sum(int(row.split()[0]) for row in rows[:installs])

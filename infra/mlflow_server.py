@@ -1,9 +1,9 @@
-"""The MLflow server as the stack and the compose file run it: `python -m infra.mlflow_server serve`.
+"""The MLflow server of the stack and the compose file: `python -m infra.mlflow_server serve`.
 
-Basic auth, SQLite in one folder, artifacts in the store that the settings name (`artifacts/` of the bucket S3_BUCKET),
-where `backup` puts backups of the databases, too. The administrator is who the variables MLFLOW_AUTH_ADMIN_USERNAME and
-MLFLOW_AUTH_ADMIN_PASSWORD say, at every start: so a changed secret, or a backup from before it changed, locks nobody
-out.
+It has basic authentication, SQLite databases in one folder, and artifacts in the store of the settings (`artifacts/` of
+the bucket S3_BUCKET), where `backup` puts backups of the databases, too. Every start sets the administrator to the
+variables MLFLOW_AUTH_ADMIN_USERNAME and MLFLOW_AUTH_ADMIN_PASSWORD: so a changed secret, or a backup from before the
+change, locks nobody out.
 """
 
 import argparse
@@ -26,24 +26,35 @@ PORT = 5000
 ADMIN = ("MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD")
 _SECRET_KEY = "MLFLOW_FLASK_SERVER_SECRET_KEY"
 _HOST = re.compile(r"[a-z0-9][a-z0-9.-]*", re.IGNORECASE)
-SHORTEST_PASSWORD = 12  # of MLflow
+SHORTEST_PASSWORD = 12  # MLflow's minimum
 
 
 class ServerError(RuntimeError):
-    """The server cannot start; the message names what and the cure."""
+    """The server cannot start; the message says why and what to do."""
 
 
-def command(folder: Path, settings: Settings, hosts: Sequence[str], port: int) -> list[str]:
-    """The server's command line. `hosts` are the names and addresses by which clients call it, beside localhost.
+def server_command(folder: Path, settings: Settings, hosts: Sequence[str], port: int) -> list[str]:
+    """Return the command line of the server.
 
-    A list of allowed hosts replaces MLflow's own, and a Host header has the port: so both are said. What a browser at
-    one of these names sends is allowed, too. One process, as SQLite has one writer.
+    The list of allowed hosts replaces MLflow's own, so it has localhost, too; and it has the port, as a Host header
+    does. Requests of a browser from these hosts are allowed, too. There is one process, as SQLite allows one writer.
+
+    Args:
+        folder: The folder of the databases.
+        settings: The store of the artifacts.
+        hosts: Names and addresses by which clients reach the server, besides localhost.
+        port: The port to listen on.
+
+    Raises:
+        ServerError: A host is not a valid name.
     """
     names = ("localhost", "127.0.0.1", *hosts)
     wrong = [name for name in hosts if not _HOST.fullmatch(name)]
     if wrong:
-        raise ServerError(f"--hosts: {wrong[0]!r} is no name; give names without port, such as eurusd-mlflow.internal")
-    # through an encrypted session any port of localhost may be the server's
+        raise ServerError(
+            f"--hosts: {wrong[0]!r} is not a host name; give names without port, such as eurusd-mlflow.internal"
+        )
+    # An encrypted session may forward any port of localhost to the server.
     allowed = [f"{name}:*" for name in names[:2]] + [f"{name}:{port}" for name in hosts]
     arguments = {
         "host": "0.0.0.0",
@@ -51,82 +62,94 @@ def command(folder: Path, settings: Settings, hosts: Sequence[str], port: int) -
         "workers": "1",
         "app-name": "basic-auth",
         "backend-store-uri": f"sqlite:///{folder.resolve()}/{mlflow_backup.DATABASES[0]}",
-        "artifacts-destination": _artifacts(settings),
+        "artifacts-destination": f"s3://{settings.s3_bucket}/artifacts"
+        if settings.use_s3
+        else str(Path(settings.store_dir).resolve() / "artifacts"),
         "allowed-hosts": ",".join(allowed),
         "cors-allowed-origins": ",".join(f"http://{name}:{port}" for name in names),
     }
     return [sys.executable, "-m", "mlflow", "server", *(f"--{name}={value}" for name, value in arguments.items())]
 
 
-def environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The server's variables; raises ServerError when no administrator is named."""
+def server_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the server. Raises ServerError without an administrator or for a short password."""
     for name in ADMIN:
         if not environ.get(name):
-            raise ServerError(f"{name}: not set; the server needs an administrator")
+            raise ServerError(f"{name}: not set; set it, because the server requires an administrator")
     if len(environ[ADMIN[1]]) < SHORTEST_PASSWORD:
-        raise ServerError(f"{ADMIN[1]}: too short; take at least {SHORTEST_PASSWORD} characters")
-    own = {_SECRET_KEY: secrets.token_hex(32), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    own["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # ten processes of 100 MB for what nobody uses here
-    # boto3, with which the server reaches its bucket, has a name of its own for the region
+        raise ServerError(f"{ADMIN[1]}: too short; use at least {SHORTEST_PASSWORD} characters")
+    defaults = {_SECRET_KEY: secrets.token_hex(32), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    defaults["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # unused here; it would start ten processes of 100 MB
+    # boto3, which the server uses for its bucket, reads another variable for the region.
     aws = {"AWS_DEFAULT_REGION": settings.aws_region}
     if settings.s3_endpoint:
         aws["MLFLOW_S3_ENDPOINT_URL"] = settings.s3_endpoint
-    left = {name: value for name, value in environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return {**own, **left, **aws}
+    inherited = {name: value for name, value in environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return {**defaults, **inherited, **aws}
 
 
 def serve(folder: Path, settings: Settings, hosts: Sequence[str], port: int, environ: Mapping[str, str]) -> None:
-    """Becomes the server; the databases are its own until it ends. Raises ServerError and BackupError."""
-    words, variables = command(folder, settings, hosts, port), environment(settings, environ)
+    """Replace this process by the server, which keeps the databases locked.
+
+    Args:
+        folder: The folder of the databases.
+        settings: The store of the artifacts.
+        hosts: See `server_command`.
+        port: The port to listen on.
+        environ: Variables, with the administrator.
+
+    Raises:
+        ServerError: An argument or variable is wrong, or the databases are of another version.
+        BackupError: A server runs on the databases already.
+    """
+    command, variables = server_command(folder, settings, hosts, port), server_environ(settings, environ)
     runs, users = (folder / name for name in mlflow_backup.DATABASES)
-    with mlflow_backup.held(folder) as lock:
+    with mlflow_backup.lock_databases(folder) as lock:
         _check_schema(runs)
         _set_password(users, environ[ADMIN[0]], environ[ADMIN[1]])
         os.set_inheritable(lock.fileno(), True)
-        os.chdir(folder)  # in which MLflow keeps the users' database
-        os.execve(words[0], words, variables)
+        os.chdir(folder)  # MLflow has the users' database in its working directory
+        os.execve(command[0], command, variables)
 
 
 def upgrade(folder: Path, settings: Settings, now: datetime) -> None:
-    """Brings the databases to this MLflow's schema, after a backup; users' migrate by themselves at the start."""
-    with mlflow_backup.held(folder):
-        backup = mlflow_backup.take(folder, open_store(settings, patient=True), installed(), now)
+    """Back up the databases, and migrate that of the runs to the schema of this MLflow.
+
+    The users' database is migrated by the server when it starts. Raises BackupError and ServerError.
+    """
+    with mlflow_backup.lock_databases(folder):
+        backup = mlflow_backup.take(folder, open_store(settings, patient=True), installed_version(), now)
         sys.stdout.write(f"backup {backup.name}\n")
         sys.stdout.flush()
         uri = f"sqlite:///{folder.resolve()}/{mlflow_backup.DATABASES[0]}"
-        done = subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", uri])
-    if done.returncode:
-        raise ServerError(f"mlflow db upgrade failed; go back with `restore --name {backup.name}` and the former image")
+        process = subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", uri])
+    if process.returncode:
+        raise ServerError(f"mlflow db upgrade failed; run `restore --name {backup.name}` and use the previous image")
 
 
-def installed() -> str:
-    """The version of MLflow here."""
+def installed_version() -> str:
+    """Return the version of the installed MLflow."""
     from mlflow.version import VERSION
 
     return str(VERSION)
 
 
-def _artifacts(settings: Settings) -> str:
-    return (
-        f"s3://{settings.s3_bucket}/artifacts"
-        if settings.use_s3
-        else str(Path(settings.store_dir).resolve() / "artifacts")
-    )
-
-
 def _check_schema(database: Path) -> None:
-    """MLflow itself changes an old database at its start where a table is missing: with no backup, and no way back."""
+    """Raise ServerError when the database has another schema than this MLflow.
+
+    MLflow would migrate a database that lacks a table when it starts, without a backup.
+    """
     if not database.exists():
         return
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    if mlflow_backup.schema_of(database) != _get_latest_schema_revision():  # type: ignore[no-untyped-call]
-        cure = "`upgrade` it, or use the former image"
-        raise ServerError(f"{database}: of another version than MLflow {installed()}; {cure}")
+    if mlflow_backup.read_schema(database) != _get_latest_schema_revision():  # type: ignore[no-untyped-call]
+        fix = "`upgrade` it, or use the previous image"
+        raise ServerError(f"{database}: its schema is not that of MLflow {installed_version()}; {fix}")
 
 
-def _schemas() -> frozenset[str]:
-    """All that this MLflow knows: its own, and those that it can upgrade."""
+def _supported_schemas() -> frozenset[str]:
+    """Return the schemas that this MLflow supports: its own, and those that it can upgrade."""
     from alembic.script import ScriptDirectory
     from mlflow.store.db.utils import _get_alembic_config
 
@@ -135,7 +158,7 @@ def _schemas() -> frozenset[str]:
 
 
 def _set_password(database: Path, username: str, password: str) -> None:
-    """MLflow itself takes the variables only where no administrator exists yet."""
+    """Set the administrator's password; MLflow itself reads the variables only if there is no administrator yet."""
     if not database.exists():
         return
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
@@ -148,56 +171,69 @@ def _set_password(database: Path, username: str, password: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m infra.mlflow_server", description="An MLflow server and its backups.")
+    parser = argparse.ArgumentParser(
+        "python -m infra.mlflow_server",
+        description="Run the MLflow server; back up, restore and upgrade its databases.",
+    )
     commands = parser.add_subparsers(dest="action", required=True)
     helps = {
         "serve": "run the server",
-        "backup": "copy its databases into the store, while it runs",
+        "backup": "copy the databases into the store; the server may be running",
         "backups": "list the backups",
-        "restore": "put a backup's databases in the place of those that are there, which are kept aside",
-        "upgrade": "after a backup, bring the databases to the schema of this version",
+        "restore": "restore the databases of a backup; existing ones are moved aside",
+        "upgrade": "back up the databases and migrate them to the schema of this version",
     }
-    for name, words in helps.items():
-        each = commands.add_parser(name, help=words, description=words)
+    for name, summary in helps.items():
+        subparser = commands.add_parser(name, help=summary, description=summary)
         if name != "backups":
-            each.add_argument("--data", type=Path, default=Path("/data"), help="folder of the databases (/data)")
-    served = commands.choices["serve"]
-    served.add_argument("--hosts", default="", help="names by which clients call it, with commas between")
-    served.add_argument("--port", type=int, default=PORT, help=f"port to listen on ({PORT})")
-    commands.choices["restore"].add_argument("--name", help="which backup (default: the newest)")
+            subparser.add_argument(
+                "--data", type=Path, default=Path("/data"), help="folder of the databases (default: /data)"
+            )
+    serve_parser = commands.choices["serve"]
+    serve_parser.add_argument("--hosts", default="", help="host names by which clients reach it, comma-separated")
+    serve_parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on (default: {PORT})")
+    commands.choices["restore"].add_argument("--name", help="name of the backup (default: the latest)")
     return parser
 
 
-def _run(asked: argparse.Namespace, settings: Settings, environ: Mapping[str, str], now: datetime) -> str:
-    """Does what was asked; gives what to say of it."""
-    match asked.action:
+def _run(args: argparse.Namespace, settings: Settings, environ: Mapping[str, str], now: datetime) -> str:
+    """Run the command and return the message to print.
+
+    Args:
+        args: Its options.
+        settings: The store.
+        environ: Variables of the server.
+        now: The time, for names.
+    """
+    match args.action:
         case "serve":
-            hosts = [name for name in asked.hosts.split(",") if name]
-            serve(asked.data, settings, hosts, asked.port, environ)
+            hosts = [name for name in args.hosts.split(",") if name]
+            serve(args.data, settings, hosts, args.port, environ)
         case "upgrade":
-            upgrade(asked.data, settings, now)
-            return f"the databases are those of MLflow {installed()}"
+            upgrade(args.data, settings, now)
+            return f"the databases have the schema of MLflow {installed_version()}"
         case "backups":
-            return "\n".join(mlflow_backup.names(open_store(settings, patient=True)))
+            return "\n".join(mlflow_backup.list_backups(open_store(settings, patient=True)))
         case "backup":
-            done = mlflow_backup.take(asked.data, open_store(settings, patient=True), installed(), now)
-            return f"backup {done.name} of {', '.join(done.sha256)}"
+            store = open_store(settings, patient=True)
+            backup = mlflow_backup.take(args.data, store, installed_version(), now)
+            return f"backup {backup.name} of {', '.join(backup.sha256)}"
         case "restore":
             store = open_store(settings, patient=True)
-            done = mlflow_backup.restore(asked.data, store, _schemas(), now, asked.name)
-            return f"restored {done.name}, taken with MLflow {done.version}; the server may start"
+            backup = mlflow_backup.restore(args.data, store, _supported_schemas(), now, args.name)
+            return f"restored {backup.name}, taken with MLflow {backup.version}; start the server now"
     return ""
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Returns 1 after one sentence on standard error when it cannot be done."""
-    asked = _parser().parse_args(arguments)
+    """Return 1 after one line on standard error when the command fails."""
+    args = _parser().parse_args(arguments)
     try:
-        said = _run(asked, Settings.from_env(environ), environ, datetime.now(UTC))
+        message = _run(args, Settings.from_env(environ), environ, datetime.now(UTC))
     except (BackupError, ServerError, SettingsError, Unavailable, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write(f"{said}\n")
+    sys.stdout.write(f"{message}\n")
     return 0
 
 

@@ -1,5 +1,8 @@
-"""`eval "$(python -m infra.outputs STACK)"`: a stack's outputs as variables of the shell, StoreBucket as STORE_BUCKET,
-and those that the commands of this project read. It asks CloudFormation with the credentials and region at hand."""
+"""`eval "$(python -m infra.outputs STACK)"`: set shell variables from the outputs of a stack.
+
+The output StoreBucket becomes STORE_BUCKET, and some become variables that the commands of this project read, too. The
+outputs are read from CloudFormation with the current AWS credentials and region.
+"""
 
 import argparse
 import re
@@ -10,41 +13,43 @@ from collections.abc import Mapping, Sequence
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-# Variables of our commands, beside the output that has their value.
+# Output -> the variable of this project's commands that gets its value.
 READ_BY_COMMANDS = {"StoreBucket": "S3_BUCKET", "TrackingUri": "MLFLOW_TRACKING_URI"}
 
 
 class OutputsError(RuntimeError):
-    """The stack's outputs are not to be had; the message says the cure."""
+    """The outputs of the stack cannot be read; the message says what to check."""
 
 
-def outputs(stack: str, session: boto3.Session) -> dict[str, str]:
-    """By their names; raises OutputsError."""
+def read_outputs(stack: str, session: boto3.Session) -> dict[str, str]:
+    """Return the outputs of a stack by name. Raises OutputsError."""
     try:
-        [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        [description] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except (BotoCoreError, ClientError) as error:
         raise OutputsError(f"{stack}: {error}; check the stack's name, AWS_REGION and AWS_PROFILE") from error
-    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
 
 
-def exports(region: str, stack: str, found: Mapping[str, str]) -> list[str]:
-    """A line of the shell for each variable; STACK is that of the service, for which training signs."""
+def format_exports(region: str, stack: str, outputs: Mapping[str, str]) -> list[str]:
+    """Return a line of shell code for each variable. STACK is set for the service's stack, for which training signs."""
     variables = {"AWS_REGION": region}
-    variables |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in found.items()}
-    variables |= {name: found[output] for output, name in READ_BY_COMMANDS.items() if output in found}
-    if "StoreBucket" in found:
+    variables |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in outputs.items()}
+    variables |= {name: outputs[output] for output, name in READ_BY_COMMANDS.items() if output in outputs}
+    if "StoreBucket" in outputs:
         variables |= {"USE_S3": "true", "STACK": stack}
     return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 1 after one sentence on standard error when there is no such stack."""
-    parser = argparse.ArgumentParser("python -m infra.outputs", description="A stack's outputs as shell variables.")
-    parser.add_argument("stack", help="such as eurusd-forecast")
-    asked = parser.parse_args(arguments)
+    """Return 1 after one line on standard error when the stack cannot be read."""
+    parser = argparse.ArgumentParser(
+        "python -m infra.outputs", description="Print the outputs of a stack as shell variables."
+    )
+    parser.add_argument("stack", help="name of the stack, e.g. eurusd-forecast")
+    stack = parser.parse_args(arguments).stack
     session = boto3.Session()
     try:
-        lines = exports(session.region_name or "", asked.stack, outputs(asked.stack, session))
+        lines = format_exports(session.region_name or "", stack, read_outputs(stack, session))
     except OutputsError as error:
         sys.stderr.write(f"{error}\n")
         return 1

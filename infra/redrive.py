@@ -1,5 +1,7 @@
-"""`python -m infra.redrive STACK`: gives events that failed for good to their functions once more, and says why each
-had failed. Refresh and ingest may be called as often as one likes."""
+"""`python -m infra.redrive STACK`: invoke the functions again with events that have failed, and print why they failed.
+
+Refresh and ingest are idempotent.
+"""
 
 import argparse
 import json
@@ -10,45 +12,47 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.outputs import OutputsError, outputs
+from infra.outputs import OutputsError, read_outputs
 
 FUNCTIONS = ("Refresh", "Ingest")
-HELD_S = 120  # in which nobody else gets a message that is being given to its function
+VISIBILITY_TIMEOUT_S = 120  # nobody else receives a message while its function is invoked
 
 
 class Failure(NamedTuple):
-    """A message of a queue: what the function was given, and what became of it."""
+    """A message of a failure queue: the event of the function, and why it failed."""
 
     receipt: str
     event: Any
     reason: str
 
     @classmethod
-    def of(cls, message: Any) -> "Failure":
-        """As Lambda writes it to a destination."""
+    def from_message(cls, message: Any) -> "Failure":
+        """Parse a message as Lambda writes it to a destination."""
         body = json.loads(message["Body"])
-        answer = body.get("responsePayload") or {}
-        words = [answer.get("errorType"), answer.get("errorMessage")]
+        response = body.get("responsePayload") or {}
+        error = ": ".join(filter(None, [response.get("errorType"), response.get("errorMessage")]))
         condition = body.get("requestContext", {}).get("condition", "")
-        return cls(message["ReceiptHandle"], body["requestPayload"], ": ".join(filter(None, words)) or condition)
+        return cls(message["ReceiptHandle"], body["requestPayload"], error or condition)
 
 
-def failures(queue: str, session: boto3.Session) -> Iterator[Failure]:
-    """The messages that wait, each once."""
+def receive_failures(queue: str, session: boto3.Session) -> Iterator[Failure]:
+    """Yield the messages of a queue, each once."""
     sqs = session.client("sqs")
-    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=HELD_S).get(
-        "Messages"
-    ):
-        yield from map(Failure.of, messages)
+    while messages := sqs.receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY_TIMEOUT_S
+    ).get("Messages"):
+        yield from map(Failure.from_message, messages)
 
 
 def redrive(stack: str, session: boto3.Session, keep: bool = False) -> list[str]:
-    """Invokes the functions without waiting for them; a message goes when its function has the event. With `keep` it
-    only looks. Gives a line for each; raises OutputsError."""
-    found, lines = outputs(stack, session), []
+    """Invoke the functions asynchronously, and delete each message when its function has accepted the event.
+
+    With `keep` it only lists. Returns a line for each message. Raises OutputsError.
+    """
+    outputs, lines = read_outputs(stack, session), []
     for name in FUNCTIONS:
-        queue, function = found[f"{name}FailuresUrl"], found[f"{name}FunctionName"]
-        for failure in failures(queue, session):
+        queue, function = outputs[f"{name}FailuresUrl"], outputs[f"{name}FunctionName"]
+        for failure in receive_failures(queue, session):
             lines.append(f"{name.lower()}: {failure.reason}")
             if not keep:
                 event = json.dumps(failure.event).encode()
@@ -58,18 +62,18 @@ def redrive(stack: str, session: boto3.Session, keep: bool = False) -> list[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 1 after one sentence on standard error when AWS refuses."""
-    parser = argparse.ArgumentParser("python -m infra.redrive", description="Try failed events of a stack again.")
-    parser.add_argument("stack", help="such as eurusd-forecast")
-    parser.add_argument("--keep", action="store_true", help="only say what waits, and why")
-    asked = parser.parse_args(arguments)
+    """Return 1 after one line on standard error when AWS refuses."""
+    parser = argparse.ArgumentParser("python -m infra.redrive", description="Retry the failed events of a stack.")
+    parser.add_argument("stack", help="name of the stack, e.g. eurusd-forecast")
+    parser.add_argument("--keep", action="store_true", help="only list the failed events and their errors")
+    args = parser.parse_args(arguments)
     try:
-        lines = redrive(asked.stack, boto3.Session(), asked.keep)
+        lines = redrive(args.stack, boto3.Session(), args.keep)
     except (OutputsError, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    again = "wait" if asked.keep else "are tried again; the logs of the functions tell how it goes"
-    sys.stdout.write("\n".join([*lines, f"{len(lines)} events {again}"]) + "\n")
+    result = "failed events are waiting" if args.keep else "events are retried; see the logs of the functions"
+    sys.stdout.write("\n".join([*lines, f"{len(lines)} {result}"]) + "\n")
     return 0
 
 

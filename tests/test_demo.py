@@ -69,8 +69,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def test_it_serves_first_and_swaps_the_champion_of_the_whole_run_in(demo: Demo) -> None:
-    steps = ("Generation 1 (random_walk) is served on ", "whole run challenges", "serving generation 2,")
-    places = [demo.progress.index(step) for step in (*steps, "took up generation 2 in place of 1 by itself")]
+    steps = ("Generation 1 (random_walk) is served on ", "training all models", "serving generation 2,")
+    places = [demo.progress.index(step) for step in (*steps, "replaced generation 1 by 2 ")]
     assert places == sorted(places)
     assert [int(number) for number in re.findall(r", generation (\d+), trained", demo.output)] == [1, 2]
     assert demo.answer["champion"]["generation"] == 2

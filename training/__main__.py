@@ -1,4 +1,4 @@
-"""`python -m training`: the commands. Tables go to standard output, progress and notes to standard error."""
+"""`python -m training`: the command line. Tables go to standard output, progress and notes to standard error."""
 
 import argparse
 import os
@@ -39,25 +39,25 @@ COMMANDS = (  # each a file of training/commands, in the order of the help
 STOPPED = 130  # 128 and the number of SIGINT, as shells count
 EXIT_CODES = """\
 exit codes:
-  0    it did what it says
-  1    the champion was refused, a run on AWS Batch failed, or an error that has no name
-  2    an error that it names with the cure, such as an option that cannot be used
-  75   a store, a registry or a source of prices does not answer, or credentials have expired: try again later
-  130  stopped by Ctrl-C; what was served before is still served
+  0    success
+  1    rejected model, failed run on AWS Batch, or unexpected error
+  2    usage or configuration error; the message says how to fix it
+  75   temporary failure (store, registry, price source or expired credentials): retry later
+  130  interrupted with Ctrl-C; the service is unaffected
 """
 EXAMPLES = """\
 examples:
-  python -m training run                          train, select and publish on the ECB's embedded prices
-  python -m training run --csv eurusd.csv         the same on prices of your own
-  python -m training run --workers 4 --seeds 5    on four processes; each random family averages five seeds
-  python -m training run --pairs EURUSD,GBPUSD    each pair has a champion of its own
+  python -m training run                          train, select and publish on the embedded ECB rates
+  python -m training run --csv eurusd.csv         the same with your own prices
+  python -m training run --workers 4 --seeds 5    use four processes; average five seeds of each stochastic model
+  python -m training run --pairs EURUSD,GBPUSD    train and publish a champion for each pair
   python -m training publish models:/EURUSD_ARIMA@challenger
-  python -m training status                       what is served, and why the registry may say something else
+  python -m training status                       show what is served and any mismatch with the registry
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line; `--help` of each command tells its options."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with a subparser for each command."""
     top = argparse.ArgumentParser(
         "python -m training",
         description="Train forecasts of EUR/USD, choose the champion and publish it.",
@@ -67,57 +67,53 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         command: Command = import_module(f"training.commands.{name}").COMMAND
-        words = command.words
-        own = commands.add_parser(
+        summary = command.summary
+        subparser = commands.add_parser(
             name,
-            help=words,
-            description=f"{words[0].upper()}{words[1:]}.",
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        own.add_argument("--json", action="store_true", help="print JSON instead of a table")
-        own.add_argument("--wide", action="store_true", help="print every column, however narrow the terminal is")
-        own.add_argument("--debug", action="store_true", help="show where an error comes from")
-        command.options(own)
-        own.set_defaults(work=command.work, parser=top)
+        subparser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+        subparser.add_argument("--wide", action="store_true", help="print all columns, whatever the terminal width")
+        subparser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+        command.add_options(subparser)
+        subparser.set_defaults(work=command.work, parser=top)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code, as EXIT_CODES says; a job that ends with 75 is worth another try."""
-    asked = parser().parse_args(arguments)
+    """Run one command and return its exit code, one of EXIT_CODES. A job that ends with 75 may be retried."""
+    args = make_parser().parse_args(arguments)
     # Linear algebra of this size is slower on two threads than on one, and its sums differ with their number.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads it on import
     try:
-        return _run(asked)
+        os.environ.update(read_dotenv(Path(".env"), os.environ))
+        context = Context(Settings.from_env(os.environ), datetime.now(UTC), args.wide)
+        if (pair := getattr(args, "pair", None)) is not None:
+            context = context.for_pair(pair)
+        code: int = args.work(args, context)
     except (NamedError, SettingsError, ContractError, Missing, Unavailable) as error:
-        _say(f"error: {error}", asked)
+        _print_error(f"error: {error}", args)
         return TEMPORARY_FAILURE if isinstance(error, TemporaryError) or exit_code(error) == TEMPORARY_FAILURE else 2
     except KeyboardInterrupt:
-        _say("stopped; what was served before is still served", asked)
+        _print_error("stopped; the service is unaffected", args)
         return STOPPED
-    except Exception as error:  # noqa: BLE001 - a person gets a line of it, and all of it with --debug
+    except Exception as error:  # noqa: BLE001 - users get one line of it, and the traceback with --debug
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}, line {frame.lineno}"
-        _say(f"error: {type(error).__name__}: {error} ({place}); --debug shows where it comes from", asked)
+        _print_error(f"error: {type(error).__name__}: {error} ({place}); --debug prints the traceback", args)
         return 1
-
-
-def _say(words: str, asked: argparse.Namespace) -> None:
-    """The error that is being handled in one line, after its traceback with --debug."""
-    if asked.debug:
-        traceback.print_exc()
-    sys.stderr.write(f"{words}\n")
-
-
-def _run(asked: argparse.Namespace) -> int:
-    os.environ.update(read_dotenv(Path(".env"), os.environ))
-    context = Context(Settings.from_env(os.environ), datetime.now(UTC), asked.wide)
-    if (pair := getattr(asked, "pair", None)) is not None:
-        context = context.of(pair)
-    code: int = asked.work(asked, context)
     return code
+
+
+def _print_error(message: str, args: argparse.Namespace) -> None:
+    """Print one line about the error that is being handled, after its traceback with --debug."""
+    if args.debug:
+        traceback.print_exc()
+    sys.stderr.write(f"{message}\n")
 
 
 if __name__ == "__main__":

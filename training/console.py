@@ -1,4 +1,4 @@
-"""What a person sees: stages with progress and their times on standard error, tables and sentences on standard out."""
+"""Terminal output: stages with progress and run times on standard error, tables and sentences on standard output."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,68 +20,82 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-Step = Callable[[str], None]  # one unit of the stage is done; the words say which
+Step = Callable[[str], None]  # called after each unit of a stage, with a description of the unit
 
 
-def moment(time: datetime) -> str:
-    """The one form in which a person reads a time: 2026-11-27 14:05 UTC."""
+def format_time(time: datetime) -> str:
+    """Format a time as 2026-11-27 14:05 UTC, the only format in which users see one."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def print_narrowed(
-    console: Console, columns: Sequence[str], least_needed: Sequence[str], table: Callable[[Sequence[str]], Table]
+    console: Console, columns: Sequence[str], least_needed: Sequence[str], make_table: Callable[[Sequence[str]], Table]
 ) -> None:
-    """Print the table of these columns, without as many of the least needed, in their order, as have no room."""
-    shown = list(columns)
+    """Print a table, dropping columns until it fits the width of the console.
+
+    Args:
+        console: Where to print.
+        columns: Names of all columns.
+        least_needed: The columns that may be dropped, in this order.
+        make_table: Makes the table of the given columns.
+    """
+    remaining = list(columns)
     unbounded = console.options.update(max_width=1000)
     for dropped in (None, *least_needed):
-        shown = [name for name in shown if name != dropped]
-        made = table(shown)
-        if console.measure(made, options=unbounded).maximum <= console.width:
+        remaining = [name for name in remaining if name != dropped]
+        table = make_table(remaining)
+        if console.measure(table, options=unbounded).maximum <= console.width:
             break
-    console.print(made, highlight=False)
-    if missing := [name for name in least_needed if name in columns and name not in shown]:
-        console.print(f"Left out at this width: {', '.join(missing)}; --wide has all.", style="dim", highlight=False)
+    console.print(table, highlight=False)
+    if missing := [name for name in least_needed if name in columns and name not in remaining]:
+        console.print(f"Left out at this width: {', '.join(missing)}; --wide prints all.", style="dim", highlight=False)
 
 
 class TimeLeft(ProgressColumn):
-    """The time that the rest takes at the pace since the stage began.
+    """The time that the rest takes at the average pace since the stage began.
 
-    Rich's own goes by the last seconds, in which a worker that brings a whole task of refits at once is all or nothing.
+    Rich's own estimate looks at the last seconds only, which jumps when a worker reports a task of many refits at once.
     """
 
     def render(self, task: Task) -> Text:
         if not task.completed or task.elapsed is None or task.remaining is None:
             return Text("")
-        left = timedelta(seconds=round(task.elapsed / task.completed * task.remaining))
-        return Text(f"{left} left", style="progress.remaining")
+        time_left = timedelta(seconds=round(task.elapsed / task.completed * task.remaining))
+        return Text(f"{time_left} left", style="progress.remaining")
 
 
 @dataclass
 class Stages:
-    """Runs stages one after the other, shows the one at work and keeps the seconds each took."""
+    """Runs stages one after the other, shows the current one and records how long each took.
+
+    Attributes:
+        console: Where progress goes.
+        prefix: Text before the name of each stage, such as a pair.
+        clock: Returns seconds; only differences are used.
+        seconds: Run time of each finished stage, by name.
+    """
 
     console: Console
-    about: str = ""  # such as a pair, before the name of each stage
+    prefix: str = ""
     clock: Callable[[], float] = time.perf_counter
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Step]:
-        """Show `name` with a bar of `total` units while the block runs, and its time when it is done."""
+        """Show `name` with a bar of `total` units while the block runs, and its run time afterwards."""
         started = self.clock()
-        name = f"{self.about} {name}".lstrip()
+        name = f"{self.prefix} {name}".lstrip()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        counted = (*columns, TimeLeft()) if total else columns[:2]
-        shown = self.console.is_terminal  # elsewhere a bar would only leave blank lines in a log
+        shown_columns = (*columns, TimeLeft()) if total else columns[:2]
+        is_live = self.console.is_terminal  # in a log file a bar would only leave blank lines
         with Progress(
-            *counted, TimeElapsedColumn(), console=self.console, transient=True, disable=not shown
+            *shown_columns, TimeElapsedColumn(), console=self.console, transient=True, disable=not is_live
         ) as progress:
             task = progress.add_task(name, total=total)
-            yield lambda words: progress.update(task, advance=1, description=f"{name} [dim]{words}[/dim]")
+            yield lambda unit: progress.update(task, advance=1, description=f"{name} [dim]{unit}[/dim]")
         self.seconds[name] = self.clock() - started
         self.console.print(f"[green]done[/green] {name:<32} {self.seconds[name]:6.1f} s", highlight=False)
 
     def total(self) -> float:
-        """Seconds of all stages so far."""
+        """Return the run time of all stages so far in seconds."""
         return sum(self.seconds.values())

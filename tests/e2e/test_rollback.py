@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import bridge as gateway
+from infra.local import bridge_address as gateway
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import activated_key, forecast_key
 from lambda_fn.store.object_store import Store

@@ -44,7 +44,10 @@ def test_what_the_tag_means_is_written_down_and_fetched(calls: Path, capsys: pyt
     assert calls.read_text().splitlines()[0] == f"pull {NAME}:3.12"
     calls.unlink()
     assert base.fetch("arm64") == DIGEST
-    assert calls.read_text().splitlines() == [f"pull --platform linux/arm64 {DIGEST}", f"tag {DIGEST} {image.base()}"]
+    assert calls.read_text().splitlines() == [
+        f"pull --platform linux/arm64 {DIGEST}",
+        f"tag {DIGEST} {image.base_image()}",
+    ]
 
 
 @pytest.mark.parametrize("digests", ["[]", "null", '["mirror.example/python@sha256:00"]'])
@@ -54,13 +57,13 @@ def test_an_image_of_no_registry_has_no_digest(
     docker(tmp_path, digests)
     assert base.main() == 1
     *_, message = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(rf"{image.base()} has no digest .*; pull .*", message)
+    assert re.fullmatch(rf"{image.base_image()} has no digest: .*; pull .*", message)
     assert not base.PINNED.exists()
 
 
 def test_an_image_on_another_base_is_noticed(calls: Path) -> None:
     base.check("built", DIGEST)
-    with pytest.raises(base.NotPinned, match=f"^another .* {DIGEST}: docker image rm {image.base()},"):
+    with pytest.raises(base.NotPinned, match=f"^another .* {DIGEST}: docker image rm {image.base_image()},"):
         base.check("another", DIGEST)
 
 

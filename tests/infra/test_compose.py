@@ -112,14 +112,14 @@ def test_the_mlflow_server_starts_with_them_and_its_clients_may_call_it(services
     environ = {**LOCAL, **service["environment"]}
     settings = Settings.from_env(environ)
     assert settings.s3_bucket != LOCAL["S3_BUCKET"]
-    served = mlflow_server.environment(settings, environ)
+    served = mlflow_server.server_environ(settings, environ)
     assert [served[name] for name in mlflow_server.ADMIN] == [
         LOCAL["MLFLOW_TRACKING_USERNAME"],
         LOCAL["MLFLOW_TRACKING_PASSWORD"],
     ]
     assert service["entrypoint"][1:4] == ["-m", "infra.mlflow_server", "serve"]
     hosts = service["entrypoint"][service["entrypoint"].index("--hosts") + 1].split(",")
-    words = mlflow_server.command(Path("/data"), settings, hosts, mlflow_server.PORT)
+    words = mlflow_server.server_command(Path("/data"), settings, hosts, mlflow_server.PORT)
     (allowed,) = (word for word in words if word.startswith("--allowed-hosts="))
     assert address.netloc in allowed.removeprefix("--allowed-hosts=").split(",")
     assert f"127.0.0.1:{mlflow_server.PORT}/health" in service["healthcheck"]["test"][3]

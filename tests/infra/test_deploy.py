@@ -34,10 +34,10 @@ def test_stacks_have_names_of_their_own() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_parameters_are_the_templates(stage: str) -> None:
     parameters = json.loads(translated())["Parameters"]
-    for name, value in deploy.configured(stage).items():
+    for name, value in deploy.read_parameters(stage).items():
         allowed = parameters[name].get("AllowedValues", [value])
         assert value in [str(each) for each in allowed], name
-    assert "Release" not in deploy.configured(stage)
+    assert "Release" not in deploy.read_parameters(stage)
 
 
 def test_sam_local_reads_the_file_that_make_local_writes() -> None:
@@ -47,23 +47,23 @@ def test_sam_local_reads_the_file_that_make_local_writes() -> None:
 
 def test_a_release_follows_image_template_and_parameters() -> None:
     releases = {
-        deploy.digest("sha256:1", b"template", {"Memory": "512"}),
-        deploy.digest("sha256:2", b"template", {"Memory": "512"}),
-        deploy.digest("sha256:1", b"changed", {"Memory": "512"}),
-        deploy.digest("sha256:1", b"template", {"Memory": "513"}),
-        deploy.digest("sha256:1", b"template", {}),
+        deploy.make_release("sha256:1", b"template", {"Memory": "512"}),
+        deploy.make_release("sha256:2", b"template", {"Memory": "512"}),
+        deploy.make_release("sha256:1", b"changed", {"Memory": "512"}),
+        deploy.make_release("sha256:1", b"template", {"Memory": "513"}),
+        deploy.make_release("sha256:1", b"template", {}),
     }
     # SAM looks at the first ten characters only
     assert len({release[:10] for release in releases}) == 5
-    same = deploy.digest("x", b"", {"a": "1", "b": "2"})
-    assert same == deploy.digest("x", b"", {"b": "2", "a": "1"})
+    same = deploy.make_release("x", b"", {"a": "1", "b": "2"})
+    assert same == deploy.make_release("x", b"", {"b": "2", "a": "1"})
     assert len(same) == 64
 
 
 def test_the_command_gives_all_parameters() -> None:
     """Those on the command line take the place of samconfig.toml's."""
-    command = deploy.deployment(
-        "staging", deploy.configured("staging") | {"Release": "0", "AlarmEmail": "me@x.example"}
+    command = deploy.deploy_command(
+        "staging", deploy.read_parameters("staging") | {"Release": "0", "AlarmEmail": "me@x.example"}
     )
     assert command[:5] == ["sam", "deploy", "--config-env", "staging", "--parameter-overrides"]
     assert set(command[5:]) == {
@@ -82,10 +82,10 @@ def test_a_parameter_without_a_value_is_refused(capsys: pytest.CaptureFixture[st
 
 
 def test_the_share_that_is_ours() -> None:
-    said = image.report(400_000_000, 200_000_000, 1_000_000)
+    said = image.format_sizes(400_000_000, 200_000_000, 1_000_000)
     assert re.search(r" 400\.0 MB, .*base image 200\.0 MB\n", said)
     assert "ours: 200.0 MB (50%): requirements 199.0 MB, lambda_fn 1.0 MB" in said
-    assert image.base() == "public.ecr.aws/lambda/python:3.12"
+    assert image.base_image() == "public.ecr.aws/lambda/python:3.12"
 
 
 @pytest.mark.parametrize(("event", "name"), [("s3_put", "S3"), ("schedule", "schedule")])

@@ -50,16 +50,16 @@ def test_up_twice_and_down(source: FolderStore, folder: Path, tmp_path: Path, mo
     stored = {key: bucket.read(key).data for prefix in local.PREFIXES for key in bucket.list(prefix)}
     assert stored == {key: data for key, data in FILES.items() if not key.startswith("mlruns")}
 
-    server = local.running(folder)
+    server = local.find_server(folder)
     source.delete("models/champions/a.onnx")
     assert source.replace("serving/active.json", b"newer", source.read("serving/active.json").etag)
     local.up(source, folder, env_file, "127.0.0.1")
-    assert local.running(folder) == server
+    assert local.find_server(folder) == server
     assert bucket.read("serving/active.json").data == b"newer"
     assert bucket.list("models") == ["models/best_model_info.json"]
 
     assert local.down(folder)
-    assert local.running(folder) is None
+    assert local.find_server(folder) is None
     assert not folder.exists()
     assert not local.down(folder)
     assert list(temporary.iterdir()) == []
@@ -68,5 +68,5 @@ def test_up_twice_and_down(source: FolderStore, folder: Path, tmp_path: Path, mo
 def test_a_pid_of_another_process_is_left_alone(folder: Path) -> None:
     folder.mkdir()
     (folder / "server.json").write_text(json.dumps({"pid": 1, "endpoint": "http://127.0.0.1:9"}))
-    assert local.running(folder) is None
+    assert local.find_server(folder) is None
     assert not local.down(folder)

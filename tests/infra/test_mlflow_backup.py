@@ -61,7 +61,7 @@ def test_a_backup_goes_into_an_empty_folder(data: Path, store: Store, tmp_path: 
     taken = mlflow_backup.take(data, store, VERSION, NOW)
     assert (taken.name, taken.version, taken.schema) == (NAME, VERSION, OLD)
     assert list(taken.sha256) == list(mlflow_backup.DATABASES)
-    assert mlflow_backup.names(store) == [NAME]
+    assert mlflow_backup.list_backups(store) == [NAME]
     empty = tmp_path / "not" / "there"
     assert mlflow_backup.restore(empty, store, SCHEMAS, LATER) == taken
     assert [values(empty, name) for name in mlflow_backup.DATABASES] == [[1], [1]]
@@ -113,7 +113,7 @@ def test_a_copy_is_whole_while_a_server_writes(data: Path, store: Store, tmp_pat
     finally:
         stop.set()
         writer.join()
-    for name in mlflow_backup.names(store):
+    for name in mlflow_backup.list_backups(store):
         empty = tmp_path / name
         empty.mkdir()
         mlflow_backup.restore(empty, store, SCHEMAS, LATER, name)
@@ -123,7 +123,10 @@ def test_a_copy_is_whole_while_a_server_writes(data: Path, store: Store, tmp_pat
 
 def test_nothing_is_restored_under_a_server(data: Path, store: Store) -> None:
     mlflow_backup.take(data, store, VERSION, NOW)
-    with mlflow_backup.held(data), pytest.raises(BackupError, match=rf"^{data}: .*server runs .*; stop it first"):
+    with (
+        mlflow_backup.lock_databases(data),
+        pytest.raises(BackupError, match=rf"^{data}: .*server runs .*; stop it first"),
+    ):
         mlflow_backup.restore(data, store, SCHEMAS, LATER)
     mlflow_backup.restore(data, store, SCHEMAS, LATER)
 
@@ -155,7 +158,7 @@ def test_a_database_of_others_is_not_backed_up(tmp_path: Path, store: Store) -> 
         database.execute("CREATE TABLE facts (value INTEGER)")
     with pytest.raises(BackupError, match=r"^mlflow\.db: .*alembic_version; .* --data"):
         mlflow_backup.take(tmp_path, store, VERSION, NOW)
-    assert mlflow_backup.names(store) == []
+    assert mlflow_backup.list_backups(store) == []
 
 
 def test_errors_name_what_and_the_cure(data: Path, store: Store, tmp_path: Path) -> None:
@@ -173,9 +176,9 @@ def test_errors_name_what_and_the_cure(data: Path, store: Store, tmp_path: Path)
 
 def test_a_damaged_database_is_not_backed_up(data: Path, store: Store) -> None:
     (data / "mlflow.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(BackupError, match=rf"^{data}/mlflow\.db: no whole database: .*; take an older"):
+    with pytest.raises(BackupError, match=rf"^{data}/mlflow\.db: damaged database: .*; use an older"):
         mlflow_backup.take(data, store, VERSION, NOW)
-    assert mlflow_backup.names(store) == []
+    assert mlflow_backup.list_backups(store) == []
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def put_database(folder: Path, schema: str) -> None:
 
 def options(*hosts: str, **variables: str) -> dict[str, str]:
     """The server's options by their names."""
-    words = mlflow_server.command(Path("/data"), Settings.from_env(variables), hosts, 5000)
+    words = mlflow_server.server_command(Path("/data"), Settings.from_env(variables), hosts, 5000)
     assert words[1:4] == ["-m", "mlflow", "server"]
     pairs = (word.removeprefix("--").split("=", 1) for word in words[4:])
     return {name: value for name, value in pairs}
@@ -77,12 +77,12 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 def test_its_variables() -> None:
     given = {**ADMIN, "MLFLOW_TRACKING_URI": "http://other:5000", "PATH": "/bin"}
     settings = Settings.from_env({**BUCKET, "AWS_ENDPOINT_URL_S3": "http://s3:8333"})
-    found = mlflow_server.environment(settings, given)
+    found = mlflow_server.server_environ(settings, given)
     assert found["AWS_DEFAULT_REGION"] == "eu-central-1"
     assert found["MLFLOW_S3_ENDPOINT_URL"] == "http://s3:8333"
     assert found["PATH"] == "/bin"
     assert "MLFLOW_TRACKING_URI" not in found
-    again = mlflow_server.environment(settings, given)
+    again = mlflow_server.server_environ(settings, given)
     assert found["MLFLOW_FLASK_SERVER_SECRET_KEY"] != again["MLFLOW_FLASK_SERVER_SECRET_KEY"]
 
 
@@ -91,7 +91,7 @@ def test_its_variables() -> None:
     [
         ({"MLFLOW_AUTH_ADMIN_USERNAME": ""}, "MLFLOW_AUTH_ADMIN_USERNAME: not set"),
         ({"MLFLOW_AUTH_ADMIN_PASSWORD": ""}, "MLFLOW_AUTH_ADMIN_PASSWORD: not set"),
-        ({"MLFLOW_AUTH_ADMIN_PASSWORD": "short"}, "MLFLOW_AUTH_ADMIN_PASSWORD: too short; take at least 12"),
+        ({"MLFLOW_AUTH_ADMIN_PASSWORD": "short"}, "MLFLOW_AUTH_ADMIN_PASSWORD: too short; use at least 12"),
         ({"USE_S3": "true"}, "S3_BUCKET: required with USE_S3=true"),
     ],
 )
@@ -119,8 +119,8 @@ def test_the_commands_of_backups_say_what_they_did(tmp_path: Path, capsys: pytes
     assert mlflow_server.main(["backups"], environ) == 0
     assert capsys.readouterr().out.split() == [name]
     assert mlflow_server.main(["restore", "--data", str(data), "--name", name], environ) == 0
-    assert f"restored {name}, taken with MLflow {mlflow_server.installed()}" in capsys.readouterr().out
-    with mlflow_backup.held(data):
+    assert f"restored {name}, taken with MLflow {mlflow_server.installed_version()}" in capsys.readouterr().out
+    with mlflow_backup.lock_databases(data):
         assert mlflow_server.main(["restore", "--data", str(data)], environ) == 1
     assert "stop it first" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ def test_an_old_database_is_not_served_before_it_is_upgraded(
     put_database(tmp_path, INITIAL)
     assert mlflow_server.main(["serve", "--data", str(tmp_path)], ADMIN) == 1
     error = capsys.readouterr().err
-    assert re.match(rf"error: {tmp_path}/mlflow\.db: .* MLflow {mlflow_server.installed()}; `upgrade`", error)
+    assert re.match(rf"error: {tmp_path}/mlflow\.db: .* MLflow {mlflow_server.installed_version()}; `upgrade`", error)
     assert not (tmp_path / "basic_auth.db").exists()
 
 
@@ -146,7 +146,7 @@ def test_an_upgrade_that_fails_says_how_to_go_back(
     assert mlflow_server.main(["upgrade", "--data", str(tmp_path)], environ) == 1
     said = capfd.readouterr()
     name = said.out.split()[1]
-    assert re.search(rf"; .*`restore --name {name}`.* former image", said.err)
+    assert re.search(rf"; .*`restore --name {name}`.* previous image", said.err)
 
 
 def test_backups_are_json_and_sqlite_and_nothing_else(tmp_path: Path) -> None:
@@ -160,4 +160,4 @@ def test_backups_are_json_and_sqlite_and_nothing_else(tmp_path: Path) -> None:
         assert archive.getnames() == ["about.json", "mlflow.db"]
         about = archive.extractfile("about.json")
         assert about is not None
-        assert json.load(about)["mlflow"] == mlflow_server.installed()
+        assert json.load(about)["mlflow"] == mlflow_server.installed_version()

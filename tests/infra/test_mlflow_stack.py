@@ -107,7 +107,7 @@ def test_the_server_gets_the_command_that_it_takes() -> None:
     arguments = words.replace("\\\n", " ").replace('"', "").replace("$address", "10.0.1.10").split()
     asked = mlflow_server._parser().parse_args(arguments)
     environ = dict(line.split("=", 1) for line in files()["/etc/mlflow/environment"].splitlines())
-    command = mlflow_server.command(asked.data, Settings.from_env(environ), asked.hosts.split(","), asked.port)
+    command = mlflow_server.server_command(asked.data, Settings.from_env(environ), asked.hosts.split(","), asked.port)
     assert "--artifacts-destination=s3://eurusd-mlflow-bucket-1a2b3c/artifacts" in command
     assert "--backend-store-uri=sqlite:////data/mlflow.db" in command
     (hosts,) = [word for word in command if word.startswith("--allowed-hosts=")]

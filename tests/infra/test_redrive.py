@@ -53,7 +53,7 @@ class _Answered:
 
 def fail(session: boto3.Session, output: str, event: object, **more: object) -> None:
     """As Lambda tells a destination of it."""
-    queue = outputs.outputs(STACK, session)[output]
+    queue = outputs.read_outputs(STACK, session)[output]
     body = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event, **more}
     session.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(body))
 
@@ -78,7 +78,7 @@ def test_each_event_goes_to_its_function_once(
 def test_looking_takes_nothing(session: boto3.Session, invoked: list[dict[str, Any]]) -> None:
     fail(session, "RefreshFailuresUrl", {})
     assert redrive.redrive(STACK, session, keep=True) == ["refresh: RetriesExhausted"]
-    queue = outputs.outputs(STACK, session)["RefreshFailuresUrl"]
+    queue = outputs.read_outputs(STACK, session)["RefreshFailuresUrl"]
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     counted = session.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     assert sum(map(int, counted.values())) == 1

@@ -8,7 +8,7 @@ import pytest
 from lambda_fn.store import keys
 from tests.support.infra.access import allowed
 from tests.support.infra.aws_tools import resources_of
-from training.__main__ import TEMPORARY_FAILURE, parser
+from training.__main__ import TEMPORARY_FAILURE, make_parser
 from training.runs.aws_batch import MAX_CHILDREN
 
 STACK = "eurusd-training"
@@ -78,7 +78,7 @@ def test_jobs_are_named_as_submit_names_them() -> None:
 def test_the_command_of_each_job_is_one_of_training(job: str) -> None:
     container = stack()[job]["Properties"]["ContainerProperties"]
     command = ["EURUSD-1" if word == "Ref::run" else word for word in container["Command"]]
-    assert parser().parse_args(command).command == JOBS[job]
+    assert make_parser().parse_args(command).command == JOBS[job]
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -1,1 +1,1 @@
-"""The commands of `python -m training`, a file each, and what several of them share."""
+"""The commands of `python -m training`, one per file, and the code that they share."""

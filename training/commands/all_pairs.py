@@ -1,4 +1,4 @@
-"""Several pairs, one after the other: one that fails stops no other, and all are in the table at the end."""
+"""Work on several pairs, one after the other: a failed pair does not stop the others, and a table shows all results."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -6,72 +6,77 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lambda_fn.fields import ContractError
 from lambda_fn.store.object_store import Missing, Unavailable
-from training.commands.context import Context, UsageError, print_json
+from training.commands.context import SHOWN_HORIZONS, Context, UsageError, print_json
 from training.errors import NamedError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from training.commands.finish_run import Ended
+    from training.commands.finish_run import RunResult
 
 T = TypeVar("T")
 
 
-def asked_pairs(asked: argparse.Namespace, context: Context) -> tuple[str, ...]:
-    """The pairs that --pairs names, otherwise those of PAIRS; raises UsageError where a file is given for several."""
-    named: tuple[str, ...] = asked.pairs or context.settings.pairs
-    if asked.csv is not None and len(named) > 1:
+def select_pairs(args: argparse.Namespace, context: Context) -> tuple[str, ...]:
+    """Return the pairs of --pairs, by default those of PAIRS. Raises UsageError for one file and several pairs."""
+    pairs: tuple[str, ...] = args.pairs or context.settings.pairs
+    if args.csv is not None and len(pairs) > 1:
         raise UsageError(
-            f"--csv: a file has the prices of one pair, and {len(named)} are asked for; say which it is, such as "
-            f"--pairs {named[0]}"
+            f"--csv: a file holds the prices of one pair, but {len(pairs)} pairs are selected; say which pair it is, "
+            f"such as --pairs {pairs[0]}"
         )
-    return named
+    return pairs
 
 
-def attempt(pair: str, context: Context, work: Callable[[Context], T]) -> T | str:
-    """What became of the work on a pair, or in words why it failed, which is said at once: the others go on."""
+def try_pair(pair: str, context: Context, work: Callable[[Context], T]) -> T | str:
+    """Return the result of `work` on a pair, or the error message if it fails, which is also printed at once."""
     try:
-        return work(context.of(pair))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other pairs are none the worse for it
-        named = isinstance(error, (NamedError, ContractError, Missing, Unavailable))
-        words = str(error) if named else f"{type(error).__name__}: {error}"
-        context.note([f"error: {pair}: {words}"])
-        return words
+        return work(context.for_pair(pair))
+    except Exception as error:  # noqa: BLE001 - no error of one pair may stop the other pairs
+        has_message = isinstance(error, (NamedError, ContractError, Missing, Unavailable))
+        message = str(error) if has_message else f"{type(error).__name__}: {error}"
+        context.note([f"error: {pair}: {message}"])
+        return message
 
 
-def each(pairs: Sequence[str], context: Context, work: Callable[[Context], "Ended"], *, as_json: bool) -> int:
-    """Work on every pair and show what came of all; 1 when a pair failed or its champion was refused."""
-    _ = context.store, context.patient_store, context.bank  # opened once for all
-    return show({pair: attempt(pair, context, work) for pair in pairs}, context, as_json=as_json)
+def run_pairs(pairs: Sequence[str], context: Context, work: Callable[[Context], "RunResult"], *, as_json: bool) -> int:
+    """Run `work` on every pair and print all results.
 
+    Args:
+        pairs: The pairs, in their order.
+        context: Opened once, and shared by all pairs.
+        work: Trains and publishes the pair of the context that it gets.
+        as_json: Print JSON by pair instead of a table.
 
-def show(outcomes: Mapping[str, "Ended | str"], context: Context, *, as_json: bool) -> int:
-    """All pairs as a table or, by pair, as JSON; 1 when one failed or its champion was refused, with their names."""
+    Returns:
+        1 when a pair failed or its champion was rejected, otherwise 0.
+    """
+    _ = context.store, context.patient_store, context.ecb_rates  # open them once for all pairs
+    results = {pair: try_pair(pair, context, work) for pair in pairs}
     if as_json:
-        print_json({pair: _facts(outcome) for pair, outcome in outcomes.items()})
+        print_json({pair: _result_as_json(result) for pair, result in results.items()})
     else:
-        context.out.print(_table(outcomes), highlight=False)
-    return code_of(
-        [pair for pair, outcome in outcomes.items() if isinstance(outcome, str) or outcome.code], len(outcomes), context
-    )
+        context.out.print(_make_table(results), highlight=False)
+    failed = [pair for pair, result in results.items() if isinstance(result, str) or result.code]
+    return report_failed(failed, len(results), context)
 
 
-def code_of(failed: Sequence[str], pairs: int, context: Context) -> int:
-    """1 where pairs failed, which are named."""
+def report_failed(failed: Sequence[str], pairs: int, context: Context) -> int:
+    """Print the names of failed pairs; return the exit code, 1 when there are any."""
     if failed:
         context.note([f"error: {len(failed)} of {pairs} pairs failed: {', '.join(failed)}"])
     return 1 if failed else 0
 
 
-def _facts(outcome: "Ended | str") -> dict[str, Any]:
-    from training.commands.score_table import scores_facts
+def _result_as_json(result: "RunResult | str") -> dict[str, Any]:
+    from training.commands.score_table import scores_as_json
 
-    if isinstance(outcome, str):
-        return {"error": outcome}
-    found, published = outcome.found, outcome.published
+    if isinstance(result, str):
+        return {"error": result}
+    evaluation, published = result.evaluation, result.published
     pointer, activation = published.pointer, published.activation
     return {
-        **scores_facts(found.scores, found.selection, found.spread),
+        **scores_as_json(evaluation.scores, evaluation.selection, evaluation.spread),
         "generation": published.generation,
         "model": f"{pointer.model_name}/{pointer.model_version}",
         "already": published.already,
@@ -79,7 +84,7 @@ def _facts(outcome: "Ended | str") -> dict[str, Any]:
     }
 
 
-def _table(outcomes: Mapping[str, "Ended | str"]) -> "Table":
+def _make_table(results: Mapping[str, "RunResult | str"]) -> "Table":
     from rich.table import Table
 
     table = Table(title="Champions", caption="skill against GARCH(1,1)-t", show_edge=False, pad_edge=False)
@@ -87,18 +92,17 @@ def _table(outcomes: Mapping[str, "Ended | str"]) -> "Table":
     table.add_column("champion", overflow="fold")
     for name in ("generation", "1 day", "5 days", "21 days"):
         table.add_column(name, justify="right", no_wrap=True)
-    for pair, outcome in outcomes.items():
-        table.add_row(pair, *_cells(outcome))
+    for pair, result in results.items():
+        table.add_row(pair, *_make_cells(result))
     return table
 
 
-def _cells(outcome: "Ended | str") -> list[str]:
-    from training.commands.context import SHOWN_HORIZONS
-
-    if isinstance(outcome, str):
+def _make_cells(result: "RunResult | str") -> list[str]:
+    if isinstance(result, str):
         return ["failed", "", *("" for _ in SHOWN_HORIZONS)]
-    if outcome.code:
-        return ["refused", str(outcome.published.generation), *("" for _ in SHOWN_HORIZONS)]
-    champion, scores = outcome.found.selection.champion, outcome.found.scores
-    own = {row["horizon"]: row["skill_garch"] for row in scores[scores["family"] == champion].to_dict("records")}
-    return [champion, str(outcome.published.generation), *(f"{100 * own[days]:+.2f} %" for days in SHOWN_HORIZONS)]
+    generation = str(result.published.generation)
+    if result.code:
+        return ["refused", generation, *("" for _ in SHOWN_HORIZONS)]
+    champion, scores = result.evaluation.selection.champion, result.evaluation.scores
+    skill = {row["horizon"]: row["skill_garch"] for row in scores[scores["family"] == champion].to_dict("records")}
+    return [champion, generation, *(f"{100 * skill[days]:+.2f} %" for days in SHOWN_HORIZONS)]

@@ -1,4 +1,4 @@
-"""`clean`: the clean slate, listed and, when told, made."""
+"""`clean`: delete runs and models of a pair, or champions that nothing needs any more, after listing them."""
 
 import argparse
 import sys
@@ -12,76 +12,84 @@ if TYPE_CHECKING:
     from training.publishing.cleanup import Plan
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    options.pair(command)
-    command.add_argument("--yes", action="store_true", help="do not ask")
-    command.add_argument("--store", action="store_true", help="also what the store holds of this pair but its record")
-    command.add_argument("--experiment", action="store_true", help="also the experiment itself")
-    command.add_argument(
-        "--unserved", action="store_true", help="instead: champions that nobody serves and no rollback needs"
+def add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_pair(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument(
+        "--store", action="store_true", help="also delete what the store has of this pair, except its track record"
+    )
+    parser.add_argument("--experiment", action="store_true", help="also delete the experiment itself")
+    parser.add_argument(
+        "--unserved",
+        action="store_true",
+        help="instead, delete champion files that are not served and that no rollback needs",
     )
 
 
-def work(asked: argparse.Namespace, context: Context) -> int:
-    """List what would go and, when told, delete it; 1 when the answer was no."""
-    if asked.unserved:
-        return _clean_unserved(asked, context)
-    if asked.store:
+def work(args: argparse.Namespace, context: Context) -> int:
+    """List what would be deleted and delete it after confirmation; return 1 when the user declines."""
+    if args.unserved:
+        return _clean_unserved(args, context)
+    if args.store:
         context.check_store()
     tracking = context.tracking
 
     from training.publishing import cleanup
 
-    store = context.store if asked.store else None
-    plan = cleanup.plan(tracking, context.settings.pair, store, keep_experiment=not asked.experiment)
-    if asked.json:
+    store = context.store if args.store else None
+    plan = cleanup.make_plan(tracking, context.settings.pair, store, keep_experiment=not args.experiment)
+    if args.json:
         print_json(asdict(plan))
     else:
-        _print(context, plan)
+        _print_plan(context, plan)
     if plan.is_empty:
         return 0
-    if not asked.yes and not _confirmed(context):
-        context.progress.print("nothing was deleted")
+    if not _is_confirmed(args, context):
         return 1
     cleanup.execute(tracking, plan, store)
-    context.progress.print("deleted; `python -m training run` starts anew", highlight=False)
+    context.progress.print("deleted; to start again run `python -m training run`", highlight=False)
     return 0
 
 
-def _clean_unserved(asked: argparse.Namespace, context: Context) -> int:
-    if asked.store or asked.experiment:
-        raise UsageError("clean: --unserved goes alone; leave --store and --experiment out")
+def _clean_unserved(args: argparse.Namespace, context: Context) -> int:
+    if args.store or args.experiment:
+        raise UsageError("clean: --unserved cannot be combined with other options; leave out --store and --experiment")
     context.check_store()
 
-    from training.publishing.cleanup import unserved
+    from training.publishing.cleanup import list_unserved
 
-    found = unserved(context.store, context.settings.pair, context.settings.model_info_key)
-    if asked.json:
-        print_json({"keys": found})
+    keys = list_unserved(context.store, context.settings.pair, context.settings.model_info_key)
+    if args.json:
+        print_json({"keys": keys})
     else:
-        for line in [f"delete {key} in {context.store.describe()}" for key in found] or ["nothing to delete"]:
+        for line in [f"delete {key} in {context.store.describe()}" for key in keys] or ["nothing to delete"]:
             context.out.print(line, highlight=False)
-    if not found:
+    if not keys:
         return 0
-    if not asked.yes and not _confirmed(context):
-        context.progress.print("nothing was deleted")
+    if not _is_confirmed(args, context):
         return 1
-    for key in found:
+    for key in keys:
         context.store.delete(key)
     return 0
 
 
-def _confirmed(context: Context) -> bool:
-    """Ask; where nobody can answer, nothing is deleted."""
+def _is_confirmed(args: argparse.Namespace, context: Context) -> bool:
+    """Return True with --yes or when the user confirms. Raises UsageError when there is no terminal to ask at."""
+    if args.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("clean: no terminal to ask for confirmation; say --yes to delete what is listed")
+
     from rich.prompt import Confirm
 
-    if not sys.stdin.isatty():
-        raise UsageError("clean: nobody is there to ask; say --yes to delete what is listed")
-    return Confirm.ask("Delete all of this?", console=context.progress, default=False)
+    is_confirmed = Confirm.ask("Delete all of this?", console=context.progress, default=False)
+    if not is_confirmed:
+        context.progress.print("nothing was deleted")
+    return is_confirmed
 
 
-def _print(context: Context, plan: "Plan") -> None:
-    """What the clean slate deletes, a line each."""
+def _print_plan(context: Context, plan: "Plan") -> None:
+    """Print what the plan deletes, one item per line."""
     if plan.is_empty:
         context.out.print("nothing to delete")
         return
@@ -96,6 +104,4 @@ def _print(context: Context, plan: "Plan") -> None:
         context.out.print(f"delete {line}", highlight=False)
 
 
-COMMAND = Command(
-    "the clean slate: list runs and models of the registry, and delete them when you say yes", work, add_options
-)
+COMMAND = Command("delete all runs and models of a pair (asks first)", work, add_options)

@@ -1,4 +1,4 @@
-"""`completion`: the script by which a shell completes the command `eurusd`."""
+"""`completion`: print a shell script that completes the command `eurusd`."""
 
 import argparse
 import sys
@@ -6,19 +6,19 @@ import sys
 from training.commands.context import Command, Context
 
 SHELLS = ("bash", "zsh")
-PROGRAM = "eurusd"  # the command that `pip install .` makes; a shell cannot complete `python -m training`
+PROGRAM = "eurusd"  # the command that `pip install .` installs; a shell cannot complete `python -m training`
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("shell", choices=SHELLS, help="which shell")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help="the shell that runs the script")
 
 
-def work(asked: argparse.Namespace, context: Context) -> int:
+def work(args: argparse.Namespace, context: Context) -> int:
     import shtab
 
-    asked.parser.prog = PROGRAM
-    sys.stdout.write(shtab.complete(asked.parser, shell=asked.shell) + "\n")
+    args.parser.prog = PROGRAM
+    sys.stdout.write(shtab.complete(args.parser, shell=args.shell) + "\n")
     return 0
 
 
-COMMAND = Command("print the script by which bash or zsh completes the command eurusd", work, add_options)
+COMMAND = Command("print the completion script of the command eurusd for bash or zsh", work, add_options)

@@ -1,7 +1,7 @@
-"""What a command is, and what each works with: the settings, the time, the store, the registry, and where it writes.
+"""The type of a command, and the context in which it runs: settings, time, store, registry and output.
 
-A command's file imports at its head what its options need and in its work the rest, so that a command costs no more
-than it uses and `--help` nothing.
+A command's module imports at its top only what its options need, and the rest inside `work`: so a command imports only
+what it uses, and `--help` imports nothing heavy.
 """
 
 import argparse
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from training.prices.ecb import EcbRates
     from training.publishing.mlflow_registry import Registry
 
-WIDE = 200  # columns of --wide, in which every table has room
-SHOWN_HORIZONS = (1, 5, 21)  # days: a day, a week and a month, in tables; --json has them all
-STORE_FOLDERS = (
+WIDE = 200  # terminal columns with --wide; every table fits
+SHOWN_HORIZONS = (1, 5, 21)  # days in tables: a day, a week and a month; --json has every horizon
+STORE_FOLDERS = (  # of a folder store, those that commands write to
     "",
     LOCKS,
     "models",
@@ -35,36 +35,36 @@ STORE_FOLDERS = (
     "record",
     "runs",
     "serving",
-)  # of a folder store, those that commands write
+)
 
 
 class UsageError(NamedError, ValueError):
-    """An option or a setting that cannot be used; the message names it and the cure."""
+    """An option or a setting that cannot be used; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """The settings and the time of one command, and where it writes; `wide` is for tables with all their columns."""
+    """The settings, the time and the output of one command. `wide` prints tables with all columns."""
 
     settings: Settings
     now: datetime
     wide: bool = False
 
-    def of(self, pair: str) -> "Context":
-        """The same for another pair; what is open stays open."""
+    def for_pair(self, pair: str) -> "Context":
+        """Return this context for another pair. A store, registry or console that is open is shared."""
         other = replace(self, settings=self.settings.for_pair(pair))
-        own = {field.name for field in fields(self)}
-        vars(other).update({name: value for name, value in vars(self).items() if name not in own})
+        field_names = {field.name for field in fields(self)}
+        vars(other).update({name: value for name, value in vars(self).items() if name not in field_names})
         return other
 
     @cached_property
     def store(self) -> Store:
-        """The store to read; raises UsageError when its folder is none."""
+        """The store. Raises UsageError when its folder cannot be opened."""
         return self._open(patient=False)
 
     @cached_property
     def patient_store(self) -> Store:
-        """The same store for a job's own files: a slow answer is waited for, and a failed request tried again."""
+        """The store with long timeouts and retries, for the files of a run."""
         return self._open(patient=True)
 
     def _open(self, patient: bool) -> Store:
@@ -76,17 +76,17 @@ class Context:
             return open_store(self.settings, patient=patient)
         except (BaseError, OSError) as error:
             folder = Path(self.settings.store_dir)
-            kind = "is a file" if folder.is_file() else "cannot be made"
-            raise UsageError(f"STORE_DIR: {folder} {kind}; set it to a folder that can be written") from error
+            problem = "is a file" if folder.is_file() else "cannot be created"
+            raise UsageError(f"STORE_DIR: {folder} {problem}; set it to a writable folder") from error
 
     def check_store(self) -> None:
-        """What a command that writes asks first: raises UsageError when the store is a folder that takes no files.
+        """Raise UsageError unless the folder of the store is writable. Commands that write call this first.
 
-        A file without a name is written, as permissions alone tell root nothing and say nothing of a read-only disk.
+        It writes an unnamed file, because permissions do not apply to root and say nothing about a read-only disk.
         """
         if self.settings.use_s3:
             return
-        _ = self.store  # opening it makes the folder
+        _ = self.store  # opening the store creates its folder
         for name in STORE_FOLDERS:
             folder = Path(self.settings.store_dir) / name
             try:
@@ -94,69 +94,76 @@ class Context:
                     tempfile.TemporaryFile(dir=folder).close()
             except OSError as error:
                 raise UsageError(
-                    f"STORE_DIR: {folder.resolve()} cannot be written ({error.strerror}); make it a folder that you "
-                    "may write, or set STORE_DIR to one that is"
+                    f"STORE_DIR: {folder.resolve()} cannot be written ({error.strerror}); make the folder writable, "
+                    "or set STORE_DIR to another one"
                 ) from error
 
     @property
     def tracking_uri(self) -> str:
+        """The address of the MLflow registry, by default a local database."""
         return self.settings.mlflow_tracking_uri or DEFAULTS["MLFLOW_TRACKING_URI"]
 
     @cached_property
     def tracking(self) -> "Registry":
-        """The registry; raises RegistryError when it cannot be used."""
+        """The MLflow registry. Raises RegistryError when it cannot be used."""
         from training.publishing import tracking_uri as address
 
         if database := address.sqlite_file(self.tracking_uri):
-            address.check_database(database)  # as `connect` does, but before MLflow is imported, which takes seconds
+            address.check_database(database)  # `connect` checks it too, but only after importing MLflow (seconds)
 
         from training.publishing import mlflow_registry
 
-        connected = mlflow_registry.connect(self.tracking_uri)
-        if connected.note:
-            self.note([connected.note])
-        return connected
+        registry = mlflow_registry.connect(self.tracking_uri)
+        if registry.note:
+            self.note([registry.note])
+        return registry
 
     @cached_property
-    def bank(self) -> "EcbRates":
-        """The ECB's rates, read and fetched once for all pairs."""
+    def ecb_rates(self) -> "EcbRates":
+        """The ECB's rates, read and downloaded at most once for all pairs."""
         from training.prices.ecb import EcbRates
 
         return EcbRates()
 
     @cached_property
     def out(self) -> "Console":
-        """Standard output: results. Wide where nobody's terminal says otherwise, so that no table is cut."""
+        """Standard output, for results. When it is no terminal it is 120 columns wide, so that no table is cut."""
         from rich.console import Console
 
         return Console(width=WIDE if self.wide else None if sys.stdout.isatty() else 120)
 
     @cached_property
     def progress(self) -> "Console":
-        """Standard error: what is going on."""
+        """Standard error, for progress."""
         from rich.console import Console
 
         return Console(stderr=True)
 
     def note(self, notes: Sequence[str]) -> None:
-        """What a reader should know, one line each, on standard error."""
+        """Print each note on a line of standard error."""
         for note in notes:
             self.progress.print(f"[yellow]note[/yellow] {note}", highlight=False)
 
 
-def no_options(command: argparse.ArgumentParser) -> None:
-    """Of a command that has none."""
+def no_options(parser: argparse.ArgumentParser) -> None:
+    """Add no options."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command, named as its file: what its help says, its options, and its work, which gives the exit code."""
+    """A command, named after its module.
 
-    words: str
+    Attributes:
+        summary: One line for the help.
+        work: Runs the command and returns its exit code.
+        add_options: Adds the options of the command to its parser.
+    """
+
+    summary: str
     work: Callable[[argparse.Namespace, Context], int]
-    options: Callable[[argparse.ArgumentParser], None] = no_options
+    add_options: Callable[[argparse.ArgumentParser], None] = no_options
 
 
 def print_json(value: Any) -> None:
-    """On standard output, as `--json` asks."""
+    """Print a value as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")

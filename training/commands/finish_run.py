@@ -1,13 +1,13 @@
-"""The end of every run, wherever its tasks ran: gather, score, choose, log, publish, and say so."""
+"""The last steps of every run, wherever its tasks ran: gather, score, select, log, publish and print."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from lambda_fn.champion.runtime import Champion
 from training.commands.context import Context
-from training.commands.mlflow_inputs import recorded
-from training.commands.output import announce
-from training.commands.score_table import incumbent, plot_skill, print_evaluation
+from training.commands.mlflow_inputs import make_run_inputs
+from training.commands.output import print_published
+from training.commands.score_table import find_incumbent, plot_skill, print_evaluation
 from training.console import Stages
 from training.evaluation.selection import selection_sentence
 from training.export.candidate import Candidate
@@ -20,18 +20,18 @@ from training.runs import pipeline
 from training.runs.jobs import Job, Result
 from training.runs.pipeline import Evaluation
 
-GARCH = "random_walk"  # the family that is GARCH(1,1)-t: what official forecasts are compared with
+GARCH = "random_walk"  # this model is GARCH(1,1)-t, the benchmark of official forecasts
 
 
-class Ended(NamedTuple):
-    """How a run ended: the exit code, what was found, and what was published."""
+class RunResult(NamedTuple):
+    """The result of a run: its exit code, the evaluation and what was published."""
 
     code: int
-    found: Evaluation
+    evaluation: Evaluation
     published: Published
 
 
-def finish(
+def select_and_publish(
     job: Job,
     results: Iterable[Result],
     tracking: Registry,
@@ -39,86 +39,93 @@ def finish(
     stages: Stages,
     *,
     as_json: bool,
-) -> tuple[int, Published]:
-    """Choose among what the tasks left and publish it; the exit code, and what was published.
+    with_scores: bool = True,
+) -> RunResult:
+    """Select the champion among the results of the tasks, log the run to MLflow and publish the champion.
 
-    Raises IncompleteError when no family is complete, and NoFamilyPassesError when none passes every gate; a family
-    that lost a task is named and left out.
+    A model whose tasks are incomplete is reported and left out.
+
+    Args:
+        job: The job.
+        results: The results of its tasks.
+        tracking: The registry to log to.
+        context: Store, settings and output.
+        stages: Shows the progress.
+        as_json: Print the evaluation as JSON, and nothing about publishing but notes.
+        with_scores: Print the evaluation.
+
+    Raises:
+        IncompleteError: No model is complete.
+        NoFamilyPassesError: No model passes every gate; the evaluation is printed, nothing is logged or published.
     """
-
-    def show(found: Evaluation) -> None:
-        print_evaluation(found, context, as_json=as_json)
-
-    ended = end(job, results, tracking, context, stages, show, quiet=as_json)
-    return ended.code, ended.published
-
-
-def end(
-    job: Job,
-    results: Iterable[Result],
-    tracking: Registry,
-    context: Context,
-    stages: Stages,
-    show: Callable[[Evaluation], None],
-    *,
-    quiet: bool,
-) -> Ended:
-    """The same, where `show` shows what was found; `quiet` says nothing of what was published."""
     members, missing = pipeline.gather(job, results)
     context.note(pipeline.describe_missing(job, members, missing))
-    found = pipeline.evaluate(job, members, incumbent(context), stages)
-    if not found.selection.passed:
-        show(found)
-        _ = found.selection.champion  # raises, naming why: nothing is registered or published
-    published = _register_and_publish(job, found, pipeline.candidates(job, members), tracking, context, stages)
-    context.progress.print(f"in all {stages.total():.1f} s", highlight=False)
-    show(found)
-    return Ended(announce(published, context, quiet=quiet), found, published)
+    evaluation = pipeline.evaluate(job, members, find_incumbent(context), stages)
+    if not evaluation.selection.passed:
+        if with_scores:
+            print_evaluation(evaluation, context, as_json=as_json)
+        _ = evaluation.selection.champion  # raises NoFamilyPassesError
+    candidates = pipeline.candidates(job, members)
+    published = _log_and_publish(job, evaluation, candidates, tracking, context, stages)
+    context.progress.print(f"total {stages.total():.1f} s", highlight=False)
+    if with_scores:
+        print_evaluation(evaluation, context, as_json=as_json)
+    return RunResult(print_published(published, context, quiet=as_json), evaluation, published)
 
 
-def _register_and_publish(
+def _log_and_publish(
     job: Job,
-    found: Evaluation,
+    evaluation: Evaluation,
     candidates: Mapping[str, Candidate],
     tracking: Registry,
     context: Context,
     stages: Stages,
 ) -> Published:
-    ranking = found.selection.ranking
+    """Log the run and its models to MLflow, then publish the champion.
+
+    Args:
+        job: The job.
+        evaluation: Its evaluation.
+        candidates: The final model of each family.
+        tracking: The registry to log to.
+        context: Store and settings.
+        stages: Shows the progress.
+    """
+    ranking = evaluation.selection.ranking
     with (
         stages.stage("registry: runs and models", len(candidates)) as step,
-        recorded(job, found, candidates, context) as record,
+        make_run_inputs(job, evaluation, candidates, context) as inputs,
     ):
         registered = log_run(
             tracking,
             [candidates[name] for name in ranking],
-            found.scores,
-            found.selection,
-            {name: plot_skill(found.skill, name) for name in candidates},
+            evaluation.scores,
+            evaluation.selection,
+            {name: plot_skill(evaluation.skill, name) for name in candidates},
             {"prices_table_sha256": job.table.sha256, "seed": str(job.seed), "source": job.table.source},
             progress=step,
-            record=record,
+            inputs=inputs,
         )
     with stages.stage("publish"):
-        champion = candidates[found.selection.champion]
+        champion = candidates[evaluation.selection.champion]
         return publish(
             context.store,
             context.settings,
             champion,
             registered[champion.family],
-            found.scores,
+            evaluation.scores,
             golden_windows(context.store, Champion.load(champion.model)),
             context.now,
-            move_aliases(tracking, [registered[name] for name in found.selection.passed]),
+            move_aliases(tracking, [registered[name] for name in evaluation.selection.passed]),
             {"garch": candidates[GARCH].model} if GARCH in candidates else {},
-            backtest.keep(
+            backtest.save(
                 context.store,
                 job.pair,
                 champion.family,
-                found.forecasts[champion.family],
-                found.baselines,
+                evaluation.forecasts[champion.family],
+                evaluation.baselines,
                 job.prices,
             ),
-            selection_sentence(found.selection),
+            selection_sentence(evaluation.selection),
             once=True,
         )

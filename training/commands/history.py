@@ -1,78 +1,79 @@
-"""`history`: who was champion when."""
+"""`history`: list every generation, when it was active and why."""
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from training.commands import options
 from training.commands.context import SHOWN_HORIZONS, Command, Context, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rich.table import Table
 
     from training.publishing.history import Generation
-
 
 LOSSES = tuple(f"{days} d" for days in SHOWN_HORIZONS)
 
 
-def work(asked: argparse.Namespace, context: Context) -> int:
-    from training.publishing.history import generations
+def work(args: argparse.Namespace, context: Context) -> int:
+    from training.publishing.history import list_generations
 
-    found = generations(context.store, context.settings.pair)
-    if asked.json:
-        print_json({"pair": context.settings.pair, "generations": [_facts(one) for one in found]})
+    generations = list_generations(context.store, context.settings.pair)
+    if args.json:
+        rows = [_generation_as_json(generation) for generation in generations]
+        print_json({"pair": context.settings.pair, "generations": rows})
     else:
-        _print(context, found)
+        _print_generations(context, generations)
     return 0
 
 
-def _facts(one: "Generation") -> dict[str, Any]:
+def _generation_as_json(generation: "Generation") -> dict[str, Any]:
     return {
-        "generation": one.generation,
-        "name": one.pointer.model_name,
-        "version": one.pointer.model_version,
-        "sha256": one.pointer.champion and one.pointer.champion.sha256,
-        "since": one.since,
-        "until": one.until,
-        "pinball": one.losses(),
-        "came": one.came,
-        "went": one.went,
+        "generation": generation.generation,
+        "name": generation.pointer.model_name,
+        "version": generation.pointer.model_version,
+        "sha256": generation.pointer.champion and generation.pointer.champion.sha256,
+        "since": generation.since,
+        "until": generation.until,
+        "pinball": generation.losses(),
+        "came": generation.reason,
+        "went": generation.end_reason,
     }
 
 
-def _print(context: Context, found: "list[Generation]") -> None:
-    from rich.table import Table
-
+def _print_generations(context: Context, generations: "list[Generation]") -> None:
     from training.console import print_narrowed
 
-    if not found:
+    if not generations:
         context.out.print("nothing was ever published; run python -m training run")
         return
-    rows = [_cells(one) for one in found]
+    rows = [_make_cells(generation) for generation in generations]
 
-    def table(columns: "Sequence[str]") -> Table:
-        made = Table(title=f"Champions of {context.settings.pair}", show_edge=False, pad_edge=False)
+    def make_table(columns: Sequence[str]) -> "Table":
+        from rich.table import Table
+
+        table = Table(title=f"Champions of {context.settings.pair}", show_edge=False, pad_edge=False)
         for name in columns:
-            made.add_column(name, justify="right" if name in ("", *LOSSES) else "left", no_wrap=True)
+            table.add_column(name, justify="right" if name in ("", *LOSSES) else "left", no_wrap=True)
         for row in rows:
-            made.add_row(*(row[name] for name in columns))
-        return made
+            table.add_row(*(row[name] for name in columns))
+        return table
 
-    print_narrowed(context.out, list(rows[0]), LOSSES[::-1], table)
-    for one in found:
-        for words in filter(None, (one.came, one.went)):
-            context.out.print(f"- {one.generation}: {words}", highlight=False)
+    print_narrowed(context.out, list(rows[0]), LOSSES[::-1], make_table)
+    for generation in generations:
+        for reason in filter(None, (generation.reason, generation.end_reason)):
+            context.out.print(f"- {generation.generation}: {reason}", highlight=False)
 
 
-def _cells(one: "Generation") -> dict[str, str]:
-    from training.console import moment
+def _make_cells(generation: "Generation") -> dict[str, str]:
+    from training.console import format_time
 
-    losses, pointer = one.losses(), one.pointer
-    times = {"since": one.since, "until": one.until}
+    losses, pointer = generation.losses(), generation.pointer
+    times = {"since": generation.since, "until": generation.until}
     return {
-        "": str(one.generation),
+        "": str(generation.generation),
         "champion": f"{pointer.model_type} v{pointer.model_version}",
-        **{name: moment(time) if time else "" for name, time in times.items()},
+        **{name: format_time(time) if time else "" for name, time in times.items()},
         **{
             name: f"{losses[days]:.5f}" if days in losses else ""
             for name, days in zip(LOSSES, SHOWN_HORIZONS, strict=True)
@@ -81,5 +82,7 @@ def _cells(one: "Generation") -> dict[str, str]:
 
 
 COMMAND = Command(
-    "who was champion when: every generation, its scores, why it came and why it went", work, options.pair
+    "list every generation: its scores, when it was active, and why it was published and replaced",
+    work,
+    options.add_pair,
 )

@@ -1,4 +1,4 @@
-"""The job that a command's options describe: made, frozen in the store, listed and worked on."""
+"""The jobs that a command's options describe: create them, freeze them in the store, run their tasks."""
 
 import argparse
 import os
@@ -18,140 +18,152 @@ from training.runs.run_store import PAIRS_PREFIX, Run
 if TYPE_CHECKING:
     from training.runs.jobs import Result
 
-FEW = 4  # tasks: they are done before a worker has imported what it needs
+MIN_PARALLEL_TASKS = 5  # fewer tasks are finished before a worker has imported what it needs
 
 
-def ask(asked: argparse.Namespace, context: Context) -> Job:
-    """The job that the options describe; raises UsageError naming the option."""
-    names = DEFAULT_FAMILIES if asked.families is None else tuple(dict.fromkeys(asked.families.split(",")))
+def job_from_args(args: argparse.Namespace, context: Context) -> Job:
+    """Return the job that the options describe. Raises UsageError naming the option that is wrong."""
+    names = DEFAULT_FAMILIES if args.families is None else tuple(dict.fromkeys(args.families.split(",")))
     if unknown := [name for name in names if name not in FAMILIES]:
-        raise UsageError(f"--families: {unknown[0]!r} is no family; choose among {', '.join(FAMILIES)}")
+        raise UsageError(f"--families: {unknown[0]!r} is not a model; choose from {', '.join(FAMILIES)}")
     for option, least in (("seeds", 1), ("span", 1), ("workers", 1)):
-        if (number := getattr(asked, option, None)) is not None and number < least:
+        if (number := getattr(args, option, None)) is not None and number < least:
             raise UsageError(f"--{option}: {number} is too small; choose {least} or more")
-    if not 0 <= asked.seed <= 2**32 - asked.seeds:
-        raise UsageError(f"--seed: {asked.seed} is out of range; choose 0 to {2**32 - asked.seeds}")
-    table = ask_table(asked, context, names)
-    if asked.families is None:
+    if not 0 <= args.seed <= 2**32 - args.seeds:
+        raise UsageError(f"--seed: {args.seed} is out of range; choose 0 to {2**32 - args.seeds}")
+    table = load_prices(args, context, names)
+    if args.families is None:
         names = usable_families(table)
     try:
-        splits = list(walk_forward(table.frame, asked.first_year))
+        splits = list(walk_forward(table.frame, args.first_year))
     except ValueError as error:
         raise UsageError(f"--first-year: {error}") from error
     if not splits:
-        raise UsageError(f"--first-year: no day is left to forecast from {asked.first_year} on; choose an earlier one")
+        raise UsageError(f"--first-year: the prices have no day to forecast from {args.first_year} on; choose earlier")
     first_year = splits[0].cutoff.year + 1
-    if first_year > asked.first_year:
-        needed = f"a year needs {MINIMUM_TRAIN} rows before it"
-        context.note([f"--first-year {asked.first_year}: it starts in {first_year}, as {needed}"])
-    return Job(table, context.settings.pair, names, first_year, asked.seed, asked.seeds, asked.span)
+    if first_year > args.first_year:
+        reason = f"a year needs {MINIMUM_TRAIN} rows before it"
+        context.note([f"--first-year {args.first_year}: it starts in {first_year}, as {reason}"])
+    return Job(table, context.settings.pair, names, first_year, args.seed, args.seeds, args.span)
 
 
-def ask_table(asked: argparse.Namespace, context: Context, families: tuple[str, ...]) -> PriceTable:
-    """The prices that the options name, clean in the columns that these families use."""
-    today, pair, wanted = context.now.date(), context.settings.pair, columns(families)
-    reading = ask_reading(asked)
-    if asked.stored:
-        return load_stored(context.store, pair, "ecb", today=today, columns=wanted)
+def load_prices(args: argparse.Namespace, context: Context, families: tuple[str, ...]) -> PriceTable:
+    """Return the prices that the options select, with the columns that these models use cleaned.
+
+    Raises UsageError for options of a file without --csv.
+    """
+    today, pair, used_columns = context.now.date(), context.settings.pair, columns(families)
+    options = {field.name: getattr(args, field.name) for field in fields(Reading)}
+    file_option = next((name for name, value in options.items() if value not in (None, False)), None)
+    if file_option is not None and args.csv is None:
+        option = "from" if file_option == "start" else file_option.replace("_", "-")
+        raise UsageError(f"--{option}: it requires --csv FILE; add it, or leave --{option} out")
+    if args.stored:
+        return load_stored(context.store, pair, "ecb", today=today, columns=used_columns)
     return load(
-        "csv" if asked.csv else "ecb",
+        "csv" if args.csv else "ecb",
         today=today,
-        path=asked.csv,
+        path=args.csv,
         pair=pair,
-        fresh=asked.fresh and asked.fresh.seconds,
-        required=bool(asked.fresh and asked.fresh.required),
-        columns=wanted,
+        fresh=args.fresh and args.fresh.seconds,
+        required=bool(args.fresh and args.fresh.required),
+        columns=used_columns,
         ecb_url=context.settings.ecb_url,
-        reading=reading,
-        ecb_rates=context.bank,
+        reading=Reading(**options),
+        ecb_rates=context.ecb_rates,
     )
 
 
-def ask_reading(asked: argparse.Namespace) -> Reading:
-    """How the options say that a file is to be read; raises UsageError where there is no file."""
-    options = {field.name: getattr(asked, field.name) for field in fields(Reading)}
-    given = next((name for name, value in options.items() if value not in (None, False)), None)
-    if given is not None and asked.csv is None:
-        option = "from" if given == "start" else given.replace("_", "-")
-        raise UsageError(f"--{option} goes with --csv FILE; it says how a file of your own is read")
-    return Reading(**options)
+def run_tasks(args: argparse.Namespace, job: Job, context: Context, stages: Stages) -> "list[Result]":
+    """Run every task of the job, in this process or in workers, with a progress step for each refit.
 
-
-def results(asked: argparse.Namespace, job: Job, context: Context, stages: Stages) -> "list[Result]":
-    """Every task of the job, here or by workers, a step a refit."""
+    Args:
+        args: Options with the number of workers.
+        job: The job.
+        context: Where to print.
+        stages: Shows the progress.
+    """
     from training.runs.executor import run_here, run_workers
     from training.runs.fit_task import make_shared_fits
 
     todo = tasks(job)
     with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
-        workers = asked.workers or usual_workers(len(todo))
+        workers = args.workers or default_workers(len(todo))
         if workers == 1:
             return run_here(job, todo, step)
-        carried = replace(job, shared=make_shared_fits(job, workers))
 
-        def done(result: "Result") -> None:
+        def on_result(result: "Result") -> None:
             for refit in result.refits:
                 step(f"{result.task.family} {refit.cutoff:%Y}")
 
-        def killed(left: int) -> None:
-            context.note([f"warning: a worker was killed; {left} tasks are tried again"])
+        def on_killed_worker(remaining: int) -> None:
+            context.note([f"warning: a worker was killed; retrying {remaining} tasks"])
 
-        return run_workers(carried, todo, workers, done, killed)
-
-
-def usual_workers(tasks: int) -> int:
-    """As many as cores, two at most: more need more memory. One where the tasks are few, as a worker has to start."""
-    return min(os.cpu_count() or 1, 2) if tasks > FEW else 1
+        with_fits = replace(job, shared=make_shared_fits(job, workers))
+        return run_workers(with_fits, todo, workers, on_result, on_killed_worker)
 
 
-class Asked(NamedTuple):
-    """The jobs that options describe, one a pair and numbered, and the pairs that have none, as they were told of."""
+def default_workers(tasks: int) -> int:
+    """Return one worker per core, at most two (more need more memory), or one for few tasks (a worker has to start)."""
+    return min(os.cpu_count() or 1, 2) if tasks >= MIN_PARALLEL_TASKS else 1
+
+
+class Jobs(NamedTuple):
+    """The jobs that options describe, one for each pair, with numbered tasks; `failed` are the pairs without a job."""
 
     jobs: list[Job]
     failed: tuple[str, ...]
 
 
-def ask_all(asked: argparse.Namespace, context: Context) -> Asked:
-    """The jobs of all pairs; a pair that has none stops no other, but one alone raises what is wrong with it."""
-    pairs = all_pairs.asked_pairs(asked, context)
+def jobs_from_args(args: argparse.Namespace, context: Context) -> Jobs:
+    """Return the jobs of all pairs.
+
+    The error of a pair is printed and does not stop the others. Raises UsageError when no pair has a job; a single
+    pair raises its own error.
+    """
+    pairs = all_pairs.select_pairs(args, context)
     if len(pairs) == 1:
-        return Asked([ask(asked, context.of(pairs[0]))], ())
-    _ = context.store, context.bank  # opened once for all
-    found = {pair: all_pairs.attempt(pair, context, lambda own: ask(asked, own)) for pair in pairs}
-    jobs = [job for job in found.values() if isinstance(job, Job)]
+        return Jobs([job_from_args(args, context.for_pair(pairs[0]))], ())
+    _ = context.store, context.ecb_rates  # open them once for all pairs
+    results = {
+        pair: all_pairs.try_pair(pair, context, lambda pair_context: job_from_args(args, pair_context))
+        for pair in pairs
+    }
+    jobs = [job for job in results.values() if isinstance(job, Job)]
     if not jobs:
         raise UsageError(f"--pairs: none of {', '.join(pairs)} can be trained; choose others")
-    return Asked(list(number_tasks(jobs)), tuple(pair for pair, job in found.items() if isinstance(job, str)))
+    return Jobs(list(number_tasks(jobs)), tuple(pair for pair, job in results.items() if isinstance(job, str)))
 
 
-def freeze(asked: argparse.Namespace, context: Context) -> tuple[Run, Asked]:
-    """Freeze the jobs that the options describe; price files are stored too where there are none."""
+def freeze_run(args: argparse.Namespace, context: Context) -> tuple[Run, Jobs]:
+    """Freeze the jobs that the options describe as a run, and store the price files that the store lacks."""
     from training.runs.fit_task import make_shared_fits
 
-    found = ask_all(asked, context)
-    pair = found.jobs[0].pair if len(found.jobs) == 1 else PAIRS_PREFIX
-    run = Run(context.store, asked.run or f"{pair}-{context.now:%Y%m%dT%H%M%SZ}")
-    run.check_name(found.jobs)  # before the fits, which take seconds
+    selected = jobs_from_args(args, context)
+    pair = selected.jobs[0].pair if len(selected.jobs) == 1 else PAIRS_PREFIX
+    run = Run(context.store, args.run or f"{pair}-{context.now:%Y%m%dT%H%M%SZ}")
+    run.check_name(selected.jobs)  # before the fits, which take seconds
     notes = []
-    for job in found.jobs:
+    for job in selected.jobs:
         notes += [job.table.origin, *job.table.notes]
-        if not asked.stored:
-            append, over = not context.settings.use_s3, asked.replace
-            notes.append(store_prices(context.store, job.pair, job.table, append=append, replace=over))
-    run.freeze([replace(job, shared=make_shared_fits(job, usual_workers(len(tasks(job))))) for job in found.jobs])
+        if not args.stored:
+            append = not context.settings.use_s3
+            notes.append(store_prices(context.store, job.pair, job.table, append=append, replace=args.replace))
+    run.freeze([replace(job, shared=make_shared_fits(job, default_workers(len(tasks(job))))) for job in selected.jobs])
     context.note([*dict.fromkeys(notes), f"frozen as run {run.name} in the {context.store.describe()}"])
-    return run, found
+    return run, selected
 
 
-def listed(task: Task, done: set[int]) -> dict[str, Any]:
-    """A task as it is shown; `done` are the indexes of those with a result."""
+def task_as_json(task: Task, finished: set[int]) -> dict[str, Any]:
+    """Return a task as tables and --json show it; `finished` are the indexes of the tasks with a result."""
     first, last = (f"{cutoff:%Y-%m-%d}" for cutoff in (task.cutoffs[0], task.cutoffs[-1]))
-    own = {
+    return {
         "index": task.index,
         "pair": task.pair,
         "family": task.family,
         "seed": task.seed,
         "first": first,
         "last": last,
+        "refits": len(task.cutoffs),
+        "done": task.index in finished,
     }
-    return {**own, "refits": len(task.cutoffs), "done": task.index in done}

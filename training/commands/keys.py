@@ -1,20 +1,16 @@
-"""`keys`: a new pair of keys to sign champions with."""
+"""`keys`: generate a pair of keys for signed champions."""
 
 import argparse
 
 from training.commands.context import Command, Context, print_json
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """None but --json."""
+def work(args: argparse.Namespace, context: Context) -> int:
+    """Print a new key pair once, and store it nowhere: only training may read the private key."""
+    from training.publishing.signing import make_key
 
-
-def work(asked: argparse.Namespace, context: Context) -> int:
-    """Printed once and kept nowhere: the private one belongs where only training reads it."""
-    from training.publishing.signing import new_key
-
-    private, public = new_key()
-    if asked.json:
+    private, public = make_key()
+    if args.json:
         print_json({"CHAMPION_SIGNING_KEY": private, "CHAMPION_PUBLIC_KEYS": public})
         return 0
     context.out.print(f"CHAMPION_SIGNING_KEY={private}", highlight=False, soft_wrap=True)
@@ -22,4 +18,4 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-COMMAND = Command("make a pair of keys: training signs with one, refresh asks for the other", work, add_options)
+COMMAND = Command("generate a key pair: training signs with one key, refresh verifies with the other", work)

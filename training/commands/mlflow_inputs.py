@@ -1,4 +1,4 @@
-"""What a run tells MLflow beside its scores: parameters, the dataset, the report with its pictures, input examples."""
+"""Inputs of an MLflow run besides its scores: parameters, dataset, report with plots, and input examples."""
 
 import json
 import tempfile
@@ -12,41 +12,51 @@ from mlflow.types import ColSpec, Schema
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.store.keys import price_key
 from training.commands.context import Context
-from training.commands.report_html import page, pictures
+from training.commands.report_html import draw_plots, render_report
 from training.evaluation.walk_forward import champion_inputs
 from training.export.candidate import Candidate
 from training.prices.windows import complete_origins
-from training.publishing.mlflow_runs import Record
+from training.publishing.mlflow_runs import RunInputs
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation
 
 
 @contextmanager
-def recorded(job: Job, found: Evaluation, candidates: Mapping[str, Candidate], context: Context) -> Iterator[Record]:
-    """The record of a run; its files exist while the block runs."""
+def make_run_inputs(
+    job: Job, evaluation: Evaluation, candidates: Mapping[str, Candidate], context: Context
+) -> Iterator[RunInputs]:
+    """Make the inputs of a run; their files exist while the block runs.
+
+    Args:
+        job: The job.
+        evaluation: Its evaluation.
+        candidates: The final model of each family.
+        context: The time of the run, and its settings.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        params = {name: made.params for name, made in candidates.items()}
-        drawn = pictures(job, found)
-        (folder / "report.html").write_text(page(job, found, params, drawn), encoding="utf-8")
+        params = {name: candidate.params for name, candidate in candidates.items()}
+        plots = draw_plots(job, evaluation)
+        (folder / "report.html").write_text(render_report(job, evaluation, params, plots), encoding="utf-8")
         (folder / "plots").mkdir()
-        for name, png in drawn.items():
+        for name, png in plots.items():
             (folder / "plots" / f"{name}.png").write_bytes(png)
         last = complete_origins(job.prices)[-1:]
-        yield Record(
+        yield RunInputs(
             name=f"{context.now:%Y-%m-%d}",
-            params=_params(job),
+            params=_job_params(job),
             files=folder,
-            dataset=_dataset(job, context),
-            breakdown=found.breakdown,
+            dataset=_describe_dataset(job, context),
+            breakdown=evaluation.breakdown,
             examples={
-                name: champion_inputs(Champion.load(made.model), job.prices, last) for name, made in candidates.items()
+                name: champion_inputs(Champion.load(candidate.model), job.prices, last)
+                for name, candidate in candidates.items()
             },
         )
 
 
-def _params(job: Job) -> dict[str, str]:
-    """The job as its options say it, and its prices."""
+def _job_params(job: Job) -> dict[str, str]:
+    """Return the options of the job, and what its prices are."""
     days = job.prices.index
     return {
         "pair": job.pair,
@@ -61,8 +71,8 @@ def _params(job: Job) -> dict[str, str]:
     }
 
 
-def _dataset(job: Job, context: Context) -> DatasetInput:
-    """The price file of the store, as `mlflow.log_input` would describe it."""
+def _describe_dataset(job: Job, context: Context) -> DatasetInput:
+    """Describe the price file of the store as `mlflow.log_input` would."""
     settings, key = context.settings, price_key(job.pair, job.table.source)
     folder = Path(settings.store_dir).resolve()
     address = f"s3://{settings.s3_bucket}/{key}" if settings.use_s3 else str(folder / key)

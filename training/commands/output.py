@@ -1,4 +1,4 @@
-"""Output that several commands share: the announcement of a new champion, and drawings of its forecast and skill."""
+"""Output that several commands share: the published champion, and charts of its forecast and skill."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,19 @@ from training.commands.context import Context, print_json
 if TYPE_CHECKING:
     from training.publishing.promotion import Published
 
+LEVELS = ("95", "80", "50")  # intervals of the fan chart, the widest first
+BASELINES = ("garch", "ewma")
 
-def announce(published: "Published", context: Context, *, as_json: bool = False, quiet: bool = False) -> int:
-    """Say what became of it; 1 when it was refused."""
+
+def print_published(published: "Published", context: Context, *, as_json: bool = False, quiet: bool = False) -> int:
+    """Print the result of publishing; return 1 when refresh rejected the champion, otherwise 0.
+
+    Args:
+        published: The result.
+        context: Where to print.
+        as_json: Print JSON.
+        quiet: Print notes only.
+    """
     pointer, activation = published.pointer, published.activation
     model = f"{pointer.model_name}/{pointer.model_version}"
     context.note(published.notes)
@@ -28,20 +38,21 @@ def announce(published: "Published", context: Context, *, as_json: bool = False,
         )
     elif published.already:
         context.note(
-            [f"{model} is generation {published.generation} already, with this file and these scores: no new one"]
+            [
+                f"{model} is generation {published.generation} already, with an identical file and scores; "
+                "no new generation was published"
+            ]
         )
     elif not quiet:
-        outcome = f"{activation.outcome}: {activation.reason}" if activation else "the refresh function activates it"
+        outcome = (
+            f"{activation.outcome}: {activation.reason}" if activation else "the refresh function will activate it"
+        )
         context.out.print(f"published {model} as generation {published.generation}; {outcome}", highlight=False)
     return 1 if activation and activation.outcome == "refused" else 0
 
 
-LEVELS = ("95", "80", "50")  # the intervals of the fan, the widest first
-BASELINES = ("garch", "ewma")
-
-
 def print_fan(context: Context, days: Sequence[Mapping[str, Any]]) -> None:
-    """The days of an answer of /api/predict, of the intervals that the champion has."""
+    """Print a fan chart of the days of a response of /api/predict, with the intervals that the champion has."""
     levels = [level for level in LEVELS if level in days[0]["intervals"]]
     rows = [
         charts.Day(
@@ -52,11 +63,11 @@ def print_fan(context: Context, days: Sequence[Mapping[str, Any]]) -> None:
         for day in days
     ]
     if levels:
-        _print(context, charts.fan(rows, levels, context.out.width, charts.select_shapes(context.out.encoding)))
+        _print_lines(context, charts.fan(rows, levels, context.out.width, charts.select_shapes(context.out.encoding)))
 
 
 def print_skill(context: Context, family: str, scores: Sequence[Mapping[str, Any]]) -> None:
-    """What the champion's family gains over GARCH(1,1)-t and EWMA, by horizon; nothing where `scores` are silent."""
+    """Print the skill of the champion's model against GARCH(1,1)-t and EWMA by horizon, if `scores` have it."""
     values = {
         f"{row['horizon']:>2} d vs {baseline}": row[f"skill_{baseline}"]
         for baseline in BASELINES
@@ -65,10 +76,10 @@ def print_skill(context: Context, family: str, scores: Sequence[Mapping[str, Any
     }
     if values:
         lines = charts.bars(values, context.out.width, charts.select_shapes(context.out.encoding))
-        _print(context, [f"Skill of {family}: how much less it loses than each baseline", *lines])
+        _print_lines(context, [f"Skill of {family}: reduction of its loss against each baseline", *lines])
 
 
-def _print(context: Context, lines: Sequence[str]) -> None:
+def _print_lines(context: Context, lines: Sequence[str]) -> None:
     from rich.text import Text
 
     context.out.print(Text("\n".join(("", *lines))), no_wrap=True)

@@ -1,4 +1,4 @@
-"""`prices`: what the prices are, checked, and how they get into the store."""
+"""`prices`: check prices, describe them, and optionally save them to the store."""
 
 import argparse
 from typing import Any
@@ -7,25 +7,25 @@ from training.commands import options
 from training.commands.context import Command, Context, UsageError, print_json
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    options.pair(command)
-    options.prices(command)
-    command.add_argument("--save", action="store_true", help="write them to the store; new rows are appended")
-    options.replace(command)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_pair(parser)
+    options.add_prices(parser)
+    parser.add_argument("--save", action="store_true", help="write the prices to the store; new rows are appended")
+    options.add_replace(parser)
 
 
-def work(asked: argparse.Namespace, context: Context) -> int:
-    """Check the prices; with --save put them into the store."""
-    if asked.replace and not asked.save:
-        raise UsageError("--replace goes with --save; it replaces the price file in the store")
-    if asked.save:
+def work(args: argparse.Namespace, context: Context) -> int:
+    """Check and describe the prices; with --save write them to the store."""
+    if args.replace and not args.save:
+        raise UsageError("--replace: it requires --save; add --save to overwrite the prices in the store")
+    if args.save:
         context.check_store()
 
-    from training.commands.job_from_args import ask_table
+    from training.commands.job_from_args import load_prices
     from training.models.families import DEFAULT_FAMILIES
     from training.prices.table import store_prices
 
-    table, pair = ask_table(asked, context, DEFAULT_FAMILIES), context.settings.pair
+    table, pair = load_prices(args, context, DEFAULT_FAMILIES), context.settings.pair
     facts: dict[str, Any] = {
         "pair": pair,
         "source": table.source,
@@ -38,19 +38,15 @@ def work(asked: argparse.Namespace, context: Context) -> int:
         "sha256": table.sha256,
         "notes": list(table.notes),
     }
-    if asked.save:
-        facts["stored"] = store_prices(context.store, pair, table, append=True, replace=asked.replace)
-    _print(asked, context, facts)
+    if args.save:
+        facts["stored"] = store_prices(context.store, pair, table, append=True, replace=args.replace)
+    if args.json:
+        print_json(facts)
+        return 0
+    for name, value in facts.items():
+        text = ", ".join(str(item) for item in value) if isinstance(value, list) else value
+        context.out.print(f"[bold]{name:<12}[/bold] {text}", highlight=False)
     return 0
 
 
-def _print(asked: argparse.Namespace, context: Context, facts: dict[str, Any]) -> None:
-    if asked.json:
-        print_json(facts)
-        return
-    for name, value in facts.items():
-        words = ", ".join(str(item) for item in value) if isinstance(value, list) else value
-        context.out.print(f"[bold]{name:<12}[/bold] {words}", highlight=False)
-
-
-COMMAND = Command("check the prices and say what they are", work, add_options)
+COMMAND = Command("check prices and describe them; with --save write them to the store", work, add_options)

@@ -1,4 +1,4 @@
-"""`report`: the evaluation as one HTML file with its plots, kept in MLflow beside the champion's run."""
+"""`report`: write the evaluation as one HTML file with plots, and attach it to the champion in MLflow."""
 
 import argparse
 from pathlib import Path
@@ -13,43 +13,48 @@ if TYPE_CHECKING:
     from training.console import Stages
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    options.pair(command)
-    options.job(command)
-    options.workers(command)
-    command.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="the file (report.html)")
-    command.add_argument("--protocol", action="store_true", help="also eight pairs over both spans of the protocol")
-    command.add_argument("--no-log", action="store_true", help="do not keep it in MLflow")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_pair(parser)
+    options.add_job(parser)
+    options.add_workers(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.html"), metavar="FILE", help="output file (default: report.html)"
+    )
+    parser.add_argument(
+        "--protocol", action="store_true", help="add the benchmark protocol: eight pairs over two spans of years"
+    )
+    parser.add_argument("--no-log", action="store_true", help="do not log the report to MLflow")
 
 
-def work(asked: argparse.Namespace, context: Context) -> int:
-    """What would stop it at the end is known before the training, as of every command that writes."""
-    from training.commands import job_from_args as jobs
-    from training.commands.report_html import page, pictures
-    from training.commands.score_table import incumbent
+def work(args: argparse.Namespace, context: Context) -> int:
+    """Write the report. Errors of the output file and of the registry come before the training."""
+    from training.commands.job_from_args import job_from_args, run_tasks
+    from training.commands.report_html import draw_plots, render_report
+    from training.commands.score_table import find_incumbent
     from training.console import Stages
     from training.runs import pipeline
 
     try:
-        asked.out.touch()
+        args.out.touch()
     except OSError as error:
-        raise UsageError(f"--out: {asked.out} cannot be written ({error.strerror}); name another file") from error
-    tracking = None if asked.no_log else context.tracking
+        raise UsageError(f"--out: {args.out} cannot be written ({error.strerror}); choose another file") from error
+    tracking = None if args.no_log else context.tracking
     stages = Stages(context.progress)
     with stages.stage("prices"):
-        job = jobs.ask(asked, context)
-    members, missing = pipeline.gather(job, jobs.results(asked, job, context, stages))
+        job = job_from_args(args, context)
+    members, missing = pipeline.gather(job, run_tasks(args, job, context, stages))
     context.note(pipeline.describe_missing(job, members, missing))
-    found = pipeline.evaluate(job, members, incumbent(context), stages)
-    params = {name: made.params for name, made in pipeline.candidates(job, members).items()}
-    protocol = _protocol(asked, context, stages) if asked.protocol else None
-    asked.out.write_text(page(job, found, params, pictures(job, found), protocol), encoding="utf-8")
-    facts = {"file": str(asked.out), "pair": job.pair, "champion": next(iter(found.selection.passed), None)}
+    evaluation = pipeline.evaluate(job, members, find_incumbent(context), stages)
+    params = {name: candidate.params for name, candidate in pipeline.candidates(job, members).items()}
+    protocol = _run_protocol(args, context, stages) if args.protocol else None
+    page = render_report(job, evaluation, params, draw_plots(job, evaluation), protocol)
+    args.out.write_text(page, encoding="utf-8")
+    facts = {"file": str(args.out), "pair": job.pair, "champion": next(iter(evaluation.selection.passed), None)}
     if tracking is not None:
         from training.publishing.mlflow_runs import log_report
 
-        facts["run_id"] = log_report(tracking, job.pair, asked.out, context.now)
-    if asked.json:
+        facts["run_id"] = log_report(tracking, job.pair, args.out, context.now)
+    if args.json:
         print_json(facts)
     else:
         for name, value in facts.items():
@@ -57,20 +62,20 @@ def work(asked: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _protocol(asked: argparse.Namespace, context: Context, stages: "Stages") -> "pd.DataFrame":
-    from training.commands.job_from_args import usual_workers
+def _run_protocol(args: argparse.Namespace, context: Context, stages: "Stages") -> "pd.DataFrame":
+    from training.commands.job_from_args import default_workers
     from training.prices.table import load
     from training.runs.benchmark_protocol import protocol
     from training.runs.executor import run_here, run_workers
     from training.runs.jobs import Job, Result, tasks
 
-    def run(job: Job) -> list[Result]:
-        workers = asked.workers or usual_workers(len(tasks(job)))
+    def run_job(job: Job) -> list[Result]:
+        workers = args.workers or default_workers(len(tasks(job)))
         if workers == 1:
-            return run_here(job, tasks(job), lambda words: None)
+            return run_here(job, tasks(job), lambda description: None)
         return run_workers(job, tasks(job), workers)
 
-    return protocol(lambda pair: load("ecb", today=context.now.date(), pair=pair), run, stages)
+    return protocol(lambda pair: load("ecb", today=context.now.date(), pair=pair), run_job, stages)
 
 
-COMMAND = Command("the evaluation as one HTML file with tables and plots, kept in MLflow too", work, add_options)
+COMMAND = Command("write the evaluation as an HTML file with tables and plots, and log it to MLflow", work, add_options)

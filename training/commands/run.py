@@ -1,4 +1,4 @@
-"""`run`: the whole job, from the prices to what is served."""
+"""`run`: do the whole job, from the prices to the published champion."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -7,66 +7,67 @@ from training.commands import options
 from training.commands.context import Command, Context
 
 if TYPE_CHECKING:
-    from training.commands.finish_run import Ended
+    from training.commands.finish_run import RunResult
     from training.console import Stages
     from training.publishing.mlflow_registry import Registry
     from training.runs.jobs import Job
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    options.pairs(command)
-    options.job(command)
-    options.replace(command)
-    options.workers(command)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_pairs(parser)
+    options.add_job(parser)
+    options.add_replace(parser)
+    options.add_workers(parser)
 
 
-def work(asked: argparse.Namespace, context: Context) -> int:
+def work(args: argparse.Namespace, context: Context) -> int:
     from training.commands import all_pairs
 
-    pairs = all_pairs.asked_pairs(asked, context)
+    pairs = all_pairs.select_pairs(args, context)
     context.check_store()
 
-    from training.commands import job_from_args as jobs
+    from training.commands.job_from_args import run_tasks
     from training.console import Stages
 
     if len(pairs) == 1:
-        own, stages = context.of(pairs[0]), Stages(context.progress)
-        job, tracking = prepare(asked, own, stages)
+        pair_context, stages = context.for_pair(pairs[0]), Stages(context.progress)
+        job, tracking = prepare(args, pair_context, stages)
 
-        from training.commands.finish_run import finish  # only now: MLflow and matplotlib take seconds
+        from training.commands.finish_run import select_and_publish  # only now: MLflow and matplotlib take seconds
 
-        return finish(job, jobs.results(asked, job, own, stages), tracking, own, stages, as_json=asked.json)[0]
+        results = run_tasks(args, job, pair_context, stages)
+        return select_and_publish(job, results, tracking, pair_context, stages, as_json=args.json).code
     with Stages(context.progress).stage("registry: connect"):
-        _ = context.tracking  # for all pairs
+        _ = context.tracking  # once for all pairs
 
-    from training.commands.finish_run import end
+    from training.commands.finish_run import select_and_publish
 
-    def one(own: Context) -> "Ended":
-        stages = Stages(own.progress, own.settings.pair)
-        job, tracking = prepare(asked, own, stages)
-        results = jobs.results(asked, job, own, stages)
-        return end(job, results, tracking, own, stages, lambda found: None, quiet=asked.json)
+    def run_pair(pair_context: Context) -> "RunResult":
+        stages = Stages(pair_context.progress, pair_context.settings.pair)
+        job, tracking = prepare(args, pair_context, stages)
+        results = run_tasks(args, job, pair_context, stages)
+        return select_and_publish(job, results, tracking, pair_context, stages, as_json=args.json, with_scores=False)
 
-    return all_pairs.each(pairs, context, one, as_json=asked.json)
+    return all_pairs.run_pairs(pairs, context, run_pair, as_json=args.json)
 
 
-def prepare(asked: argparse.Namespace, context: Context, stages: "Stages") -> "tuple[Job, Registry]":
-    """The job, its prices in the store, and the registry.
+def prepare(args: argparse.Namespace, context: Context, stages: "Stages") -> "tuple[Job, Registry]":
+    """Make the job, store its prices and connect to the registry.
 
-    What would stop it at the end is known before the training: a price file that differs from the stored one, a
-    registry that cannot be used; the caller has checked the store.
+    This raises errors before the training that would stop publishing after it: a price file that differs from the
+    stored one, and a registry that cannot be used. The caller has checked the store.
     """
-    from training.commands import job_from_args as jobs
+    from training.commands.job_from_args import job_from_args
     from training.prices.table import store_prices
 
     with stages.stage("prices"):
-        job = jobs.ask(asked, context)
-        kept = store_prices(
-            context.store, job.pair, job.table, append=not context.settings.use_s3, replace=asked.replace
+        job = job_from_args(args, context)
+        store_note = store_prices(
+            context.store, job.pair, job.table, append=not context.settings.use_s3, replace=args.replace
         )
-    context.note([job.table.origin, *job.table.notes, kept])
+    context.note([job.table.origin, *job.table.notes, store_note])
     with stages.stage("registry: connect"):
         return job, context.tracking
 
 
-COMMAND = Command("prices, evaluation, selection, registry and publishing: the whole job", work, add_options)
+COMMAND = Command("load prices, train and backtest all models, select the champion and publish it", work, add_options)

@@ -1,4 +1,4 @@
-"""What an evaluation shows: the score table, what can honestly be said of it, and skill by year as a picture."""
+"""Output of an evaluation: the score table, sentences that summarise it, and a plot of skill by year."""
 
 import json
 import math
@@ -22,83 +22,86 @@ from training.runs.pipeline import Evaluation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEAST_NEEDED = ("Theil's U", "vs constant", "vs ewma", "95 %", "80 %", "vs garch")  # left out first where it is narrow
-FIRST_INCUMBENT = "random_walk"  # where nothing is active: a family has to beat it by a test
+LEAST_NEEDED = ("Theil's U", "vs constant", "vs ewma", "95 %", "80 %", "vs garch")  # dropped first in a narrow terminal
+FIRST_INCUMBENT = "random_walk"  # while nothing is active; others have to be significantly better
 
 
-def incumbent(context: Context) -> str:
-    """The family that is active: it keeps its place unless a test says otherwise."""
+def find_incumbent(context: Context) -> str:
+    """Return the family of the active champion, which stays champion unless another one is significantly better."""
     active = read_active(context.store, context.settings.pair)
     types = {family.model_type: name for name, family in FAMILIES.items()}
     return types.get(active.pointer.model_type, FIRST_INCUMBENT) if active else FIRST_INCUMBENT
 
 
-def print_evaluation(found: Evaluation, context: Context, *, as_json: bool) -> None:
-    """The score table, and what can honestly be said of it."""
+def print_evaluation(evaluation: Evaluation, context: Context, *, as_json: bool) -> None:
+    """Print the score table and sentences that summarise it, or the table as JSON."""
+    scores, selection, spread = evaluation.scores, evaluation.selection, evaluation.spread
     if as_json:
-        sys.stdout.write(scores_json(found.scores, found.selection, found.spread) + "\n")
+        sys.stdout.write(json.dumps(scores_as_json(scores, selection, spread), indent=2) + "\n")
         return
-    print_scores(context.out, found.scores, found.selection)
-    for sentence in (*summary_sentences(found.scores, found.selection), *spread_sentences(found.spread, found.scores)):
+    print_scores(context.out, scores, selection)
+    for sentence in (*summary_sentences(scores, selection), *spread_sentences(spread, scores)):
         context.out.print(f"- {sentence}", highlight=False)
 
 
-def scores_json(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> str:
-    """The score table as `--json` prints it."""
-    return json.dumps(scores_facts(scores, selection, spread), indent=2)
-
-
-def scores_facts(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> dict[str, Any]:
-    """The score table, and how far a family's seeds lie apart, as types of JSON; undefined numbers are null."""
+def scores_as_json(scores: pd.DataFrame, selection: Selection, spread: pd.DataFrame) -> dict[str, Any]:
+    """Return the score table, and the spread of single seeds, as JSON types; undefined numbers are None."""
     rows, seeds = (json.loads(table.to_json(orient="records", double_precision=15)) for table in (scores, spread))
     champion = selection.champion if selection.passed else None
     return {"champion": champion, "failed": selection.failed, "scores": rows, "seeds": seeds}
 
 
 def spread_sentences(spread: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
-    """For each family of several seeds, at one day: how far the single seeds lie apart, and what their average does."""
+    """Compare the losses of single seeds with that of their average at one day, for each family of several seeds."""
+    losses = scores[scores["horizon"] == 1].set_index("family")["pinball"]
     return [
-        f"{row['family']}: {row['seeds']} seeds alone have a pinball loss of {row['low']:.5f} to {row['high']:.5f} "
-        f"(standard deviation {row['sd']:.1g}), their average {_pinball(scores, row['family']):.5f}."
+        f"{row['family']}: each of {row['seeds']} seeds alone has a pinball loss of {row['low']:.5f} to "
+        f"{row['high']:.5f} (standard deviation {row['sd']:.1g}); their average has {float(losses[row['family']]):.5f}."
         for row in spread[spread["horizon"] == 1].to_dict("records")
     ]
 
 
-def _pinball(scores: pd.DataFrame, family: str) -> float:
-    return float(scores.loc[(scores["family"] == family) & (scores["horizon"] == 1), "pinball"].iloc[0])
-
-
 def print_scores(console: Console, scores: pd.DataFrame, selection: Selection) -> None:
-    """Families by rank, then the baselines, at a day, a week and a month: the columns that `console` has room for."""
-    cells = _cells(scores, selection)
-    print_narrowed(console, list(cells[0]), LEAST_NEEDED, lambda columns: _table(cells, columns, scores, selection))
+    """Print families by rank, then the baselines, at a day, a week and a month, in the columns that fit `console`."""
+    rows = _make_rows(scores, selection)
+    print_narrowed(console, list(rows[0]), LEAST_NEEDED, lambda columns: _make_table(rows, columns, scores, selection))
 
 
-def _cells(scores: pd.DataFrame, selection: Selection) -> list[dict[str, str]]:
-    """What the table says of each family and baseline, by column."""
-    shown = {(row["family"], row["horizon"]): row for row in scores.to_dict("records")}
+def _make_rows(scores: pd.DataFrame, selection: Selection) -> list[dict[str, str]]:
+    """Return the cells of each family and baseline by column."""
+    scores_at = {(row["family"], row["horizon"]): row for row in scores.to_dict("records")}
     names = {family: alias for alias, family in selection.aliases.items()}
     rows = []
     for family in (*selection.ranking, *BASELINE_NAMES):
-        one = shown[family, 1]
+        one_day = scores_at[family, 1]
         row = {"": names.get(family, "fails" if family in selection.failed else ""), "family": family}
-        row |= {f"{days} d": f"{shown[family, days]['pinball']:.5f}" for days in SHOWN_HORIZONS}
-        row |= {f"vs {baseline}": _percent(one[f"skill_{baseline}"]) for baseline in ("constant", "ewma", "garch")}
-        row |= {f"{level} %": f"{one[f'coverage_{level}'] * 100:.1f}" for level in (80, 95)}
-        rows.append(row | {"Theil's U": f"{one['theil_u']:.4f}"})
+        row |= {f"{days} d": f"{scores_at[family, days]['pinball']:.5f}" for days in SHOWN_HORIZONS}
+        row |= {f"vs {baseline}": _percent(one_day[f"skill_{baseline}"]) for baseline in ("constant", "ewma", "garch")}
+        row |= {f"{level} %": f"{one_day[f'coverage_{level}'] * 100:.1f}" for level in (80, 95)}
+        rows.append(row | {"Theil's U": f"{one_day['theil_u']:.4f}"})
     return rows
 
 
-def _table(cells: list[dict[str, str]], columns: Sequence[str], scores: pd.DataFrame, selection: Selection) -> Table:
+def _make_table(
+    rows: list[dict[str, str]], columns: Sequence[str], scores: pd.DataFrame, selection: Selection
+) -> Table:
+    """Make the table.
+
+    Args:
+        rows: The cells of each row by column.
+        columns: The columns that it has.
+        scores: The score table.
+        selection: Decides which row is bold.
+    """
     table = Table(
         title=f"Pinball loss in percent of log return, {int(scores['n'].max()):,} days",
-        caption="skill and coverage at one day; less loss is better, more skill is better",
+        caption="skill and coverage at one day; lower loss and higher skill are better",
         show_edge=False,
         pad_edge=False,
     )
     for name in columns:
         table.add_column(name, justify="left" if name in ("", "family") else "right", no_wrap=True)
-    for row in cells:
+    for row in rows:
         family = row["family"]
         style = "bold" if selection.aliases.get("champion") == family else "dim" if family in BASELINE_NAMES else ""
         table.add_row(*(row[name] for name in columns), style=style)
@@ -106,8 +109,11 @@ def _table(cells: list[dict[str, str]], columns: Sequence[str], scores: pd.DataF
 
 
 def plot_skill(skill: pd.DataFrame, family: str) -> "Figure":
-    """Bars of one family's pinball skill against EWMA by year, GARCH-t as a line: is the skill steady or one year's?"""
-    from matplotlib.figure import Figure  # which only a command that registers needs
+    """Plot a family's pinball skill against EWMA by year as bars, with GARCH-t as a line.
+
+    It shows whether the skill is steady or comes from a single year.
+    """
+    from matplotlib.figure import Figure  # needed only by commands that log to MLflow
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()

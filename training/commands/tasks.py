@@ -1,4 +1,4 @@
-"""`tasks`: the tasks that a job's options make, or those of a frozen run; with --freeze, that run is made."""
+"""`tasks`: list the tasks of a job or of a frozen run; with --freeze, freeze the job as a new run."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -8,47 +8,48 @@ from training.commands import options
 from training.commands.context import Command, Context, print_json
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    options.pairs(command)
-    options.job(command)
-    options.replace(command)
-    command.add_argument("--run", metavar="NAME", help="a frozen run; with --freeze: the name of the new one")
-    command.add_argument("--freeze", action="store_true", help="write prices and plan under runs/ of the store")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_pairs(parser)
+    options.add_job(parser)
+    options.add_replace(parser)
+    parser.add_argument("--run", metavar="NAME", help="name of a frozen run; with --freeze, of the new one")
+    parser.add_argument("--freeze", action="store_true", help="write prices and plan to runs/ of the store")
 
 
-def work(asked: argparse.Namespace, context: Context) -> int:
-    if asked.freeze:
+def work(args: argparse.Namespace, context: Context) -> int:
+    if args.freeze:
         context.check_store()
 
-    from training.commands import job_from_args as jobs
-    from training.commands.all_pairs import code_of
+    from training.commands.all_pairs import report_failed
+    from training.commands.job_from_args import freeze_run, jobs_from_args, task_as_json
     from training.runs.jobs import tasks
     from training.runs.run_store import Run
 
-    done: set[int] = set()
-    frozen: Run | None = None
+    finished: set[int] = set()
+    run: Run | None = None
     failed: tuple[str, ...] = ()
-    if asked.freeze:
-        frozen, (found, failed) = jobs.freeze(asked, context)
-    elif asked.run:
-        frozen = Run(context.store, asked.run)
-        found, done = list(frozen.jobs()), frozen.finished_tasks()
+    if args.freeze:
+        run, (jobs, failed) = freeze_run(args, context)
+    elif args.run:
+        run = Run(context.store, args.run)
+        jobs, finished = list(run.jobs()), run.finished_tasks()
     else:
-        found, failed = jobs.ask_all(asked, context)
-    rows = [jobs.listed(task, done) for job in found for task in tasks(job)]
-    if asked.json:
-        print_json({"run": frozen.name if frozen else None, "frozen": frozen is not None, "tasks": rows})
+        jobs, failed = jobs_from_args(args, context)
+    rows = [task_as_json(task, finished) for job in jobs for task in tasks(job)]
+    if args.json:
+        print_json({"run": run.name if run else None, "frozen": run is not None, "tasks": rows})
     else:
-        _print(context, f"run {frozen.name}" if frozen else "not frozen: --freeze writes it to the store", rows)
-    return code_of(failed, len(found) + len(failed), context)
+        _print_tasks(context, f"run {run.name}" if run else "not frozen; --freeze writes it to the store", rows)
+    return report_failed(failed, len(jobs) + len(failed), context)
 
 
-def _print(context: Context, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_tasks(context: Context, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
-    same = {name: rows[0][name] for name in ("pair", "seed") if len({row[name] for row in rows}) == 1}
-    names = [name for name in rows[0] if name not in same and (same or name != "refits")]  # eighty columns take seven
-    table = Table(title=", ".join([title, *(f"{name} {value}" for name, value in same.items())]))
+    constant = {name: rows[0][name] for name in ("pair", "seed") if len({row[name] for row in rows}) == 1}
+    # 80 terminal columns have room for seven columns of the table.
+    names = [name for name in rows[0] if name not in constant and (constant or name != "refits")]
+    table = Table(title=", ".join([title, *(f"{name} {value}" for name, value in constant.items())]))
     for name in names:
         table.add_column(name, justify="right" if name in ("index", "seed", "refits") else "left")
     for row in rows:
@@ -57,5 +58,5 @@ def _print(context: Context, title: str, rows: Sequence[Mapping[str, Any]]) -> N
 
 
 COMMAND = Command(
-    "list the tasks of a run; with --freeze keep its prices, so that others can run them", work, add_options
+    "list the tasks of a run; with --freeze store its prices and plan for other machines", work, add_options
 )

@@ -1,1 +1,1 @@
-"""The registry, and the way of a candidate from there to the store."""
+"""The MLflow registry, and publishing: the steps that bring a candidate into the store."""

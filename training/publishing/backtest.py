@@ -1,7 +1,7 @@
-"""The walk-forward record of a champion's family: out of sample, and never to be taken for a live one.
+"""The backtest record of a champion's family: out of sample, and clearly marked as not live.
 
-Its rows are those of the live record (`lambda_fn.record.scoring`) with the kind `backtest`, at the horizons that the
-score table shows; its summary travels in the pointer.
+Its rows have the format of the live record (`lambda_fn.record.scoring`) with the kind `backtest`, at the horizons that
+the score table shows. Its summary is part of the pointer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,22 +21,31 @@ from training.evaluation import metrics
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import LEVELS, positions, targets
 
-HORIZONS = (1, 5, 21)  # days: every horizon would be 90,000 rows
+HORIZONS = (1, 5, 21)  # days; all horizons would be 90,000 rows
 KIND = "backtest"
 ATTEMPTS = 5
 
 
-def keep(
+def save(
     store: Store,
     pair: str,
     family: str,
-    own: Forecasts,
+    forecasts: Forecasts,
     baselines: Mapping[str, Forecasts],
     prices: pd.DataFrame,
 ) -> dict[str, Any]:
-    """Writes `record/<PAIR>-backtest.csv` and gives its summary. Raises Unavailable."""
-    found = list(rows(family, own, baselines, prices))
-    key, data = backtest_key(pair), scoring.to_csv(found)
+    """Write `record/<PAIR>-backtest.csv` and return its summary. Raises Unavailable.
+
+    Args:
+        store: The store to write to.
+        pair: The currency pair.
+        family: The family of the champion.
+        forecasts: Its walk-forward forecasts.
+        baselines: Those of the baselines, by name.
+        prices: The prices that were forecast.
+    """
+    scores = list(make_scores(family, forecasts, baselines, prices))
+    key, data = backtest_key(pair), scoring.to_csv(scores)
     for _ in range(ATTEMPTS):
         try:
             blob = store.read(key)
@@ -44,24 +53,33 @@ def keep(
         except Missing:
             same, etag = False, None
         if same or store.replace(key, data, etag):
-            return {"family": family, **summarise(found)}
-    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; publish again")
+            return {"family": family, **summarise(scores)}
+    raise Unavailable(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
 
 
-def rows(family: str, own: Forecasts, baselines: Mapping[str, Forecasts], prices: pd.DataFrame) -> Iterator[Score]:
-    """A row a scored day and horizon of HORIZONS, as far as it was forecast."""
-    actual = targets(prices, own.origins)
-    losses = {
-        name: metrics.pinball_losses(actual, forecast.quantiles) for name, forecast in _all(own, baselines).items()
-    }
-    at, dates = positions(prices, own.origins), [day.date() for day in prices.index]
+def make_scores(
+    family: str, forecasts: Forecasts, baselines: Mapping[str, Forecasts], prices: pd.DataFrame
+) -> Iterator[Score]:
+    """Yield a row for each origin and each of HORIZONS whose outcome is known.
+
+    Args:
+        family: The family of the champion.
+        forecasts: Its walk-forward forecasts.
+        baselines: Those of the baselines, by name.
+        prices: The prices that were forecast.
+    """
+    actual = targets(prices, forecasts.origins)
+    aligned = {name: baseline.at(forecasts.origins) for name, baseline in baselines.items()}
+    losses = metrics.pinball_losses(actual, forecasts.quantiles)
+    baseline_losses = {name: metrics.pinball_losses(actual, other.quantiles) for name, other in aligned.items()}
+    at, dates = positions(prices, forecasts.origins), [day.date() for day in prices.index]
     close = prices["close"].to_numpy(np.float64)
     for i, row in enumerate(at):
         for horizon in (h for h in HORIZONS if h <= actual.shape[1]):
             h = horizon - 1
             if np.isnan(actual[i, h]):
                 continue
-            quantiles = (close[row] * np.exp(own.quantiles[i, h])).tolist()
+            quantiles = (close[row] * np.exp(forecasts.quantiles[i, h])).tolist()
             outcome = float(close[row + horizon])
             yield Score(
                 as_of=dates[row],
@@ -74,17 +92,12 @@ def rows(family: str, own: Forecasts, baselines: Mapping[str, Forecasts], prices
                 kind=KIND,
                 close=float(close[row]),
                 outcome=outcome,
-                pinball=round(float(losses[""][i, h]), scoring.LOSS_DIGITS),
-                benchmarks=tuple(_loss(losses, name, i, h) for name in BENCHMARKS),
+                pinball=round(float(losses[i, h]), scoring.LOSS_DIGITS),
+                benchmarks=tuple(
+                    round(float(baseline_losses[name][i, h]), scoring.LOSS_DIGITS) if name in baseline_losses else None
+                    for name in BENCHMARKS
+                ),
                 pit=round(probability_below(LEVELS, quantiles, outcome), scoring.PIT_DIGITS),
                 inside=tuple(scoring.inside(LEVELS, quantiles, level, outcome) for level in INTERVALS),
                 note="",
             )
-
-
-def _all(own: Forecasts, baselines: Mapping[str, Forecasts]) -> dict[str, Forecasts]:
-    return {"": own} | {name: forecast.at(own.origins) for name, forecast in baselines.items()}
-
-
-def _loss(losses: Mapping[str, Any], name: str, i: int, h: int) -> float | None:
-    return round(float(losses[name][i, h]), scoring.LOSS_DIGITS) if name in losses else None

@@ -1,7 +1,7 @@
-"""The clean slate: what would be deleted of runs, models and, only when asked, the store; and deleting it."""
+"""Delete runs and models of a pair and, on request, its files in the store; delete champions that nothing needs."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,18 +15,26 @@ from training.publishing import mlflow_registry
 from training.publishing.mlflow_registry import Registry
 from training.publishing.mlflow_runs import experiment_name
 
-FOLDERS = ("models", "serving", "prices", "runs")  # of the store, which all belong to this project
-_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # unknown, or an experiment that is deleted already
+FOLDERS = ("models", "serving", "prices", "runs")  # folders of the store that belong to this project
+_MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # unknown, or an experiment that is deleted already
 _PAIR = re.compile("[A-Z]{6}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `execute` deletes. `experiment` is its id and name, None when it is kept or there is none."""
+    """The items that `execute` deletes.
 
-    runs: tuple[tuple[str, str], ...]  # id, name
-    models: tuple[tuple[str, int], ...]  # name, number of versions
-    logged_models: tuple[str, ...]  # ids
+    Attributes:
+        runs: (id, name) of each run.
+        models: (name, number of versions) of each registered model.
+        logged_models: The id of each logged model.
+        experiment: (id, name), None when it stays or does not exist.
+        keys: Keys of the store.
+    """
+
+    runs: tuple[tuple[str, str], ...]
+    models: tuple[tuple[str, int], ...]
+    logged_models: tuple[str, ...]
     experiment: tuple[str, str] | None
     keys: tuple[str, ...]
 
@@ -35,16 +43,23 @@ class Plan:
         return not (self.runs or self.models or self.logged_models or self.experiment or self.keys)
 
 
-def plan(tracking: Registry, pair: str, store: Store | None = None, keep_experiment: bool = True) -> Plan:
-    """Lists what there is of a pair; without `store` its keys stay. Nothing is changed."""
+def make_plan(tracking: Registry, pair: str, store: Store | None = None, keep_experiment: bool = True) -> Plan:
+    """List what exists of a pair. Nothing is changed.
+
+    Args:
+        tracking: The registry.
+        pair: The currency pair.
+        store: The store whose keys are listed; None for none.
+        keep_experiment: Leave out the experiment.
+    """
     experiment = tracking.client.get_experiment_by_name(experiment_name(pair))
     active = experiment is not None and experiment.lifecycle_stage == "active"
     ids = [experiment.experiment_id] if experiment is not None and active else []
     return Plan(
         runs=tuple((run.info.run_id, run.info.run_name or "") for run in _runs(tracking, ids)),
         models=tuple(
-            (model.name, sum(1 for _ in mlflow_registry.versions(tracking, model.name)))
-            for model in mlflow_registry.models(tracking, pair)
+            (model.name, sum(1 for _ in mlflow_registry.list_versions(tracking, model.name)))
+            for model in mlflow_registry.list_models(tracking, pair)
         ),
         logged_models=tuple(model.model_id for model in _logged_models(tracking, ids)),
         experiment=(ids[0], experiment_name(pair)) if ids and not keep_experiment else None,
@@ -52,42 +67,38 @@ def plan(tracking: Registry, pair: str, store: Store | None = None, keep_experim
     )
 
 
-def execute(tracking: Registry, found: Plan, store: Store | None = None) -> None:
-    """Deletes what the plan lists; what is gone already is no error, so that it can be repeated after a kill.
+def execute(tracking: Registry, plan: Plan, store: Store | None = None) -> None:
+    """Delete what the plan lists. Missing items are no error, so that an interrupted call can be repeated.
 
-    The experiment is renamed before it is deleted: MLflow keeps the name of a deleted one, which would stand in the way
-    of the next run. Runs and files stay recoverable until `mlflow gc` removes them for good. The store goes from what
-    is served to what it names, so that nothing served ever names a missing file.
+    The experiment is renamed before it is deleted: MLflow reserves the name of a deleted experiment, and the next run
+    needs it. Runs and files can be recovered until `mlflow gc` removes them. In the store, records are deleted before
+    the files that they refer to, so that the service never refers to a missing file.
     """
     client = tracking.client
     deletions = [
-        *(partial(client.delete_registered_model, name) for name, _ in found.models),
-        *(partial(client.delete_logged_model, model_id) for model_id in found.logged_models),
-        *(partial(client.delete_run, run_id) for run_id, _ in found.runs),
+        *(partial(client.delete_registered_model, name) for name, _ in plan.models),
+        *(partial(client.delete_logged_model, model_id) for model_id in plan.logged_models),
+        *(partial(client.delete_run, run_id) for run_id, _ in plan.runs),
     ]
-    if found.experiment is not None:
-        number, name = found.experiment
+    if plan.experiment is not None:
+        number, name = plan.experiment
         deletions += [
             partial(client.rename_experiment, number, f"{name}-deleted-{number}"),
             partial(client.delete_experiment, number),
         ]
     for delete in deletions:
-        _unless_gone(delete)
+        try:
+            delete()
+        except MlflowException as error:
+            if error.error_code not in _MISSING_CODES:
+                raise
     if store is not None:
-        for key in found.keys:
+        for key in plan.keys:
             store.delete(key)
 
 
-def _unless_gone(delete: Callable[[], None]) -> None:
-    try:
-        delete()
-    except MlflowException as error:
-        if error.error_code not in _GONE:
-            raise
-
-
 def _runs(tracking: Registry, experiments: list[str]) -> Iterator[Run]:
-    """The runs that are not deleted."""
+    """Yield the runs that are not deleted."""
     token: str | None = ""
     while experiments and token is not None:
         page = tracking.client.search_runs(experiments, max_results=1000, page_token=token or None)
@@ -104,49 +115,51 @@ def _logged_models(tracking: Registry, experiments: list[str]) -> Iterator[Logge
 
 
 def _keys(store: Store, pair: str) -> list[str]:
-    """The pair's keys, in the order in which they can go: what serving reads first comes first."""
-    found = [key for folder in FOLDERS for key in store.list(folder) if _belongs(key, pair)]
+    """Return the keys of a pair in the order in which they are deleted: the records that refer to files come first."""
+    pair_keys = [key for folder in FOLDERS for key in store.list(folder) if _belongs_to(key, pair)]
     active = keys.active_key(pair)
-    names_champions = [key for key in found if key == active or key.endswith("/best_model_info.json")]
-    return sorted(names_champions, key=lambda key: key != active) + [key for key in found if key not in names_champions]
+    records = [key for key in pair_keys if key == active or key.endswith("/best_model_info.json")]
+    return sorted(records, key=lambda key: key != active) + [key for key in pair_keys if key not in records]
 
 
-def _belongs(key: str, pair: str) -> bool:
-    """Prices and runs carry the pair in their name, other pairs than EURUSD have folders of their own."""
+def _belongs_to(key: str, pair: str) -> bool:
+    """Return whether a key is of a pair: prices and runs have it in their name; pairs but EURUSD have own folders."""
     folder, name = key.split("/")[:2]
     if folder in ("prices", "runs"):
         return name.startswith(f"{pair}-")
     return (name if _PAIR.fullmatch(name) else DEFAULT_PAIR) == pair
 
 
-KEPT = 10  # generations, of those published and of those activated
+KEPT_GENERATIONS = 10  # the latest published ones, and the latest activated ones
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 
 
-def unserved(store: Store, pair: str, pointer_key: str) -> list[str]:
-    """The keys of champions that only generations before the last KEPT name, in `models/` and in `serving/`.
+def list_unserved(store: Store, pair: str, pointer_key: str) -> list[str]:
+    """Return the keys of champions, in `models/` and `serving/`, that only old generations refer to.
 
-    Whatever the pointer, the active record, the official forecast or a newer generation names stays, benchmarks too. So
-    does a file that no generation names: it may be about to be published.
+    Old is before the last KEPT_GENERATIONS. A file stays when the pointer, the active record, the official forecast or
+    a later generation refers to it, also as a benchmark. A file to which no generation refers stays too: it may be
+    about to be published.
     """
     published = sorted(store.list(_folder(keys.history_key(1, pair))))
     activated = sorted(store.list(_folder(keys.activated_key(1, pair))))
     current = [pointer_key, keys.active_key(pair), keys.forecast_key(pair)]
-    kept = _named(store, [*published[-KEPT:], *activated[-KEPT:], *current])
-    old = _named(store, [*published[:-KEPT], *activated[:-KEPT]]) - kept
+    recent = [*published[-KEPT_GENERATIONS:], *activated[-KEPT_GENERATIONS:]]
+    needed = _read_digests(store, [*recent, *current])
+    old = _read_digests(store, [*published[:-KEPT_GENERATIONS], *activated[:-KEPT_GENERATIONS]]) - needed
     champions = [key for make in (keys.champion_key, keys.serving_key) for key in store.list(_folder(make("0", pair)))]
     return [key for key in champions if key.rpartition("/")[2].removesuffix(".onnx") in old]
 
 
-def _named(store: Store, records: list[str]) -> set[str]:
-    """Every digest that these records hold, wherever it stands in them."""
-    found: set[str] = set()
+def _read_digests(store: Store, records: list[str]) -> set[str]:
+    """Return every SHA-256 in these records, in whatever field."""
+    digests: set[str] = set()
     for key in records:
         try:
-            found |= {digest.decode() for digest in _SHA256.findall(store.read(key).data)}
+            digests |= {digest.decode() for digest in _SHA256.findall(store.read(key).data)}
         except Missing:
             continue
-    return found
+    return digests
 
 
 def _folder(key: str) -> str:

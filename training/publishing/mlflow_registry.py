@@ -1,4 +1,4 @@
-"""The MLflow registry: versions of a pair's models, the aliases that rank them and the ONNX bytes that they hold."""
+"""The MLflow registry: versions of a pair's models, the aliases that rank them, and their ONNX files."""
 
 import hashlib
 import logging
@@ -20,18 +20,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from lambda_fn.settings import redact_url
 from training.export.candidate import Registered
 from training.publishing import tracking_uri as address
-from training.publishing.aliases import ALIASES, by_alias
-from training.publishing.tracking_uri import RegistryError, follow
+from training.publishing.aliases import ALIASES, group_by_alias
+from training.publishing.tracking_uri import RegistryError, update_artifact_addresses
 
-MODEL_FILE = "model.onnx"  # where mlflow.onnx puts the model among a version's files
+MODEL_FILE = "model.onnx"  # the name that mlflow.onnx gives to the model file of a version
 SHA256_TAG = "sha256"
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
-_CHATTY = ("alembic", "mlflow.store.db.utils")  # a line for each of some sixty migrations of a new database
+_NOISY_LOGGERS = ("alembic", "mlflow.store.db.utils")  # they log each of some sixty migrations of a new database
 
 
 @dataclass(frozen=True)
 class Registry:
-    """A tracking server or database that answers; `note` says what is worth knowing about it."""
+    """A connected tracking server or database; `note` is a message for the user, if there is one."""
 
     client: MlflowClient
     tracking_uri: str
@@ -39,26 +39,26 @@ class Registry:
 
 
 def connect(tracking_uri: str) -> Registry:
-    """Opens the registry, creating a SQLite database on first use; raises RegistryError with the cure.
+    """Connect to the registry; create a SQLite database on first use. Raises RegistryError.
 
-    MLflow keeps one tracking address for the process (`models:/` addresses go there), and this sets it.
+    This sets MLflow's tracking address, of which a process has one (`models:/` addresses use it).
     """
-    for name in _CHATTY:
+    for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    note = server_note(tracking_uri) if address.is_server(tracking_uri) else None
+    note = check_server(tracking_uri) if address.is_server(tracking_uri) else None
     if database := address.sqlite_file(tracking_uri):
         address.check_database(database)
-        if moved := follow(database):
-            note = f"the registry was moved: {moved} addresses of its files are those beside {database} now"
+        if moved := update_artifact_addresses(database):
+            note = f"the registry was moved: {moved} file addresses now point to the folder of {database}"
     mlflow.set_tracking_uri(tracking_uri)
     try:
         client = MlflowClient(tracking_uri)
         client.search_experiments(max_results=1)
     except MlflowException as error:
         status = error.get_http_status_code()  # type: ignore[no-untyped-call]
-        address.check_admission(tracking_uri, status, error)  # MLflow tells its version to anybody
+        address.check_admission(tracking_uri, status, error)  # /version needs no login, so it was not checked yet
         raise _unusable(tracking_uri, error) from error
-    except (SQLAlchemyError, ImportError) as error:  # such as a database that refuses us, or without its driver here
+    except (SQLAlchemyError, ImportError) as error:  # e.g. access denied by a database, or no driver for it
         raise _unusable(tracking_uri, error) from error
     return Registry(client, tracking_uri, note)
 
@@ -68,21 +68,21 @@ def _unusable(tracking_uri: str, error: Exception) -> RegistryError:
     return RegistryError(f"MLFLOW_TRACKING_URI: {redact_url(tracking_uri)} cannot be used: {reason}")
 
 
-def models(registry: Registry, pair: str) -> list[RegisteredModel]:
-    """The registered models of a pair."""
-    found: list[RegisteredModel] = []
+def list_models(registry: Registry, pair: str) -> list[RegisteredModel]:
+    """Return the registered models of a pair."""
+    models: list[RegisteredModel] = []
     token: str | None = ""
     while token is not None:
         page = registry.client.search_registered_models(
             f"name LIKE '{pair}%'", max_results=100, page_token=token or None
         )
-        found += [model for model in page if model.name.startswith(f"{pair}_")]
+        models += [model for model in page if model.name.startswith(f"{pair}_")]
         token = page.token or None
-    return found
+    return models
 
 
-def versions(registry: Registry, name: str) -> Iterator[ModelVersion]:
-    """Every version of one registered model, newest first."""
+def list_versions(registry: Registry, name: str) -> Iterator[ModelVersion]:
+    """Yield every version of a registered model, the latest first."""
     token: str | None = ""
     while token is not None:
         page = registry.client.search_model_versions(
@@ -96,58 +96,63 @@ def versions(registry: Registry, name: str) -> Iterator[ModelVersion]:
 
 
 def set_aliases(registry: Registry, ranking: Sequence[Registered]) -> None:
-    """Gives champion, challenger and candidate to the first three, each alias on one model of the pair only.
+    """Give the aliases champion, challenger and candidate to the first three, each to one model of the pair only.
 
-    An alias is first set and then taken from the pair's other models: killed in between, two models hold it but never
-    none, and setting it again takes the surplus away.
+    An alias is set first and then removed from the pair's other models. An interruption in between leaves it on two
+    models but never on none, and setting it again removes the extra one.
     """
     for alias, version in zip(ALIASES, ranking, strict=False):
         set_alias(registry, alias, version)
 
 
 def set_alias(registry: Registry, alias: str, version: Registered) -> None:
-    """Moves one alias to this version, which loses its others, in the order that `set_aliases` explains."""
+    """Move an alias to this version, and remove the version's other aliases; see `set_aliases` for the order."""
     registry.client.set_registered_model_alias(version.name, alias, str(version.version))
-    for model in models(registry, version.name.partition("_")[0]):
+    for model in list_models(registry, version.name.partition("_")[0]):
         for other, number in model.aliases.items():
-            elsewhere = other == alias and model.name != version.name
-            twice = other in ALIASES and other != alias and (model.name, int(number)) == (version.name, version.version)
-            if elsewhere or twice:
+            is_this_version = (model.name, int(number)) == (version.name, version.version)
+            is_old_holder = other == alias and model.name != version.name
+            is_old_alias = other in ALIASES and other != alias and is_this_version
+            if is_old_holder or is_old_alias:
                 registry.client.delete_registered_model_alias(model.name, other)
 
 
-def ranked(registry: Registry, first: Registered) -> list[Registered]:
-    """A version and, behind it, those that hold the pair's aliases now, in their order: who was champion becomes the
-    challenger of one that a person chose. Raises RegistryError."""
-    holders = held(registry, first.name.partition("_")[0])
+def rank_first(registry: Registry, first: Registered) -> list[Registered]:
+    """Return a version, and behind it the versions that hold the pair's aliases now, in their order.
+
+    So the champion becomes the challenger of a version that a person chose. Raises RegistryError.
+    """
+    holders = alias_holders(registry, first.name.partition("_")[0])
     others = [Registered(*holders[alias], "", "") for alias in ALIASES if alias in holders]
-    return [first, *(one for one in others if (one.name, one.version) != (first.name, first.version))]
+    return [first, *(other for other in others if (other.name, other.version) != (first.name, first.version))]
 
 
-def held(registry: Registry, pair: str) -> dict[str, tuple[str, int]]:
-    """Name and version that hold each alias of the pair; raises RegistryError when the registry does not answer."""
+def alias_holders(registry: Registry, pair: str) -> dict[str, tuple[str, int]]:
+    """Return the (name, version) that holds each alias of the pair. Raises RegistryError without an answer."""
     try:
-        found = models(registry, pair)
+        models = list_models(registry, pair)
     except MlflowException as error:
         raise RegistryError(str(error)) from error
-    return by_alias(
-        ((model.name, alias, int(model.aliases[alias])) for model in found for alias in model.aliases), pair
-    )
+    rows = ((model.name, alias, int(model.aliases[alias])) for model in models for alias in model.aliases)
+    return group_by_alias(rows, pair)
 
 
-def holder(registry: Registry, pair: str, alias: str) -> tuple[str, int] | None:
-    """Name and version that hold an alias of the pair; the first by name when a kill left two, None when none."""
-    return held(registry, pair).get(alias)
+def alias_holder(registry: Registry, pair: str, alias: str) -> tuple[str, int] | None:
+    """Return the (name, version) that holds an alias of the pair, or None.
+
+    When an interrupted process has left the alias on two models, the first by name counts.
+    """
+    return alias_holders(registry, pair).get(alias)
 
 
-def find(registry: Registry, uri: str) -> Registered:
-    """The version that models:/NAME/3 or models:/NAME@champion names; raises RegistryError when there is none."""
-    named = _URI.fullmatch(uri)
-    if named is None:
-        raise RegistryError(f"{uri}: not a model's address; write models:/NAME/3 or models:/NAME@challenger")
-    name, alias, version = named["name"], named["alias"], named["version"]
+def find_version(registry: Registry, uri: str) -> Registered:
+    """Return the version at models:/NAME/3 or models:/NAME@champion. Raises RegistryError when there is none."""
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise RegistryError(f"{uri}: not a model address; write models:/NAME/3 or models:/NAME@challenger")
+    name, alias, version = match["name"], match["alias"], match["version"]
     try:
-        found = (
+        found_version = (
             registry.client.get_model_version_by_alias(name, alias)
             if alias
             else registry.client.get_model_version(name, version)
@@ -155,22 +160,24 @@ def find(registry: Registry, uri: str) -> Registered:
     except MlflowException as error:
         raise RegistryError(
             f"{uri}: {redact_url(registry.tracking_uri)} has no such version; "
-            "`python -m training status` lists what there is"
+            "`python -m training status` lists the aliases"
         ) from error
-    return Registered(name, int(found.version), found.run_id or "", found.tags.get(SHA256_TAG, ""))
+    sha256 = found_version.tags.get(SHA256_TAG, "")
+    return Registered(name, int(found_version.version), found_version.run_id or "", sha256)
 
 
 def download(registry: Registry, version: Registered) -> bytes:
-    """The ONNX file of a version, exactly the bytes that were exported; raises RegistryError when it has none.
+    """Return the ONNX file of a version, exactly the bytes that were exported. Raises RegistryError if it has none.
 
-    MLflow reads the exported bytes and writes them anew. That gives the same bytes (`experiment.log_run` checks it),
-    so the registered model is the exported file, and the version's tag `sha256` lets any reader check.
+    MLflow parses the exported bytes and serialises them again. That gives the same bytes
+    (`model_versions.log_model` checks it), so the registered model is the exported file, and every reader can check it
+    by the tag `sha256` of the version.
     """
     try:
         folder = registry.client.get_model_version_download_uri(version.name, str(version.version))
-        # Listed first: an older server answers 500 for a file that is not there, and the client retries for minutes.
-        there = list_artifacts(artifact_uri=folder, tracking_uri=registry.tracking_uri)
-        if MODEL_FILE not in {PurePosixPath(file.path).name for file in there}:
+        # Listed first: an older server answers 500 for a missing file, and the client retries for minutes.
+        files = list_artifacts(artifact_uri=folder, tracking_uri=registry.tracking_uri)
+        if MODEL_FILE not in {PurePosixPath(file.path).name for file in files}:
             raise FileNotFoundError(MODEL_FILE)
         with TemporaryDirectory() as temporary:
             path = download_artifacts(
@@ -179,25 +186,25 @@ def download(registry: Registry, version: Registered) -> bytes:
             data = Path(path).read_bytes()
     except (MlflowException, OSError) as error:
         raise RegistryError(
-            f"{version.uri} holds no {MODEL_FILE}: it is no champion of this project (or its files are gone); "
+            f"{version.uri} holds no {MODEL_FILE}: it is not a champion of this project, or its files were deleted; "
             "train it again with `python -m training run`"
         ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if version.sha256 and found != version.sha256:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if version.sha256 and sha256 != version.sha256:
         raise RegistryError(
-            f"{version.uri}: its {MODEL_FILE} has sha256 {found}, its tag says {version.sha256}; "
-            "the file was changed: train again and publish the new version"
+            f"{version.uri}: {MODEL_FILE} was changed: its sha256 is {sha256}, the tag says {version.sha256}; "
+            "train again and publish the new version"
         )
     return data
 
 
-def server_note(uri: str) -> str | None:
-    """A note when the server's version is not the client's; raises RegistryError when it is not to be used."""
+def check_server(uri: str) -> str | None:
+    """Return a note if the server's version differs from the client's. Raises RegistryError if it cannot be used."""
     try:
         credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
-        answer = http_request(  # type: ignore[no-untyped-call]
+        response = http_request(  # type: ignore[no-untyped-call]
             credentials, "/version", "GET", max_retries=1, timeout=10
         )
     except MlflowException as error:
-        raise address.no_answer(uri) from error
-    return address.server_note(uri, answer.status_code, answer.text)
+        raise address.unreachable_error(uri) from error
+    return address.check_version(uri, response.status_code, response.text)

@@ -1,13 +1,11 @@
-"""The model card of a version, in Markdown: what it is, what it was worth, how to use it, what it cannot do."""
-
-from collections.abc import Mapping
+"""The model card of a version, in Markdown: what it is, its scores, how to use it, and its limits."""
 
 import pandas as pd
 
 from training.evaluation.selection import SUMMARY_HORIZONS
 from training.export.candidate import Candidate
 
-_COLUMNS = {  # of the card's table: the score table's column and how a cell is written
+_COLUMNS = {  # title -> column of the score table, format and factor of its cells
     "pinball loss": ("pinball", "{:.5f}", 1),
     "skill vs GARCH(1,1)-t": ("skill_garch", "{:+.2f} %", 100),
     "skill vs EWMA(0.94)": ("skill_ewma", "{:+.2f} %", 100),
@@ -16,40 +14,41 @@ _COLUMNS = {  # of the card's table: the score table's column and how a cell is 
 }
 
 
-def model_card(candidate: Candidate, scores: pd.DataFrame) -> str:
-    """The card of a candidate with its rows of the score table."""
+def render_model_card(candidate: Candidate, scores: pd.DataFrame) -> str:
+    """Return the model card of a candidate, with its rows of the score table."""
     meta = candidate.metadata
     pair = f"{meta.pair[:3]}/{meta.pair[3:]}"
+    facts = {
+        "prices": f"{meta.prices}, sha256 `{meta.prices_sha256}`",
+        "features": ", ".join(meta.features) or "none",
+        "file": f"sha256 `{candidate.sha256}`",
+        "contract": meta.contract_version,
+        "code": meta.code_version,
+    }
+    if meta.prices_trusted:
+        facts["prices were trusted although"] = meta.prices_trusted
     lines = [
         f"# {pair}, {candidate.family}",
-        f"The next {meta.horizon} daily closes of {pair} as distributions: {len(meta.levels)} quantiles and the mean, "
-        f"as prices, from the last {meta.window} closes. It is fitted on prices through {meta.trained_through}.",
-        *_table(scores[scores["family"] == candidate.family]),
+        f"Forecasts the distributions of the next {meta.horizon} daily closes of {pair}, as {len(meta.levels)} "
+        f"quantiles and the mean, in prices, from the last {meta.window} closes. Fitted on prices through "
+        f"{meta.trained_through}.",
+        *_make_table(scores[scores["family"] == candidate.family]),
         "## Use",
         f'`mlflow.pyfunc.load_model("models:/{candidate.name}/<version>").predict(example)`; the input example '
-        f"has the form. `python -m training publish models:/{candidate.name}/<version>` serves it.",
+        f"shows the format. To serve it, run `python -m training publish models:/{candidate.name}/<version>`.",
         "## Limits",
-        "It tells how far the rate may move and not where: no family here forecasts the direction. Past coverage is no "
-        "promise.",
-        "## Where it is from",
-        *_facts(
-            {
-                "prices": f"{meta.prices}, sha256 `{meta.prices_sha256}`",
-                "features": ", ".join(meta.features) or "none",
-                "file": f"sha256 `{candidate.sha256}`",
-                "contract": meta.contract_version,
-                "code": meta.code_version,
-                **({"prices were trusted although": meta.prices_trusted} if meta.prices_trusted else {}),
-            }
-        ),
+        "It forecasts the size of moves, not their direction, as all families here. Past coverage does not guarantee "
+        "future coverage.",
+        "## Provenance",
+        "\n".join(f"- {name}: {value}" for name, value in facts.items()),
     ]
     return "\n\n".join(lines)
 
 
-def _table(own: pd.DataFrame) -> list[str]:
-    """Out-of-sample scores at a day, a week and a month, as far as there are any."""
-    rows = [row for row in own.to_dict("records") if row["horizon"] in SUMMARY_HORIZONS]
-    columns = [name for name, (column, _, _) in _COLUMNS.items() if column in own.columns]
+def _make_table(scores: pd.DataFrame) -> list[str]:
+    """Return a heading and a table of the out-of-sample scores at a day, a week and a month; empty without scores."""
+    rows = [row for row in scores.to_dict("records") if row["horizon"] in SUMMARY_HORIZONS]
+    columns = [name for name, (column, _, _) in _COLUMNS.items() if column in scores.columns]
     if not rows:
         return []
     head = f"| days | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
@@ -57,9 +56,5 @@ def _table(own: pd.DataFrame) -> list[str]:
         " | ".join(_COLUMNS[name][1].format(_COLUMNS[name][2] * row[_COLUMNS[name][0]]) for name in columns)
         for row in rows
     ]
-    body = "\n".join(f"| {row['horizon']} | {own} |" for row, own in zip(rows, cells, strict=True))
-    return [f"## What it was worth, on {int(rows[0]['n']):,} days that its refits did not know", f"{head}\n{body}"]
-
-
-def _facts(facts: Mapping[str, str]) -> list[str]:
-    return ["\n".join(f"- {name}: {value}" for name, value in facts.items())]
+    body = "\n".join(f"| {row['horizon']} | {row_cells} |" for row, row_cells in zip(rows, cells, strict=True))
+    return [f"## Scores on {int(rows[0]['n']):,} days out of sample", f"{head}\n{body}"]

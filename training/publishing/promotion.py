@@ -1,8 +1,9 @@
-"""The writes that promote a champion, in the one order that a kill at any point cannot turn into an outage.
+"""The writes that promote a champion, in an order in which an interruption at any point causes no outage.
 
-Champion bytes under their digest, then a history file (create-only: it reserves the generation), then the aliases, then
-the pointer (compare-and-set). Until the pointer is written serving knows nothing of the new champion. Promoting again
-takes the next generation; all that a kill leaves behind is an unused history file.
+First the champion file under its digest, then a history file (create-only: it reserves the generation), then the
+aliases, then the pointer (compare-and-set). The service ignores the new champion until the pointer is written. A
+generation is the number of a deployment: promoting again takes the next one, and an interruption leaves nothing but an
+unused history file.
 """
 
 from collections.abc import Callable
@@ -24,23 +25,30 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 from training.errors import NamedError
-from training.publishing.signing import signer
+from training.publishing.signing import make_signer
 
-ATTEMPTS = 50  # each is lost only to another publisher that won
+ATTEMPTS = 50  # an attempt fails only when another publisher succeeds
 _T = TypeVar("_T")
 
 MoveAliases = Callable[[Pointer], None]
 
 
 class PublishError(NamedError):
-    """This cannot be published; the message says why and what to do. What was served before still is."""
+    """The champion cannot be published; the message says why and what to do. The service is unaffected."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """`pointer` is in history under `generation`. `superseded_by` is the generation of another publisher that was
-    faster; `activation` is None for a bucket, where the refresh function activates, and where nothing was published
-    as it stood `already`."""
+    """The result of publishing.
+
+    Attributes:
+        generation: The generation of the champion.
+        pointer: Its pointer, which is in history.
+        superseded_by: The generation of another publisher that was faster, otherwise None.
+        activation: The result of refresh; None for a bucket, where the refresh function activates, and if `already`.
+        notes: Messages for the user.
+        already: The same champion was published before, so nothing was written.
+    """
 
     generation: int
     pointer: Pointer
@@ -59,63 +67,78 @@ def promote(
     now: datetime,
     move_aliases: MoveAliases,
 ) -> Published:
-    """Promotes checked bytes under a new generation. Raises PublishError, and Unavailable when the store fails.
+    """Promote a checked champion under a new generation.
 
-    `move_aliases` gets the pointer before it is written, and the winner's when another publisher was faster.
+    Args:
+        store: The store to write to.
+        settings: Settings of the pair.
+        pointer: The pointer without its generation.
+        file: Key and digest of the champion file.
+        model: Its bytes.
+        now: The time of a local activation.
+        move_aliases: Gets the pointer before it is written, and the pointer of another publisher that was faster.
+
+    Raises:
+        PublishError: The store holds wrong bytes, or no generation is free.
+        Unavailable: The store fails.
     """
-    sign = signer(settings)
+    sign = make_signer(settings)
     _write_champion(store, file, model)
-    known = _known_generations(store, settings)
-    generation, pointer = _reserve(store, settings, pointer, known, sign)
+    limits = _read_limits(store, settings)
+    generation, pointer = _reserve(store, settings, pointer, limits, sign)
     move_aliases(pointer)
-    winner = _write_pointer(store, settings.model_info_key, pointer, generation, known.highest)
+    winner = _write_pointer(store, settings.model_info_key, pointer, generation, limits.highest)
     if winner is not None:
         move_aliases(winner)
     activation = None if settings.use_s3 else _activate(store, settings, now)
-    return Published(generation, pointer, winner.generation if winner else None, activation, known.notes)
+    return Published(generation, pointer, winner.generation if winner else None, activation, limits.notes)
 
 
-def history(store: Store, pair: str) -> list[int]:
-    """The generations that were ever reserved, ascending."""
+def list_reserved(store: Store, pair: str) -> list[int]:
+    """Return all generations that were ever reserved, ascending."""
     folder = keys.history_key(0, pair).rpartition("/")[0]
     names = [PurePosixPath(key) for key in store.list(folder)]
     return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
 
 
 def read_pointer(store: Store, key: str) -> tuple[Pointer | None, str | None]:
-    """The pointer and its ETag, (None, None) when there is none, and no pointer when it cannot be read."""
+    """Return the pointer and its ETag: (None, None) when it does not exist, (None, ETag) when it cannot be parsed."""
     return _read(store, key, Pointer.parse)
 
 
 def read_active(store: Store, pair: str) -> Active | None:
-    """What serving serves; None when that is nothing that can be read."""
+    """Return the active record, which says what is served, or None when it is missing or cannot be parsed."""
     return _read(store, keys.active_key(pair), Active.parse)[0]
 
 
-def standing(store: Store, settings: Settings, pointer: Pointer) -> Pointer | None:
-    """What is published already and says the same of the same file: champion, version and scores. None when something
-    else is, when it was refused, when it is not signed as it would be now, and when a folder's is not active yet:
-    publishing again heals that."""
-    known, _ = read_pointer(store, settings.model_info_key)
-    if known is None or known.champion is None or known.champion != pointer.champion:
+def find_published(store: Store, settings: Settings, pointer: Pointer) -> Pointer | None:
+    """Return the published pointer if it has the same champion file, version and scores as `pointer`, otherwise None.
+
+    Also None if it was refused, if its signature is not the one that it would get now, and if it is not active yet in
+    a folder store: publishing again repairs these.
+    """
+    published, _ = read_pointer(store, settings.model_info_key)
+    if published is None or published.champion is None or published.champion != pointer.champion:
         return None
-    if signer(settings)(known) != known:  # Ed25519 gives the same signature each time
+    if make_signer(settings)(published) != published:  # Ed25519 is deterministic
         return None
-    if _said(known) != _said(pointer) or refusal(store, settings.pair, known) is not None:
+    if _compared_fields(published) != _compared_fields(pointer):
+        return None
+    if read_refusal(store, settings.pair, published) is not None:
         return None
     active = read_active(store, settings.pair)
-    if active is None or active.generation != known.generation:
-        return known if settings.use_s3 else None
-    return known
+    if active is None or active.generation != published.generation:
+        return published if settings.use_s3 else None
+    return published
 
 
-def _said(pointer: Pointer) -> tuple[object, ...]:
-    named = (pointer.model_name, pointer.model_version, pointer.run_id, pointer.trained_through)
-    return (*named, pointer.scores, pointer.benchmarks, pointer.backtest, pointer.events_known_through)
+def _compared_fields(pointer: Pointer) -> tuple[object, ...]:
+    model = (pointer.model_name, pointer.model_version, pointer.run_id, pointer.trained_through)
+    return (*model, pointer.scores, pointer.benchmarks, pointer.backtest, pointer.events_known_through)
 
 
-def refusal(store: Store, pair: str, pointer: Pointer) -> PointerStatus | None:
-    """Whether refresh refused this pointer or it was rolled back from, and why; None when neither."""
+def read_refusal(store: Store, pair: str, pointer: Pointer) -> PointerStatus | None:
+    """Return why refresh refused this pointer, or why it was rolled back; None when neither happened."""
     return read_status(store, record_key(pointer, pair))
 
 
@@ -127,7 +150,7 @@ def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | No
     try:
         return parse(blob.data), blob.etag
     except ContractError:
-        return None, blob.etag  # a broken file is replaced, not obeyed
+        return None, blob.etag  # a broken file is overwritten
 
 
 def _write_champion(store: Store, file: ChampionFile, model: bytes) -> None:
@@ -136,62 +159,96 @@ def _write_champion(store: Store, file: ChampionFile, model: bytes) -> None:
     try:
         fetch_file(store, file.key, file.sha256)
     except (ContractError, Missing) as error:
-        raise PublishError(f"{error}; delete {file.key} in {store.describe()} first, its bytes are wrong") from error
+        raise PublishError(f"{error}; delete {file.key} in {store.describe()} first: its bytes are wrong") from error
 
 
-class _Known(NamedTuple):
-    """`taken` is the highest generation that the store knows, and `highest` the last that refresh would activate.
-    Higher ones are nobody's: they are passed over, the pointer's is overwritten, and `notes` name them."""
+class _Limits(NamedTuple):
+    """The generations that may be reserved.
 
-    taken: int
+    Attributes:
+        latest: The highest generation in the store, ignoring those that refresh would never activate.
+        highest: The last generation that refresh would activate.
+        notes: A message about each generation that is ignored.
+    """
+
+    latest: int
     highest: int
     notes: tuple[str, ...]
 
 
-def _known_generations(store: Store, settings: Settings) -> _Known:
-    """Of pointer, history and what is active, or was activated last where that is lost."""
+def _read_limits(store: Store, settings: Settings) -> _Limits:
+    """Read the generations of pointer, history and active record, or of the last activation if that is lost."""
     last = read_active_state(store, settings.pair).last
-    known, _ = read_pointer(store, settings.model_info_key)
+    pointer, _ = read_pointer(store, settings.model_info_key)
     highest = contract.highest_after(last.generation if last else None)
-    found = {
-        **{keys.history_key(number, settings.pair): number for number in history(store, settings.pair)},
-        settings.model_info_key: (known.generation or 0) if known else 0,
+    generations = {
+        **{keys.history_key(number, settings.pair): number for number in list_reserved(store, settings.pair)},
+        settings.model_info_key: (pointer.generation or 0) if pointer else 0,
     }
     # Less than the highest, not the highest itself: there must be one after it.
-    taken = max([last.generation if last else 0, *(number for number in found.values() if number < highest)])
+    latest = max([last.generation if last else 0, *(number for number in generations.values() if number < highest)])
     notes = [
-        f"{key}: its generation {number} is passed over, as refresh activates none above {highest}"
-        for key, number in found.items()
+        f"{key}: generation {number} is ignored, as refresh activates none above {highest}"
+        for key, number in generations.items()
         if number >= highest
     ]
-    return _Known(taken, highest, tuple(notes))
+    return _Limits(latest, highest, tuple(notes))
 
 
 def _reserve(
-    store: Store, settings: Settings, pointer: Pointer, known: _Known, sign: Callable[[Pointer], Pointer]
+    store: Store, settings: Settings, pointer: Pointer, limits: _Limits, sign: Callable[[Pointer], Pointer]
 ) -> tuple[int, Pointer]:
-    """Takes the generation after all that the store knows; a collision means that another publisher took it."""
-    if known.taken >= contract.MAX_GENERATION:
+    """Reserve the next generation. A collision means that another publisher has reserved it.
+
+    Args:
+        store: The store to write to.
+        settings: Settings of the pair.
+        pointer: The pointer without its generation.
+        limits: The generations that may be reserved.
+        sign: Signs the pointer.
+
+    Returns:
+        The generation and the signed pointer.
+
+    Raises:
+        PublishError: No generation is free.
+    """
+    latest = limits.latest
+    if latest >= contract.MAX_GENERATION:
         raise PublishError(
-            f"generation {known.taken} is the last that there is; delete {keys.active_key(settings.pair)} and "
-            f"{keys.activated_key(known.taken, settings.pair)} in {store.describe()}, then publish again"
+            f"generation {latest} is the highest possible; delete {keys.active_key(settings.pair)} and "
+            f"{keys.activated_key(latest, settings.pair)} in {store.describe()}, then publish again"
         )
-    for generation in range(known.taken + 1, min(known.taken + ATTEMPTS, known.highest) + 1):
+    for generation in range(latest + 1, min(latest + ATTEMPTS, limits.highest) + 1):
         pointer = sign(replace(pointer, generation=generation))
         if store.create(keys.history_key(generation, settings.pair), pointer.to_json()):
             return generation, pointer
-    raise PublishError(f"{store.describe()}: {ATTEMPTS} generations were taken meanwhile; publish again")
+    raise PublishError(f"{store.describe()}: others have reserved the next {ATTEMPTS} generations; publish again")
 
 
 def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int, highest: int) -> Pointer | None:
-    """None when written; the pointer that is there when its generation is higher and may become active."""
+    """Write the pointer, unless the stored one has a higher generation that may become active.
+
+    Args:
+        store: The store to write to.
+        key: The key of the pointer.
+        pointer: The pointer.
+        generation: Its generation.
+        highest: The last generation that refresh would activate.
+
+    Returns:
+        None when it was written, otherwise the stored pointer.
+
+    Raises:
+        PublishError: Other publishers changed it again and again.
+    """
     for _ in range(ATTEMPTS):
-        known, etag = read_pointer(store, key)
-        if known is not None and generation < (known.generation or 0) < highest:
-            return known
+        stored, etag = read_pointer(store, key)
+        if stored is not None and generation < (stored.generation or 0) < highest:
+            return stored
         if store.replace(key, pointer.to_json(), etag):
             return None
-    raise PublishError(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; publish again")
+    raise PublishError(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
 
 
 def _activate(store: Store, settings: Settings, now: datetime) -> Activation:

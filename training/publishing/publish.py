@@ -1,7 +1,7 @@
-"""What is published: the pointer of a champion, with its scores and golden forecasts, and how an old one comes back.
+"""Publish a champion: make its pointer with scores and golden forecasts, check it and promote it; and roll back.
 
-`promotion` has the order of the writes, which makes a kill at any point harmless. MLflow, which takes seconds to
-import, is imported where a registry is read or changed.
+`promotion` does the writes, in an order in which an interruption at any point is harmless. MLflow takes seconds to
+import, so it is imported only where a registry is read or changed.
 """
 
 import hashlib
@@ -34,29 +34,29 @@ from training.publishing.promotion import (
     MoveAliases,
     Published,
     PublishError,
-    history,
+    find_published,
+    list_reserved,
     promote,
     read_active,
     read_pointer,
-    refusal,
-    standing,
+    read_refusal,
 )
 from training.publishing.tracking_uri import RegistryError
 
 if TYPE_CHECKING:
     from training.publishing.mlflow_registry import Registry
 
-COIN = 0.5
+NO_DIRECTION = 0.5  # directional accuracy of a forecast of no change: that of a coin
 GOLDEN_COUNT = 3
-GOLDEN_STEP = 63  # rows from one golden window to the next: a quarter, so that they see different volatility
+GOLDEN_STEP = 63  # rows between golden windows: a quarter, so that their volatility differs
 SIGNIFICANT_DIGITS = 6  # of a score in the pointer
-BASELINES = ("constant", "ewma", "garch")  # whose scores the pointer carries beside the family's
-# Names that readers of the pointer know, and the columns of the score table at horizon 1 that they mean.
+BASELINES = ("constant", "ewma", "garch")  # the pointer has their scores, too
+# Metric of the pointer -> column of the score table at horizon 1.
 METRICS = {"rmse": "rmse", "mae": "mae", "directional_accuracy": "direction", "pinball": "pinball"}
 
 
 def keep_aliases(pointer: Pointer) -> None:
-    """No registry: no alias moves."""
+    """Move no alias: the `move` of `publish` without a registry."""
 
 
 def publish(
@@ -73,55 +73,80 @@ def publish(
     reason: str = "",
     once: bool = False,
 ) -> Published:
-    """Serves the candidate once with the serving code, publishes it and, on a folder, activates it.
+    """Run the candidate with the serving code, publish it and, in a folder store, activate it.
 
-    `windows` are the inputs of the golden forecasts, a batch of two or three; `scores` is the score table, of which
-    the family's and the baselines' rows go into the pointer; `move` moves the aliases (see `move_aliases`);
-    `benchmarks` are champion files that its forecasts are compared with, `backtest` the summary of its record, `reason`
-    says why it is published; `once` publishes nothing where the same stands already. The store must hold the price
-    file, as the same checks on the last window decide on activation. Raises PublishError.
+    The store must have the price file, as activation does the same checks on its latest window.
+
+    Args:
+        store: The store to write to.
+        settings: Settings of the pair.
+        candidate: The champion to publish.
+        registered: Its version in the registry.
+        scores: The score table; the rows of the family and of the baselines become part of the pointer.
+        windows: Inputs of the golden forecasts, a batch of two or three windows.
+        now: The time of publishing.
+        move: Moves the aliases; see `move_aliases`.
+        benchmarks: Champion files whose forecasts are compared with the champion's, by name.
+        backtest: The summary of its backtest.
+        reason: Why it is published.
+        once: Publish nothing if the same champion with the same scores is published already.
+
+    Raises:
+        PublishError: The candidate does not pass the checks, or the store has wrong bytes.
     """
     try:
         with Sandbox() as sandbox:
             champion = SandboxedChampion(candidate.model, candidate.sha256, sandbox)
-            pointer = _pointer(candidate, registered, scores, _golden(champion, windows), now)
-            files = {name: _benchmark(store, data, candidate.metadata.pair) for name, data in benchmarks.items()}
+            pointer = _make_pointer(candidate, registered, scores, _forecast_golden(champion, windows), now)
+            pair = candidate.metadata.pair
+            files = {name: _write_benchmark(store, data, pair) for name, data in benchmarks.items()}
             pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
             if champion.wants_target_date:
                 pointer = replace(pointer, events_known_through=min(load_events().known_through().values()))
             check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error
-    if once and (known := standing(store, settings, replace(pointer, champion=_file(candidate)))) is not None:
-        move(known)
-        return Published(known.generation or 0, known, None, None, already=True)
-    return promote(store, settings, pointer, _file(candidate), candidate.model, now, move)
+    file = _champion_file(candidate)
+    if once and (published := find_published(store, settings, replace(pointer, champion=file))) is not None:
+        move(published)
+        return Published(published.generation or 0, published, None, None, already=True)
+    return promote(store, settings, pointer, file, candidate.model, now, move)
 
 
 def publish_version(tracking: "Registry", store: Store, settings: Settings, uri: str, now: datetime) -> Published:
-    """Publishes a version chosen by hand, models:/EURUSD_ARIMA@challenger or models:/EURUSD_ARIMA/3, and moves the
-    alias champion to it. Its scores are those of its run; its golden windows end in the store's price file.
+    """Publish a version that was chosen by hand, and move the alias champion to it.
 
-    Raises PublishError or RegistryError, both with the cure.
+    Its scores are those of its run; its golden windows are from the store's price file.
+
+    Args:
+        tracking: The registry.
+        store: The store to write to.
+        settings: Settings of the pair.
+        uri: The version, as models:/EURUSD_ARIMA@challenger or models:/EURUSD_ARIMA/3.
+        now: The time of publishing.
+
+    Raises:
+        PublishError: The version does not pass the checks.
+        RegistryError: There is no such version, or it has no file or no scores.
     """
     from training.publishing import mlflow_registry
     from training.publishing.model_versions import read_scores
 
-    version = mlflow_registry.find(tracking, uri)
+    version = mlflow_registry.find_version(tracking, uri)
     data = mlflow_registry.download(tracking, version)
     try:
-        champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), Sandbox())  # parsed only, and not run
+        champion = SandboxedChampion(data, hashlib.sha256(data).hexdigest(), Sandbox())  # it is parsed, not run
         windows = golden_windows(store, champion)
     except (ContractError, Missing) as error:
         raise PublishError(
             f"{uri} cannot be published under contract {contract.CONTRACT_VERSION}: {error}; train a champion with "
-            "`python -m training run`, or choose a version that it exported"
+            "`python -m training run`, or choose a version of such a run"
         ) from error
     model_type = version.name.removeprefix(f"{champion.metadata.pair}_")
     candidate = Candidate(champion.metadata.family, model_type, data, champion.metadata, {})
     version = replace(version, sha256=candidate.sha256)
     scores = read_scores(tracking, version.run_id)
-    move = move_aliases(tracking, mlflow_registry.ranked(tracking, version))
+    move = move_aliases(tracking, mlflow_registry.rank_first(tracking, version))
     reason = f"{version.name} version {version.version} was chosen by hand"
     return publish(store, settings, candidate, version, scores, windows, now, move, reason=reason)
 
@@ -129,16 +154,23 @@ def publish_version(tracking: "Registry", store: Store, settings: Settings, uri:
 def rollback(
     store: Store, settings: Settings, to: int | None, now: datetime, tracking: "Registry | None" = None
 ) -> Published:
-    """Publishes the champion of an old generation as a new one; `to` None means the last other one before the active.
+    """Publish the champion of an old generation as a new generation.
 
-    With `tracking` the alias champion moves back too when the version still exists; otherwise a note says so.
-    Raises PublishError.
+    Args:
+        store: The store to write to.
+        settings: Settings of the pair.
+        to: The old generation; None for the last one before the active generation with another champion file.
+        now: The time of publishing.
+        tracking: The registry, in which the alias champion moves back; a note says so if the version was deleted.
+
+    Raises:
+        PublishError: There is no such generation, or its champion does not pass the checks.
     """
-    old = _previous(store, settings) if to is None else _history(store, settings, to)
+    old = _find_previous(store, settings) if to is None else _read_generation(store, settings, to)
     pointer = replace(old, created_at=now, extra={**old.extra, REASON: f"rollback to generation {old.generation}"})
     try:
         if old.champion is None:
-            raise ContractError("it names no champion file")
+            raise ContractError("its pointer names no champion file")
         data = fetch_file(store, old.champion.key, old.champion.sha256)
         with Sandbox() as sandbox:
             check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
@@ -150,8 +182,11 @@ def rollback(
 
 
 def move_aliases(tracking: "Registry", ranking: Sequence[Registered]) -> MoveAliases:
-    """The `move` of `publish`: gives the ranking its aliases, or the champion of another publisher's pointer its
-    own when that one was faster, so that alias and pointer end at the same champion."""
+    """Return the `move` of `publish`, which gives the ranking its aliases.
+
+    When another publisher was faster, it gives the alias champion to that publisher's champion instead, so that alias
+    and pointer refer to the same one.
+    """
     from training.publishing import mlflow_registry
 
     def move(pointer: Pointer) -> None:
@@ -159,30 +194,33 @@ def move_aliases(tracking: "Registry", ranking: Sequence[Registered]) -> MoveAli
             mlflow_registry.set_aliases(tracking, ranking)
         else:
             uri = f"models:/{pointer.model_name}/{pointer.model_version}"
-            mlflow_registry.set_alias(tracking, "champion", mlflow_registry.find(tracking, uri))
+            mlflow_registry.set_alias(tracking, "champion", mlflow_registry.find_version(tracking, uri))
 
     return move
 
 
 def golden_windows(store: Store, champion: BaseChampion) -> dict[str, NDArray[Any]]:
-    """Inputs of golden forecasts, a batch of windows that end at the store's last price and a quarter and two
-    before it, as far as there are prices. Raises Missing, and ContractError when the file is too short."""
+    """Return inputs of golden forecasts by name, a batch of at most GOLDEN_COUNT windows [windows, rows].
+
+    They end at the store's last price, and one and two quarters earlier if there are enough prices. Raises Missing, and
+    ContractError when the price file is too short.
+    """
     metadata = champion.metadata
-    whole = store.read(keys.price_key(metadata.pair, metadata.prices))
-    rows = len(whole.data.splitlines()) - 1
-    wanted = max(metadata.window, min(rows, metadata.window + GOLDEN_STEP * (GOLDEN_COUNT - 1)))
-    table = read_table(store, metadata.pair, metadata.prices, wanted, champion.columns)
-    ends = range(wanted, metadata.window - 1, -GOLDEN_STEP)
-    singles = [
+    price_file = store.read(keys.price_key(metadata.pair, metadata.prices))
+    file_rows = len(price_file.data.splitlines()) - 1
+    rows = max(metadata.window, min(file_rows, metadata.window + GOLDEN_STEP * (GOLDEN_COUNT - 1)))
+    table = read_table(store, metadata.pair, metadata.prices, rows, champion.columns)
+    ends = range(rows, metadata.window - 1, -GOLDEN_STEP)
+    windows = [
         window_inputs(
             champion, Table(table.dates[:end], {name: table.columns[name][:end] for name in champion.columns})
         )
         for end in ends
     ]
-    return {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
+    return {name: np.concatenate([window[name] for window in windows]) for name in windows[0]}
 
 
-def _golden(champion: SandboxedChampion, windows: Mapping[str, NDArray[Any]]) -> tuple[Golden, ...]:
+def _forecast_golden(champion: SandboxedChampion, windows: Mapping[str, NDArray[Any]]) -> tuple[Golden, ...]:
     forecast = champion.forecast({name: batch.tolist() for name, batch in windows.items()})
     return tuple(
         Golden(
@@ -194,12 +232,20 @@ def _golden(champion: SandboxedChampion, windows: Mapping[str, NDArray[Any]]) ->
     )
 
 
-def _pointer(
+def _make_pointer(
     candidate: Candidate, registered: Registered, scores: pd.DataFrame, golden: tuple[Golden, ...], now: datetime
 ) -> Pointer:
-    """Without its generation, which only the history file reserves."""
+    """Return the pointer without its generation, which the history file reserves.
+
+    Args:
+        candidate: The champion.
+        registered: Its version in the registry.
+        scores: The score table.
+        golden: Its golden forecasts.
+        now: The time of publishing.
+    """
     metadata = candidate.metadata
-    rows = _rows(scores[scores["family"].isin([candidate.family, *BASELINES])])
+    rows = _score_rows(scores[scores["family"].isin([candidate.family, *BASELINES])])
     return Pointer(
         model_type=candidate.model_type,
         model_name=registered.name,
@@ -207,11 +253,11 @@ def _pointer(
         model_uri=f"models:/{registered.name}@champion",
         run_id=registered.run_id,
         model_alias="champion",
-        metrics=_metrics(rows, candidate.family),
-        baseline_metrics=_metrics(rows, BASELINES[0]),
+        metrics=_legacy_metrics(rows, candidate.family),
+        baseline_metrics=_legacy_metrics(rows, BASELINES[0]),
         contract_version=contract.CONTRACT_VERSION,
         pair=metadata.pair,
-        champion=_file(candidate),
+        champion=_champion_file(candidate),
         trained_through=metadata.trained_through,
         created_at=now,
         scores=rows,
@@ -219,21 +265,21 @@ def _pointer(
     )
 
 
-def _benchmark(store: Store, data: bytes, pair: str) -> ChampionFile:
-    """Where the file is, under its digest; written unless it is there."""
+def _write_benchmark(store: Store, data: bytes, pair: str) -> ChampionFile:
+    """Write a champion file under its digest, unless it exists, and return where it is."""
     sha256 = hashlib.sha256(data).hexdigest()
     file = ChampionFile(keys.champion_key(sha256, pair), sha256, len(data))
     store.create(file.key, data)
     return file
 
 
-def _file(candidate: Candidate) -> ChampionFile:
+def _champion_file(candidate: Candidate) -> ChampionFile:
     key = keys.champion_key(candidate.sha256, candidate.metadata.pair)
     return ChampionFile(key, candidate.sha256, len(candidate.model))
 
 
-def _rows(scores: pd.DataFrame) -> tuple[dict[str, Any], ...]:
-    """Rows of the score table as JSON types, shortened; what is unknown (NaN) is left out."""
+def _score_rows(scores: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    """Return rows of the score table as JSON types with SIGNIFICANT_DIGITS, without unknown values (NaN)."""
     return tuple(
         {
             str(name): float(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
@@ -244,36 +290,39 @@ def _rows(scores: pd.DataFrame) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _metrics(rows: Sequence[Mapping[str, Any]], family: str) -> dict[str, float]:
-    """A walk forecasts no change and so names no direction; readers get the share of a coin in its place."""
+def _legacy_metrics(rows: Sequence[Mapping[str, Any]], family: str) -> dict[str, float]:
+    """Return the metrics of a family at one day, under the names of METRICS; empty without scores.
+
+    A random walk forecasts no change and so no direction; its directional accuracy is NO_DIRECTION.
+    """
     first = [row for row in rows if row["family"] == family and row["horizon"] == 1]
-    known = {name: row[column] for row in first for name, column in METRICS.items() if column in row}
-    return {"directional_accuracy": COIN} | known if known else {}
+    metrics = {name: row[column] for row in first for name, column in METRICS.items() if column in row}
+    return {"directional_accuracy": NO_DIRECTION} | metrics if metrics else {}
 
 
-def _history(store: Store, settings: Settings, generation: int) -> Pointer:
-    """Raises PublishError naming the generations that there are."""
+def _read_generation(store: Store, settings: Settings, generation: int) -> Pointer:
+    """Return the pointer of a generation. Raises PublishError, which lists the generations in history."""
     pointer, etag = read_pointer(store, keys.history_key(generation, settings.pair))
     if pointer is not None:
         return pointer
-    there = ", ".join(str(number) for number in history(store, settings.pair)) or "none"
-    state = "cannot be read" if etag else "is not in history"
-    raise PublishError(f"generation {generation} {state}; {store.describe()} has {there}")
+    numbers = ", ".join(str(number) for number in list_reserved(store, settings.pair)) or "none"
+    problem = "cannot be read" if etag else "is not in history"
+    raise PublishError(f"generation {generation} {problem}; {store.describe()} has {numbers}")
 
 
-def _previous(store: Store, settings: Settings) -> Pointer:
-    """The last champion of history before the active one that is another file and was not refused."""
+def _find_previous(store: Store, settings: Settings) -> Pointer:
+    """Return the last pointer in history before the active one that has another file and was not refused."""
     active = read_active(store, settings.pair)
     if active is None:
-        raise PublishError("nothing is active, so there is nothing to go back from; name a generation with --to")
-    for generation in reversed(history(store, settings.pair)):
+        raise PublishError("nothing is active, so there is no earlier champion; choose a generation with --to")
+    for generation in reversed(list_reserved(store, settings.pair)):
         key = keys.history_key(generation, settings.pair)
         pointer, _ = read_pointer(store, key)
         if generation >= active.generation or pointer is None or pointer.champion is None:
             continue
-        if pointer.champion.sha256 != active.champion.sha256 and refusal(store, settings.pair, pointer) is None:
+        if pointer.champion.sha256 != active.champion.sha256 and read_refusal(store, settings.pair, pointer) is None:
             return pointer
-    raise PublishError(f"there is no other champion before generation {active.generation}; publish one instead")
+    raise PublishError(f"no other champion exists before generation {active.generation}; publish a version instead")
 
 
 def _move_back(tracking: "Registry | None", old: Pointer) -> tuple[MoveAliases, tuple[str, ...]]:
@@ -283,7 +332,7 @@ def _move_back(tracking: "Registry | None", old: Pointer) -> tuple[MoveAliases, 
     from training.publishing import mlflow_registry
 
     try:
-        version = mlflow_registry.find(tracking, f"models:/{old.model_name}/{old.model_version}")
+        version = mlflow_registry.find_version(tracking, f"models:/{old.model_name}/{old.model_version}")
     except RegistryError as error:
-        return keep_aliases, (f"the alias champion stays where it is: {error}",)
-    return move_aliases(tracking, mlflow_registry.ranked(tracking, version)), ()
+        return keep_aliases, (f"the alias champion was not moved: {error}",)
+    return move_aliases(tracking, mlflow_registry.rank_first(tracking, version)), ()

@@ -1,4 +1,4 @@
-"""Signs what is published: with a key of this machine, or with one that AWS KMS keeps."""
+"""Sign published pointers, with a local key or with a key of AWS KMS."""
 
 import base64
 from collections.abc import Callable
@@ -16,57 +16,67 @@ from lambda_fn.settings import Settings
 from training.errors import NamedError
 
 KMS = "awskms:"
-SEED_BYTES = 32  # of a private key of Ed25519
-KMS_ALGORITHM = "ED25519_SHA_512"  # of a key of the spec ECC_NIST_EDWARDS25519; the message goes there as it is
+SEED_BYTES = 32  # length of a private key of Ed25519
+KMS_ALGORITHM = "ED25519_SHA_512"  # for a key of the spec ECC_NIST_EDWARDS25519, with the message not hashed
 Sign = Callable[[bytes], bytes]
 
 
 class SigningError(NamedError, ValueError):
-    """The pointer cannot be signed as it must be; the message names the variable and the cure, and never the key."""
+    """The pointer cannot be signed; the message names the variable and says what to do, and never contains the key."""
 
 
-def signer(settings: Settings, connect: Callable[[str], Any] | None = None) -> Callable[[Pointer], Pointer]:
-    """What signs a pointer; without CHAMPION_SIGNING_KEY it stays as it is. `connect` makes the KMS client of a region.
+def make_signer(settings: Settings, connect: Callable[[str], Any] | None = None) -> Callable[[Pointer], Pointer]:
+    """Return a function that signs a pointer; without CHAMPION_SIGNING_KEY it removes the signature.
 
-    Raises SigningError when public keys ask for a signature and there is no key, or one that is none.
+    `connect` makes the KMS client of a region. Raises SigningError when the key is invalid, or missing although there
+    are public keys.
     """
-    given = settings.champion_signing_key
-    if not given:
+    key = settings.champion_signing_key
+    if not key:
         if settings.champion_public_keys:
             raise SigningError(
-                "CHAMPION_SIGNING_KEY: required with CHAMPION_PUBLIC_KEYS, or all that is published would be refused"
+                "CHAMPION_SIGNING_KEY: required with CHAMPION_PUBLIC_KEYS, because unsigned champions are refused; set "
+                "the private key of one of them"
             )
         return lambda pointer: replace(pointer, signature=None)
-    if given.startswith(KMS):
-        public, sign = _of_kms(given.removeprefix(KMS), (connect or _kms)(settings.aws_region))
+    if key.startswith(KMS):
+        public, sign = _load_kms_key(key.removeprefix(KMS), (connect or _connect_kms)(settings.aws_region))
     else:
-        public, sign = _of_machine(given)
-    return partial(_signed, settings, public, sign)
+        public, sign = _load_local_key(key)
+    return partial(_sign_pointer, settings, public, sign)
 
 
-def new_key() -> tuple[str, str]:
-    """A private key and its public key, both base64."""
+def make_key() -> tuple[str, str]:
+    """Return a new private key and its public key, both in base64."""
     key = Ed25519PrivateKey.generate()
     private, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
     return base64.b64encode(private).decode(), base64.b64encode(public).decode()
 
 
-def _signed(settings: Settings, public: bytes, sign: Sign, pointer: Pointer) -> Pointer:
+def _sign_pointer(settings: Settings, public: bytes, sign: Sign, pointer: Pointer) -> Pointer:
+    """Return the pointer with its signature. Raises SigningError when serving does not trust the key.
+
+    Args:
+        settings: The public keys that serving trusts, and the stack for which the pointer is signed.
+        public: The public key.
+        sign: Signs a message with the private key.
+        pointer: The pointer.
+    """
     keys = settings.champion_public_keys
     if keys and public not in keys:
         raise SigningError(
-            "CHAMPION_SIGNING_KEY: not the key of any of CHAMPION_PUBLIC_KEYS, so what it signs would be refused; "
-            "set one that belongs to them"
+            "CHAMPION_SIGNING_KEY: not the key of any of CHAMPION_PUBLIC_KEYS, so the champion would be refused; "
+            "set the private key of one of them"
         )
     signed = replace(pointer, signature=envelope(public, settings.stack, sign(message(pointer, settings.stack))))
     verify(signed, settings)  # so that nothing is written that serving would refuse
     return signed
 
 
-def _of_machine(given: str) -> tuple[bytes, Sign]:
-    """Of base64, or of a file that holds it."""
+def _load_local_key(value: str) -> tuple[bytes, Sign]:
+    """Return the public key and the signing function of a key in base64, or in a file with base64."""
     try:
-        text = Path(given).read_text() if Path(given).is_file() else given
+        text = Path(value).read_text() if Path(value).is_file() else value
         seed = base64.b64decode(text.strip(), validate=True)
         if len(seed) != SEED_BYTES:
             raise ValueError(f"{len(seed)} bytes")
@@ -74,29 +84,30 @@ def _of_machine(given: str) -> tuple[bytes, Sign]:
     except (OSError, ValueError) as error:
         raise SigningError(
             "CHAMPION_SIGNING_KEY: neither a key (base64 of 32 bytes), a file with one, nor awskms:<key id>; "
-            "python -m training keys makes one"
+            "create one with python -m training keys"
         ) from error
     return key.public_key().public_bytes_raw(), key.sign
 
 
-def _of_kms(name: str, client: Any) -> tuple[bytes, Sign]:
+def _load_kms_key(name: str, client: Any) -> tuple[bytes, Sign]:
+    """Return the public key and the signing function of a key of KMS."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    def sign(signed: bytes) -> bytes:
-        answer = client.sign(KeyId=name, Message=signed, MessageType="RAW", SigningAlgorithm=KMS_ALGORITHM)
-        return bytes(answer["Signature"])
+    def sign(data: bytes) -> bytes:
+        response = client.sign(KeyId=name, Message=data, MessageType="RAW", SigningAlgorithm=KMS_ALGORITHM)
+        return bytes(response["Signature"])
 
     try:
         key: Any = load_der_public_key(client.get_public_key(KeyId=name)["PublicKey"])
         return bytes(key.public_bytes_raw()), sign
     except (BotoCoreError, ClientError, ValueError, AttributeError) as error:
         raise SigningError(
-            f"CHAMPION_SIGNING_KEY: KMS gives no Ed25519 key {name} ({error}); check its name and region, and the "
-            "right to kms:GetPublicKey and kms:Sign"
+            f"CHAMPION_SIGNING_KEY: {name} is not an available Ed25519 key of KMS ({error}); check its name and "
+            "region, and the permissions kms:GetPublicKey and kms:Sign"
         ) from error
 
 
-def _kms(region: str) -> Any:
+def _connect_kms(region: str) -> Any:
     import boto3
 
     return boto3.client("kms", region_name=region)

@@ -1,4 +1,4 @@
-"""What is active, what is published and what the registry says, and why they differ: facts, for the console to show."""
+"""The state of a pair: what is active, what is published, the aliases of the registry, and why they differ."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
 from training.models.economic_calendar import WARN_DAYS, days_left, load_events
-from training.publishing.aliases import Held
-from training.publishing.promotion import read_active, read_pointer, refusal
+from training.publishing.aliases import AliasHolders
+from training.publishing.promotion import read_active, read_pointer, read_refusal
 from training.publishing.tracking_uri import RegistryError
 
-LAST_BYTES = 4096  # of a price file: more than its last row
+LAST_BYTES = 4096  # read from the end of a price file: more than its last row
 
 
 @dataclass(frozen=True)
 class PriceAge:
-    """A price file of the pair. `business_days` have begun since its last date, so 0 or 1 is as fresh as it gets."""
+    """The age of a price file. `business_days` have begun since its last date, so 0 or 1 is as fresh as possible."""
 
     key: str
     source: str
@@ -32,8 +32,14 @@ class PriceAge:
 
 @dataclass(frozen=True)
 class Published:
-    """The pointer: `pending` until refresh has activated it, `refused` with refresh's reason, `rolled back` from when
-    an earlier champion was activated again in its place."""
+    """The published pointer.
+
+    Attributes:
+        pointer: The pointer, None when it is missing or unreadable.
+        state: `pending` until refresh activates it, `refused` by refresh, `rolled back` when an earlier champion was
+            activated again in its place.
+        reason: Why it was refused or rolled back.
+    """
 
     pointer: Pointer | None
     state: Literal["active", "pending", "refused", "rolled back", "missing", "unreadable"]
@@ -42,7 +48,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Tracking:
-    """The registry; `aliases` maps alias to (name, version), `note` says why it is not reachable or what is odd."""
+    """The registry; `aliases` maps an alias to (name, version), `note` says why it is unreachable or what is odd."""
 
     reachable: bool
     note: str | None
@@ -51,7 +57,15 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Status:
-    """`differences` are sentences with their cure, empty when pointer, registry, prices and what is active agree."""
+    """The state of a pair.
+
+    Attributes:
+        active: The active record, None if there is none.
+        published: The published pointer.
+        prices: The age of each price file.
+        tracking: The registry.
+        differences: A sentence for each mismatch between pointer, registry, prices and active record, with its fix.
+    """
 
     active: Active | None
     published: Published
@@ -61,32 +75,43 @@ class Status:
 
     @property
     def scores(self) -> tuple[dict[str, Any], ...]:
-        """Rows of the score table for the active champion and the baselines."""
+        """The rows of the score table of the active champion and the baselines."""
         return self.active.pointer.scores if self.active else ()
 
 
-def status(store: Store, settings: Settings, now: datetime, read_aliases: Callable[[], Held]) -> Status:
-    """Reads the store and, by `read_aliases`, the registry; one that cannot be reached is part of the answer.
+def collect_status(store: Store, settings: Settings, now: datetime, read_aliases: Callable[[], AliasHolders]) -> Status:
+    """Return the state of a pair. An unreachable registry is part of it.
 
-    Raises Unavailable when the store does not answer.
+    Args:
+        store: The store to read.
+        settings: Settings of the pair.
+        now: The time, for ages.
+        read_aliases: Reads the aliases of the registry.
+
+    Raises:
+        Unavailable: The store does not answer.
     """
     active = read_active(store, settings.pair)
-    published = _published(store, settings, active)
-    tracking = _tracking(read_aliases)
-    prices, faults = _prices(store, settings.pair, now.date())
-    differences = (*_differences(active, published, tracking), *faults, *_calendar(now.date()))
+    published = _read_published(store, settings, active)
+    try:
+        holders = read_aliases()
+        tracking = Tracking(True, holders.note, holders.aliases)
+    except (RegistryError, ContractError) as error:
+        tracking = Tracking(False, str(error), {})
+    prices, unreadable = _read_price_ages(store, settings.pair, now.date())
+    differences = (*_describe_differences(active, published, tracking), *unreadable, *_check_events(now.date()))
     return Status(active, published, prices, tracking, differences)
 
 
-def _published(store: Store, settings: Settings, active: Active | None) -> Published:
+def _read_published(store: Store, settings: Settings, active: Active | None) -> Published:
     pointer, etag = read_pointer(store, settings.model_info_key)
     if pointer is None:
         return Published(None, "unreadable" if etag else "missing")
     if active is not None and _is_active(pointer, active):
-        return Published(pointer, "active")  # whatever it was refused for before
-    if found := refusal(store, settings.pair, pointer):
-        return Published(pointer, found.state, found.reason)
-    # What the model_uri of the old form means is looked up when it is refreshed: then it was this.
+        return Published(pointer, "active")  # an earlier refusal does not matter any more
+    if refusal := read_refusal(store, settings.pair, pointer):
+        return Published(pointer, refusal.state, refusal.reason)
+    # A pointer of the old form has a model_uri only, which refresh resolves: it resolved to the active champion.
     if active is not None and pointer.champion is None and pointer.model_uri == active.pointer.model_uri:
         return Published(pointer, "active")
     return Published(pointer, "pending")
@@ -96,79 +121,78 @@ def _is_active(pointer: Pointer, active: Active) -> bool:
     return pointer.champion == active.champion and pointer.generation in (None, active.generation)
 
 
-def _prices(store: Store, pair: str, today: date) -> tuple[tuple[PriceAge, ...], tuple[str, ...]]:
-    """The age of each price file, and a sentence for each that cannot be read."""
+def _read_price_ages(store: Store, pair: str, today: date) -> tuple[tuple[PriceAge, ...], tuple[str, ...]]:
+    """Return the age of each price file, and a sentence for each file that cannot be read."""
     prefix = keys.price_key(pair, "").removesuffix(".csv")
-    ages, faults = [], []
+    ages, unreadable = [], []
     for key in store.list("prices"):
         if key.startswith(prefix) and key.endswith(".csv"):
             try:
-                ages.append(_price_age(store, key, key[len(prefix) : -len(".csv")], today))
+                ages.append(_read_price_age(store, key, key[len(prefix) : -len(".csv")], today))
             except ContractError as error:
-                faults.append(f"{key} cannot be read: {error}")
-    return tuple(ages), tuple(faults)
+                unreadable.append(f"{key} cannot be read: {error}")
+    return tuple(ages), tuple(unreadable)
 
 
-def _calendar(today: date) -> Iterator[str]:
-    """Champions know scheduled news as far as the file of events went when they were trained."""
-    for kind, left in days_left(load_events().known_through(), today).items():
-        if left < WARN_DAYS:
+def _check_events(today: date) -> Iterator[str]:
+    """Yield a sentence for each kind of scheduled news whose known dates end soon.
+
+    A champion knows the dates that events.csv had when it was trained.
+    """
+    for kind, remaining in days_left(load_events().known_through(), today).items():
+        if remaining < WARN_DAYS:
             yield (
-                f"the last known date of {kind} decisions is {left} days away: add the new ones to "
+                f"the last known date of {kind} decisions is {remaining} days away: add the new ones to "
                 "training/models/events.csv and run python -m training run"
             )
 
 
-def _price_age(store: Store, key: str, source: str, today: date) -> PriceAge:
+def _read_price_age(store: Store, key: str, source: str, today: date) -> PriceAge:
+    """Return the age of a price file. Raises ContractError when it cannot be read.
+
+    Args:
+        store: The store to read.
+        key: The key of the file.
+        source: The source of its prices.
+        today: The date to which the age is counted.
+    """
     dates = parse_tail(store.tail(key, LAST_BYTES).data, 1, ["close"], []).dates
     if not dates:
         raise ContractError("it is empty; delete it and run python -m training run")
     return PriceAge(key, source, dates[0], business_days_since(dates[0], today, source))
 
 
-def _tracking(read_aliases: Callable[[], Held]) -> Tracking:
-    try:
-        held = read_aliases()
-    except (RegistryError, ContractError) as error:
-        return Tracking(False, str(error), {})
-    return Tracking(True, held.note, held.aliases)
-
-
-def _differences(active: Active | None, published: Published, tracking: Tracking) -> Iterator[str]:
+def _describe_differences(active: Active | None, published: Published, tracking: Tracking) -> Iterator[str]:
     if published.state == "missing":
         yield "nothing is published yet; run python -m training run"
     elif published.state == "unreadable":
         yield "the pointer cannot be read; publish again: python -m training rollback, or python -m training run"
     elif published.state == "refused":
-        still = f"generation {active.generation} goes on serving" if active else "nothing is served"
-        yield f"{_generation(published)} was refused, {still}: {published.reason}"
+        served = f"generation {active.generation} is still served" if active else "nothing is served"
+        yield f"{_name_generation(published)} was refused, {served}: {published.reason}"
     elif published.state == "pending":
-        yield f"{_generation(published)} is published but not active yet; run python -m lambda_fn.refresh"
+        yield f"{_name_generation(published)} is published but not active yet; run python -m lambda_fn.refresh"
     elif published.state == "rolled back":
-        yield f"{_generation(published)} was gone back from, {published.reason}; to go on publish a newer one"
-        return  # the alias is where it was, and moves with what is published next
-    yield from _alias_differences(active, tracking)
-
-
-def _alias_differences(active: Active | None, tracking: Tracking) -> Iterator[str]:
+        yield f"{_name_generation(published)} was rolled back, {published.reason}; publish a newer one to replace it"
+        return  # the alias has not moved; it moves with the next publication
     if active is None or not tracking.reachable:
         return
     pointer = active.pointer
     serving = f"{pointer.model_name} version {pointer.model_version}"
-    held = tracking.aliases.get("champion")
-    if held is None:
+    holder = tracking.aliases.get("champion")
+    if holder is None:
         yield (
-            f"no version has the alias champion, {serving} is active; give it back with: "
+            f'the alias "champion" is not set, {serving} is active; restore it with: '
             f"python -m training publish models:/{pointer.model_name}/{pointer.model_version}"
         )
-    elif (held[0], str(held[1])) != (pointer.model_name, pointer.model_version):
+    elif (holder[0], str(holder[1])) != (pointer.model_name, pointer.model_version):
         yield (
-            f"the alias champion is at {held[0]} version {held[1]}, {serving} is active: the alias was moved by hand "
-            "or the publishing was interrupted. To serve the alias's version: "
-            f"python -m training publish models:/{held[0]}@champion"
+            f'the alias "champion" is at {holder[0]} version {holder[1]}, {serving} is active: the alias was moved by '
+            "hand, or publishing was interrupted. To serve the version of the alias: "
+            f"python -m training publish models:/{holder[0]}@champion"
         )
 
 
-def _generation(published: Published) -> str:
+def _name_generation(published: Published) -> str:
     generation = published.pointer.generation if published.pointer else None
     return f"generation {generation}" if generation else "the published champion"

@@ -59,7 +59,7 @@ class Mlflow:
 
     def champion(self, uri: str) -> None:
         """Move the alias champion of EURUSD_LSTM."""
-        mlflow_registry.set_alias(self.tracking, "champion", mlflow_registry.find(self.tracking, uri))
+        mlflow_registry.set_alias(self.tracking, "champion", mlflow_registry.find_version(self.tracking, uri))
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:

@@ -77,7 +77,7 @@ class Machine:
 @contextmanager
 def machine(script: str) -> Iterator[Machine]:
     """A machine that has not booted yet, with `script` as its user data; removed at the end."""
-    container = docker("create", "--network=none", "--entrypoint=sleep", image.base(), "600").strip()
+    container = docker("create", "--network=none", "--entrypoint=sleep", image.base_image(), "600").strip()
     try:
         docker("start", container)
         found = Machine(container)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.local import bridge
+from infra.local import bridge_address
 from tests.support.e2e.containers import ROOT, docker, free_ports, listens
 from tests.support.e2e.lambda_container import Invocation
 from tests.support.e2e.link import link
@@ -98,7 +98,7 @@ def on_store(folder: Path, environ: Mapping[str, str], ecb_url: str = "") -> Ite
     """SAM on the store of `environ`, and with the bank at `ecb_url`. Its containers are not on the host's network: both
     are linked to this machine's address on Docker's bridge, which `localhost` means there, too."""
     with ExitStack() as stack:
-        gateway = bridge()
+        gateway = bridge_address()
         store = stack.enter_context(link(environ["AWS_ENDPOINT_URL_S3"], gateway))
         # the template refuses expired forecasts, and the prices of tests are of a past day
         changed = {"AWS_ENDPOINT_URL_S3": f"http://{gateway}:{store.port}", "REFUSE_EXPIRED": "false"}

@@ -104,7 +104,7 @@ def _run(script: str) -> list[list[str]]:
             (folder / stub).write_text(STUB)
             (folder / stub).chmod(0o755)
         for stack, file in STACKS.items():
-            lines = outputs.exports("eu-central-1", stack, _outputs(file))
+            lines = outputs.format_exports("eu-central-1", stack, _outputs(file))
             (folder / f"{stack}.sh").write_text("\n".join(lines) + "\n")
             (folder / f"{stack}.sh").rename(folder / stack)
         environ = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": name, "CALLS": str(folder / "calls")}

@@ -15,7 +15,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
 from tests.support import tracked
 from tests.support.e2e.command import training
-from training.publishing.cleanup import KEPT
+from training.publishing.cleanup import KEPT_GENERATIONS
 
 GENERATIONS = 13
 BACK = 2  # an old champion that is active again
@@ -62,10 +62,10 @@ def test_old_champions_go_and_the_active_and_the_last_ten_generations_stay(
     assert {key: store.read(key).data for key in store.list("")} == {
         key: data for key, data in before.items() if key not in gone
     }
-    assert GENERATIONS - KEPT == 3
+    assert GENERATIONS - KEPT_GENERATIONS == 3
     again = training(tmp_path, store_environ, "clean", "--unserved", "--yes")
     assert (again.returncode, again.stdout.strip()) == (0, "nothing to delete")
-    for generation in (GENERATIONS + 2 - KEPT, GENERATIONS):
+    for generation in (GENERATIONS + 2 - KEPT_GENERATIONS, GENERATIONS):
         later = tracked.NOW + timedelta(days=generation)
         assert rollback(store, settings, generation, later)["outcome"] == "activated"
         assert Active.parse(store.read(keys.active_key()).data).champion.sha256 == digests[generation]

@@ -18,7 +18,7 @@ import training.prices
 from tests.support import mlflow_database, tracked
 from tests.support.commands import command
 from tests.support.facts import lacking
-from training.__main__ import COMMANDS, TEMPORARY_FAILURE, main, parser
+from training.__main__ import COMMANDS, TEMPORARY_FAILURE, main, make_parser
 from training.prices.windows import complete_origins, windows
 
 pytestmark = pytest.mark.usefixtures("cached_refits")
@@ -126,7 +126,7 @@ def test_the_report_is_one_file_that_needs_nothing_else_and_is_kept_in_mlflow(
     for row in ran["scores"]:
         if row["horizon"] in (1, 5, 21):
             assert f"{row['pinball']:.5f}" in page, "the report's figures are the run's, to the digits printed"
-    assert not lacking(page, "Scores", "Is it calibrated?", "news: scheduled", "regime: wild")
+    assert not lacking(page, "Scores", "Calibration", "news: scheduled", "regime: wild")
     news = r"calendar [^<]*</h2>\n<ul>.*<li>A day with an FOMC decision is \d+ % wider \(\+\d+ to \+\d+ %\)"
     assert re.search(news, page)
     client = mlflow.MlflowClient()
@@ -202,7 +202,7 @@ def test_every_option_that_a_cure_names_is_known_where_the_cure_is_said() -> Non
     """Cures are words of training/prices; who reads a file knows all of them, who stores prices --replace."""
     words = "".join(path.read_text() for path in Path(training.prices.__path__[0]).glob("*.py"))
     named = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", words)) - {"--save", "--fresh", "--csv"}
-    commands = next(action.choices for action in parser()._actions if action.dest == "command")
+    commands = next(action.choices for action in make_parser()._actions if action.dest == "command")
     assert isinstance(commands, dict)
     assert named - {"--replace"} == set(OWN)
     for name, own in commands.items():
@@ -253,13 +253,13 @@ def test_prices_that_were_trusted_are_told_of_by_the_champion(
 @pytest.mark.parametrize(
     ("arguments", "facts"),
     [
-        (("run", "--trust"), ["--trust goes ", " --csv FILE; "]),
-        (("prices", "--from", "2020-01-31"), ["--from goes ", " --csv FILE; "]),
-        (("run", "--families", "prophet"), ["--families: 'prophet' is no family; choose among random_walk"]),
+        (("run", "--trust"), ["--trust: ", " --csv FILE; "]),
+        (("prices", "--from", "2020-01-31"), ["--from: ", " --csv FILE; "]),
+        (("run", "--families", "prophet"), ["--families: 'prophet' ", "; choose from random_walk"]),
         (("evaluate", "--first-year", "2031"), ["--first-year"]),
         (("evaluate", "--seed", "-1"), ["--seed: -1 is out ", "; choose 0 to 4294967295"]),
         (("run", "--csv", "nowhere.csv"), ["nowhere.csv"]),
-        (("prices", "--replace"), ["--replace goes ", " --save; "]),
+        (("prices", "--replace"), ["--replace: ", " --save; "]),
         (("publish", "EURUSD_ARIMA"), ["models:/NAME"]),
         (("publish", "models:/EURUSD_ARIMA@challenger"), ["no such version"]),
         (("rollback",), ["nothing is active"]),
@@ -382,7 +382,7 @@ def test_help_costs_no_heavy_import() -> None:
 
 
 def test_every_command_has_a_help_of_its_own() -> None:
-    commands = next(action for action in parser()._actions if action.dest == "command")
+    commands = next(action for action in make_parser()._actions if action.dest == "command")
     assert commands.choices is not None
     assert set(commands.choices) == {
         *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "clean", "forecast"),

@@ -54,14 +54,14 @@ def test_a_forecast_then_the_whole_run_whose_champion_the_server_takes_up(folder
     assert re.findall(r"(\w+), generation (\d), trained", output)[0] == ("EURUSD_RandomWalk", "1")
     assert [number for _, number in re.findall(r"(\w+), generation (\d), trained", output)] == ["1", "2"]
     assert " current file " in progress and " which end 2026-10-30: " in progress
-    assert "took up generation 2 in place of 1 by itself: " in progress
+    assert "replaced generation 1 by 2 " in progress
     assert not answers(int(SERVING.findall(progress)[0]))
 
 
 @pytest.mark.long
 def test_the_next_demo_serves_the_active_champion_first_and_ends_with_its_server(folder: Path) -> None:
     with demo(folder, "--port", "0") as process:
-        until(lambda: "whole run" in (folder / "err").read_text(), "the server")
+        until(lambda: "training all models" in (folder / "err").read_text(), "the server")
         progress = (folder / "err").read_text()
         assert "Generation 2 is active already" in progress
         assert "current file" not in progress  # nobody asked for it

@@ -47,7 +47,7 @@ def store(settings: Settings) -> Store:
 
 
 def test_a_plan_lists_runs_models_and_versions_and_changes_nothing(tracking: Registry) -> None:
-    found = cleaning.plan(tracking, "EURUSD")
+    found = cleaning.make_plan(tracking, "EURUSD")
     assert sorted(name for _, name in found.runs) == [
         "arima",
         "lstm: champion",
@@ -57,14 +57,14 @@ def test_a_plan_lists_runs_models_and_versions_and_changes_nothing(tracking: Reg
     assert found.models == (("EURUSD_ARIMA", 1), ("EURUSD_LSTM", 1), ("EURUSD_RandomWalk", 1))
     assert len(found.logged_models) == 3
     assert found.experiment is None and found.keys == ()
-    assert cleaning.plan(tracking, "EURUSD") == found and not found.is_empty
+    assert cleaning.make_plan(tracking, "EURUSD") == found and not found.is_empty
 
 
 @pytest.mark.parametrize("keep_experiment", [True, False])
 def test_a_retrain_works_on_the_clean_slate(tracking: Registry, keep_experiment: bool) -> None:
     before = tracking.client.get_experiment_by_name("EURUSD_Experiments")
-    cleaning.execute(tracking, cleaning.plan(tracking, "EURUSD", keep_experiment=keep_experiment))
-    assert cleaning.plan(tracking, "EURUSD") == cleaning.Plan((), (), (), None, ())
+    cleaning.execute(tracking, cleaning.make_plan(tracking, "EURUSD", keep_experiment=keep_experiment))
+    assert cleaning.make_plan(tracking, "EURUSD") == cleaning.Plan((), (), (), None, ())
 
     registered = tracked.log(tracking)
     after = tracking.client.get_experiment_by_name("EURUSD_Experiments")
@@ -72,37 +72,37 @@ def test_a_retrain_works_on_the_clean_slate(tracking: Registry, keep_experiment:
     assert (after.experiment_id == before.experiment_id) == keep_experiment
     assert {version.version for version in registered.values()} == {1}
     assert registry.download(tracking, registered["lstm"]) == tracked.candidate("lstm").model
-    assert len(cleaning.plan(tracking, "EURUSD").runs) == 4  # only the new ones
+    assert len(cleaning.make_plan(tracking, "EURUSD").runs) == 4  # only the new ones
 
 
 def test_cleaning_can_be_repeated(tracking: Registry) -> None:
-    found = cleaning.plan(tracking, "EURUSD", keep_experiment=False)
+    found = cleaning.make_plan(tracking, "EURUSD", keep_experiment=False)
     cleaning.execute(tracking, replace(found, models=found.models[:1], runs=found.runs[:2], experiment=None))
     cleaning.execute(tracking, found)
     cleaning.execute(tracking, found)
-    assert cleaning.plan(tracking, "EURUSD", keep_experiment=False) == cleaning.Plan((), (), (), None, ())
+    assert cleaning.make_plan(tracking, "EURUSD", keep_experiment=False) == cleaning.Plan((), (), (), None, ())
 
 
 def test_runs_deleted_before_are_not_listed(tracking: Registry) -> None:
-    found = cleaning.plan(tracking, "EURUSD")
+    found = cleaning.make_plan(tracking, "EURUSD")
     tracking.client.delete_run(found.runs[0][0])
-    assert cleaning.plan(tracking, "EURUSD").runs == found.runs[1:]
+    assert cleaning.make_plan(tracking, "EURUSD").runs == found.runs[1:]
 
 
 def test_other_pairs_are_left_alone(tracking: Registry) -> None:
     other: dict[str, Registered] = tracked.log(tracking, pair="GBPUSD")
-    cleaning.execute(tracking, cleaning.plan(tracking, "EURUSD", keep_experiment=False))
-    assert registry.find(tracking, "models:/GBPUSD_LSTM@champion") == other["lstm"]
-    assert len(cleaning.plan(tracking, "GBPUSD").runs) == 4
+    cleaning.execute(tracking, cleaning.make_plan(tracking, "EURUSD", keep_experiment=False))
+    assert registry.find_version(tracking, "models:/GBPUSD_LSTM@champion") == other["lstm"]
+    assert len(cleaning.make_plan(tracking, "GBPUSD").runs) == 4
 
 
 def test_a_registry_that_never_trained_has_nothing_to_clean(tracking: Registry) -> None:
-    assert cleaning.plan(tracking, "JPYUSD", keep_experiment=False) == cleaning.Plan((), (), (), None, ())
+    assert cleaning.make_plan(tracking, "JPYUSD", keep_experiment=False) == cleaning.Plan((), (), (), None, ())
 
 
 def test_the_store_is_not_touched_without_being_told(tracking: Registry, store: Store) -> None:
     before = store.list("")
-    cleaning.execute(tracking, cleaning.plan(tracking, "EURUSD"))
+    cleaning.execute(tracking, cleaning.make_plan(tracking, "EURUSD"))
     cleaning.execute(tracking, cleaning.Plan((), (), (), None, tuple(before)))
     assert store.list("") == before
 
@@ -113,7 +113,7 @@ def test_the_store_goes_from_what_is_served_to_what_that_names(tracking: Registr
     others.append("serving/GBPUSD/active.json")
     for key in [*others, "README.md"]:
         put(store, key, b"{}")
-    found = cleaning.plan(tracking, "EURUSD", store)
+    found = cleaning.make_plan(tracking, "EURUSD", store)
     assert found.keys[:2] == ("serving/active.json", "models/best_model_info.json")
     kept = [*others, "README.md", *store.list("record")]  # the ledger is never deleted
     assert set(found.keys) == set(store.list("")) - set(kept)
@@ -125,4 +125,4 @@ def test_another_pairs_keys_are_found(tracking: Registry, store: Store) -> None:
     others = ["serving/GBPUSD/active.json", "models/GBPUSD/best_model_info.json", "prices/GBPUSD-ecb.csv"]
     for key in others:
         put(store, key, b"{}")
-    assert cleaning.plan(tracking, "GBPUSD", store).keys == tuple(others)
+    assert cleaning.make_plan(tracking, "GBPUSD", store).keys == tuple(others)

@@ -14,7 +14,7 @@ from tests.support import foreign, seaweedfs, tracked
 from tests.support.errors import has_cure
 from tests.support.tracked import NOW, publish
 from training.__main__ import main
-from training.publishing.history import generations
+from training.publishing.history import list_generations
 from training.publishing.publish import rollback
 
 PAIR = "EURUSD"
@@ -38,7 +38,7 @@ def lived(store: Store, settings: Settings) -> Store:
 
 
 def test_who_was_champion_when(lived: Store) -> None:
-    first, second, third, fourth = generations(lived, PAIR)
+    first, second, third, fourth = list_generations(lived, PAIR)
     assert [one.pointer.model_type for one in (first, second, third, fourth)] == [
         "ARIMA",
         "LSTM",
@@ -46,13 +46,13 @@ def test_who_was_champion_when(lived: Store) -> None:
         "ARIMA",
     ]
     assert first.until == second.since and second.until == fourth.since and fourth.until is None
-    assert first.went == "replaced by generation 2: lstm is better by a test"
-    assert (second.came, second.went) == (
+    assert first.end_reason == "replaced by generation 2: lstm is better by a test"
+    assert (second.reason, second.end_reason) == (
         "lstm is better by a test",
         "replaced by generation 4: rollback to generation 1",
     )
-    assert third.since is None and third.went.startswith("refused: ")
-    assert (fourth.came, fourth.went) == ("rollback to generation 1", "")
+    assert third.since is None and third.end_reason.startswith("refused: ")
+    assert (fourth.reason, fourth.end_reason) == ("rollback to generation 1", "")
     assert set(first.losses()) and first.losses() == fourth.losses()
 
 
@@ -61,18 +61,18 @@ def test_a_generation_that_waits_and_one_that_came_too_late(store: Store, settin
     tracked.put_prices(store)
     bucket = settings._replace(use_s3=True)
     publish(store, bucket, "arima")
-    (waiting,) = generations(store, PAIR)
-    assert (waiting.since, waiting.went) == (None, "not activated yet")
+    (waiting,) = list_generations(store, PAIR)
+    assert (waiting.since, waiting.end_reason) == (None, "not activated yet")
     publish(store, bucket, "lstm")
     activate(store, settings, NOW)
-    late, active = generations(store, PAIR)
-    assert late.went == "never activated: generation 2 came first" and active.since is not None
+    late, active = list_generations(store, PAIR)
+    assert late.end_reason == "never activated: generation 2 came first" and active.since is not None
 
 
 def test_what_cannot_be_read_is_left_out(lived: Store) -> None:
     foreign.put(lived, keys.activated_key(2), b"{}")
     foreign.put(lived, keys.history_key(3), b"{}")
-    found = generations(lived, PAIR)
+    found = list_generations(lived, PAIR)
     assert [one.generation for one in found] == [1, 2, 4]
     assert found[1].since is None, "that it was active is not known"
 

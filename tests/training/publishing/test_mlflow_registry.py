@@ -31,7 +31,7 @@ from tests.support.errors import has_cure
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import aliases
-from training.publishing.aliases import Held
+from training.publishing.aliases import AliasHolders
 from training.publishing.tracking_uri import RegistryError, RegistryUnreachable, check_database
 
 if TYPE_CHECKING:
@@ -124,14 +124,17 @@ def test_a_file_is_one_version(found: Found) -> None:
 
 def test_a_chosen_version_puts_the_champion_in_the_second_place(found: Found) -> None:
     tracking, registered = found
-    registry.set_aliases(tracking, registry.ranked(tracking, registered["random_walk"]))
-    assert registry.held(tracking, "EURUSD") == {
+    registry.set_aliases(tracking, registry.rank_first(tracking, registered["random_walk"]))
+    assert registry.alias_holders(tracking, "EURUSD") == {
         "champion": ("EURUSD_RandomWalk", 1),
         "challenger": ("EURUSD_LSTM", 1),
         "candidate": ("EURUSD_ARIMA", 1),
     }
     registry.set_alias(tracking, "champion", registered["lstm"])
-    assert registry.held(tracking, "EURUSD") == {"champion": ("EURUSD_LSTM", 1), "candidate": ("EURUSD_ARIMA", 1)}
+    assert registry.alias_holders(tracking, "EURUSD") == {
+        "champion": ("EURUSD_LSTM", 1),
+        "candidate": ("EURUSD_ARIMA", 1),
+    }
 
 
 def test_a_registry_that_was_moved_finds_its_files(tmp_path: Path) -> None:
@@ -144,8 +147,8 @@ def test_a_registry_that_was_moved_finds_its_files(tmp_path: Path) -> None:
         assert registry.connect(f"sqlite:///{tmp_path}/alone/mlflow.db").note is None
         (tmp_path / "clone").rename(tmp_path / "moved here")
         moved = registry.connect(f"sqlite:///{tmp_path}/moved here/mlflow.db")
-        assert moved.note is not None and re.search(r" was moved: [1-9]\d* addresses ", moved.note)
-        assert registry.download(moved, registry.find(moved, made.uri)) == tracked.candidate().model
+        assert moved.note is not None and re.search(r" was moved: [1-9]\d* file addresses ", moved.note)
+        assert registry.download(moved, registry.find_version(moved, made.uri)) == tracked.candidate().model
         assert len(logged_scores.read_scores(moved, made.run_id)) == 4 * foreign.HORIZON
         assert log_one(moved, tracked.candidate()) == made
         assert registry.connect(moved.tracking_uri).note is None
@@ -231,15 +234,15 @@ def test_bytes_that_mlflow_would_change_are_refused(found: Found) -> None:
 def test_each_alias_is_on_one_model_of_the_pair(found: Found) -> None:
     tracking, registered = found
     other = tracked.log(tracking, pair="GBPUSD")
-    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
+    assert registry.alias_holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
     registry.set_aliases(tracking, [registered[family] for family in ("arima", "random_walk", "lstm")])
-    aliases = {model.name: model.aliases for model in registry.models(tracking, "EURUSD")}
+    aliases = {model.name: model.aliases for model in registry.list_models(tracking, "EURUSD")}
     assert aliases == {
         "EURUSD_ARIMA": {"champion": 1},
         "EURUSD_RandomWalk": {"challenger": 1},
         "EURUSD_LSTM": {"candidate": 1},
     }
-    assert registry.holder(tracking, "GBPUSD", "champion") == ("GBPUSD_LSTM", other["lstm"].version)
+    assert registry.alias_holder(tracking, "GBPUSD", "champion") == ("GBPUSD_LSTM", other["lstm"].version)
 
 
 class DyingClient:
@@ -265,9 +268,9 @@ def test_killed_at_any_change_of_aliases_the_pair_keeps_a_champion(found: Found)
         dying = replace(tracking, client=cast("MlflowClient", DyingClient(tracking.client, changes)))
         with pytest.raises(KeyboardInterrupt):
             registry.set_aliases(dying, rankings[1])
-        assert registry.holder(tracking, "EURUSD", "champion")
+        assert registry.alias_holder(tracking, "EURUSD", "champion")
         registry.set_aliases(tracking, rankings[1])
-        holders = [model.name for model in registry.models(tracking, "EURUSD") if "champion" in model.aliases]
+        holders = [model.name for model in registry.list_models(tracking, "EURUSD") if "champion" in model.aliases]
         assert holders == ["EURUSD_ARIMA"]
 
 
@@ -283,13 +286,13 @@ def test_killed_at_any_change_of_aliases_the_pair_keeps_a_champion(found: Found)
 )
 def test_an_unknown_version_is_an_error_with_its_cure(found: Found, uri: str, message: str) -> None:
     with pytest.raises(RegistryError, match=f"^{uri}: .*{message}"):
-        registry.find(found[0], uri)
+        registry.find_version(found[0], uri)
 
 
 def test_versions_are_found_by_alias_and_number(found: Found) -> None:
     tracking, registered = found
-    assert registry.find(tracking, "models:/EURUSD_ARIMA@challenger") == registered["arima"]
-    assert registry.find(tracking, "models:/EURUSD_ARIMA/1") == registered["arima"]
+    assert registry.find_version(tracking, "models:/EURUSD_ARIMA@challenger") == registered["arima"]
+    assert registry.find_version(tracking, "models:/EURUSD_ARIMA/1") == registered["arima"]
 
 
 def test_a_version_without_onnx_is_refused(found: Found, tmp_path: Path) -> None:
@@ -306,7 +309,7 @@ def test_a_file_that_was_changed_is_refused(found: Found) -> None:
     with pytest.raises(
         RegistryError, match=f"^models:/EURUSD_LSTM/1: .* {tracked.candidate('lstm').sha256}, .* {'0' * 64}; "
     ):
-        registry.download(tracking, registry.find(tracking, "models:/EURUSD_LSTM/1"))
+        registry.download(tracking, registry.find_version(tracking, "models:/EURUSD_LSTM/1"))
 
 
 def test_a_deleted_experiment_is_brought_back(found: Found) -> None:
@@ -361,8 +364,8 @@ def answering(status: int, text: str) -> Iterator[str]:
     ("status", "text", "message"),
     [
         (200, "2.22.0", r"MLflow 2\.22\.0.*upgrade it to 3\.0 or newer"),
-        (200, "<html>hello</html>", "is not MLflow's"),
-        (404, "not here", "is not MLflow's"),
+        (200, "<html>hello</html>", "/version .*; correct"),
+        (404, "not here", "/version .*; correct"),
         (401, "who are you", "MLFLOW_TRACKING_USERNAME"),
         (403, "Invalid Host header", "--allowed-hosts"),
     ],
@@ -453,23 +456,23 @@ def test_reading_aliases_makes_and_changes_no_database(found: Found, tmp_path: P
     assert path.read_bytes() == before
     missing = aliases.read(f"sqlite:///{tmp_path}/none/mlflow.db", "EURUSD", {})
     assert missing is not None and missing.aliases == {}
-    assert f" no database {tmp_path}/none/mlflow.db " in str(missing.note) and has_cure(str(missing.note))
+    assert f"{tmp_path}/none/mlflow.db: " in str(missing.note) and has_cure(str(missing.note))
     assert not (tmp_path / "none").exists()
 
 
 def test_a_database_that_another_process_writes_is_no_broken_one(found: Found, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(RegistryUnreachable, match="another process holds"):
+        with pytest.raises(RegistryUnreachable, match=r"has locked .*; try again"):
             check_database(tmp_path / "mlflow.db")
 
 
 def test_another_version_of_the_server_is_reported() -> None:
     with answering(200, "3.7.0") as uri:
-        note = registry.server_note(uri)
+        note = registry.check_server(uri)
     assert note is not None and "3.7.0" in note and metadata.version("mlflow") in note
     with answering(200, metadata.version("mlflow")) as uri:
-        assert registry.server_note(uri) is None
+        assert registry.check_server(uri) is None
 
 
 @pytest.fixture(scope="module")
@@ -484,9 +487,9 @@ def test_a_remote_server_does_all_that_a_database_does(server: str, capfd: pytes
     with tracked.tracking_address():
         tracking = registry.connect(server)
         registered = tracked.log(tracking)
-        version = registry.find(tracking, "models:/EURUSD_LSTM@champion")
+        version = registry.find_version(tracking, "models:/EURUSD_LSTM@champion")
         assert tracking.note is None
-        assert aliases.read(server, "EURUSD", {}) == Held(registry.held(tracking, "EURUSD"), None)
+        assert aliases.read(server, "EURUSD", {}) == AliasHolders(registry.alias_holders(tracking, "EURUSD"), None)
         assert version == registered["lstm"]
         assert registry.download(tracking, version) == tracked.candidate("lstm").model
         assert len(logged_scores.read_scores(tracking, version.run_id)) == 4 * foreign.HORIZON

@@ -35,11 +35,11 @@ from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.publishing import promotion
 from training.publishing import publish as publishing
-from training.publishing.aliases import Held
-from training.publishing.history import generations
+from training.publishing.aliases import AliasHolders
+from training.publishing.history import list_generations
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
-from training.publishing.status import status
+from training.publishing.status import collect_status
 from training.publishing.tracking_uri import RegistryError
 
 POINTER_KEY = "models/best_model_info.json"
@@ -189,7 +189,7 @@ def test_an_absurd_generation_locks_nothing_and_is_named(store: Store, settings:
         assert [note.partition(":")[0] for note in published.notes] == [
             keys.history_key(ABSURD), *([POINTER_KEY] if not turn else [])
         ]  # fmt: skip
-        assert f"its generation {ABSURD} is passed over" in published.notes[0]
+        assert f"generation {ABSURD} is ignored" in published.notes[0]
     assert rollback(store, settings, None, NOW).generation == published.generation + 1
 
 
@@ -229,7 +229,7 @@ def test_the_last_generation_of_all_is_named_with_the_cure(store: Store, setting
 def test_a_damaged_refusal_is_one_all_the_same(store: Store, settings: Settings) -> None:
     pointer = publish(store, settings).pointer
     store.create(record_key(pointer, "EURUSD"), b"\xff{")
-    record = promotion.refusal(store, "EURUSD", pointer)
+    record = promotion.read_refusal(store, "EURUSD", pointer)
     assert record is not None and (record.state, record.champion) == ("refused", None)
     assert "record cannot be" in record.reason and "refusal: " in record.reason
 
@@ -312,7 +312,7 @@ def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_
         again = publish(killed, there, "lstm", 3)
         assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
         assert serving(killed, there) == (again.generation, new)
-        assert again.generation in promotion.history(killed, "EURUSD")
+        assert again.generation in promotion.list_reserved(killed, "EURUSD")
     # Champion, history, aliases, pointer, serving copy, active, its record, the day's ledger and the official forecast;
     # the tenth publisher lives, and no more are started.
     before, after, untouched = (1, old), (2, new), [(1, old)] * 9
@@ -348,7 +348,7 @@ def test_another_publisher_that_is_faster_wins_and_keeps_the_alias(
     published = publish(store, settings, "lstm", move=interrupted)
     assert published.generation == 1 and published.superseded_by == 2
     assert serving(store, settings) == (2, tracked.candidate("arima").sha256)
-    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
+    assert registry.alias_holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
 
 
 def test_publishers_at_once_get_their_own_generations_and_the_highest_is_served(
@@ -395,7 +395,7 @@ def test_a_version_chosen_by_hand_is_published_with_its_alias(
     publish(store, settings, "lstm")
     pointer = publish_version(tracking, store, settings, uri, NOW).pointer
     assert serving(store, settings) == (2, tracked.candidate("arima").sha256)
-    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
+    assert registry.alias_holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
     assert (pointer.model_type, pointer.model_version, pointer.run_id) == ("ARIMA", "1", registered["arima"].run_id)
     assert pointer.metrics["pinball"] == 0.09 and pointer.baseline_metrics["pinball"] == 0.093
     assert {row["family"] for row in pointer.scores} == {"arima", "constant", "ewma", "garch"}
@@ -414,7 +414,7 @@ def test_a_version_that_holds_no_champion_is_refused_with_the_cure(
     with pytest.raises(PublishError, match=r"under contract 1.*training run"):
         publish_version(tracking, store, settings, "models:/EURUSD_LSTM/2", NOW)
     assert store.list("") == before
-    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
+    assert registry.alias_holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
 
 
 def test_going_back_publishes_the_old_champion_as_a_new_generation(
@@ -427,7 +427,7 @@ def test_going_back_publishes_the_old_champion_as_a_new_generation(
     assert back.generation == 3 and back.notes == ()
     assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
     assert back.pointer.created_at == NOW
-    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
+    assert registry.alias_holder(tracking, "EURUSD", "champion") == ("EURUSD_ARIMA", 1)
     assert rollback(store, settings, 2, NOW).generation == 4
     assert serving(store, settings) == (4, tracked.candidate("lstm").sha256)
 
@@ -441,7 +441,7 @@ def test_going_back_says_when_the_version_is_gone(found: Found, store: Store, se
     (note,) = back.notes
     assert note.startswith("the alias champion ") and "models:/EURUSD_ARIMA/1" in note and has_cure(note)
     assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
-    assert registry.holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
+    assert registry.alias_holder(tracking, "EURUSD", "champion") == ("EURUSD_LSTM", 1)
 
 
 def test_going_back_passes_over_what_was_refused_and_what_is_the_same(store: Store, settings: Settings) -> None:
@@ -485,7 +485,7 @@ def test_training_goes_on_after_serving_rolled_back_by_itself(store_environ: Map
         refresh.refresh(store, settings, NOW)
         return serving(store, settings)
 
-    def unreachable() -> Held:
+    def unreachable() -> AliasHolders:
         raise RegistryError("the registry is down")
 
     for family in ("random_walk", "arima", "lstm"):
@@ -493,14 +493,14 @@ def test_training_goes_on_after_serving_rolled_back_by_itself(store_environ: Map
         served()
     assert refresh.rollback(store, settings, True, NOW)["generation"] == 4
     assert served() == (4, tracked.candidate("arima").sha256)
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.published.state == "rolled back" and found.active is not None and found.active.generation == 4
     (difference,) = found.differences
     assert difference.startswith("generation 3 ") and has_cure(difference)
     assert " to generation 2, as generation 4; " in difference
-    assert generations(store, "EURUSD")[2].went == "replaced by generation 4: rollback to generation 2"
+    assert list_generations(store, "EURUSD")[2].end_reason == "replaced by generation 4: rollback to generation 2"
     assert rollback(store, settings, None, NOW).generation == 5
     assert served() == (5, tracked.candidate("random_walk").sha256), "not to what was rolled back from"
     assert publish(store, settings, "lstm").generation == 6
     assert served() == (6, tracked.candidate("lstm").sha256)
-    assert status(store, settings, NOW, unreachable).differences == ()
+    assert collect_status(store, settings, NOW, unreachable).differences == ()

@@ -20,7 +20,7 @@ from lambda_fn.store.object_store import Store
 from tests.support import foreign
 from training.publishing.promotion import promote, read_active
 from training.publishing.publish import rollback
-from training.publishing.signing import SigningError, new_key, signer
+from training.publishing.signing import SigningError, make_key, make_signer
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def publish(store: Store, settings: Settings, data: bytes) -> None:
 
 
 def test_what_is_published_and_rolled_back_is_signed(tmp_path: Path) -> None:
-    private, public = new_key()
+    private, public = make_key()
     settings = keyed(Settings.from_env({"STORE_DIR": str(tmp_path)}), private, public)
     from lambda_fn.store.s3 import open_store
 
@@ -58,32 +58,32 @@ def test_what_is_published_and_rolled_back_is_signed(tmp_path: Path) -> None:
 
 
 def test_a_key_may_be_in_a_file(tmp_path: Path) -> None:
-    private, public = new_key()
+    private, public = make_key()
     (tmp_path / "key").write_text(private + "\n")
     settings = keyed(Settings.from_env({}), str(tmp_path / "key"), public)
-    verify(signer(settings)(pointer(foreign.champion_bytes())), settings)
+    verify(make_signer(settings)(pointer(foreign.champion_bytes())), settings)
 
 
 def test_without_a_key_nothing_is_signed_unless_it_must_be() -> None:
     settings = Settings.from_env({})
-    assert signer(settings)(pointer(foreign.champion_bytes())).signature is None
+    assert make_signer(settings)(pointer(foreign.champion_bytes())).signature is None
     with pytest.raises(SigningError, match="CHAMPION_SIGNING_KEY: required"):
-        signer(keyed(settings, "", new_key()[1]))
+        make_signer(keyed(settings, "", make_key()[1]))
 
 
 @pytest.mark.parametrize("given", ["a-secret", "c2hvcnQ=", "/nowhere/key"])
 def test_a_wrong_key_is_named_by_its_variable_and_never_shown(given: str) -> None:
     settings = keyed(Settings.from_env({}), given)
     with pytest.raises(SigningError, match="CHAMPION_SIGNING_KEY: neither") as caught:
-        signer(settings)
+        make_signer(settings)
     assert given not in str(caught.value)
     assert given not in repr(settings)
 
 
 def test_a_key_that_serving_does_not_know_is_refused_before_anything_is_written() -> None:
-    settings = keyed(Settings.from_env({}), new_key()[0], new_key()[1])
+    settings = keyed(Settings.from_env({}), make_key()[0], make_key()[1])
     with pytest.raises(SigningError, match=r"^CHAMPION_SIGNING_KEY: not the key .* CHAMPION_PUBLIC_KEYS, .*; "):
-        signer(settings)(pointer(foreign.champion_bytes()))
+        make_signer(settings)(pointer(foreign.champion_bytes()))
 
 
 def test_a_key_of_kms_signs_the_message_as_it_is() -> None:
@@ -105,10 +105,10 @@ def test_a_key_of_kms_signs_the_message_as_it_is() -> None:
             "SigningAlgorithm": "ED25519_SHA_512",
         }
         stub.add_response("sign", {"Signature": key.sign(signed)}, asked)
-        verify(signer(settings, lambda region: client)(found), settings)
+        verify(make_signer(settings, lambda region: client)(found), settings)
         stub.add_client_error("get_public_key", "AccessDeniedException")
         with pytest.raises(SigningError, match="kms:GetPublicKey and kms:Sign"):
-            signer(settings, lambda region: client)
+            make_signer(settings, lambda region: client)
 
 
 def test_the_command_makes_a_pair(tmp_path: Path) -> None:
@@ -117,4 +117,4 @@ def test_the_command_makes_a_pair(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
     made = json.loads(done.stdout)
     settings = Settings.from_env(made)
-    verify(signer(settings)(pointer(foreign.champion_bytes())), settings)
+    verify(make_signer(settings)(pointer(foreign.champion_bytes())), settings)

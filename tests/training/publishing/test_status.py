@@ -26,9 +26,9 @@ from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.models.economic_calendar import load_events
 from training.publishing import aliases
-from training.publishing.aliases import Held
+from training.publishing.aliases import AliasHolders
 from training.publishing.publish import move_aliases
-from training.publishing.status import Published, status
+from training.publishing.status import Published, collect_status
 from training.publishing.tracking_uri import RegistryError
 
 if TYPE_CHECKING:
@@ -69,23 +69,23 @@ def store(settings: Settings) -> Store:
     return opened
 
 
-def reading(tracking: Registry) -> Callable[[], Held]:
+def reading(tracking: Registry) -> Callable[[], AliasHolders]:
     """As the command does: without MLflow's client."""
 
-    def read() -> Held:
+    def read() -> AliasHolders:
         held = aliases.read(tracking.tracking_uri, "EURUSD", {})
-        assert held == Held(registry.held(tracking, "EURUSD"), None)
+        assert held == AliasHolders(registry.alias_holders(tracking, "EURUSD"), None)
         return held
 
     return read
 
 
-def unreachable() -> Held:
+def unreachable() -> AliasHolders:
     raise RegistryError("the registry is down")
 
 
 def test_nothing_is_published_yet(store: Store, settings: Settings) -> None:
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.active is None and found.published.state == "missing" and found.scores == ()
     (difference,) = found.differences
     assert has_cure(difference) and difference.endswith(" training run")
@@ -97,7 +97,7 @@ def test_when_all_agrees_there_is_no_difference(
 ) -> None:
     ranking = [registered[family] for family in tracked.RANKING]
     publish(store, settings, "lstm", 1, move_aliases(tracking, ranking))
-    found = status(store, settings, NOW, reading(tracking))
+    found = collect_status(store, settings, NOW, reading(tracking))
     assert found.active is not None
     assert (found.active.generation, found.active.pointer.model_name) == (1, "EURUSD_LSTM")
     assert found.active.activated_at == NOW and found.scores[0]["pinball"] == 0.091
@@ -115,7 +115,7 @@ def test_an_alias_moved_by_hand_is_explained(
 ) -> None:
     publish(store, settings, "lstm", 1)
     registry.set_alias(tracking, "champion", registered["arima"])
-    (difference,) = status(store, settings, NOW, reading(tracking)).differences
+    (difference,) = collect_status(store, settings, NOW, reading(tracking)).differences
     assert "EURUSD_ARIMA version 1, EURUSD_LSTM version 1 is active" in difference
     assert difference.endswith(" publish models:/EURUSD_ARIMA@champion")
 
@@ -123,7 +123,7 @@ def test_an_alias_moved_by_hand_is_explained(
 def test_an_alias_that_was_removed_is_explained(store: Store, settings: Settings, tracking: Registry) -> None:
     publish(store, settings, "lstm", 1)
     tracking.client.delete_registered_model_alias("EURUSD_LSTM", "champion")
-    (difference,) = status(store, settings, NOW, reading(tracking)).differences
+    (difference,) = collect_status(store, settings, NOW, reading(tracking)).differences
     assert "EURUSD_LSTM version 1 is active; " in difference
     assert difference.endswith(" publish models:/EURUSD_LSTM/1")
 
@@ -132,7 +132,7 @@ def test_a_pointer_that_is_not_activated_is_pending(store: Store, settings: Sett
     publish(store, settings, "arima")
     bucket = settings._replace(use_s3=True)  # there the refresh function activates
     publish(store, bucket, "lstm")
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.active is not None and found.active.generation == 1
     assert found.published.state == "pending"
     (difference,) = found.differences
@@ -145,9 +145,9 @@ def test_a_refused_pointer_comes_with_its_reason(store: Store, settings: Setting
     store.delete(golden.champion.key if golden.champion else "")
     with pytest.raises(Refused):
         activate(store, settings, NOW)
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.published.state == "refused" and found.published.reason
-    assert "generation 2 was refused, generation 1 goes on serving" in found.differences[0]
+    assert "generation 2 was refused, generation 1 is still served" in found.differences[0]
 
 
 def reformatted(data: bytes) -> bytes:
@@ -164,10 +164,10 @@ def test_a_refused_pointer_is_that_however_it_is_written(store: Store, settings:
     foreign.put(store, POINTER_KEY, reformatted(plain))
     with pytest.raises(Refused):
         activate(store, settings, NOW)
-    assert status(store, settings, NOW, unreachable).published.state == "refused"
+    assert collect_status(store, settings, NOW, unreachable).published.state == "refused"
     foreign.put(store, POINTER_KEY, plain)
     assert activate(store, settings, NOW).outcome == "refused", "and raised once"
-    assert status(store, settings, NOW, unreachable).published.state == "refused"
+    assert collect_status(store, settings, NOW, unreachable).published.state == "refused"
     assert len(store.list("serving/refused")) == 1
 
 
@@ -180,7 +180,7 @@ def test_a_refusal_whose_cause_is_gone_is_none(store: Store, settings: Settings)
         activate(store, settings, NOW)
     foreign.put(store, pointer.champion.key, data)
     assert activate(store, settings, NOW).outcome == "activated"
-    assert status(store, settings, NOW, unreachable).published.state == "active"
+    assert collect_status(store, settings, NOW, unreachable).published.state == "active"
 
 
 def test_the_old_form_is_refused_and_active_as_its_alias_moves(store: Store, settings: Settings) -> None:
@@ -191,7 +191,7 @@ def test_the_old_form_is_refused_and_active_as_its_alias_moves(store: Store, set
         reaching = settings._replace(mlflow_tracking_uri=server.address)
 
         def found() -> Published:
-            return status(store, reaching, NOW, unreachable).published
+            return collect_status(store, reaching, NOW, unreachable).published
 
         assert found().state == "pending"
         for _ in range(2):
@@ -212,7 +212,7 @@ def test_the_old_form_without_a_server_is_refused_and_not_pending(store: Store, 
     foreign.put(store, POINTER_KEY, OLD)
     with pytest.raises(Refused):
         activate(store, settings, NOW)
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.published.state == "refused"
     assert " publish models:/EURUSD_LSTM@champion" in found.differences[0]
 
@@ -221,7 +221,7 @@ def test_the_old_form_without_a_server_is_refused_and_not_pending(store: Store, 
 def test_an_unreadable_pointer_is_said_to_be_so(store: Store, settings: Settings, broken: bytes) -> None:
     publish(store, settings)
     foreign.put(store, POINTER_KEY, broken)
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.active is not None and found.published.state == "unreadable"
     (difference, *_) = found.differences
     assert has_cure(difference) and " training rollback, " in difference and difference.endswith(" training run")
@@ -230,7 +230,7 @@ def test_an_unreadable_pointer_is_said_to_be_so(store: Store, settings: Settings
 def test_a_broken_active_file_counts_as_none(store: Store, settings: Settings) -> None:
     publish(store, settings)
     foreign.put(store, active_key("EURUSD"), b"{}")
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.active is None and found.published.state == "pending"
 
 
@@ -246,7 +246,7 @@ def test_a_broken_active_file_counts_as_none(store: Store, settings: Settings) -
 def test_the_age_of_prices_is_counted_in_business_days(
     store: Store, settings: Settings, now: datetime, days: int
 ) -> None:
-    (prices,) = status(store, settings, now, unreachable).prices
+    (prices,) = collect_status(store, settings, now, unreachable).prices
     assert prices.key == "prices/EURUSD-ecb.csv" and prices.source == "ecb"
     assert prices.last_date == date(2026, 10, 30) and prices.business_days == days
 
@@ -255,14 +255,14 @@ def test_holidays_and_other_pairs_do_not_count(store: Store, settings: Settings)
     foreign.put(store, "prices/GBPUSD-ecb.csv", tracked.PRICE_FILE)
     foreign.put(store, "prices/EURUSD-ecb.csv", foreign.price_file(as_of=date(2026, 12, 24)))
     foreign.put(store, "prices/EURUSD-csv.csv", foreign.price_file(as_of=date(2026, 12, 24), source="csv"))
-    found = status(store, settings, datetime(2026, 12, 28, 9, tzinfo=UTC), unreachable).prices
+    found = collect_status(store, settings, datetime(2026, 12, 28, 9, tzinfo=UTC), unreachable).prices
     assert [(prices.source, prices.business_days) for prices in found] == [("csv", 2), ("ecb", 1)]
 
 
 @pytest.mark.parametrize("broken", [b"date,close\n", b"date,close\n2026-13-01,1.1\n"])
 def test_a_price_file_that_cannot_be_read_is_named(store: Store, settings: Settings, broken: bytes) -> None:
     foreign.put(store, "prices/EURUSD-ecb.csv", broken)
-    found = status(store, settings, NOW, unreachable)
+    found = collect_status(store, settings, NOW, unreachable)
     assert found.prices == () and "prices/EURUSD-ecb.csv cannot be read" in found.differences[-1]
 
 
@@ -276,7 +276,9 @@ def test_a_server_that_dies_meanwhile_is_part_of_the_answer(
             raise MlflowException("connection reset")
 
     dead = replace(tracking, client=Dead())  # type: ignore[arg-type]
-    found = status(store, settings, NOW, lambda: Held(registry.held(dead, "EURUSD"), None)).tracking
+    found = collect_status(
+        store, settings, NOW, lambda: AliasHolders(registry.alias_holders(dead, "EURUSD"), None)
+    ).tracking
     assert not found.reachable and found.note == "connection reset"
 
 
@@ -289,7 +291,7 @@ def test_a_pointer_of_the_old_form_is_active_once_what_it_means_is(
     for uri, state in ((pointer.model_uri, "active"), ("models:/EURUSD_ARIMA@champion", "pending")):
         old = Pointer(pointer.model_type, pointer.model_name, pointer.model_version, uri)
         foreign.put(store, POINTER_KEY, old.to_json())
-        assert status(store, settings, NOW, reading(tracking)).published.state == state
+        assert collect_status(store, settings, NOW, reading(tracking)).published.state == state
 
 
 def test_the_calendar_is_asked_for_before_its_known_dates_end(store: Store, settings: Settings) -> None:
@@ -297,7 +299,7 @@ def test_the_calendar_is_asked_for_before_its_known_dates_end(store: Store, sett
 
     def differences(days: int) -> list[str]:
         now = datetime.combine(last - timedelta(days), time(12), UTC)
-        said = status(store, settings, now, unreachable).differences
+        said = collect_status(store, settings, now, unreachable).differences
         return [sentence for sentence in said if "FOMC" in sentence]
 
     assert differences(60) == []

@@ -10,7 +10,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
 from tests.support.foreign import put
-from training.publishing.cleanup import unserved
+from training.publishing.cleanup import list_unserved
 
 POINTER = "models/best_model_info.json"
 
@@ -39,18 +39,18 @@ def both(*numbers: int) -> set[str]:
 
 
 def test_the_last_ten_generations_stay(store: Store) -> None:
-    assert set(unserved(store, "EURUSD", POINTER)) == both(1, 2, 3, 4)
+    assert set(list_unserved(store, "EURUSD", POINTER)) == both(1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("key", [POINTER, keys.active_key(), keys.forecast_key(), keys.activated_key(14)])
 def test_what_is_named_now_stays_however_old_it_is(store: Store, key: str) -> None:
     """As an old champion that is active again, or a benchmark of the active one."""
     put(store, key, json.dumps({"champion": {"sha256": sha(14)}, "benchmarks": {"garch": {"sha256": sha(2)}}}).encode())
-    assert set(unserved(store, "EURUSD", POINTER)) == both(1, 3, 4)
+    assert set(list_unserved(store, "EURUSD", POINTER)) == both(1, 3, 4)
 
 
 def test_what_was_never_published_and_other_pairs_stay(store: Store) -> None:
     put(store, keys.champion_key(sha(99)), b"about to be published")
     put(store, keys.champion_key(sha(1), "GBPUSD"), b"another pair's")
-    assert set(unserved(store, "EURUSD", POINTER)) == both(1, 2, 3, 4)
-    assert unserved(store, "GBPUSD", "models/GBPUSD/best_model_info.json") == []
+    assert set(list_unserved(store, "EURUSD", POINTER)) == both(1, 2, 3, 4)
+    assert list_unserved(store, "GBPUSD", "models/GBPUSD/best_model_info.json") == []

@@ -152,7 +152,7 @@ def test_an_index_is_needed_and_must_be_of_the_run(
 ) -> None:
     command(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     assert "AWS_BATCH_JOB_ARRAY_INDEX" in fails(capsys, "task", "--run", RUN)
-    assert "has the tasks 0 to 0, 1 is none" in fails(capsys, "task", "--run", RUN, "--index", "1")
+    assert "has tasks 0 to 0, not 1;" in fails(capsys, "task", "--run", RUN, "--index", "1")
     assert f"{RUN} exists" in fails(capsys, "tasks", *PLAIN, "--freeze", "--run", RUN)
     assert os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX") is None
 
@@ -181,7 +181,7 @@ def test_a_run_of_several_pairs_is_one_array_and_one_pair_that_fails_stops_no_ot
 
     for index in ("3", "0", "2"):
         command(capsys, "task", "--run", run, "--index", index)
-    assert "has the tasks 0 to 3, 4 is none" in fails(capsys, "task", "--run", run, "--index", "4")
+    assert "has tasks 0 to 3, not 4;" in fails(capsys, "task", "--run", run, "--index", "4")
     assert main(["select", "--run", run, "--json"]) == 1
     output = capsys.readouterr()
     first = json.loads(output.out)

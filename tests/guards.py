@@ -42,7 +42,7 @@ GUARDS = (
     Guard(
         "a champion is tried before it becomes active",
         "lambda_fn/jobs/activation.py",
-        "_promote",
+        "_check_and_copy",
         Change("Call", "check_champion", "pointer.golden[0]"),
         INTERLEAVINGS,
     ),
@@ -283,8 +283,8 @@ GUARDS = (
     ),
     Guard(
         "a pair that fails stops no other",
-        "lambda_fn/jobs/per_pair.py",
-        "for_each",
+        "lambda_fn/command_line.py",
+        "each_result",
         Change("handler", "Exception", "KeyError"),
         "tests/serving/test_served_pairs.py",
     ),
@@ -452,7 +452,7 @@ GUARDS = (
     Guard(
         "a rollback tries the champion again",
         "lambda_fn/champion/rollback.py",
-        "_activate",
+        "_check_and_copy",
         Change("Expr", "check_champion"),
         "tests/serving/test_rollback.py::test_a_champion_that_fails_its_trial_today_is_not_activated_again",
     ),

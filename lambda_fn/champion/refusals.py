@@ -15,7 +15,7 @@ from lambda_fn import fields
 from lambda_fn.contract import Pointer, record_bytes
 from lambda_fn.fields import ContractError
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store
+from lambda_fn.store.object_store import Store
 
 _log = logging.getLogger(__name__)
 MAX_BYTES = 2**16
@@ -72,29 +72,17 @@ def is_first(store: Store, key: str, refusal: Refusal) -> bool:
     A record that is unreadable, was lifted or is about another champion is replaced and does not count.
     """
     data = refusal.to_json()
-    if store.create(key, data):
-        return True
-    try:
-        blob = store.read(key)
-        previous = Refusal.parse(blob.data)
-    except Missing:  # deleted in the meantime
-        return store.create(key, data)
-    except ContractError:
-        return store.replace(key, data, blob.etag)
-    if LIFTED in previous.about or previous.about.get(CHAMPION) != refusal.about.get(CHAMPION):
-        return store.replace(key, data, blob.etag)
-    return bool(refusal.request_id) and previous.request_id == refusal.request_id
 
-
-def record(store: Store, key: str, refusal: Refusal) -> None:
-    """Write the record, in place of any other under `key`."""
-    data = refusal.to_json()
-    while not store.create(key, data):
+    def change(stored: bytes | None) -> tuple[bytes | None, bool]:
         try:
-            if store.replace(key, data, store.read(key).etag):
-                return
-        except Missing:
-            continue
+            previous = None if stored is None else Refusal.parse(stored)
+        except ContractError:
+            previous = None
+        if previous is None or LIFTED in previous.about or previous.about.get(CHAMPION) != refusal.about.get(CHAMPION):
+            return data, True
+        return None, bool(refusal.request_id) and previous.request_id == refusal.request_id
+
+    return store.update(key, change)
 
 
 def record_key(pointer: Pointer | bytes, pair: str) -> str:
@@ -126,9 +114,9 @@ class PointerStatus(NamedTuple):
 def read_status(store: Store, key: str) -> PointerStatus | None:
     """Read the record under `key`. Returns None when there is none, or it was lifted."""
     try:
-        members = fields.json_object(store.read(key).data, "refusal", MAX_BYTES)
-    except Missing:
-        return None
+        if (blob := store.find(key)) is None:
+            return None
+        members = fields.json_object(blob.data, "refusal", MAX_BYTES)
     except ContractError as error:
         return PointerStatus("refused", f"reason unknown, because its record cannot be read: {error}", None)
     if LIFTED in members:
@@ -140,13 +128,16 @@ def read_status(store: Store, key: str) -> PointerStatus | None:
 
 def lift(store: Store, key: str, now: datetime) -> None:
     """Mark the record under `key` as no longer valid; it is not deleted. Safe to repeat."""
-    try:
-        blob = store.read(key)
-        refusal = Refusal.parse(blob.data)
-    except Missing:
-        return
-    except ContractError:
-        refusal = Refusal("reason unknown, because its record could not be read", now)
-    if LIFTED not in refusal.about:
-        refusal = replace(refusal, about=refusal.about | {LIFTED: fields.utc_text(now)})
-        store.replace(key, refusal.to_json(), blob.etag)
+
+    def change(stored: bytes | None) -> tuple[bytes | None, None]:
+        if stored is None:
+            return None, None
+        try:
+            refusal = Refusal.parse(stored)
+        except ContractError:
+            refusal = Refusal("reason unknown, because its record could not be read", now)
+        if LIFTED in refusal.about:
+            return None, None
+        return replace(refusal, about=refusal.about | {LIFTED: fields.utc_text(now)}).to_json(), None
+
+    store.update(key, change)

@@ -9,9 +9,10 @@ import logging
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import PurePosixPath
 
-from lambda_fn.champion.active_state import Activation, ActiveState, heal, keep_copy, keep_record, read_active_state
+from lambda_fn.champion.active_state import Activation, heal, keep_copy, keep_record, parse_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion
 from lambda_fn.champion.refusals import (
@@ -19,7 +20,6 @@ from lambda_fn.champion.refusals import (
     ROLLED_BACK,
     Refusal,
     read_status,
-    record,
     record_key,
     shorten_reason,
 )
@@ -29,9 +29,8 @@ from lambda_fn.contract import REASON, Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store
 
-ATTEMPTS = 5  # an attempt is lost only when something else was activated at the same time
 RECENT = timedelta(minutes=5)  # a client that got no answer repeats its request, which must not roll back twice
 LISTED_GENERATIONS = 20  # generations in a message
 _ROLLBACK = re.compile("rollback to generation ([0-9]{1,8})")
@@ -68,27 +67,33 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
 
     Raises RollbackError, and Unavailable.
     """
-    for _ in range(ATTEMPTS):
-        state = read_active_state(store, settings.pair)
+    pair = settings.pair
+
+    def attempt(stored: bytes | None) -> tuple[bytes | None, tuple[Activation, Active]]:
+        state = parse_active_state(store, pair, stored)
         last = state.last
         if last is None:
             raise RollbackError(
                 "rollback: no champion is active, so there is nothing to roll back; run python -m training run"
             )
-        if to is None and _is_rollback(last) and timedelta(0) <= now - last.activated_at < RECENT:
+        is_rollback = _ROLLBACK.fullmatch(str(last.pointer.extra.get(REASON, "")))
+        if to is None and is_rollback and timedelta(0) <= now - last.activated_at < RECENT:
             reason = f"generation {last.generation} was just rolled back to; to go further back, name a generation"
-            return Activation("unchanged", last.generation, reason)
-        old = _find_previous(store, settings.pair, last) if to is None else _read_generation(store, settings.pair, to)
+            return None, (Activation("unchanged", last.generation, reason), last)
+        old = _find_previous(store, pair, last) if to is None else _read_generation(store, pair, to)
         if old.champion.sha256 == last.champion.sha256:
-            heal(store, settings.pair, state)
             reason = f"the champion of generation {old.generation} is active, as generation {last.generation}"
-            return Activation("unchanged", last.generation, reason)
-        if result := _activate(store, settings, state, last, old, now, sandbox):
-            return result
-    raise Unavailable(
-        f"{store.describe()}: active.json was changed by another process in each of {ATTEMPTS} attempts; "
-        "roll back again"
-    )
+            return heal(store, pair, state).data, (Activation("unchanged", last.generation, reason), last)
+        newer = _check_and_copy(store, settings, last, old, now, sandbox)
+        keep_record(store, last, pair)  # the last time that active.json has it
+        _record_rollback(store, settings, last, newer, now)
+        name = f"{old.pointer.model_name} version {old.pointer.model_version}"
+        reason = f"{name} of generation {old.generation} is active again"
+        return newer.to_json(), (Activation("activated", newer.generation, reason), newer)
+
+    activation, active = store.update(keys.active_key(pair), attempt)
+    keep_record(store, active, pair)
+    return activation
 
 
 def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str) -> str | None:
@@ -106,16 +111,15 @@ def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str)
     return status.reason
 
 
-def _activate(
-    store: Store, settings: Settings, state: ActiveState, last: Active, old: Active, now: datetime, sandbox: Sandbox
-) -> Activation | None:
-    """Activate an old champion under the next generation. Returns None when something else was activated first.
+def _check_and_copy(
+    store: Store, settings: Settings, last: Active, old: Active, now: datetime, sandbox: Sandbox
+) -> Active:
+    """Check an old champion and restore its copy. Return its activation under the generation after the last one.
 
     Args:
         store: where the activations and champions are.
         settings: the pair, its keys and the public keys.
-        state: the active state that is replaced.
-        last: the last activation of that state.
+        last: the last activation.
         old: the activation to repeat.
         now: the current time, UTC.
         sandbox: runs the trial.
@@ -132,7 +136,7 @@ def _activate(
     )
     newer = replace(old, pointer=pointer, generation=generation, activated_at=now)
     try:
-        data = newer.to_json()
+        newer.to_json()  # before the first write, as it raises ContractError if it could not be read back
         verify(_find_published(store, pair, old).pointer, settings)
         keep_copy(store, newer, pair)
         champion = fetch_file(store, newer.serving_key, newer.champion.sha256)
@@ -141,12 +145,7 @@ def _activate(
         raise RollbackError(
             f"generation {old.generation} cannot be served again: {error}; {_available(store, pair)}"
         ) from error
-    _record_rollback(store, settings, last, newer, now)
-    if not store.replace(keys.active_key(pair), data, state.etag):
-        return None
-    keep_record(store, newer, pair)
-    reason = f"{pointer.model_name} version {pointer.model_version} of generation {old.generation} is active again"
-    return Activation("activated", generation, reason)
+    return newer
 
 
 def _find_published(store: Store, pair: str, old: Active) -> Active:
@@ -181,7 +180,12 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
             champion = before.champion  # the file that the pointer named at its first rollback
         about: dict[str, str | int] = {"pointer": settings.model_info_key, ROLLED_BACK: newer.generation}
         about |= {CHAMPION: champion} if champion else {}
-        record(store, key, Refusal(shorten_reason(rollback + refusal), now, about=about))
+        data = Refusal(shorten_reason(rollback + refusal), now, about=about).to_json()
+        store.update(key, partial(_overwrite, data))
+
+
+def _overwrite(data: bytes, _: bytes | None) -> tuple[bytes, None]:
+    return data, None
 
 
 def _read_published(store: Store, settings: Settings, last: Active) -> dict[str, str | None]:
@@ -195,10 +199,6 @@ def _read_published(store: Store, settings: Settings, last: Active) -> dict[str,
         return {record_key(pointer, settings.pair): pointer.champion.sha256}
     is_same = pointer.model_uri == last.pointer.model_uri
     return {record_key(pointer, settings.pair): last.champion.sha256 if is_same else None}
-
-
-def _is_rollback(active: Active) -> bool:
-    return bool(_ROLLBACK.fullmatch(str(active.pointer.extra.get(REASON, ""))))
 
 
 def _find_previous(store: Store, pair: str, last: Active) -> Active:

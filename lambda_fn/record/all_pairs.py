@@ -19,9 +19,8 @@ from lambda_fn.record.scoring import INTERVALS, Score
 from lambda_fn.record.statistics import estimate_coverage, estimate_skill
 from lambda_fn.record.summary_checks import parse_pairs, parse_record
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store
 
-ATTEMPTS = 5  # one fails only if another process wrote the same file meanwhile
 KINDS = ("live", "backtest")
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -119,14 +118,18 @@ def write(store: Store, pairs: Sequence[str], now: datetime) -> None:
 
     The backtests are long, so they are pooled again only if a champion has changed. Raises Unavailable.
     """
-    for _ in range(ATTEMPTS):
-        before, etag = _read_before(store)
+
+    def pool(stored: bytes | None) -> tuple[bytes | None, None]:
+        try:
+            before = {} if stored is None else parse_pairs(stored)
+        except ContractError:
+            before = {}
         record = _build_record(store, pairs, before)
         if record == {name: value for name, value in before.items() if name != "made_at"}:
-            return
-        if store.replace(keys.PAIRS_KEY, fields.summed_bytes({**record, "made_at": fields.utc_text(now)}), etag):
-            return
-    raise Unavailable(f"{store.describe()}: {keys.PAIRS_KEY} changed {ATTEMPTS} times meanwhile; try again")
+            return None, None
+        return fields.summed_bytes({**record, "made_at": fields.utc_text(now)}), None
+
+    store.update(keys.PAIRS_KEY, pool)
 
 
 def _build_record(store: Store, pairs: Sequence[str], before: Json) -> Json:
@@ -178,15 +181,3 @@ def _read_scores(store: Store, key: str) -> list[Score]:
         return scoring.from_csv(store.read(key).data)
     except (Missing, ContractError):
         return []
-
-
-def _read_before(store: Store) -> tuple[Json, str | None]:
-    """Return the stored record, empty if it is missing or invalid, and its ETag."""
-    try:
-        blob = store.read(keys.PAIRS_KEY)
-    except Missing:
-        return {}, None
-    try:
-        return parse_pairs(blob.data), blob.etag
-    except ContractError:
-        return {}, blob.etag

@@ -246,7 +246,7 @@ def test_what_three_usages_cost_adds_up() -> None:
 def test_as_many_metrics_are_paid_as_there_are() -> None:
     """Each by stack, those of BY_PAIR by pair, too; the 429s by stack."""
     (names, of_pair, paid) = re.findall(r"metrics of its own: (\d+) .*?, (\d+) .* \| (\d+) \| 0.30", RUNBOOK)[0]
-    emitted = {word for file in ("api", "refresh", "ingest", "record/publication") for word in words_of(file)}
+    emitted = {word for file in ("api", "refresh", "ingest", "record/track_record") for word in words_of(file)}
     assert int(names) == len(emitted), sorted(emitted)
     assert len(BY_PAIR & emitted) == len(BY_PAIR) == int(of_pair)
     assert int(paid) == len(emitted) + len(BY_PAIR) + 1

@@ -7,7 +7,6 @@ under serving/history. Each can be rebuilt from the others or from what was publ
 import hashlib
 import logging
 import re
-from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from lambda_fn.champion.cache import fetch_file
@@ -16,7 +15,6 @@ from lambda_fn.fields import ContractError
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 
-RECENT = timedelta(hours=3)  # in which a job may have been killed before it wrote the record of its activation
 _RECORD = re.compile(r".*/[0-9]{8}\.json")
 _log = logging.getLogger(__name__)
 
@@ -146,11 +144,6 @@ def keep_record(store: Store, active: Active, pair: str) -> list[str]:
         return active.to_json(), [f"{key} was restored"]
 
     return store.update(key, restore)
-
-
-def is_recent(active: Active, now: datetime) -> bool:
-    """Return whether the record of the activation may be missing, because its job was killed before writing it."""
-    return abs(now - active.activated_at) < RECENT
 
 
 def _has_digest(data: bytes, sha256: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from lambda_fn.champion.active_state import Activation as Activation
-from lambda_fn.champion.active_state import heal, is_recent, keep_copy, keep_record, parse_active_state
+from lambda_fn.champion.active_state import heal, keep_copy, keep_record, parse_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion, check_generation, keep_benchmarks, next_generation
 from lambda_fn.champion.refusals import CHAMPION, Refusal, describe_error, is_first, lift, record_key, shorten_reason
@@ -17,6 +17,7 @@ from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import verify
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import check_backtest
 from lambda_fn.registry.mlflow_client import resolve
 from lambda_fn.settings import Settings
@@ -150,7 +151,7 @@ def activate(
         return restored, _Attempt(decision, active, repairs, rejection)
 
     (new_generation, reason), active, repairs, rejection = store.update(keys.active_key(pair), attempt)
-    if active and (new_generation or is_recent(active, now)):
+    if active and (new_generation or not _is_forecast(store, pair, active.generation)):
         repairs = [*repairs, *keep_record(store, active, pair)]
     if new_generation:
         return Activation("activated", new_generation, reason)
@@ -163,6 +164,18 @@ def activate(
     for repair in repairs:
         _log.warning("healed: %s", repair)
     return Activation("unchanged", generation, "; ".join([reason, *repairs]))
+
+
+def _is_forecast(store: Store, pair: str, generation: int) -> bool:
+    """Return whether the official forecast is of this generation.
+
+    A refresh makes it after the record of the activation. So an hour with nothing new needs no look at that record.
+    """
+    try:
+        blob = store.find(keys.forecast_key(pair))
+        return blob is not None and Official.parse(blob.data, pair).generation == generation
+    except ContractError:
+        return False
 
 
 def _check_and_copy(

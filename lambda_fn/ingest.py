@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 from lambda_fn.champion.refusals import Refusal, is_first, shorten_reason
 from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.command_line import EXPECTED, Job, make_parser, parse_day, run_and_print_each, run_command
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.per_pair import run_each
@@ -25,6 +24,7 @@ from lambda_fn.record.issue import ForecastResult, after_prices
 from lambda_fn.record.track_record import live_metrics
 from lambda_fn.settings import Settings, redact_url
 from lambda_fn.store import keys
+from lambda_fn.store.command_line import EXPECTED, Job, make_parser, parse_day, run_and_print_each, run_command
 from lambda_fn.store.object_store import JobStore, Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -196,13 +196,28 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         for pair in settings.pairs:
             _write_metrics(store, settings.for_pair(pair), now, rows=0, refused=False)
         raise
+
+    def work(pair: str) -> dict[str, Any]:
+        pair_settings = settings.for_pair(pair)
+        try:
+            result = ingest_and_forecast(
+                store, pair_settings, now, lambda url: data, request_id=request_id, sandbox=sandbox
+            )
+        except Refused:
+            _write_metrics(store, pair_settings, now, rows=0, refused=True)
+            raise
+        prices, forecast, unscored = result
+        _write_metrics(store, pair_settings, now, prices.rows, refused=prices.outcome == "refused", forecast=forecast)
+        response = result.to_object()
+        log = _log.warning if prices.outcome == "refused" else _log.info
+        log(prices.reason, extra={name: value for name, value in response.items() if name != "reason"})
+        if forecast.outcome == "refused" or unscored:
+            _log.warning(unscored or forecast.reason, extra={"forecast": forecast.outcome})
+        return response
+
     try:
         with Sandbox() as sandbox:
-            return run_each(
-                settings.pairs,
-                formatter,
-                lambda pair: _ingest_pair(store, settings.for_pair(pair), now, data, request_id, sandbox),
-            )
+            return run_each(settings.pairs, formatter, work)
     finally:
         _pool_records(store, settings, now)
 
@@ -214,34 +229,6 @@ def _pool_records(store: Store, settings: Settings, now: datetime) -> None:
             all_pairs.write(store, settings.pairs, now)
         except Unavailable as error:
             _log.warning("the records could not be pooled: %s", error)
-
-
-def _ingest_pair(
-    store: Store, settings: Settings, now: datetime, data: bytes, request_id: str, sandbox: Sandbox
-) -> dict[str, Any]:
-    """Ingest one pair from the ECB's file, and write its metrics and lines of the log; raises as `ingest`.
-
-    Args:
-        store: the store.
-        settings: those of the pair.
-        now: the current time.
-        data: the ECB's file.
-        request_id: Lambda's, the same in its retries of an event.
-        sandbox: runs the champion.
-    """
-    try:
-        result = ingest_and_forecast(store, settings, now, lambda url: data, request_id=request_id, sandbox=sandbox)
-    except Refused:
-        _write_metrics(store, settings, now, rows=0, refused=True)
-        raise
-    prices, forecast, unscored = result
-    _write_metrics(store, settings, now, prices.rows, refused=prices.outcome == "refused", forecast=forecast)
-    response = result.to_object()
-    log = _log.warning if prices.outcome == "refused" else _log.info
-    log(prices.reason, extra={name: value for name, value in response.items() if name != "reason"})
-    if forecast.outcome == "refused" or unscored:
-        _log.warning(unscored or forecast.reason, extra={"forecast": forecast.outcome})
-    return response
 
 
 def _write_metrics(

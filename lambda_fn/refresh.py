@@ -11,14 +11,14 @@ from lambda_fn.champion.active_state import Activation as Activation
 from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.rollback import RollbackError, parse_generation, roll_back
 from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.command_line import Job, make_parser, run_and_print_each, run_command
-from lambda_fn.command_line import parse_generation as parse_generation_option
 from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.jobs.event_source import recognise
 from lambda_fn.jobs.per_pair import run_each
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.record.issue import ForecastResult, issue_forecast
 from lambda_fn.settings import Settings, SettingsError
+from lambda_fn.store.command_line import Job, make_parser, run_and_print_each, run_command
+from lambda_fn.store.command_line import parse_generation as parse_generation_option
 from lambda_fn.store.object_store import JobStore, Store
 from lambda_fn.store.s3 import open_store
 

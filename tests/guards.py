@@ -283,7 +283,7 @@ GUARDS = (
     ),
     Guard(
         "a pair that fails stops no other",
-        "lambda_fn/command_line.py",
+        "lambda_fn/store/command_line.py",
         "each_result",
         Change("handler", "Exception", "KeyError"),
         "tests/serving/test_served_pairs.py",

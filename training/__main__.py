@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
-from lambda_fn.command_line import TEMPORARY_FAILURE as TEMPORARY_FAILURE
-from lambda_fn.command_line import exit_code
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store.command_line import TEMPORARY_FAILURE as TEMPORARY_FAILURE
+from lambda_fn.store.command_line import exit_code
 from lambda_fn.store.object_store import Missing, Unavailable
 from training.commands.context import Command, Context
 from training.errors import NamedError, TemporaryError

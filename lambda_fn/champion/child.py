@@ -139,15 +139,12 @@ class Child:
                         if is_whole(reply):
                             return parse_frame(bytes(reply))
                     else:
-                        raise ChildEnded(self._exit_code(), late=False)
-
-    def _exit_code(self) -> int:
-        """Return the exit code of a child that has closed its output, and kill it if it does not end."""
-        try:
-            return self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+                        try:
+                            code = self._process.wait(1)
+                        except subprocess.TimeoutExpired:  # it has closed its output and does not end
+                            self._process.kill()
+                            code = self._process.wait()
+                        raise ChildEnded(code, late=False)
 
 
 def _write(fd: int, data: memoryview) -> int:

@@ -85,6 +85,12 @@ def is_first(store: Store, key: str, refusal: Refusal) -> bool:
     return store.update(key, change)
 
 
+def record(store: Store, key: str, refusal: Refusal) -> None:
+    """Write the record, in place of any other under `key`."""
+    data = refusal.to_json()
+    store.update(key, lambda _: (data, None))
+
+
 def record_key(pointer: Pointer | bytes, pair: str) -> str:
     """Return the key of the record of a pointer, a hash of its content that does not depend on the formatting.
 

@@ -9,7 +9,6 @@ import logging
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import PurePosixPath
 
 from lambda_fn.champion.active_state import Activation, heal, keep_copy, keep_record, parse_active_state
@@ -20,6 +19,7 @@ from lambda_fn.champion.refusals import (
     ROLLED_BACK,
     Refusal,
     read_status,
+    record,
     record_key,
     shorten_reason,
 )
@@ -168,10 +168,14 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
         newer: the activation that takes its place.
         now: the current time, UTC.
     """
-    champions = {
-        record_key(last.pointer, settings.pair): last.champion.sha256,
-        **_read_published(store, settings, last),
-    }
+    champions: dict[str, str | None] = {record_key(last.pointer, settings.pair): last.champion.sha256}
+    try:
+        pointer = Pointer.parse(store.read(settings.model_info_key).data)
+    except (Missing, ContractError):
+        pass  # nothing that could be activated
+    else:
+        sha256 = last.champion.sha256 if pointer.model_uri == last.pointer.model_uri else None  # of the old form
+        champions[record_key(pointer, settings.pair)] = pointer.champion.sha256 if pointer.champion else sha256
     rollback = f"{newer.pointer.extra[REASON]}, as generation {newer.generation}"
     for key, champion in champions.items():
         before = read_status(store, key)
@@ -180,25 +184,7 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
             champion = before.champion  # the file that the pointer named at its first rollback
         about: dict[str, str | int] = {"pointer": settings.model_info_key, ROLLED_BACK: newer.generation}
         about |= {CHAMPION: champion} if champion else {}
-        data = Refusal(shorten_reason(rollback + refusal), now, about=about).to_json()
-        store.update(key, partial(_overwrite, data))
-
-
-def _overwrite(data: bytes, _: bytes | None) -> tuple[bytes, None]:
-    return data, None
-
-
-def _read_published(store: Store, settings: Settings, last: Active) -> dict[str, str | None]:
-    """Return the record key of the published pointer and the sha256 of the file that it names, None if unknown."""
-    try:
-        data = store.read(settings.model_info_key).data
-        pointer = Pointer.parse(data)
-    except (Missing, ContractError):
-        return {}  # nothing that could be activated
-    if pointer.champion is not None:
-        return {record_key(pointer, settings.pair): pointer.champion.sha256}
-    is_same = pointer.model_uri == last.pointer.model_uri
-    return {record_key(pointer, settings.pair): last.champion.sha256 if is_same else None}
+        record(store, key, Refusal(shorten_reason(rollback + refusal), now, about=about))
 
 
 def _find_previous(store: Store, pair: str, last: Active) -> Active:

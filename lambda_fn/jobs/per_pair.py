@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lambda_fn.command_line import each_result
 from lambda_fn.jobs.telemetry import JsonFormatter
+from lambda_fn.store.command_line import each_result
 
 _log = logging.getLogger(__name__)
 

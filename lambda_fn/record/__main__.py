@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lambda_fn.command_line import Job, each_result, exit_code, make_parser, run_command
 from lambda_fn.fields import ContractError
 from lambda_fn.record import all_pairs, track_record
 from lambda_fn.store import keys
+from lambda_fn.store.command_line import Job, each_result, exit_code, make_parser, run_command
 from lambda_fn.store.object_store import Missing, Unavailable
 
 

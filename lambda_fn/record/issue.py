@@ -12,9 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.base import ForecastError, Rows
+from lambda_fn.champion.base import ForecastError, Rows, champion_summary, model_card
 from lambda_fn.champion.cache import fetch_champion
-from lambda_fn.champion.model_card import champion_summary, model_card
 from lambda_fn.champion.model_inputs import window_rows
 from lambda_fn.champion.refusals import describe_error, shorten_reason
 from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
@@ -181,7 +180,10 @@ def prepare(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Task:
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
     )
     check_window(newest, champion.columns, meta.prices, now.date())
-    return Task(pair, active, champion, table, inputs, _digest(inputs), sandbox)
+    digest = hashlib.sha256()
+    for name in sorted(inputs):
+        digest.update(name.encode() + b"\0" + np.array(inputs[name]).tobytes())
+    return Task(pair, active, champion, table, inputs, digest.hexdigest(), sandbox)
 
 
 def make_forecast(store: Store, task: Task, now: datetime) -> Official:
@@ -243,10 +245,3 @@ def _run_benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.floa
         except (ContractError, ForecastError, Missing) as error:
             notes.append(f"no benchmark {name}: {_public_reason(error, str(error))}")
     return rows, tuple(notes)
-
-
-def _digest(inputs: Rows) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(inputs):
-        digest.update(name.encode() + b"\0" + np.array(inputs[name]).tobytes())
-    return digest.hexdigest()

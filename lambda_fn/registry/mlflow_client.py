@@ -117,26 +117,22 @@ class MlflowServer:
         uri = self._get_json("model-versions/get-download-uri", query, version.uri).text("artifact_uri")
         parts = split_url(uri)
         if parts.scheme == "mlflow-artifacts":
-            return self._download_from(parts.netloc.rpartition("@")[2], parts.path.strip("/"), version)
+            netloc, folder, own = parts.netloc.rpartition("@")[2], parts.path.strip("/"), split_url(self.address)
+            if netloc in ("", own.netloc):
+                return self._download(folder, version)
+            try:  # another server, which does not get the login
+                return MlflowServer(own._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, version)
+            except Unavailable as error:
+                raise Unavailable(
+                    f"{version.uri}: its files are at {netloc}, the address when they were logged: {error}; if the "
+                    f"server has moved, make that name lead to it, or log the version again at {self.address}"
+                ) from error
         if parts.scheme == "s3" and parts.netloc:
             return _read_bucket(settings, parts.netloc, parts.path.strip("/"), version)
         raise ContractError(
             f"{version.uri}: its files are at {uri}, which cannot be read from here; start the MLflow server with "
             f"--artifacts-destination, or publish it with: python -m training publish {version.uri}"
         )
-
-    def _download_from(self, netloc: str, folder: str, version: Version) -> bytes:
-        """Download model.onnx. The address of files may name another server, which does not get the login."""
-        parts = split_url(self.address)
-        if netloc in ("", parts.netloc):
-            return self._download(folder, version)
-        try:
-            return MlflowServer(parts._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, version)
-        except Unavailable as error:
-            raise Unavailable(
-                f"{version.uri}: its files are at {netloc}, the address when they were logged: {error}; if the server "
-                f"has moved, make that name lead to it, or log the version again at {self.address}"
-            ) from error
 
     def _download(self, folder: str, version: Version) -> bytes:
         path = f"{_ARTIFACTS}/{quote(f'{folder}/{MODEL_FILE}')}"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.command_line import each_result
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Refused
 from lambda_fn.refresh import RefreshResult, refresh
 from lambda_fn.settings import Settings
+from lambda_fn.store.command_line import each_result
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
 STOP_S = 10  # for requests and a refresh in progress when the server is stopped

@@ -70,12 +70,15 @@ class ContainerCredentials:
             raise NoCredentials(f"{self._variable}: the provider responds with {answer.status}; {self._cure()}")
         try:
             reader = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
-            expiration = reader.members.get("Expiration")
+            expires_at = datetime.now(UTC) + LIFETIME
+            if expiration := reader.members.get("Expiration"):
+                expires_at = datetime.fromisoformat(str(expiration))
+                expires_at = expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
             return {
                 "access_key_id": reader.text("AccessKeyId"),
                 "secret_access_key": reader.text("SecretAccessKey"),
                 "token": reader.text("Token") if reader.members.get("Token") else None,
-                "expires_at": _parse_time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
+                "expires_at": expires_at,
             }
         except (ContractError, ValueError):
             raise NoCredentials(f"{self._variable}: the response holds no credentials; {self._cure()}") from None
@@ -92,12 +95,6 @@ class ContainerCredentials:
     def _cure(self) -> str:
         token = TOKEN_FILE if self._environ.get(TOKEN_FILE) else TOKEN
         return f"check it and {token}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-
-
-def _parse_time(text: str) -> datetime:
-    """Parse an ISO 8601 time, in UTC if it names no time zone. Raises ValueError."""
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 # obstore asks again five minutes before this has passed; botocore renews credentials with less than ten minutes left.

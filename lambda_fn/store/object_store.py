@@ -268,7 +268,9 @@ class Store:
             yield
         except (BaseError, OSError) as error:
             code = _CODE.search(str(error))
-            if isinstance(error, FileNotFoundError) and _is_missing_object(str(error), code and code[1]):
+            # A 404 without a code of S3 is of another server, unless it has no body.
+            is_missing = code[1] != "NoSuchBucket" if code else not re.search(r"404 Not Found: \S", str(error))
+            if isinstance(error, FileNotFoundError) and is_missing:
                 raise Missing(key, self._name) from error
             if self._to_error is not None:
                 raise self._to_error(key, str(error)) from error
@@ -332,16 +334,6 @@ class JobStore(Store):
     def delete(self, key: str) -> None:
         self._blobs.pop(key, None)
         self._store.delete(key)
-
-
-def _is_missing_object(text: str, code: str | None) -> bool:
-    """Return whether a 404 means that the store has no such object.
-
-    Otherwise there is no such bucket, or another server sent it, whose response is not an error of S3.
-    """
-    if code:
-        return code != "NoSuchBucket"
-    return not re.search(r"404 Not Found: \S", text)
 
 
 def _sum(data: bytes) -> str:

@@ -30,6 +30,10 @@ class _Rule(NamedTuple):
 
 
 _NO_CREDENTIALS = "no credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_HOP_LIMIT = (
+    "; in a container on EC2, set the metadata hop limit to 2: aws ec2 modify-instance-metadata-options "
+    "--instance-id ID --http-put-response-hop-limit 2"
+)
 _NOT_S3 = "the response is not from S3: check AWS_ENDPOINT_URL_S3 and proxies"
 _RULES = (  # the first match counts
     _Rule(
@@ -133,7 +137,9 @@ def to_error(place: Place, key: str, text: str) -> Unavailable:
     if code in ("ExpiredToken", "TokenRefreshRequired") or "credential provider" in first_line:
         return Unavailable(f"{prefix}; log in again, for example with aws sso login, then retry")
     if _METADATA.search(first_line):
-        return Misconfigured(f"{prefix}; {_credentials_cure(text)}")
+        # In a container on EC2, the response to the first metadata request is lost if the hop limit is 1.
+        is_lost = "/latest/api/token" in text and "kind: Timeout" in text
+        return Misconfigured(f"{prefix}; {_NO_CREDENTIALS}{_HOP_LIMIT if is_lost else ''}")
     rules = _NETWORK if "error sending request" in first_line else _RULES
     details = text.partition("\n")[2] if rules is _NETWORK else summary
     rule = next((rule for rule in rules if re.search(rule.pattern, details)), None)
@@ -169,16 +175,3 @@ def _values(place: Place, text: str, message: str) -> dict[str, str]:
         "StorageClass": fields["StorageClass"] or "such as GLACIER",
         "Region": fields["Region"] or (expected[1] if expected else "its region"),
     }
-
-
-def _credentials_cure(text: str) -> str:
-    """Return the cure for missing credentials.
-
-    In a container on EC2, the response to the first metadata request is lost if the hop limit is 1.
-    """
-    if not ("/latest/api/token" in text and "kind: Timeout" in text):
-        return _NO_CREDENTIALS
-    return (
-        f"{_NO_CREDENTIALS}; in a container on EC2, set the metadata hop limit to 2: aws ec2 "
-        "modify-instance-metadata-options --instance-id ID --http-put-response-hop-limit 2"
-    )

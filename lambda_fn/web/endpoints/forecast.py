@@ -72,7 +72,7 @@ def probability(pair: PairState, request: Request) -> JsonObject:
 def predict_sent(pair: PairState, request: Request) -> JsonObject:
     """Return the forecasts from the prices in the body; all series run as one batch."""
     serving = pair.champion()
-    from lambda_fn.champion.model_card import champion_summary  # only for a POST
+    from lambda_fn.champion.base import champion_summary  # only for a POST
     from lambda_fn.prices.business_days import next_business_days
     from lambda_fn.web.price_body import parse_body
 

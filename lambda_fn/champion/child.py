@@ -90,7 +90,13 @@ class Child:
         deadline = time.monotonic() + self._limits.wall_s
         try:
             if not self._ready:
-                self._wait_until_ready(deadline)
+                try:
+                    self._transfer(b"", deadline)
+                except ChildEnded as error:
+                    reason = f"it took more than {self._limits.wall_s:g} s" if error.late else f"it ended with {error}"
+                    raise Unavailable(f"sandbox: its process cannot be started: {reason}; try again") from error
+                self._folder.cleanup()
+                self._ready = True
             return self._transfer(frame(head, *data), deadline)
         except BaseException:
             self.close()
@@ -103,15 +109,6 @@ class Child:
         self._process.stdin.close()
         self._process.stdout.close()
         self._folder.cleanup()
-
-    def _wait_until_ready(self, deadline: float) -> None:
-        try:
-            self._transfer(b"", deadline)
-        except ChildEnded as error:
-            reason = f"it took more than {self._limits.wall_s:g} s" if error.late else f"it ended with {error}"
-            raise Unavailable(f"sandbox: its process cannot be started: {reason}; try again") from error
-        self._folder.cleanup()
-        self._ready = True
 
     def _transfer(self, request: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
         """Write the request and read the whole reply before the deadline. Raises ChildEnded."""

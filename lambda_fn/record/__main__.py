@@ -21,33 +21,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An error is one sentence on standard error.
     """
-    return run_command(make_parser("record", "Rebuild the track record."), arguments, _rebuild)
 
+    def work(job: Job) -> int:
+        def rebuild(pair: str) -> dict[str, Any]:
+            scores, faults = track_record.update(job.store, pair, datetime.now(UTC), rebuild=True)
+            sys.stderr.writelines(f"not scored: {fault}\n" for fault in faults)
+            return {"key": keys.scores_key(pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
 
-def _rebuild(job: Job) -> int:
-    def rebuild(pair: str) -> dict[str, Any]:
-        scores, faults = track_record.update(job.store, pair, datetime.now(UTC), rebuild=True)
-        sys.stderr.writelines(f"not scored: {fault}\n" for fault in faults)
-        return {"key": keys.scores_key(pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
-
-    results, code = {}, 0
-    for pair, result in each_result(job.pairs, rebuild):
-        if not isinstance(result, Exception):
-            results[pair] = result
-        elif isinstance(result, ContractError | Unavailable | Missing):
-            sys.stderr.write(f"{result}\n")
-            code = max(code, exit_code(result))
-        else:
-            raise result
-    if len(job.settings.pairs) > 1:
-        all_pairs.write(job.store, job.settings.pairs, datetime.now(UTC))
-    if job.args.json and len(job.pairs) > 1:
-        sys.stdout.write(json.dumps({"pairs": results}) + "\n")
+        results, code = {}, 0
+        for pair, result in each_result(job.pairs, rebuild):
+            if not isinstance(result, Exception):
+                results[pair] = result
+            elif isinstance(result, ContractError | Unavailable | Missing):
+                sys.stderr.write(f"{result}\n")
+                code = max(code, exit_code(result))
+            else:
+                raise result
+        if len(job.settings.pairs) > 1:
+            all_pairs.write(job.store, job.settings.pairs, datetime.now(UTC))
+        if job.args.json and len(job.pairs) > 1:
+            sys.stdout.write(json.dumps({"pairs": results}) + "\n")
+            return code
+        for result in results.values():
+            text = f"{result['rows']} scored forecasts of {result['days']} days in {result['key']}"
+            sys.stdout.write((json.dumps(result) if job.args.json else text) + "\n")
         return code
-    for result in results.values():
-        text = f"{result['rows']} scored forecasts of {result['days']} days in {result['key']}"
-        sys.stdout.write((json.dumps(result) if job.args.json else text) + "\n")
-    return code
+
+    return run_command(make_parser("record", "Rebuild the track record."), arguments, work)
 
 
 if __name__ == "__main__":

@@ -117,11 +117,12 @@ class MlflowServer:
         uri = self._get_json("model-versions/get-download-uri", query, version.uri).text("artifact_uri")
         parts = split_url(uri)
         if parts.scheme == "mlflow-artifacts":
-            netloc, folder, own = parts.netloc.rpartition("@")[2], parts.path.strip("/"), split_url(self.address)
-            if netloc in ("", own.netloc):
+            netloc, folder = parts.netloc.rpartition("@")[2], parts.path.strip("/")
+            server = split_url(self.address)
+            if netloc in ("", server.netloc):
                 return self._download(folder, version)
             try:  # another server, which does not get the login
-                return MlflowServer(own._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, version)
+                return MlflowServer(server._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, version)
             except Unavailable as error:
                 raise Unavailable(
                     f"{version.uri}: its files are at {netloc}, the address when they were logged: {error}; if the "

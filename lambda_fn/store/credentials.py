@@ -62,8 +62,15 @@ class ContainerCredentials:
 
     def __call__(self) -> "S3Credential":
         """Return current credentials. Raises NoCredentials."""
+        token = self._environ.get(TOKEN, "")
+        if path := self._environ.get(TOKEN_FILE):
+            try:
+                token = Path(path).read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise NoCredentials(f"{TOKEN_FILE}: {path} cannot be read ({type(error).__name__})") from None
+        headers = {"Accept": "application/json"} | ({"Authorization": token.strip()} if token.strip() else {})
         try:
-            answer = send_request(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
+            answer = send_request(Request(self._address, headers=headers), TIMEOUT_S, MAX_BYTES, proxies=False)
         except Unavailable as error:
             raise NoCredentials(f"{self._variable}: {error}; {self._cure()}") from None
         if answer.status != 200:
@@ -82,15 +89,6 @@ class ContainerCredentials:
             }
         except (ContractError, ValueError):
             raise NoCredentials(f"{self._variable}: the response holds no credentials; {self._cure()}") from None
-
-    def _headers(self) -> dict[str, str]:
-        token = self._environ.get(TOKEN, "")
-        if path := self._environ.get(TOKEN_FILE):
-            try:
-                token = Path(path).read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                raise NoCredentials(f"{TOKEN_FILE}: {path} cannot be read ({type(error).__name__})") from None
-        return {"Accept": "application/json"} | ({"Authorization": token.strip()} if token.strip() else {})
 
     def _cure(self) -> str:
         token = TOKEN_FILE if self._environ.get(TOKEN_FILE) else TOKEN

@@ -131,7 +131,11 @@ def to_error(place: Place, key: str, text: str) -> Unavailable:
     first_line = text.partition("\n")[0].partition(": <?xml")[0]
     code, message = _field(text, "Code"), _field(text, "Message")
     summary = f"{code}: {message}".removesuffix(": ") if code else first_line
-    prefix = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {_shorten(summary)}"
+    shown = remove_logins(summary)
+    for pattern, replacement in _SECRETS:
+        shown = pattern.sub(replacement, shown)
+    shown = shown if len(shown) <= MAX_MESSAGE else f"{shown[: MAX_MESSAGE - 3]}..."
+    prefix = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {shown}"
     if "AWS_CONTAINER_" in first_line:  # the message has its own cure
         return Unavailable(prefix)
     if code in ("ExpiredToken", "TokenRefreshRequired") or "credential provider" in first_line:
@@ -153,14 +157,6 @@ def _field(text: str, name: str) -> str:
     """Return the text of an XML element of S3's response, or an empty string."""
     match = re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL)
     return html.unescape(" ".join(match[1].split())) if match else ""
-
-
-def _shorten(message: str) -> str:
-    """Return a message without secrets, of at most MAX_MESSAGE characters."""
-    message = remove_logins(message)
-    for pattern, replacement in _SECRETS:
-        message = pattern.sub(replacement, message)
-    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
 
 
 def _values(place: Place, text: str, message: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ def select_pairs(options: JobOptions, context: Context) -> tuple[str, ...]:
 def try_pair(pair: str, context: Context, work: Callable[[Context], T]) -> T | str:
     """Return the result of `work` on a pair, or the error message if it fails, which is also printed at once."""
     try:
-        return work(context.for_pair(pair))
+        return work(context.for_pair(pair, prefix=pair))
     except Exception as error:  # noqa: BLE001 - no error of one pair may stop the other pairs
         message = str(error) if isinstance(error, NAMED_ERRORS) else f"{type(error).__name__}: {error}"
         context.note(f"error: {pair}: {message}")

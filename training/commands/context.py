@@ -40,25 +40,27 @@ class Context:
         now: The time of its start.
         wide: Print tables with all columns.
         as_json: Print JSON.
+        prefix: Text before the names of stages: the pair, when there are several.
     """
 
     settings: Settings
     now: datetime
     wide: bool = False
     as_json: bool = False
+    prefix: str = ""
 
-    def for_pair(self, pair: str) -> "Context":
+    def for_pair(self, pair: str, prefix: str = "") -> "Context":
         """Return this context for another pair."""
-        return self._changed(settings=self.settings.for_pair(pair))
+        return self._changed(settings=self.settings.for_pair(pair), prefix=prefix)
 
     def at(self, now: datetime) -> "Context":
         """Return this context at another time."""
         return self._changed(now=now)
 
     def _changed(self, **changes: Any) -> "Context":
-        """Return a copy with other fields, which shares a store, registry or console that is open."""
+        """Return a copy with other fields and stages of its own; an open store, registry or console is shared."""
         other = replace(self, **changes)
-        field_names = {field.name for field in fields(self)}
+        field_names = {"stages", *(field.name for field in fields(self))}
         vars(other).update({name: value for name, value in vars(self).items() if name not in field_names})
         return other
 
@@ -144,11 +146,12 @@ class Context:
 
         return Console(stderr=True, highlight=False)
 
-    def stages(self, prefix: str = "") -> "Stages":
-        """Return the progress of stages whose names begin with `prefix`."""
+    @cached_property
+    def stages(self) -> "Stages":
+        """The stages of the command, or of one of several pairs."""
         from training.console import Stages
 
-        return Stages(self.progress, prefix)
+        return Stages(self.progress, self.prefix)
 
     def note(self, *notes: str) -> None:
         """Print each note on a line of standard error."""

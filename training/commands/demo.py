@@ -43,7 +43,7 @@ def demo(context: Context, options: JobOptions, port: int, stop: bool) -> int:
     from training.prices.table import EMBEDDED
 
     started = time.monotonic()
-    job = prepare(options, context, context.stages())
+    job = prepare(options, context)
     if code := _publish_first(job, options.workers, context):
         return code
     with _exit_on_signals(), run_server(port, context.progress) as server:
@@ -88,7 +88,7 @@ def _publish_first(job: "Job", workers: int | None, context: Context) -> int:
         return 0
     first_year = max(job.first_year, job.table.frame.index[-1].year - FIRST_YEARS + 1)
     _say(f"First {FIRST_FAMILY} alone, scored from {first_year} on, so that a forecast can be served:", context)
-    return _train(replace(job, families=(FIRST_FAMILY,), first_year=first_year), workers, context)[0]
+    return _train(replace(job, families=(FIRST_FAMILY,), first_year=first_year), workers, context.at(context.now))[0]
 
 
 def _train(job: "Job", workers: int | None, context: Context) -> tuple[int, int]:
@@ -96,8 +96,7 @@ def _train(job: "Job", workers: int | None, context: Context) -> tuple[int, int]
     from training.commands.finish_run import finish_run
     from training.commands.job import run_tasks
 
-    stages = context.stages()
-    code, _, published = finish_run(job, run_tasks(job, workers, context, stages), context, stages)
+    code, _, published = finish_run(job, run_tasks(job, workers, context), context)
     return code, published.superseded_by or published.generation
 
 

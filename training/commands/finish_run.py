@@ -16,7 +16,6 @@ from training.commands.job import evaluate_results
 from training.commands.report_html import render_report
 from training.commands.report_plots import draw_plots, plot_skill
 from training.commands.scores import RunResult, print_evaluation, print_published
-from training.console import Stages
 from training.evaluation.selection import selection_sentence
 from training.evaluation.walk_forward import champion_inputs
 from training.export.candidate import Candidate
@@ -32,9 +31,7 @@ from training.runs.pipeline import Evaluation, Members
 GARCH = "random_walk"  # this model is GARCH(1,1)-t, the benchmark of official forecasts
 
 
-def finish_run(
-    job: Job, results: Iterable[Result], context: Context, stages: Stages, *, with_scores: bool = True
-) -> RunResult:
+def finish_run(job: Job, results: Iterable[Result], context: Context, *, with_scores: bool = True) -> RunResult:
     """Select the champion among the results of the tasks, log the run to MLflow and publish the champion.
 
     A model whose tasks are incomplete is reported and left out.
@@ -43,26 +40,25 @@ def finish_run(
         job: The job.
         results: The results of its tasks.
         context: Store, registry, settings and output.
-        stages: Shows the progress.
         with_scores: Print the evaluation. With --json it is printed as JSON, and of publishing nothing but notes.
 
     Raises:
         IncompleteError: No model is complete.
         NoFamilyPassesError: No model passes every gate; the evaluation is printed, nothing is logged or published.
     """
-    members, evaluation = evaluate_results(job, results, context, stages)
+    members, evaluation = evaluate_results(job, results, context)
     if not evaluation.selection.passed:
         if with_scores:
             print_evaluation(evaluation, context)
         _ = evaluation.selection.champion  # raises NoFamilyPassesError
-    published = _log_and_publish(job, members, evaluation, context, stages)
-    context.progress.print(f"total {stages.total():.1f} s")
+    published = _log_and_publish(job, members, evaluation, context)
+    context.progress.print(f"total {context.stages.total():.1f} s")
     if with_scores:
         print_evaluation(evaluation, context)
     return RunResult(print_published(published, context), evaluation, published)
 
 
-def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context: Context, stages: Stages) -> Published:
+def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context: Context) -> Published:
     """Log the run and its models to MLflow, then publish the champion.
 
     Args:
@@ -70,11 +66,10 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
         members: Its complete members.
         evaluation: Its evaluation.
         context: Store, registry and settings.
-        stages: Shows the progress.
     """
     selection, candidates = evaluation.selection, pipeline.candidates(job, members)
     with (
-        stages.stage("registry: runs and models", len(candidates)) as step,
+        context.stages.stage("registry: runs and models", len(candidates)) as step,
         make_run_inputs(job, evaluation, candidates, context) as inputs,
     ):
         registered = log_run(
@@ -87,7 +82,7 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
             progress=step,
             inputs=inputs,
         )
-    with stages.stage("publish"):
+    with context.stages.stage("publish"):
         champion = candidates[selection.champion]
         return publish(
             context.store,

@@ -142,9 +142,7 @@ def list_tasks(context: Context, options: JobOptions, run_name: str | None, free
 
 @command("task", "run one task of a frozen run, unless it has a result already")
 @run_option
-@click.option(
-    "--index", type=int, required=True, envvar=ARRAY_INDEX, help=f"index of the task (default: ${ARRAY_INDEX})"
-)
+@click.option("--index", type=int, required=True, envvar=ARRAY_INDEX, show_envvar=True, help="index of the task")
 def run_task(context: Context, run_name: str, index: int) -> None:
     """Run one task on this machine or as a child of an array job of AWS Batch, and write its result."""
     context.check_store()
@@ -161,7 +159,7 @@ def run_task(context: Context, run_name: str, index: int) -> None:
     task = tasks(job)[index - job.first]
     already = index in run.finished_tasks()
     if not already:
-        with context.stages().stage(task.describe(), len(task.cutoffs)) as step:
+        with context.stages.stage(task.describe(), len(task.cutoffs)) as step:
             run.save(fit_task.run_task(job, task, step))
     if context.as_json:
         print_json({"run": run.name, "already": already, **task_as_json(task, is_finished=True)})
@@ -195,7 +193,7 @@ def select_champions(context: Context, run_name: str, pair: str | None) -> int:
             title = run.name if len(run.plans) == 1 else f"{run.name}, {name},"
             context.print(f"run {title} is published already, as generation {facts['generation']}; nothing to do")
         return 0
-    with context.stages().stage("registry: connect"):
+    with context.stages.stage("registry: connect"):
         _ = context.tracking
     context.note(*(f"{name} is published already, as generation {published[name]['generation']}" for name in published))
 
@@ -203,12 +201,11 @@ def select_champions(context: Context, run_name: str, pair: str | None) -> int:
         from training.commands.finish_run import finish_run
 
         name = pair_context.settings.pair
-        stages = pair_context.stages("" if is_single else name)
-        with stages.stage("prices"):
+        with pair_context.stages.stage("prices"):
             job = run.job(name)
-        with stages.stage("results", len(tasks(job))) as step:
+        with pair_context.stages.stage("results", len(tasks(job))) as step:
             results = list(run.results(job, step))
-        result = finish_run(job, results, pair_context, stages, with_scores=is_single)
+        result = finish_run(job, results, pair_context, with_scores=is_single)
         pointer = result.published.pointer
         model = f"{pointer.model_name}/{pointer.model_version}"
         run.mark_published(name, {"generation": result.published.generation, "model": model})
@@ -250,7 +247,7 @@ def submit_run(context: Context, options: JobOptions, stack: str, run_name: str 
     if no_wait:
         return code
     ended = 0
-    with context.stages().stage("AWS Batch", batch_jobs.size) as step:
+    with context.stages.stage("AWS Batch", batch_jobs.size) as step:
 
         def show_counts(counts: aws_batch.Counts) -> None:
             nonlocal ended

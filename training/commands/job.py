@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from training.commands.context import Context, UsageError
 from training.commands.options import JobOptions, PriceOptions
-from training.console import Stages
 from training.evaluation.walk_forward import MINIMUM_TRAIN, walk_forward
 from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.prices.table import PriceTable, load, load_stored
@@ -72,20 +71,13 @@ def load_prices(options: PriceOptions, context: Context, families: tuple[str, ..
     )
 
 
-def run_tasks(job: Job, workers: int | None, context: Context, stages: Stages) -> "list[Result]":
-    """Run every task of the job, in this process or in workers, with a progress step for each refit.
-
-    Args:
-        job: The job.
-        workers: The number of processes; None is one per core, at most two.
-        context: Where to print.
-        stages: Shows the progress.
-    """
+def run_tasks(job: Job, workers: int | None, context: Context) -> "list[Result]":
+    """Run every task of the job, in this process or in workers, with a progress step for each refit."""
     from training.runs.executor import run_here, run_workers
     from training.runs.fit_task import make_shared_fits
 
     todo = tasks(job)
-    with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
+    with context.stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
         workers = workers or default_workers(len(todo))
         if workers == 1:
             return run_here(job, todo, step)
@@ -106,21 +98,11 @@ def default_workers(tasks: int) -> int:
     return min(os.cpu_count() or 1, 2) if tasks >= MIN_PARALLEL_TASKS else 1
 
 
-def evaluate_results(
-    job: Job, results: "Iterable[Result]", context: Context, stages: Stages
-) -> "tuple[Members, Evaluation]":
+def evaluate_results(job: Job, results: "Iterable[Result]", context: Context) -> "tuple[Members, Evaluation]":
     """Gather the members whose tasks are complete, report the others, and score and select among them.
 
-    The model of the active champion stays champion unless another one is significantly better.
-
-    Args:
-        job: The job.
-        results: The results of its tasks.
-        context: The store, and where to print.
-        stages: Shows the progress.
-
-    Raises:
-        IncompleteError: No model is complete.
+    The model of the active champion stays champion unless another one is significantly better. Raises IncompleteError
+    when no model is complete.
     """
     from training.publishing.promotion import read_active
     from training.runs import pipeline
@@ -130,4 +112,4 @@ def evaluate_results(
     active = read_active(context.store, context.settings.pair)
     types = {family.model_type: name for name, family in FAMILIES.items()}
     incumbent = types.get(active.pointer.model_type, FIRST_INCUMBENT) if active else FIRST_INCUMBENT
-    return members, pipeline.evaluate(job, members, incumbent, stages)
+    return members, pipeline.evaluate(job, members, incumbent, context.stages)

@@ -21,7 +21,6 @@ from training.commands.options import (
 
 if TYPE_CHECKING:
     from training.commands.scores import RunResult
-    from training.console import Stages
     from training.runs.jobs import Job, Result
 
 
@@ -72,23 +71,22 @@ def run(context: Context, options: JobOptions) -> int:
     context.check_store()
     is_single = len(pairs) == 1
     if not is_single:
-        with context.stages().stage("registry: connect"):
+        with context.stages.stage("registry: connect"):
             _ = context.tracking  # once for all pairs
 
     def run_pair(pair_context: Context) -> "RunResult":
-        stages = pair_context.stages("" if is_single else pair_context.settings.pair)
-        job = prepare(options, pair_context, stages)
+        job = prepare(options, pair_context)
 
         from training.commands.finish_run import finish_run  # only now: MLflow and matplotlib take seconds
         from training.commands.job import run_tasks
 
-        results = run_tasks(job, options.workers, pair_context, stages)
-        return finish_run(job, results, pair_context, stages, with_scores=is_single)
+        results = run_tasks(job, options.workers, pair_context)
+        return finish_run(job, results, pair_context, with_scores=is_single)
 
     return run_pair(context.for_pair(pairs[0])).code if is_single else run_pairs(pairs, context, run_pair)
 
 
-def prepare(options: JobOptions, context: Context, stages: "Stages") -> "Job":
+def prepare(options: JobOptions, context: Context) -> "Job":
     """Make the job, store its prices and connect to the registry.
 
     This raises errors before the training that would stop publishing after it: a price file that differs from the
@@ -97,12 +95,12 @@ def prepare(options: JobOptions, context: Context, stages: "Stages") -> "Job":
     from training.commands.job import make_job
     from training.prices.table import store_prices
 
-    with stages.stage("prices"):
+    with context.stages.stage("prices"):
         job = make_job(options, context)
         append = not context.settings.use_s3
         store_note = store_prices(context.store, job.pair, job.table, append=append, replace=options.replace)
     context.note(job.table.origin, *job.table.notes, store_note)
-    with stages.stage("registry: connect"):
+    with context.stages.stage("registry: connect"):
         _ = context.tracking
     return job
 
@@ -115,12 +113,11 @@ def evaluate(context: Context, options: JobOptions) -> None:
     from training.commands.job import evaluate_results, make_job, run_tasks
     from training.commands.scores import print_evaluation
 
-    stages = context.stages()
-    with stages.stage("prices"):
+    with context.stages.stage("prices"):
         job = make_job(options, context)
     context.note(job.table.origin, *job.table.notes)
-    results = run_tasks(job, options.workers, context, stages)
-    print_evaluation(evaluate_results(job, results, context, stages)[1], context)
+    results = run_tasks(job, options.workers, context)
+    print_evaluation(evaluate_results(job, results, context)[1], context)
 
 
 @command("report", "write the evaluation as an HTML file with tables and plots, and log it to MLflow")
@@ -151,10 +148,10 @@ def report(context: Context, options: JobOptions, out: Path, protocol: bool, no_
         out.touch()
     except OSError as error:
         raise UsageError(f"--out: {out} cannot be written ({error.strerror}); choose another file") from error
-    tracking, stages = None if no_log else context.tracking, context.stages()
-    with stages.stage("prices"):
+    tracking = None if no_log else context.tracking
+    with context.stages.stage("prices"):
         job = make_job(options, context)
-    members, evaluation = evaluate_results(job, run_tasks(job, options.workers, context, stages), context, stages)
+    members, evaluation = evaluate_results(job, run_tasks(job, options.workers, context), context)
     params = {name: candidate.params for name, candidate in pipeline.candidates(job, members).items()}
 
     def run_job(job: "Job") -> "list[Result]":
@@ -166,7 +163,7 @@ def report(context: Context, options: JobOptions, out: Path, protocol: bool, no_
     table = None
     if protocol:
         table = benchmark_protocol.protocol(
-            lambda pair: load("ecb", today=context.now.date(), pair=pair), run_job, stages
+            lambda pair: load("ecb", today=context.now.date(), pair=pair), run_job, context.stages
         )
     out.write_text(render_report(job, evaluation, params, draw_plots(job, evaluation), table), encoding="utf-8")
     facts = {"file": str(out), "pair": job.pair, "champion": next(iter(evaluation.selection.passed), None)}

@@ -14,11 +14,13 @@ import pandas as pd
 import pytest
 
 import training.prices
+from lambda_fn.prices.ecb import TIMEOUT_S
 from lambda_fn.store.exit_code import TEMPORARY_FAILURE
 from tests.support import mlflow_database, tracked
-from tests.support.commands import command
+from tests.support.commands import command, parsed
 from tests.support.facts import lacking
 from training.__main__ import command_line, main
+from training.commands.options import Fresh
 from training.prices.windows import complete_origins, windows
 
 pytestmark = pytest.mark.usefixtures("cached_refits")
@@ -385,3 +387,35 @@ def test_every_command_has_a_help_of_its_own() -> None:
         *("tasks", "task", "select", "submit"),
     }
     assert all(command.help and command.short_help for command in command_line.commands.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"),
+    [
+        (("stauts",), ["stauts", "'status'"]),
+        (("run", "--famlies", "lstm"), ["--famlies", "'--families'"]),
+        (("run", "--csv", "a.csv", "--stored"), ["--csv", "--stored"]),
+        (("run", "--fresh=soon"), ["--fresh", "'soon'", "such as 5"]),
+        (("prices", "--from", "soon"), ["--from", "'soon'", "2015-01-31"]),
+        (("prices", "--decimal", ";"), ["--decimal", "'.', ','"]),
+        (("select",), ["--run"]),
+        ((), ["COMMAND", "status"]),
+    ],
+)
+def test_a_line_that_cannot_be_parsed_names_the_word_and_the_cure(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], facts: list[str]
+) -> None:
+    assert not lacking(fails(capsys, *arguments), *facts)
+
+
+@pytest.mark.parametrize(
+    ("words", "fresh"),
+    [
+        ((), None),
+        (("--fresh", "--seeds", "2"), Fresh(TIMEOUT_S)),
+        (("--fresh", "5"), Fresh(5.0)),
+        (("--fresh=require",), Fresh(TIMEOUT_S, required=True)),
+    ],
+)
+def test_fresh_takes_seconds_a_word_or_nothing(words: tuple[str, ...], fresh: Fresh | None) -> None:
+    assert parsed(["run", *words]).params["fresh"] == fresh

@@ -14,14 +14,14 @@ import pytest
 
 from lambda_fn.settings import VARIABLES
 from lambda_fn.web.routes import ROUTES
+from tests.support.commands import parsed
 from tests.support.readme import ALL, DOCUMENTS, README, ROOT, commands
-from training.__main__ import make_parser
 from training.prices.table import load
 
 
 @pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("python -m training")}))
 def test_a_training_command_parses(command: str) -> None:
-    make_parser().parse_args(shlex.split(command)[3:])
+    parsed(shlex.split(command)[3:])
 
 
 @pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("make")}))

@@ -83,8 +83,7 @@ def run_tasks(args: argparse.Namespace, job: Job, context: Context, stages: Stag
         context: Where to print.
         stages: Shows the progress.
     """
-    from training.runs.executor import run_here, run_workers
-    from training.runs.fit_task import make_shared_fits
+    from training.runs.task_runner import make_shared_fits, run_here, run_workers
 
     todo = tasks(job)
     with stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:
@@ -137,7 +136,7 @@ def jobs_from_args(args: argparse.Namespace, context: Context) -> Jobs:
 
 def freeze_run(args: argparse.Namespace, context: Context) -> tuple[Run, Jobs]:
     """Freeze the jobs that the options describe as a run, and store the price files that the store lacks."""
-    from training.runs.fit_task import make_shared_fits
+    from training.runs.task_runner import make_shared_fits
 
     selected = jobs_from_args(args, context)
     pair = selected.jobs[0].pair if len(selected.jobs) == 1 else PAIRS_PREFIX

@@ -66,8 +66,8 @@ def _run_protocol(args: argparse.Namespace, context: Context, stages: "Stages") 
     from training.commands.job_from_args import default_workers
     from training.prices.table import load
     from training.runs.benchmark_protocol import protocol
-    from training.runs.executor import run_here, run_workers
     from training.runs.jobs import Job, Result, tasks
+    from training.runs.task_runner import run_here, run_workers
 
     def run_job(job: Job) -> list[Result]:
         workers = args.workers or default_workers(len(tasks(job)))

@@ -20,9 +20,9 @@ def work(args: argparse.Namespace, context: Context) -> int:
 
     from training.commands.job_from_args import task_as_json
     from training.console import Stages
-    from training.runs.fit_task import run_task
     from training.runs.jobs import tasks
     from training.runs.run_store import Run
+    from training.runs.task_runner import run_task
 
     run, index = Run(context.patient_store, args.run), _read_index(args)
     pair = run.find_pair(index)

@@ -24,7 +24,7 @@ def work(args: argparse.Namespace, context: Context) -> int:
     """
     context.check_store()
 
-    from training.publishing.tracking_uri import RegistryError
+    from training.publishing.mlflow_access import RegistryError
 
     try:
         tracking = context.tracking

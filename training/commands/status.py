@@ -11,7 +11,7 @@ from training.commands.context import Command, Context, print_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from training.publishing.aliases import AliasHolders
+    from training.publishing.mlflow_access import AliasHolders
     from training.publishing.status import Status
 
 BASELINES = ("constant", "ewma", "garch")
@@ -30,14 +30,14 @@ def work(args: argparse.Namespace, context: Context) -> int:
 
 def _read_aliases(context: Context) -> "AliasHolders":
     """Read the aliases of the registry, with MLflow's client (its import takes seconds) only where it is necessary."""
-    from training.publishing import aliases
+    from training.publishing import mlflow_access
 
     pair = context.settings.pair
-    if holders := aliases.read(context.tracking_uri, pair, os.environ):
+    if holders := mlflow_access.read_aliases(context.tracking_uri, pair, os.environ):
         return holders
     from training.publishing import mlflow_registry
 
-    return aliases.AliasHolders(mlflow_registry.alias_holders(context.tracking, pair), context.tracking.note)
+    return mlflow_access.AliasHolders(mlflow_registry.alias_holders(context.tracking, pair), context.tracking.note)
 
 
 def _status_as_json(current: "Status") -> dict[str, Any]:

@@ -29,6 +29,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 from training.export.candidate import Candidate, Registered
 from training.models.economic_calendar import load_events
+from training.publishing.mlflow_access import RegistryError
 from training.publishing.promotion import (
     REASON,
     MoveAliases,
@@ -41,7 +42,6 @@ from training.publishing.promotion import (
     read_pointer,
     read_refusal,
 )
-from training.publishing.tracking_uri import RegistryError
 
 if TYPE_CHECKING:
     from training.publishing.mlflow_registry import Registry
@@ -130,7 +130,7 @@ def publish_version(tracking: "Registry", store: Store, settings: Settings, uri:
         RegistryError: There is no such version, or it has no file or no scores.
     """
     from training.publishing import mlflow_registry
-    from training.publishing.model_versions import read_scores
+    from training.publishing.mlflow_runs import read_scores
 
     version = mlflow_registry.find_version(tracking, uri)
     data = mlflow_registry.download(tracking, version)

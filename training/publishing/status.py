@@ -13,9 +13,8 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
 from training.models.economic_calendar import WARN_DAYS, days_left, load_events
-from training.publishing.aliases import AliasHolders
+from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import read_active, read_pointer, read_refusal
-from training.publishing.tracking_uri import RegistryError
 
 LAST_BYTES = 4096  # read from the end of a price file: more than its last row
 

@@ -35,12 +35,11 @@ from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.publishing import promotion
 from training.publishing import publish as publishing
-from training.publishing.aliases import AliasHolders
 from training.publishing.history import list_generations
+from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
 from training.publishing.status import collect_status
-from training.publishing.tracking_uri import RegistryError
 
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[3]

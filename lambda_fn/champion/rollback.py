@@ -3,13 +3,18 @@
 This needs neither the right to write what training publishes nor a signing key. The old champion is activated again
 under the next generation. Before that, the active champion and the pointer that is published now are recorded as rolled
 back, so refresh skips them until a newer one is published.
+
+`python -m training rollback`, which may not write what serves, chooses among the published generations by the same
+rules (`find_previous`, `read_generation`) and publishes its choice.
 """
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from lambda_fn.champion.active_state import Activation, ActiveState, heal, keep_copy, keep_record, read_active_state
 from lambda_fn.champion.cache import fetch_file
@@ -36,6 +41,17 @@ RECENT = timedelta(minutes=5)  # a client that got no answer repeats its request
 LISTED_GENERATIONS = 20  # generations in a message
 _ROLLBACK = re.compile("rollback to generation ([0-9]{1,8})")
 _log = logging.getLogger(__name__)
+
+
+class History(NamedTuple):
+    """Generations to which a rollback is possible: the key of each, how it is read, and why one may be missing."""
+
+    key: Callable[[int, str], str]  # of a generation and a pair
+    parse: Callable[[bytes], Active]
+    missing: str
+
+
+ACTIVATED = History(keys.activated_key, Active.parse, "was never active here, or is not kept")
 
 
 class RollbackError(Exception):
@@ -78,7 +94,7 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
         if to is None and _is_rollback(last) and timedelta(0) <= now - last.activated_at < RECENT:
             reason = f"generation {last.generation} was just rolled back to; to go further back, name a generation"
             return Activation("unchanged", last.generation, reason)
-        old = _find_previous(store, settings.pair, last) if to is None else _read_generation(store, settings.pair, to)
+        old = find_previous(store, settings.pair, last) if to is None else read_generation(store, settings.pair, to)
         if old.champion.sha256 == last.champion.sha256:
             heal(store, settings.pair, state)
             reason = f"the champion of generation {old.generation} is active, as generation {last.generation}"
@@ -155,7 +171,7 @@ def _find_published(store: Store, pair: str, old: Active) -> Active:
         generation = int(match[1])
         if generation >= old.generation:
             break
-        old = _read_generation(store, pair, generation)
+        old = read_generation(store, pair, generation)
     return old
 
 
@@ -201,12 +217,21 @@ def _is_rollback(active: Active) -> bool:
     return bool(_ROLLBACK.fullmatch(str(active.pointer.extra.get(REASON, ""))))
 
 
-def _find_previous(store: Store, pair: str, last: Active) -> Active:
-    """Return the latest activation of another file than the active one and those rolled back or refused since."""
+def find_previous(store: Store, pair: str, last: Active, history: History = ACTIVATED) -> Active:
+    """Return the latest generation with another file than the active one and those rolled back or refused since.
+
+    Args:
+        store: has the records.
+        pair: the currency pair.
+        last: the active champion.
+        history: the generations to choose from.
+
+    Raises RollbackError when there is none, and Unavailable.
+    """
     skipped = {last.champion.sha256}
-    for generation in reversed(list_generations(store, pair)):
+    for generation in reversed(list_generations(store, pair, history)):
         try:
-            old = _read_generation(store, pair, generation) if generation < last.generation else last
+            old = read_generation(store, pair, generation, history) if generation < last.generation else last
         except RollbackError as error:
             _log.warning("%s", error)
             continue
@@ -214,33 +239,40 @@ def _find_previous(store: Store, pair: str, last: Active) -> Active:
             return old
         skipped.add(old.champion.sha256)
     raise RollbackError(
-        f"rollback: there is no other champion before generation {last.generation}; {_available(store, pair)}"
+        f"rollback: there is no other champion before generation {last.generation}; {_available(store, pair, history)}"
     )
 
 
-def _read_generation(store: Store, pair: str, generation: int) -> Active:
-    """Read the record of an activation. Raises RollbackError, and Unavailable."""
-    key = keys.activated_key(generation, pair)
+def read_generation(store: Store, pair: str, generation: int, history: History = ACTIVATED) -> Active:
+    """Read a generation.
+
+    Args:
+        store: has the records.
+        pair: the currency pair.
+        generation: its number.
+        history: the generations among which it is.
+
+    Raises RollbackError, and Unavailable.
+    """
+    key = history.key(generation, pair)
     try:
-        old = Active.parse(store.read(key).data)
+        old = history.parse(store.read(key).data)
     except Missing as error:
-        raise RollbackError(
-            f"generation {generation} was never active here, or is not kept; {_available(store, pair)}"
-        ) from error
+        raise RollbackError(f"generation {generation} {history.missing}; {_available(store, pair, history)}") from error
     except ContractError as error:
-        raise RollbackError(f"{key}: cannot be read: {error}; {_available(store, pair)}") from error
+        raise RollbackError(f"{key}: cannot be read: {error}; {_available(store, pair, history)}") from error
     if (old.generation, old.serving_key) != (generation, keys.serving_key(old.champion.sha256, pair)):
-        raise RollbackError(f"{key}: is of another generation or another copy; {_available(store, pair)}")
+        raise RollbackError(f"{key}: is of another generation or another copy; {_available(store, pair, history)}")
     return old
 
 
-def list_generations(store: Store, pair: str) -> list[int]:
-    """Return the generations whose activation is recorded, ascending."""
-    names = map(PurePosixPath, store.list(keys.activated_key(0, pair).rpartition("/")[0]))
+def list_generations(store: Store, pair: str, history: History = ACTIVATED) -> list[int]:
+    """Return the generations that are recorded, ascending, also those whose record cannot be read."""
+    names = map(PurePosixPath, store.list(history.key(0, pair).rpartition("/")[0]))
     return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
 
 
-def _available(store: Store, pair: str) -> str:
+def _available(store: Store, pair: str, history: History = ACTIVATED) -> str:
     """Return the end of an error: the latest generations to which a rollback is possible."""
-    numbers = [str(number) for number in list_generations(store, pair)][-LISTED_GENERATIONS:]
+    numbers = [str(number) for number in list_generations(store, pair, history)][-LISTED_GENERATIONS:]
     return f"kept are the generations {', '.join(numbers)}" if numbers else "none is kept"

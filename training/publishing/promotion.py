@@ -8,14 +8,14 @@ unused history file.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import PurePosixPath
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from lambda_fn import contract
 from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusals import PointerStatus, read_status, record_key
+from lambda_fn.champion.rollback import History, list_generations
 from lambda_fn.contract import REASON as REASON
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
@@ -83,22 +83,40 @@ def promote(
         Unavailable: The store fails.
     """
     sign = make_signer(settings)
-    _write_champion(store, file, model)
+    if not store.create(file.key, model):
+        try:
+            fetch_file(store, file.key, file.sha256)
+        except (ContractError, Missing) as error:
+            raise PublishError(
+                f"{error}; delete {file.key} in {store.describe()} first: its bytes are wrong"
+            ) from error
     limits = _read_limits(store, settings)
     generation, pointer = _reserve(store, settings, pointer, limits, sign)
     move_aliases(pointer)
     winner = _write_pointer(store, settings.model_info_key, pointer, generation, limits.highest)
     if winner is not None:
         move_aliases(winner)
-    activation = None if settings.use_s3 else _activate(store, settings, now)
+    activation = None
+    if not settings.use_s3:
+        try:
+            activation = refresh(store, settings, now).activation
+        except Refused as error:
+            activation = Activation("refused", error.generation, str(error))
     return Published(generation, pointer, winner.generation if winner else None, activation, limits.notes)
 
 
-def list_reserved(store: Store, pair: str) -> list[int]:
-    """Return all generations that were ever reserved, ascending."""
-    folder = keys.history_key(0, pair).rpartition("/")[0]
-    names = [PurePosixPath(key) for key in store.list(folder)]
-    return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
+def published_by(pair: str) -> History:
+    """Return the generations that were ever published for a pair, for the functions of a rollback."""
+
+    def parse(data: bytes) -> Active:
+        pointer = Pointer.parse(data)
+        if pointer.champion is None or pointer.generation is None:
+            raise ContractError("the pointer has no champion file or no generation")
+        published_at = pointer.created_at or datetime.min.replace(tzinfo=UTC)
+        serving_key = keys.serving_key(pointer.champion.sha256, pair)
+        return Active(pointer, pointer.champion, pointer.generation, published_at, serving_key)
+
+    return History(keys.history_key, parse, "is not in history")
 
 
 def read_pointer(store: Store, key: str) -> tuple[Pointer | None, str | None]:
@@ -153,15 +171,6 @@ def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | No
         return None, blob.etag  # a broken file is overwritten
 
 
-def _write_champion(store: Store, file: ChampionFile, model: bytes) -> None:
-    if store.create(file.key, model):
-        return
-    try:
-        fetch_file(store, file.key, file.sha256)
-    except (ContractError, Missing) as error:
-        raise PublishError(f"{error}; delete {file.key} in {store.describe()} first: its bytes are wrong") from error
-
-
 class _Limits(NamedTuple):
     """The generations that may be reserved.
 
@@ -178,11 +187,15 @@ class _Limits(NamedTuple):
 
 def _read_limits(store: Store, settings: Settings) -> _Limits:
     """Read the generations of pointer, history and active record, or of the last activation if that is lost."""
-    last = read_active_state(store, settings.pair).last
+    pair = settings.pair
+    last = read_active_state(store, pair).last
     pointer, _ = read_pointer(store, settings.model_info_key)
     highest = contract.highest_after(last.generation if last else None)
     generations = {
-        **{keys.history_key(number, settings.pair): number for number in list_reserved(store, settings.pair)},
+        **{
+            keys.history_key(number, settings.pair): number
+            for number in list_generations(store, settings.pair, published_by(settings.pair))
+        },
         settings.model_info_key: (pointer.generation or 0) if pointer else 0,
     }
     # Less than the highest, not the highest itself: there must be one after it.
@@ -249,10 +262,3 @@ def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int, hi
         if store.replace(key, pointer.to_json(), etag):
             return None
     raise PublishError(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
-
-
-def _activate(store: Store, settings: Settings, now: datetime) -> Activation:
-    try:
-        return refresh(store, settings, now).activation
-    except Refused as error:
-        return Activation("refused", error.generation, str(error))

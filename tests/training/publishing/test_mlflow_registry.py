@@ -26,7 +26,7 @@ import pytest
 from lambda_fn.champion.model_inputs import window_inputs
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.prices.price_file import parse
-from tests.support import foreign, mlflow_process, tracked
+from tests.support import foreign, mlflow_database, mlflow_process, tracked
 from tests.support.deferred import Deferred
 from tests.support.errors import has_cure
 from training.evaluation.selection import Selection
@@ -165,7 +165,7 @@ def dump(path: Path) -> list[str]:
 
 def test_runs_after_a_move_are_beside_the_database_and_a_clean_slate_has_them_all(tmp_path: Path) -> None:
     with tracked.tracking_address():
-        log_one(registry.connect(f"sqlite:///{tmp_path}/clone/mlflow.db"), tracked.candidate())
+        log_one(registry.connect(mlflow_database.create(tmp_path / "clone/mlflow.db")), tracked.candidate())
         (tmp_path / "clone").rename(tmp_path / "moved")
         moved = registry.connect(f"sqlite:///{tmp_path}/moved/mlflow.db")
         version = log_one(moved, tracked.candidate("arima"))
@@ -181,7 +181,7 @@ def test_runs_after_a_move_are_beside_the_database_and_a_clean_slate_has_them_al
 
 def test_the_cure_for_a_move_makes_mlflow_find_the_files_of_earlier_runs(tmp_path: Path) -> None:
     with tracked.tracking_address():
-        made = log_one(registry.connect(f"sqlite:///{tmp_path}/clone/mlflow.db"), tracked.candidate())
+        made = log_one(registry.connect(mlflow_database.create(tmp_path / "clone/mlflow.db")), tracked.candidate())
         (tmp_path / "clone").rename(tmp_path / "moved")
         note = str(registry.connect(f"sqlite:///{tmp_path}/moved/mlflow.db").note)
         subprocess.run(["sh", "-c", note.partition("link them: ")[2]], check=True)

@@ -4,13 +4,13 @@ This needs neither the right to write what training publishes nor a signing key.
 under the next generation. Before that, the active champion and the pointer that is published now are recorded as rolled
 back, so refresh skips them until a newer one is published.
 
-`python -m training rollback`, which may not write what serves, chooses among the published generations by the same
-rules (`find_previous`, `read_generation`) and publishes its choice.
+`python -m training rollback` may not write what serves. It chooses by the same functions, also among generations that
+were published and never active, and publishes its choice.
 """
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 class History(NamedTuple):
-    """Generations to which a rollback is possible: the key of each, how it is read, and why one may be missing."""
+    """Records of generations: the key of each, how it is read, and why one may be missing."""
 
     key: Callable[[int, str], str]  # of a generation and a pair
     parse: Callable[[bytes], Active]
@@ -52,6 +52,7 @@ class History(NamedTuple):
 
 
 ACTIVATED = History(keys.activated_key, Active.parse, "was never active here, or is not kept")
+Histories = Sequence[History]  # of a generation that several record, the first that can be read counts
 
 
 class RollbackError(Exception):
@@ -217,62 +218,67 @@ def _is_rollback(active: Active) -> bool:
     return bool(_ROLLBACK.fullmatch(str(active.pointer.extra.get(REASON, ""))))
 
 
-def find_previous(store: Store, pair: str, last: Active, history: History = ACTIVATED) -> Active:
+def find_previous(store: Store, pair: str, last: Active, histories: Histories = (ACTIVATED,)) -> Active:
     """Return the latest generation with another file than the active one and those rolled back or refused since.
 
     Args:
         store: has the records.
         pair: the currency pair.
         last: the active champion.
-        history: the generations to choose from.
+        histories: the generations to choose from.
 
     Raises RollbackError when there is none, and Unavailable.
     """
     skipped = {last.champion.sha256}
-    for generation in reversed(list_generations(store, pair, history)):
+    for generation in reversed(list_generations(store, pair, histories)):
         try:
-            old = read_generation(store, pair, generation, history) if generation < last.generation else last
+            old = read_generation(store, pair, generation, histories) if generation < last.generation else last
         except RollbackError as error:
             _log.warning("%s", error)
             continue
         if old.champion.sha256 not in skipped and read_status(store, record_key(old.pointer, pair)) is None:
             return old
         skipped.add(old.champion.sha256)
-    raise RollbackError(
-        f"rollback: there is no other champion before generation {last.generation}; {_available(store, pair, history)}"
-    )
+    available = _available(store, pair, histories)
+    raise RollbackError(f"rollback: there is no other champion before generation {last.generation}; {available}")
 
 
-def read_generation(store: Store, pair: str, generation: int, history: History = ACTIVATED) -> Active:
+def read_generation(store: Store, pair: str, generation: int, histories: Histories = (ACTIVATED,)) -> Active:
     """Read a generation.
 
     Args:
         store: has the records.
         pair: the currency pair.
         generation: its number.
-        history: the generations among which it is.
+        histories: the records in which it may be.
 
     Raises RollbackError, and Unavailable.
     """
-    key = history.key(generation, pair)
-    try:
-        old = history.parse(store.read(key).data)
-    except Missing as error:
-        raise RollbackError(f"generation {generation} {history.missing}; {_available(store, pair, history)}") from error
-    except ContractError as error:
-        raise RollbackError(f"{key}: cannot be read: {error}; {_available(store, pair, history)}") from error
-    if (old.generation, old.serving_key) != (generation, keys.serving_key(old.champion.sha256, pair)):
-        raise RollbackError(f"{key}: is of another generation or another copy; {_available(store, pair, history)}")
-    return old
+    problems = []
+    for history in histories:
+        key = history.key(generation, pair)
+        try:
+            old = history.parse(store.read(key).data)
+        except Missing:
+            continue
+        except ContractError as error:
+            problems.append(f"{key}: cannot be read: {error}")
+            continue
+        if (old.generation, old.serving_key) == (generation, keys.serving_key(old.champion.sha256, pair)):
+            return old
+        problems.append(f"{key}: is of another generation or another copy")
+    reason = "; ".join(problems) or f"generation {generation} {histories[0].missing}"
+    raise RollbackError(f"{reason}; {_available(store, pair, histories)}")
 
 
-def list_generations(store: Store, pair: str, history: History = ACTIVATED) -> list[int]:
+def list_generations(store: Store, pair: str, histories: Histories = (ACTIVATED,)) -> list[int]:
     """Return the generations that are recorded, ascending, also those whose record cannot be read."""
-    names = map(PurePosixPath, store.list(history.key(0, pair).rpartition("/")[0]))
-    return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
+    folders = [history.key(0, pair).rpartition("/")[0] for history in histories]
+    names = [PurePosixPath(key) for folder in folders for key in store.list(folder)]
+    return sorted({int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal()})
 
 
-def _available(store: Store, pair: str, history: History = ACTIVATED) -> str:
+def _available(store: Store, pair: str, histories: Histories = (ACTIVATED,)) -> str:
     """Return the end of an error: the latest generations to which a rollback is possible."""
-    numbers = [str(number) for number in list_generations(store, pair, history)][-LISTED_GENERATIONS:]
+    numbers = [str(number) for number in list_generations(store, pair, histories)][-LISTED_GENERATIONS:]
     return f"kept are the generations {', '.join(numbers)}" if numbers else "none is kept"

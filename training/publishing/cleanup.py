@@ -59,7 +59,7 @@ def make_plan(tracking: Registry, pair: str, store: Store | None = None, keep_ex
     pair_keys: list[str] = []
     if store is not None:  # the records that refer to files are deleted before the files
         active = keys.active_key(pair)
-        pair_keys = [key for folder in FOLDERS for key in store.list(folder) if _belongs_to(key, pair)]
+        pair_keys = [key for folder in FOLDERS for key in store.list(folder) if _find_pair(key) == pair]
         pair_keys.sort(key=lambda key: (key != active, not key.endswith("/best_model_info.json")))
     return Plan(
         runs=tuple((run.info.run_id, run.info.run_name or "") for run in runs),
@@ -96,12 +96,12 @@ def execute(tracking: Registry, plan: Plan, store: Store | None = None) -> None:
             store.delete(key)
 
 
-def _belongs_to(key: str, pair: str) -> bool:
-    """Return whether a key is of a pair: prices and runs have it in their name; pairs but EURUSD have own folders."""
+def _find_pair(key: str) -> str:
+    """Return the pair of a key: prices and runs have it in their name; pairs but EURUSD have their own folders."""
     folder, name = key.split("/")[:2]
     if folder in ("prices", "runs"):
-        return name.startswith(f"{pair}-")
-    return (name if _PAIR.fullmatch(name) else DEFAULT_PAIR) == pair
+        return name.partition("-")[0]
+    return name if _PAIR.fullmatch(name) else DEFAULT_PAIR
 
 
 KEPT_GENERATIONS = 10  # the latest published ones, and the latest activated ones

@@ -62,9 +62,9 @@ def list_generations(store: Store, pair: str) -> list[Generation]:
 
 def _read(store: Store, pair: str, history: History) -> Iterator[tuple[int, Active]]:
     """Yield the generations that can be read."""
-    for number in rollback.list_generations(store, pair, history):
+    for number in rollback.list_generations(store, pair, [history]):
         try:
-            yield number, rollback.read_generation(store, pair, number, history)
+            yield number, rollback.read_generation(store, pair, number, [history])
         except RollbackError:
             continue
 

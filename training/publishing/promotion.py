@@ -106,7 +106,7 @@ def promote(
 
 
 def published_by(pair: str) -> History:
-    """Return the generations that were ever published for a pair, for the functions of a rollback."""
+    """Return the records of all generations that were ever published for a pair."""
 
     def parse(data: bytes) -> Active:
         pointer = Pointer.parse(data)
@@ -192,10 +192,7 @@ def _read_limits(store: Store, settings: Settings) -> _Limits:
     pointer, _ = read_pointer(store, settings.model_info_key)
     highest = contract.highest_after(last.generation if last else None)
     generations = {
-        **{
-            keys.history_key(number, settings.pair): number
-            for number in list_generations(store, settings.pair, published_by(settings.pair))
-        },
+        **{keys.history_key(number, pair): number for number in list_generations(store, pair, [published_by(pair)])},
         settings.model_info_key: (pointer.generation or 0) if pointer else 0,
     }
     # Less than the highest, not the highest itself: there must be one after it.

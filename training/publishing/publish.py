@@ -21,7 +21,7 @@ from lambda_fn.champion.base import BaseChampion, ForecastError
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion
 from lambda_fn.champion.model_inputs import window_inputs
-from lambda_fn.champion.rollback import RollbackError, find_previous, read_generation
+from lambda_fn.champion.rollback import ACTIVATED, RollbackError, find_previous, read_generation
 from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
 from lambda_fn.contract import ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
@@ -176,12 +176,12 @@ def rollback(
     Raises:
         PublishError: There is no such generation, or its champion does not pass the checks.
     """
-    pair, history = settings.pair, published_by(settings.pair)
+    pair, histories = settings.pair, (published_by(settings.pair), ACTIVATED)
     try:
         if to is not None:
-            old = read_generation(store, pair, to, history)
+            old = read_generation(store, pair, to, histories)
         elif last := read_active_state(store, pair).last:
-            old = find_previous(store, pair, last, history)
+            old = find_previous(store, pair, last, histories)
         else:
             raise PublishError("nothing is active, so there is no earlier champion; choose a generation with --to")
     except RollbackError as error:

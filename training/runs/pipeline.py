@@ -168,7 +168,7 @@ def spread(members: Members) -> pd.DataFrame:
 def candidates(job: Job, members: Members) -> dict[str, Candidate]:
     """Make each family's final refit, the average of its seeds, which is never scored."""
     last = cutoffs(job)[-1]
-    made = {}
+    by_family = {}
     for family, seeds in members.items():
         final = [refits[last] for refits in seeds.values()]
         files = [refit.model for refit in final]
@@ -182,5 +182,5 @@ def candidates(job: Job, members: Members) -> dict[str, Candidate]:
             first = spread({family: seeds}).iloc[0]
             params["seeds"] = len(final)
             params |= {f"seeds_pinball_{name}_h1": first[name] for name in ("low", "high", "sd")}
-        made[family] = Candidate(family, FAMILIES[family].model_type, model, champion.metadata, params)
-    return made
+        by_family[family] = Candidate(family, FAMILIES[family].model_type, model, champion.metadata, params)
+    return by_family

@@ -30,6 +30,7 @@ from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
 from tests.support import foreign, tracked
 from tests.support.deferred import Deferred
+from tests.support.dying_store import DyingStore, Killed
 from tests.support.errors import has_cure
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
@@ -452,6 +453,54 @@ def test_going_back_passes_over_what_was_refused_and_what_is_the_same(store: Sto
     publish(store, settings, "lstm")
     publish(store, settings, "lstm")
     assert rollback(store, settings, None, NOW).pointer.model_name == "EURUSD_ARIMA"
+
+
+def test_going_back_passes_over_a_file_that_serving_went_back_from_later(store: Store, settings: Settings) -> None:
+    """The rules are those of serving: the third generation has the file of the first, and was rolled back."""
+    for family in ("arima", "lstm", "arima", "random_walk"):
+        publish(store, settings, family)
+    assert refresh.rollback(store, settings, True, NOW)["generation"] == 5
+    assert serving(store, settings) == (5, tracked.candidate("arima").sha256)
+    later = NOW + timedelta(minutes=10)
+    assert refresh.rollback(store, settings, True, later)["generation"] == 6
+    assert serving(store, settings) == (6, tracked.candidate("lstm").sha256)
+    with pytest.raises(PublishError, match=r"no other champion before generation 6; .*--to"):
+        rollback(store, settings, None, later)
+    assert rollback(store, settings, 1, later).generation == 7
+    assert serving(store, settings) == (7, tracked.candidate("arima").sha256)
+
+
+def test_going_back_works_when_the_active_file_is_lost(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+    publish(store, settings, "lstm")
+    store.delete(keys.active_key())
+    assert rollback(store, settings, None, NOW).generation == 3
+    assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
+
+
+def test_killed_at_any_write_going_back_serves_one_of_both_and_works_again(tmp_path: Path) -> None:
+    """The writes are history, pointer, and those of the activation; a refresh in between harms nothing."""
+    old, new = tracked.candidate("arima").sha256, tracked.candidate("lstm").sha256
+    served = []
+    for kill in range(1, 10):
+        settings = Settings.from_env({"STORE_DIR": str(tmp_path / str(kill))})
+        store = open_store(settings)
+        tracked.put_prices(store)
+        publish(store, settings, "arima")
+        publish(store, settings, "lstm")
+        try:
+            rollback(DyingStore(tmp_path / str(kill), kill), settings, 1, NOW)
+        except Killed:
+            served.append(serving(store, settings))
+            activation.activate(store, settings, NOW)
+            assert serving(store, settings) in ((2, new), (3, old))
+            again = rollback(store, settings, 1, NOW)
+            assert Pointer.parse(store.read(POINTER_KEY).data) == again.pointer
+            assert serving(store, settings) == (again.generation, old)
+        else:
+            break
+    assert served == sorted(served) and {(2, new), (3, old)} == set(served)
+    assert serving(store, settings) == (3, old), "the last one lives"
 
 
 def test_there_may_be_nothing_to_go_back_to(store: Store, settings: Settings) -> None:

@@ -90,10 +90,10 @@ def promote(
             raise PublishError(
                 f"{error}; delete {file.key} in {store.describe()} first: its bytes are wrong"
             ) from error
-    limits = _read_limits(store, settings)
-    generation, pointer = _reserve(store, settings, pointer, limits, sign)
+    reservation = _reserve(store, settings, pointer, sign)
+    pointer = reservation.pointer
     move_aliases(pointer)
-    winner = _write_pointer(store, settings.model_info_key, pointer, generation, limits.highest)
+    winner = _write_pointer(store, settings.model_info_key, reservation)
     if winner is not None:
         move_aliases(winner)
     activation = None
@@ -102,7 +102,8 @@ def promote(
             activation = refresh(store, settings, now).activation
         except Refused as error:
             activation = Activation("refused", error.generation, str(error))
-    return Published(generation, pointer, winner.generation if winner else None, activation, limits.notes)
+    superseded_by = winner.generation if winner else None
+    return Published(reservation.generation, pointer, superseded_by, activation, reservation.notes)
 
 
 def published_by(pair: str) -> History:
@@ -171,91 +172,70 @@ def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | No
         return None, blob.etag  # a broken file is overwritten
 
 
-class _Limits(NamedTuple):
-    """The generations that may be reserved.
+class _Reservation(NamedTuple):
+    """A generation that is reserved, with its signed pointer.
 
     Attributes:
-        latest: The highest generation in the store, ignoring those that refresh would never activate.
+        generation: Its number.
+        pointer: The pointer, which is in history.
         highest: The last generation that refresh would activate.
         notes: A message about each generation that is ignored.
     """
 
-    latest: int
+    generation: int
+    pointer: Pointer
     highest: int
     notes: tuple[str, ...]
 
 
-def _read_limits(store: Store, settings: Settings) -> _Limits:
-    """Read the generations of pointer, history and active record, or of the last activation if that is lost."""
-    pair = settings.pair
-    last = read_active_state(store, pair).last
-    pointer, _ = read_pointer(store, settings.model_info_key)
-    highest = contract.highest_after(last.generation if last else None)
-    generations = {
-        **{keys.history_key(number, pair): number for number in list_generations(store, pair, [published_by(pair)])},
-        settings.model_info_key: (pointer.generation or 0) if pointer else 0,
-    }
-    # Less than the highest, not the highest itself: there must be one after it.
-    latest = max([last.generation if last else 0, *(number for number in generations.values() if number < highest)])
-    notes = [
-        f"{key}: generation {number} is ignored, as refresh activates none above {highest}"
-        for key, number in generations.items()
-        if number >= highest
-    ]
-    return _Limits(latest, highest, tuple(notes))
+def _reserve(store: Store, settings: Settings, pointer: Pointer, sign: Callable[[Pointer], Pointer]) -> _Reservation:
+    """Reserve the generation after those of pointer, history and active record, or last activation if that is lost.
 
-
-def _reserve(
-    store: Store, settings: Settings, pointer: Pointer, limits: _Limits, sign: Callable[[Pointer], Pointer]
-) -> tuple[int, Pointer]:
-    """Reserve the next generation. A collision means that another publisher has reserved it.
+    Those that refresh would never activate are ignored. A collision means that another publisher has reserved the next
+    one. Raises PublishError when no generation is free.
 
     Args:
         store: The store to write to.
         settings: Settings of the pair.
         pointer: The pointer without its generation.
-        limits: The generations that may be reserved.
         sign: Signs the pointer.
-
-    Returns:
-        The generation and the signed pointer.
-
-    Raises:
-        PublishError: No generation is free.
     """
-    latest = limits.latest
+    pair = settings.pair
+    last = read_active_state(store, pair).last
+    stored, _ = read_pointer(store, settings.model_info_key)
+    highest = contract.highest_after(last.generation if last else None)
+    generations = {
+        **{keys.history_key(number, pair): number for number in list_generations(store, pair, [published_by(pair)])},
+        settings.model_info_key: (stored.generation or 0) if stored else 0,
+    }
+    notes = tuple(
+        f"{key}: generation {number} is ignored, as refresh activates none above {highest}"
+        for key, number in generations.items()
+        if number >= highest
+    )
+    # Less than the highest, not the highest itself: there must be one after it.
+    latest = max([last.generation if last else 0, *(number for number in generations.values() if number < highest)])
     if latest >= contract.MAX_GENERATION:
         raise PublishError(
-            f"generation {latest} is the highest possible; delete {keys.active_key(settings.pair)} and "
-            f"{keys.activated_key(latest, settings.pair)} in {store.describe()}, then publish again"
+            f"generation {latest} is the highest possible; delete {keys.active_key(pair)} and "
+            f"{keys.activated_key(latest, pair)} in {store.describe()}, then publish again"
         )
-    for generation in range(latest + 1, min(latest + ATTEMPTS, limits.highest) + 1):
+    for generation in range(latest + 1, min(latest + ATTEMPTS, highest) + 1):
         pointer = sign(replace(pointer, generation=generation))
-        if store.create(keys.history_key(generation, settings.pair), pointer.to_json()):
-            return generation, pointer
+        if store.create(keys.history_key(generation, pair), pointer.to_json()):
+            return _Reservation(generation, pointer, highest, notes)
     raise PublishError(f"{store.describe()}: others have reserved the next {ATTEMPTS} generations; publish again")
 
 
-def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int, highest: int) -> Pointer | None:
-    """Write the pointer, unless the stored one has a higher generation that may become active.
+def _write_pointer(store: Store, key: str, reservation: _Reservation) -> Pointer | None:
+    """Write the pointer, unless the stored one has a higher generation that may become active, which is returned.
 
-    Args:
-        store: The store to write to.
-        key: The key of the pointer.
-        pointer: The pointer.
-        generation: Its generation.
-        highest: The last generation that refresh would activate.
-
-    Returns:
-        None when it was written, otherwise the stored pointer.
-
-    Raises:
-        PublishError: Other publishers changed it again and again.
+    Raises PublishError when other publishers changed it again and again.
     """
     for _ in range(ATTEMPTS):
         stored, etag = read_pointer(store, key)
-        if stored is not None and generation < (stored.generation or 0) < highest:
+        if stored is not None and reservation.generation < (stored.generation or 0) < reservation.highest:
             return stored
-        if store.replace(key, pointer.to_json(), etag):
+        if store.replace(key, reservation.pointer.to_json(), etag):
             return None
     raise PublishError(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")

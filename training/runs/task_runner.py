@@ -201,14 +201,7 @@ def candidate_at_cutoff(job: Job, family: Family, train: pd.DataFrame) -> Candid
 def _run_parallel(
     function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], workers: int, **options: Any
 ) -> Iterable[Any]:
-    """Call the function with each tuple of arguments in a pool of processes; return the results.
-
-    Args:
-        function: The function.
-        calls: Its arguments, for each call.
-        workers: The number of processes.
-        options: Of joblib's Parallel.
-    """
+    """Call the function with each tuple of arguments in a pool of processes; `options` are those of joblib."""
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=1):

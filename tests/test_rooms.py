@@ -39,6 +39,7 @@ WRONG = (
         "from training.models import family",
         "training.evaluation.metrics -> training.models",
     ),
+    ("training/publishing/status.py", "import mlflow", "training.publishing.status -> mlflow"),
 )
 
 

@@ -3,13 +3,18 @@
 This needs neither the right to write what training publishes nor a signing key. The old champion is activated again
 under the next generation. Before that, the active champion and the pointer that is published now are recorded as rolled
 back, so refresh skips them until a newer one is published.
+
+`python -m training rollback` may not write what serves. It chooses by the same functions, also among generations that
+were published and never active, and publishes its choice.
 """
 
 import logging
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from lambda_fn.champion.active_state import Activation, heal, keep_copy, keep_record, parse_active_state
 from lambda_fn.champion.cache import fetch_file
@@ -35,6 +40,18 @@ RECENT = timedelta(minutes=5)  # a client that got no answer repeats its request
 LISTED_GENERATIONS = 20  # generations in a message
 _ROLLBACK = re.compile("rollback to generation ([0-9]{1,8})")
 _log = logging.getLogger(__name__)
+
+
+class History(NamedTuple):
+    """Records of generations: the key of each, how it is read, and why one may be missing."""
+
+    key: Callable[[int, str], str]  # of a generation and a pair
+    parse: Callable[[bytes], Active]
+    missing: str
+
+
+ACTIVATED = History(keys.activated_key, Active.parse, "was never active here, or is not kept")
+Histories = Sequence[History]  # of a generation that several record, the first that can be read counts
 
 
 class RollbackError(Exception):
@@ -80,7 +97,7 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
         if to is None and is_rollback and timedelta(0) <= now - last.activated_at < RECENT:
             reason = f"generation {last.generation} was just rolled back to; to go further back, name a generation"
             return None, (Activation("unchanged", last.generation, reason), last)
-        old = _find_previous(store, pair, last) if to is None else _read_generation(store, pair, to)
+        old = find_previous(store, pair, last) if to is None else read_generation(store, pair, to)
         if old.champion.sha256 == last.champion.sha256:
             reason = f"the champion of generation {old.generation} is active, as generation {last.generation}"
             return heal(store, pair, state).data, (Activation("unchanged", last.generation, reason), last)
@@ -154,7 +171,7 @@ def _find_published(store: Store, pair: str, old: Active) -> Active:
         generation = int(match[1])
         if generation >= old.generation:
             break
-        old = _read_generation(store, pair, generation)
+        old = read_generation(store, pair, generation)
     return old
 
 
@@ -187,46 +204,67 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
         record(store, key, Refusal(shorten_reason(rollback + refusal), now, about=about))
 
 
-def _find_previous(store: Store, pair: str, last: Active) -> Active:
-    """Return the latest activation of another file than the active one and those rolled back or refused since."""
+def find_previous(store: Store, pair: str, last: Active, histories: Histories = (ACTIVATED,)) -> Active:
+    """Return the latest generation with another file than the active one and those rolled back or refused since.
+
+    Args:
+        store: has the records.
+        pair: the currency pair.
+        last: the active champion.
+        histories: the generations to choose from.
+
+    Raises RollbackError when there is none, and Unavailable.
+    """
     skipped = {last.champion.sha256}
-    for generation in reversed(list_generations(store, pair)):
+    for generation in reversed(list_generations(store, pair, histories)):
         try:
-            old = _read_generation(store, pair, generation) if generation < last.generation else last
+            old = read_generation(store, pair, generation, histories) if generation < last.generation else last
         except RollbackError as error:
             _log.warning("%s", error)
             continue
         if old.champion.sha256 not in skipped and read_status(store, record_key(old.pointer, pair)) is None:
             return old
         skipped.add(old.champion.sha256)
-    raise RollbackError(
-        f"rollback: there is no other champion before generation {last.generation}; {_available(store, pair)}"
-    )
+    available = _available(store, pair, histories)
+    raise RollbackError(f"rollback: there is no other champion before generation {last.generation}; {available}")
 
 
-def _read_generation(store: Store, pair: str, generation: int) -> Active:
-    """Read the record of an activation. Raises RollbackError, and Unavailable."""
-    key = keys.activated_key(generation, pair)
-    try:
-        old = Active.parse(store.read(key).data)
-    except Missing as error:
-        raise RollbackError(
-            f"generation {generation} was never active here, or is not kept; {_available(store, pair)}"
-        ) from error
-    except ContractError as error:
-        raise RollbackError(f"{key}: cannot be read: {error}; {_available(store, pair)}") from error
-    if (old.generation, old.serving_key) != (generation, keys.serving_key(old.champion.sha256, pair)):
-        raise RollbackError(f"{key}: is of another generation or another copy; {_available(store, pair)}")
-    return old
+def read_generation(store: Store, pair: str, generation: int, histories: Histories = (ACTIVATED,)) -> Active:
+    """Read a generation.
+
+    Args:
+        store: has the records.
+        pair: the currency pair.
+        generation: its number.
+        histories: the records in which it may be.
+
+    Raises RollbackError, and Unavailable.
+    """
+    problems = []
+    for history in histories:
+        key = history.key(generation, pair)
+        try:
+            old = history.parse(store.read(key).data)
+        except Missing:
+            continue
+        except ContractError as error:
+            problems.append(f"{key}: cannot be read: {error}")
+            continue
+        if (old.generation, old.serving_key) == (generation, keys.serving_key(old.champion.sha256, pair)):
+            return old
+        problems.append(f"{key}: is of another generation or another copy")
+    reason = "; ".join(problems) or f"generation {generation} {histories[0].missing}"
+    raise RollbackError(f"{reason}; {_available(store, pair, histories)}")
 
 
-def list_generations(store: Store, pair: str) -> list[int]:
-    """Return the generations whose activation is recorded, ascending."""
-    names = map(PurePosixPath, store.list(keys.activated_key(0, pair).rpartition("/")[0]))
-    return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
+def list_generations(store: Store, pair: str, histories: Histories = (ACTIVATED,)) -> list[int]:
+    """Return the generations that are recorded, ascending, also those whose record cannot be read."""
+    folders = [history.key(0, pair).rpartition("/")[0] for history in histories]
+    names = [PurePosixPath(key) for folder in folders for key in store.list(folder)]
+    return sorted({int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal()})
 
 
-def _available(store: Store, pair: str) -> str:
+def _available(store: Store, pair: str, histories: Histories = (ACTIVATED,)) -> str:
     """Return the end of an error: the latest generations to which a rollback is possible."""
-    numbers = [str(number) for number in list_generations(store, pair)][-LISTED_GENERATIONS:]
+    numbers = [str(number) for number in list_generations(store, pair, histories)][-LISTED_GENERATIONS:]
     return f"kept are the generations {', '.join(numbers)}" if numbers else "none is kept"

@@ -113,10 +113,10 @@ class Context:
     @cached_property
     def tracking(self) -> "Registry":
         """The MLflow registry. Raises RegistryError when it cannot be used."""
-        from training.publishing import tracking_uri as address
+        from training.publishing import mlflow_access
 
-        if database := address.sqlite_file(self.tracking_uri):
-            address.check_database(database)  # `connect` checks it too, but only after importing MLflow (seconds)
+        if database := mlflow_access.sqlite_file(self.tracking_uri):
+            mlflow_access.check_database(database)  # `connect` checks it too, but only after importing MLflow (seconds)
 
         from training.publishing import mlflow_registry
 

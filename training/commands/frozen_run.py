@@ -60,9 +60,9 @@ def freeze_run(run_name: str | None, options: JobOptions, context: Context) -> "
     """Freeze the jobs that the options describe as a run, and store the price files that the store lacks."""
     from training.commands.job import default_workers
     from training.prices.table import store_prices
-    from training.runs.fit_task import make_shared_fits
     from training.runs.jobs import tasks
     from training.runs.run_store import PAIRS_PREFIX, Run
+    from training.runs.task_runner import make_shared_fits
 
     selected = make_jobs(options, context)
     prefix = selected.jobs[0].pair if len(selected.jobs) == 1 else PAIRS_PREFIX
@@ -147,7 +147,7 @@ def run_task(context: Context, run_name: str, index: int) -> None:
     """Run one task on this machine or as a child of an array job of AWS Batch, and write its result."""
     context.check_store()
 
-    from training.runs import fit_task
+    from training.runs import task_runner
     from training.runs.jobs import tasks
     from training.runs.run_store import Run
 
@@ -160,7 +160,7 @@ def run_task(context: Context, run_name: str, index: int) -> None:
     already = index in run.finished_tasks()
     if not already:
         with context.stages.stage(task.describe(), len(task.cutoffs)) as step:
-            run.save(fit_task.run_task(job, task, step))
+            run.save(task_runner.run_task(job, task, step))
     if context.as_json:
         print_json({"run": run.name, "already": already, **task_as_json(task, is_finished=True)})
     else:

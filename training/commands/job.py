@@ -73,8 +73,7 @@ def load_prices(options: PriceOptions, context: Context, families: tuple[str, ..
 
 def run_tasks(job: Job, workers: int | None, context: Context) -> "list[Result]":
     """Run every task of the job, in this process or in workers, with a progress step for each refit."""
-    from training.runs.executor import run_here, run_workers
-    from training.runs.fit_task import make_shared_fits
+    from training.runs.task_runner import make_shared_fits, run_here, run_workers
 
     todo = tasks(job)
     with context.stages.stage("fit, export and forecast", sum(len(task.cutoffs) for task in todo)) as step:

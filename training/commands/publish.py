@@ -41,7 +41,7 @@ def roll_back(context: Context, generation: int | None) -> int:
     """
     context.check_store()
 
-    from training.publishing.tracking_uri import RegistryError
+    from training.publishing.mlflow_access import RegistryError
 
     try:
         tracking = context.tracking

@@ -13,7 +13,7 @@ from training.commands.context import SHOWN_HORIZONS, Context, UsageError, print
 from training.commands.options import pair_option
 
 if TYPE_CHECKING:
-    from training.publishing.aliases import AliasHolders
+    from training.publishing.mlflow_access import AliasHolders
     from training.publishing.status import Status
 
 SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # quantiles in the table, if the champion has them
@@ -23,16 +23,16 @@ SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # quantiles in the table
 @pair_option
 def show_status(context: Context) -> None:
     """Print what is served, and mismatches between pointer, registry and prices."""
-    from training.publishing import aliases
+    from training.publishing import mlflow_access
     from training.publishing.status import collect_status
 
     def read_aliases() -> "AliasHolders":
         pair = context.settings.pair
-        if holders := aliases.read(context.tracking_uri, pair, os.environ):
+        if holders := mlflow_access.read_aliases(context.tracking_uri, pair, os.environ):
             return holders
         from training.publishing import mlflow_registry  # MLflow's client (its import takes seconds) only if necessary
 
-        return aliases.AliasHolders(mlflow_registry.alias_holders(context.tracking, pair), context.tracking.note)
+        return mlflow_access.AliasHolders(mlflow_registry.alias_holders(context.tracking, pair), context.tracking.note)
 
     current = collect_status(context.store, context.settings, context.now, read_aliases)
     if not context.as_json:

@@ -141,8 +141,8 @@ def report(context: Context, options: JobOptions, out: Path, protocol: bool, no_
     from training.commands.report_plots import draw_plots
     from training.prices.table import load
     from training.runs import benchmark_protocol, pipeline
-    from training.runs.executor import run_here, run_workers
     from training.runs.jobs import tasks
+    from training.runs.task_runner import run_here, run_workers
 
     try:
         out.touch()

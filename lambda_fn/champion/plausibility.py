@@ -38,14 +38,7 @@ def find_fault(quantiles: Sequence[Days], mean: Sequence[Sequence[float]]) -> st
             # every comparison with NaN is false
             ascending = 0 < prices[0] and prices[-1] <= LARGEST and all(map(le, prices, islice(prices, 1, None)))
             if not (ascending and 0 < average <= LARGEST):
-                values = [*prices, average]
-                if not all(map(isfinite, values)):
-                    return "is not finite"
-                if max(values) > LARGEST:
-                    return f"has a price above {LARGEST:g}"
-                if min(values) <= 0:
-                    return "has a price that is not above zero"
-                return "has quantiles that fall from one level to the next; export them in ascending order"
+                return _describe_invalid([*prices, average])
             slack = SLACK * average
             if not prices[0] - slack <= average <= prices[-1] + slack:
                 return "has a mean outside its outer quantiles"
@@ -74,9 +67,20 @@ def find_implausibility(
     if reason := find_fault(quantiles, mean):
         return f"the forecast {reason}"
     for days, means, window in zip(quantiles, mean, close, strict=True):
-        if reason := next(_faults(days, means, levels, window), None):
+        for reason in _faults(days, means, levels, window):
             return reason
     return None
+
+
+def _describe_invalid(prices: Sequence[float]) -> str:
+    """Return why these quantiles and their mean are not prices in ascending order."""
+    if not all(map(isfinite, prices)):
+        return "is not finite"
+    if max(prices) > LARGEST:
+        return f"has a price above {LARGEST:g}"
+    if min(prices) <= 0:
+        return "has a price that is not above zero"
+    return "has quantiles that fall from one level to the next; export them in ascending order"
 
 
 def _faults(days: Days, means: Sequence[float], levels: Sequence[float], window: Sequence[float]) -> Iterator[str]:

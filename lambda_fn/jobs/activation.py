@@ -19,7 +19,7 @@ from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import check_backtest
-from lambda_fn.registry.mlflow_client import resolve
+from lambda_fn.registry.legacy_pointer import resolve
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
@@ -125,7 +125,9 @@ def activate(
                 pointer = Pointer.parse(published)
                 verify(pointer, settings)
                 check_backtest(pointer.backtest)
-                resolved, file, data = resolve(pointer, settings, environ, now, sandbox)
+                resolved, data = resolve(pointer, settings, environ, now, sandbox)
+                file = resolved.champion
+                assert file is not None
                 rollback = None
                 if state.last and not is_named_by(pointer, file, state.last):
                     rollback = find_rollback_reason(store, pair, pointer, file.sha256)

@@ -1,4 +1,4 @@
-"""Run a job for each pair; a failure of one pair does not stop the others."""
+"""Run a job for each pair in Lambda; a failure of one pair does not stop the others."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -1,28 +1,24 @@
-"""Resolve pointers of the old form, which name a registered model: fetch its ONNX file from an MLflow server over REST.
+"""Fetch a version of a registered model and its ONNX file from an MLflow server over REST, without the mlflow package.
 
 Three GETs: the version (by alias or number), the address of its files, its model.onnx. The routes are those of MLflow's
 REST API 2.0 and its artifact proxy, the same in 3.7.0 and 3.17.2. Model files are under
 <experiment>/models/m-<id>/artifacts there, an address that only the server knows.
 """
 
-import hashlib
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 from urllib.request import Request
 
 from lambda_fn import fields
-from lambda_fn.champion.gate import read_metadata
-from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES, ChampionFile, Pointer
+from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES
 from lambda_fn.fields import ContractError, Reader
-from lambda_fn.registry.mlflow_access import access, find_uri_fault, split_url, suggest_cure
+from lambda_fn.registry.mlflow_access import split_url, suggest_cure
 from lambda_fn.settings import BUCKET, Settings, redact_url
-from lambda_fn.store import keys
 from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Missing, Unavailable
 from lambda_fn.store.s3 import open_store
@@ -117,23 +113,26 @@ class MlflowServer:
         uri = self._get_json("model-versions/get-download-uri", query, version.uri).text("artifact_uri")
         parts = split_url(uri)
         if parts.scheme == "mlflow-artifacts":
-            netloc, folder = parts.netloc.rpartition("@")[2], parts.path.strip("/")
-            server = split_url(self.address)
-            if netloc in ("", server.netloc):
-                return self._download(folder, version)
-            try:  # another server, which does not get the login
-                return MlflowServer(server._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, version)
-            except Unavailable as error:
-                raise Unavailable(
-                    f"{version.uri}: its files are at {netloc}, the address when they were logged: {error}; if the "
-                    f"server has moved, make that name lead to it, or log the version again at {self.address}"
-                ) from error
+            return self._download_from(parts.netloc.rpartition("@")[2], parts.path.strip("/"), version)
         if parts.scheme == "s3" and parts.netloc:
             return _read_bucket(settings, parts.netloc, parts.path.strip("/"), version)
         raise ContractError(
             f"{version.uri}: its files are at {uri}, which cannot be read from here; start the MLflow server with "
             f"--artifacts-destination, or publish it with: python -m training publish {version.uri}"
         )
+
+    def _download_from(self, netloc: str, folder: str, version: Version) -> bytes:
+        """Download model.onnx. The address of files may name another server, which does not get the login."""
+        parts = split_url(self.address)
+        if netloc in ("", parts.netloc):
+            return self._download(folder, version)
+        try:
+            return MlflowServer(parts._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, version)
+        except Unavailable as error:
+            raise Unavailable(
+                f"{version.uri}: its files are at {netloc}, the address when they were logged: {error}; if the server "
+                f"has moved, make that name lead to it, or log the version again at {self.address}"
+            ) from error
 
     def _download(self, folder: str, version: Version) -> bytes:
         path = f"{_ARTIFACTS}/{quote(f'{folder}/{MODEL_FILE}')}"
@@ -241,65 +240,3 @@ def _quote_message(response: HttpResponse) -> str:
     text = str(read.members.get("message", "")) if read else response.body[:200].decode("utf-8", "replace")
     line = text.strip().partition("\n")[0][:200]
     return f" ({line})" if line and not line.startswith("<") else ""
-
-
-class ResolvedPointer(NamedTuple):
-    """A pointer that names its champion file; `data` has the file's bytes if they are not in the store."""
-
-    pointer: Pointer
-    file: ChampionFile
-    data: bytes | None
-
-
-def resolve(
-    pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime, sandbox: Sandbox
-) -> ResolvedPointer:
-    """Find the champion of a pointer: the file that it names or, in the old form, the model of its model_uri.
-
-    For the old form, the scores and golden forecasts stay empty.
-
-    Args:
-        pointer: as published.
-        settings: the MLflow server and the pair.
-        environ: leads to the login of the MLflow server.
-        now: the current time, UTC.
-        sandbox: loads the champion of the old form once.
-
-    Raises ContractError with the cure when there is no such version or it has no ONNX file of this contract, and
-    Unavailable when the MLflow server, the bucket or the secret cannot be read.
-    """
-    if pointer.champion is not None:
-        return ResolvedPointer(pointer, pointer.champion, None)
-    if reason := find_uri_fault(settings.mlflow_tracking_uri):
-        raise ContractError(
-            f"pointer.champion: missing, {pointer.model_uri} names no champion file, and MLFLOW_TRACKING_URI {reason}. "
-            f"Or publish it with: python -m training publish {pointer.model_uri}"
-        )
-    server = MlflowServer(*access(settings, environ, now))
-    if not pointer.model_uri.startswith((f"models:/{pointer.model_name}@", f"models:/{pointer.model_name}/")):
-        raise ContractError(f"pointer.model_uri: {pointer.model_uri} is not a version of {pointer.model_name}; {CURE}")
-    version = server.version(pointer.model_uri)
-    data = server.model(version, settings)
-    sha256 = hashlib.sha256(data).hexdigest()
-    if version.sha256 not in (None, sha256):
-        raise UnusableModel(version, f"its sha256 is {sha256}, but its tag says {version.sha256}: the file was changed")
-    try:
-        metadata, _ = read_metadata(data)
-        sandbox.check_loads(data)
-    except ContractError as error:
-        raise UnusableModel(version, str(error)) from error
-    is_same = pointer.model_version == version.number  # an alias may have moved since the pointer was written
-    file = ChampionFile(keys.serving_key(sha256, settings.pair), sha256, len(data))
-    complete = replace(
-        pointer,
-        model_version=version.number,
-        run_id=version.run_id or (pointer.run_id if is_same else None),
-        metrics=pointer.metrics if is_same else {},
-        baseline_metrics=pointer.baseline_metrics if is_same else {},
-        contract_version=metadata.contract_version,
-        pair=metadata.pair,
-        champion=file,
-        trained_through=metadata.trained_through,
-        created_at=version.created_at,
-    )
-    return ResolvedPointer(complete, file, data)

@@ -139,13 +139,8 @@ def _keys(environ: Mapping[str, str]) -> Keys:
 def _parse_login(response: HttpResponse, arn: str) -> Login:
     """Return the login in a response. Raises Unavailable, without quoting the response, which has the secret."""
     if response.status != 200:
-        try:
-            kind = fields.Reader(fields.json_object(response.body, "response"), "response").text("__type")
-        except ContractError:
-            kind = ""
-        error_type = f"({kind.rpartition('#')[2][:80]}) " if kind else ""
         raise Unavailable(
-            f"MLFLOW_SECRET_ARN: Secrets Manager answers {response.status} {error_type}for {arn}; "
+            f"MLFLOW_SECRET_ARN: Secrets Manager answers {response.status} {_error_type(response.body)}for {arn}; "
             "correct the ARN and allow this role secretsmanager:GetSecretValue on it"
         )
     try:
@@ -156,3 +151,12 @@ def _parse_login(response: HttpResponse, arn: str) -> Login:
         raise Unavailable(
             f'MLFLOW_SECRET_ARN: {arn} does not contain {{"username": "...", "password": "..."}}; store it in this form'
         ) from None  # the cause would quote the secret
+
+
+def _error_type(body: bytes) -> str:
+    """Return the type of AWS's error in brackets, or an empty string."""
+    try:
+        kind = fields.Reader(fields.json_object(body, "response"), "response").text("__type")
+    except ContractError:
+        return ""
+    return f"({kind.rpartition('#')[2][:80]}) "

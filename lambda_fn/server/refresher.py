@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Refused
-from lambda_fn.refresh import RefreshResult, refresh
+from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
-from lambda_fn.store.command_line import each_result
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
 STOP_S = 10  # for requests and a refresh in progress when the server is stopped
@@ -45,29 +44,26 @@ class Refresher(threading.Thread):
 
     def refresh(self) -> None:
         """Refresh every pair once; a failure of one does not stop the others."""
-
-        def refresh_pair(pair: str) -> RefreshResult:
-            settings, now = self._settings.for_pair(pair), datetime.now(UTC)
-            return refresh(self._store, settings, now, self._environ, sandbox=sandbox)
-
-        several = len(self._settings.pairs) > 1
         with Sandbox() as sandbox:
-            for pair, result in each_result(self._settings.pairs, refresh_pair):
-                last_message = self._last_messages.get(pair)
-                if isinstance(result, Refused | Unavailable | Missing | ContractError):
-                    message = str(result)
-                elif isinstance(result, Exception):  # the next pointer, or the next attempt, may succeed
-                    message = f"failed unexpectedly, {type(result).__name__}: {result}"
-                    if message != last_message:
-                        _log.error("refresh of %s failed", pair, exc_info=result)
-                else:
-                    activation, forecast = result
-                    message = (
-                        f"{activation.outcome}, {activation.reason}; forecast {forecast.outcome}, {forecast.reason}"
-                    )
-                if message != last_message:  # repeating it every minute would hide what is new
-                    _log.info("refresh%s: %s", f" of {pair}" if several else "", message)
-                self._last_messages[pair] = message
+            for pair in self._settings.pairs:
+                self._refresh(pair, sandbox)
+
+    def _refresh(self, pair: str, sandbox: Sandbox) -> None:
+        last_message = self._last_messages.get(pair)
+        try:
+            activation, forecast = refresh(
+                self._store, self._settings.for_pair(pair), datetime.now(UTC), self._environ, sandbox=sandbox
+            )
+            message = f"{activation.outcome}, {activation.reason}; forecast {forecast.outcome}, {forecast.reason}"
+        except (Refused, Unavailable, Missing, ContractError) as error:
+            message = str(error)
+        except Exception as error:  # noqa: BLE001  # the next pointer, or the next attempt, may succeed
+            message = f"failed unexpectedly, {type(error).__name__}: {error}"
+            if message != last_message:
+                _log.error("refresh of %s failed", pair, exc_info=error)
+        if message != last_message:  # repeating it every minute would hide what is new
+            _log.info("refresh%s: %s", f" of {pair}" if len(self._settings.pairs) > 1 else "", message)
+        self._last_messages[pair] = message
 
     def stop(self) -> None:
         """End the thread. Waits for a refresh in progress, at most STOP_S."""

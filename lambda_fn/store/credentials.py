@@ -62,37 +62,42 @@ class ContainerCredentials:
 
     def __call__(self) -> "S3Credential":
         """Return current credentials. Raises NoCredentials."""
-        token = self._environ.get(TOKEN, "")
-        if path := self._environ.get(TOKEN_FILE):
-            try:
-                token = Path(path).read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                raise NoCredentials(f"{TOKEN_FILE}: {path} cannot be read ({type(error).__name__})") from None
-        headers = {"Accept": "application/json"} | ({"Authorization": token.strip()} if token.strip() else {})
         try:
-            answer = send_request(Request(self._address, headers=headers), TIMEOUT_S, MAX_BYTES, proxies=False)
+            answer = send_request(Request(self._address, headers=self._headers()), TIMEOUT_S, MAX_BYTES, proxies=False)
         except Unavailable as error:
             raise NoCredentials(f"{self._variable}: {error}; {self._cure()}") from None
         if answer.status != 200:
             raise NoCredentials(f"{self._variable}: the provider responds with {answer.status}; {self._cure()}")
         try:
             reader = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
-            expires_at = datetime.now(UTC) + LIFETIME
-            if expiration := reader.members.get("Expiration"):
-                expires_at = datetime.fromisoformat(str(expiration))
-                expires_at = expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
+            expiration = reader.members.get("Expiration")
             return {
                 "access_key_id": reader.text("AccessKeyId"),
                 "secret_access_key": reader.text("SecretAccessKey"),
                 "token": reader.text("Token") if reader.members.get("Token") else None,
-                "expires_at": expires_at,
+                "expires_at": _parse_time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
             }
         except (ContractError, ValueError):
             raise NoCredentials(f"{self._variable}: the response holds no credentials; {self._cure()}") from None
 
+    def _headers(self) -> dict[str, str]:
+        token = self._environ.get(TOKEN, "")
+        if path := self._environ.get(TOKEN_FILE):
+            try:
+                token = Path(path).read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise NoCredentials(f"{TOKEN_FILE}: {path} cannot be read ({type(error).__name__})") from None
+        return {"Accept": "application/json"} | ({"Authorization": token.strip()} if token.strip() else {})
+
     def _cure(self) -> str:
         token = TOKEN_FILE if self._environ.get(TOKEN_FILE) else TOKEN
         return f"check it and {token}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+
+def _parse_time(text: str) -> datetime:
+    """Parse an ISO 8601 time, in UTC if it names no time zone. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 # obstore asks again five minutes before this has passed; botocore renews credentials with less than ten minutes left.

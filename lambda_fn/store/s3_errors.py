@@ -131,11 +131,11 @@ def to_error(place: Place, key: str, text: str) -> Unavailable:
     first_line = text.partition("\n")[0].partition(": <?xml")[0]
     code, message = _field(text, "Code"), _field(text, "Message")
     summary = f"{code}: {message}".removesuffix(": ") if code else first_line
-    shown = remove_logins(summary)
+    safe_summary = remove_logins(summary)
     for pattern, replacement in _SECRETS:
-        shown = pattern.sub(replacement, shown)
-    shown = shown if len(shown) <= MAX_MESSAGE else f"{shown[: MAX_MESSAGE - 3]}..."
-    prefix = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {shown}"
+        safe_summary = pattern.sub(replacement, safe_summary)
+    safe_summary = safe_summary if len(safe_summary) <= MAX_MESSAGE else f"{safe_summary[: MAX_MESSAGE - 3]}..."
+    prefix = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {safe_summary}"
     if "AWS_CONTAINER_" in first_line:  # the message has its own cure
         return Unavailable(prefix)
     if code in ("ExpiredToken", "TokenRefreshRequired") or "credential provider" in first_line:

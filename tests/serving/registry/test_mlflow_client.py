@@ -25,7 +25,8 @@ from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import Active, Golden, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Activation, Refused, activate
-from lambda_fn.registry.mlflow_client import MlflowServer, resolve
+from lambda_fn.registry.legacy_pointer import complete
+from lambda_fn.registry.mlflow_client import MlflowServer
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store, Unavailable
@@ -232,7 +233,7 @@ SHA256 = hashlib.sha256(CHAMPION).hexdigest()
 def resolved(address: str, uri: str = "models:/EURUSD_LSTM@champion", **environ: str) -> Pointer:
     settings = Settings.from_env({"MLFLOW_TRACKING_URI": address} | environ)
     with Sandbox() as sandbox:
-        pointer, _, data = resolve(replace(Pointer.parse(OLD), model_uri=uri), settings, environ, NOW, sandbox)
+        pointer, data = complete(replace(Pointer.parse(OLD), model_uri=uri), settings, environ, NOW, sandbox)
     assert data == CHAMPION
     return pointer
 

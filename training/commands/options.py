@@ -13,6 +13,7 @@ import click
 
 from lambda_fn.currency_pairs import read_pairs
 from lambda_fn.prices.ecb import TIMEOUT_S
+from training.commands.context import Context
 from training.prices.read_options import Reading
 
 REQUIRED = "require"
@@ -142,7 +143,8 @@ def _record(name: str, record: type[Any], *options: Callable[[Work], Work]) -> C
     return decorate
 
 
-POSITIVE = click.IntRange(min=1)
+_count_option = partial(click.option, type=click.IntRange(min=1), metavar="N")
+_source_option = partial(click.option, callback=_check_single_source)
 _file_option = partial(click.option, cls=FileOption)
 one_pair_option = click.option(
     "--pair", type=parse_pair, metavar="PAIR", help="currency pair, e.g. GBPUSD (default: the first of $PAIRS)"
@@ -154,31 +156,24 @@ pairs_option = click.option(
     help="currency pairs, e.g. EURUSD,GBPUSD; or majors, all, or a currency for all its pairs (default: $PAIRS)",
 )
 replace_option = click.option("--replace", is_flag=True, help="overwrite stored prices that differ")
-workers_option = click.option(
-    "--workers", type=POSITIVE, metavar="N", help="worker processes (default: the number of CPU cores, at most 2)"
-)
+workers_option = _count_option("--workers", help="worker processes (default: the number of CPU cores, at most 2)")
 run_option = click.option("--run", "run_name", metavar="NAME", required=True, help="name of the frozen run")
 price_options = _record(
     "prices",
     PriceOptions,
-    click.option(
-        "--csv",
-        type=Path,
-        metavar="FILE",
-        callback=_check_single_source,
-        help="your own price file: Date and Close, other columns are optional",
+    _source_option(
+        "--csv", type=Path, metavar="FILE", help="your own price file: Date and Close, other columns are optional"
     ),
-    click.option(
+    _source_option(
         "--fresh",
         type=parse_fresh,
         is_flag=False,
         flag_value=f"{TIMEOUT_S:g}",
         metavar=f"[S|{REQUIRED}]",
-        callback=_check_single_source,
         help=f"download current ECB rates, waiting at most S seconds (default: {TIMEOUT_S:g}), and fall back to the "
         f"embedded rates; --fresh={REQUIRED} exits with code 75 instead, for scheduled jobs",
     ),
-    click.option("--stored", is_flag=True, callback=_check_single_source, help="use the ECB rates in the store"),
+    _source_option("--stored", is_flag=True, help="use the ECB rates in the store"),
     _record(
         "reading",
         Reading,
@@ -212,20 +207,8 @@ def job_options(*others: Callable[[Work], Work]) -> Callable[[Work], Work]:
         click.option("--families", help="comma-separated models, e.g. random_walk,lstm (default: all)"),
         click.option("--first-year", type=int, default=2010, help="first year to backtest (default: 2010)"),
         click.option("--seed", type=int, default=0, help="random seed (default: 0)"),
-        click.option(
-            "--seeds",
-            type=POSITIVE,
-            default=1,
-            metavar="N",
-            help="average N seeds of each stochastic model (default: 1)",
-        ),
-        click.option(
-            "--span",
-            type=POSITIVE,
-            default=6,
-            metavar="N",
-            help="refits per task; does not affect results (default: 6)",
-        ),
+        _count_option("--seeds", default=1, help="average N seeds of each stochastic model (default: 1)"),
+        _count_option("--span", default=6, help="refits per task; does not affect results (default: 6)"),
     )
 
 
@@ -234,7 +217,7 @@ def pair_option(function: Work) -> Work:
 
     @one_pair_option
     @wraps(function)
-    def with_pair(context: Any, *, pair: str | None, **values: Any) -> int | None:
+    def with_pair(context: Context, *, pair: str | None, **values: Any) -> int | None:
         return function(context if pair is None else context.for_pair(pair), **values)
 
     return with_pair

@@ -12,9 +12,9 @@ from lambda_fn.server.http_limits import overloaded
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from lambda_fn.web.errors import MAX_BODY, Problem, too_large
+from lambda_fn.web.params import PAIR
 from lambda_fn.web.request import Request, parse_query_string
 from lambda_fn.web.response import Representation, Response
-from lambda_fn.web.state import PAIR
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -57,7 +57,7 @@ class AsgiApp:
 
     async def _respond(self, request: Request) -> Response:
         reads = request.method in ("GET", "HEAD")
-        key = self._app.router.route_path(request.path, self._app.base_path), request.query.get(PAIR, "")
+        key = self._app.router.route_path(request.path, self._app.base_path), request.query.get(PAIR.name, "")
         if self._evicted_pairs != (evicted_pairs := self._app.evicted_pairs):
             self._evicted_pairs = evicted_pairs
             self._in_memory.clear()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 from lambda_fn.champion.base import BaseChampion, Rows
 from lambda_fn.contract import DATE, TARGET_DATE
@@ -22,6 +23,46 @@ EARLIEST, LATEST = date(1990, 1, 1), date(2199, 12, 31)  # far enough from the e
 _NUMBERS = frozenset({int, float})  # a bool is an int, but not a price
 _COLUMN = re.compile("[a-z][a-z0-9_]{0,39}")
 _FORMS = 'send {"close": [...]}, or several series as {"series": [{"close": [...]}, ...]}'
+# Schemas of the OpenAPI document.
+_REF = "#/components/schemas/"
+BODY_SCHEMAS: dict[str, dict[str, Any]] = {
+    "Column": {
+        "type": "array",
+        "description": "prices, oldest first, the last one today's; all columns of a series have the same length",
+        "items": {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
+        "minItems": 1,
+        "maxItems": MAX_VALUES,
+    },
+    "Series": {
+        "type": "object",
+        "properties": {
+            "close": {"$ref": f"{_REF}Column"},
+            "as_of": {
+                "type": "string",
+                "format": "date",
+                "description": "date of the last close; dates the response, required by some champions",
+            },
+        },
+        "required": ["close"],
+        "additionalProperties": {"$ref": f"{_REF}Column"},
+        "maxProperties": MAX_COLUMNS + 1,
+    },
+    "SeriesList": {
+        "type": "object",
+        "description": f"Fewer series if their forecasts would exceed {MAX_FORECAST_BYTES // 10**6} MB of JSON.",
+        "properties": {
+            "series": {
+                "type": "array",
+                "items": {"$ref": f"{_REF}Series"},
+                "minItems": 1,
+                "maxItems": MAX_SERIES,
+            }
+        },
+        "required": ["series"],
+        "additionalProperties": False,
+    },
+    "Sent": {"oneOf": [{"$ref": f"{_REF}Series"}, {"$ref": f"{_REF}SeriesList"}]},
+}
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _read_forecast_days(context: Context) -> list[dict[str, Any]]:
         official = Official.parse(context.store.read(forecast_key(context.settings.pair)).data, context.settings.pair)
     except (Missing, ContractError):
         return []
-    return select_days(official, {})
+    return [dict(day) for day in select_days(official, {})]
 
 
 COMMAND = Command(

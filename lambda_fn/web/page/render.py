@@ -15,11 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.page import charts, formats
 from lambda_fn.web.page.view_model import forecast_page, pairs_page
 from lambda_fn.web.records import Records
-from lambda_fn.web.response import Text
+from lambda_fn.web.response import JsonObject, Text
 
 HTML = "text/html; charset=utf-8"
 FILTERS = (
@@ -35,7 +34,7 @@ def forecast(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -
     return render("forecast.html", page=forecast_page(records, query, pairs))
 
 
-def all_pairs(answer: JsonObject) -> Text:
+def all_pairs(answer: Mapping[str, Any]) -> Text:
     """Return the page of what GET /api/pairs answers."""
     return render("pairs.html", page=pairs_page(answer))
 

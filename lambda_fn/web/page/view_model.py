@@ -9,8 +9,7 @@ from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.web import probability
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.freshness import Age
+from lambda_fn.web.forecast import Age
 from lambda_fn.web.page.formats import price_digits
 from lambda_fn.web.page.record_view import (
     HORIZONS,
@@ -147,7 +146,7 @@ class ForecastPage(NamedTuple):
     def last_begun(self) -> RateDay | None:
         """The last forecast day that has begun, if the forecast is late."""
         begun = [day for day in self.days if day.day <= self.today]
-        return begun[-1] if begun and self.age.state == "late" else None
+        return begun[-1] if begun and self.age["state"] == "late" else None
 
     def address(self, path: str) -> str:
         """Return a path of the service, with the pair where there are several."""
@@ -201,7 +200,7 @@ def _forecast_day(official: Official, horizon: int, age: Age) -> RateDay:
         official.days[horizon - 1],
         at(0.5),
         horizon,
-        distance if age.state == "fresh" else f"day {horizon} of the forecast",
+        distance if age["state"] == "fresh" else f"day {horizon} of the forecast",
         {coverage: (at(tail), at(1 - tail)) for coverage, tail in tails.items()},
     )
 
@@ -260,7 +259,7 @@ class PairsPage(NamedTuple):
         return [row.pair for row in self.rows]
 
 
-def pairs_page(answer: JsonObject) -> PairsPage:
+def pairs_page(answer: Json) -> PairsPage:
     """Return the page of what GET /api/pairs answers."""
     pooled = answer["pooled"] or {}
     rows = [_pair_row(row) for row in answer["pairs"]]

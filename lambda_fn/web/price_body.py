@@ -237,7 +237,7 @@ def parse_prices(place: str, values: object) -> list[float]:
     try:
         prices = list(map(float, values))
     except OverflowError:  # an integer of more than 308 digits, which is the first value out of range
-        prices = [_to_float(value) for value in values]
+        prices = [float(value) if LOWEST <= value <= HIGHEST else math.inf for value in values]
     outside = next((i for i, price in enumerate(prices) if not LOWEST <= price <= HIGHEST), None)  # NaN, too
     if outside is not None:
         raise bad_body(
@@ -254,13 +254,6 @@ def parse_prices(place: str, values: object) -> list[float]:
             "correct whichever of the two prices is wrong",
         )
     return prices
-
-
-def _to_float(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def champion_inputs(batch: Sequence[Series], champion: BaseChampion) -> Rows:

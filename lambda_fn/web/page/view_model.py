@@ -166,7 +166,8 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
     summaries: Json = record.value.value if record else {}
     days = [_forecast_day(official, horizon, age) for horizon in range(1, official.horizon + 1)]
     next_day = next((day for day in days if day.day >= today), days[-1])
-    change = next_day.rate / official.last_close - 1
+    last = official.last_close
+    change = next_day.rate / last - 1
     closes = list(official.closes.items())[-CLOSES:]
     return ForecastPage(
         pair=Pair(official.pair),
@@ -181,7 +182,12 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
         next_day=next_day,
         median_change=None if abs(change) < FLAT else change,
         question=_question(official, query, next_day.horizon),
-        risks=[_risk(official.last_close, day) for day in days if day.horizon in (*HORIZONS, official.horizon)],
+        risks=[
+            Risk(day.horizon, day.ranges[TAILS], max(AMOUNT * (last - low), 0.0), max(1 - low / last, 0.0))
+            for day in days
+            if day.horizon in (*HORIZONS, official.horizon)
+            for low, _ in [day.ranges[TAILS]]
+        ],
         record_read=record is not None,
         live=summary(summaries.get("live")),
         backtest=summary(summaries.get("backtest")),
@@ -228,12 +234,6 @@ def _question(official: Official, query: Mapping[str, str], next_horizon: int) -
         answer,
         problem,
     )
-
-
-def _risk(last_close: float, day: RateDay) -> Risk:
-    low = day.ranges[TAILS][0]
-    loss, fraction = AMOUNT * (last_close - low), 1 - low / last_close
-    return Risk(day.horizon, day.ranges[TAILS], max(loss, 0.0), max(fraction, 0.0))
 
 
 class PairRow(NamedTuple):

@@ -73,11 +73,13 @@ class App:
                     cure = f"valid names are {', '.join(names)}" if names else "omit the query"
                     raise bad_query(field, f"unknown query parameter {field}", cure)
             pair = self._state.pair(query, path_args)
-            query = {name: value for name, value in query.items() if name not in (FORMAT.name, PAIR.name)}
+            if query:
+                query = {name: value for name, value in query.items() if name not in (FORMAT.name, PAIR.name)}
             handler_request = request._replace(query=query, path_args=path_args)
 
             def make() -> Content:
-                return self._with_base_path(form.handler(pair, handler_request))
+                content = form.handler(pair, handler_request)
+                return self._with_base_path(content) if self.base_path else content
 
             if route.is_static:
                 representation = self._cache.get_static(form.handler, make)

@@ -71,7 +71,8 @@ def log_as_json(name: str, service: str, environ: Mapping[str, str]) -> JsonForm
     logger = logging.getLogger(name)
     logger.handlers = [handler]
     logger.propagate = False  # otherwise Lambda's own handler writes each line again
-    logger.setLevel(next((environ[level] for level in LEVELS if environ.get(level)), "INFO").upper())
+    levels = [*filter(None, map(environ.get, LEVELS)), "INFO"]
+    logger.setLevel(levels[0].upper())
     return formatter
 
 

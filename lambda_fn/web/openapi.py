@@ -151,16 +151,16 @@ PROBLEM_EXAMPLE: dict[str, Any] = json.loads(
 
 
 class Schemas:
-    """Makes the schemas of types; `named` has those that the document names."""
+    """Makes the schemas of types; `components` has those that the document names."""
 
     def __init__(self) -> None:
-        self.named: dict[str, JsonSchema] = {}
+        self.components: dict[str, JsonSchema] = {}
 
     def of(self, hint: Any) -> JsonSchema:
         """Return the schema of a type, or a reference to it."""
-        for name, named in NAMED_UNIONS.items():
-            if hint == named:
-                self.named[name] = self._of(hint)
+        for name, union in NAMED_UNIONS.items():
+            if hint == union:
+                self.components[name] = self._of(hint)
                 return ref(name)
         return self._of(hint)
 
@@ -195,16 +195,16 @@ class Schemas:
             return {"type": TYPES[hint]}
         if hint.__name__.startswith("_"):
             return self._object(hint)
-        if hint.__name__ not in self.named:
-            self.named[hint.__name__] = {}  # its place, before the types of its members
-            self.named[hint.__name__] = self._object(hint)
+        if hint.__name__ not in self.components:
+            self.components[hint.__name__] = {}  # its place, before the types of its members
+            self.components[hint.__name__] = self._object(hint)
         return ref(hint.__name__)
 
     def _object(self, hint: Any) -> JsonSchema:
         text = inspect.cleandoc(vars(hint).get("__doc__") or "")  # not that of dict
         summary, _, attributes = text.partition("Attributes:\n")
         entries = re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", attributes, re.MULTILINE)
-        descriptions = {name: " ".join(words.split()).removesuffix(".") for name, words in entries}
+        descriptions = {name: " ".join(description.split()).removesuffix(".") for name, description in entries}
         schema: JsonSchema = {"type": "object"}
         if summary.strip():
             schema["description"] = " ".join(summary.split())
@@ -247,7 +247,7 @@ def document() -> dict[str, Any]:
         "security": SECURITY,
         "paths": paths,
         "components": {
-            "schemas": {**schemas.named, **price_body.BODY_SCHEMAS, "Problem": PROBLEM},
+            "schemas": {**schemas.components, **price_body.BODY_SCHEMAS, "Problem": PROBLEM},
             "parameters": parameters,
             "responses": GATEWAY_RESPONSES,
             "securitySchemes": SECURITY_SCHEMES,

@@ -57,9 +57,7 @@ def parse_query_string(text: str) -> dict[str, str]:
 
 def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
     """Return the offered media type with the highest weight in Accept; the first of equals, or if none is accepted."""
-    if not accept or accept == "*/*":
-        return offered[0]
-    weights = _parse_weights(accept)
+    weights = _parse_weights(accept or "*/*")
 
     def weight(media_type: str) -> float:
         ranges = media_type, f"{media_type.partition('/')[0]}/*", "*/*"  # the most specific one decides

@@ -112,10 +112,12 @@ class Representation:
             return cls(status, text, headers)
         stable_text = text
         if not isinstance(content, Text):  # `checked_at` changes even if nothing else does
-            stable_text = json.dumps({name: value for name, value in content.items() if name != "checked_at"})
+            stable = {**content}
+            stable.pop("checked_at", None)
+            stable_text = json.dumps(stable)
         # A checksum tells the responses from one record apart. A digest would need OpenSSL, which takes as long to
         # start as the store. The ETag is weak because `checked_at` is not part of it.
-        record = "".join(letter for letter in version.etag if letter.isalnum())
+        record = "".join(filter(str.isalnum, version.etag))
         etag = f'W/"{record}-{binascii.crc32(stable_text.encode()):08x}"'
         return cls(status, text, headers, etag, version.until)
 

@@ -87,12 +87,13 @@ class Route(NamedTuple):
 
         Raises Problem: 400 for a format that the route does not have.
         """
-        json_form = Form(JSON, self.handler, self.record)
-        if not self.others:
+        json_form, accept = Form(JSON, self.handler, self.record), request.headers.get("accept")
+        name = request.query.get(FORMAT.name)
+        if not self.others or (name is None and accept in (None, "*/*")):
             return json_form
         forms = {form.media_type: form for form in (json_form, *self.others)}
-        if (name := request.query.get(FORMAT.name)) is None:
-            return forms[choose_media_type(request.headers.get("accept"), list(forms))]
+        if name is None:
+            return forms[choose_media_type(accept, list(forms))]
         formats = {name: forms[media_type] for name, media_type in FORMATS.items() if media_type in forms}
         if name not in formats:
             message = f"format={format_value(name)} is not available here"

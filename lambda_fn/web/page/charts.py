@@ -131,13 +131,13 @@ def fan_chart(page: ForecastPage) -> Chart:
         f"{len(page.days)} business days. The table below has all values."
     )
     prices, returns = y.ticks(PRICE_TICKS), Scale(y.low / last - 1, y.high / last - 1).ticks(RETURN_TICKS)
-    left = [_tick(y.at(value), value, max(decimals(prices), 2)) for value in prices]
+    left_ticks = [_tick(y.at(value), value, max(decimals(prices), 2)) for value in prices]
     return_digits = max(decimals(returns) - 2, 0)
-    right = [_tick(y.at((1 + value) * last), value, return_digits, "signed") for value in returns]
+    right_ticks = [_tick(y.at((1 + value) * last), value, return_digits, "signed") for value in returns]
     firsts = [later for earlier, later in pairwise(x) if later.month != earlier.month]  # of the months
     names = [MONTHS[day.month - 1][:3] + (f" {day.year}" if day.month == 1 else "") for day in firsts]
-    below = [Tick(x[day], name, {}) for day, name in zip(firsts, names, strict=True)]
-    drawing = _chart("fan-values", label, left, right, below, shapes, marks)
+    month_ticks = [Tick(x[day], name, {}) for day, name in zip(firsts, names, strict=True)]
+    drawing = _chart("fan-values", label, left_ticks, right_ticks, month_ticks, shapes, marks)
     return Chart(drawing, [(x[day.day], y.at(day.rate), day) for day in days])
 
 

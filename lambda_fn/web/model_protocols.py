@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
+from lambda_fn.champion.base import BaseChampion, Rows
 from lambda_fn.champion.cache import Serving
-from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
+from lambda_fn.champion.sandbox import SandboxedChampion
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
-from lambda_fn.store.object_store import Unavailable
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_SERIES, Problem, bad_body, format_name, format_value
-from lambda_fn.web.price_body import parse_json, parse_prices
+from lambda_fn.web.price_body import parse_json, parse_prices, run
 from lambda_fn.web.request import Request
 
 NUMBER_BYTES = 24  # of a number in a response, at most
@@ -180,37 +179,6 @@ def _check_batch(batch: int, champion: BaseChampion, place: str) -> None:
     max_batch = min(MAX_SERIES, max(MAX_ANSWER_BYTES // (NUMBER_BYTES * numbers), 1))
     if not 1 <= batch <= max_batch:
         raise bad_body(place, f"{place} has {batch} rows", f"send 1 to {max_batch} rows")
-
-
-def run(champion: SandboxedChampion, tensors: Rows, place: str, items: str = "rows") -> Forecast:
-    """Run the champion.
-
-    Args:
-        champion: the champion.
-        tensors: its inputs by name, each [batch][length].
-        place: the place of the inputs in the body.
-        items: the name for windows in the cure of a run that takes too long.
-
-    Returns prices: quantiles [batch][horizon][levels] and mean [batch][horizon].
-
-    Raises Problem: 400 for prices without a plausible forecast, 503 as in `champion_problem`.
-    """
-    try:
-        return champion.plausible_forecast(tensors)
-    except (Died, TooSlow, Unavailable) as error:
-        raise champion_problem(error, items) from error
-    except ForecastError as error:
-        raise bad_body(place, str(error), "check the prices") from error
-
-
-def champion_problem(error: Died | TooSlow | Unavailable, items: str) -> Problem:
-    """Return the 503 for a champion that was stopped, that ended its process, or that no process is free to run."""
-    if isinstance(error, TooSlow):
-        return Problem(503, "too_slow", str(error), f"send fewer {items} at once", headers={"Retry-After": "1"})
-    if isinstance(error, Unavailable):
-        return Problem(503, "busy", "no process is free to run the champion", "retry", headers={"Retry-After": "5"})
-    cure = "use GET /api/predict for the official forecast; the operator has to publish another champion"
-    return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})
 
 
 def model(serving: Serving, path_args: Mapping[str, str]) -> Model:

@@ -59,7 +59,7 @@ class Parameter(NamedTuple):
         """Return one of the values of the schema. Raises Problem (400)."""
         text: str = query.get(self.name, self.schema["default"])
         if text not in self.schema["enum"]:
-            message = f"{self.name}={format_value(text)} is not available"
+            message = f"{self.name}={format_value(text)} is not a {self.noun}"
             raise bad_query(self.name, message, f"give {' or '.join(self.schema['enum'])}")
         return text
 

@@ -1,4 +1,4 @@
-"""Prices in the body of a request: parsing and checks, and the champion's inputs made of them."""
+"""Prices in the body of a request: parsing, checks, the champion's inputs made of them, and the forecast."""
 
 import json
 import math
@@ -9,11 +9,13 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from lambda_fn.champion.base import BaseChampion, Rows
+from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
+from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import days_since_1970, is_business_day, next_business_days
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
-from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, bad_body, format_name, format_value, too_large
+from lambda_fn.store.object_store import Unavailable
+from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, Problem, bad_body, format_name, format_value, too_large
 from lambda_fn.web.params import ForecastQuery
 
 MAX_VALUES = 10_000  # of a column; no champion's window is longer
@@ -284,3 +286,47 @@ def _business_days_until(day: date, count: int, source: str) -> list[date]:
             days.append(day)
         day -= timedelta(days=1)
     return days[::-1]
+
+
+def forecast_series(champion: SandboxedChampion, body: PriceBody) -> Forecast:
+    """Forecast all series as one batch. If that fails, report the first series that fails alone."""
+    try:
+        return champion.plausible_forecast(champion_inputs(body.series, champion))
+    except (Died, TooSlow, Unavailable) as error:  # each of many series would take its time again
+        raise champion_problem(error, "series") from error
+    except ForecastError as error:
+        if body.is_list:
+            for i, series in enumerate(body.series):
+                run(champion, champion_inputs([series], champion), f"series[{i}].close", "series")
+        raise bad_body("series" if body.is_list else "close", str(error), "check the prices") from error
+
+
+def run(champion: SandboxedChampion, tensors: Rows, place: str, items: str = "rows") -> Forecast:
+    """Run the champion.
+
+    Args:
+        champion: the champion.
+        tensors: its inputs by name, each [batch][length].
+        place: the place of the inputs in the body.
+        items: the name for windows in the cure of a run that takes too long.
+
+    Returns prices: quantiles [batch][horizon][levels] and mean [batch][horizon].
+
+    Raises Problem: 400 for prices without a plausible forecast, 503 as in `champion_problem`.
+    """
+    try:
+        return champion.plausible_forecast(tensors)
+    except (Died, TooSlow, Unavailable) as error:
+        raise champion_problem(error, items) from error
+    except ForecastError as error:
+        raise bad_body(place, str(error), "check the prices") from error
+
+
+def champion_problem(error: Died | TooSlow | Unavailable, items: str) -> Problem:
+    """Return the 503 for a champion that was stopped, that ended its process, or that no process is free to run."""
+    if isinstance(error, TooSlow):
+        return Problem(503, "too_slow", str(error), f"send fewer {items} at once", headers={"Retry-After": "1"})
+    if isinstance(error, Unavailable):
+        return Problem(503, "busy", "no process is free to run the champion", "retry", headers={"Retry-After": "5"})
+    cure = "use GET /api/predict for the official forecast; the operator has to publish another champion"
+    return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})

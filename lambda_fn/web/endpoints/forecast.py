@@ -1,13 +1,13 @@
 """Forecasts: the official one, forecasts from prices in the request, and the probability of a price level."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn.fields import utc_text
 from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE, MIN_PROBABILITY
 from lambda_fn.record import official_forecast
 from lambda_fn.store.cache import CachedValue
-from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, bad_body
+from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from lambda_fn.web.forecast import (
     PRICE_DECIMALS,
     Age,
@@ -24,10 +24,6 @@ from lambda_fn.web.request import Request
 from lambda_fn.web.response import CSV, DateText, PairCode, Text, TimeText
 from lambda_fn.web.routing import BAD_QUERY, COMPRESSED, LARGE, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
-
-if TYPE_CHECKING:
-    from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
-    from lambda_fn.web.price_body import PriceBody
 
 PROBABILITY_DECIMALS = 6
 Sha256 = Annotated[str, ("pattern", "^[0-9a-f]{64}$")]
@@ -221,12 +217,12 @@ def predict_sent(pair: PairState, request: Request) -> PredictionOrSeries:
     serving = pair.champion()
     from lambda_fn.champion.model_card import champion_summary  # only for a POST
     from lambda_fn.prices.business_days import next_business_days
-    from lambda_fn.web.price_body import parse_body
+    from lambda_fn.web.price_body import forecast_series, parse_body
 
     champion, meta = serving.champion, serving.champion.metadata
     selection = parse_query(request.query, meta.horizon, meta.levels)
     body = parse_body(request.body(), champion, selection)
-    forecast = _forecast(champion, body)
+    forecast = forecast_series(champion, body)
     results: list[OfSeries] = []
     for series, quantiles, mean in zip(body.series, forecast.quantiles, forecast.mean, strict=True):
         as_of, last_close = series.as_of, series.columns["close"][-1]
@@ -246,24 +242,6 @@ def predict_sent(pair: PairState, request: Request) -> PredictionOrSeries:
     if body.is_list:
         return {"pair": meta.pair, "series": results, **source}
     return {"pair": meta.pair, **results[0], **source}
-
-
-def _forecast(champion: "SandboxedChampion", body: "PriceBody") -> "Forecast":
-    """Forecast all series as one batch. If that fails, report the first series that fails alone."""
-    from lambda_fn.champion.base import Died, ForecastError, TooSlow
-    from lambda_fn.store.object_store import Unavailable
-    from lambda_fn.web.model_protocols import champion_problem, run
-    from lambda_fn.web.price_body import champion_inputs
-
-    try:
-        return champion.plausible_forecast(champion_inputs(body.series, champion))
-    except (Died, TooSlow, Unavailable) as error:  # each of many series would take its time again
-        raise champion_problem(error, "series") from error
-    except ForecastError as error:
-        if body.is_list:
-            for i, series in enumerate(body.series):
-                run(champion, champion_inputs([series], champion), f"series[{i}].close", "series")
-        raise bad_body("series" if body.is_list else "close", str(error), "check the prices") from error
 
 
 ROUTES = (

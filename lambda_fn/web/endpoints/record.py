@@ -17,6 +17,7 @@ KIND = Parameter(
     "champion's model.",
     "live",
     {"type": "string", "enum": ("live", "backtest"), "default": "live"},
+    noun="kind of record",
 )
 DAYS = Parameter(
     "days",

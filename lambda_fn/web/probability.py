@@ -74,7 +74,8 @@ def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
         message = "the query has neither a price nor a probability"
         if names:
             message = f"{' and '.join(names)} are mutually exclusive"
-        cure = "give one of below, above, probability, for example below=1.1"
+        choices = ", ".join(parameter.name for parameter in QUESTIONS)
+        cure = f"give one of {choices}, for example below=1.1"
         raise bad_query(names[-1] if names else "below", message, cure)
     [question] = questions
     number, day, levels = question.parse_number(query), official.days[position], official.levels

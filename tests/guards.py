@@ -411,7 +411,7 @@ GUARDS = (
         "whole requests at work are limited",
         "lambda_fn/server/http_limits.py",
         "Protocol.on_headers_complete",
-        Change("operand", "_count_responding MAX_AT_WORK", "False"),
+        Change("condition", "_others MAX_AT_WORK"),
         "tests/serving/server/test_http_limits.py",
     ),
     Guard(

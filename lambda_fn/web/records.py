@@ -12,9 +12,8 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe, as_not_yet_published
 from lambda_fn.store.object_store import Missing, Store
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.freshness import Age
-from lambda_fn.web.response import Version
+from lambda_fn.web.forecast import Age, age_of
+from lambda_fn.web.response import JsonObject, Version
 
 T = TypeVar("T")
 
@@ -91,9 +90,9 @@ class Records:
         if official.generation != self.generation:
             _log.info("serving generation %d, %s", official.generation, official.champion["name"])
             self.generation = official.generation
-        age = Age.of(official, self.now())
-        if age.state == "expired" and self._settings.refuse_expired:
-            raise NothingToServe(age.sentence, EXPIRED_RETRY_S, "expired")
+        age = age_of(official, self.now())
+        if age["state"] == "expired" and self._settings.refuse_expired:
+            raise NothingToServe(age["sentence"], EXPIRED_RETRY_S, "expired")
         return latest, age
 
     def blocked_generation(self) -> int | None:

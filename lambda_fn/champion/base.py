@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from lambda_fn.champion.plausibility import Days, find_fault, find_implausibility
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
+from lambda_fn.prices.plausibility import Days, find_fault, find_implausibility
 
 Rows = Mapping[str, Sequence[Sequence[float]]]
 

@@ -21,8 +21,8 @@ from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import Table, check_window, parse
-from lambda_fn.record import benchmarks, ledger
-from lambda_fn.record.official_forecast import Official, recent_closes
+from lambda_fn.record import benchmarks
+from lambda_fn.record.official_forecast import Official, recent_closes, write_entry
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
@@ -92,7 +92,7 @@ def _try_issue(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Fore
         reason = f"the forecast of {before.as_of}, generation {before.generation}, is up to date"
         return ForecastResult("unchanged", before, reason) if _record_failure(store, pair, before, etag) else None
     assert new is not None
-    ledger.keep(store, new)
+    write_entry(store, new)
     if not store.replace(keys.forecast_key(pair), new.to_json(), etag):
         return None
     return ForecastResult("made", new, f"the forecast after {new.as_of}, generation {new.generation}")

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from lambda_fn import fields
 from lambda_fn.record.interpolation import probability_below
-from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import BENCHMARKS
+from lambda_fn.record.official_forecast import BENCHMARKS, Entry
 
 INTERVALS = (50, 80, 95)
 HEADER = (

@@ -8,7 +8,7 @@ import math
 import sys
 from typing import Any
 
-from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST
 from lambda_fn.record.interpolation import MIN_PROBABILITY
 from lambda_fn.web.errors import PROBLEM_JSON, bad_body
 from lambda_fn.web.openapi_record import RECORD_SCHEMAS

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST
 from lambda_fn.record.interpolation import MIN_PROBABILITY
 from lambda_fn.web.errors import MAX_SERIES
 from lambda_fn.web.forecast import PRICE_DECIMALS, RETURN_DECIMALS

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple
 
-from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST
 from lambda_fn.record.interpolation import MIN_PROBABILITY, price_at, probability_below
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.web.errors import bad_query, format_value

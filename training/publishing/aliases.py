@@ -8,12 +8,12 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import Request
 
 from lambda_fn import fields
-from lambda_fn.fields import ContractError, Reader
+from lambda_fn.store import schema
 from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Unavailable
 from training.publishing.tracking_uri import (
@@ -118,21 +118,20 @@ class _Server:
         token = ""
         while True:
             page = self._page(query | ({"page_token": token} if token else {}))
-            for model in _objects(page, "registered_models"):
-                name = model.text("name")
-                yield from ((name, row.text("alias"), _read_version(row)) for row in _objects(model, "aliases"))
-            token = str(page.members.get("next_page_token") or "")
-            if not token:
+            for model in page.get("registered_models", ()):
+                yield from ((model["name"], row["alias"], row["version"]) for row in model.get("aliases", ()))
+            if not (token := page.get("next_page_token", "")):
                 return
 
-    def _page(self, query: Mapping[str, str]) -> Reader:
+    def _page(self, query: Mapping[str, str]) -> dict[str, Any]:
         response = self._get(f"/api/2.0/mlflow/registered-models/search?{urlencode(query)}")
         check_admission(self.address, response.status)
         if response.status != 200:
             raise RegistryError(
                 f"MLFLOW_TRACKING_URI: {self.address} answers {response.status}; check the log of the MLflow server"
             )
-        return Reader(fields.json_object(response.body, "MLflow's answer"), "MLflow's answer")
+        where = "MLflow's answer"
+        return schema.parse_as(_PAGE, fields.json_object(response.body, where), where)
 
     def _get(self, path: str) -> HttpResponse:
         try:
@@ -141,13 +140,19 @@ class _Server:
             raise unreachable_error(self.address) from error
 
 
-def _objects(parent: Reader, name: str) -> list[Reader]:
-    """Return a list of objects; MLflow omits empty lists."""
-    return parent.objects(name) if parent.members.get(name) else []
-
-
-def _read_version(row: Reader) -> int:
-    number = row.label("version")
+def _parse_version(value: Any) -> int:
+    number = schema.parse_label(value)
     if not number.isdecimal():
-        raise ContractError(f"MLflow's answer: {number[:20]!r} is not a model version; check MLFLOW_TRACKING_URI")
+        raise schema.Invalid("", f"{number[:20]!r} is not a model version; check MLFLOW_TRACKING_URI")
     return int(number)
+
+
+_ALIAS = schema.object_of({"alias": schema.TEXT, "version": _parse_version})
+_MODEL = schema.object_of({"name": schema.TEXT}, {"aliases": schema.list_of(_ALIAS, allow_empty=True)})
+_PAGE = schema.object_of(
+    {},  # MLflow omits empty lists
+    {
+        "registered_models": schema.list_of(_MODEL, allow_empty=True),
+        "next_page_token": schema.text("(?s).*", "a string"),
+    },
+)

@@ -1,4 +1,4 @@
-"""Plausibility checks of forecasts, the same for export, activation, official forecasts and answers.
+"""What prices and forecasts can be, the same for price files, export, activation, official forecasts and answers.
 
 Plain Python on nested sequences, because the API checks the reply of its sandbox and does not import numpy.
 """
@@ -10,6 +10,8 @@ from operator import le, sub
 
 from lambda_fn.fields import LARGEST
 
+MAX_DAILY_CHANGE = 0.2  # relative: a larger change means that a price is wrong, as in training
+LOWEST, HIGHEST = 0.001, 10_000_000.0  # prices of any pair in its usual quotation; answers have six decimals
 Days = Sequence[Sequence[float]]  # prices [horizon][levels]
 OUTER_LOW, OUTER_HIGH = 0.025, 0.975
 MAX_MOVE = 0.02  # of the price, for the median and the mean after one day; after h days sqrt(h) times that
@@ -98,8 +100,9 @@ def _faults(days: Days, means: Sequence[float], levels: Sequence[float], window:
     low, middle, high = (levels.index(level) for level in (OUTER_LOW, 0.5, OUTER_HIGH))
     medians = [prices[middle] for prices in days]
     widths = [(prices[high] - prices[low]) / last for prices in days]
-    yield from _check_center("median", medians, last, max(MAX_MOVE, shock / 2))
-    yield from _check_center("mean", means, last, max(MAX_MOVE, shock / 2))
+    for name, prices in (("median", medians), ("mean", means)):
+        if reason := find_move(name, prices, last, max(MAX_MOVE, shock / 2)):
+            yield reason
     recent = moves[-RECENT:]
     min_width = max(min(WIDTH_95[0], MIN_WIDTH_VS_RECENT * sum(recent) / len(recent)), SLACK)
     max_width = max(WIDTH_95[1], MAX_WIDTH_VS_SHOCK * shock)
@@ -119,20 +122,21 @@ def _faults(days: Days, means: Sequence[float], levels: Sequence[float], window:
                 yield f"the quantile of {levels[position]:g} is {relative}, too far for the 95 % interval"
 
 
-def _check_center(name: str, prices: Sequence[float], last: float, max_move: float) -> Iterator[str]:
-    """Yield the day on which these prices exceed their distance from the last close by the largest factor.
+def find_move(name: str, prices: Sequence[float], last: float, max_move: float) -> str | None:
+    """Return which day exceeds the largest distance from the last close by the largest factor, or None.
 
     Args:
-        name: of the prices in the error.
+        name: of the prices in the reason.
         prices: [horizon].
         last: the last close.
         max_move: the largest relative distance after one day; after h days sqrt(h) times that.
     """
     excess = [abs(price / last - 1) / (max_move * sqrt(day)) for day, price in enumerate(prices, 1)]
     worst = max(range(len(excess)), key=excess.__getitem__)
-    if excess[worst] > 1:
-        move, limit = abs(prices[worst] / last - 1), 100 * max_move * sqrt(worst + 1)
-        yield f"the {name} is {move:.1%} from the last close on day {worst + 1}, at most {limit:.3g} % is allowed"
+    if excess[worst] <= 1:
+        return None
+    move, limit = abs(prices[worst] / last - 1), 100 * max_move * sqrt(worst + 1)
+    return f"the {name} is {move:.1%} from the last close on day {worst + 1}, at most {limit:.3g} % is allowed"
 
 
 def _cauchy(level: float) -> float:

@@ -3,7 +3,7 @@
 Plain Python on nested sequences, because the API checks the reply of its sandbox and does not import numpy.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from math import exp, isfinite, log, pi, sqrt, tan
 from operator import le, sub
@@ -40,7 +40,13 @@ def find_fault(quantiles: Sequence[Days], mean: Sequence[Sequence[float]]) -> st
             # every comparison with NaN is false
             ascending = 0 < prices[0] and prices[-1] <= LARGEST and all(map(le, prices, islice(prices, 1, None)))
             if not (ascending and 0 < average <= LARGEST):
-                return _describe_invalid([*prices, average])
+                if not all(map(isfinite, (*prices, average))):
+                    return "is not finite"
+                if max(*prices, average) > LARGEST:
+                    return f"has a price above {LARGEST:g}"
+                if min(*prices, average) <= 0:
+                    return "has a price that is not above zero"
+                return "has quantiles that fall from one level to the next; export them in ascending order"
             slack = SLACK * average
             if not prices[0] - slack <= average <= prices[-1] + slack:
                 return "has a mean outside its outer quantiles"
@@ -68,58 +74,33 @@ def find_implausibility(
     """
     if reason := find_fault(quantiles, mean):
         return f"the forecast {reason}"
-    for days, means, window in zip(quantiles, mean, close, strict=True):
-        for reason in _faults(days, means, levels, window):
-            return reason
-    return None
-
-
-def _describe_invalid(prices: Sequence[float]) -> str:
-    """Return why these quantiles and their mean are not prices in ascending order."""
-    if not all(map(isfinite, prices)):
-        return "is not finite"
-    if max(prices) > LARGEST:
-        return f"has a price above {LARGEST:g}"
-    if min(prices) <= 0:
-        return "has a price that is not above zero"
-    return "has quantiles that fall from one level to the next; export them in ascending order"
-
-
-def _faults(days: Days, means: Sequence[float], levels: Sequence[float], window: Sequence[float]) -> Iterator[str]:
-    """Yield what is implausible about the forecast from one window.
-
-    Args:
-        days: prices [horizon][levels].
-        means: prices [horizon].
-        levels: of the quantiles, ascending.
-        window: prices [window].
-    """
-    logs = list(map(log, window))
-    moves = list(map(abs, map(sub, logs[1:], logs)))
-    shock, last = max(moves), window[-1]
     low, middle, high = (levels.index(level) for level in (OUTER_LOW, 0.5, OUTER_HIGH))
-    medians = [prices[middle] for prices in days]
-    widths = [(prices[high] - prices[low]) / last for prices in days]
-    for name, prices in (("median", medians), ("mean", means)):
-        if reason := find_move(name, prices, last, max(MAX_MOVE, shock / 2)):
-            yield reason
-    recent = moves[-RECENT:]
-    min_width = max(min(WIDTH_95[0], MIN_WIDTH_VS_RECENT * sum(recent) / len(recent)), SLACK)
-    max_width = max(WIDTH_95[1], MAX_WIDTH_VS_SHOCK * shock)
-    if not min_width <= widths[0] <= max_width:
-        bounds = f"{100 * min_width:.2g} % to {100 * max_width:.3g} % is allowed"
-        yield f"the 95 % interval of day 1 is {widths[0]:.2%} wide, {bounds}"
-    for day, width in enumerate(widths, 1):
-        growth = width / (widths[0] * sqrt(day))
-        if not GROWTH[0] <= growth <= GROWTH[1] or (day > 1 and width < SHRINK * widths[day - 2]):
-            yield f"the 95 % interval of day {day} is {width:.2%} wide, that of day 1 is {widths[0]:.2%}"
-    for position in (0, -1):
-        reach = TAIL * abs(_cauchy(levels[position]) / _cauchy(OUTER_HIGH))
-        for day, prices in enumerate(days, 1):
-            distance = log(prices[position] / medians[day - 1])
-            if abs(distance) > reach * log(prices[high] / prices[low]):
-                relative = f"{exp(distance) - 1:.1%} from the median on day {day}"
-                yield f"the quantile of {levels[position]:g} is {relative}, too far for the 95 % interval"
+    for days, means, window in zip(quantiles, mean, close, strict=True):
+        logs = list(map(log, window))
+        moves = list(map(abs, map(sub, logs[1:], logs)))
+        shock, last, recent = max(moves), window[-1], moves[-RECENT:]
+        medians = [prices[middle] for prices in days]
+        for name, center in (("median", medians), ("mean", means)):
+            if reason := find_move(name, center, last, max(MAX_MOVE, shock / 2)):
+                return reason
+        widths = [(prices[high] - prices[low]) / last for prices in days]
+        min_width = max(min(WIDTH_95[0], MIN_WIDTH_VS_RECENT * sum(recent) / len(recent)), SLACK)
+        max_width = max(WIDTH_95[1], MAX_WIDTH_VS_SHOCK * shock)
+        if not min_width <= widths[0] <= max_width:
+            bounds = f"{100 * min_width:.2g} % to {100 * max_width:.3g} % is allowed"
+            return f"the 95 % interval of day 1 is {widths[0]:.2%} wide, {bounds}"
+        for day, width in enumerate(widths, 1):
+            growth = width / (widths[0] * sqrt(day))
+            if not GROWTH[0] <= growth <= GROWTH[1] or (day > 1 and width < SHRINK * widths[day - 2]):
+                return f"the 95 % interval of day {day} is {width:.2%} wide, that of day 1 is {widths[0]:.2%}"
+        for position in (0, -1):
+            reach = TAIL * abs(_cauchy(levels[position]) / _cauchy(OUTER_HIGH))
+            for day, prices in enumerate(days, 1):
+                distance = log(prices[position] / medians[day - 1])
+                if abs(distance) > reach * log(prices[high] / prices[low]):
+                    relative = f"{exp(distance) - 1:.1%} from the median on day {day}"
+                    return f"the quantile of {levels[position]:g} is {relative}, too far for the 95 % interval"
+    return None
 
 
 def find_move(name: str, prices: Sequence[float], last: float, max_move: float) -> str | None:

@@ -75,7 +75,8 @@ def to_csv(scores: Iterable[Score]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for row in sorted(scores, key=lambda row: (row.as_of, row.horizon)):
-        writer.writerow(_format_row(row))
+        *first, benchmarks, pit, flags, note = row
+        writer.writerow([*first, *benchmarks, pit, *(flag if flag is None else int(flag) for flag in flags), note])
     return text.getvalue().encode()
 
 

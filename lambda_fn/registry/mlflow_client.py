@@ -152,7 +152,7 @@ class MlflowServer:
         # Some versions respond 500 for a missing file, so list the files.
         listing = self._get(_ARTIFACTS, {"path": folder}, TIMEOUT_S, MAX_JSON_BYTES)
         read = _parse(listing)
-        if listing.status == 200 and read:
+        if listing.status == 200 and read is not None:
             names = [file["path"] for file in schema.parse_as(_FILES, read, _RESPONSE).get("files", ())]
             if MODEL_FILE not in names:
                 raise UnusableModel(version, f"it has {', '.join(names[:8]) or 'no files'}")
@@ -162,9 +162,9 @@ class MlflowServer:
         """Return the JSON of a response of the registry; `uri` names the requested model in errors."""
         response = self._get(f"{_API}/{route}", query, TIMEOUT_S, MAX_JSON_BYTES)
         read = _parse(response)
-        if response.status == 200 and read:
+        if response.status == 200 and read is not None:
             return read
-        if response.status in (400, 404) and read and "error_code" in read:
+        if response.status in (400, 404) and read is not None and "error_code" in read:
             raise ContractError(f"{uri}: {self.address} has no such version{_quote_message(response)}; {CURE}")
         raise self._error(response)
 
@@ -243,6 +243,6 @@ def _parse(response: HttpResponse) -> dict[str, Any] | None:
 def _quote_message(response: HttpResponse) -> str:
     """Return MLflow's own message, or the first line of a plain text, in brackets."""
     read = _parse(response)
-    text = str(read.get("message", "")) if read else response.body[:200].decode("utf-8", "replace")
+    text = str(read.get("message", "")) if read is not None else response.body[:200].decode("utf-8", "replace")
     line = text.strip().partition("\n")[0][:200]
     return f" ({line})" if line and not line.startswith("<") else ""

@@ -173,7 +173,7 @@ def object_of(required: Parsers, optional: Parsers = NONE, keep: bool = False) -
     """Return a parser of objects, which returns these members, or the object as it is if `keep`."""
 
     def parse_object(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict) or not (value or optional):
+        if not isinstance(value, dict) or not (value or required or optional):
             raise Invalid.of(value, "an object that is not empty")
         members, name = {}, ""
         try:

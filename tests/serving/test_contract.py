@@ -247,7 +247,7 @@ def test_metadata_round_trips(window: int, horizon: int, more: set[float], featu
             r"pointer.golden\[0\].inputs.target_date: has '9223372036854775808'; ",
         ),
         ("champion.size", 2**26, "pointer.champion.size: .* from 1 to 33554432"),
-        ("champion", {}, "pointer.champion: is '{}'; .* object"),
+        ("champion", {}, "pointer.champion.key: missing"),
         ("champion", "somewhere", "pointer.champion: is 'somewhere'; .* object"),
         ("trained_through", "30.10.2026", "pointer.trained_through: is '30.10.2026'; .* 2026-10-30$"),
         ("created_at", "2026-10-30T16:05:00", "pointer.created_at: is '2026-10-30T16:05:00'; .* UTC"),

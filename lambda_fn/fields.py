@@ -21,7 +21,7 @@ MAX_DEPTH = 20  # of nested lists and objects; the contract itself needs five
 MAX_NAME = 100  # characters
 LARGE = 1e9  # the largest score; a larger number would overflow in a chart
 LARGEST = 1e100  # the largest price; products of larger numbers could overflow
-MAX = sys.float_info.max  # integers in JSON can be larger
+LARGEST_FLOAT = sys.float_info.max  # integers in JSON can be larger
 # The checksum of a record is its last member, so that it can be found and left out without parsing.
 _SUM_KEY = "crc32"
 _WRITER_KEY, _WRITER = "writer", 2  # earlier writers added neither this member nor a checksum

@@ -1,9 +1,6 @@
 """Declared records: parsers, writers and errors follow from the annotations of a NamedTuple or a dataclass.
 
-The annotation of a field names the parser of its member, as in
-
-    generation: Annotated[int | None, whole(1, MAX_GENERATION)] = None
-
+`generation: Annotated[int | None, whole(1, MAX_GENERATION)] = None` is a field with the parser of its member.
 A date, a datetime or another record needs no more than its type. A field with a default may be missing or null, and is
 not written when it is None or empty. A text after the parser is the member's name, if that differs. `Others` marks the
 field with all members that are not declared. A method `check` has the rules about several fields.
@@ -76,7 +73,8 @@ def keyed_object(data: bytes, where: str, **key: str) -> dict[str, Any]:
     members = fields.json_object(data, where)
     check_version(members, where)
     for name, expected in key.items():
-        if (value := parse_as(object_of({name: TEXT}), members, where)[name]) != expected:
+        value = parse_as(object_of({name: TEXT}), members, where)[name]
+        if value != expected:
             message = f"{value[:60]!r} differs from {expected} in the key of the record; write it again"
             raise ContractError(f"{where}.{name}: {message}")
     return members
@@ -340,8 +338,8 @@ SHA256 = text("[0-9a-f]{64}", "a sha256: 64 hexadecimal digits in lower case")
 KEY = text(settings.KEY, "a key such as models/champions/x.onnx")
 STACK = text(settings.STACK, settings.STACK_RULE)
 GENERATION = whole(1, MAX_GENERATION)
-parse_numbers = numbers(-fields.MAX, fields.MAX, "a finite number")
-NUMBER = number(-fields.MAX, fields.MAX, "a finite number")
+parse_numbers = numbers(-fields.LARGEST_FLOAT, fields.LARGEST_FLOAT, "a finite number")
+NUMBER = number(-fields.LARGEST_FLOAT, fields.LARGEST_FLOAT, "a finite number")
 PRICE = number(5e-324, fields.LARGEST, f"a price, above zero and at most {fields.LARGEST:g}")
 SCORE = number(-fields.LARGE, fields.LARGE)
 DAY = converted(date.fromisoformat, "an ISO date such as 2026-10-30")

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from lambda_fn.champion.plausibility import Days, find_fault, find_implausibility
 from lambda_fn.contract import DATE, TARGET_DATE, Active, Metadata
 from lambda_fn.fields import utc_text
+from lambda_fn.prices.plausibility import Days, find_fault, find_implausibility
 
 JsonObject = dict[str, Any]
 _SCORE_COLUMNS = ("horizon", "pinball", "skill_constant", "skill_ewma", "skill_garch")

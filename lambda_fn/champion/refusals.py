@@ -9,12 +9,12 @@ import json
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from lambda_fn import fields
 from lambda_fn.contract import Pointer, record_bytes
 from lambda_fn.fields import ContractError
-from lambda_fn.store import keys
+from lambda_fn.store import keys, schema
 from lambda_fn.store.object_store import Store
 
 _log = logging.getLogger(__name__)
@@ -28,29 +28,24 @@ ROLLED_BACK = "rolled_back_to"  # the generation that serves in place of the poi
 
 @dataclass(frozen=True)
 class Refusal:
-    """The record of a rejection. `about` has further members, strings or integers, about the rejected object."""
+    """The record of a rejection. `about` has further members, strings or integers, about the rejected object.
 
-    reason: str
+    `request_id` is that of Lambda, the same at every attempt of one event, or empty.
+    """
+
+    reason: Annotated[str, schema.TEXT]
     refused_at: datetime
-    request_id: str = ""  # of Lambda, the same at every attempt of one event
-    about: dict[str, str | int] = field(default_factory=dict)
+    request_id: Annotated[str, schema.text("(?s).*", "a string")] = ""
+    about: Annotated[dict[str, str | int], schema.Others()] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: bytes) -> "Refusal":
         """Parse a record. Raises ContractError naming the field."""
-        members = fields.json_object(data, "refusal", MAX_BYTES)
-        read = fields.Reader(members, "refusal")
-        return cls(
-            read.text("reason"),
-            read.moment("refused_at"),
-            read.text("request_id") if members.get("request_id") else "",
-            {name: value for name, value in members.items() if name not in ("reason", "refused_at", "request_id")},
-        )
+        return schema.parse(cls, fields.json_object(data, "refusal", MAX_BYTES), "refusal")
 
     def to_json(self) -> bytes:
         """Return the bytes of the record. Raises ContractError unless `parse` gives the same object back."""
-        members = {"reason": self.reason, "refused_at": fields.utc_text(self.refused_at), "request_id": self.request_id}
-        return record_bytes(self, members | self.about, Refusal.parse, fields.json_bytes)
+        return record_bytes(self, schema.dump(self), Refusal.parse, fields.json_bytes)
 
 
 def shorten_reason(reason: str) -> str:

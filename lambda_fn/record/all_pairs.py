@@ -40,7 +40,12 @@ class PooledScores:
         """
         rows = list(scores)
         self.pairs += bool(rows)
-        scale = _mean_losses(rows)
+        losses: dict[tuple[int, int], list[float]] = defaultdict(list)
+        for row in rows:
+            for position, loss in enumerate(row.benchmarks):
+                if loss is not None:
+                    losses[row.horizon, position].append(loss)
+        means = {key: sum(values) / len(values) for key, values in losses.items()}
         for row in rows:
             day = self._days[row.horizon][row.as_of]
             day.rows[0] += 1
@@ -49,7 +54,7 @@ class PooledScores:
                     day.covered[position] += covered
                     day.intervals[position] += 1
             for position, loss in enumerate(row.benchmarks):
-                if loss is not None and (mean := scale[row.horizon, position]):
+                if loss is not None and (mean := means[row.horizon, position]):
                     day.losses[position] += row.pinball / mean
                     day.benchmark_losses[position] += loss / mean
                     day.comparisons[position] += 1
@@ -101,16 +106,6 @@ class _Day(NamedTuple):
     def empty(cls) -> "_Day":
         intervals, benchmarks = len(INTERVALS), len(BENCHMARKS)
         return cls([0], [0] * intervals, [0] * intervals, [0.0] * benchmarks, [0.0] * benchmarks, [0] * benchmarks)
-
-
-def _mean_losses(rows: Sequence[Score]) -> dict[tuple[int, int], float]:
-    """Return the benchmarks' mean losses by horizon and position of the benchmark; 0 where there are none."""
-    losses: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for row in rows:
-        for position, loss in enumerate(row.benchmarks):
-            if loss is not None:
-                losses[row.horizon, position].append(loss)
-    return defaultdict(float, {key: sum(values) / len(values) for key, values in losses.items()})
 
 
 def write(store: Store, pairs: Sequence[str], now: datetime) -> None:

@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from lambda_fn.prices.limits import MIN_PROBABILITY
+from lambda_fn.prices.plausibility import MIN_PROBABILITY
 
 
 def probability_below(levels: Sequence[float], quantiles: Sequence[float], price: float) -> float:

@@ -21,8 +21,8 @@ from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import Table, check_window, parse
-from lambda_fn.record import benchmarks, ledger, track_record
-from lambda_fn.record.official_forecast import Official, recent_closes
+from lambda_fn.record import benchmarks, track_record
+from lambda_fn.record.official_forecast import Official, recent_closes, write_entry
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
@@ -83,7 +83,7 @@ def issue_forecast(store: Store, pair: str, now: datetime, sandbox: Sandbox | No
                 track_record.keep_backtest(store, pair, now)
         else:
             if new is not None and (before is None or _replaces(new, before)):
-                ledger.keep(store, new)
+                write_entry(store, new)
                 track_record.keep_backtest(store, pair, now)
                 reason = f"the forecast after {new.as_of}, generation {new.generation}"
                 return new.to_json(), ForecastResult("made", new, reason)

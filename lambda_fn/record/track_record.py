@@ -10,7 +10,7 @@ from lambda_fn import contract, fields
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.price_file import parse
 from lambda_fn.record import scoring
-from lambda_fn.record.ledger import Entry
+from lambda_fn.record.official_forecast import Entry
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.statistics import newest, summarise
 from lambda_fn.record.summary_checks import KINDS, MADE_FROM, check_backtest, parse_record

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MIN_PROBABILITY
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MIN_PROBABILITY
 from lambda_fn.web.errors import bad_query, format_value
 
 DEFAULT_HORIZON = 5  # business days: a week

@@ -13,7 +13,7 @@ from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, Too
 from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import days_since_1970, is_business_day, next_business_days
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE
 from lambda_fn.store.object_store import Unavailable
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, Problem, bad_body, format_name, format_value, too_large
 from lambda_fn.web.params import ForecastQuery

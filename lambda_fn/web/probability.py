@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal, NamedTuple
 
-from lambda_fn.prices.limits import MIN_PROBABILITY
+from lambda_fn.prices.plausibility import MIN_PROBABILITY
 from lambda_fn.record.interpolation import price_at, probability_below
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.web.errors import bad_query, format_value

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from lambda_fn.record.official_forecast import Official
-from lambda_fn.record.summary_checks import parse_record
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe, as_not_yet_published
@@ -57,6 +56,12 @@ EXPIRED_RETRY_S = 600  # prices come once a day
 _log = logging.getLogger(__name__)
 
 
+def _parse_record(data: bytes, pair: str) -> JsonObject:
+    from lambda_fn.record.summary_checks import parse_record  # lazy, because most requests do not need the record
+
+    return parse_record(data, pair)
+
+
 class Records:
     """Caches the records of a pair; each is revalidated when it is older than CHAMPION_MAX_AGE_S."""
 
@@ -75,7 +80,7 @@ class Records:
         self._clock = clock
         self.generation: int | None = None
         pair = settings.pair
-        parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
+        parse_official, parse = partial(Official.parse, pair=pair), partial(_parse_record, pair=pair)
         cache_options = settings.champion_max_age_s, clock, background_refresh, store.wait_budget
         self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *cache_options)
         self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *cache_options)

@@ -87,7 +87,7 @@ def _print_status(current: "Status", context: Context) -> None:
         print_table(context.out, rows, title, left_aligned=("family",))
     try:
         data = context.store.read(forecast_key(context.settings.pair)).data
-        print_fan(select_days(Official.parse(data, context.settings.pair), {}), context)
+        print_fan([dict(day) for day in select_days(Official.parse(data, context.settings.pair), {})], context)
     except (Missing, ContractError):
         pass  # there is no official forecast that can be read
     if scores := [row for row in current.scores if row["family"] not in BASELINE_NAMES]:

@@ -13,15 +13,15 @@ from contextlib import closing, contextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode, urlsplit
 from urllib.request import Request
 
 from packaging.version import InvalidVersion, Version
 
 from lambda_fn import fields
-from lambda_fn.fields import ContractError, Reader
 from lambda_fn.settings import redact_url
+from lambda_fn.store import schema
 from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Unavailable
 from training.errors import NamedError, TemporaryError
@@ -231,20 +231,28 @@ def _read_server(uri: str, pair: str, environ: Mapping[str, str]) -> AliasHolder
             raise RegistryError(
                 f"MLFLOW_TRACKING_URI: {address} answers {response.status}; check the log of the MLflow server"
             )
-        page = Reader(fields.json_object(response.body, "MLflow's answer"), "MLflow's answer")
-        for model in _read_objects(page, "registered_models"):
-            for alias in _read_objects(model, "aliases"):
-                number = alias.label("version")
-                if not number.isdecimal():
-                    raise ContractError(
-                        f"MLflow's answer: {number[:20]!r} is not a model version; check MLFLOW_TRACKING_URI"
-                    )
-                rows.append((model.text("name"), alias.text("alias"), int(number)))
-        query["page_token"] = str(page.members.get("next_page_token") or "")
+        where = "MLflow's answer"
+        page = schema.parse_as(_PAGE, fields.json_object(response.body, where), where)
+        for model in page.get("registered_models", ()):
+            rows += [(model["name"], row["alias"], row["version"]) for row in model.get("aliases", ())]
+        query["page_token"] = page.get("next_page_token", "")
         if not query["page_token"]:
             return AliasHolders(group_by_alias(rows, pair), note)
 
 
-def _read_objects(parent: Reader, name: str) -> list[Reader]:
-    """Return a list of objects; MLflow omits empty lists."""
-    return parent.objects(name) if parent.members.get(name) else []
+def _parse_version(value: Any) -> int:
+    number = schema.parse_label(value)
+    if not number.isdecimal():
+        raise schema.Invalid("", f"{number[:20]!r} is not a model version; check MLFLOW_TRACKING_URI")
+    return int(number)
+
+
+_ALIAS = schema.object_of({"alias": schema.TEXT, "version": _parse_version})
+_MODEL = schema.object_of({"name": schema.TEXT}, {"aliases": schema.list_of(_ALIAS, allow_empty=True)})
+_PAGE = schema.object_of(
+    {},  # MLflow omits empty lists
+    {
+        "registered_models": schema.list_of(_MODEL, allow_empty=True),
+        "next_page_token": schema.text("(?s).*", "a string"),
+    },
+)

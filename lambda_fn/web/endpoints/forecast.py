@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn.fields import utc_text
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE, MIN_PROBABILITY
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE, MIN_PROBABILITY
 from lambda_fn.record import official_forecast
 from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES

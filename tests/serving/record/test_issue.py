@@ -12,8 +12,7 @@ from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import serialise
 from lambda_fn.record import issue, track_record
 from lambda_fn.record.issue import after_prices, issue_forecast
-from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.official_forecast import Entry, Official
 from lambda_fn.record.track_record import live_metrics
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings

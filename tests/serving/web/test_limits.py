@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lambda_fn.contract import MAX_HORIZON, MAX_LEVELS
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST
 from lambda_fn.web.errors import MAX_SERIES
 from lambda_fn.web.forecast import forecast_days
 from lambda_fn.web.params import ForecastQuery, central_intervals, parse_query

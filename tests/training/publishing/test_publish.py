@@ -464,7 +464,7 @@ def test_going_back_passes_over_a_file_that_serving_went_back_from_later(store: 
     later = NOW + timedelta(minutes=10)
     assert refresh.rollback(store, settings, True, later)["generation"] == 6
     assert serving(store, settings) == (6, tracked.candidate("lstm").sha256)
-    with pytest.raises(PublishError, match=r"no other champion before generation 6; .*--to"):
+    with pytest.raises(PublishError, match=r" before generation 6; .*--to"):
         rollback(store, settings, None, later)
     assert rollback(store, settings, 1, later).generation == 7
     assert serving(store, settings) == (7, tracked.candidate("arima").sha256)

@@ -88,6 +88,7 @@ def issue_forecast(store: Store, pair: str, now: datetime, sandbox: Sandbox | No
                 reason = f"the forecast after {new.as_of}, generation {new.generation}"
                 return new.to_json(), ForecastResult("made", new, reason)
             assert before is not None
+            track_record.keep_backtest(store, pair, now)  # a lost or damaged track record is rebuilt within the hour
             reason = f"the forecast of {before.as_of}, generation {before.generation}, is up to date"
             result = ForecastResult("unchanged", before, reason)
         # The current forecast says why no newer one could be made.

@@ -1,5 +1,6 @@
 """Whether a pointer is activated, for each state of the store, and what an hour with nothing new costs."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -119,7 +120,21 @@ def store(settings: Settings) -> Store:
     return store
 
 
-def test_an_hour_with_nothing_new_reads_five_objects_once(store: Store, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [None, b"{}", b"not JSON"], ids=["lost", "empty", "damaged"])
+def test_an_hour_with_nothing_new_repairs_the_track_record(
+    damage: bytes | None, store: Store, settings: Settings
+) -> None:
+    refresh(store, settings, NOW)
+    record = store.read(keys.record_key()).data
+    store.delete(keys.record_key())
+    if damage is not None:
+        assert store.create(keys.record_key(), damage)
+    assert refresh(store, settings, NOW + timedelta(hours=1)).forecast.outcome == "unchanged"
+    rebuilt = json.loads(store.read(keys.record_key()).data)
+    assert rebuilt.keys() == json.loads(record).keys() and rebuilt["backtest"] == json.loads(record)["backtest"]
+
+
+def test_an_hour_with_nothing_new_reads_six_objects_once(store: Store, settings: Settings, tmp_path: Path) -> None:
     counted = CountingStore(tmp_path)
     assert refresh(counted, settings, NOW).activation.outcome == "activated"
     assert counted.calls[f"read {keys.active_key()}"] == 1
@@ -127,7 +142,8 @@ def test_an_hour_with_nothing_new_reads_five_objects_once(store: Store, settings
     result = refresh(counted, settings, NOW + timedelta(hours=1))
     assert (result.activation.outcome, result.forecast.outcome) == ("unchanged", "unchanged")
     copy = Active.parse(store.read(keys.active_key()).data).serving_key
-    expected = {keys.active_key(), settings.model_info_key, copy, keys.forecast_key(), keys.price_key("EURUSD", "ecb")}
+    records = {keys.active_key(), keys.forecast_key(), keys.record_key()}
+    expected = {*records, settings.model_info_key, copy, keys.price_key("EURUSD", "ecb")}
     assert counted.calls == {f"read {key}": 1 for key in expected}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.conventions import HEADLINE_HORIZONS
 from training.evaluation import metrics
 from training.evaluation.scores import align_forecasts
 from training.evaluation.walk_forward import Forecasts
@@ -13,7 +14,6 @@ from training.prices.windows import LEVELS, positions, targets
 
 BENCHMARK = "garch"
 REGIMES = ("calm", "usual", "wild")  # terciles of the benchmark's standard deviation, known before the day
-RELIABILITY_HORIZONS = (1, 5, 21)
 
 
 def reliability(
@@ -24,7 +24,7 @@ def reliability(
     actual = targets(prices, origins)
     rows = []
     for name, forecast in aligned.items():
-        for horizon in RELIABILITY_HORIZONS:
+        for horizon in HEADLINE_HORIZONS:
             observed = ~np.isnan(actual[:, horizon - 1])
             below = (actual[observed, horizon - 1, None] < forecast.quantiles[observed, horizon - 1]).mean(axis=0)
             rows += [
@@ -69,8 +69,16 @@ def breakdown(
     aligned, origins = align_forecasts(forecasts, baselines)
     rows = positions(prices, origins)
     actual = targets(prices, origins)[:, :1]
-    parts = _parts(aligned[BENCHMARK], pd.DatetimeIndex(prices.index)[rows + 1], event_days[rows])
     first = {name: forecast.quantiles[:, :1] for name, forecast in aligned.items()}
+    width = first[BENCHMARK][:, 0, LEVELS.index(0.9)] - first[BENCHMARK][:, 0, LEVELS.index(0.1)]
+    regime = np.searchsorted(np.quantile(width, [1 / 3, 2 / 3]), width)
+    years, news = np.asarray(pd.DatetimeIndex(prices.index)[rows + 1].year), event_days[rows]
+    parts = [  # kind, name, mask [n]
+        *(("year", str(year), years == year) for year in np.unique(years)),
+        *(("regime", name, regime == i) for i, name in enumerate(REGIMES)),
+        ("news", "scheduled", news),
+        ("news", "none", ~news),
+    ]
     losses = {name: metrics.pinball_losses(actual, quantiles)[:, 0] for name, quantiles in first.items()}
     return pd.DataFrame(
         [
@@ -89,18 +97,3 @@ def breakdown(
             if mask.any()
         ]
     )
-
-
-def _parts(
-    benchmark: Forecasts, days: pd.DatetimeIndex, news: NDArray[np.bool_]
-) -> list[tuple[str, str, NDArray[np.bool_]]]:
-    """Parts as (kind, name, mask [n])."""
-    width = benchmark.quantiles[:, 0, LEVELS.index(0.9)] - benchmark.quantiles[:, 0, LEVELS.index(0.1)]
-    regime = np.searchsorted(np.quantile(width, [1 / 3, 2 / 3]), width)
-    years = np.asarray(days.year)
-    return [
-        *(("year", str(year), years == year) for year in np.unique(years)),
-        *(("regime", name, regime == i) for i, name in enumerate(REGIMES)),
-        ("news", "scheduled", news),
-        ("news", "none", ~news),
-    ]

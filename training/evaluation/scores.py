@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.conventions import TAIL_PERCENTS
 from training.evaluation import metrics
 from training.evaluation.significance import (
     bootstrap_counts,
@@ -21,7 +22,6 @@ from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import HORIZON, LEVELS, positions, targets
 
 SCORED = (1, 2, 3, 4, 5, 21)  # horizons of the score table: the days that families are compared by, and a month
-TAIL_PERCENTS = (1, 5)
 REFERENCE = "ewma"
 MINIMUM_ORIGINS = 30  # with fewer forecasts, scores mean nothing
 
@@ -88,6 +88,12 @@ def _score(
     direction = metrics.direction(actual, forecast.mean)
     errors, walk = (metrics.squared_errors(actual, point) for point in (forecast.mean, np.zeros_like(forecast.mean)))
     low, high = skill_interval(losses, baseline_losses["garch"], counts)
+    observed = ~np.isnan(actual[:, 0])
+    tail_tests = {}  # of the lower tail at one day; NaN beyond, where days overlap
+    for percent in TAIL_PERCENTS:
+        below = actual[observed, 0] < forecast.quantiles[observed, 0, LEVELS.index(percent / 100)]
+        for test in (kupiec, christoffersen):
+            tail_tests[f"{test.__name__}_{percent}"] = [test(below, percent / 100), *[np.nan] * (HORIZON - 1)]
     table = pd.DataFrame(
         {
             "family": family,
@@ -115,21 +121,10 @@ def _score(
             "dm_walk": metrics.diebold_mariano(errors, walk).p_value,
             "skill_garch_low": low,
             "skill_garch_high": high,
-            **_tail_tests(actual, forecast.quantiles),
+            **tail_tests,
         }
     )
     return table[table["horizon"].isin(SCORED)]
-
-
-def _tail_tests(actual: NDArray[np.float64], quantiles: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Kupiec's and Christoffersen's p-values of the lower tail at one day; NaN beyond, where days overlap."""
-    observed = ~np.isnan(actual[:, 0])
-    p_values = {}
-    for percent in TAIL_PERCENTS:
-        below = actual[observed, 0] < quantiles[observed, 0, LEVELS.index(percent / 100)]
-        for test in (kupiec, christoffersen):
-            p_values[f"{test.__name__}_{percent}"] = [test(below, percent / 100), *[np.nan] * (HORIZON - 1)]
-    return p_values
 
 
 def skill_by_year(

@@ -21,8 +21,7 @@ from training.evaluation.scores import compare_families, score, skill_by_year
 from training.evaluation.selection import Selection, select
 from training.evaluation.walk_forward import Forecasts, backtest, origin_inputs
 from training.export.candidate import Candidate
-from training.export.ensemble import average, check_average
-from training.export.onnx_export import CHECKED
+from training.export.onnx_export import CHECKED, average, check_average
 from training.models.economic_calendar import KINDS, load_events
 from training.models.families import FAMILIES
 from training.models.heads.pooled_fit import AFTER, FIXING, LAGS

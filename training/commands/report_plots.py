@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.conventions import HEADLINE_HORIZONS
-from training.evaluation.breakdown import pit
+from training.evaluation.scores import pit
 from training.prices.windows import LEVELS, positions, targets
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation

@@ -16,8 +16,7 @@ from lambda_fn.champion.runtime import Champion
 from training.console import Stages
 from training.errors import NamedError
 from training.evaluation.baselines import evaluate_baselines
-from training.evaluation.breakdown import breakdown, reliability
-from training.evaluation.scores import compare_families, score, skill_by_year
+from training.evaluation.scores import breakdown, compare_families, reliability, score, skill_by_year
 from training.evaluation.selection import Selection, select
 from training.evaluation.walk_forward import Forecasts, backtest, origin_inputs
 from training.export.candidate import Candidate

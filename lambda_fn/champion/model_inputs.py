@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # these import numpy
 
     from lambda_fn.prices.price_file import Table
 
+    Arrays = dict[str, NDArray[Any]]
+
 
 class Window(NamedTuple):
     """The rows of prices that a model is given, oldest first, as sequences or arrays.
@@ -91,7 +93,7 @@ def table_inputs(champion: BaseChampion, prices: "Table", ends: Sequence[int] | 
     return champion_inputs(champion, windows)
 
 
-def input_arrays(inputs: Rows) -> "dict[str, NDArray[Any]]":
+def input_arrays(inputs: Rows) -> "Arrays":
     """Return the inputs as arrays: prices float64 and days int64, [batch, window] or [batch, horizon]."""
     import numpy as np
 

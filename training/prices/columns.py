@@ -9,8 +9,8 @@ import numpy as np
 
 from training.prices.csv_dialect import MAX_COLUMNS, Grid
 from training.prices.date_parsing import read_stamp
+from training.prices.formats import FIELDS, PRICES, pair_field, parse_field, parse_series, plain_name
 from training.prices.numbers import MISSING, Numbers
-from training.prices.quotes import FIELDS, PRICES, pair_field, parse_field, parse_series, plain_name
 from training.prices.read_options import Reading
 from training.prices.row_checks import PriceError
 

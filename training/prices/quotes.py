@@ -1,11 +1,6 @@
-"""Interpret the titles of price columns, in many languages and of many sources.
+"""Compute the pair's closes from columns that are named after currencies or other pairs."""
 
-A title names a field (`close`), a field of the pair (`EURUSD Close`) or the series of a currency (`1EUR`).
-"""
-
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product
 from typing import NamedTuple
@@ -14,156 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.prices.formats import CURRENCIES, Series, parse_series
 from training.prices.pair_check import MAX_DISTANCE, MIN_COMMON_DAYS, fixings
 from training.prices.row_checks import PriceError
 
-_DATE = """date dates dt dtyyyymmdd yyyymmdd trade_date trading_date exchange_date price_date rate_date
-quote_date as_of_date effective_date observation_date datum stichtag handelstag fecha dia data giorno jour
-séance tarih gün дата день 日付け 日付 日期 交易日期 날짜 일자 dato päivämäärä päiväys dátum ngày tanggal"""
-_STAMP = """timestamp datetime date_time datetime_utc ts t time_period gmt_time utc_time local_time time_eet
-time_utc time_gmt bar_time period_start start_time open_time serial zeitpunkt fecha_hora 日時 datum_och_tid"""
-_TIME = "time zeit uhrzeit hora heure ora orario saat время godzina czas tijd tid 時刻 時間 时间 시간"
-_CLOSE = """close closing closing_price close_price price_close closeprice close_last closing_rate c schluss
-schlusskurs schlußkurs schlußstand schlusspreis cierre precio_de_cierre clôture cloture cours_de_clôture
-chiusura prezzo_di_chiusura fechamento preço_de_fechamento fecho kapaniş kapaniş_fiyati закрытие закр
-цена_закрытия 終値 zamkniecie zamknięcie kurs_zamkniecia kurs_zamknięcia slot slotkoers sluitkoers stängning
-slutkurs sluttkurs lukukurssi päätöskurssi záró záróár zavírací 收盘 收盘价 收市 收市价 종가 penutupan đóng_cửa
-κλείσιμο închidere close_close_price_adjusted_for_splits"""
-_LAST = """last last_price lastprice price px px_last trade_price trdprc_1 hst_close rate exchange_rate fx_rate
-value obs_value mid mid_price midprice mid_rate mid_close spot quote wert kurs letzter letzter_kurs zuletzt
-dernier dernier_cours cours último ultimo precio preço prezzo valor valore son şimdi fiyat цена последняя курс
-現在値 価格 最新价 现价 현재가 laatste koers senast terakhir lần_cuối"""
-_OPEN = """open opening opening_price open_price price_open openprice px_open o eröffnung eröffn eröffnungskurs
-erster erster_kurs anfangskurs apertura abertura ouverture ouv açiliş открытие откр цена_открытия 始値 otwarcie
-kurs_otwarcia openingskoers öppning åpning avaus nyitó 开盘 开盘价 开市 시가 pembukaan mở"""
-_HIGH = """high high_price price_high highprice px_high h hoch höchst höchstkurs tageshoch máximo máxima max máx
-plus_haut haut massimo yüksek en_yüksek максимум макс 高値 najwyzszy najwyższy hoog hoogste högst høy ylin
-legmagasabb 最高 最高价 고가 tertinggi cao"""
-_LOW = """low low_price price_low lowprice px_low l tief tiefst tiefstkurs tagestief mínimo mínima min mín
-plus_bas bas minimo düşük en_düşük минимум мин 安値 najnizszy najniższy laag laagste lägst lav alin
-legalacsonyabb 最低 最低价 저가 terendah thấp"""
-_VOLUME = "volume vol v tickvol tick_volume volumen volumes"
-
-
-def plain_name(title: str) -> str:
-    """Return a column's title as a name: lower-case words joined by underscores, without accents."""
-    letters = "".join(letter for letter in unicodedata.normalize("NFKD", title) if not unicodedata.combining(letter))
-    return re.sub(r"\W+", "_", letters.lower().replace("\u0131", "i")).strip("_")  # Turkish has a dotless i
-
-
-def _fields_by_title(fields: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    return {plain_name(title): field for field, titles in fields for title in titles.split()}
-
-
-# If there are several columns, date takes precedence over stamp and time, and close over last.
-FIELDS = _fields_by_title(
-    (
-        ("volume", _VOLUME),
-        ("low", _LOW),
-        ("high", _HIGH),
-        ("open", _OPEN),
-        ("last", _LAST),
-        ("close", _CLOSE),
-        ("time", _TIME),
-        ("stamp", _STAMP),
-        ("date", _DATE),
-    )
-)
-PRICES = ("open", "high", "low", "close")
-_SIDES = ("bid", "ask", "mid")
-
-
-def parse_field(title: str) -> tuple[str, str]:
-    """Return the field of a plain title and its side, `bid`, `ask` or `mid`; both are empty if it has none.
-
-    A side alone, or with a word such as `price`, is that side's close.
-    """
-    if title in FIELDS and not title.startswith("mid"):
-        return FIELDS[title], ""
-    parts = re.split(r"_+|(?<=^bid)|(?<=^ask)|(?<=^mid)|(?=bid$|ask$|mid$)", title)
-    parts = [word for word in parts if word not in ("", "universal", "primary")]
-    sides = [word for word in parts if word in _SIDES]
-    if len(sides) != 1:
-        return "", ""
-    rest = "_".join(word for word in parts if word != sides[0])
-    field = FIELDS.get(rest, "") if rest else "close"
-    field = "close" if field == "last" else field
-    return (field, sides[0]) if field in PRICES else ("", "")
-
-
 Prices = NDArray[np.float64]
-CODES = frozenset(
-    "EUR USD JPY GBP CHF AUD CAD NZD SEK NOK DKK PLN CZK HUF RON BGN HRK RUB TRY ISK BRL CNY HKD IDR ILS INR KRW MXN "
-    "MYR PHP SGD THB ZAR TWD AED SAR ARS CLP COP PEN UAH VND XAU XAG XDR".split()
-)
-# Codes of countries in the series of the Federal Reserve, and of currencies in those of the Bank of England.
-_FED = {
-    **{"EU": "EUR", "UK": "GBP", "AL": "AUD", "NZ": "NZD", "US": "USD", "JP": "JPY", "JA": "JPY", "SZ": "CHF"},
-    **{"CA": "CAD", "SD": "SEK", "NO": "NOK", "DN": "DKK", "MX": "MXN", "BZ": "BRL", "CH": "CNY", "IN": "INR"},
-    **{"KO": "KRW", "HK": "HKD", "SI": "SGD", "TH": "THB", "SF": "ZAR", "MA": "MYR", "TA": "TWD"},
-}
-_ENGLAND = {
-    **{"US": "USD", "ER": "EUR", "JY": "JPY", "SF": "CHF", "CD": "CAD", "AD": "AUD", "ND": "NZD", "NK": "NOK"},
-    **{"SK": "SEK", "DK": "DKK", "HD": "HKD", "SG": "SGD", "SR": "SAR", "TW": "TWD", "ZR": "ZAR"},
-}
 _ECB_HISTORY = ["USD", "JPY", "BGN"]  # the first columns of the ECB's own table, in units for one euro
-# Words next to a pair that name the source of its price.
-_SOURCES = frozenset("curncy currency x fx oanda forex spot c idc bgn cmpn bfix".split())
-
-
-class Series(NamedTuple):
-    """The meaning of a column: its values are in `quoted`, for `units` of `base`.
-
-    If the table's base is meant, one of the two is empty. If it is not clear which one, `is_open` is True.
-    """
-
-    base: str
-    quoted: str
-    units: float = 1
-    is_open: bool = False
-
-
-def pair_field(title: str, pair: str, inverse: bool = False) -> str:
-    """Return the price that a title names together with the pair; empty for any other title.
-
-    An example is `close` for `EURUSD Curncy`.
-    """
-    base, quoted = (pair[3:], pair[:3]) if inverse else (pair[:3], pair[3:])
-    match = re.search(rf"(?<![A-Z])(?:FX)?{base}(?:[/_\-. :]| TO )?{quoted}(?![A-Z])", title.upper())
-    if match is None:
-        return ""
-    parts = plain_name(f"{title[: match.start()]} {title[match.end() :]}").split("_")
-    rest = "_".join(word for word in parts if word not in _SOURCES)
-    field = parse_field(rest)[0] if rest else "close"
-    field = "close" if field == "last" else field
-    return field if field in PRICES else ""
-
-
-def parse_series(title: str) -> Series | None:
-    """Return the meaning of a title, or None if it names no currency."""
-    text = title.strip()
-    upper = text.upper()
-    if match := re.fullmatch(r"DEX([A-Z]{2})([A-Z]{2})", upper):
-        quoted, base = (_FED.get(letters, "") for letters in match.groups())
-        return Series(base, quoted) if base and quoted else None
-    if match := re.search(r"RXI(\$US)?_N\.B\.([A-Z]{2})$", upper):
-        other = _FED.get(match[2], "")
-        return (Series(other, "USD") if match[1] else Series("USD", other)) if other else None
-    if (match := re.fullmatch(r"XUDL([A-Z]{2})S", upper)) and match[1] in _ENGLAND:
-        return Series("GBP", _ENGLAND[match[1]])
-    if (match := re.search(r"A\$1=([A-Z]{3})\b", upper)) or (match := re.fullmatch(r"FXR([A-Z]{3})", upper)):
-        return Series("AUD", match[1]) if match[1] in CODES else None
-    if (match := re.fullmatch(r"SEK([A-Z]{3})PMI", upper)) and match[1] in CODES:
-        return Series(match[1], "SEK")
-    pair = re.search(r"(?<![A-Z])(?:FX)?([A-Z]{3})(?:[/_\-. :]| TO )?([A-Z]{3})(?![A-Z])", upper)
-    if pair is not None and {pair[1], pair[2]} <= CODES:
-        return Series(pair[1], pair[2]) if pair_field(title, pair[1] + pair[2]) == "close" else None
-    units = re.fullmatch(r"(\d+) ?([A-Z]{3})", upper) or re.fullmatch(r"([A-Z]{3}) ?(\d+)", upper)
-    if units is not None:
-        number, code = sorted(units.groups())
-        return Series(code, "", float(number)) if code in CODES and float(number) > 0 else None
-    code = re.fullmatch(r"([A-Z]{3})", upper) or re.search(r"\(([A-Z]{3})\)$", upper)
-    return Series("", code[1], is_open=True) if code is not None and code[1] in CODES else None
 
 
 class Quote(NamedTuple):
@@ -293,7 +144,7 @@ def refuse_third_base(
     values = columns[legs[code]]
     candidates = [
         (_distance_from_fixings(values, days, f"{code}{base}" if invert else f"{base}{code}"), base, invert)
-        for base in sorted(CODES - legs.keys())
+        for base in sorted(CURRENCIES - legs.keys())
         for invert in (True, False)
     ]
     distance, base, invert = min(candidates)

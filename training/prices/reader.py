@@ -24,11 +24,11 @@ from training.prices.csv_dialect import Grid, read_grid
 from training.prices.date_parsing import DateColumn, parse_dates
 from training.prices.decompress import open_text, unpack
 from training.prices.file_checks import check_end, diagnose_table, find_date_faults, find_row_faults
-from training.prices.formats import Form, OtherSeries, recognise
+from training.prices.formats import Format, OtherSeries, parse_series, recognise
 from training.prices.intraday import assign_business_days, make_bars, make_daily_closes
 from training.prices.numbers import Numbers, find_mark_by_rate, is_ambiguous, mean_price, read_numbers
 from training.prices.pair_check import fixings
-from training.prices.quotes import Quote, compute_close, find_quote, parse_series, refuse_third_base
+from training.prices.quotes import Quote, compute_close, find_quote, refuse_third_base
 from training.prices.read_options import PLAIN, Mark, Reading
 from training.prices.row_checks import PriceError, Rows
 
@@ -159,7 +159,7 @@ def _read_head(
 
 
 def _make_rows(
-    grid: Grid, name: str, form: Form | None, columns: Columns, reading: Reading, pair: str, opened: Sequence[str]
+    grid: Grid, name: str, form: Format | None, columns: Columns, reading: Reading, pair: str, opened: Sequence[str]
 ) -> Rows:
     """Parse the cells of a grid.
 
@@ -289,7 +289,7 @@ def _invert(rows: Rows) -> Rows:
     return replace(rows, columns=columns, notes=(*rows.notes, f"{rows.name}: prices are one over those of the file"))
 
 
-def _date_rows(rows: Rows, cells: Sequence[str], dates: DateColumn, form: Form | None, reading: Reading) -> Rows:
+def _date_rows(rows: Rows, cells: Sequence[str], dates: DateColumn, form: Format | None, reading: Reading) -> Rows:
     """Return the rows with their business days, or daily rows made of bars if the user asked for them.
 
     Args:

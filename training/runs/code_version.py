@@ -6,7 +6,7 @@ from pathlib import Path
 __version__ = "0.1.0"
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("lambda_fn", "training")
-SUFFIXES = (".csv", ".py")
+SUFFIXES = (".csv", ".py", ".toml")
 
 
 def code_version(root: Path = ROOT) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.prices.csv_dialect import MAX_COLUMNS, Grid
+from training.prices.csv_table import MAX_COLUMNS, Grid
 from training.prices.date_parsing import read_stamp
 from training.prices.formats import FIELDS, PRICES, pair_field, parse_field, parse_series, plain_name
 from training.prices.numbers import MISSING, Numbers

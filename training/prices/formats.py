@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.prices.csv_dialect import FEW, Grid
+from training.prices.csv_table import FEW, Grid
 from training.prices.date_parsing import read_stamp
 
 _DATA: Mapping[str, Any] = tomllib.loads((Path(__file__).parent / "formats.toml").read_text(encoding="utf-8"))
@@ -133,8 +133,8 @@ class Format:
 FORMATS = tuple(Format(**entry) for entry in _DATA["format"])
 
 
-def recognise(grid: Grid, pair: str) -> tuple[Format | None, Grid]:
-    """Return the first format that fits a grid, or None, and the grid in plain form.
+def recognise(grid: Grid, pair: str) -> tuple[Grid, str]:
+    """Return a grid in plain form, by the first format that fits it, and the zone of its times of day.
 
     Raises OtherSeries for a known format without the pair's series.
     """
@@ -143,8 +143,8 @@ def recognise(grid: Grid, pair: str) -> tuple[Format | None, Grid]:
         if names.issuperset(known_format.columns):
             arranged = _arrange(grid, known_format, pair)
             if arranged is not None:
-                return known_format, arranged
-    return None, _unstack(grid, pair)
+                return arranged, known_format.zone
+    return _unstack(grid, pair), Format.zone
 
 
 def _arrange(grid: Grid, known_format: Format, pair: str) -> Grid | None:

@@ -102,6 +102,11 @@ def mean_price(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArr
     return np.asarray(np.round((first + second) / 2, 10))
 
 
+def round_price(prices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return computed prices [n], which have more digits than a file's, to ten significant digits."""
+    return np.array([float(f"{price:.10g}") for price in prices.tolist()])
+
+
 def count_decimals(cell: str) -> int:
     """Return the number of digits after the decimal mark of a cell."""
     return len(re.split(r"[.,]", cell)[-1]) if re.search(r"[.,]", cell) else 0

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.prices.date_parsing import DateColumn, parse_dates, read_stamp
+from training.prices.date_parsing import DateColumn, parse_dates, read_number, read_stamp
 from training.prices.numbers import MISSING, mean_price, read_numbers
 from training.prices.read_options import Mark
 from training.prices.row_checks import MAX_LISTED, PriceError, Rows, describe_fault
@@ -186,7 +186,7 @@ class _Stamps:
             moments = pd.to_datetime(cells.to_pandas(), format=self._layout.date_format, errors="coerce", utc=True)
             self._seconds.append(np.asarray(moments.to_numpy("datetime64[s]").astype(np.int64)))
         elif digits.isdecimal() and len(digits) >= _EPOCH:
-            stamp = read_stamp(first, numbers=True)
+            stamp = read_number(first)
             whole = pc.replace_substring_regex(cells, r"\.\d*$", "")
             numbers = np.asarray(pc.cast(whole, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
             units = {"milli": 10**3, "micro": 10**6, "nano": 10**9}

@@ -46,8 +46,11 @@ def read_numbers(cells: Sequence[str], semicolons: bool, mark_option: Mark | Non
     commas = [cell for cell in present if _COMMA.fullmatch(cell)]
     diagnosis = ""
     decimal = mark_option or ("," if commas else ".")
-    if mark_option is None and (mark := _find_mark_by_groups(present)) is not None:
-        mark_option = decimal = mark
+    if mark_option is None and len(present) >= _GROUPED_ROWS:
+        for mark, other in zip(MARKS, MARKS[::-1], strict=True):
+            # Every cell has thousands separators too, as in 1.083,40.
+            if all(mark in cell and (groups := _GROUPS.fullmatch(cell)) and groups[1] == other for cell in present):
+                mark_option = decimal = mark
     if commas and mark_option is None:
         points = [cell for cell in present if _POINT.fullmatch(cell)]
         if points:
@@ -68,16 +71,6 @@ def read_numbers(cells: Sequence[str], semicolons: bool, mark_option: Mark | Non
         except ValueError:
             text_cells[i] = cell
     return Numbers(values, text_cells, diagnosis)
-
-
-def _find_mark_by_groups(cells: Sequence[str]) -> Mark | None:
-    """Return the decimal mark of a column in which every cell has thousands separators too, as in 1.083,40."""
-    if len(cells) < _GROUPED_ROWS:
-        return None
-    for mark, other in zip(MARKS, MARKS[::-1], strict=True):
-        if all(mark in cell and (groups := _GROUPS.fullmatch(cell)) and groups[1] == other for cell in cells):
-            return mark
-    return None
 
 
 def is_ambiguous(cells: Sequence[str]) -> bool:

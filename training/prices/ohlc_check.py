@@ -74,21 +74,16 @@ def drop_unusable_ranges(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, 
         return frame, ()
     note = ranges.describe(name)
     if ranges.is_after_close:
-        if _is_last_row_open(frame):
+        opens = frame["open"] if "open" in frame.columns else float("nan")
+        apart = (frame["close"] - opens).abs() > OPEN_TOLERANCE * (frame["high"] - frame["low"])
+        # If only the last row's close differs from its open, it is the price of the moment.
+        if apart.iloc[-1] and float(apart.mean()) < MAX_OUTSIDE:
             note += "; the last row is left out because its day is not over"
             frame = frame.iloc[:-1]
         frame = frame.drop(columns=[column for column in INTRADAY_COLUMNS if column in frame.columns])
         before = pd.DatetimeIndex(frame.index) - pd.offsets.BDay()
         frame = frame.set_axis(before.as_unit("us").rename(frame.index.name), axis="index")
     return frame, (note,)
-
-
-def _is_last_row_open(frame: pd.DataFrame) -> bool:
-    """Return True if only the last row's close differs from its open: it is the price of the moment."""
-    if "open" not in frame.columns:
-        return False
-    apart = (frame["close"] - frame["open"]).abs() > OPEN_TOLERANCE * (frame["high"] - frame["low"])
-    return bool(apart.iloc[-1]) and float(apart.mean()) < MAX_OUTSIDE
 
 
 def recognise(prices: pd.DataFrame) -> Ranges | None:

@@ -247,15 +247,15 @@ def _diagnose_forms(cells: Sequence[str], stamps: Sequence[Stamp | None]) -> str
             f"dates in two forms, such as {most} and {other} ({count} rows): a spreadsheet has swapped day and month "
             "in some of them; export the file again, with dates as 2024-01-31, and do not repair it by hand"
         )
-    words = []
+    month_names = []
     for cell, stamp in zip(cells, stamps, strict=True):
         match = None if stamp is not None else _MONTH_SECOND.search(cell) or _MONTH_FIRST.search(cell)
         word = next((part for part in match.groups() if not part.isdecimal()), "") if match else ""
         if word and _month_number(word) is None:
-            words.append(word)
-    if len(words) < _SECOND_FORM:
+            month_names.append(word)
+    if len(month_names) < _SECOND_FORM:
         return ""
-    return f"months are not in English ({words[0]!r}); export the dates as 2024-01-31"
+    return f"months are not in English ({month_names[0]!r}); export the dates as 2024-01-31"
 
 
 def _find_order(parts: Sequence[DateParts]) -> bool | None:

@@ -155,10 +155,7 @@ def _return_correlation(log_close: NDArray[np.float64], log_fixing: NDArray[np.f
     return float(np.corrcoef(close_returns, fixing_returns)[0, 1])
 
 
-@cache  # read once a process
+@cache
 def _log_rates() -> pd.DataFrame:
     """Return logs of the embedded rates, units per euro, by day and currency; the euro is one of them."""
-    rows = ecb.read_embedded()
-    columns = {name: np.log(rates) for name, rates in rows.columns.items()}
-    frame = pd.DataFrame(columns, index=pd.to_datetime([day for day in rows.days if day is not None]))
-    return frame.assign(eur=0.0)
+    return ecb.embedded_frame().apply(np.log).assign(eur=0.0)

@@ -17,12 +17,11 @@ from lambda_fn.store.keys import price_key
 from lambda_fn.store.object_store import Missing, Store
 from training.errors import TemporaryError
 from training.prices import ecb
-from training.prices.ohlc_check import drop_unusable_ranges
 from training.prices.pair_check import compare
 from training.prices.read_options import PLAIN, Reading
 from training.prices.reader import read_file, read_rows
 from training.prices.row_checks import PriceError, Rows, check
-from training.prices.table_checks import TableFindings, check_table
+from training.prices.table_checks import TableFindings, check_table, drop_unusable_ranges
 from training.prices.windows import WINDOW
 
 Source = Literal["ecb", "csv"]

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.prices.limits import MAX_DAILY_CHANGE  # since 1999 no major currency moved more, mistyped prices do
+from lambda_fn.prices.limits import MAX_DAILY_CHANGE
 from training.errors import NamedError
 
 MAX_LISTED = 3  # rows listed for each fault; the others are counted
@@ -160,7 +160,7 @@ def _price_faults(rows: Rows, column: str) -> Iterator[str]:
         places = [f"row {rows.lines[i]}" for i in wrong]
         if places:
             yield describe_fault(name, noun, places, ECB_CURE if rows.is_ecb else "correct the price or drop the row")
-    # Prices that are faults themselves are skipped.
+    # Since 1999 no major currency has moved more in a day, but mistyped prices do. Other faults are skipped.
     usable = [i for i in order if math.isfinite(prices[i]) and prices[i] > 0]
     jumps = [
         f"row {rows.lines[i]} ({rows.days[i]}: {prices[before]:g} to {prices[i]:g})"

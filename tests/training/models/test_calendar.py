@@ -30,7 +30,7 @@ from training.models.heads.winsorised import (
     winsorise,
     winsorise_window,
 )
-from training.prices.panel import panel
+from training.prices.ecb import panel
 from training.prices.table import PriceTable
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, day_numbers, windows
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.models.economic_calendar import ECB, FIRST, FOMC, KINDS, LAST, PAYROLLS, Events, load_events
 from training.models.heads.winsorised import Dynamics, Floats, filter_variance, fit_dynamics, log_density, winsorise
-from training.prices.panel import Panel
+from training.prices.ecb import Panel
 
 RECENT = 2000  # business days that the effects are fitted on: they change over the decades
 RIDGE = 0.003  # keeps effects of few events near zero

@@ -23,6 +23,7 @@ from training.prices.row_dates import DAY, EXAMPLE
 BLOCK = 4 * 2**20  # bytes
 _TIMED = r"^(?P<day>.*?\d.*?)[T ] *(?P<time>\d{1,2}:\d\d.*|\d{6})$"  # as in `date_parsing`
 _EPOCH = 9  # digits, at least
+_EARLIEST, _LATEST = np.datetime64("0002-01-01"), np.datetime64("9999-01-01")  # Python cannot convert others to a zone
 _NAT = np.datetime64("NaT", "s")
 _NAT_SECONDS = np.timedelta64("NaT", "s")
 _COLUMNS = ("close", "open", "high", "low")
@@ -255,6 +256,10 @@ def make_daily_closes(rows: Rows, bars: Bars, zone: str, close_time: str) -> Row
         raise PriceError([f"--resample: {close_time!r} is not a time and zone; write it as {EXAMPLE}"]) from error
     if "close" not in bars.columns:
         return rows
+    extreme = bars.moments[(bars.moments < _EARLIEST) | (bars.moments >= _LATEST)]
+    if len(extreme):
+        days = extreme.astype(str).tolist()
+        raise PriceError([describe_fault(rows.name, "impossible date", days, "correct or drop the rows")])
     moments, columns = _sort_bars(_to_utc(bars, zone), bars.columns)
     if len(moments) < 2:
         raise PriceError([f"{rows.name}: --resample: there are no bars to make closes from; check the column of times"])

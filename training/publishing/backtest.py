@@ -16,14 +16,13 @@ from lambda_fn.record.official_forecast import BENCHMARKS
 from lambda_fn.record.scoring import INTERVALS, Score
 from lambda_fn.record.statistics import summarise
 from lambda_fn.store.keys import backtest_key
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Store
 from training.conventions import HEADLINE_HORIZONS
 from training.evaluation import metrics
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import LEVELS, positions, targets
 
 KIND = "backtest"
-ATTEMPTS = 5
 
 
 def save(
@@ -46,15 +45,8 @@ def save(
     """
     scores = list(make_scores(family, forecasts, baselines, prices))
     key, data = backtest_key(pair), scoring.to_csv(scores)
-    for _ in range(ATTEMPTS):
-        try:
-            blob = store.read(key)
-            same, etag = blob.data == data, blob.etag
-        except Missing:
-            same, etag = False, None
-        if same or store.replace(key, data, etag):
-            return {"family": family, **summarise(scores)}
-    raise Unavailable(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
+    store.update(key, lambda stored: (None if stored == data else data, None))
+    return {"family": family, **summarise(scores)}
 
 
 def make_scores(

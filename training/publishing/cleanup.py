@@ -32,10 +32,6 @@ class Plan:
     experiment: tuple[str, str] | None
     keys: tuple[str, ...]
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.runs or self.models or self.logged_models or self.experiment or self.keys)
-
 
 def make_plan(tracking: Registry, pair: str, store: Store | None = None, keep_experiment: bool = True) -> Plan:
     """List what exists of a pair. Nothing is changed.

@@ -160,3 +160,12 @@ def test_a_date_that_does_not_exist_is_the_only_one_with_a_time(tmp_path: Path) 
     path.write_text(f"date,close\n{days}2024-02-31 12:00,1.1\n")
     with pytest.raises(PriceError, match="1 unreadable date: row 17 "):
         load("csv", path=path, today=date(2026, 11, 1), min_rows=1)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_that_no_time_zone_can_express_is_refused_with_its_date(day: str, tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text(f"time,close\n{day} 23:30,1.10\n{day} 23:45,1.11\n2024-06-26 10:00,1.08\n")
+    with pytest.raises(PriceError) as caught:
+        load("csv", path=path, today=START.date(), min_rows=1, reading=NEW_YORK)
+    assert [fault for fault in caught.value.faults if day in fault and "drop" in fault]

@@ -267,4 +267,4 @@ def list_generations(store: Store, pair: str, histories: Histories = (ACTIVATED,
 def _available(store: Store, pair: str, histories: Histories = (ACTIVATED,)) -> str:
     """Return the end of an error: the latest generations to which a rollback is possible."""
     numbers = [str(number) for number in list_generations(store, pair, histories)][-LISTED_GENERATIONS:]
-    return f"kept are the generations {', '.join(numbers)}" if numbers else "none is kept"
+    return f"the store has the generations {', '.join(numbers)}" if numbers else "the store has none"

@@ -128,7 +128,9 @@ def find_differences(before: Table, after: Table, names: Sequence[str]) -> list[
     dates = set(before.dates)
     missing = [day for day in before.dates if day not in position]
     new_days = [day for day in after.dates if day < before.dates[-1] and day not in dates]
-    differences = [f"{_count(len(missing), 'row')} of {len(dates):,} gone, the first {missing[0]}"] if missing else []
+    differences = []
+    if missing:
+        differences.append(f"{_count(len(missing), 'row')} of {len(dates):,} missing, the first {missing[0]}")
     differences += [f"{_count(len(new_days), 'row')} inserted, the first {new_days[0]}"] if new_days else []
     common = [i for i, day in enumerate(before.dates) if day in position]
     common_after = [position[before.dates[i]] for i in common]

@@ -146,8 +146,8 @@ BAD = {
     "no rows": (history(0), r"\bno rows; "),
     "a part": (without(0), "begins on 1999-01-05 instead of 1999-01-04; set ECB_URL"),
     "twice": (history(rates(DAYS[:6]) | {f" {DAYS[5]}": rates(DAYS)[str(DAYS[5])]}), "has 1999-01-11 twice"),
-    "shrunk": (history(3), "history has changed: 1 row of 4 gone, the first 1999-01-07; "),
-    "a hole": (without(2), f"history has changed: 1 row of 4 gone, the first 1999-01-06; .*{REPLACE}"),
+    "shrunk": (history(3), "history has changed: 1 row of 4 missing, the first 1999-01-07; "),
+    "a hole": (without(2), f"history has changed: 1 row of 4 missing, the first 1999-01-06; .*{REPLACE}"),
     "changed": (cells({(1, 0): "1.1601"}), "close differs on 1 date, the first 1999-01-05, was 1.1501 and is 1.1601"),
     "given up": (cells({(1, 0): "N/A"}), "close differs on 1 date, the first 1999-01-05, was 1.1501 and is nan"),
     "no dollar": (history(rates(DAYS[:6]), ("XXX", "JPY", "GBP", "EEK")), r"^EURUSD: .*\bEEK, EUR, GBP, JPY, XXX; "),
@@ -296,7 +296,7 @@ def test_history_is_replaced_when_told_and_said_where(store: Store, offer: Calla
         "replaced",
         5,
         DAYS[5],
-        f"{KEY}: 1 row of 5 gone, the first 1999-01-08; "
+        f"{KEY}: 1 row of 5 missing, the first 1999-01-08; "
         "close differs on 2 dates, the first 1999-01-05, was 1.1501 and is 1.16; eureek is gone; "
         "new columns eursek; 1 new row, through 1999-01-11",
     )

@@ -219,12 +219,12 @@ def store_prices(store: Store, pair: str, table: PriceTable, append: bool = Fals
         is_written, outcome = store.replace(key, data, stored.etag), f"{key}: appended, {new_rows:,} new rows"
     elif _continues(stored.data, data):
         more_rows = stored.data[len(data) :].count(b"\n")
-        return f"{key}: ahead, left as it is; it has {more_rows:,} rows more than this table"
+        return f"{key}: unchanged; it has {more_rows:,} rows more than this table"
     else:
         difference = _first_difference(stored.data, data)
         raise PriceError([f"{key}: {difference}; --replace overwrites it with this table"])
     if not is_written:
-        raise PriceError([f"{key}: somebody else wrote it in the meantime; try again"])
+        raise PriceError([f"{key}: another process changed it; try again"])
     return outcome
 
 

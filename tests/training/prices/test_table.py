@@ -286,7 +286,7 @@ def test_longer_table_is_appended_only_when_asked(store: Store, tmp_path: Path) 
     assert "appended, 5 new rows" in store_prices(store, "EURUSD", long, append=True)
     assert stored(store) == long.serialised()
     done = store_prices(store, "EURUSD", short, append=True)
-    assert done.startswith("prices/EURUSD-csv.csv: ahead, ") and "5 rows more" in done
+    assert done.startswith("prices/EURUSD-csv.csv: unchanged; ") and "5 rows more" in done
     assert stored(store) == long.serialised()
 
 
@@ -313,7 +313,7 @@ def test_cut_off_price_file_is_no_prefix(store: Store, tmp_path: Path) -> None:
         store_prices(store, "EURUSD", table, append=True)
 
 
-def test_write_of_somebody_else_in_between_is_not_lost(tmp_path: Path) -> None:
+def test_write_of_another_process_in_between_is_not_lost(tmp_path: Path) -> None:
     class Busy(FolderStore):
         """Another process is faster by a moment."""
 
@@ -323,7 +323,7 @@ def test_write_of_somebody_else_in_between_is_not_lost(tmp_path: Path) -> None:
 
     store = Busy(tmp_path / "store")
     store.create("prices/EURUSD-csv.csv", numbered(tmp_path, 3).serialised())
-    with pytest.raises(PriceError, match=r"^prices/EURUSD-csv\.csv: somebody else .*; try again"):
+    with pytest.raises(PriceError, match=r"^prices/EURUSD-csv\.csv: another process .*; try again"):
         store_prices(store, "EURUSD", numbered(tmp_path, 5), append=True)
     assert (tmp_path / "store/prices/EURUSD-csv.csv").read_bytes() == b"theirs"
 

@@ -1,11 +1,16 @@
-"""Scheduled news: US payrolls by a rule, decisions of the FOMC and the ECB from a file, as days since 1970-01-01.
+"""Scheduled news: US payrolls by a rule, other events from a file, as days since 1970-01-01.
 
-Such days move the rate more than others, and they are announced long before. The file names its sources; a new date
-is a new line in it. Beyond the last listed date of a kind, only the payroll rule and weekdays apply.
+The file lists the decisions of the FOMC and the ECB, and the releases of US consumer prices (CPI). Such days move the
+rate more than others, and they are announced long before. The file names its sources; a new date is a new line in it.
+Beyond the last listed date of a kind, only the payroll rule and weekdays apply.
+
+A line has the date, the event and, for a day that was moved, when the public learned of it: `announced` is the day from
+which the date is known, `withdrawn` the day from which it no longer holds. Empty means always and never. So a forecast
+of the past is made with the schedule that was known then.
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -15,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILE = Path(__file__).parent / "events.csv"
-PAYROLLS, FOMC, ECB = "payrolls", "FOMC", "ECB"
+PAYROLLS, FOMC, ECB, CPI = "payrolls", "FOMC", "ECB", "CPI"
+LISTED = (FOMC, ECB, CPI)  # the kinds of the file
 KINDS = (PAYROLLS, FOMC, ECB)
+KINDS_WITH_CPI = (*KINDS, CPI)
 FIRST, LAST = date(1999, 1, 1), date(2049, 12, 31)  # the calendar inside a champion
 WARN_DAYS = 60  # warn when the known dates end in fewer days than this
 _EPOCH = date(1970, 1, 1)
@@ -38,7 +45,7 @@ class Events:
 
     def known_through(self) -> dict[str, date]:
         """Last date of each kind that the file lists; payrolls follow a rule and do not end."""
-        return {kind: _EPOCH + timedelta(int(self.days[kind][-1])) for kind in (FOMC, ECB)}
+        return {kind: _EPOCH + timedelta(int(days[-1])) for kind, days in self.days.items() if kind != PAYROLLS}
 
 
 def days_left(known_through: Mapping[str, date], today: date) -> dict[str, int]:
@@ -47,27 +54,36 @@ def days_left(known_through: Mapping[str, date], today: date) -> dict[str, int]:
 
 
 @cache
-def load_events() -> Events:
-    """Load the events of the project's file and of the payroll rule."""
-    return read_events(FILE.read_text("utf-8"))
+def load_events(kinds: Sequence[str] = KINDS_WITH_CPI, known_at: date = date.max) -> Events:
+    """Load the events of the project's file and of the payroll rule, as they were known on a day."""
+    return read_events(FILE.read_text("utf-8"), kinds, known_at)
 
 
-def read_events(text: str) -> Events:
-    """Read a file `date,event` with comments in `#`; raises ValueError naming a line that cannot be read."""
-    listed_days: dict[str, list[int]] = {FOMC: [], ECB: []}
+def read_events(text: str, kinds: Sequence[str] = KINDS_WITH_CPI, known_at: date = date.max) -> Events:
+    """Read a file `date,event,announced,withdrawn` with comments in `#`.
+
+    Raises ValueError naming a line that cannot be read, and a kind without any date.
+    """
+    listed_days: dict[str, list[int]] = {kind: [] for kind in LISTED}
     for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
         try:
-            listed_days[row["event"]].append((date.fromisoformat(row["date"]) - _EPOCH).days)
+            day = date.fromisoformat(row["date"])
+            announced, withdrawn = (
+                date.fromisoformat(row[name]) if row.get(name) else default
+                for name, default in (("announced", date.min), ("withdrawn", date.max))
+            )
+            days = listed_days[row["event"]]
+            if announced <= known_at and (known_at < withdrawn or withdrawn == date.max):
+                days.append((day - _EPOCH).days)
         except (KeyError, ValueError, TypeError) as error:
             raise ValueError(
                 f"events: cannot read {dict(row)}; write lines such as 2026-12-09,FOMC or 2026-12-17,ECB"
             ) from error
     months = ((year, month) for year in range(FIRST.year, LAST.year + 1) for month in range(1, 13))
-    payrolls = [(payroll_day(year, month) - _EPOCH).days for year, month in months]
-    days = {kind: np.unique(np.array(dates, np.int64)) for kind, dates in (*listed_days.items(), (PAYROLLS, payrolls))}
-    if empty := [kind for kind, dates in days.items() if not len(dates)]:
+    listed_days[PAYROLLS] = [(payroll_day(year, month) - _EPOCH).days for year, month in months]
+    if empty := [kind for kind in kinds if not listed_days[kind]]:
         raise ValueError(f"events: no date of {empty[0]}; give at least one")
-    return Events(days)
+    return Events({kind: np.unique(np.array(listed_days[kind], np.int64)) for kind in kinds})
 
 
 def payroll_day(year: int, month: int) -> date:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cache, cached_property
 
 import numpy as np
@@ -40,6 +41,11 @@ class Panel:
 
     days: NDArray[np.int64]
     pairs: tuple[Pair, ...]
+
+    @property
+    def last_day(self) -> date:
+        """The day of the last fixing."""
+        return date(1970, 1, 1) + timedelta(int(self.days[-1]))
 
     @cached_property
     def digest(self) -> str:

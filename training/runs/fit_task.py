@@ -6,7 +6,7 @@ the first task that needs one stored it, an array whose tasks start together wou
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -22,27 +22,26 @@ from training.export.onnx_export import CHECKED, describe, export
 from training.models.families import FAMILIES
 from training.models.family import Family, fit
 from training.models.heads.base import HeadData, truncation
-from training.models.heads.pooled_fit import PooledFit, cache_fits, cached_digests, find_pooled_fit
+from training.models.heads.pooled_fit import PooledFit, cache_fits, cached_keys, find_pooled_fit, fit_key
 from training.prices.panel import Panel, panel
 from training.prices.windows import targets
 from training.runs.jobs import Job, Refit, Result, Task, cutoffs, splits
 
 
 def make_shared_fits(job: Job, workers: int) -> Mapping[str, PooledFit]:
-    """Make the shared fit of each cutoff of the job, by the digest of its panel.
+    """Make the pooled fits of each cutoff of the job, by `fit_key`.
 
     Those that fail are left out: the tasks that need them raise the reason.
     """
-    panels = list_panels(job)
-    missing_panels = [majors for majors in panels if majors.digest not in cached_digests()]
-    cache_fits(_fit_panels(missing_panels, workers))
-    return {majors.digest: find_pooled_fit(majors) for majors in panels if majors.digest in cached_digests()}
+    needed = {fit_key(majors, kinds): (majors, kinds) for majors in list_panels(job) for kinds in job.pooled_kinds}
+    cache_fits(_fit_panels({key: args for key, args in needed.items() if key not in cached_keys()}, workers))
+    return {key: find_pooled_fit(*args) for key, args in needed.items() if key in cached_keys()}
 
 
 def list_panels(job: Job) -> list[Panel]:
-    """List the panels that the job's fits read, one per cutoff; none where no family shares parameters."""
+    """List the panels that the job's pooled fits read, one per cutoff; none where no family needs such a fit."""
     panels: list[Panel] = []
-    for cutoff in cutoffs(job) if job.shares else ():
+    for cutoff in cutoffs(job) if job.pooled_kinds else ():
         try:
             panels.append(panel(job.prices.loc[:cutoff], job.pair, job.table.source))
         except ValueError:
@@ -50,21 +49,21 @@ def list_panels(job: Job) -> list[Panel]:
     return panels
 
 
-def _fit_panels(panels: Sequence[Panel], workers: int) -> dict[str, PooledFit]:
-    if workers == 1 or len(panels) < 2:
-        fits = [_fit_panel(majors) for majors in panels]
+def _fit_panels(missing: Mapping[str, tuple[Panel, tuple[str, ...]]], workers: int) -> dict[str, PooledFit]:
+    if workers == 1 or len(missing) < 2:
+        fits = [_fit_panel(*args) for args in missing.values()]
     else:
         from joblib import Parallel, delayed, parallel_config
 
         with parallel_config(backend="loky", inner_max_num_threads=1):
-            fits = list(Parallel(n_jobs=workers)(delayed(_fit_panel)(majors) for majors in panels))
-    return {majors.digest: fit for majors, fit in zip(panels, fits, strict=True) if fit is not None}
+            fits = list(Parallel(n_jobs=workers)(delayed(_fit_panel)(*args) for args in missing.values()))
+    return {key: fit for key, fit in zip(missing, fits, strict=True) if fit is not None}
 
 
-def _fit_panel(majors: Panel) -> PooledFit | None:
+def _fit_panel(majors: Panel, kinds: tuple[str, ...]) -> PooledFit | None:
     try:
         with threadpool_limits(1):  # like every fit: sums on two threads round differently
-            return find_pooled_fit(majors)
+            return find_pooled_fit(majors, kinds)
     except ValueError:
         return None  # its variance does not react to news
 

@@ -199,7 +199,7 @@ def evening(prices: pd.DataFrame, shared: PooledFit, seed: int) -> pd.DataFrame:
 
 
 def test_the_likelihood_tells_when_a_file_takes_its_closes(prices: pd.DataFrame) -> None:
-    shared = fit_panel(panel(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
+    shared = fit_panel(panel(prices.loc[:"2021-12-31"], "EURUSD", "csv"), KINDS)
     for seed in (0, 1):
         found = find_head("calendar").fit(HeadData(evening(prices, shared, seed), "EURUSD", "csv"))
         assert found.params["close_taken"] == AFTER and float(found.params["close_taken_lead"]) > 5

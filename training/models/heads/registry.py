@@ -7,7 +7,10 @@ from training.models.heads import calendar, calendar_range, ewma, garch, winsori
 from training.models.heads.base import HeadSpec
 
 HEADS: Mapping[str, HeadSpec] = MappingProxyType(
-    {spec.name: spec for spec in (garch.SPEC, ewma.SPEC, winsorised.SPEC, calendar.SPEC, calendar_range.SPEC)}
+    {
+        spec.name: spec
+        for spec in (garch.SPEC, ewma.SPEC, winsorised.SPEC, calendar.SPEC, calendar.SPEC_WITH_CPI, calendar_range.SPEC)
+    }
 )
 
 

@@ -76,8 +76,8 @@ def _identity(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "
     table, prices = job.table, job.prices
     rows = hashlib.sha256(prices.to_numpy().tobytes() + prices.index.to_numpy().tobytes()).hexdigest()
     shared = ""
-    if find_head(FAMILIES[family].head).shares:
-        fit = find_pooled_fit(panel(prices.loc[:cutoff], job.pair, table.source))
+    if kinds := find_head(FAMILIES[family].head).kinds:
+        fit = find_pooled_fit(panel(prices.loc[:cutoff], job.pair, table.source), kinds)
         shared = json.dumps(fit.to_json(), sort_keys=True)
     tested = None if split is None else tuple(split.test)
     known = (table.sha256, table.source, table.trusted, rows, tuple(prices.columns))

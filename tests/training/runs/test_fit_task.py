@@ -8,8 +8,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
+from training.models.economic_calendar import KINDS
 from training.models.heads import pooled_fit
-from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit
+from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit, fit_key
 from training.prices.panel import panel
 from training.prices.table import load
 from training.runs.fit_task import list_panels, make_shared_fits, refit
@@ -70,7 +71,7 @@ def test_one_fit_a_cutoff_and_the_same_bytes_with_fits_that_were_carried(
     assert [bytes_of(job) for job in (pounds, rupees)] == alone
 
     last = list_panels(pounds)[-1]
-    cache_fits({last.digest: replace(find_pooled_fit(last), centre=0.0)})
+    cache_fits({fit_key(last, KINDS): replace(find_pooled_fit(last, KINDS), centre=0.0)})
     assert bytes_of(pounds) != alone[0], "what was carried is what is used"
 
 

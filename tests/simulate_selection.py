@@ -130,9 +130,7 @@ def main() -> None:
                     passes = rule(first, later, lead)
                     shares = (passes[:, 0].mean(), passes[:, :year].any(axis=1).mean(), passes.any(axis=1).mean())
                     numbers = "  ".join(f"{100 * share:5.1f} %" for share in shares)
-                    print(
-                        f"  true gain {truth[0]:+.1%}, {truth[1]:+.1%} over 1 to {COMPARED_DAYS}: {name:34} {numbers}"
-                    )
+                    write(f"  true gain {truth[0]:+.1%} at 1 day, {truth[1]:+.1%} over 1 to 5: {name:34} {numbers}\n")
 
 
 if __name__ == "__main__":

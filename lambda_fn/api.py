@@ -9,20 +9,18 @@ from typing import Any
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.settings import Settings
-from lambda_fn.store.cache import NothingToServe
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
-from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, format_name, format_value
-from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, format_name, format_value, to_problem
 from lambda_fn.web.lambda_events import WARM_RESULT, is_ping, read_event, write_result
+from lambda_fn.web.params import FORMAT, PAIR
 from lambda_fn.web.request import Request
-from lambda_fn.web.response import Representation, Response, ResponseCache, Text
+from lambda_fn.web.response import HTML, Content, Representation, Response, ResponseCache, Text
 from lambda_fn.web.routes import ROUTES
-from lambda_fn.web.routing import Route, Router
-from lambda_fn.web.state import PAIR, PairState, State
+from lambda_fn.web.routing import Router
+from lambda_fn.web.state import PairState, State
 
 SERVICE = "api"  # in logs and metrics
-RETRY_AFTER_S = 60  # for errors that only new prices or a new champion end
 MAX_PATH = 100  # characters of a path in a message
 _log = logging.getLogger(__name__)
 
@@ -47,7 +45,8 @@ class App:
         """
         self.base_path = settings.base_path
         self.router = Router(ROUTES)
-        self._state = State(store, settings, clock, background_refresh, self.router.index())
+        summaries = {f"{route.method} {route.path}": route.summary for route in ROUTES}
+        self._state = State(store, settings, clock, background_refresh, summaries)
         self._cache = ResponseCache()
         self._clock = clock
 
@@ -60,27 +59,27 @@ class App:
         """Return the response to a request. Exceptions become HTTP errors only here."""
         path = self.router.route_path(request.path, self.base_path)
         match = self.router.find(request.method, path)
-        route = match[0] if match else None
         pair: PairState | None = None
         try:
             if match is None:
                 return self._respond_without_route(request, path)
             route, path_args = match
             form = route.form_for(request)
-            names = (*route.query_names, *form.query_names)
-            for name in request.query:
-                if name not in names:
-                    field = format_name(name)
+            query = request.query
+            if query:
+                names = (*route.query_names, *form.query_names)
+                if unknown := next((name for name in query if name not in names), None):
+                    field = format_name(unknown)
                     cure = f"valid names are {', '.join(names)}" if names else "omit the query"
                     raise bad_query(field, f"unknown query parameter {field}", cure)
-            has_pair = PAIR in route.query_names
-            pair = self._state.pair(request.query if has_pair else {}, path_args)
-            routing_names = {"format", PAIR} if has_pair else {"format"}
-            query = {name: value for name, value in request.query.items() if name not in routing_names}
+            pair = self._state.pair(query, path_args)
+            if query:
+                query = {name: value for name, value in query.items() if name not in (FORMAT.name, PAIR.name)}
             handler_request = request._replace(query=query, path_args=path_args)
 
-            def make() -> JsonObject | Text:
-                return _with_base_path(form.handler(pair, handler_request), self.base_path)
+            def make() -> Content:
+                content = form.handler(pair, handler_request)
+                return self._with_base_path(content) if self.base_path else content
 
             if route.is_static:
                 representation = self._cache.get_static(form.handler, make)
@@ -91,17 +90,33 @@ class App:
                 representation = self._cache.get(key, query, pair.records.version(form.record), make)
             response = representation.respond(request, self._clock())
         except Exception as error:  # noqa: BLE001
-            problem = _to_problem(error, path, request.method)
+            problem = to_problem(error)
+            if isinstance(error, ContractError):
+                _log.warning("%s", error)
+            elif problem.status == 500:
+                _log.error("unexpected error at %s %s", request.method, path, exc_info=error)
             representation = Representation.of_problem(problem)
-            if route is not None and _wants_page(route, request):
+            try:
+                wants_page = match is not None and match[0].form_for(request).media_type == HTML
+            except Problem:
+                wants_page = False
+            if wants_page:
                 from lambda_fn.web.page import render  # only for a browser
 
-                page = _with_base_path(render.error(problem), self.base_path)
+                page = self._with_base_path(render.error(problem))
                 representation = Representation.of(page, status=problem.status)
             response = representation.respond(Request(request.method, path), 0)._replace(problem=problem)
         if pair is None:
             return response
         return response._replace(pair=pair.pair, generation=pair.records.generation)
+
+    def _with_base_path(self, content: Content) -> Content:
+        """Return the content. The links of a page get the base path."""
+        if not self.base_path or not isinstance(content, Text) or not content.media_type.startswith(HTML):
+            return content
+        from lambda_fn.web.page.render import with_base_path  # only for a browser
+
+        return with_base_path(content, self.base_path)
 
     def _respond_without_route(self, request: Request, path: str) -> Response:
         """Respond to OPTIONS, which API Gateway completes for other origins. Raises Problem (404, 405) otherwise."""
@@ -113,7 +128,7 @@ class App:
                 prefix = format_value(path.removesuffix(ending))
                 cure = f"use {ending}; if a custom domain adds {prefix}, the operator has to set BASE_PATH to it"
             else:
-                cure = f"the routes are {', '.join(self.router.index()['routes'])}"
+                cure = f"the routes are {', '.join(self._state.summaries)}"
             message = f"there is no path {format_value(request.sent_path or request.path, MAX_PATH)}"
             raise Problem(404, "not_found", message, cure)
         allow = ", ".join(methods)
@@ -142,16 +157,13 @@ class LambdaFunction:
         if is_ping(event):
             self._cold = False
             return WARM_RESULT
-        if self._in_lambda:
-            self._logger.keys["request_id"] = context.aws_request_id
+        if not self._in_lambda:
+            return _handle(self.app, event)[1]
+        self._logger.keys["request_id"] = context.aws_request_id
         start = time.perf_counter()
-        response, result = _handle_event(self.app, event)
-        if self._in_lambda:
-            self._measure(response, 1000 * (time.perf_counter() - start))
-        return result
-
-    def _measure(self, response: Response, milliseconds: float) -> None:
-        """Write the metrics of a response. The 503 of a service without a first champion is not counted as an error."""
+        response, result = _handle(self.app, event)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        # the 503 of a service without a first champion is not counted as an error
         undeployed = response.problem is not None and response.problem.code == NOTHING_YET
         metrics = [
             Metric("ServerErrors", "Count", response.status >= 500 and not undeployed),
@@ -164,6 +176,7 @@ class LambdaFunction:
             metrics.append(Metric("ChampionGeneration", "None", response.generation))
         write_metrics(SERVICE, self._stack, response.pair or self._pair, metrics)
         self._cold = False
+        return result
 
 
 _function: LambdaFunction | None = None
@@ -182,10 +195,10 @@ def handler(event: object, context: Any) -> dict[str, Any]:
 
 def handle_event(app: App, event: object) -> dict[str, Any]:
     """Return the result of a Lambda event, in the form of its sender."""
-    return WARM_RESULT if is_ping(event) else _handle_event(app, event)[1]
+    return WARM_RESULT if is_ping(event) else _handle(app, event)[1]
 
 
-def _handle_event(app: App, event: object) -> tuple[Response, dict[str, Any]]:
+def _handle(app: App, event: object) -> tuple[Response, dict[str, Any]]:
     try:
         request, write = read_event(event)
     except Problem as problem:
@@ -193,35 +206,3 @@ def _handle_event(app: App, event: object) -> tuple[Response, dict[str, Any]]:
         return response, write_result(response)
     response = app.handle(request)
     return response, write(response)
-
-
-def _to_problem(error: Exception, path: str, method: str) -> Problem:
-    """Return the HTTP error for an exception of a handler. An unexpected one is logged."""
-    from lambda_fn.web.unserved import to_problem  # only for an error
-
-    match error:
-        case Problem():
-            return error
-        case NothingToServe():
-            return to_problem(error)
-        case ContractError():
-            _log.warning("%s", error)
-            return to_problem(NothingToServe(str(error), RETRY_AFTER_S, "damaged"))
-    _log.error("unexpected error at %s %s", method, path, exc_info=error)
-    return Problem(500, "internal_error", "unexpected error; it has been logged", "retry, or report it")
-
-
-def _wants_page(route: Route, request: Request) -> bool:
-    try:
-        return route.form_for(request).media_type == "text/html"
-    except Problem:
-        return False
-
-
-def _with_base_path(content: JsonObject | Text, base_path: str) -> JsonObject | Text:
-    """Return the content. The links of a page get the base path."""
-    if not base_path or not isinstance(content, Text) or not content.media_type.startswith("text/html"):
-        return content
-    from lambda_fn.web.page.render import with_base_path  # only for a browser
-
-    return with_base_path(content, base_path)

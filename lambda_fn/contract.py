@@ -25,15 +25,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from lambda_fn import fields
 from lambda_fn.fields import CONTRACT_VERSION as CONTRACT_VERSION
+from lambda_fn.fields import MAX_FEATURES as MAX_FEATURES
 from lambda_fn.fields import MAX_GENERATION as MAX_GENERATION
 from lambda_fn.fields import MAX_HORIZON as MAX_HORIZON
 from lambda_fn.fields import MAX_LEVELS as MAX_LEVELS
+from lambda_fn.fields import MAX_WINDOW as MAX_WINDOW
 from lambda_fn.fields import NEEDED_LEVELS as NEEDED_LEVELS
 from lambda_fn.fields import ContractError
+from lambda_fn.store import schema
+from lambda_fn.store.schema import Invalid
 
 T = TypeVar("T")
 MAX_MODEL_BYTES = 32 * 2**20
@@ -42,30 +46,31 @@ MAX_SHOWN_BYTES = 4 * 2**20  # of a pointer in a response, for which Lambda allo
 MAX_ACTIVE_BYTES = 2 * 2**20  # a pointer with one number on each line, and what refresh adds
 MAX_GENERATION_STEP = 1_000  # from the active generation to the next; a larger step could use up all generations
 MAX_FIRST_GENERATION = 50_000_000  # if nothing was ever active
-MAX_WINDOW = 10_000
-MAX_FEATURES = 200
 DATE, TARGET_DATE = "date", "target_date"  # inputs that a champion may declare besides its price columns
 FITTED_BENCHMARK = "garch"  # the only benchmark that is published, as a champion file
 MAX_REASON = 2_000  # characters
 REASON = "reason"  # an optional key of a pointer outside the contract: why it was published
 # Days since 1970-01-01 of 0001-01-01 and 9999-12-31, the limits of Python's dates.
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+DAYS = schema.numbers(FIRST_DAY, LAST_DAY, f"days from {FIRST_DAY} to {LAST_DAY}", (int,))
+LINE = schema.line(fields.MAX_NAME)
+SIGNATURE = schema.object_of(dict.fromkeys(("algorithm", "key_id", "value"), LINE), {"stack": schema.STACK})
 
 
 def record_bytes(
-    record: T, value: Mapping[str, Any], parse: Callable[[bytes], T], write: Callable[[Mapping[str, Any]], bytes]
+    record: T, members: Mapping[str, Any], parse: Callable[[bytes], T], write: Callable[[Mapping[str, Any]], bytes]
 ) -> bytes:
     """Return the bytes of a record for the store.
 
     Args:
         record: the record.
-        value: its members as JSON types.
+        members: its members as JSON types.
         parse: reads a record from bytes.
         write: returns the bytes of the members.
 
     Raises ContractError unless `parse` gives the same record back, so that everything written can be read.
     """
-    data = write(value)
+    data = write(members)
     if parse(data) != record:
         kind = type(record).__name__.lower()
         raise ContractError(f"{kind}: cannot be written, because it would be read back differently; publish it again")
@@ -77,6 +82,18 @@ def highest_after(generation: int | None) -> int:
     return MAX_FIRST_GENERATION if generation is None else generation + MAX_GENERATION_STEP
 
 
+def _nested(parser: schema.Parser) -> schema.Parser:
+    """Return a parser of texts with JSON."""
+
+    def parse_nested(value: Any) -> Any:
+        try:
+            return parser(fields.parse_json(schema.TEXT(value).encode()))
+        except ContractError as error:
+            raise Invalid("", str(error)) from None
+
+    return parse_nested
+
+
 @dataclass(frozen=True)
 class Metadata:
     """The metadata_props of a champion file.
@@ -85,63 +102,38 @@ class Metadata:
     prices that a user overrode, or None.
     """
 
-    contract_version: str
-    pair: str
-    family: str
-    prices: str
-    window: int
-    horizon: int
-    levels: tuple[float, ...]
-    features: tuple[str, ...]
+    contract_version: Annotated[str, schema.TEXT]
+    pair: Annotated[str, schema.PAIR]
+    family: Annotated[str, schema.NAME]
+    prices: Annotated[str, schema.SOURCE]
+    window: Annotated[int, _nested(schema.whole(2, MAX_WINDOW))]
+    horizon: Annotated[int, _nested(schema.whole(1, MAX_HORIZON))]
+    levels: Annotated[tuple[float, ...], _nested(schema.parse_levels)]
+    features: Annotated[tuple[str, ...], _nested(schema.list_of(schema.NAME, MAX_FEATURES, allow_empty=True))]
     trained_through: date
-    prices_sha256: str
-    code_version: str
-    prices_trusted: str | None = None
+    prices_sha256: Annotated[str, schema.SHA256]
+    code_version: Annotated[str, schema.NAME]
+    prices_trusted: Annotated[str | None, LINE] = None
 
     @classmethod
     def parse(cls, props: Mapping[str, str]) -> "Metadata":
         """Parse metadata_props. Raises ContractError naming the property and the cure."""
-        read = fields.Reader(props, "metadata")
-        return cls(
-            contract_version=read.version("contract_version", CONTRACT_VERSION),
-            pair=read.matching("pair", fields.PAIR),
-            family=read.name("family"),
-            prices=read.matching("prices", fields.SOURCE),
-            window=read.nested_json("window").whole("window", 2, MAX_WINDOW),
-            horizon=read.nested_json("horizon").whole("horizon", 1, MAX_HORIZON),
-            levels=read.nested_json("levels").levels("levels", NEEDED_LEVELS, MAX_LEVELS),
-            features=read.nested_json("features").names("features", MAX_FEATURES),
-            trained_through=read.day("trained_through"),
-            prices_sha256=read.matching("prices_sha256", fields.SHA256),
-            code_version=read.name("code_version"),
-            prices_trusted=read.optional("prices_trusted", read.line),
-        )
+        schema.check_version(props, "metadata")
+        return schema.parse(cls, props, "metadata")
 
     def to_props(self) -> dict[str, str]:
         """Return the metadata_props, from which `parse` gives the same object back."""
-        return {
-            "contract_version": self.contract_version,
-            "pair": self.pair,
-            "family": self.family,
-            "prices": self.prices,
-            "window": json.dumps(self.window),
-            "horizon": json.dumps(self.horizon),
-            "levels": json.dumps(self.levels),
-            "features": json.dumps(self.features),
-            "trained_through": self.trained_through.isoformat(),
-            "prices_sha256": self.prices_sha256,
-            "code_version": self.code_version,
-            **({"prices_trusted": self.prices_trusted} if self.prices_trusted else {}),
-        }
+        members = schema.dump(self).items()
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in members}
 
 
 @dataclass(frozen=True)
 class ChampionFile:
     """The location of a champion file; `size` in bytes."""
 
-    key: str
-    sha256: str
-    size: int
+    key: Annotated[str, schema.KEY]
+    sha256: Annotated[str, schema.SHA256]
+    size: Annotated[int, schema.whole(1, MAX_MODEL_BYTES)]
 
 
 @dataclass(frozen=True)
@@ -151,9 +143,23 @@ class Golden:
     The forecast is in prices: quantiles [horizon][levels], mean [horizon].
     """
 
-    inputs: dict[str, list[float]]
-    quantiles: list[list[float]]
-    mean: list[float]
+    inputs: Annotated[
+        dict[str, list[float]], schema.map_of(schema.parse_numbers, dict.fromkeys((DATE, TARGET_DATE), DAYS))
+    ]
+    quantiles: Annotated[list[list[float]], schema.parse_rows]
+    mean: Annotated[list[float], schema.parse_numbers]
+
+    def check(self) -> None:
+        values, rows = len(self.mean), len(self.quantiles)
+        if values != rows:
+            raise Invalid(".mean", f"{values} values for {rows} rows of quantiles; give one value for each row")
+
+
+def _parse_benchmarks(value: Any) -> Any:
+    """Parse the benchmark files. Serving computes all but one of them, so a publisher must not replace those."""
+    if isinstance(value, dict) and (unknown := sorted(value.keys() - {FITTED_BENCHMARK})):
+        raise Invalid("", f"has {unknown[0][:60]!r}; publish only {FITTED_BENCHMARK}")
+    return schema.map_of(ChampionFile)(value)
 
 
 @dataclass(frozen=True)
@@ -166,27 +172,30 @@ class Pointer:
     (`champion.signature`). `extra` has the keys that this version does not know.
     """
 
-    model_type: str
-    model_name: str
-    model_version: str
-    model_uri: str
-    run_id: str | None = None
-    model_alias: str | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    baseline_metrics: dict[str, float] = field(default_factory=dict)
-    contract_version: str | None = None
-    generation: int | None = None
-    pair: str | None = None
+    model_type: Annotated[str, schema.NAME]
+    model_name: Annotated[str, schema.NAME]
+    model_version: Annotated[str, schema.parse_label]
+    model_uri: Annotated[str, schema.TEXT]
+    run_id: Annotated[str | None, schema.NAME] = None
+    model_alias: Annotated[str | None, schema.NAME] = None
+    metrics: Annotated[dict[str, float], schema.map_of(schema.NUMBER, allow_empty=True)] = field(default_factory=dict)
+    baseline_metrics: Annotated[dict[str, float], schema.map_of(schema.NUMBER, allow_empty=True)] = field(
+        default_factory=dict
+    )
+    contract_version: Annotated[str | None, schema.TEXT] = None
+    generation: Annotated[int | None, schema.GENERATION] = None
+    pair: Annotated[str | None, schema.PAIR] = None
     champion: ChampionFile | None = None
     trained_through: date | None = None
     events_known_through: date | None = None
     created_at: datetime | None = None
-    scores: tuple[dict[str, Any], ...] = ()
-    golden: tuple[Golden, ...] = ()
-    benchmarks: dict[str, ChampionFile] = field(default_factory=dict)
-    backtest: dict[str, Any] | None = None
-    signature: dict[str, str] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    scores: Annotated[tuple[dict[str, Any], ...], schema.parse_scores] = ()
+    golden: Annotated[tuple[Golden, ...], schema.list_of(Golden)] = ()
+    benchmarks: Annotated[dict[str, ChampionFile], _parse_benchmarks] = field(default_factory=dict)
+    backtest: Annotated[dict[str, Any] | None, schema.object_of({}, keep=True)] = None
+    signature: Annotated[dict[str, str] | None, SIGNATURE] = None
+    # Without the keys that refresh adds, because somebody may publish a copy of active.json as a pointer.
+    extra: Annotated[dict[str, Any], schema.Others(("activated_at", "serving_key"))] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: bytes) -> "Pointer":
@@ -202,52 +211,21 @@ class Pointer:
     @classmethod
     def from_object(cls, members: Mapping[str, Any]) -> "Pointer":
         """Make a pointer from parsed JSON. Raises ContractError as `parse` does."""
-        read = fields.Reader(members, "pointer")
-        version = read.optional("contract_version", read.text)
-        if version is not None:  # checked first, because another version may have other fields
-            read.version("contract_version", CONTRACT_VERSION)
-        read.optional(REASON, lambda name: read.line(name, MAX_REASON))
-        champion = read.optional("champion", read.object)
-        require = read.required if champion else read.optional
-        return cls(
-            model_type=read.name("model_type"),
-            model_name=read.name("model_name"),
-            model_version=read.label("model_version"),
-            model_uri=read.text("model_uri"),
-            run_id=read.optional("run_id", read.name),
-            model_alias=read.optional("model_alias", read.name),
-            metrics=read.optional("metrics", read.numbers_by_name) or {},
-            baseline_metrics=read.optional("baseline_metrics", read.numbers_by_name) or {},
-            contract_version=require("contract_version", read.text),
-            generation=read.optional("generation", lambda name: read.whole(name, 1, MAX_GENERATION)),
-            pair=require("pair", lambda name: read.matching(name, fields.PAIR)),
-            champion=_champion_file(champion) if champion else None,
-            trained_through=require("trained_through", read.day),
-            events_known_through=read.optional("events_known_through", read.day),
-            created_at=require("created_at", read.moment),
-            scores=read.scores("scores"),
-            golden=tuple(_golden(row) for row in require("golden", read.objects) or ()),
-            benchmarks=_benchmarks(read.optional("benchmarks", read.object)),
-            backtest=dict(backtest.members) if (backtest := read.optional("backtest", read.object)) else None,
-            signature=_signature(read.optional("signature", read.object)),
-            extra={name: value for name, value in members.items() if name not in _CONTRACT_KEYS},
-        )
+        if members.get("contract_version") is not None:
+            schema.check_version(members, "pointer")
+        return schema.parse(cls, members, "pointer")
+
+    def check(self) -> None:
+        """Check the reason, and that nothing is missing beside a champion. Raises Invalid."""
+        if (reason := self.extra.get(REASON)) is not None:
+            schema.object_of({REASON: schema.line(MAX_REASON)})({REASON: reason})
+        for name in ("contract_version", "pair", "trained_through", "created_at", "golden"):
+            if self.champion and not getattr(self, name):
+                raise Invalid(f".{name}", "missing; publish it again")
 
     def to_object(self) -> dict[str, Any]:
         """Return JSON types, with keys in the order of the fields, without what is None or empty."""
-        members = {
-            **vars(self),
-            "champion": vars(self.champion) if self.champion else None,
-            "trained_through": self.trained_through.isoformat() if self.trained_through else None,
-            "events_known_through": self.events_known_through.isoformat() if self.events_known_through else None,
-            "created_at": fields.utc_text(self.created_at) if self.created_at else None,
-            "scores": list(self.scores),
-            "golden": [vars(golden) for golden in self.golden],
-            "benchmarks": {name: vars(file) for name, file in self.benchmarks.items()},
-        }
-        extra = members.pop("extra")
-        present = {name: value for name, value in members.items() if value not in (None, {}, [])}
-        return {**present, **extra}
+        return schema.dump(self)
 
     def to_json(self) -> bytes:
         """Return UTF-8 JSON in a stable order, indented by 2, with a final newline. Raises ContractError.
@@ -271,67 +249,13 @@ class Active:
     def parse(cls, data: bytes) -> "Active":
         """Parse an activation. Raises ContractError naming the field and the cure."""
         members = fields.json_object(data, "active", MAX_ACTIVE_BYTES)
-        read = fields.Reader(members, "active")
         pointer = Pointer.from_object(members)
         if pointer.champion is None or pointer.generation is None:
             raise ContractError("active: champion and generation are missing; run python -m lambda_fn.refresh")
-        return cls(
-            pointer,
-            pointer.champion,
-            pointer.generation,
-            read.moment("activated_at"),
-            read.matching("serving_key", fields.KEY),
-        )
+        parser = schema.object_of({"activated_at": schema.MOMENT, "serving_key": schema.KEY})
+        return cls(pointer, pointer.champion, pointer.generation, **schema.parse_as(parser, members, "active"))
 
     def to_json(self) -> bytes:
         """Return the JSON of the pointer with `activated_at`, `serving_key` and a checksum. Raises ContractError."""
         activation = {"activated_at": fields.utc_text(self.activated_at), "serving_key": self.serving_key}
         return record_bytes(self, self.pointer.to_object() | activation, Active.parse, fields.summed_bytes)
-
-
-# With the keys that refresh adds, because somebody may publish a copy of active.json as a pointer.
-_CONTRACT_KEYS = frozenset(Pointer.__dataclass_fields__) - {"extra"} | {"activated_at", "serving_key"}
-
-
-def _champion_file(read: fields.Reader) -> ChampionFile:
-    return ChampionFile(
-        key=read.matching("key", fields.KEY),
-        sha256=read.matching("sha256", fields.SHA256),
-        size=read.whole("size", 1, MAX_MODEL_BYTES),
-    )
-
-
-def _signature(read: fields.Reader | None) -> dict[str, str] | None:
-    if read is None:
-        return None
-    stack = read.optional(
-        "stack", lambda name: read.matching(name, fields.STACK)
-    )  # absent in signatures of older versions
-    return {
-        **{name: read.line(name) for name in ("algorithm", "key_id", "value")},
-        **({} if stack is None else {"stack": stack}),
-    }
-
-
-def _benchmarks(read: fields.Reader | None) -> dict[str, ChampionFile]:
-    """Read the benchmark files. Serving computes all but one of them, so a publisher must not replace those."""
-    if read is None:
-        return {}
-    if unknown := sorted(read.members.keys() - {FITTED_BENCHMARK}):
-        raise ContractError(f"{read.where}: has {unknown[0][:60]!r}; publish only {FITTED_BENCHMARK}")
-    return {name: _champion_file(read.object(name)) for name in read.members}
-
-
-def _golden(read: fields.Reader) -> Golden:
-    members = read.object("inputs")
-    inputs = {
-        name: members.days(name, FIRST_DAY, LAST_DAY) if name in (DATE, TARGET_DATE) else members.numbers(name)
-        for name in members.members
-    }
-    quantiles = read.rows("quantiles")
-    mean = read.numbers("mean")
-    if len(quantiles) != len(mean):
-        raise ContractError(
-            f"{read.where}.mean: {len(mean)} values for {len(quantiles)} rows of quantiles; give one value for each row"
-        )
-    return Golden(inputs, quantiles, mean)

@@ -1,20 +1,18 @@
 """Ingest: append the ECB's new rates to the store's price file; invalid files are rejected and stored separately."""
 
-import argparse
 import hashlib
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from lambda_fn.champion.refusals import Refusal, is_first, shorten_reason
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
-from lambda_fn.jobs.per_pair import for_each, run_and_print_each
+from lambda_fn.jobs.per_pair import run_each
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import business_days_since
@@ -22,16 +20,15 @@ from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.merge import SOURCE, read_ecb_table, update
 from lambda_fn.prices.price_file import parse_tail
 from lambda_fn.record import all_pairs
-from lambda_fn.record.issue import ForecastResult
-from lambda_fn.record.publication import after_prices, live_metrics
-from lambda_fn.settings import Settings, SettingsError, read_dotenv, redact_url
+from lambda_fn.record.issue import ForecastResult, after_prices
+from lambda_fn.record.track_record import live_metrics
+from lambda_fn.settings import Settings, redact_url
 from lambda_fn.store import keys
-from lambda_fn.store.exit_code import exit_code
+from lambda_fn.store.command_line import EXPECTED, Job, make_parser, parse_day, run_and_print_each, run_command
 from lambda_fn.store.object_store import JobStore, Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
 SERVICE = "ingest"  # in logs and metrics
-ATTEMPTS = 5  # one fails only if another process wrote the price file meanwhile
 REFUSED, MAX_REFUSED = "prices/refused", 200  # with more files there, only the reason of a refused file is stored
 LAST_BYTES = 4096  # of a price file: more than its last row
 _log = logging.getLogger(__name__)
@@ -101,19 +98,16 @@ def ingest(
     key = keys.price_key(settings.pair, SOURCE)
     # Days are in UTC: a day's rates are published about 16:00 in Frankfurt, hours before the end of the day in UTC.
     today = now.astimezone(UTC).date()
-    for _ in range(ATTEMPTS):
-        try:
-            stored, etag = store.read(key)
-        except Missing:
-            stored, etag = None, None
-        try:
-            ecb_table = read_ecb_table(data, redact_url(settings.ecb_url), settings.pair)
-            change = update(stored, ecb_table, declared_columns(store, settings.pair), today, replace, accept_day)
-        except (EcbError, ContractError) as error:
-            return _refuse(store, settings, data, str(error), now, request_id)
-        if change.data is None or store.replace(key, change.data, etag):
-            return PriceUpdate(change.outcome, change.rows, change.last_date, f"{key}: {change.reason}")
-    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; ingest again")
+
+    def append(stored: bytes | None) -> tuple[bytes | None, PriceUpdate]:
+        ecb_table = read_ecb_table(data, redact_url(settings.ecb_url), settings.pair)
+        change = update(stored, ecb_table, declared_columns(store, settings.pair), today, replace, accept_day)
+        return change.data, PriceUpdate(change.outcome, change.rows, change.last_date, f"{key}: {change.reason}")
+
+    try:
+        return store.update(key, append)
+    except (EcbError, ContractError) as error:
+        return _refuse(store, settings, data, str(error), now, request_id)
 
 
 def ingest_and_forecast(
@@ -202,13 +196,28 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         for pair in settings.pairs:
             _write_metrics(store, settings.for_pair(pair), now, rows=0, refused=False)
         raise
+
+    def work(pair: str) -> dict[str, Any]:
+        pair_settings = settings.for_pair(pair)
+        try:
+            result = ingest_and_forecast(
+                store, pair_settings, now, lambda url: data, request_id=request_id, sandbox=sandbox
+            )
+        except Refused:
+            _write_metrics(store, pair_settings, now, rows=0, refused=True)
+            raise
+        prices, forecast, unscored = result
+        _write_metrics(store, pair_settings, now, prices.rows, refused=prices.outcome == "refused", forecast=forecast)
+        response = result.to_object()
+        log = _log.warning if prices.outcome == "refused" else _log.info
+        log(prices.reason, extra={name: value for name, value in response.items() if name != "reason"})
+        if forecast.outcome == "refused" or unscored:
+            _log.warning(unscored or forecast.reason, extra={"forecast": forecast.outcome})
+        return response
+
     try:
         with Sandbox() as sandbox:
-            return for_each(
-                settings.pairs,
-                formatter,
-                lambda pair: _ingest_pair(store, settings.for_pair(pair), now, data, request_id, sandbox),
-            )
+            return run_each(settings.pairs, formatter, work)
     finally:
         _pool_records(store, settings, now)
 
@@ -220,34 +229,6 @@ def _pool_records(store: Store, settings: Settings, now: datetime) -> None:
             all_pairs.write(store, settings.pairs, now)
         except Unavailable as error:
             _log.warning("the records could not be pooled: %s", error)
-
-
-def _ingest_pair(
-    store: Store, settings: Settings, now: datetime, data: bytes, request_id: str, sandbox: Sandbox
-) -> dict[str, Any]:
-    """Ingest one pair from the ECB's file, and write its metrics and lines of the log; raises as `ingest`.
-
-    Args:
-        store: the store.
-        settings: those of the pair.
-        now: the current time.
-        data: the ECB's file.
-        request_id: Lambda's, the same in its retries of an event.
-        sandbox: runs the champion.
-    """
-    try:
-        result = ingest_and_forecast(store, settings, now, lambda url: data, request_id=request_id, sandbox=sandbox)
-    except Refused:
-        _write_metrics(store, settings, now, rows=0, refused=True)
-        raise
-    prices, forecast, unscored = result
-    _write_metrics(store, settings, now, prices.rows, refused=prices.outcome == "refused", forecast=forecast)
-    response = result.to_object()
-    log = _log.warning if prices.outcome == "refused" else _log.info
-    log(prices.reason, extra={name: value for name, value in response.items() if name != "reason"})
-    if forecast.outcome == "refused" or unscored:
-        _log.warning(unscored or forecast.reason, extra={"forecast": forecast.outcome})
-    return response
 
 
 def _write_metrics(
@@ -295,45 +276,33 @@ def _write_metrics(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `python -m lambda_fn.ingest`, and return the exit code; an error is one sentence on standard error."""
-    parser = argparse.ArgumentParser("python -m lambda_fn.ingest", description="Add the ECB's new rates to the store.")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser = make_parser("ingest", "Add the ECB's new rates to the store.")
     parser.add_argument(
         "--replace", action="store_true", help="replace the stored prices if the ECB's history differs, and say where"
     )
     parser.add_argument(
-        "--accept", metavar="DAY", type=_parse_day, help="accept a large move on this day, such as 2026-10-30"
+        "--accept", metavar="DAY", type=parse_day, help="accept a large move on this day, such as 2026-10-30"
     )
-    parser.add_argument("--pair", help="one of the pairs in PAIRS (default: all)")
-    args = parser.parse_args(arguments)
 
-    def run(pair: str) -> dict[str, Any]:
-        now, pair_settings = datetime.now(UTC), settings.for_pair(pair)
-        try:
-            return ingest_and_forecast(
-                store, pair_settings, now, lambda url: data, args.replace, sandbox=sandbox, accept_day=args.accept
-            ).to_object()
-        except Refused as error:
-            return error.result.to_object()
+    def work(job: Job) -> int:
+        args, store = job.args, job.store
+        data = ecb.download(job.settings.ecb_url)
 
-    try:
-        os.environ.update(read_dotenv(Path(".env"), os.environ))  # credentials are read from the environment
-        settings = Settings.from_env(os.environ)
-        pairs, store = settings.select_pairs(args.pair), open_store(settings)
-        data = ecb.download(settings.ecb_url)
+        def ingest_pair(pair: str) -> dict[str, Any]:
+            now, settings = datetime.now(UTC), job.settings.for_pair(pair)
+            try:
+                return ingest_and_forecast(
+                    store, settings, now, lambda url: data, args.replace, sandbox=sandbox, accept_day=args.accept
+                ).to_object()
+            except Refused as error:
+                return error.result.to_object()
+
         with Sandbox() as sandbox:
-            code = run_and_print_each(pairs, run, args.json)
-    except (SettingsError, EcbError, Unavailable) as error:
-        sys.stderr.write(f"{error}\n")
-        return exit_code(error)
-    _pool_records(store, settings, datetime.now(UTC))
-    return code
+            code = run_and_print_each(job.pairs, ingest_pair, args.json)
+        _pool_records(store, job.settings, datetime.now(UTC))
+        return code
 
-
-def _parse_day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date; give one such as 2026-10-30") from error
+    return run_command(parser, arguments, work, (*EXPECTED, EcbError))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ MAKE_VARIABLES = ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 
 # The files with the longest tests start first: a worker that starts one of them last runs on alone.
 LONGEST_FIRST = (
-    "tests/training/runs/test_executor.py",
+    "tests/training/runs/test_task_runner.py",
     "tests/training/runs/test_fanout.py",
     "tests/training/commands/test_cli.py",
 )

@@ -42,7 +42,7 @@ GUARDS = (
     Guard(
         "a champion is tried before it becomes active",
         "lambda_fn/jobs/activation.py",
-        "_promote",
+        "_check_and_copy",
         Change("Call", "check_champion", "pointer.golden[0]"),
         INTERLEAVINGS,
     ),
@@ -55,8 +55,8 @@ GUARDS = (
     ),
     Guard(
         "the ledger is written once",
-        "lambda_fn/record/ledger.py",
-        "keep",
+        "lambda_fn/record/official_forecast.py",
+        "write_entry",
         Change("callee", "create", "(lambda key, data: (store.delete(key), @(key, data))[1])"),
         INTERLEAVINGS,
     ),
@@ -283,8 +283,8 @@ GUARDS = (
     ),
     Guard(
         "a pair that fails stops no other",
-        "lambda_fn/jobs/per_pair.py",
-        "for_each",
+        "lambda_fn/store/command_line.py",
+        "each_result",
         Change("handler", "Exception", "KeyError"),
         "tests/serving/test_served_pairs.py",
     ),
@@ -318,8 +318,8 @@ GUARDS = (
     ),
     Guard(
         "a record under another pair's key is refused",
-        "lambda_fn/fields.py",
-        "Reader.same",
+        "lambda_fn/store/schema.py",
+        "keyed_object",
         Change("check", "ContractError"),
         "tests/serving/record/test_ledger.py",
     ),
@@ -327,14 +327,14 @@ GUARDS = (
         "prices of a record are those of a distribution",
         "lambda_fn/record/official_forecast.py",
         "check_forecast",
-        Change("check", "LARGEST"),
+        Change("check", "find_fault rows"),
         "tests/serving/record/test_ledger.py",
     ),
     Guard(
         "names hold nothing that acts in a table, a log or a terminal",
-        "lambda_fn/fields.py",
-        "Reader.name",
-        Change("Return", without="return self.text(name)"),
+        "lambda_fn/store/schema.py",
+        "text",
+        Change("operand", "matches"),
         "tests/serving/test_contract.py",
     ),
     Guard(
@@ -347,7 +347,7 @@ GUARDS = (
     Guard(
         "a benchmark that serving computes is taken from no pointer",
         "lambda_fn/contract.py",
-        "_benchmarks",
+        "_parse_benchmarks",
         Change("Call", "sorted", "[]"),
         "tests/serving/test_contract.py",
     ),
@@ -411,7 +411,7 @@ GUARDS = (
         "whole requests at work are limited",
         "lambda_fn/server/http_limits.py",
         "Protocol.on_headers_complete",
-        Change("operand", "_count_responding MAX_AT_WORK", "False"),
+        Change("condition", "_others MAX_AT_WORK"),
         "tests/serving/server/test_http_limits.py",
     ),
     Guard(
@@ -452,7 +452,7 @@ GUARDS = (
     Guard(
         "a rollback tries the champion again",
         "lambda_fn/champion/rollback.py",
-        "_activate",
+        "_check_and_copy",
         Change("Expr", "check_champion"),
         "tests/serving/test_rollback.py::test_a_champion_that_fails_its_trial_today_is_not_activated_again",
     ),

@@ -1,50 +1,18 @@
 """`python -m training`: the command line. Tables go to standard output, progress and notes to standard error."""
 
-import argparse
-import os
 import sys
-import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib import import_module
-from pathlib import Path
 
-from lambda_fn.fields import ContractError
-from lambda_fn.settings import Settings, SettingsError, read_dotenv
-from lambda_fn.store.exit_code import TEMPORARY_FAILURE as TEMPORARY_FAILURE
-from lambda_fn.store.exit_code import exit_code
-from lambda_fn.store.object_store import Missing, Unavailable
-from training.commands.context import Command, Context
-from training.errors import NamedError, TemporaryError
+import click
+from click.shell_completion import get_completion_class
 
-COMMANDS = (  # each a file of training/commands, in the order of the help
-    "run",
-    "demo",
-    "evaluate",
-    "tasks",
-    "task",
-    "select",
-    "submit",
-    "prices",
-    "publish",
-    "rollback",
-    "keys",
-    "status",
-    "history",
-    "clean",
-    "forecast",
-    "report",
-    "completion",
-)
-STOPPED = 130  # 128 and the number of SIGINT, as shells count
-EXIT_CODES = """\
-exit codes:
-  0    success
-  1    rejected model, failed run on AWS Batch, or unexpected error
-  2    usage or configuration error; the message says how to fix it
-  75   temporary failure (store, registry, price source or expired credentials): retry later
-  130  interrupted with Ctrl-C; the service is unaffected
-"""
+from training.commands import demo, frozen_run, publish, show, train
+from training.commands.command import EXIT_CODES, HELP_OPTIONS, STOPPED, command
+from training.commands.context import Context
+
+PROGRAM = "python -m training"
+INSTALLED_PROGRAM = "eurusd"  # what `pip install .` installs; a shell cannot complete `python -m training`
+COMPLETE = "_EURUSD_COMPLETE"  # the variable in which the completion script asks for words
 EXAMPLES = """\
 examples:
   python -m training run                          train, select and publish on the embedded ECB rates
@@ -56,64 +24,61 @@ examples:
 """
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line, with a subparser for each command."""
-    top = argparse.ArgumentParser(
-        "python -m training",
-        description="Train forecasts of EUR/USD, choose the champion and publish it.",
-        epilog=f"{EXAMPLES}\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        command: Command = import_module(f"training.commands.{name}").COMMAND
-        summary = command.summary
-        subparser = commands.add_parser(
-            name,
-            help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        subparser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-        subparser.add_argument("--wide", action="store_true", help="print all columns, whatever the terminal width")
-        subparser.add_argument("--debug", action="store_true", help="print the traceback of an error")
-        command.add_options(subparser)
-        subparser.set_defaults(work=command.work, parser=top)
-    return top
+class CommandLine(click.Group):
+    """All commands; the help lists them in their order."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(f"\n{EXAMPLES}\n{EXIT_CODES}")
+
+
+@command("completion", "print the completion script of the command eurusd for bash, zsh or fish")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), help="the shell that runs the script")
+def print_completion(context: Context, shell: str) -> None:
+    """Print a shell script that completes the command `eurusd`."""
+    completion = get_completion_class(shell)
+    assert completion is not None
+    sys.stdout.write(completion(command_line, {}, INSTALLED_PROGRAM, COMPLETE).source() + "\n")
+
+
+command_line = CommandLine(
+    commands=[
+        train.run,
+        demo.demo,
+        train.evaluate,
+        frozen_run.list_tasks,
+        frozen_run.run_task,
+        frozen_run.select_champions,
+        frozen_run.submit_run,
+        train.describe_prices,
+        publish.publish_version,
+        publish.roll_back,
+        publish.generate_keys,
+        show.show_status,
+        show.show_history,
+        publish.clean,
+        show.show_forecast,
+        train.report,
+        print_completion,
+    ],
+    help="Train forecasts of EUR/USD, choose the champion and publish it.",
+    context_settings=HELP_OPTIONS,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, one of EXIT_CODES. A job that ends with 75 may be retried."""
-    args = make_parser().parse_args(arguments)
-    # Linear algebra of this size is slower on two threads than on one, and its sums differ with their number.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads it on import
+    if arguments is None:
+        arguments = sys.argv[1:]
     try:
-        os.environ.update(read_dotenv(Path(".env"), os.environ))
-        context = Context(Settings.from_env(os.environ), datetime.now(UTC), args.wide)
-        if (pair := getattr(args, "pair", None)) is not None:
-            context = context.for_pair(pair)
-        code: int = args.work(args, context)
-    except (NamedError, SettingsError, ContractError, Missing, Unavailable) as error:
-        _print_error(f"error: {error}", args)
-        return TEMPORARY_FAILURE if isinstance(error, TemporaryError) or exit_code(error) == TEMPORARY_FAILURE else 2
-    except KeyboardInterrupt:
-        _print_error("stopped; the service is unaffected", args)
+        return int(command_line.main(list(arguments), PROGRAM, COMPLETE, standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:  # Ctrl-C before the command began
         return STOPPED
-    except Exception as error:  # noqa: BLE001 - users get one line of it, and the traceback with --debug
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
-        _print_error(f"error: {type(error).__name__}: {error} ({place}); --debug prints the traceback", args)
-        return 1
-    return code
-
-
-def _print_error(message: str, args: argparse.Namespace) -> None:
-    """Print one line about the error that is being handled, after its traceback with --debug."""
-    if args.debug:
-        traceback.print_exc()
-    sys.stderr.write(f"{message}\n")
 
 
 if __name__ == "__main__":

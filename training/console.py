@@ -1,10 +1,11 @@
 """Terminal output: stages with progress and run times on standard error, tables and sentences on standard output."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 
 from rich.console import Console
 from rich.progress import (
@@ -28,26 +29,42 @@ def format_time(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def print_narrowed(
-    console: Console, columns: Sequence[str], least_needed: Sequence[str], make_table: Callable[[Sequence[str]], Table]
+def print_table(
+    console: Console,
+    rows: Sequence[Mapping[str, str]],
+    title: str,
+    *,
+    left_aligned: Collection[str],
+    least_needed: Sequence[str] = (),
+    caption: str | None = None,
+    styles: Sequence[str] = (),
+    has_edges: bool = True,
 ) -> None:
     """Print a table, dropping columns until it fits the width of the console.
 
     Args:
         console: Where to print.
-        columns: Names of all columns.
-        least_needed: The columns that may be dropped, in this order.
-        make_table: Makes the table of the given columns.
+        rows: The cells of each row, at least one, by column.
+        title: The line above the table.
+        left_aligned: The columns that are aligned to the left.
+        least_needed: The columns that may be dropped, in this order. Without them, long cells are wrapped.
+        caption: The line below the table.
+        styles: The style of each row.
+        has_edges: Draw the border.
     """
-    remaining = list(columns)
+    remaining = list(rows[0])
     unbounded = console.options.update(max_width=1000)
     for dropped in (None, *least_needed):
         remaining = [name for name in remaining if name != dropped]
-        table = make_table(remaining)
+        table = Table(title=title, caption=caption, show_edge=has_edges, pad_edge=has_edges)
+        for name in remaining:
+            table.add_column(name, justify="left" if name in left_aligned else "right", no_wrap=bool(least_needed))
+        for row, style in zip_longest(rows, styles):
+            table.add_row(*(row[name] for name in remaining), style=style)
         if console.measure(table, options=unbounded).maximum <= console.width:
             break
     console.print(table, highlight=False)
-    if missing := [name for name in least_needed if name in columns and name not in remaining]:
+    if missing := [name for name in least_needed if name in rows[0] and name not in remaining]:
         console.print(f"Left out at this width: {', '.join(missing)}; --wide prints all.", style="dim", highlight=False)
 
 

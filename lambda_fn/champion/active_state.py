@@ -7,16 +7,14 @@ under serving/history. Each can be rebuilt from the others or from what was publ
 import hashlib
 import logging
 import re
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store
 
-ATTEMPTS = 3  # an attempt is lost only when somebody else wrote the same
 _RECORD = re.compile(r".*/[0-9]{8}\.json")
 _log = logging.getLogger(__name__)
 
@@ -35,12 +33,11 @@ class Activation(NamedTuple):
 class ActiveState(NamedTuple):
     """The active champion as the store has it.
 
-    `active` is what active.json says, and `etag` is needed to replace that file. When active.json is lost or damaged,
-    `last_in_history` is the last activation in serving/history. A new champion is compared with either.
+    `active` is what active.json says. When that is lost or damaged, `last_in_history` is the last activation in
+    serving/history. A new champion is compared with either.
     """
 
     active: Active | None
-    etag: str | None
     last_in_history: Active | None
 
     @property
@@ -49,22 +46,41 @@ class ActiveState(NamedTuple):
         return self.active or self.last_in_history
 
 
+class Healing(NamedTuple):
+    """What is active after a repair, the bytes that active.json needs (None if it is intact), and a sentence each."""
+
+    active: Active | None
+    data: bytes | None
+    repairs: list[str]
+
+
 def read_active_state(store: Store, pair: str) -> ActiveState:
     """Read active.json or, where that is lost or damaged, the last activation in history. Raises Unavailable."""
-    key, etag = keys.active_key(pair), None
-    try:
-        blob = store.read(key)
-        etag = blob.etag
-        return ActiveState(_parse(blob.data, pair), etag, None)
-    except Missing:
-        pass
-    except ContractError as error:
-        _log.warning("%s: %s", key, error)
-    return ActiveState(None, etag, _read_last_in_history(store, pair))
+    blob = store.find(keys.active_key(pair))
+    return parse_active_state(store, pair, blob.data if blob else None)
 
 
-def heal(store: Store, pair: str, state: ActiveState, data: bytes | None = None) -> tuple[Active | None, list[str]]:
-    """Rewrite lost or damaged files of the active champion. Safe to repeat, and to interrupt anywhere.
+def parse_active_state(store: Store, pair: str, data: bytes | None) -> ActiveState:
+    """Return the state that active.json with these bytes describes, as `read_active_state` does."""
+    if data is not None:
+        try:
+            return ActiveState(_parse(data, pair), None)
+        except ContractError as error:
+            _log.warning("%s: %s", keys.active_key(pair), error)
+    folder = keys.activated_key(0, pair).rpartition("/")[0]
+    for key in reversed([key for key in store.list(folder) if _RECORD.fullmatch(key)]):
+        try:
+            active = _parse(store.read(key).data, pair)
+        except (ContractError, Missing) as error:
+            _log.warning("%s: %s", key, error)
+            continue
+        if key == keys.activated_key(active.generation, pair):
+            return ActiveState(None, active)
+    return ActiveState(None, None)
+
+
+def heal(store: Store, pair: str, state: ActiveState, data: bytes | None = None) -> Healing:
+    """Restore a lost or damaged copy of the active champion, and return what else needs a repair. Safe to repeat.
 
     Args:
         store: the store to repair.
@@ -72,27 +88,20 @@ def heal(store: Store, pair: str, state: ActiveState, data: bytes | None = None)
         state: the result of `read_active_state`.
         data: bytes that are already at hand and may be the champion's.
 
-    Returns:
-        What is active now, and a sentence for each file that was written or cannot be.
-
     Raises Unavailable.
     """
-    active, repairs = state.last, []
+    active = state.last
     if active is None:
-        return None, []
+        return Healing(None, None, [])
     try:
-        repairs += keep_copy(store, active, pair, data)
+        repairs = keep_copy(store, active, pair, data)
     except (ContractError, Missing) as error:
         _log.error("the copy of generation %d cannot be restored: %s", active.generation, error)
-        repairs.append(f"its lost copy cannot be restored: {error}")
-        if state.active is None:
-            return None, repairs  # active.json must not name a file that is missing
-    if state.active is None:
-        key = keys.active_key(pair)
-        if store.replace(key, active.to_json(), state.etag):
-            repairs.append(f"{key} was restored")
-    repairs += keep_record(store, active, pair)
-    return active, repairs
+        # active.json must not name a file that is missing
+        return Healing(state.active, None, [f"its lost copy cannot be restored: {error}"])
+    if state.active:
+        return Healing(active, None, repairs)
+    return Healing(active, active.to_json(), [*repairs, f"{keys.active_key(pair)} was restored"])
 
 
 def keep_copy(store: Store, active: Active, pair: str, data: bytes | None = None) -> list[str]:
@@ -111,50 +120,30 @@ def keep_copy(store: Store, active: Active, pair: str, data: bytes | None = None
     """
     file, key = active.champion, keys.serving_key(active.champion.sha256, pair)
 
-    def source() -> bytes:
-        return data if data is not None and _has_digest(data, file.sha256) else fetch_file(store, file.key, file.sha256)
+    def restore(copy: bytes | None) -> tuple[bytes | None, list[str]]:
+        if copy is not None and _has_digest(copy, file.sha256):
+            return None, []
+        if data is not None and _has_digest(data, file.sha256):
+            return data, [f"{key} was restored"]
+        return fetch_file(store, file.key, file.sha256), [f"{key} was restored"]
 
-    return _ensure(store, key, lambda copy: _has_digest(copy, file.sha256), source)
+    return store.update(key, restore)
 
 
 def keep_record(store: Store, active: Active, pair: str) -> list[str]:
     """Ensure that serving/history has the record of this activation. Raises Unavailable."""
+    key = keys.activated_key(active.generation, pair)
 
-    def is_same(data: bytes) -> bool:
+    def restore(data: bytes | None) -> tuple[bytes | None, list[str]]:
         try:
-            record = _parse(data, pair)
+            record = None if data is None else _parse(data, pair)
         except ContractError:
-            return False
-        return (record.generation, record.champion) == (active.generation, active.champion)
+            record = None
+        if record and (record.generation, record.champion) == (active.generation, active.champion):
+            return None, []
+        return active.to_json(), [f"{key} was restored"]
 
-    return _ensure(store, keys.activated_key(active.generation, pair), is_same, active.to_json)
-
-
-def _ensure(store: Store, key: str, is_good: Callable[[bytes], bool], source: Callable[[], bytes]) -> list[str]:
-    """Write the bytes of `source` under `key` unless the blob there is good.
-
-    When two processes do so at once, one of them writes and both see the result.
-
-    Args:
-        store: the store to check and write.
-        key: the key to ensure.
-        is_good: returns whether the bytes under the key may stay.
-        source: returns the bytes to write; called only when they are needed.
-    """
-    for _ in range(ATTEMPTS):
-        etag = None
-        try:
-            blob = store.read(key)
-            if is_good(blob.data):
-                return []
-            etag = blob.etag
-        except Missing:
-            pass
-        if store.replace(key, source(), etag):
-            return [f"{key} was restored"]
-    raise Unavailable(
-        f"{store.describe()}: {key} was changed by another process in each of {ATTEMPTS} attempts; run refresh again"
-    )
+    return store.update(key, restore)
 
 
 def _has_digest(data: bytes, sha256: str) -> bool:
@@ -170,17 +159,3 @@ def _parse(data: bytes, pair: str) -> Active:
             f"active.serving_key: {active.serving_key} is not {expected}; run python -m lambda_fn.refresh"
         )
     return active
-
-
-def _read_last_in_history(store: Store, pair: str) -> Active | None:
-    """Return the activation with the highest generation whose record is readable."""
-    folder = keys.activated_key(0, pair).rpartition("/")[0]
-    for key in reversed([key for key in store.list(folder) if _RECORD.fullmatch(key)]):
-        try:
-            active = _parse(store.read(key).data, pair)
-        except (ContractError, Missing) as error:
-            _log.warning("%s: %s", key, error)
-            continue
-        if key == keys.activated_key(active.generation, pair):
-            return active
-    return None

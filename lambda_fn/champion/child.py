@@ -90,7 +90,13 @@ class Child:
         deadline = time.monotonic() + self._limits.wall_s
         try:
             if not self._ready:
-                self._wait_until_ready(deadline)
+                try:
+                    self._transfer(b"", deadline)
+                except ChildEnded as error:
+                    reason = f"it took more than {self._limits.wall_s:g} s" if error.late else f"it ended with {error}"
+                    raise Unavailable(f"sandbox: its process cannot be started: {reason}; try again") from error
+                self._folder.cleanup()
+                self._ready = True
             return self._transfer(frame(head, *data), deadline)
         except BaseException:
             self.close()
@@ -103,15 +109,6 @@ class Child:
         self._process.stdin.close()
         self._process.stdout.close()
         self._folder.cleanup()
-
-    def _wait_until_ready(self, deadline: float) -> None:
-        try:
-            self._transfer(b"", deadline)
-        except ChildEnded as error:
-            reason = f"it took more than {self._limits.wall_s:g} s" if error.late else f"it ended with {error}"
-            raise Unavailable(f"sandbox: its process cannot be started: {reason}; try again") from error
-        self._folder.cleanup()
-        self._ready = True
 
     def _transfer(self, request: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
         """Write the request and read the whole reply before the deadline. Raises ChildEnded."""
@@ -139,15 +136,12 @@ class Child:
                         if is_whole(reply):
                             return parse_frame(bytes(reply))
                     else:
-                        raise ChildEnded(self._exit_code(), late=False)
-
-    def _exit_code(self) -> int:
-        """Return the exit code of a child that has closed its output, and kill it if it does not end."""
-        try:
-            return self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+                        try:
+                            code = self._process.wait(1)
+                        except subprocess.TimeoutExpired:  # it has closed its output and does not end
+                            self._process.kill()
+                            code = self._process.wait()
+                        raise ChildEnded(code, late=False)
 
 
 def _write(fd: int, data: memoryview) -> int:

@@ -9,13 +9,13 @@ import json
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from lambda_fn import fields
 from lambda_fn.contract import Pointer, record_bytes
 from lambda_fn.fields import ContractError
-from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store
+from lambda_fn.store import keys, schema
+from lambda_fn.store.object_store import Store
 
 _log = logging.getLogger(__name__)
 MAX_BYTES = 2**16
@@ -28,29 +28,24 @@ ROLLED_BACK = "rolled_back_to"  # the generation that serves in place of the poi
 
 @dataclass(frozen=True)
 class Refusal:
-    """The record of a rejection. `about` has further members, strings or integers, about the rejected object."""
+    """The record of a rejection. `about` has further members, strings or integers, about the rejected object.
 
-    reason: str
+    `request_id` is that of Lambda, the same at every attempt of one event, or empty.
+    """
+
+    reason: Annotated[str, schema.TEXT]
     refused_at: datetime
-    request_id: str = ""  # of Lambda, the same at every attempt of one event
-    about: dict[str, str | int] = field(default_factory=dict)
+    request_id: Annotated[str, schema.text("(?s).*", "a string")] = ""
+    about: Annotated[dict[str, str | int], schema.Others()] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, data: bytes) -> "Refusal":
         """Parse a record. Raises ContractError naming the field."""
-        members = fields.json_object(data, "refusal", MAX_BYTES)
-        read = fields.Reader(members, "refusal")
-        return cls(
-            read.text("reason"),
-            read.moment("refused_at"),
-            read.text("request_id") if members.get("request_id") else "",
-            {name: value for name, value in members.items() if name not in ("reason", "refused_at", "request_id")},
-        )
+        return schema.parse(cls, fields.json_object(data, "refusal", MAX_BYTES), "refusal")
 
     def to_json(self) -> bytes:
         """Return the bytes of the record. Raises ContractError unless `parse` gives the same object back."""
-        members = {"reason": self.reason, "refused_at": fields.utc_text(self.refused_at), "request_id": self.request_id}
-        return record_bytes(self, members | self.about, Refusal.parse, fields.json_bytes)
+        return record_bytes(self, schema.dump(self), Refusal.parse, fields.json_bytes)
 
 
 def shorten_reason(reason: str) -> str:
@@ -72,29 +67,23 @@ def is_first(store: Store, key: str, refusal: Refusal) -> bool:
     A record that is unreadable, was lifted or is about another champion is replaced and does not count.
     """
     data = refusal.to_json()
-    if store.create(key, data):
-        return True
-    try:
-        blob = store.read(key)
-        previous = Refusal.parse(blob.data)
-    except Missing:  # deleted in the meantime
-        return store.create(key, data)
-    except ContractError:
-        return store.replace(key, data, blob.etag)
-    if LIFTED in previous.about or previous.about.get(CHAMPION) != refusal.about.get(CHAMPION):
-        return store.replace(key, data, blob.etag)
-    return bool(refusal.request_id) and previous.request_id == refusal.request_id
+
+    def change(stored: bytes | None) -> tuple[bytes | None, bool]:
+        try:
+            previous = None if stored is None else Refusal.parse(stored)
+        except ContractError:
+            previous = None
+        if previous is None or LIFTED in previous.about or previous.about.get(CHAMPION) != refusal.about.get(CHAMPION):
+            return data, True
+        return None, bool(refusal.request_id) and previous.request_id == refusal.request_id
+
+    return store.update(key, change)
 
 
 def record(store: Store, key: str, refusal: Refusal) -> None:
     """Write the record, in place of any other under `key`."""
     data = refusal.to_json()
-    while not store.create(key, data):
-        try:
-            if store.replace(key, data, store.read(key).etag):
-                return
-        except Missing:
-            continue
+    store.update(key, lambda _: (data, None))
 
 
 def record_key(pointer: Pointer | bytes, pair: str) -> str:
@@ -126,9 +115,9 @@ class PointerStatus(NamedTuple):
 def read_status(store: Store, key: str) -> PointerStatus | None:
     """Read the record under `key`. Returns None when there is none, or it was lifted."""
     try:
-        members = fields.json_object(store.read(key).data, "refusal", MAX_BYTES)
-    except Missing:
-        return None
+        if (blob := store.find(key)) is None:
+            return None
+        members = fields.json_object(blob.data, "refusal", MAX_BYTES)
     except ContractError as error:
         return PointerStatus("refused", f"reason unknown, because its record cannot be read: {error}", None)
     if LIFTED in members:
@@ -140,13 +129,16 @@ def read_status(store: Store, key: str) -> PointerStatus | None:
 
 def lift(store: Store, key: str, now: datetime) -> None:
     """Mark the record under `key` as no longer valid; it is not deleted. Safe to repeat."""
-    try:
-        blob = store.read(key)
-        refusal = Refusal.parse(blob.data)
-    except Missing:
-        return
-    except ContractError:
-        refusal = Refusal("reason unknown, because its record could not be read", now)
-    if LIFTED not in refusal.about:
-        refusal = replace(refusal, about=refusal.about | {LIFTED: fields.utc_text(now)})
-        store.replace(key, refusal.to_json(), blob.etag)
+
+    def change(stored: bytes | None) -> tuple[bytes | None, None]:
+        if stored is None:
+            return None, None
+        try:
+            refusal = Refusal.parse(stored)
+        except ContractError:
+            refusal = Refusal("reason unknown, because its record could not be read", now)
+        if LIFTED in refusal.about:
+            return None, None
+        return replace(refusal, about=refusal.about | {LIFTED: fields.utc_text(now)}).to_json(), None
+
+    store.update(key, change)

@@ -3,15 +3,20 @@
 This needs neither the right to write what training publishes nor a signing key. The old champion is activated again
 under the next generation. Before that, the active champion and the pointer that is published now are recorded as rolled
 back, so refresh skips them until a newer one is published.
+
+`python -m training rollback` may not write what serves. It chooses by the same functions, also among generations that
+were published and never active, and publishes its choice.
 """
 
 import logging
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
-from lambda_fn.champion.active_state import Activation, ActiveState, heal, keep_copy, keep_record, read_active_state
+from lambda_fn.champion.active_state import Activation, heal, keep_copy, keep_record, parse_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion
 from lambda_fn.champion.refusals import (
@@ -29,13 +34,24 @@ from lambda_fn.contract import REASON, Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store
 
-ATTEMPTS = 5  # an attempt is lost only when something else was activated at the same time
 RECENT = timedelta(minutes=5)  # a client that got no answer repeats its request, which must not roll back twice
 LISTED_GENERATIONS = 20  # generations in a message
 _ROLLBACK = re.compile("rollback to generation ([0-9]{1,8})")
 _log = logging.getLogger(__name__)
+
+
+class History(NamedTuple):
+    """Records of generations: the key of each, how it is read, and why one may be missing."""
+
+    key: Callable[[int, str], str]  # of a generation and a pair
+    parse: Callable[[bytes], Active]
+    missing: str
+
+
+ACTIVATED = History(keys.activated_key, Active.parse, "was never active here, or is not kept")
+Histories = Sequence[History]  # of a generation that several record, the first that can be read counts
 
 
 class RollbackError(Exception):
@@ -68,27 +84,33 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
 
     Raises RollbackError, and Unavailable.
     """
-    for _ in range(ATTEMPTS):
-        state = read_active_state(store, settings.pair)
+    pair = settings.pair
+
+    def attempt(stored: bytes | None) -> tuple[bytes | None, tuple[Activation, Active]]:
+        state = parse_active_state(store, pair, stored)
         last = state.last
         if last is None:
             raise RollbackError(
                 "rollback: no champion is active, so there is nothing to roll back; run python -m training run"
             )
-        if to is None and _is_rollback(last) and timedelta(0) <= now - last.activated_at < RECENT:
+        is_rollback = _ROLLBACK.fullmatch(str(last.pointer.extra.get(REASON, "")))
+        if to is None and is_rollback and timedelta(0) <= now - last.activated_at < RECENT:
             reason = f"generation {last.generation} was just rolled back to; to go further back, name a generation"
-            return Activation("unchanged", last.generation, reason)
-        old = _find_previous(store, settings.pair, last) if to is None else _read_generation(store, settings.pair, to)
+            return None, (Activation("unchanged", last.generation, reason), last)
+        old = find_previous(store, pair, last) if to is None else read_generation(store, pair, to)
         if old.champion.sha256 == last.champion.sha256:
-            heal(store, settings.pair, state)
             reason = f"the champion of generation {old.generation} is active, as generation {last.generation}"
-            return Activation("unchanged", last.generation, reason)
-        if result := _activate(store, settings, state, last, old, now, sandbox):
-            return result
-    raise Unavailable(
-        f"{store.describe()}: active.json was changed by another process in each of {ATTEMPTS} attempts; "
-        "roll back again"
-    )
+            return heal(store, pair, state).data, (Activation("unchanged", last.generation, reason), last)
+        newer = _check_and_copy(store, settings, last, old, now, sandbox)
+        keep_record(store, last, pair)  # the last time that active.json has it
+        _record_rollback(store, settings, last, newer, now)
+        name = f"{old.pointer.model_name} version {old.pointer.model_version}"
+        reason = f"{name} of generation {old.generation} is active again"
+        return newer.to_json(), (Activation("activated", newer.generation, reason), newer)
+
+    activation, active = store.update(keys.active_key(pair), attempt)
+    keep_record(store, active, pair)
+    return activation
 
 
 def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str) -> str | None:
@@ -106,16 +128,15 @@ def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str)
     return status.reason
 
 
-def _activate(
-    store: Store, settings: Settings, state: ActiveState, last: Active, old: Active, now: datetime, sandbox: Sandbox
-) -> Activation | None:
-    """Activate an old champion under the next generation. Returns None when something else was activated first.
+def _check_and_copy(
+    store: Store, settings: Settings, last: Active, old: Active, now: datetime, sandbox: Sandbox
+) -> Active:
+    """Check an old champion and restore its copy. Return its activation under the generation after the last one.
 
     Args:
         store: where the activations and champions are.
         settings: the pair, its keys and the public keys.
-        state: the active state that is replaced.
-        last: the last activation of that state.
+        last: the last activation.
         old: the activation to repeat.
         now: the current time, UTC.
         sandbox: runs the trial.
@@ -132,7 +153,7 @@ def _activate(
     )
     newer = replace(old, pointer=pointer, generation=generation, activated_at=now)
     try:
-        data = newer.to_json()
+        newer.to_json()  # before the first write, as it raises ContractError if it could not be read back
         verify(_find_published(store, pair, old).pointer, settings)
         keep_copy(store, newer, pair)
         champion = fetch_file(store, newer.serving_key, newer.champion.sha256)
@@ -141,12 +162,7 @@ def _activate(
         raise RollbackError(
             f"generation {old.generation} cannot be served again: {error}; {_available(store, pair)}"
         ) from error
-    _record_rollback(store, settings, last, newer, now)
-    if not store.replace(keys.active_key(pair), data, state.etag):
-        return None
-    keep_record(store, newer, pair)
-    reason = f"{pointer.model_name} version {pointer.model_version} of generation {old.generation} is active again"
-    return Activation("activated", generation, reason)
+    return newer
 
 
 def _find_published(store: Store, pair: str, old: Active) -> Active:
@@ -155,7 +171,7 @@ def _find_published(store: Store, pair: str, old: Active) -> Active:
         generation = int(match[1])
         if generation >= old.generation:
             break
-        old = _read_generation(store, pair, generation)
+        old = read_generation(store, pair, generation)
     return old
 
 
@@ -169,10 +185,14 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
         newer: the activation that takes its place.
         now: the current time, UTC.
     """
-    champions = {
-        record_key(last.pointer, settings.pair): last.champion.sha256,
-        **_read_published(store, settings, last),
-    }
+    champions: dict[str, str | None] = {record_key(last.pointer, settings.pair): last.champion.sha256}
+    try:
+        pointer = Pointer.parse(store.read(settings.model_info_key).data)
+    except (Missing, ContractError):
+        pass  # nothing that could be activated
+    else:
+        sha256 = last.champion.sha256 if pointer.model_uri == last.pointer.model_uri else None  # of the old form
+        champions[record_key(pointer, settings.pair)] = pointer.champion.sha256 if pointer.champion else sha256
     rollback = f"{newer.pointer.extra[REASON]}, as generation {newer.generation}"
     for key, champion in champions.items():
         before = read_status(store, key)
@@ -184,63 +204,67 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
         record(store, key, Refusal(shorten_reason(rollback + refusal), now, about=about))
 
 
-def _read_published(store: Store, settings: Settings, last: Active) -> dict[str, str | None]:
-    """Return the record key of the published pointer and the sha256 of the file that it names, None if unknown."""
-    try:
-        data = store.read(settings.model_info_key).data
-        pointer = Pointer.parse(data)
-    except (Missing, ContractError):
-        return {}  # nothing that could be activated
-    if pointer.champion is not None:
-        return {record_key(pointer, settings.pair): pointer.champion.sha256}
-    is_same = pointer.model_uri == last.pointer.model_uri
-    return {record_key(pointer, settings.pair): last.champion.sha256 if is_same else None}
+def find_previous(store: Store, pair: str, last: Active, histories: Histories = (ACTIVATED,)) -> Active:
+    """Return the latest generation with another file than the active one and those rolled back or refused since.
 
+    Args:
+        store: has the records.
+        pair: the currency pair.
+        last: the active champion.
+        histories: the generations to choose from.
 
-def _is_rollback(active: Active) -> bool:
-    return bool(_ROLLBACK.fullmatch(str(active.pointer.extra.get(REASON, ""))))
-
-
-def _find_previous(store: Store, pair: str, last: Active) -> Active:
-    """Return the latest activation of another file than the active one and those rolled back or refused since."""
+    Raises RollbackError when there is none, and Unavailable.
+    """
     skipped = {last.champion.sha256}
-    for generation in reversed(list_generations(store, pair)):
+    for generation in reversed(list_generations(store, pair, histories)):
         try:
-            old = _read_generation(store, pair, generation) if generation < last.generation else last
+            old = read_generation(store, pair, generation, histories) if generation < last.generation else last
         except RollbackError as error:
             _log.warning("%s", error)
             continue
         if old.champion.sha256 not in skipped and read_status(store, record_key(old.pointer, pair)) is None:
             return old
         skipped.add(old.champion.sha256)
-    raise RollbackError(
-        f"rollback: there is no other champion before generation {last.generation}; {_available(store, pair)}"
-    )
+    available = _available(store, pair, histories)
+    raise RollbackError(f"rollback: there is no other champion before generation {last.generation}; {available}")
 
 
-def _read_generation(store: Store, pair: str, generation: int) -> Active:
-    """Read the record of an activation. Raises RollbackError, and Unavailable."""
-    key = keys.activated_key(generation, pair)
-    try:
-        old = Active.parse(store.read(key).data)
-    except Missing as error:
-        raise RollbackError(
-            f"generation {generation} was never active here, or is not kept; {_available(store, pair)}"
-        ) from error
-    except ContractError as error:
-        raise RollbackError(f"{key}: cannot be read: {error}; {_available(store, pair)}") from error
-    if (old.generation, old.serving_key) != (generation, keys.serving_key(old.champion.sha256, pair)):
-        raise RollbackError(f"{key}: is of another generation or another copy; {_available(store, pair)}")
-    return old
+def read_generation(store: Store, pair: str, generation: int, histories: Histories = (ACTIVATED,)) -> Active:
+    """Read a generation.
+
+    Args:
+        store: has the records.
+        pair: the currency pair.
+        generation: its number.
+        histories: the records in which it may be.
+
+    Raises RollbackError, and Unavailable.
+    """
+    problems = []
+    for history in histories:
+        key = history.key(generation, pair)
+        try:
+            old = history.parse(store.read(key).data)
+        except Missing:
+            continue
+        except ContractError as error:
+            problems.append(f"{key}: cannot be read: {error}")
+            continue
+        if (old.generation, old.serving_key) == (generation, keys.serving_key(old.champion.sha256, pair)):
+            return old
+        problems.append(f"{key}: is of another generation or another copy")
+    reason = "; ".join(problems) or f"generation {generation} {histories[0].missing}"
+    raise RollbackError(f"{reason}; {_available(store, pair, histories)}")
 
 
-def list_generations(store: Store, pair: str) -> list[int]:
-    """Return the generations whose activation is recorded, ascending."""
-    names = map(PurePosixPath, store.list(keys.activated_key(0, pair).rpartition("/")[0]))
-    return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
+def list_generations(store: Store, pair: str, histories: Histories = (ACTIVATED,)) -> list[int]:
+    """Return the generations that are recorded, ascending, also those whose record cannot be read."""
+    folders = [history.key(0, pair).rpartition("/")[0] for history in histories]
+    names = [PurePosixPath(key) for folder in folders for key in store.list(folder)]
+    return sorted({int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal()})
 
 
-def _available(store: Store, pair: str) -> str:
+def _available(store: Store, pair: str, histories: Histories = (ACTIVATED,)) -> str:
     """Return the end of an error: the latest generations to which a rollback is possible."""
-    numbers = [str(number) for number in list_generations(store, pair)][-LISTED_GENERATIONS:]
+    numbers = [str(number) for number in list_generations(store, pair, histories)][-LISTED_GENERATIONS:]
     return f"kept are the generations {', '.join(numbers)}" if numbers else "none is kept"

@@ -35,20 +35,16 @@ class Watchdog:
     @contextmanager
     def limit(self, options: ort.RunOptions, seconds: float) -> Iterator[None]:
         """Set `options.terminate` when the block takes longer than `seconds`, so that its run ends with an error."""
-        self._start()
+        if self._pid != os.getpid():
+            with self._lock:
+                if self._pid != os.getpid():
+                    threading.Thread(target=self._check_runs, name="watchdog", daemon=True).start()
+                    self._pid = os.getpid()
         self._due[id(options)] = time.monotonic() + seconds, options
         try:
             yield
         finally:
             del self._due[id(options)]
-
-    def _start(self) -> None:
-        if self._pid == os.getpid():
-            return
-        with self._lock:
-            if self._pid != os.getpid():
-                threading.Thread(target=self._check_runs, name="watchdog", daemon=True).start()
-                self._pid = os.getpid()
 
     def _check_runs(self) -> None:
         while True:

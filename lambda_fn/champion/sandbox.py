@@ -13,8 +13,7 @@ import threading
 import weakref
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
@@ -273,16 +272,6 @@ class Sandbox:
         return (
             f"it took more than {memory // 2**20} MB, or crashed the runtime; export a smaller one, or export it again"
         )
-
-
-@contextmanager
-def reuse_or_start(sandbox: Sandbox | None) -> Iterator[Sandbox]:
-    """Yield the given sandbox or, if it is None, a new one that is closed at the end of the block."""
-    if sandbox is not None:
-        yield sandbox
-        return
-    with Sandbox() as new:
-        yield new
 
 
 def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, int]) -> Forecast:

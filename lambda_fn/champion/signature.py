@@ -66,17 +66,12 @@ def verify(pointer: Pointer, settings: Settings) -> None:
             f"pointer.signature: made for the stack {stack}, but this is {settings.stack}; {cure}, and STACK set to "
             "its name"
         )
-    if not _is_valid(key, signature.get("value", ""), message(pointer, stack)):
-        raise ContractError(f"pointer.signature: does not match the pointer, so something in it was changed; {cure}")
-
-
-def _is_valid(key: bytes, value: str, data: bytes) -> bool:
-    """Return whether `value` is the Base64 of the key's signature of the data."""
     from cryptography.exceptions import InvalidSignature  # only if a key is configured, because it takes 20 ms
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(value, validate=True), data)
+        value = base64.b64decode(signature.get("value", ""), validate=True)
+        Ed25519PublicKey.from_public_bytes(key).verify(value, message(pointer, stack))
     except (InvalidSignature, ValueError):
-        return False
-    return True
+        changed = "does not match the pointer, so something in it was changed"
+        raise ContractError(f"pointer.signature: {changed}; {cure}") from None

@@ -73,9 +73,11 @@ def run_trial(
         )
     at_first_forecast()
     _check_days_ahead(champion, inputs, table.dates[-champion.metadata.window :])
-    decimals = _count_decimals(inputs["close"])
+    close = inputs["close"]
+    # the decimals to which the source rounds, None if there are more than MAX_DECIMALS
+    decimals = next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(close, n), close)), None)
     _check_shifted(champion, inputs, decimals, rng)
-    last_close = float(inputs["close"][0, -1])
+    last_close = float(close[0, -1])
     for start in STARTS:
         for scale in (last_close, *SCALES):
             prices = _synthetic_inputs(champion, scale, start, decimals if scale == last_close else None, rng)
@@ -88,11 +90,6 @@ def run_trial(
         forecast.quantiles[0].tolist(),
         forecast.mean[0].tolist(),
     )
-
-
-def load(data: bytes) -> None:
-    """Load a champion and let it forecast once. Raises ContractError when it cannot."""
-    Champion.load(data)
 
 
 def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
@@ -201,11 +198,6 @@ def _check_shifted(champion: Champion, inputs: Inputs, decimals: int | None, rng
     for factor in np.exp(SHIFT * rng.uniform(-1, 1, SHIFTED)):
         shifted = {name: _round(factor * inputs[name], decimals) for name in champion.columns}
         _forecast_plausible(champion, {**inputs, **shifted}, f"live window, times {factor:.6g}")
-
-
-def _count_decimals(prices: NDArray[np.float64]) -> int | None:
-    """Return the number of decimals to which the source rounds, or None when there are more than MAX_DECIMALS."""
-    return next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(prices, n), prices)), None)
 
 
 def _round(prices: NDArray[np.float64], decimals: int | None) -> NDArray[np.float64]:

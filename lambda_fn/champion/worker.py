@@ -37,8 +37,15 @@ class Worker:
     def reply(self, request: dict[str, Any], data: bytes) -> Reply:
         """Answer one request. Every exception that a champion causes becomes a reply about that champion."""
         try:
-            operations = {"judge": self._judge, "load": self._load, "forecast": self._forecast}
-            return operations[request["operation"]](request, data)
+            match request["operation"]:
+                case "judge":
+                    return self._judge(request, data)
+                case "forecast":
+                    return self._forecast(request, data)
+                case _:  # load
+                    allow_cpu(self._limits.cpu_s)
+                    Champion.load(data)
+                    return {"good": {}}, b""
         except TooSlow as error:
             return {"too_slow": str(error)}, b""
         except ForecastError as error:
@@ -66,13 +73,6 @@ class Worker:
 
         forecast = trial.run_trial(data, golden, table, time.process_time, extend_cpu, request["seed"])
         return {"good": vars(forecast)}, b""
-
-    def _load(self, request: dict[str, Any], data: bytes) -> Reply:
-        from lambda_fn.champion import trial
-
-        allow_cpu(self._limits.cpu_s)
-        trial.load(data)
-        return {"good": {}}, b""
 
     def _forecast(self, request: dict[str, Any], data: bytes) -> Reply:
         """Run a champion. The data are the inputs, after the champion's file if the parent sends it."""

@@ -2,27 +2,28 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from lambda_fn.champion.active_state import Activation as Activation
-from lambda_fn.champion.active_state import ActiveState, heal, keep_copy, keep_record, read_active_state
+from lambda_fn.champion.active_state import heal, keep_copy, keep_record, parse_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion, check_generation, keep_benchmarks, next_generation
 from lambda_fn.champion.refusals import CHAMPION, Refusal, describe_error, is_first, lift, record_key, shorten_reason
 from lambda_fn.champion.rollback import find_rollback_reason
-from lambda_fn.champion.sandbox import Sandbox, reuse_or_start
+from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import verify
-from lambda_fn.contract import Active, Pointer
+from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import check_backtest
-from lambda_fn.registry.legacy_pointer import ResolvedPointer, resolve
+from lambda_fn.registry.legacy_pointer import resolve
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
-ATTEMPTS = 5  # an attempt is lost only when another activation won
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +33,57 @@ class Refused(Exception):
     def __init__(self, reason: str, generation: int | None) -> None:
         super().__init__(reason)
         self.generation = generation
+
+
+class Snapshot(NamedTuple):
+    """Everything that decides whether a valid pointer is activated.
+
+    `active` is what active.json says, and `last` the last activation, also if active.json is lost. `pointer` and `file`
+    are the published pointer and the champion file that it names. `rollback` is why the pointer was rolled back, None
+    if it was not.
+    """
+
+    active: Active | None
+    last: Active | None
+    pointer: Pointer
+    file: ChampionFile
+    rollback: str | None
+
+
+class Decision(NamedTuple):
+    """The generation to activate, None to leave what is active, and the reason."""
+
+    generation: int | None
+    reason: str
+
+
+def decide(snapshot: Snapshot) -> Decision:
+    """Decide whether the champion of the pointer is activated. Raises ContractError if its generation may not follow.
+
+    A pointer that was rolled back is skipped, but not when its champion is active, nor when nothing was ever active.
+    """
+    active, last, pointer, file, rollback = snapshot
+    if rollback and last and not is_named_by(pointer, file, last):
+        return Decision(None, f"{rollback}; publish a newer champion to replace it")
+    generation = pointer.generation or next_generation(file.sha256, last)
+    check_generation(generation, file.sha256, last)
+    if active and generation == active.generation:
+        return Decision(None, f"generation {generation} is active")
+    return Decision(generation, f"{pointer.model_name} version {pointer.model_version}")
+
+
+def is_named_by(pointer: Pointer, file: ChampionFile, active: Active) -> bool:
+    """Return whether the pointer, with its champion file, is that of the activation."""
+    return file.sha256 == active.champion.sha256 and pointer.generation in (None, active.generation)
+
+
+class _Attempt(NamedTuple):
+    """A decision with what is active after it, what was repaired, and a rejection with the key of its record."""
+
+    decision: Decision
+    active: Active | None
+    repairs: list[str]
+    rejection: tuple[str, Refusal] | None
 
 
 def activate(
@@ -58,127 +110,99 @@ def activate(
     Raises Unavailable when the store or, for a pointer of the old form, the MLflow server does not answer, and Refused
     when this champion is rejected for the first time.
     """
-    with reuse_or_start(sandbox) as sandbox:
-        return _activate(store, settings, now, environ, request_id, sandbox)
+    sandbox, pair = sandbox or Sandbox(), settings.pair
 
-
-def _activate(
-    store: Store, settings: Settings, now: datetime, environ: Mapping[str, str], request_id: str, sandbox: Sandbox
-) -> Activation:
-    """Activate the published champion. The arguments and errors are those of `activate`."""
-    for _ in range(ATTEMPTS):
-        # Read before the pointer: generations grow, so a pointer that is read later is not older than the active one.
-        state = read_active_state(store, settings.pair)
-        published, resolved = settings.model_info_key.encode(), None
+    def attempt(stored: bytes | None) -> tuple[bytes | None, _Attempt]:
+        state = parse_active_state(store, pair, stored)
+        published, file, data = settings.model_info_key.encode(), None, None
+        newer = rejection = None
         try:
-            published = store.read(settings.model_info_key).data
-            pointer = Pointer.parse(published)
-            verify(pointer, settings)
-            check_backtest(pointer.backtest)
-            resolved = resolve(pointer, settings, environ, now, sandbox)
-            if reason := _find_rollback(store, settings.pair, pointer, resolved, state):
-                active, repairs = heal(store, settings.pair, state, resolved.data)
-                return _unchanged(active.generation if active else None, reason, repairs)
-            result = _promote(store, settings, resolved, state, now, sandbox)
-            if result is not None and pointer.champion is None:  # the alias has moved to a valid champion
-                lift(store, record_key(pointer, settings.pair), now)
+            # Read after active.json: generations grow, so this pointer is not older than the active one.
+            if (blob := store.find(settings.model_info_key)) is None:
+                decision = Decision(None, "nothing is published yet; run python -m training run")
+            else:
+                published = blob.data
+                pointer = Pointer.parse(published)
+                verify(pointer, settings)
+                check_backtest(pointer.backtest)
+                resolved, data = resolve(pointer, settings, environ, now, sandbox)
+                file = resolved.champion
+                assert file is not None
+                rollback = None
+                if state.last and not is_named_by(pointer, file, state.last):
+                    rollback = find_rollback_reason(store, pair, pointer, file.sha256)
+                decision = decide(Snapshot(state.active, state.last, resolved, file, rollback))
+                if decision.generation is not None:
+                    data = fetch_file(store, file.key, file.sha256) if data is None else data
+                    newer = _check_and_copy(store, settings, resolved, decision.generation, data, now, sandbox)
+                if pointer.champion is None and rollback is None:  # the alias has moved to a valid champion
+                    lift(store, record_key(pointer, pair), now)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a champion causes in its check is about that champion
-            active, repairs = heal(store, settings.pair, state, resolved.data if resolved else None)
-            generation = active.generation if active else None
-            if isinstance(error, Missing) and error.key == settings.model_info_key:
-                return _unchanged(generation, "nothing is published yet; run python -m training run", repairs)
-            reason = describe_error(error, (ContractError, Missing), "its check")
+            decision = Decision(None, shorten_reason(describe_error(error, (ContractError, Missing), "its check")))
             about: dict[str, str | int] = {"pointer": settings.model_info_key, "seed": sandbox.seed}
-            if resolved and (file := resolved.pointer.champion):
+            if file:
                 about[CHAMPION] = file.sha256
-            refusal = Refusal(shorten_reason(reason), now, request_id, about)
-            return _refuse(store, record_key(published, settings.pair), refusal, generation)
-        if result is not None:
-            return result
-    raise Unavailable(
-        f"{store.describe()}: active.json was changed by another process in each of {ATTEMPTS} attempts; refresh again"
-    )
+            rejection = record_key(published, pair), Refusal(decision.reason, now, request_id, about)
+        if newer:
+            if state.last:
+                keep_record(store, state.last, pair)  # the last time that active.json has it
+            return newer.to_json(), _Attempt(decision, newer, [], None)
+        active, restored, repairs = heal(store, pair, state, data)
+        return restored, _Attempt(decision, active, repairs, rejection)
 
-
-def _find_rollback(
-    store: Store, pair: str, pointer: Pointer, resolved: ResolvedPointer, state: ActiveState
-) -> str | None:
-    """Return why the pointer is skipped as rolled back, or None.
-
-    It is never skipped when its champion is active, nor when nothing was ever active.
-
-    Args:
-        store: has the records.
-        pair: the currency pair.
-        pointer: as published, which is the key of the record.
-        resolved: the same pointer with its champion file.
-        state: the active state.
-    """
-    file, last = resolved.pointer.champion, state.last
-    assert file is not None
-    if last is None or (file.sha256 == last.champion.sha256 and pointer.generation in (None, last.generation)):
-        return None
-    reason = find_rollback_reason(store, pair, pointer, file.sha256)
-    return reason and f"{reason}; publish a newer champion to replace it"
-
-
-def _promote(
-    store: Store, settings: Settings, resolved: ResolvedPointer, state: ActiveState, now: datetime, sandbox: Sandbox
-) -> Activation | None:
-    """Check the champion and activate it. Returns None when another activation came first.
-
-    Args:
-        store: where the champions and the prices are.
-        settings: the pair and its keys.
-        resolved: the pointer with its champion file.
-        state: the active state.
-        now: the current time, UTC.
-        sandbox: runs the trial.
-
-    Raises ContractError and Missing when a check fails, and Unavailable.
-    """
-    pointer, file, last = resolved.pointer, resolved.pointer.champion, state.last
-    assert file is not None
-    generation = pointer.generation or next_generation(file.sha256, last)
-    check_generation(generation, file.sha256, last)
-    if state.active and generation == state.active.generation:
-        _, repairs = heal(store, settings.pair, state, resolved.data)
-        return _unchanged(generation, f"generation {generation} is active", repairs)
-    data = fetch_file(store, file.key, file.sha256) if resolved.data is None else resolved.data
-    latest = check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
-    golden = pointer.golden or (latest,)  # a pointer of the old form has none
-    key = keys.serving_key(file.sha256, settings.pair)
-    newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
-    record = newer.to_json()  # before the first write, as it raises ContractError if it could not be read back
-    keep_benchmarks(store, newer, data, sandbox)
-    keep_copy(store, newer, settings.pair, data)
-    if not store.replace(keys.active_key(settings.pair), record, state.etag):
-        return None
-    keep_record(store, newer, settings.pair)
-    return Activation("activated", generation, f"{pointer.model_name} version {pointer.model_version}")
-
-
-def _unchanged(generation: int | None, reason: str, repairs: Sequence[str]) -> Activation:
-    """Log the repairs, and return the result of a refresh that activated nothing."""
+    (new_generation, reason), active, repairs, rejection = store.update(keys.active_key(pair), attempt)
+    if active and (new_generation or not _is_forecast(store, pair, active.generation)):
+        repairs = [*repairs, *keep_record(store, active, pair)]
+    if new_generation:
+        return Activation("activated", new_generation, reason)
+    generation = active.generation if active else None
+    if rejection:
+        if is_first(store, *rejection):
+            raise Refused(reason, generation)
+        _log.warning("refused again: %s", reason)
+        return Activation("refused", generation, reason)
     for repair in repairs:
         _log.warning("healed: %s", repair)
     return Activation("unchanged", generation, "; ".join([reason, *repairs]))
 
 
-def _refuse(store: Store, key: str, refusal: Refusal, generation: int | None) -> Activation:
-    """Record the rejection and return it as the result of the refresh.
+def _is_forecast(store: Store, pair: str, generation: int) -> bool:
+    """Return whether the official forecast is of this generation.
+
+    A refresh makes it after the record of the activation. So an hour with nothing new needs no look at that record.
+    """
+    try:
+        blob = store.find(keys.forecast_key(pair))
+        return blob is not None and Official.parse(blob.data, pair).generation == generation
+    except ContractError:
+        return False
+
+
+def _check_and_copy(
+    store: Store, settings: Settings, pointer: Pointer, generation: int, data: bytes, now: datetime, sandbox: Sandbox
+) -> Active:
+    """Run all checks of a champion and copy its files to where serving reads them. Return the record to activate.
 
     Args:
-        store: gets the record.
-        key: of the record.
-        refusal: the record.
-        generation: the active one, if any.
+        store: where the prices and the files of the benchmarks are.
+        settings: the pair and its keys.
+        pointer: names the champion file.
+        generation: of the activation.
+        data: the bytes of the champion file.
+        now: the current time, UTC.
+        sandbox: runs the trial.
 
-    Raises Refused unless this pointer was rejected before for the same champion.
+    Raises ContractError and Missing when a check fails, and Unavailable.
     """
-    if is_first(store, key, refusal):
-        raise Refused(refusal.reason, generation)
-    _log.warning("refused again: %s", refusal.reason)
-    return Activation("refused", generation, refusal.reason)
+    file = pointer.champion
+    assert file is not None
+    latest = check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
+    golden = pointer.golden or (latest,)  # a pointer of the old form has none
+    key = keys.serving_key(file.sha256, settings.pair)
+    newer = Active(replace(pointer, generation=generation, golden=golden), file, generation, now, key)
+    newer.to_json()  # before the first write, as it raises ContractError if it could not be read back
+    keep_benchmarks(store, newer, data, sandbox)
+    keep_copy(store, newer, settings.pair, data)
+    return newer

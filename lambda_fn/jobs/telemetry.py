@@ -71,7 +71,8 @@ def log_as_json(name: str, service: str, environ: Mapping[str, str]) -> JsonForm
     logger = logging.getLogger(name)
     logger.handlers = [handler]
     logger.propagate = False  # otherwise Lambda's own handler writes each line again
-    logger.setLevel(next((environ[level] for level in LEVELS if environ.get(level)), "INFO").upper())
+    levels = [*filter(None, map(environ.get, LEVELS)), "INFO"]
+    logger.setLevel(levels[0].upper())
     return formatter
 
 
@@ -91,10 +92,12 @@ def write_metrics(service: str, stack: str, pair: str, metrics: list[Metric]) ->
         pair: the currency pair.
         metrics: the values.
     """
-    by_pair = [metric for metric in metrics if metric.name in BY_PAIR]
-    summed = [metric for metric in metrics if metric.name not in BY_PAIR]
-    directives = [_directive(by_pair, [["pair", "stack"], ["stack"]])] if by_pair else []
-    directives += [_directive(summed, [["stack"]])] if summed else []
+    directives = []
+    for is_by_pair, dimensions in ((True, [["pair", "stack"], ["stack"]]), (False, [["stack"]])):
+        units = {metric.name: metric.unit for metric in metrics if (metric.name in BY_PAIR) is is_by_pair}
+        if units:
+            definitions = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+            directives.append({"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions})
     line = {
         "_aws": {"Timestamp": int(1000 * time.time()), "CloudWatchMetrics": directives},
         "pair": pair,
@@ -103,8 +106,3 @@ def write_metrics(service: str, stack: str, pair: str, metrics: list[Metric]) ->
         **{metric.name: [float(metric.value)] for metric in metrics},
     }
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
-
-
-def _directive(metrics: list[Metric], dimensions: list[list[str]]) -> dict[str, Any]:
-    definitions = [{"Name": metric.name, "Unit": metric.unit} for metric in metrics]
-    return {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}

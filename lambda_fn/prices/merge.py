@@ -12,7 +12,7 @@ import numpy as np
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import is_business_day
-from lambda_fn.prices.limits import MAX_DAILY_CHANGE
+from lambda_fn.prices.plausibility import MAX_DAILY_CHANGE
 from lambda_fn.prices.price_file import Table, parse, serialise
 
 SOURCE = "ecb"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import is_business_day
-from lambda_fn.prices.limits import MAX_DAILY_CHANGE
+from lambda_fn.prices.plausibility import MAX_DAILY_CHANGE
 from lambda_fn.store.keys import price_key
 from lambda_fn.store.object_store import Store
 

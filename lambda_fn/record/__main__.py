@@ -3,22 +3,17 @@
 The same ledger and prices give the same bytes. With several pairs, the record of all pairs is rebuilt too.
 """
 
-import argparse
 import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from lambda_fn.fields import ContractError
 from lambda_fn.record import all_pairs, track_record
-from lambda_fn.settings import Settings, SettingsError, read_dotenv
 from lambda_fn.store import keys
-from lambda_fn.store.exit_code import exit_code
+from lambda_fn.store.command_line import Job, each_result, exit_code, make_parser, run_command
 from lambda_fn.store.object_store import Missing, Unavailable
-from lambda_fn.store.s3 import open_store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,40 +21,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An error is one sentence on standard error.
     """
-    parser = argparse.ArgumentParser("python -m lambda_fn.record", description="Rebuild the track record.")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--pair", help="one of the pairs in PAIRS (default: all)")
-    args = parser.parse_args(arguments)
-    try:
-        os.environ.update(read_dotenv(Path(".env"), os.environ))  # credentials are read from the environment
-        settings = Settings.from_env(os.environ)
-        pairs, store = settings.select_pairs(args.pair), open_store(settings)
-    except (SettingsError, Unavailable) as error:
-        sys.stderr.write(f"{error}\n")
-        return exit_code(error)
-    results, codes = {}, [0]
-    for pair in pairs:
-        try:
-            scores, faults = track_record.update(store, pair, datetime.now(UTC), rebuild=True)
-        except (ContractError, Unavailable, Missing) as error:
-            sys.stderr.write(f"{error}\n")
-            codes.append(exit_code(error))
-            continue
-        sys.stderr.writelines(f"not scored: {fault}\n" for fault in faults)
-        results[pair] = {"key": keys.scores_key(pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
-    if len(settings.pairs) > 1:
-        all_pairs.write(store, settings.pairs, datetime.now(UTC))
-    _print_results(results, args.json, several=len(pairs) > 1)
-    return max(codes)
 
+    def work(job: Job) -> int:
+        def rebuild(pair: str) -> dict[str, Any]:
+            scores, faults = track_record.update(job.store, pair, datetime.now(UTC), rebuild=True)
+            sys.stderr.writelines(f"not scored: {fault}\n" for fault in faults)
+            return {"key": keys.scores_key(pair), "rows": len(scores), "days": len({row.as_of for row in scores})}
 
-def _print_results(results: Mapping[str, Mapping[str, Any]], as_json: bool, several: bool) -> None:
-    if as_json and several:
-        sys.stdout.write(json.dumps({"pairs": results}) + "\n")
-        return
-    for result in results.values():
-        text = f"{result['rows']} scored forecasts of {result['days']} days in {result['key']}"
-        sys.stdout.write((json.dumps(result) if as_json else text) + "\n")
+        results, code = {}, 0
+        for pair, result in each_result(job.pairs, rebuild):
+            if not isinstance(result, Exception):
+                results[pair] = result
+            elif isinstance(result, ContractError | Unavailable | Missing):
+                sys.stderr.write(f"{result}\n")
+                code = max(code, exit_code(result))
+            else:
+                raise result
+        if len(job.settings.pairs) > 1:
+            all_pairs.write(job.store, job.settings.pairs, datetime.now(UTC))
+        if job.args.json and len(job.pairs) > 1:
+            sys.stdout.write(json.dumps({"pairs": results}) + "\n")
+            return code
+        for result in results.values():
+            text = f"{result['rows']} scored forecasts of {result['days']} days in {result['key']}"
+            sys.stdout.write((json.dumps(result) if job.args.json else text) + "\n")
+        return code
+
+    return run_command(make_parser("record", "Rebuild the track record."), arguments, work)
 
 
 if __name__ == "__main__":

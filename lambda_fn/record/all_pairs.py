@@ -19,9 +19,8 @@ from lambda_fn.record.scoring import INTERVALS, Score
 from lambda_fn.record.statistics import estimate_coverage, estimate_skill
 from lambda_fn.record.summary_checks import parse_pairs, parse_record
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store
 
-ATTEMPTS = 5  # one fails only if another process wrote the same file meanwhile
 KINDS = ("live", "backtest")
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -41,7 +40,12 @@ class PooledScores:
         """
         rows = list(scores)
         self.pairs += bool(rows)
-        scale = _mean_losses(rows)
+        losses: dict[tuple[int, int], list[float]] = defaultdict(list)
+        for row in rows:
+            for position, loss in enumerate(row.benchmarks):
+                if loss is not None:
+                    losses[row.horizon, position].append(loss)
+        means = {key: sum(values) / len(values) for key, values in losses.items()}
         for row in rows:
             day = self._days[row.horizon][row.as_of]
             day.rows[0] += 1
@@ -50,7 +54,7 @@ class PooledScores:
                     day.covered[position] += covered
                     day.intervals[position] += 1
             for position, loss in enumerate(row.benchmarks):
-                if loss is not None and (mean := scale[row.horizon, position]):
+                if loss is not None and (mean := means[row.horizon, position]):
                     day.losses[position] += row.pinball / mean
                     day.benchmark_losses[position] += loss / mean
                     day.comparisons[position] += 1
@@ -104,29 +108,23 @@ class _Day(NamedTuple):
         return cls([0], [0] * intervals, [0] * intervals, [0.0] * benchmarks, [0.0] * benchmarks, [0] * benchmarks)
 
 
-def _mean_losses(rows: Sequence[Score]) -> dict[tuple[int, int], float]:
-    """Return the benchmarks' mean losses by horizon and position of the benchmark; 0 where there are none."""
-    losses: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for row in rows:
-        for position, loss in enumerate(row.benchmarks):
-            if loss is not None:
-                losses[row.horizon, position].append(loss)
-    return defaultdict(float, {key: sum(values) / len(values) for key, values in losses.items()})
-
-
 def write(store: Store, pairs: Sequence[str], now: datetime) -> None:
     """Write `serving/pairs.json` from the records of `pairs`; an invalid record is left out.
 
     The backtests are long, so they are pooled again only if a champion has changed. Raises Unavailable.
     """
-    for _ in range(ATTEMPTS):
-        before, etag = _read_before(store)
+
+    def pool(stored: bytes | None) -> tuple[bytes | None, None]:
+        try:
+            before = {} if stored is None else parse_pairs(stored)
+        except ContractError:
+            before = {}
         record = _build_record(store, pairs, before)
         if record == {name: value for name, value in before.items() if name != "made_at"}:
-            return
-        if store.replace(keys.PAIRS_KEY, fields.summed_bytes({**record, "made_at": fields.utc_text(now)}), etag):
-            return
-    raise Unavailable(f"{store.describe()}: {keys.PAIRS_KEY} changed {ATTEMPTS} times meanwhile; try again")
+            return None, None
+        return fields.summed_bytes({**record, "made_at": fields.utc_text(now)}), None
+
+    store.update(keys.PAIRS_KEY, pool)
 
 
 def _build_record(store: Store, pairs: Sequence[str], before: Json) -> Json:
@@ -178,15 +176,3 @@ def _read_scores(store: Store, key: str) -> list[Score]:
         return scoring.from_csv(store.read(key).data)
     except (Missing, ContractError):
         return []
-
-
-def _read_before(store: Store) -> tuple[Json, str | None]:
-    """Return the stored record, empty if it is missing or invalid, and its ETag."""
-    try:
-        blob = store.read(keys.PAIRS_KEY)
-    except Missing:
-        return {}, None
-    try:
-        return parse_pairs(blob.data), blob.etag
-    except ContractError:
-        return {}, blob.etag

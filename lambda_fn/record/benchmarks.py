@@ -35,7 +35,7 @@ def constant(
     """
     year = next_business_days(dates[-1], 1, source)[0].year
     cutoff = sum(day.year < year for day in dates)
-    variance = float((_log_returns(close[: cutoff if cutoff > 1 else len(close)]) ** 2).mean())
+    variance = float((np.diff(np.log(close[: cutoff if cutoff > 1 else len(close)])) ** 2).mean())
     return _random_walk(float(close[-1]), variance, levels, horizon)
 
 
@@ -44,14 +44,10 @@ def ewma(close: NDArray[np.float64], levels: Sequence[float], horizon: int) -> N
 
     Returns quantiles of the price [horizon, levels].
     """
-    squared_returns = _log_returns(close) ** 2
+    squared_returns = np.diff(np.log(close)) ** 2
     weights = (1 - DECAY) * DECAY ** np.arange(len(squared_returns) - 1, -1, -1.0)
     variance = float(weights @ squared_returns + DECAY ** len(squared_returns) * squared_returns[0])
     return _random_walk(float(close[-1]), variance, levels, horizon)
-
-
-def _log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.diff(np.log(close))
 
 
 def _random_walk(last: float, variance: float, levels: Sequence[float], horizon: int) -> NDArray[np.float64]:

@@ -9,8 +9,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-MIN_PROBABILITY = 0.001
-"""The smallest probability that can be estimated from the levels; a smaller one is shown as "less than 0.1 %"."""
+from lambda_fn.prices.plausibility import MIN_PROBABILITY
 
 
 def probability_below(levels: Sequence[float], quantiles: Sequence[float], price: float) -> float:

@@ -1,7 +1,8 @@
 """Issue the official forecast from the active champion and the newest window of its price source.
 
 A process that is killed between any two writes leaves a state that the next run completes: the ledger is written first,
-create-only, then `serving/forecast.json` by compare and set.
+create-only, then the champion's backtest in the track record, then `serving/forecast.json` by compare and set. So an
+official forecast that is up to date needs no look at the other two.
 """
 
 import hashlib
@@ -11,23 +12,21 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lambda_fn.champion.base import ForecastError, Rows
+from lambda_fn.champion.base import ForecastError, Rows, champion_summary, model_card
 from lambda_fn.champion.cache import fetch_champion
-from lambda_fn.champion.model_card import champion_summary, model_card
 from lambda_fn.champion.model_inputs import window_rows
 from lambda_fn.champion.refusals import describe_error, shorten_reason
-from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion, reuse_or_start
+from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
 from lambda_fn.contract import Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import Table, check_window, parse
-from lambda_fn.record import benchmarks, ledger
-from lambda_fn.record.official_forecast import Official, recent_closes
+from lambda_fn.record import benchmarks, track_record
+from lambda_fn.record.official_forecast import Official, recent_closes, write_entry
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
 BUILT_IN = ("constant", "ewma")  # benchmarks that need no file
-ATTEMPTS = 5  # one fails only if another process wrote a forecast meanwhile
 
 
 class LiveForecastError(ForecastError):
@@ -59,72 +58,70 @@ def issue_forecast(store: Store, pair: str, now: datetime, sandbox: Sandbox | No
 
     Raises Unavailable if the store does not answer.
     """
-    with reuse_or_start(sandbox) as sandbox:
-        for _ in range(ATTEMPTS):
-            result = _try_issue(store, pair, now, sandbox)
-            if result is not None:
-                return result
-    key = keys.forecast_key(pair)
-    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; refresh again")
+    sandbox = sandbox or Sandbox()
+
+    def attempt(stored: bytes | None) -> tuple[bytes | None, ForecastResult]:
+        before = None
+        try:
+            before = None if stored is None else Official.parse(stored, pair)
+        except ContractError:
+            pass  # the damaged forecast is replaced
+        failure: tuple[str | None, int | None] = (None, None)
+        try:
+            task = prepare(store, pair, now, sandbox)
+            new = None if before is not None and task.is_satisfied_by(before) else make_forecast(store, task, now)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 an error of a champion or its prices concerns only this pair
+            if isinstance(error, Missing) and error.key == keys.active_key(pair):
+                return None, ForecastResult("nothing", None, "nothing is active yet; run python -m training run")
+            reason = describe_error(error, (ContractError, ForecastError, Missing), "its making")
+            blocked_generation = error.generation if isinstance(error, LiveForecastError) else None
+            failure = shorten_reason(_public_reason(error, reason)), blocked_generation
+            result = ForecastResult("refused", before, reason)
+            if before is not None:
+                track_record.keep_backtest(store, pair, now)
+        else:
+            if new is not None and (before is None or _replaces(new, before)):
+                write_entry(store, new)
+                track_record.keep_backtest(store, pair, now)
+                reason = f"the forecast after {new.as_of}, generation {new.generation}"
+                return new.to_json(), ForecastResult("made", new, reason)
+            assert before is not None
+            track_record.keep_backtest(store, pair, now)  # a lost or damaged track record is rebuilt within the hour
+            reason = f"the forecast of {before.as_of}, generation {before.generation}, is up to date"
+            result = ForecastResult("unchanged", before, reason)
+        # The current forecast says why no newer one could be made.
+        if before is None or (before.failure_reason, before.blocked_generation) == failure:
+            return None, result
+        failure_reason, blocked_generation = failure
+        newer = before._replace(failure_reason=failure_reason, blocked_generation=blocked_generation)
+        return newer.to_json(), result
+
+    return store.update(keys.forecast_key(pair), attempt)
 
 
-def _try_issue(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> ForecastResult | None:
-    """Issue the forecast once; return None if another process wrote first.
-
-    Args:
-        store, pair, now: as in `issue_forecast`.
-        sandbox: runs the champion.
-    """
-    before, etag = read_forecast(store, pair)
-    try:
-        task = prepare(store, pair, now, sandbox)
-        new = None if before is not None and task.is_satisfied_by(before) else make_forecast(store, task, now)
-    except Unavailable:
-        raise
-    except Exception as error:  # noqa: BLE001 an error of a champion or its prices concerns only this pair
-        if isinstance(error, Missing) and error.key == keys.active_key(pair):
-            return ForecastResult("nothing", None, "nothing is active yet; run python -m training run")
-        reason = describe_error(error, (ContractError, ForecastError, Missing), "its making")
-        blocked = error.generation if isinstance(error, LiveForecastError) else None
-        is_written = _record_failure(store, pair, before, etag, shorten_reason(_public_reason(error, reason)), blocked)
-        return ForecastResult("refused", before, reason) if is_written else None
-    if before is not None and (new is None or not _replaces(new, before)):
-        reason = f"the forecast of {before.as_of}, generation {before.generation}, is up to date"
-        return ForecastResult("unchanged", before, reason) if _record_failure(store, pair, before, etag) else None
-    assert new is not None
-    ledger.keep(store, new)
-    if not store.replace(keys.forecast_key(pair), new.to_json(), etag):
-        return None
-    return ForecastResult("made", new, f"the forecast after {new.as_of}, generation {new.generation}")
-
-
-def _record_failure(
-    store: Store,
-    pair: str,
-    official: Official | None,
-    etag: str | None,
-    failure_reason: str | None = None,
-    blocked_generation: int | None = None,
-) -> bool:
-    """Record in the current forecast why no newer one could be made.
+def after_prices(
+    store: Store, pair: str, now: datetime, corrected: bool, sandbox: Sandbox | None = None
+) -> tuple[ForecastResult, str]:
+    """Issue the official forecast, and score the forecasts whose outcomes are known now.
 
     Args:
         store: the store.
         pair: the currency pair.
-        official: the current forecast, if any.
-        etag: its ETag.
-        failure_reason: the reason; None if there was no failure.
-        blocked_generation: the generation of which nothing is served.
+        now: the current time.
+        corrected: whether older prices have changed, so that every forecast is scored again.
+        sandbox: runs the champion; None for a new one.
 
-    Returns False if another process wrote first.
+    Returns the result of the forecast, and why forecasts could not be scored (empty if all were). Raises Unavailable if
+    the store does not answer.
     """
-    if official is None or (official.failure_reason, official.blocked_generation) == (
-        failure_reason,
-        blocked_generation,
-    ):
-        return True
-    newer = official._replace(failure_reason=failure_reason, blocked_generation=blocked_generation)
-    return store.replace(keys.forecast_key(pair), newer.to_json(), etag)
+    forecast = issue_forecast(store, pair, now, sandbox)
+    try:
+        faults = track_record.update(store, pair, now, rebuild=corrected).faults
+    except (ContractError, Missing) as error:
+        return forecast, f"the forecasts could not be scored: {error}"
+    return forecast, f"{len(faults)} entries of the ledger are not scored; the first: {faults[0]}" if faults else ""
 
 
 def _public_reason(error: Exception, reason: str) -> str:
@@ -134,18 +131,6 @@ def _public_reason(error: Exception, reason: str) -> str:
     if isinstance(error, ContractError | ForecastError):
         return reason
     return "the forecast ended in an unexpected error, which has been logged"
-
-
-def read_forecast(store: Store, pair: str) -> tuple[Official | None, str | None]:
-    """Return the official forecast and its ETag; the forecast is None if it is missing or invalid."""
-    try:
-        blob = store.read(keys.forecast_key(pair))
-    except Missing:
-        return None, None
-    try:
-        return Official.parse(blob.data, pair), blob.etag
-    except ContractError:
-        return None, blob.etag
 
 
 class Task(NamedTuple):
@@ -196,7 +181,10 @@ def prepare(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Task:
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
     )
     check_window(newest, champion.columns, meta.prices, now.date())
-    return Task(pair, active, champion, table, inputs, _digest(inputs), sandbox)
+    digest = hashlib.sha256()
+    for name in sorted(inputs):
+        digest.update(name.encode() + b"\0" + np.array(inputs[name]).tobytes())
+    return Task(pair, active, champion, table, inputs, digest.hexdigest(), sandbox)
 
 
 def make_forecast(store: Store, task: Task, now: datetime) -> Official:
@@ -258,10 +246,3 @@ def _run_benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.floa
         except (ContractError, ForecastError, Missing) as error:
             notes.append(f"no benchmark {name}: {_public_reason(error, str(error))}")
     return rows, tuple(notes)
-
-
-def _digest(inputs: Rows) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(inputs):
-        digest.update(name.encode() + b"\0" + np.array(inputs[name]).tobytes())
-    return digest.hexdigest()

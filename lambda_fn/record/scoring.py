@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from lambda_fn import fields
 from lambda_fn.record.interpolation import probability_below
-from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import BENCHMARKS
+from lambda_fn.record.official_forecast import BENCHMARKS, Entry
 
 INTERVALS = (50, 80, 95)
 HEADER = (
@@ -76,7 +75,8 @@ def to_csv(scores: Iterable[Score]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for row in sorted(scores, key=lambda row: (row.as_of, row.horizon)):
-        writer.writerow(_format_row(row))
+        *first, benchmarks, pit, flags, note = row
+        writer.writerow([*first, *benchmarks, pit, *(flag if flag is None else int(flag) for flag in flags), note])
     return text.getvalue().encode()
 
 

@@ -44,15 +44,9 @@ def newest(scores: Iterable[Score]) -> list[dict[str, Any]]:
     rows = sorted((row for row in scores if row.horizon == 1), key=lambda row: row.as_of)[-MAX_NEWEST_ROWS:]
     return [
         {
-            "as_of": row.as_of.isoformat(),
-            "target_date": row.target_date.isoformat(),
-            "kind": row.kind,
-            "generation": row.generation,
-            "family": row.family,
-            "close": row.close,
-            "outcome": row.outcome,
-            "pinball": row.pinball,
-            "pit": row.pit,
+            **{name: getattr(row, name).isoformat() for name in ("as_of", "target_date")},
+            **{name: getattr(row, name) for name in ("kind", "generation", "family")},
+            **{name: getattr(row, name) for name in ("close", "outcome", "pinball", "pit")},
             **{f"inside_{level}": covered for level, covered in zip(INTERVALS, row.inside, strict=True)},
             **({"note": row.note} if row.note else {}),
         }

@@ -1,22 +1,13 @@
-"""Checks of the summaries and days of a record or a backtest.
+"""Parsers of the track record, of the record of all pairs, and of the summaries in them and in a backtest.
 
-Pages and answers read these members without further checks, so each is checked when a record is parsed. Other members
-may be present and are not read.
+Pages and answers read the members that are declared here without further checks. Other members are kept as they are.
 """
 
 from typing import Any
 
-from lambda_fn.fields import (
-    CONTRACT_VERSION,
-    LARGE,
-    MAX_GENERATION,
-    MAX_HORIZON,
-    PAIR,
-    SHA256,
-    ContractError,
-    Reader,
-    json_object,
-)
+from lambda_fn.fields import LARGE, MAX_HORIZON
+from lambda_fn.store import schema
+from lambda_fn.store.schema import Invalid, Parser, list_of, map_of, number, object_of, whole
 
 MAX_COUNT = 10_000_000  # forecasts or days: more than any record has
 KINDS = ("live", "late")
@@ -28,125 +19,82 @@ MAX_ROWS = 1_000  # days, horizons or rows of a score table
 
 def parse_record(data: bytes, pair: str) -> dict[str, Any]:
     """Parse the record of `pair`, `serving/record.json`. Raises ContractError naming the field and the cure."""
-    read = Reader(json_object(data, "record"), "record")
-    read.version("contract_version", CONTRACT_VERSION)
-    read.same("pair", pair)
-    for kind in KINDS:
-        check_summary(read.object(kind))
-    if read.members.get("backtest") is not None:
-        check_summary(read.object("backtest"))
-    check_days(read, "newest")
-    if read.members.get(MADE_FROM):
-        digests = read.object(MADE_FROM)
-        for name in digests.members:
-            digests.matching(name, SHA256)
-    return dict(read.members)
+    return schema.parse_as(_RECORD, schema.keyed_object(data, "record", pair=pair), "record")
 
 
 def parse_pairs(data: bytes) -> dict[str, Any]:
     """Parse the record of all pairs, `serving/pairs.json`. Raises ContractError naming the field and the cure."""
-    read = Reader(json_object(data, "pairs"), "pairs")
-    read.version("contract_version", CONTRACT_VERSION)
-    for row in _objects(read, "pairs"):
-        row.matching("pair", PAIR)
-        row.day("as_of")
-        row.price("last_close")
-        row.name("champion")
-        for kind in POOLED:
-            if row.members.get(kind) is not None:
-                check_brief(row.object(kind))
-    pooled = read.object("pooled")
-    for kind in POOLED:
-        if pooled.members.get(kind) is not None:
-            check_pooled(pooled.object(kind))
-    return dict(read.members)
-
-
-def check_summary(read: Reader) -> None:
-    """Check the summary of a record or a backtest: its days, figures by horizon, and reliability."""
-    read.whole("days", 0, MAX_COUNT)
-    horizons = _objects(read, "horizons")
-    for name in ("from", "through"):
-        read.day(name) if horizons else read.optional(name, read.day)
-    for row in horizons:
-        _check_horizon(row)
-        row.within("pinball", 0, LARGE)
-    for row in _objects(read, "reliability") if horizons else ():
-        for name in ("from", "to", "share", "low", "high"):
-            row.within(name, 0, 1)
-
-
-def check_pooled(read: Reader) -> None:
-    """Check the summary of several pairs, which has no losses and no reliability table."""
-    for name in ("pairs", "days"):
-        read.whole(name, 0, MAX_COUNT)
-    for name in ("from", "through"):
-        read.day(name)
-    for row in read.objects("horizons"):
-        _check_horizon(row)
-
-
-def check_brief(read: Reader) -> None:
-    """Check a pair's figures for the next day."""
-    read.whole("days", 0, MAX_COUNT)
-    _check_figures(read)
-
-
-def check_days(read: Reader, name: str) -> None:
-    """Check the list of single days with scored forecasts."""
-    for row in _objects(read, name):
-        for day in ("as_of", "target_date"):
-            row.day(day)
-        if row.text("kind") not in KINDS:
-            raise ContractError(f"{row.where}.kind: must be {' or '.join(KINDS)}; rebuild the record")
-        row.whole("generation", 1, MAX_GENERATION)
-        row.name("family")
-        for price in ("close", "outcome"):
-            row.price(price)
-        row.within("pinball", 0, LARGE)
-        row.within("pit", 0, 1)
-        for inside in INSIDE:
-            if not isinstance(row.members.get(inside), bool | None):
-                raise ContractError(f"{row.where}.{inside}: must be true, false or null; rebuild the record")
-        row.optional("note", row.text)
+    return schema.parse_as(_PAIRS, schema.keyed_object(data, "pairs"), "pairs")
 
 
 def check_backtest(backtest: dict[str, Any] | None) -> None:
-    """Check the backtest in a pointer, if any."""
+    """Check the backtest in a pointer, if any. Raises ContractError."""
     if backtest is not None:
-        check_summary(Reader(backtest, "pointer.backtest"))
+        schema.parse_as(_parse_summary, backtest, "pointer.backtest")
 
 
-def _check_horizon(row: Reader) -> None:
-    row.whole("horizon", 1, MAX_HORIZON)
-    row.whole("n", 1, MAX_COUNT)
-    _check_figures(row)
+def _parse_summary(value: Any) -> dict[str, Any]:
+    """Parse the summary of a record or a backtest, which has a period and reliability if anything is scored."""
+    members = _SUMMARY(value)
+    return members | (_SCORED if members["horizons"] else _UNSCORED)(value)
 
 
-def _check_figures(read: Reader) -> None:
-    """Check `coverage` and `skill`: by name a value and the bounds of its confidence interval, which may be null."""
-    for name, low in (("coverage", 0.0), ("skill", -LARGE)):
-        if not isinstance(read.members.get(name), dict):
-            raise ContractError(f"{read.where}.{name}: must be an object; rebuild the record")
-        figures = Reader(read.members[name], f"{read.where}.{name}")
-        for member in figures.members:
-            figure = figures.object(member)
-            figure.within("value", low, 1)
-            if not {"low", "high"} <= figure.members.keys():
-                raise ContractError(f"{figure.where}: low or high is missing; rebuild the record")
-            if figure.members["low"] is not None or figure.members["high"] is not None:
-                for bound in ("low", "high"):
-                    figure.within(bound, low - 1, LARGE)
+def _parse_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Invalid.of(value, "true, false or null")
+    return value
 
 
-def _objects(read: Reader, name: str) -> list[Reader]:
-    """Return the objects of a list, which may be empty."""
-    value = read.members.get(name)
-    if value == []:
-        return []
-    rows = read.objects(name)
-    if len(rows) > MAX_ROWS:
-        raise ContractError(
-            f"{read.where}.{name}: {len(rows)} entries, at most {MAX_ROWS} are allowed; rebuild the record"
-        )
-    return rows
+def _figures(low: float) -> Parser:
+    """Return a parser of estimates by name: a value from `low` to 1, and the bounds of its interval or two nulls."""
+    value, bound = number(low, 1), number(low - 1, LARGE)
+    parse_value, parse_all = object_of({"value": value}), object_of({"value": value, "low": bound, "high": bound})
+
+    def parse_figure(figure: Any) -> dict[str, Any]:
+        members = parse_value(figure)
+        if not {"low", "high"} <= figure.keys():
+            raise Invalid("", "low or high is missing; rebuild the record")
+        return members if figure["low"] is figure["high"] is None else parse_all(figure)
+
+    return map_of(parse_figure, allow_empty=True)
+
+
+_FIGURES = {"coverage": _figures(0.0), "skill": _figures(-LARGE)}
+_COUNT = whole(0, MAX_COUNT)
+_PERIOD = dict.fromkeys(("from", "through"), schema.DAY)
+_HORIZON = {"horizon": whole(1, MAX_HORIZON), "n": whole(1, MAX_COUNT), **_FIGURES}
+_LOSS = {"pinball": number(0, LARGE)}
+_SUMMARY = object_of({"days": _COUNT, "horizons": list_of(object_of(_HORIZON | _LOSS), MAX_ROWS, allow_empty=True)})
+_BIN = object_of(dict.fromkeys(("from", "to", "share", "low", "high"), number(0, 1)))
+_SCORED = object_of({**_PERIOD, "reliability": list_of(_BIN, MAX_ROWS, allow_empty=True)})
+_UNSCORED = object_of({}, _PERIOD)
+_NEWEST_ROW = object_of(
+    {
+        **dict.fromkeys(("as_of", "target_date"), schema.DAY),
+        "kind": schema.text("|".join(KINDS), " or ".join(KINDS)),
+        "generation": schema.GENERATION,
+        "family": schema.NAME,
+        **dict.fromkeys(("close", "outcome"), schema.PRICE),
+        **_LOSS,
+        "pit": number(0, 1),
+    },
+    {**dict.fromkeys(INSIDE, _parse_flag), "note": schema.TEXT},
+)
+_RECORD = object_of(
+    {**dict.fromkeys(KINDS, _parse_summary), "newest": list_of(_NEWEST_ROW, MAX_ROWS, allow_empty=True)},
+    {"backtest": _parse_summary, MADE_FROM: map_of(schema.SHA256, allow_empty=True)},
+    keep=True,
+)
+_BRIEF = object_of({"days": _COUNT, **_FIGURES})
+_PAIR_ROW = object_of(
+    {"pair": schema.PAIR, "as_of": schema.DAY, "last_close": schema.PRICE, "champion": schema.NAME},
+    dict.fromkeys(POOLED, _BRIEF),
+)
+_POOLED = object_of({"pairs": _COUNT, "days": _COUNT, **_PERIOD, "horizons": list_of(object_of(_HORIZON))})
+_PAIRS = object_of(
+    {
+        "pairs": list_of(_PAIR_ROW, MAX_ROWS, allow_empty=True),
+        "pooled": object_of({}, dict.fromkeys(POOLED, _POOLED)),
+    },
+    keep=True,
+)

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -10,14 +10,13 @@ from lambda_fn import contract, fields
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.price_file import parse
 from lambda_fn.record import scoring
-from lambda_fn.record.ledger import Entry
+from lambda_fn.record.official_forecast import Entry
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.statistics import newest, summarise
 from lambda_fn.record.summary_checks import KINDS, MADE_FROM, check_backtest, parse_record
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store, Unavailable
+from lambda_fn.store.object_store import Missing, Store
 
-ATTEMPTS = 5  # one fails only if another process wrote the same file meanwhile
 FINAL_AFTER_DAYS = 2 * contract.MAX_HORIZON  # calendar days after which all outcomes of a forecast are known
 ROWS = "rows"  # the name of the rows' digest, next to those of the sources of prices
 _log = logging.getLogger(__name__)
@@ -44,19 +43,21 @@ def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Tra
 
     Raises Unavailable, and ContractError for an invalid price file.
     """
-    for _ in range(ATTEMPTS):
-        before, etag = _read(store, keys.scores_key(pair))
-        record, _ = _read(store, keys.record_key(pair))
+
+    def score(stored: bytes | None) -> tuple[bytes | None, tuple[Track, dict[str, str]]]:
         closes = _Closes(store, pair)
-        previous = [] if rebuild or before is None else _parse_scores(before)
-        if before is None or not closes.matches(previous, before, _made_from(record, pair)):
+        previous = [] if rebuild or stored is None else _parse_scores(stored)
+        record = store.find(keys.record_key(pair))
+        if stored is None or not closes.matches(previous, stored, _made_from(record and record.data, pair)):
             previous = []
         scores, faults = _compute_scores(store, pair, previous, closes)
         data = scoring.to_csv(scores)
-        if data == before or (before is None and not scores) or store.replace(keys.scores_key(pair), data, etag):
-            write_summary(store, pair, scores, now, closes.digests(scores, data))
-            return Track(scores, faults)
-    raise Unavailable(f"{store.describe()}: {keys.scores_key(pair)} changed {ATTEMPTS} times meanwhile; try again")
+        is_written = data != stored and not (stored is None and not scores)
+        return (data if is_written else None), (Track(scores, faults), closes.digests(scores, data))
+
+    track, digests = store.update(keys.scores_key(pair), score)
+    write_summary(store, pair, track.scores, now, digests)
+    return track
 
 
 def write_summary(
@@ -71,22 +72,21 @@ def write_summary(
         now: the time of this update.
         made_from: digests of the rows and of their closes; None leaves those of the record unchanged.
     """
-    key = keys.record_key(pair)
-    for _ in range(ATTEMPTS):
-        before, etag = _read(store, key)
-        summary: dict[str, Any] = {
+
+    def summary(stored: bytes | None) -> tuple[bytes | None, None]:
+        members: dict[str, Any] = {
             "contract_version": contract.CONTRACT_VERSION,
             "pair": pair,
             **{kind: summarise([row for row in scores if row.kind == kind]) for kind in KINDS},
             "backtest": read_backtest(store, pair),
             "newest": newest(scores),
-            MADE_FROM: _made_from(before, pair) if made_from is None else made_from,
+            MADE_FROM: _made_from(stored, pair) if made_from is None else made_from,
         }
-        if before is not None and _ignoring_made_at(before) == summary:
-            return
-        if store.replace(key, fields.summed_bytes({**summary, "made_at": fields.utc_text(now)}), etag):
-            return
-    raise Unavailable(f"{store.describe()}: {key} changed {ATTEMPTS} times meanwhile; try again")
+        if stored is not None and _ignoring_made_at(stored) == members:
+            return None, None
+        return fields.summed_bytes({**members, "made_at": fields.utc_text(now)}), None
+
+    store.update(keys.record_key(pair), summary)
 
 
 class _Closes:
@@ -145,19 +145,20 @@ def read_backtest(store: Store, pair: str) -> dict[str, Any] | None:
     return active.pointer.backtest
 
 
-def has_backtest(store: Store, pair: str) -> bool:
-    """Return whether `serving/record.json` is valid and has the active champion's backtest."""
+def keep_backtest(store: Store, pair: str, now: datetime) -> None:
+    """Write the summary unless it is valid and has the active champion's backtest."""
     try:
         record = parse_record(store.read(keys.record_key(pair)).data, pair)
     except (Missing, ContractError):
-        return False
-    return bool(record.get("backtest") == read_backtest(store, pair))
+        record = {}
+    if not record or record.get("backtest") != read_backtest(store, pair):
+        write_summary(store, pair, read_scores(store, pair), now)
 
 
 def read_scores(store: Store, pair: str) -> list[Score]:
     """Return the stored rows; empty if there is no file or it is invalid."""
-    before, _ = _read(store, keys.scores_key(pair))
-    return [] if before is None else _parse_scores(before)
+    blob = store.find(keys.scores_key(pair))
+    return _parse_scores(blob.data) if blob else []
 
 
 def entries(store: Store, pair: str) -> tuple[list[date], list[str]]:
@@ -229,8 +230,26 @@ def _parse_scores(data: bytes) -> list[Score]:
         return []
 
 
-def _read(store: Store, key: str) -> tuple[bytes | None, str | None]:
+def live_metrics(store: Store, pair: str) -> dict[str, float]:
+    """Return the metrics of the pair's live record; empty if there is no valid `serving/record.json`."""
     try:
-        return store.read(key)
-    except Missing:
-        return None, None
+        return record_metrics(parse_record(store.read(keys.record_key(pair)).data, pair)["live"])
+    except (Missing, ContractError):
+        return {}
+
+
+def record_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics of a summary by name, for forecasts of horizon 1.
+
+    They are the number of forecasts, the share inside the 80 % interval, and the skill against the constant quantiles.
+    Unknown values are left out.
+    """
+    first = next((row for row in summary["horizons"] if row["horizon"] == 1), None)
+    if first is None:
+        return {}
+    coverage, skill = first["coverage"].get("80"), first["skill"].get("constant")
+    return {
+        "RecordDays": first["n"],
+        **({"RecordCoverage80": coverage["value"]} if coverage else {}),
+        **({"RecordSkill": skill["value"]} if skill else {}),
+    }

@@ -16,20 +16,22 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 
 
-class CompletePointer(NamedTuple):
-    """A pointer with the details of its champion, and the champion's bytes."""
+class ResolvedPointer(NamedTuple):
+    """A pointer that names its champion file; `data` has the file's bytes if they are not in the store."""
 
     pointer: Pointer
-    data: bytes
+    data: bytes | None
 
 
-def complete(
+def resolve(
     pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime, sandbox: Sandbox
-) -> CompletePointer:
-    """Fetch the champion that the pointer's model_uri names now. Its scores and golden forecasts stay empty.
+) -> ResolvedPointer:
+    """Find the champion of a pointer: the file that it names or, in the old form, what its model_uri names now.
+
+    Scores and golden forecasts of the old form stay empty.
 
     Args:
-        pointer: a pointer of the old form.
+        pointer: the pointer.
         settings: the MLflow server and the pair.
         environ: leads to the login of the MLflow server.
         now: the current time, UTC.
@@ -38,7 +40,14 @@ def complete(
     Raises ContractError with the cure when there is no such version or it has no ONNX file of this contract, and
     Unavailable when the MLflow server, the bucket or the secret cannot be read.
     """
-    server = _connect(pointer, settings, environ, now)
+    if pointer.champion is not None:
+        return ResolvedPointer(pointer, None)
+    if reason := find_uri_fault(settings.mlflow_tracking_uri):
+        raise ContractError(
+            f"pointer.champion: missing, {pointer.model_uri} names no champion file, and MLFLOW_TRACKING_URI {reason}. "
+            f"Or publish it with: python -m training publish {pointer.model_uri}"
+        )
+    server = MlflowServer(*access(settings, environ, now))
     if not pointer.model_uri.startswith((f"models:/{pointer.model_name}@", f"models:/{pointer.model_name}/")):
         raise ContractError(f"pointer.model_uri: {pointer.model_uri} is not a version of {pointer.model_name}; {CURE}")
     version = server.version(pointer.model_uri)
@@ -52,7 +61,7 @@ def complete(
     except ContractError as error:
         raise UnusableModel(version, str(error)) from error
     is_same = pointer.model_version == version.number  # an alias may have moved since the pointer was written
-    complete_pointer = replace(
+    resolved = replace(
         pointer,
         model_version=version.number,
         run_id=version.run_id or (pointer.run_id if is_same else None),
@@ -64,40 +73,4 @@ def complete(
         trained_through=metadata.trained_through,
         created_at=version.created_at,
     )
-    return CompletePointer(complete_pointer, data)
-
-
-def _connect(pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime) -> MlflowServer:
-    """Return the MLflow server of the settings. Raises ContractError when they name none, and Unavailable.
-
-    Args:
-        pointer: whose champion is missing, for the error.
-        settings: the address and the secret.
-        environ: leads to the login.
-        now: the current time, UTC.
-    """
-    if reason := find_uri_fault(settings.mlflow_tracking_uri):
-        raise ContractError(
-            f"pointer.champion: missing, {pointer.model_uri} names no champion file, and MLFLOW_TRACKING_URI {reason}. "
-            f"Or publish it with: python -m training publish {pointer.model_uri}"
-        )
-    return MlflowServer(*access(settings, environ, now))
-
-
-class ResolvedPointer(NamedTuple):
-    """A pointer that names its champion file; `data` has the file's bytes if they are not in the store."""
-
-    pointer: Pointer
-    data: bytes | None
-
-
-def resolve(
-    pointer: Pointer, settings: Settings, environ: Mapping[str, str], now: datetime, sandbox: Sandbox
-) -> ResolvedPointer:
-    """Find the champion of a pointer: the file that it names or, in the old form, the model of its model_uri.
-
-    The arguments are those of `complete`. Raises ContractError with the cure, and Unavailable.
-    """
-    if pointer.champion is not None:
-        return ResolvedPointer(pointer, None)
-    return ResolvedPointer(*complete(pointer, settings, environ, now, sandbox))
+    return ResolvedPointer(resolved, data)

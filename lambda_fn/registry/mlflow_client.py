@@ -10,15 +10,16 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 from urllib.request import Request
 
 from lambda_fn import fields
 from lambda_fn.contract import CONTRACT_VERSION, MAX_MODEL_BYTES
-from lambda_fn.fields import ContractError, Reader
+from lambda_fn.fields import ContractError
 from lambda_fn.registry.mlflow_access import split_url, suggest_cure
 from lambda_fn.settings import BUCKET, Settings, redact_url
+from lambda_fn.store import schema
 from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Missing, Unavailable
 from lambda_fn.store.s3 import open_store
@@ -36,6 +37,14 @@ _NOT_MLFLOW = (
     "correct the address: this is not an MLflow server, or not its path, or a login page in front of it. GET /version "
     "below the address returns MLflow's version"
 )
+_RESPONSE = "MLflow's response"
+_ANY_TEXT = schema.text("(?s).*", "a string")
+_TAG = schema.object_of({}, {"key": _ANY_TEXT, "value": _ANY_TEXT})
+_VERSION = schema.object_of(
+    {"version": schema.parse_label, "creation_timestamp": schema.whole(0, 10**14)},
+    {"run_id": _ANY_TEXT, "tags": schema.list_of(_TAG, allow_empty=True)},
+)
+_FILES = schema.object_of({}, {"files": schema.list_of(schema.object_of({"path": schema.TEXT}), allow_empty=True)})
 _API = "/api/2.0/mlflow"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
@@ -89,17 +98,15 @@ class MlflowServer:
         key = "alias" if match["alias"] else "version"
         route = "registered-models/alias" if match["alias"] else "model-versions/get"
         response = self._get_json(route, {"name": match["name"], key: match[key]}, model_uri)
-        if "model_version" not in response.members:
+        if "model_version" not in response:
             raise Unavailable(f"MLFLOW_TRACKING_URI: {self.address} answers 200 without a model_version; {_NOT_MLFLOW}")
-        version = response.object("model_version")
-        tags = version.objects("tags") if version.members.get("tags") else []
-        sha256 = [tag.text("value") for tag in tags if tag.members.get("key") == SHA256_TAG]
-        created_ms = version.whole("creation_timestamp", 0, 10**14)
+        version = schema.parse_as(_VERSION, response["model_version"], f"{_RESPONSE}.model_version")
+        sha256 = [tag.get("value") for tag in version.get("tags", ()) if tag.get("key") == SHA256_TAG]
         return Version(
             match["name"],
-            version.label("version"),
-            version.text("run_id") if version.members.get("run_id") else None,
-            datetime.fromtimestamp(created_ms / 1000, UTC),
+            version["version"],
+            version.get("run_id") or None,
+            datetime.fromtimestamp(version["creation_timestamp"] / 1000, UTC),
             sha256[0] if sha256 else None,
         )
 
@@ -110,7 +117,8 @@ class MlflowServer:
         A file above MAX_MODEL_BYTES is cut after one byte more, so that the caller can reject it.
         """
         query = {"name": version.name, "version": version.number}
-        uri = self._get_json("model-versions/get-download-uri", query, version.uri).text("artifact_uri")
+        response = self._get_json("model-versions/get-download-uri", query, version.uri)
+        uri = schema.parse_as(schema.object_of({"artifact_uri": schema.TEXT}), response, _RESPONSE)["artifact_uri"]
         parts = split_url(uri)
         if parts.scheme == "mlflow-artifacts":
             return self._download_from(parts.netloc.rpartition("@")[2], parts.path.strip("/"), version)
@@ -144,20 +152,19 @@ class MlflowServer:
         # Some versions respond 500 for a missing file, so list the files.
         listing = self._get(_ARTIFACTS, {"path": folder}, TIMEOUT_S, MAX_JSON_BYTES)
         read = _parse(listing)
-        if listing.status == 200 and read:
-            files = read.objects("files") if read.members.get("files") else []
-            names = [file.text("path") for file in files]
+        if listing.status == 200 and read is not None:
+            names = [file["path"] for file in schema.parse_as(_FILES, read, _RESPONSE).get("files", ())]
             if MODEL_FILE not in names:
                 raise UnusableModel(version, f"it has {', '.join(names[:8]) or 'no files'}")
         raise self._error(response)
 
-    def _get_json(self, route: str, query: Mapping[str, str], uri: str) -> Reader:
+    def _get_json(self, route: str, query: Mapping[str, str], uri: str) -> dict[str, Any]:
         """Return the JSON of a response of the registry; `uri` names the requested model in errors."""
         response = self._get(f"{_API}/{route}", query, TIMEOUT_S, MAX_JSON_BYTES)
         read = _parse(response)
-        if response.status == 200 and read:
+        if response.status == 200 and read is not None:
             return read
-        if response.status in (400, 404) and read and "error_code" in read.members:
+        if response.status in (400, 404) and read is not None and "error_code" in read:
             raise ContractError(f"{uri}: {self.address} has no such version{_quote_message(response)}; {CURE}")
         raise self._error(response)
 
@@ -225,11 +232,10 @@ def _read_bucket(settings: Settings, bucket: str, folder: str, version: Version)
         ) from error
 
 
-def _parse(response: HttpResponse) -> Reader | None:
-    """Return a reader of the response, or None if it is not a JSON object."""
-    where = "MLflow's response"
+def _parse(response: HttpResponse) -> dict[str, Any] | None:
+    """Return the members of the response, or None if it is not a JSON object."""
     try:
-        return Reader(fields.json_object(response.body, where), where)
+        return fields.json_object(response.body, _RESPONSE)
     except ContractError:
         return None
 
@@ -237,6 +243,6 @@ def _parse(response: HttpResponse) -> Reader | None:
 def _quote_message(response: HttpResponse) -> str:
     """Return MLflow's own message, or the first line of a plain text, in brackets."""
     read = _parse(response)
-    text = str(read.members.get("message", "")) if read else response.body[:200].decode("utf-8", "replace")
+    text = str(read.get("message", "")) if read is not None else response.body[:200].decode("utf-8", "replace")
     line = text.strip().partition("\n")[0][:200]
     return f" ({line})" if line and not line.startswith("<") else ""

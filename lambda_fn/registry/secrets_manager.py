@@ -13,8 +13,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import Request
 
-from lambda_fn import fields
 from lambda_fn.fields import ContractError
+from lambda_fn.store import schema
 from lambda_fn.store.http_client import HttpResponse, send_request
 from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import KEY_ID, SECRET_KEY, aws_address, credential_provider
@@ -144,9 +144,8 @@ def _parse_login(response: HttpResponse, arn: str) -> Login:
             "correct the ARN and allow this role secretsmanager:GetSecretValue on it"
         )
     try:
-        text = fields.Reader(fields.json_object(response.body, "response"), "response").text("SecretString")
-        secret = fields.Reader(fields.json_object(text.encode(), "secret"), "secret")
-        return Login(secret.text("username"), secret.text("password"))
+        text = schema.read_object(response.body, "response", {"SecretString": schema.TEXT})["SecretString"]
+        return Login(**schema.read_object(text.encode(), "secret", dict.fromkeys(Login._fields, schema.TEXT)))
     except ContractError:
         raise Unavailable(
             f'MLFLOW_SECRET_ARN: {arn} does not contain {{"username": "...", "password": "..."}}; store it in this form'
@@ -156,7 +155,7 @@ def _parse_login(response: HttpResponse, arn: str) -> Login:
 def _error_type(body: bytes) -> str:
     """Return the type of AWS's error in brackets, or an empty string."""
     try:
-        kind = fields.Reader(fields.json_object(body, "response"), "response").text("__type")
+        kind: str = schema.read_object(body, "response", {"__type": schema.TEXT})["__type"]
     except ContractError:
         return ""
     return f"({kind.rpartition('#')[2][:80]}) "

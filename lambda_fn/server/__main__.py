@@ -1,4 +1,7 @@
-"""HTTP server of the API without AWS: `python -m lambda_fn.server --port 8080`."""
+"""HTTP server of the API without AWS: `python -m lambda_fn.server --port 8080`.
+
+A thread refreshes periodically, because a server gets no S3 events.
+"""
 
 import argparse
 import logging
@@ -8,25 +11,31 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from lambda_fn.server.refresher import STOP_S, Refresher
+from lambda_fn.champion.sandbox import Sandbox
+from lambda_fn.fields import ContractError
+from lambda_fn.jobs.activation import Refused
+from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store.object_store import Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
 WORKING_FOLDER = "/"  # of all processes, not the one with .env: champions must not run beside secrets
+STOP_S = 10  # for requests and a refresh in progress when the server is stopped
 BACKLOG = 512  # connections that the kernel queues until a process accepts them
 _log = logging.getLogger("lambda_fn.server")  # also when this module is __main__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Returns 2, with the reason on standard error, if the server cannot start."""
-    args = _make_parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     environ = read_dotenv(Path(".env"), os.environ)
     logging.config.dictConfig(LOGGING)
     try:
@@ -82,15 +91,17 @@ def _serve(processes: int, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser("python -m lambda_fn.server", description="Serve the API over HTTP.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    port = _whole("port", 0, 65535, "1 to 65535, or 0 for any free one")
     parser.add_argument(
-        "--port", type=_parse_port, default=8080, help="port to listen on, 0 for any free one (default: %(default)s)"
+        "--port", type=port, default=8080, help="port to listen on, 0 for any free one (default: %(default)s)"
     )
     parser.add_argument(
         "--processes",
-        type=_parse_count,
+        type=_whole("number of processes", 1, 256, "1 to 256"),
         default=1,
         help="number of processes; one for each core is best (default: %(default)s)",
     )
@@ -103,16 +114,15 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parse_port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 1 to 65535, or 0 for any free one")
-    return int(text)
+def _whole(noun: str, lowest: int, highest: int, cure: str) -> Callable[[str], int]:
+    """Return the parser of an option that is a whole number in a range."""
 
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {noun}; give {cure}")
+        return int(text)
 
-def _parse_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes; give 1 to 256")
-    return int(text)
+    return parse
 
 
 def _parse_seconds(text: str) -> float:
@@ -138,6 +148,57 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {cure}") from error
     listener.set_inheritable(True)
     return listener
+
+
+class Refresher(threading.Thread):
+    """Activates published champions while the server runs, at once and then periodically.
+
+    A failure is logged and retried.
+    """
+
+    def __init__(self, store: Store, settings: Settings, every: float, environ: Mapping[str, str]) -> None:
+        """Create the thread.
+
+        Args:
+            store: the store that is refreshed.
+            settings: those of the service; all its pairs are refreshed.
+            every: seconds between two refreshes.
+            environ: the environment, for the registry's credentials.
+        """
+        super().__init__(name="refresh", daemon=True)
+        self._store, self._settings, self._every, self._environ = store, settings, every, environ
+        self._last_messages: dict[str, str] = {}  # by pair
+        self._stop_event = threading.Event()
+
+    def run(self) -> None:
+        """Refresh until `stop`, whatever is raised: nobody would notice that the thread has ended."""
+        while not self._stop_event.is_set():
+            self.refresh()
+            self._stop_event.wait(self._every)
+
+    def refresh(self) -> None:
+        """Refresh every pair once; a failure of one does not stop the others."""
+        with Sandbox() as sandbox:
+            for pair in self._settings.pairs:
+                last_message, settings = self._last_messages.get(pair), self._settings.for_pair(pair)
+                try:
+                    result = refresh(self._store, settings, datetime.now(UTC), self._environ, sandbox=sandbox)
+                    message = "{0.outcome}, {0.reason}; forecast {1.outcome}, {1.reason}".format(*result)
+                except (Refused, Unavailable, Missing, ContractError) as error:
+                    message = str(error)
+                except Exception as error:  # noqa: BLE001  # the next pointer, or the next attempt, may succeed
+                    message = f"failed unexpectedly, {type(error).__name__}: {error}"
+                    if message != last_message:
+                        _log.error("refresh of %s failed", pair, exc_info=error)
+                if message != last_message:  # repeating it every minute would hide what is new
+                    _log.info("refresh%s: %s", f" of {pair}" if len(self._settings.pairs) > 1 else "", message)
+                self._last_messages[pair] = message
+
+    def stop(self) -> None:
+        """End the thread. Waits for a refresh in progress, at most STOP_S."""
+        self._stop_event.set()
+        if self.is_alive():
+            self.join(STOP_S)
 
 
 # Everything goes to standard error, one line for each record.

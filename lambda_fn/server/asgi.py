@@ -12,9 +12,9 @@ from lambda_fn.server.http_limits import overloaded
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from lambda_fn.web.errors import MAX_BODY, Problem, too_large
+from lambda_fn.web.params import PAIR
 from lambda_fn.web.request import Request, parse_query_string
 from lambda_fn.web.response import Representation, Response
-from lambda_fn.web.state import PAIR
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,7 +42,10 @@ class AsgiApp:
         self._threads = {kind: _Threads(kind, number) for kind, number in THREADS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _read_headers(scope)
+        headers: dict[str, str] = {}  # repeated ones are joined by commas
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
         try:
             body = await _read(scope, receive)
             query = parse_query_string(scope["query_string"].decode("latin-1")) if scope["query_string"] else {}
@@ -52,12 +55,17 @@ class AsgiApp:
         except Problem as problem:
             response = Representation.of_problem(problem).respond(Request(scope["method"], scope["path"]), 0)
             response.headers["Connection"] = "close"
-        cors = [] if self._cors_origin is None else cors_headers(self._cors_origin, scope["method"], headers)
-        await _send(response, cors, send)
+        content = response.body.encode() if isinstance(response.body, str) else response.body
+        lines = [(name.lower(), value) for name, value in response.headers.items()]
+        lines += cors_headers(self._cors_origin, scope["method"], headers)
+        lines.append(("content-length", str(len(content))))
+        raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines]
+        await send({"type": "http.response.start", "status": response.status, "headers": raw_headers})
+        await send({"type": "http.response.body", "body": content})
 
     async def _respond(self, request: Request) -> Response:
         reads = request.method in ("GET", "HEAD")
-        key = self._app.router.route_path(request.path, self._app.base_path), request.query.get(PAIR, "")
+        key = self._app.router.route_path(request.path, self._app.base_path), request.query.get(PAIR.name, "")
         if self._evicted_pairs != (evicted_pairs := self._app.evicted_pairs):
             self._evicted_pairs = evicted_pairs
             self._in_memory.clear()
@@ -113,24 +121,6 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     if size > MAX_BODY:
         raise too_large()
     return bytes(body)
-
-
-def _read_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by name in lower case; repeated ones are joined by commas."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
-
-
-async def _send(response: Response, cors: list[tuple[str, str]], send: Send) -> None:
-    body = response.body.encode() if isinstance(response.body, str) else response.body
-    names = [*((name.lower(), value) for name, value in response.headers.items()), *cors]
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in names]
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 class WithoutQuery(logging.Filter):

@@ -88,9 +88,10 @@ class Protocol(HttpToolsProtocol):
         """Refuse the request if MAX_AT_WORK others are in progress."""
         self._in_head, self._head_size = False, 0
         # Some tasks still wait for a body; only complete requests count.
-        if len(self.tasks) >= MAX_AT_WORK and not self._is_responding() and self._count_responding() >= MAX_AT_WORK:
-            self._refuse(overloaded())
-            raise _Refused
+        if len(self.tasks) >= MAX_AT_WORK and not self._is_responding():
+            if sum(other._is_responding() for other in self._others()) >= MAX_AT_WORK:
+                self._refuse(overloaded())
+                raise _Refused
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -141,9 +142,6 @@ class Protocol(HttpToolsProtocol):
 
     def _others(self) -> "list[Protocol]":
         return [other for other in cast("set[Protocol]", self.connections) if other is not self]
-
-    def _count_responding(self) -> int:
-        return sum(other._is_responding() for other in self._others())
 
     def _refuse(self, problem: Problem) -> None:
         """Write the error response and close the connection, by force if the client does not receive it."""

@@ -103,28 +103,22 @@ class LastKnownGood(Generic[T]):
                 if self._background_refresh and self._cached is not None:
                     threading.Thread(target=_recheck, args=(weakref.ref(self),), name="recheck", daemon=True).start()
                 return self._value_or_raise()
+
+            def check() -> None:
+                try:
+                    self._check(now)
+                finally:
+                    self._checked.set()
+
             self._checked.clear()
-            threading.Thread(target=self._check_and_signal, args=(now,), name="check", daemon=True).start()
+            threading.Thread(target=check, name="check", daemon=True).start()
             return self._value_or_raise() if self._wait_budget.wait(self._checked) else self._stale_value()
         finally:
             self._lock.release()
 
-    def _check_and_signal(self, now: float) -> None:
-        try:
-            self._check(now)
-        finally:
-            self._checked.set()
-
     def _stale_value(self) -> CachedValue[T]:
         """Return the value as stale, because the running check may find a newer one."""
         return self._value_or_raise()._replace(stale=True)
-
-    def _check_if_due(self) -> float:
-        """Check when it is due, and return the seconds until the next check."""
-        now = self._clock()
-        if not self._last_check <= now < self._due:  # also when the clock was set back
-            self._check(now)
-        return min(max(self._due - self._clock(), 0), max(self._max_age_s, BACK_OFF_S))
 
     def _value_or_raise(self) -> CachedValue[T]:
         if self._cached is None:
@@ -166,7 +160,10 @@ class LastKnownGood(Generic[T]):
 
 def _recheck(reference: "weakref.ref[LastKnownGood[Any]]") -> None:
     while (cache := reference()) is not None:
-        wait = cache._check_if_due()
+        now = cache._clock()
+        if not cache._last_check <= now < cache._due:  # also when the clock was set back
+            cache._check(now)
+        wait = min(max(cache._due - cache._clock(), 0), max(cache._max_age_s, BACK_OFF_S))
         del cache  # so that it can be collected meanwhile
         time.sleep(wait)
 

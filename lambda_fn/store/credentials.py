@@ -15,6 +15,7 @@ from urllib.request import Request
 from lambda_fn import fields
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import SettingsError, aws_config_files, redact_url
+from lambda_fn.store import schema
 from lambda_fn.store.http_client import send_request
 from lambda_fn.store.object_store import Unavailable
 
@@ -69,12 +70,14 @@ class ContainerCredentials:
         if answer.status != 200:
             raise NoCredentials(f"{self._variable}: the provider responds with {answer.status}; {self._cure()}")
         try:
-            reader = fields.Reader(fields.json_object(answer.body, "answer"), "answer")
-            expiration = reader.members.get("Expiration")
+            members = fields.json_object(answer.body, "answer")
+            names = ["AccessKeyId", "SecretAccessKey", *(["Token"] if members.get("Token") else [])]
+            keys = schema.parse_as(schema.object_of(dict.fromkeys(names, schema.TEXT)), members, "answer")
+            expiration = members.get("Expiration")
             return {
-                "access_key_id": reader.text("AccessKeyId"),
-                "secret_access_key": reader.text("SecretAccessKey"),
-                "token": reader.text("Token") if reader.members.get("Token") else None,
+                "access_key_id": keys["AccessKeyId"],
+                "secret_access_key": keys["SecretAccessKey"],
+                "token": keys.get("Token"),
                 "expires_at": _parse_time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
             }
         except (ContractError, ValueError):

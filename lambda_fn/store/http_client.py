@@ -60,22 +60,16 @@ def send_request(
         except urllib.error.HTTPError as error:  # also a response
             response = error
         with response:
-            location = response.headers.get("Location", "")
-            return HttpResponse(response.status, _read_body(response, deadline, max_bytes, clock), location)
+            body = bytearray()
+            # read1 returns after one receive, so a server that sends a few bytes at a time cannot outlast the deadline.
+            while len(body) < max_bytes and (chunk := response.read1(min(_CHUNK, max_bytes - len(body)))):
+                body += chunk
+                if clock() > deadline:
+                    raise TimeoutError("not complete in time")
+            if len(body) < max_bytes and getattr(response, "length", None):  # read1 does not report an early end
+                raise http.client.IncompleteRead(bytes(body), response.length)
+            return HttpResponse(response.status, bytes(body), response.headers.get("Location", ""))
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         proxy = "" if request.host == urlsplit(address).netloc else f"{BY_PROXY} {request.host.rpartition('@')[2]}"
         raise Unavailable(f"{address} does not answer{proxy} ({reason or type(error).__name__})") from error
-
-
-def _read_body(response: Any, deadline: float, max_bytes: int, clock: Callable[[], float]) -> bytes:
-    """Read the body, at most `max_bytes`, until `deadline` in seconds of `clock`. Raises if it is incomplete."""
-    body = bytearray()
-    # read1 returns after one receive, so a server that sends a few bytes at a time cannot outlast the deadline.
-    while len(body) < max_bytes and (chunk := response.read1(min(_CHUNK, max_bytes - len(body)))):
-        body += chunk
-        if clock() > deadline:
-            raise TimeoutError("not complete in time")
-    if len(body) < max_bytes and getattr(response, "length", None):  # read1 does not report an early end
-        raise http.client.IncompleteRead(bytes(body), response.length)
-    return bytes(body)

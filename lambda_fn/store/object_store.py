@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, overload
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotModifiedError, PreconditionError
@@ -17,6 +17,7 @@ from lambda_fn.fields import ContractError
 if TYPE_CHECKING:
     from obstore import Attributes, GetOptions, PutMode  # exist for type checkers only
 
+T = TypeVar("T")
 WAIT_S = 0.25
 
 
@@ -51,6 +52,7 @@ class WaitBudget:
 
 LOCKS = ".locks"  # in a folder: one lock file per key, and new files before they are renamed
 MAX_BYTES = 128 * 2**20  # of an object: none of this service is larger, and objects are read into memory whole
+ATTEMPTS = 5  # of an update; one fails only if another process wrote the object meanwhile
 SMALL = 2**20  # bytes: objects up to this size are read within the timeout of a record
 WRITTEN = "written"  # stands for the ETag of an object that a job wrote, which the store did not tell
 SUM = "crc32"  # the metadata entry with the CRC-32 of the object's bytes: x-amz-meta-crc32
@@ -185,6 +187,29 @@ class Store:
                 return False
         return True
 
+    def find(self, key: str) -> Blob | None:
+        """Return the object, or None if there is none."""
+        try:
+            return self.read(key)
+        except Missing:
+            return None
+
+    def update(self, key: str, change: Callable[[bytes | None], tuple[bytes | None, T]]) -> T:
+        """Replace an object by what `change` makes of it, and return the other value that `change` returns.
+
+        `change` gets the bytes of the object, None if it is missing, and returns the new bytes, None to write nothing,
+        and any result. It is called again whenever another process wrote first, so it must be safe to repeat.
+        Raises Unavailable after ATTEMPTS.
+        """
+        for _ in range(ATTEMPTS):
+            blob = self.find(key)
+            data, result = change(blob.data if blob else None)
+            if data is None or self.replace(key, data, blob.etag if blob else None):
+                return result
+        raise Unavailable(
+            f"{self.describe()}: {key} was changed by another process in each of {ATTEMPTS} attempts; try again"
+        )
+
     def list(self, prefix: str) -> list[str]:
         """Return the keys below the folder `prefix`, sorted; "" lists all keys."""
         with self._errors(prefix):
@@ -243,7 +268,9 @@ class Store:
             yield
         except (BaseError, OSError) as error:
             code = _CODE.search(str(error))
-            if isinstance(error, FileNotFoundError) and _is_missing_object(str(error), code and code[1]):
+            # A 404 without a code of S3 is of another server, unless it has no body.
+            is_missing = code[1] != "NoSuchBucket" if code else not re.search(r"404 Not Found: \S", str(error))
+            if isinstance(error, FileNotFoundError) and is_missing:
                 raise Missing(key, self._name) from error
             if self._to_error is not None:
                 raise self._to_error(key, str(error)) from error
@@ -307,16 +334,6 @@ class JobStore(Store):
     def delete(self, key: str) -> None:
         self._blobs.pop(key, None)
         self._store.delete(key)
-
-
-def _is_missing_object(text: str, code: str | None) -> bool:
-    """Return whether a 404 means that the store has no such object.
-
-    Otherwise there is no such bucket, or another server sent it, whose response is not an error of S3.
-    """
-    if code:
-        return code != "NoSuchBucket"
-    return not re.search(r"404 Not Found: \S", text)
 
 
 def _sum(data: bytes) -> str:

@@ -60,7 +60,10 @@ def open_store(settings: Settings, patient: bool = False) -> Store:
     name = f"bucket {settings.s3_bucket}"
     clean_variables(os.environ)
     provider = credential_provider(os.environ)
-    place = Place(settings.s3_bucket, settings.aws_region, provider.name if provider else _identity(os.environ))
+    identity = provider.name if provider else "the role of this container or machine"
+    if provider is None and (key := os.environ.get(KEY_ID)):
+        identity = f"access key ...{key[-4:]}" if len(key) > MIN_KEY else "the access key"
+    place = Place(settings.s3_bucket, settings.aws_region, identity)
 
     def to_error(key: str, text: str) -> Unavailable:
         from lambda_fn.store import s3_errors  # only on an error
@@ -115,13 +118,6 @@ def aws_address(service: str, region: str) -> str:
     """Return the URL of an AWS service, such as s3, in a region of any partition."""
     suffix = next(suffix for prefix, suffix in SUFFIXES if region.startswith(prefix))
     return f"https://{service}.{region}.{suffix}"
-
-
-def _identity(environ: Mapping[str, str]) -> str:
-    """Return the identity for error messages: the last four characters of the access key, or the role."""
-    if key := environ.get(KEY_ID):
-        return f"access key ...{key[-4:]}" if len(key) > MIN_KEY else "the access key"
-    return "the role of this container or machine"
 
 
 def _bucket(

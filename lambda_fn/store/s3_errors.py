@@ -30,6 +30,10 @@ class _Rule(NamedTuple):
 
 
 _NO_CREDENTIALS = "no credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_HOP_LIMIT = (
+    "; in a container on EC2, set the metadata hop limit to 2: aws ec2 modify-instance-metadata-options "
+    "--instance-id ID --http-put-response-hop-limit 2"
+)
 _NOT_S3 = "the response is not from S3: check AWS_ENDPOINT_URL_S3 and proxies"
 _RULES = (  # the first match counts
     _Rule(
@@ -127,13 +131,19 @@ def to_error(place: Place, key: str, text: str) -> Unavailable:
     first_line = text.partition("\n")[0].partition(": <?xml")[0]
     code, message = _field(text, "Code"), _field(text, "Message")
     summary = f"{code}: {message}".removesuffix(": ") if code else first_line
-    prefix = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {_shorten(summary)}"
+    safe_summary = remove_logins(summary)
+    for pattern, replacement in _SECRETS:
+        safe_summary = pattern.sub(replacement, safe_summary)
+    safe_summary = safe_summary if len(safe_summary) <= MAX_MESSAGE else f"{safe_summary[: MAX_MESSAGE - 3]}..."
+    prefix = f"bucket {place.bucket} in {place.region} as {place.identity}: {key}: {safe_summary}"
     if "AWS_CONTAINER_" in first_line:  # the message has its own cure
         return Unavailable(prefix)
     if code in ("ExpiredToken", "TokenRefreshRequired") or "credential provider" in first_line:
         return Unavailable(f"{prefix}; log in again, for example with aws sso login, then retry")
     if _METADATA.search(first_line):
-        return Misconfigured(f"{prefix}; {_credentials_cure(text)}")
+        # In a container on EC2, the response to the first metadata request is lost if the hop limit is 1.
+        is_lost = "/latest/api/token" in text and "kind: Timeout" in text
+        return Misconfigured(f"{prefix}; {_NO_CREDENTIALS}{_HOP_LIMIT if is_lost else ''}")
     rules = _NETWORK if "error sending request" in first_line else _RULES
     details = text.partition("\n")[2] if rules is _NETWORK else summary
     rule = next((rule for rule in rules if re.search(rule.pattern, details)), None)
@@ -149,14 +159,6 @@ def _field(text: str, name: str) -> str:
     return html.unescape(" ".join(match[1].split())) if match else ""
 
 
-def _shorten(message: str) -> str:
-    """Return a message without secrets, of at most MAX_MESSAGE characters."""
-    message = remove_logins(message)
-    for pattern, replacement in _SECRETS:
-        message = pattern.sub(replacement, message)
-    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
-
-
 def _values(place: Place, text: str, message: str) -> dict[str, str]:
     """Return the fields that a cure may contain."""
     action = re.search(r"\b(?:s3|kms):\w+", message)
@@ -169,16 +171,3 @@ def _values(place: Place, text: str, message: str) -> dict[str, str]:
         "StorageClass": fields["StorageClass"] or "such as GLACIER",
         "Region": fields["Region"] or (expected[1] if expected else "its region"),
     }
-
-
-def _credentials_cure(text: str) -> str:
-    """Return the cure for missing credentials.
-
-    In a container on EC2, the response to the first metadata request is lost if the hop limit is 1.
-    """
-    if not ("/latest/api/token" in text and "kind: Timeout" in text):
-        return _NO_CREDENTIALS
-    return (
-        f"{_NO_CREDENTIALS}; in a container on EC2, set the metadata hop limit to 2: aws ec2 "
-        "modify-instance-metadata-options --instance-id ID --http-put-response-hop-limit 2"
-    )

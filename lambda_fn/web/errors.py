@@ -3,6 +3,9 @@
 import json
 from collections.abc import Mapping
 
+from lambda_fn.fields import ContractError
+from lambda_fn.store.cache import NothingToServe, Unavailability
+
 PROBLEM_JSON = "application/problem+json"
 
 NOTHING_YET = "nothing_to_serve"
@@ -14,9 +17,39 @@ MAX_BODY = 1024 * 1024
 MAX_SERIES = 100
 """Series of one request."""
 
-
 MAX_ANSWER_BYTES = 4_500_000
 """Bytes of a response body. Lambda's own limit is 6 MB for the whole result."""
+
+RETRY_AFTER_S = 60
+"""Seconds, for errors that only new prices or a new champion end."""
+
+_SEE_LOG = "the operator finds the reason in the log"
+# Code, message and cure (besides a retry) by reason. An expired forecast brings its own message. They name no endpoint,
+# bucket, folder or account: where the store is, and what it answered, is in the log alone.
+_NOTHING_TO_SERVE: dict[Unavailability, tuple[str, str, str]] = {
+    "nothing yet": (
+        NOTHING_YET,
+        "no forecast yet: no model has been deployed",
+        "the operator deploys the first one with python -m training run",
+    ),
+    "missing": (
+        "record_missing",
+        "the stored forecast or record is missing, although a model was deployed",
+        "the operator rebuilds it with python -m lambda_fn.refresh",
+    ),
+    "damaged": (
+        "record_damaged",
+        "the stored forecast or record is damaged, or its format is unknown to this version",
+        f"{_SEE_LOG}; python -m lambda_fn.refresh rebuilds it",
+    ),
+    "expired": (
+        "forecast_expired",
+        "",
+        "no new prices arrive: the operator runs python -m lambda_fn.ingest, then python -m lambda_fn.refresh",
+    ),
+    "store": ("store_unavailable", "the store does not respond, and nothing is cached yet", _SEE_LOG),
+    "unexpected": ("unexpected_error", "the stored forecast or record cannot be read: unexpected error", _SEE_LOG),
+}
 
 
 class Problem(Exception):
@@ -65,6 +98,22 @@ class Problem(Exception):
             "error": {"code": self.code, "message": self.message, **field, "cure": self.cure},
         }
         return json.dumps(members)
+
+
+def to_problem(error: Exception) -> Problem:
+    """Return the HTTP error for an exception of a handler: the problem itself, 503 with Retry-After, or else 500."""
+    match error:
+        case Problem():
+            return error
+        case NothingToServe():
+            reason, retry_after_s = error.reason, error.retry_after_s
+        case ContractError():
+            reason, retry_after_s = "damaged", RETRY_AFTER_S
+        case _:
+            return Problem(500, "internal_error", "unexpected error; it has been logged", "retry, or report it")
+    code, message, cure = _NOTHING_TO_SERVE[reason]
+    headers = {"Retry-After": str(retry_after_s)}
+    return Problem(503, code, message or str(error), f"retry after {retry_after_s} s; {cure}", headers=headers)
 
 
 def bad_query(field: str, message: str, cure: str) -> Problem:

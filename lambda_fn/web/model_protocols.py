@@ -2,27 +2,109 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Annotated, Literal, NotRequired, TypedDict
 
-from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
+from lambda_fn.champion.base import BaseChampion, Rows
 from lambda_fn.champion.cache import Serving
-from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
+from lambda_fn.champion.sandbox import SandboxedChampion
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
-from lambda_fn.store.object_store import Unavailable
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_SERIES, Problem, bad_body, format_name, format_value
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.price_body import parse_json, parse_prices
+from lambda_fn.web.price_body import parse_json, parse_prices, run
+from lambda_fn.web.request import Request
 
 NUMBER_BYTES = 24  # of a number in a response, at most
 OUTPUTS = ("quantiles", "mean")
 DATATYPES = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
 _TENSOR_CURE = 'send {"inputs": [{"name": "close", "shape": [1, n], "datatype": "FP64", "data": [...]}]}'
+_DAYS_CURE = "send days since 1970-01-01 as whole numbers"
 _FORM_CURES = {  # by form of MLflow's protocol
     "inputs": 'send an object, for example {"close": [[...]]}',
     "instances": 'send a list of objects, for example {"close": [...]}',
     "dataframe_split": 'send an object, for example {"columns": ["close"], "data": [[[...]]]}',
     "dataframe_records": 'send a list of objects, for example {"close": [...]}',
 }
+
+
+Shape = Annotated[list[Annotated[int, ("minimum", -1)]], ("minItems", 1)]
+_Row = Annotated[list[float], "a whole window, oldest first, or the days of target_date", ("minItems", 1)]
+_Rows = Annotated[list[_Row], ("minItems", 1), ("maxItems", MAX_SERIES)]
+_Records = Annotated[
+    list[Annotated[dict[str, _Row], "by the champion's inputs"]], ("minItems", 1), ("maxItems", MAX_SERIES)
+]
+
+
+class Tensor(TypedDict):
+    name: str
+    datatype: Literal["FP64", "INT64"]
+    shape: Shape
+
+
+class Model(TypedDict):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+
+class _Output(Tensor):
+    data: list[float]
+
+
+class Inferred(TypedDict):
+    model_name: str
+    model_version: str
+    id: NotRequired[str]
+    outputs: list[_Output]
+
+
+class _Predictions(TypedDict):
+    """Prices: quantiles [rows][days][levels] and mean [rows][days]."""
+
+    quantiles: list[list[list[float]]]
+    mean: list[list[float]]
+
+
+class Invoked(TypedDict):
+    predictions: _Predictions
+
+
+class _InputTensor(Tensor):
+    data: Annotated[Annotated[list[float], ("minItems", 1)] | _Rows, "flat, or one row for each window"]
+
+
+class _OutputName(TypedDict):
+    name: Literal["quantiles", "mean"]
+
+
+class Infer(TypedDict):
+    id: NotRequired[Annotated[str, "returned in the response"]]
+    inputs: Annotated[list[_InputTensor], ("minItems", 1)]
+    outputs: NotRequired[list[_OutputName]]
+
+
+class _Inputs(TypedDict):
+    inputs: Annotated[dict[str, _Rows], "by input"]
+
+
+class _Instances(TypedDict):
+    instances: _Records
+
+
+class _DataframeRecords(TypedDict):
+    dataframe_records: _Records
+
+
+class _Split(TypedDict):
+    columns: list[str]
+    data: Annotated[list[_Rows], ("maxItems", MAX_SERIES)]
+
+
+class _DataframeSplit(TypedDict):
+    dataframe_split: _Split
+
+
+Invocation = _Inputs | _Instances | _DataframeRecords | _DataframeSplit
 
 
 def input_lengths(champion: BaseChampion) -> dict[str, int]:
@@ -59,29 +141,29 @@ def _parse_rows(place: str, rows: object, name: str, length: int) -> Sequence[Se
         place: the input's place in the body.
         rows: its JSON value; None if it is missing.
         name: its name, which tells days from prices.
-        length: the length that each row must have.
+        length: of each row.
     """
     if rows is None:
         raise bad_body(place, f"{place} is missing: the champion uses it", f"send rows of {length} values")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_SERIES:
         raise bad_body(place, f"{place} is {format_value(rows)}", f"send a list of 1 to {MAX_SERIES} rows")
-    parse = _parse_days if name in (DATE, TARGET_DATE) else parse_prices
-    numbers: list[Sequence[float]] = [parse(f"{place}[{i}]", row) for i, row in enumerate(rows)]
+    numbers: list[Sequence[float]] = []
+    for i, row in enumerate(rows):
+        if name not in (DATE, TARGET_DATE):
+            numbers.append(parse_prices(f"{place}[{i}]", row))
+            continue
+        if not isinstance(row, list):
+            raise bad_body(f"{place}[{i}]", f"{place}[{i}] is {format_value(row)}, not a list", _DAYS_CURE)
+        for j, day in enumerate(row):
+            if type(day) is not int or not FIRST_DAY <= day <= LAST_DAY:
+                day_place = f"{place}[{i}][{j}]"
+                raise bad_body(day_place, f"{day_place} is {format_value(day)}, not a day", _DAYS_CURE)
+        numbers.append(row)
     for i, row in enumerate(numbers):
         if len(row) != length:
             message = f"{place}[{i}] has {len(row)} values, the champion needs {length}"
             raise bad_body(f"{place}[{i}]", message, f"send exactly {length}, oldest first")
     return numbers
-
-
-def _parse_days(place: str, values: object) -> list[int]:
-    cure = "send days since 1970-01-01 as whole numbers"
-    if not isinstance(values, list):
-        raise bad_body(place, f"{place} is {format_value(values)}, not a list", cure)
-    for i, value in enumerate(values):
-        if type(value) is not int or not FIRST_DAY <= value <= LAST_DAY:
-            raise bad_body(f"{place}[{i}]", f"{place}[{i}] is {format_value(value)}, not a day", cure)
-    return values
 
 
 def _check_name(name: str, names: Mapping[str, int], prefix: str) -> None:
@@ -99,42 +181,9 @@ def _check_batch(batch: int, champion: BaseChampion, place: str) -> None:
         raise bad_body(place, f"{place} has {batch} rows", f"send 1 to {max_batch} rows")
 
 
-def run(champion: SandboxedChampion, tensors: Rows, place: str, items: str = "rows") -> Forecast:
-    """Run the champion.
-
-    Args:
-        champion: the champion.
-        tensors: its inputs by name, each [batch][length].
-        place: the place of the inputs in the body.
-        items: the name for windows in the cure of a run that takes too long.
-
-    Returns:
-        Prices: quantiles [batch][horizon][levels] and mean [batch][horizon].
-
-    Raises:
-        Problem: 400 for prices without a plausible forecast, 503 as in `champion_problem`.
-    """
-    try:
-        return champion.plausible_forecast(tensors)
-    except (Died, TooSlow, Unavailable) as error:
-        raise champion_problem(error, items) from error
-    except ForecastError as error:
-        raise bad_body(place, str(error), "check the prices") from error
-
-
-def champion_problem(error: Died | TooSlow | Unavailable, items: str) -> Problem:
-    """Return the 503 for a champion that was stopped, that ended its process, or that no process is free to run."""
-    if isinstance(error, TooSlow):
-        return Problem(503, "too_slow", str(error), f"send fewer {items} at once", headers={"Retry-After": "1"})
-    if isinstance(error, Unavailable):
-        return Problem(503, "busy", "no process is free to run the champion", "retry", headers={"Retry-After": "5"})
-    cure = "use GET /api/predict for the official forecast; the operator has to publish another champion"
-    return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})
-
-
-def model(serving: Serving, name: str, version: str | None) -> JsonObject:
-    """Describe the champion's tensors. Raises Problem (404) for another name or version."""
-    _check_model(serving, name, version)
+def model(serving: Serving, path_args: Mapping[str, str]) -> Model:
+    """Describe the champion's tensors. Raises Problem (404) for another name or version in the path."""
+    _check_model(serving, path_args)
     champion = serving.champion
     horizon, levels = champion.metadata.horizon, len(champion.metadata.levels)
     pointer = serving.active.pointer
@@ -147,55 +196,58 @@ def model(serving: Serving, name: str, version: str | None) -> JsonObject:
     }
 
 
-def infer(serving: Serving, name: str, version: str | None, data: bytes) -> JsonObject:
+def infer(serving: Serving, request: Request) -> Inferred:
     """Run the champion by the Open Inference Protocol and return its outputs, not rounded.
 
-    Args:
-        serving: the active champion.
-        name: the model's name in the path.
-        version: the model's version in the path, if any.
-        data: the bytes of the body.
-
-    Raises:
-        Problem: 404 for another model, 400 for an invalid body, and as `run` does.
+    Raises Problem: 404 for another model, 400 for an invalid body, and as `run` does.
     """
-    _check_model(serving, name, version)
-    body = parse_json(data)
+    _check_model(serving, request.path_args)
+    body = parse_json(request.body())
     if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
         raise bad_body("inputs", f"the body is {format_value(body)} without a list of inputs", _TENSOR_CURE)
     names = input_lengths(serving.champion)
     if len(body["inputs"]) > len(names):
         raise bad_body("inputs", f"inputs has {len(body['inputs'])} tensors", f"send {', '.join(names)}, each once")
     inputs = dict(_parse_tensor(f"inputs[{i}]", tensor) for i, tensor in enumerate(body["inputs"]))
-    forecast = run(serving.champion, parse_tensors(inputs, serving.champion), "inputs")
+    tensors = parse_tensors(inputs, serving.champion)
+    match body.get("outputs"):
+        case None:
+            requested = list(OUTPUTS)
+        case list() as items if all(isinstance(item, dict) and item.get("name") in OUTPUTS for item in items):
+            requested = list(dict.fromkeys(item["name"] for item in items))
+        case other:
+            raise bad_body("outputs", f"outputs is {format_value(other)}", "name quantiles and mean, or omit it")
+    forecast = run(serving.champion, tensors, "inputs")
     batch, horizon, levels = len(forecast.mean), len(forecast.mean[0]), len(forecast.quantiles[0][0])
     days = chain.from_iterable(forecast.quantiles)
-    outputs: dict[str, JsonObject] = {
-        "quantiles": {"shape": [batch, horizon, levels], "data": list(chain.from_iterable(days))},
-        "mean": {"shape": [batch, horizon], "data": list(chain.from_iterable(forecast.mean))},
+    outputs: dict[str, _Output] = {
+        "quantiles": {
+            **_describe_tensor("quantiles", [batch, horizon, levels]),
+            "data": list(chain.from_iterable(days)),
+        },
+        "mean": {**_describe_tensor("mean", [batch, horizon]), "data": list(chain.from_iterable(forecast.mean))},
     }
     pointer = serving.active.pointer
-    return {
+    result: Inferred = {
         "model_name": pointer.model_name,
         "model_version": pointer.model_version,
-        **({"id": body["id"]} if isinstance(body.get("id"), str) else {}),
-        "outputs": [
-            {**_describe_tensor(output, outputs[output]["shape"]), "data": outputs[output]["data"]}
-            for output in _parse_outputs(body.get("outputs"))
-        ],
+        "outputs": [outputs[output] for output in requested],
     }
+    if isinstance(body.get("id"), str):
+        result["id"] = body["id"]
+    return result
 
 
-def _check_model(serving: Serving, name: str, version: str | None) -> None:
+def _check_model(serving: Serving, path_args: Mapping[str, str]) -> None:
     """Raise Problem (404) for a model that is not the champion."""
-    pointer = serving.active.pointer
+    pointer, name, version = serving.active.pointer, path_args["name"], path_args.get("version")
     if name != pointer.model_name or version not in (None, pointer.model_version):
         model = name if version is None else f"{name}, version {version}"
         cure = f"use {pointer.model_name}, version {pointer.model_version}"
         raise Problem(404, "no_model", f"{model[:80]} is not the champion", cure, field="name")
 
 
-def _describe_tensor(name: str, shape: list[int]) -> dict[str, Any]:
+def _describe_tensor(name: str, shape: list[int]) -> Tensor:
     return {"name": name, "datatype": "INT64" if name in (DATE, TARGET_DATE) else "FP64", "shape": shape}
 
 
@@ -221,21 +273,8 @@ def _parse_tensor(place: str, tensor: object) -> tuple[str, object]:
     raise bad_body(place, message, _TENSOR_CURE)
 
 
-def _parse_outputs(outputs: object) -> list[str]:
-    """Return the names of the requested outputs, by default all."""
-    if outputs is None:
-        return list(OUTPUTS)
-    match outputs:
-        case list() if all(isinstance(output, dict) and output.get("name") in OUTPUTS for output in outputs):
-            return list(dict.fromkeys(output["name"] for output in outputs))
-    raise bad_body("outputs", f"outputs is {format_value(outputs)}", f"name {' and '.join(OUTPUTS)}, or omit it")
-
-
-def invoke(champion: SandboxedChampion, data: bytes) -> JsonObject:
-    """Run the champion by MLflow's scoring protocol; `predictions` has its quantiles and means, not rounded.
-
-    Raises Problem: 400 for an invalid body, and as `run` does.
-    """
+def invoke(champion: SandboxedChampion, data: bytes) -> Invoked:
+    """Run the champion by MLflow's scoring protocol, as `infer` does by the other."""
     body = parse_json(data)
     cure = f"send one of {', '.join(_FORM_CURES)}"
     if not isinstance(body, dict):
@@ -250,10 +289,9 @@ def invoke(champion: SandboxedChampion, data: bytes) -> JsonObject:
 
 
 def _read_columns(form: str, value: object, champion: BaseChampion) -> dict[str, object]:
-    """Return a list of rows for each input of one of MLflow's forms.
+    """Return a list of rows for each input of one of MLflow's forms; a row without an input is None there.
 
-    A row without an input is None there. Raises Problem: 400 for another form, too many rows, and a name that is not
-    an input, before anything is built of them.
+    Raises Problem (400) before anything is built of another form, too many rows, or a name that is not an input.
     """
     names = input_lengths(champion)
     match form, value:

@@ -1,140 +1,41 @@
 """The OpenAPI document of the routes: `python -m lambda_fn.web.openapi > lambda_fn/web/openapi.json`.
 
-Serving imports none of the openapi modules.
+The schemas of answers are made from the return types of the handlers. A type whose name begins with an underscore has
+no name in the document. Descriptions come from docstrings: the first paragraph is that of the type, `Attributes:` has
+those of its members. Serving does not import this module.
 """
 
+import inspect
 import json
 import math
+import re
 import sys
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import MIN_PROBABILITY
+from lambda_fn.web import model_protocols, price_body
+from lambda_fn.web.endpoints import forecast, service
 from lambda_fn.web.errors import PROBLEM_JSON, bad_body
-from lambda_fn.web.openapi_record import RECORD_SCHEMAS
-from lambda_fn.web.openapi_schemas import BODY_SCHEMAS, FORECAST_SCHEMAS, PROTOCOL_SCHEMAS, JsonSchema, ref
+from lambda_fn.web.params import Parameter
+from lambda_fn.web.response import HTML, JSON
 from lambda_fn.web.routes import ROUTES, TAGS
-from lambda_fn.web.routing import FORMATS, Route
+from lambda_fn.web.routing import Route
 
-PAGE = "text/html"
+JsonSchema = dict[str, Any]
 VERSION = "1"  # of the API; only a change that breaks callers makes a new one
 CLOSES = 513  # the window of this project's models
-
-_DAY: JsonSchema = {
-    "name": "horizon",
-    "in": "query",
-    "description": "Business day after the last close. Default: 1, the next one.",
-    "schema": {"type": "integer", "minimum": 1},
-    "example": 5,
+TYPES = {str: "string", float: "number", int: "integer", bool: "boolean"}
+NAMED_UNIONS = {
+    "PredictionOrSeries": forecast.PredictionOrSeries,
+    "Document": service.Document,
+    "Invocation": model_protocols.Invocation,
 }
-_HORIZON: JsonSchema = {
-    "name": "horizon",
-    "in": "query",
-    "description": "Number of business days to forecast. Default: 5, or all that the champion forecasts if fewer.",
-    "schema": {"type": "integer", "minimum": 1},
-    "example": 5,
-}
-_NUMBERS: JsonSchema = {  # repeated, or separated by commas
-    "style": "form",
-    "explode": False,
-    "schema": {"type": "array", "items": {"type": "number"}},
-}
-PARAMETERS: dict[str, JsonSchema] = {
-    "model_name": {
-        "name": "name",
-        "in": "path",
-        "required": True,
-        "description": "Registered name of the champion: `model_name` of GET /api/champion.",
-        "schema": {"type": "string", "minLength": 1},
-        "example": "EURUSD_Calendar",
-    },
-    "model_version": {
-        "name": "version",
-        "in": "path",
-        "required": True,
-        "description": "Version of the champion.",
-        "schema": {"type": "string", "minLength": 1},
-        "example": "1",
-    },
-    "pair": {
-        "name": "pair",
-        "in": "query",
-        "description": "Currency pair, one of GET /api/pairs. Default: the first of them.",
-        "schema": {"type": "string", "pattern": "^[A-Z]{6}$"},
-        "example": "EURUSD",
-    },
-    "below": {
-        "name": "below",
-        "in": "query",
-        "description": "Price: returns the probability of a rate below it. Exactly one of below, above and "
-        "probability is required.",
-        "schema": {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
-        "example": 1.1,
-    },
-    "above": {
-        "name": "above",
-        "in": "query",
-        "description": "Price: returns the probability of a rate above it.",
-        "schema": {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
-        "example": 1.15,
-    },
-    "probability": {
-        "name": "probability",
-        "in": "query",
-        "description": "Probability: returns the price below which the rate is with this probability.",
-        "schema": {"type": "number", "minimum": MIN_PROBABILITY, "maximum": 1 - MIN_PROBABILITY},
-        "example": 0.05,
-    },
-    "date": {
-        "name": "date",
-        "in": "query",
-        "description": "Business day of the forecast, instead of horizon.",
-        "schema": {"type": "string", "format": "date"},
-        "example": "2026-11-06",
-    },
-    "horizon_of_one": _DAY,
-    "h_of_one": {**_DAY, "name": "h", "description": "Short form of horizon."},
-    "format": {
-        "name": "format",
-        "in": "query",
-        "description": "Format of the response, instead of Accept: json; csv or html if the route has it.",
-        "schema": {"type": "string", "enum": list(FORMATS)},
-        "example": "json",
-    },
-    "kind": {
-        "name": "kind",
-        "in": "query",
-        "description": "live: forecasts that were stored before their outcome could be known. backtest: out-of-sample "
-        "forecasts of the champion's model.",
-        "schema": {"type": "string", "enum": ["live", "backtest"], "default": "live"},
-        "example": "live",
-    },
-    "days": {
-        "name": "days",
-        "in": "query",
-        "description": "Number of days to return, counted back from the latest.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": 250, "default": 250},
-        "example": 60,
-    },
-    "horizon": _HORIZON,
-    "h": {**_HORIZON, "name": "h", "description": "Short form of horizon."},
-    "quantiles": {
-        "name": "quantiles",
-        "in": "query",
-        "description": "Quantile levels to return, repeated or separated by commas; the median is always included. "
-        "Intervals are then returned only for `level`. Default: all levels.",
-        **_NUMBERS,
-        "example": [0.1, 0.9],
-    },
-    "level": {
-        "name": "level",
-        "in": "query",
-        "description": "Coverage in percent of the central intervals to return, repeated or separated by commas. Their "
-        "bounds and the median are returned as quantiles. Default: all intervals, which GET /api/champion lists as "
-        "`intervals`.",
-        **_NUMBERS,
-        "example": [80, 95],
-    },
+# Types of objects with further members, and the schema of those; None for any.
+OPEN_TYPES: dict[str, JsonSchema | None] = {
+    **dict.fromkeys(("Champion", "Infer", "_InputTensor", "_OutputName"), None),
+    **dict.fromkeys(("_Inputs", "_Instances", "_DataframeRecords", "_DataframeSplit", "_Split"), None),
+    "RecordDay": {"type": ["boolean", "null"]},
+    "_Score": {"type": ["number", "string", "null"]},
 }
 
 # One of these; the last is none, as on a server of your own. ApiAuth of the deployment decides.
@@ -221,17 +122,118 @@ FORECAST_EXAMPLE: dict[str, Any] = {
     "stale": False,
     "stale_reason": None,
 }
+_TEXT = {"type": "string"}
+PROBLEM: JsonSchema = {
+    "type": "object",
+    "description": "Problem details (RFC 9457).",
+    "properties": {
+        "type": {**_TEXT, "description": "RFC 9457: about:blank, because the status says what kind of problem it is"},
+        "title": {**_TEXT, "description": "name of the status"},
+        "status": {"type": "integer"},
+        "detail": {**_TEXT, "description": "what is wrong"},
+        "code": {**_TEXT, "description": "for programs"},
+        "field": {**_TEXT, "description": "place in the request, for example series[2].close[17]"},
+        "cure": {**_TEXT, "description": "what to do about it"},
+        "error": {
+            "type": "object",
+            "description": "the same in the older format, which the next version of the API drops",
+            "properties": {name: _TEXT for name in ("code", "message", "field", "cure")},
+            "required": ["code", "message", "cure"],
+            "additionalProperties": False,
+        },
+    },
+    "required": ["type", "title", "status", "detail", "code", "cure", "error"],
+    "additionalProperties": False,
+}
 PROBLEM_EXAMPLE: dict[str, Any] = json.loads(
     bad_body("series[2].close[17]", "series[2].close[17] is null, not a number", "send a price").body()
 )
 
 
+class Schemas:
+    """Makes the schemas of types; `components` has those that the document names."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, JsonSchema] = {}
+
+    def of(self, hint: Any) -> JsonSchema:
+        """Return the schema of a type, or a reference to it."""
+        for name, union in NAMED_UNIONS.items():
+            if hint == union:
+                self.components[name] = self._of(hint)
+                return ref(name)
+        return self._of(hint)
+
+    def _of(self, hint: Any) -> JsonSchema:
+        origin, arguments = get_origin(hint), get_args(hint)
+        if origin is Annotated:
+            schema = dict(self._of(arguments[0]))
+            for note in arguments[1:]:
+                name, value = ("description", note) if isinstance(note, str) else note
+                schema[name] = value
+            return schema
+        if origin is NotRequired:
+            return self._of(arguments[0])
+        if origin in (Union, UnionType):
+            schemas = [self._of(part) for part in arguments if part is not NoneType]
+            if NoneType not in arguments:
+                return {"oneOf": schemas}
+            [schema] = schemas
+            if "$ref" in schema or schema["type"] == "object":
+                return {"oneOf": [schema, {"type": "null"}]}
+            return {**schema, "type": [schema["type"], "null"]}
+        if origin is Literal:
+            return {**({} if None in arguments else {"type": "string"}), "enum": list(arguments)}
+        if origin is list:
+            return {"type": "array", "items": self._of(arguments[0])}
+        if origin is dict:
+            return {
+                "type": "object",
+                **({} if arguments[1] is Any else {"additionalProperties": self._of(arguments[1])}),
+            }
+        if not is_typeddict(hint):
+            return {"type": TYPES[hint]}
+        if hint.__name__.startswith("_"):
+            return self._object(hint)
+        if hint.__name__ not in self.components:
+            self.components[hint.__name__] = {}  # its place, before the types of its members
+            self.components[hint.__name__] = self._object(hint)
+        return ref(hint.__name__)
+
+    def _object(self, hint: Any) -> JsonSchema:
+        text = inspect.cleandoc(vars(hint).get("__doc__") or "")  # not that of dict
+        summary, _, attributes = text.partition("Attributes:\n")
+        entries = re.findall(r"^    (\w+): (.+(?:\n {5,}.+)*)", attributes, re.MULTILINE)
+        descriptions = {name: " ".join(description.split()).removesuffix(".") for name, description in entries}
+        schema: JsonSchema = {"type": "object"}
+        if summary.strip():
+            schema["description"] = " ".join(summary.split())
+        schema["properties"] = {
+            name: self._of(Annotated[part, descriptions[name]] if name in descriptions else part)
+            for name, part in get_type_hints(hint, include_extras=True).items()
+        }
+        schema["required"] = [name for name in schema["properties"] if name in hint.__required_keys__]
+        schema["additionalProperties"] = False
+        if hint.__name__ in OPEN_TYPES:
+            schema["additionalProperties"] = OPEN_TYPES[hint.__name__]
+        return {name: value for name, value in schema.items() if value not in ({}, [], None)}
+
+
+def ref(name: str) -> JsonSchema:
+    """Return a reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
 def document() -> dict[str, Any]:
     """Return the whole document, OpenAPI 3.1."""
+    schemas = Schemas()
+    parameters: dict[str, JsonSchema] = {}
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    return {
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+        parameters |= {_key(parameter): _describe(parameter, "path") for parameter in route.path_parameters}
+        parameters |= {_key(parameter): _describe(parameter, "query") for parameter in route.parameters}
+    result = {
         "openapi": "3.1.0",
         "info": {
             "title": "Exchange rate forecasts",
@@ -245,19 +247,38 @@ def document() -> dict[str, Any]:
         "security": SECURITY,
         "paths": paths,
         "components": {
-            "schemas": {**FORECAST_SCHEMAS, **RECORD_SCHEMAS, **PROTOCOL_SCHEMAS, **BODY_SCHEMAS},
-            "parameters": PARAMETERS,
+            "schemas": {**schemas.components, **price_body.BODY_SCHEMAS, "Problem": PROBLEM},
+            "parameters": parameters,
             "responses": GATEWAY_RESPONSES,
             "securitySchemes": SECURITY_SCHEMES,
         },
     }
+    content: dict[str, Any] = json.loads(json.dumps(result))  # its tuples as lists
+    return content
 
 
-def _operation(route: Route) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": ref(route.schema)}
-    if route.schema == "Official":
+def _key(parameter: Parameter) -> str:
+    return parameter.key or parameter.name
+
+
+def _describe(parameter: Parameter, place: str) -> JsonSchema:
+    return {
+        "name": parameter.name,
+        "in": place,
+        **({"required": True} if place == "path" else {}),
+        "description": parameter.description,
+        **({"style": "form", "explode": False} if parameter.schema["type"] == "array" else {}),
+        "schema": parameter.schema,
+        "example": parameter.example,
+    }
+
+
+def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
+    hints = get_type_hints(route.handler, localns=vars(model_protocols), include_extras=True)
+    content: dict[str, Any] = {"schema": schemas.of(hints["return"])}
+    if hints["return"] is forecast.Official:
         content["example"] = FORECAST_EXAMPLE
-    if route.schema.startswith("Prediction"):
+    if hints["return"] == forecast.PredictionOrSeries:
         content["example"] = {name: value for name, value in FORECAST_EXAMPLE.items() if name not in ("made_at", "age")}
     others = {form.media_type: {"schema": {"type": "string"}} for form in route.others}
     operation: dict[str, Any] = {
@@ -265,27 +286,27 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "description": route.description,
         "tags": [route.tag],
-        "responses": {"200": {"description": route.summary, "content": {"application/json": content, **others}}}
-        | {str(status): _problem(route, status, description) for status, description in route.problems}
-        | {status: {"$ref": f"#/components/responses/{status}"} for status in GATEWAY_RESPONSES},
+        "responses": {"200": {"description": route.summary, "content": {JSON: content, **others}}},
     }
-    if route.parameters:
-        operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in route.parameters]
+    pages = {name: content for name, content in others.items() if name == HTML}
+    for status, description in route.problems:
+        content = {"schema": ref("Problem"), **({"example": PROBLEM_EXAMPLE} if status == 400 else {})}
+        problem = {"description": description, "content": {PROBLEM_JSON: content, **pages}}
+        if status == 503:
+            seconds = {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}
+            problem["headers"] = {"Retry-After": seconds}
+        operation["responses"][str(status)] = problem
+    for name in GATEWAY_RESPONSES:
+        operation["responses"][name] = {"$ref": f"#/components/responses/{name}"}
+    if parameters := (*route.path_parameters, *route.parameters):
+        operation["parameters"] = [{"$ref": f"#/components/parameters/{_key(parameter)}"} for parameter in parameters]
     if route.body:
-        content = {"schema": ref(route.body), **({"examples": BODY_EXAMPLES} if route.body == "Sent" else {})}
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        if route.body in price_body.BODY_SCHEMAS:
+            content = {"schema": ref(route.body), "examples": BODY_EXAMPLES}
+        else:
+            content = {"schema": schemas.of(getattr(model_protocols, route.body))}
+        operation["requestBody"] = {"required": True, "content": {JSON: content}}
     return operation
-
-
-def _problem(route: Route, status: int, description: str) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": ref("Problem")}
-    if status == 400:
-        content["example"] = PROBLEM_EXAMPLE
-    pages = {form.media_type: {"schema": {"type": "string"}} for form in route.others if form.media_type == PAGE}
-    problem: dict[str, Any] = {"description": description, "content": {PROBLEM_JSON: content, **pages}}
-    if status == 503:
-        problem["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
-    return problem
 
 
 def text() -> str:

@@ -1,14 +1,132 @@
-"""Query parameters of a forecast: the number of days, the quantiles and the central intervals."""
+"""Parameters of requests: each is declared once, for its parser and for the OpenAPI document."""
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MIN_PROBABILITY
 from lambda_fn.web.errors import bad_query, format_value
 
 DEFAULT_HORIZON = 5  # business days: a week
 # The longest JSON of each part: a price has 15 characters, a return 12, a level 12 and a coverage 9.
 SERIES_BYTES, DAY_BYTES, LEVEL_BYTES, INTERVAL_BYTES = 100, 300, 65, 140
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)
+_FORMATS = ("json", "csv", "html")
+
+
+class Parameter(NamedTuple):
+    """A parameter in the query or the path.
+
+    Attributes:
+        name: its name in requests.
+        description: for the OpenAPI document.
+        example: a valid value.
+        schema: its type and bounds in JSON Schema, by which it is parsed.
+        key: its name in the OpenAPI document, where several parameters have one name.
+        noun: what its value is, for messages.
+    """
+
+    name: str
+    description: str
+    example: object
+    schema: Mapping[str, Any]
+    key: str = ""
+    noun: str = "number of days"
+
+    def parse_whole(self, query: Mapping[str, str], default: int, maximum: int | None = None) -> int:
+        """Return a whole number, at most `maximum` or that of the schema. Raises Problem (400)."""
+        text = query.get(self.name)
+        if text is None:
+            return default
+        minimum, maximum = self.schema["minimum"], maximum or self.schema["maximum"]
+        # [0-9], not \d or int(): both also accept other scripts' digits, and int() accepts "1_0" and " 1"
+        if not re.fullmatch("[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
+            message = f"{self.name}={format_value(text)} is not a valid {self.noun}"
+            cure = f"give a whole number from {minimum} to {maximum}; the default is {default}"
+            raise bad_query(self.name, message, cure)
+        return int(text)
+
+    def parse_number(self, query: Mapping[str, str]) -> float:
+        """Return a number within the bounds of the schema. Raises Problem (400)."""
+        text, minimum, maximum = query[self.name], self.schema["minimum"], self.schema["maximum"]
+        if not _NUMBER.fullmatch(text) or not minimum <= float(text) <= maximum:
+            message = f"{self.name}={format_value(text)} is not a valid {self.noun}"
+            cure = f"give a {self.noun} from {minimum} to {maximum:,.10g}, for example {self.name}={self.example}"
+            raise bad_query(self.name, message, cure)
+        return float(text)
+
+    def parse_choice(self, query: Mapping[str, str]) -> str:
+        """Return one of the values of the schema. Raises Problem (400)."""
+        text: str = query.get(self.name, self.schema["default"])
+        if text not in self.schema["enum"]:
+            message = f"{self.name}={format_value(text)} is not a {self.noun}"
+            raise bad_query(self.name, message, f"give {' or '.join(self.schema['enum'])}")
+        return text
+
+
+_POSITIVE = {"type": "integer", "minimum": 1}
+_NUMBERS = {"type": "array", "items": {"type": "number"}}  # repeated, or separated by commas
+PAIR = Parameter(
+    "pair",
+    "Currency pair, one of GET /api/pairs. Default: the first of them.",
+    "EURUSD",
+    {"type": "string", "pattern": "^[A-Z]{6}$"},
+)
+FORMAT = Parameter(
+    "format",
+    "Format of the response, instead of Accept: json; csv or html if the route has it.",
+    "json",
+    {"type": "string", "enum": _FORMATS},
+)
+HORIZON = Parameter(
+    "horizon",
+    "Number of business days to forecast. Default: 5, or all that the champion forecasts if fewer.",
+    5,
+    _POSITIVE,
+)
+H = Parameter("h", "Short form of horizon.", 5, _POSITIVE)
+LEVEL = Parameter(
+    "level",
+    "Coverage in percent of the central intervals to return, repeated or separated by commas. Their bounds and the "
+    "median are returned as quantiles. Default: all intervals, which GET /api/champion lists as `intervals`.",
+    (80, 95),
+    _NUMBERS,
+)
+QUANTILES = Parameter(
+    "quantiles",
+    "Quantile levels to return, repeated or separated by commas; the median is always included. Intervals are then "
+    "returned only for `level`. Default: all levels.",
+    (0.1, 0.9),
+    _NUMBERS,
+)
+_PRICE = {"type": "number", "minimum": LOWEST, "maximum": HIGHEST}
+QUESTIONS = (
+    Parameter(
+        "below",
+        "Price: returns the probability of a rate below it. Exactly one of below, above and probability is required.",
+        1.1,
+        _PRICE,
+        noun="price",
+    ),
+    Parameter("above", "Price: returns the probability of a rate above it.", 1.15, _PRICE, noun="price"),
+    Parameter(
+        "probability",
+        "Probability: returns the price below which the rate is with this probability.",
+        0.05,
+        {"type": "number", "minimum": MIN_PROBABILITY, "maximum": 1 - MIN_PROBABILITY},
+        noun="probability",
+    ),
+)
+DAY = HORIZON._replace(description="Business day after the last close. Default: 1, the next one.", key="horizon_of_one")
+DAY_H = H._replace(key="h_of_one")
+DATE = Parameter(
+    "date",
+    "Business day of the forecast, instead of horizon.",
+    "2026-11-06",
+    {"type": "string", "format": "date"},
+)
+FORECAST_PARAMETERS = (HORIZON, H, LEVEL, QUANTILES, PAIR)
+PROBABILITY_PARAMETERS = (*QUESTIONS, DAY, DAY_H, DATE, PAIR)
 
 
 class ForecastQuery(NamedTuple):
@@ -60,55 +178,36 @@ def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float])
     available = central_intervals(levels)
     if "level" not in query and "quantiles" not in query:
         return ForecastQuery(days, tuple(range(len(levels))), available)
-    intervals = {}
-    if "level" in query:
-        coverages = {_parse_coverage(part.strip(), available) for part in query["level"].split(",")}
-        intervals = {coverage: bounds for coverage, bounds in available.items() if coverage in coverages}
-    positions = {position for bounds in intervals.values() for position in bounds} | {levels.index(0.5)}
-    if "quantiles" in query:
-        positions |= {_parse_level(part.strip(), levels) for part in query["quantiles"].split(",")}
+    positions, coverages = {levels.index(0.5)}, set()
+    for text in query["level"].split(",") if "level" in query else ():
+        coverage = text.strip()
+        coverage = f"{float(coverage):g}" if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?", coverage) else ""
+        if coverage not in available:
+            raise bad_query(
+                "level",
+                f"level={format_value(text.strip())} is not the coverage, in percent, of an available interval",
+                f"available intervals are {', '.join(available)}; the default is all of them",
+            )
+        coverages.add(coverage)
+        positions.update(available[coverage])
+    for text in query["quantiles"].split(",") if "quantiles" in query else ():
+        level = float(text) if re.fullmatch(r"[0-9]?\.[0-9]{1,9}", text.strip()) else -1.0
+        if level not in levels:
+            raise bad_query(
+                "quantiles",
+                f"quantiles={format_value(text.strip())} is not an available level",
+                f"available levels are {', '.join(f'{other:g}' for other in levels)}; for any other level use "
+                "GET /api/probability?probability=",
+            )
+        positions.add(levels.index(level))
+    intervals = {coverage: bounds for coverage, bounds in available.items() if coverage in coverages}
     return ForecastQuery(days, tuple(sorted(positions)), intervals)
 
 
 def parse_horizon(query: Mapping[str, str], longest: int, default: int) -> int:
     """Return the business days of `horizon` or `h`; `default` if neither is there. Raises Problem (400)."""
-    names = [name for name in ("horizon", "h") if name in query]
-    if len(names) == 2:
+    if "h" not in query:
+        return HORIZON.parse_whole(query, default, longest)
+    if "horizon" in query:
         raise bad_query("h", "horizon and h are the same parameter, but both are present", "give one of them")
-    if not names:
-        return default
-    [name] = names
-    text = query[name]
-    # [0-9], not \d or int(): both also accept other scripts' digits, and int() accepts "1_0" and " 1"
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= longest:
-        raise bad_query(
-            name,
-            f"{name}={format_value(text)} is not a valid number of business days",
-            f"give a whole number from 1 to {longest}; the default is {default}",
-        )
-    return int(text)
-
-
-def _parse_level(text: str, levels: Sequence[float]) -> int:
-    """Return the index of a quantile level."""
-    level = float(text) if re.fullmatch(r"[0-9]?\.[0-9]{1,9}", text) else -1.0
-    if level not in levels:
-        raise bad_query(
-            "quantiles",
-            f"quantiles={format_value(text)} is not an available level",
-            f"available levels are {', '.join(f'{available:g}' for available in levels)}; for any other level use "
-            "GET /api/probability?probability=",
-        )
-    return levels.index(level)
-
-
-def _parse_coverage(text: str, available: Mapping[str, tuple[int, int]]) -> str:
-    """Return the coverage of a central interval in the form of `central_intervals`."""
-    coverage = f"{float(text):g}" if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?", text) else ""
-    if coverage not in available:
-        raise bad_query(
-            "level",
-            f"level={format_value(text)} is not the coverage, in percent, of an available interval",
-            f"available intervals are {', '.join(available)}; the default is all of them",
-        )
-    return coverage
+    return H.parse_whole(query, default, longest)

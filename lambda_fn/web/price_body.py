@@ -1,4 +1,4 @@
-"""Prices in the body of a request: parsing and checks, and the champion's inputs made of them."""
+"""Prices in the body of a request: parsing, checks, the champion's inputs made of them, and the forecast."""
 
 import json
 import math
@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
-from lambda_fn.champion.base import BaseChampion, Rows
+from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
+from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
 from lambda_fn.contract import DATE, TARGET_DATE
 from lambda_fn.prices.business_days import days_since_1970, is_business_day, next_business_days
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
-from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, bad_body, format_name, format_value, too_large
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE
+from lambda_fn.store.object_store import Unavailable
+from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, Problem, bad_body, format_name, format_value, too_large
 from lambda_fn.web.params import ForecastQuery
 
 MAX_VALUES = 10_000  # of a column; no champion's window is longer
@@ -22,6 +25,46 @@ EARLIEST, LATEST = date(1990, 1, 1), date(2199, 12, 31)  # far enough from the e
 _NUMBERS = frozenset({int, float})  # a bool is an int, but not a price
 _COLUMN = re.compile("[a-z][a-z0-9_]{0,39}")
 _FORMS = 'send {"close": [...]}, or several series as {"series": [{"close": [...]}, ...]}'
+# Schemas of the OpenAPI document.
+_REF = "#/components/schemas/"
+BODY_SCHEMAS: dict[str, dict[str, Any]] = {
+    "Column": {
+        "type": "array",
+        "description": "prices, oldest first, the last one today's; all columns of a series have the same length",
+        "items": {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
+        "minItems": 1,
+        "maxItems": MAX_VALUES,
+    },
+    "Series": {
+        "type": "object",
+        "properties": {
+            "close": {"$ref": f"{_REF}Column"},
+            "as_of": {
+                "type": "string",
+                "format": "date",
+                "description": "date of the last close; dates the response, required by some champions",
+            },
+        },
+        "required": ["close"],
+        "additionalProperties": {"$ref": f"{_REF}Column"},
+        "maxProperties": MAX_COLUMNS + 1,
+    },
+    "SeriesList": {
+        "type": "object",
+        "description": f"Fewer series if their forecasts would exceed {MAX_FORECAST_BYTES // 10**6} MB of JSON.",
+        "properties": {
+            "series": {
+                "type": "array",
+                "items": {"$ref": f"{_REF}Series"},
+                "minItems": 1,
+                "maxItems": MAX_SERIES,
+            }
+        },
+        "required": ["series"],
+        "additionalProperties": False,
+    },
+    "Sent": {"oneOf": [{"$ref": f"{_REF}Series"}, {"$ref": f"{_REF}SeriesList"}]},
+}
 
 
 @dataclass(frozen=True)
@@ -196,7 +239,7 @@ def parse_prices(place: str, values: object) -> list[float]:
     try:
         prices = list(map(float, values))
     except OverflowError:  # an integer of more than 308 digits, which is the first value out of range
-        prices = [_to_float(value) for value in values]
+        prices = [float(value) if LOWEST <= value <= HIGHEST else math.inf for value in values]
     outside = next((i for i, price in enumerate(prices) if not LOWEST <= price <= HIGHEST), None)  # NaN, too
     if outside is not None:
         raise bad_body(
@@ -213,13 +256,6 @@ def parse_prices(place: str, values: object) -> list[float]:
             "correct whichever of the two prices is wrong",
         )
     return prices
-
-
-def _to_float(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def champion_inputs(batch: Sequence[Series], champion: BaseChampion) -> Rows:
@@ -250,3 +286,47 @@ def _business_days_until(day: date, count: int, source: str) -> list[date]:
             days.append(day)
         day -= timedelta(days=1)
     return days[::-1]
+
+
+def forecast_series(champion: SandboxedChampion, body: PriceBody) -> Forecast:
+    """Forecast all series as one batch. If that fails, report the first series that fails alone."""
+    try:
+        return champion.plausible_forecast(champion_inputs(body.series, champion))
+    except (Died, TooSlow, Unavailable) as error:  # each of many series would take its time again
+        raise champion_problem(error, "series") from error
+    except ForecastError as error:
+        if body.is_list:
+            for i, series in enumerate(body.series):
+                run(champion, champion_inputs([series], champion), f"series[{i}].close", "series")
+        raise bad_body("series" if body.is_list else "close", str(error), "check the prices") from error
+
+
+def run(champion: SandboxedChampion, tensors: Rows, place: str, items: str = "rows") -> Forecast:
+    """Run the champion.
+
+    Args:
+        champion: the champion.
+        tensors: its inputs by name, each [batch][length].
+        place: the place of the inputs in the body.
+        items: the name for windows in the cure of a run that takes too long.
+
+    Returns prices: quantiles [batch][horizon][levels] and mean [batch][horizon].
+
+    Raises Problem: 400 for prices without a plausible forecast, 503 as in `champion_problem`.
+    """
+    try:
+        return champion.plausible_forecast(tensors)
+    except (Died, TooSlow, Unavailable) as error:
+        raise champion_problem(error, items) from error
+    except ForecastError as error:
+        raise bad_body(place, str(error), "check the prices") from error
+
+
+def champion_problem(error: Died | TooSlow | Unavailable, items: str) -> Problem:
+    """Return the 503 for a champion that was stopped, that ended its process, or that no process is free to run."""
+    if isinstance(error, TooSlow):
+        return Problem(503, "too_slow", str(error), f"send fewer {items} at once", headers={"Retry-After": "1"})
+    if isinstance(error, Unavailable):
+        return Problem(503, "busy", "no process is free to run the champion", "retry", headers={"Retry-After": "5"})
+    cure = "use GET /api/predict for the official forecast; the operator has to publish another champion"
+    return Problem(503, "champion_failed", str(error), cure, headers={"Retry-After": "60"})

@@ -3,21 +3,16 @@
 Both are interpolated between the levels of the official forecast by `record.interpolation`.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from lambda_fn.prices.limits import HIGHEST, LOWEST
-from lambda_fn.record.interpolation import MIN_PROBABILITY, price_at, probability_below
+from lambda_fn.prices.plausibility import MIN_PROBABILITY
+from lambda_fn.record.interpolation import price_at, probability_below
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.web.errors import bad_query, format_value
-from lambda_fn.web.forecast import PRICE_DECIMALS, JsonObject
-from lambda_fn.web.params import parse_horizon
+from lambda_fn.web.params import QUESTIONS, parse_horizon
 
-QUESTIONS = ("below", "above", "probability")
-PROBABILITY_DECIMALS = 6
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)
 BOUNDS = {"at_most": "less than", "at_least": "more than"}
 
 
@@ -36,10 +31,10 @@ class PriceProbability(NamedTuple):
 
     day: date
     horizon: int
-    side: str
+    side: Literal["below", "above"]
     price: float
     probability: float
-    bound: str | None
+    bound: Literal["at_most", "at_least"] | None
 
     def sentence(self, pair: str) -> str:
         """Return a sentence, for example "EUR/USD is below 1.1 on 2026-11-06 with a probability of 12.3 %"."""
@@ -54,22 +49,6 @@ def format_probability(probability: float, bound: str | None) -> str:
     return f"{BOUNDS[bound]} {100 * probability:.1f} %" if bound else f"{100 * probability:.1f} %"
 
 
-def probability_fields(official: Official, query: Mapping[str, str]) -> JsonObject:
-    """Return the members of GET /api/probability. Raises Problem as `parse` does."""
-    result = parse(official, query)
-    return {
-        "pair": official.pair,
-        "as_of": official.as_of.isoformat(),
-        "last_close": official.last_close,
-        "date": result.day.isoformat(),
-        "horizon": result.horizon,
-        result.side: round(result.price, PRICE_DECIMALS),
-        "probability": round(result.probability, PROBABILITY_DECIMALS),
-        "bound": result.bound,
-        "sentence": result.sentence(official.pair),
-    }
-
-
 def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     """Parse a query and answer it from the official forecast.
 
@@ -78,49 +57,37 @@ def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     Raises:
         Problem: 400 with the parameter and what to give.
     """
-    position = _parse_day(official, query)
-    names = [name for name in QUESTIONS if name in query]
-    if len(names) != 1:
-        field = names[-1] if names else "below"
-        message = (
-            f"{' and '.join(names)} are mutually exclusive"
-            if names
-            else "the query has neither a price nor a probability"
-        )
-        raise bad_query(field, message, f"give one of {', '.join(QUESTIONS)}, for example below=1.1")
-    [name] = names
-    text = query[name]
-    if name == "probability":
-        probability = float(text) if _NUMBER.fullmatch(text) else -1.0
-        if not MIN_PROBABILITY <= probability <= 1 - MIN_PROBABILITY:
-            message = f"probability={format_value(text)} is not a valid probability"
-            raise bad_query(
-                "probability",
-                message,
-                f"give a number from {MIN_PROBABILITY} to {1 - MIN_PROBABILITY}, for example 0.05",
-            )
-        price = price_at(official.levels, official.quantiles[position], probability)
-        return PriceProbability(official.days[position], position + 1, "below", price, probability, None)
-    if not _NUMBER.fullmatch(text) or not LOWEST <= float(text) <= HIGHEST:
-        cure = f"give a price from {LOWEST:g} to {HIGHEST:,.0f}, for example {name}=1.1"
-        raise bad_query(name, f"{name}={format_value(text)} is not a valid price", cure)
-    price = float(text)
-    below = probability_below(official.levels, official.quantiles[position], price)
-    probability = below if name == "below" else 1 - below
-    bound = "at_most" if probability <= MIN_PROBABILITY else "at_least" if probability >= 1 - MIN_PROBABILITY else None
-    return PriceProbability(official.days[position], position + 1, name, price, probability, bound)
-
-
-def _parse_day(official: Official, query: Mapping[str, str]) -> int:
-    """Return the index of the forecast day that the query names."""
-    if "date" not in query:
-        return parse_horizon(query, official.horizon, 1) - 1
-    if "horizon" in query or "h" in query:
-        raise bad_query("date", "date and horizon are both present", "give one of them")
-    text = query["date"]
-    days = [day.isoformat() for day in official.days]
-    if text not in days:
-        message = f"date={format_value(text)} is not a day of the official forecast"
-        cure = f"give a business day from {days[0]} to {days[-1]}, for example date={days[0]}"
-        raise bad_query("date", message, cure)
-    return days.index(text)
+    if (text := query.get("date")) is None:
+        position = parse_horizon(query, official.horizon, 1) - 1
+    else:
+        if "horizon" in query or "h" in query:
+            raise bad_query("date", "date and horizon are both present", "give one of them")
+        days = [day.isoformat() for day in official.days]
+        if text not in days:
+            message = f"date={format_value(text)} is not a day of the official forecast"
+            cure = f"give a business day from {days[0]} to {days[-1]}, for example date={days[0]}"
+            raise bad_query("date", message, cure)
+        position = days.index(text)
+    questions = [parameter for parameter in QUESTIONS if parameter.name in query]
+    if len(questions) != 1:
+        names = [parameter.name for parameter in questions]
+        message = "the query has neither a price nor a probability"
+        if names:
+            message = f"{' and '.join(names)} are mutually exclusive"
+        choices = ", ".join(parameter.name for parameter in QUESTIONS)
+        cure = f"give one of {choices}, for example below=1.1"
+        raise bad_query(names[-1] if names else "below", message, cure)
+    [question] = questions
+    number, day, levels = question.parse_number(query), official.days[position], official.levels
+    if question.name == "probability":
+        price = price_at(levels, official.quantiles[position], number)
+        return PriceProbability(day, position + 1, "below", price, number, None)
+    below = probability_below(levels, official.quantiles[position], number)
+    side: Literal["below", "above"] = "below" if question.name == "below" else "above"
+    probability = below if side == "below" else 1 - below
+    bound: Literal["at_most", "at_least"] | None = None
+    if probability <= MIN_PROBABILITY:
+        bound = "at_most"
+    elif probability >= 1 - MIN_PROBABILITY:
+        bound = "at_least"
+    return PriceProbability(day, position + 1, side, number, probability, bound)

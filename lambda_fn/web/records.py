@@ -7,14 +7,12 @@ from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from lambda_fn.record.official_forecast import Official
-from lambda_fn.record.summary_checks import parse_record
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe, as_not_yet_published
 from lambda_fn.store.object_store import Missing, Store
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.freshness import Age
-from lambda_fn.web.response import Version
+from lambda_fn.web.forecast import Age, age_of
+from lambda_fn.web.response import JsonObject, Version
 
 T = TypeVar("T")
 
@@ -58,6 +56,12 @@ EXPIRED_RETRY_S = 600  # prices come once a day
 _log = logging.getLogger(__name__)
 
 
+def _parse_record(data: bytes, pair: str) -> JsonObject:
+    from lambda_fn.record.summary_checks import parse_record  # lazy, because most requests do not need the record
+
+    return parse_record(data, pair)
+
+
 class Records:
     """Caches the records of a pair; each is revalidated when it is older than CHAMPION_MAX_AGE_S."""
 
@@ -76,7 +80,7 @@ class Records:
         self._clock = clock
         self.generation: int | None = None
         pair = settings.pair
-        parse_official, parse = partial(Official.parse, pair=pair), partial(parse_record, pair=pair)
+        parse_official, parse = partial(Official.parse, pair=pair), partial(_parse_record, pair=pair)
         cache_options = settings.champion_max_age_s, clock, background_refresh, store.wait_budget
         self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *cache_options)
         self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *cache_options)
@@ -91,9 +95,9 @@ class Records:
         if official.generation != self.generation:
             _log.info("serving generation %d, %s", official.generation, official.champion["name"])
             self.generation = official.generation
-        age = Age.of(official, self.now())
-        if age.state == "expired" and self._settings.refuse_expired:
-            raise NothingToServe(age.sentence, EXPIRED_RETRY_S, "expired")
+        age = age_of(official, self.now())
+        if age["state"] == "expired" and self._settings.refuse_expired:
+            raise NothingToServe(age["sentence"], EXPIRED_RETRY_S, "expired")
         return latest, age
 
     def blocked_generation(self) -> int | None:

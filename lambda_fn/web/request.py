@@ -68,7 +68,9 @@ def choose_media_type(accept: str | None, offered: Sequence[str]) -> str:
 
 def accepts_gzip(accept_encoding: str | None) -> bool:
     """Return True if Accept-Encoding allows gzip."""
-    weights = _parse_weights(accept_encoding or "")
+    if not accept_encoding:
+        return False
+    weights = _parse_weights(accept_encoding)
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
@@ -77,15 +79,14 @@ def _parse_weights(header: str) -> Mapping[str, float]:
     """Return the weight of each name in a header, in lower case. An invalid weight counts as 0."""
     weights = {}
     for part in header.lower().split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        qualities = [text.removeprefix("q=") for text in parameters if text.startswith("q=")]
-        weights[name] = _parse_weight(qualities[0]) if qualities else 1.0
+        name, *parameters = map(str.strip, part.split(";"))
+        weight = 1.0
+        for text in parameters:
+            if text.startswith("q="):
+                try:
+                    weight = float(text.removeprefix("q="))
+                except ValueError:
+                    weight = 0.0
+                break
+        weights[name] = weight if 0 <= weight <= 1 else 0.0
     return weights
-
-
-def _parse_weight(text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        return 0.0
-    return weight if 0 <= weight <= 1 else 0.0

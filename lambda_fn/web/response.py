@@ -2,17 +2,22 @@
 
 import binascii
 import json
-from collections.abc import Callable, Hashable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, PROBLEM_JSON, Problem, answer_too_large
-from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.request import Request, accepts_gzip
 
-JSON = "application/json"
+JSON, CSV, HTML = "application/json", "text/csv", "text/html"
 NO_STORE = "no-store"
 VARY = "Accept, Accept-Encoding"  # a path can have several media types, each compressed or not
 COMPRESSED_FROM = 1000  # bytes: below that compression saves nothing
+JsonObject = dict[str, Any]
+# Members of several answers. In `Annotated` a text is a description, and a pair is a keyword of JSON Schema, both for
+# the OpenAPI document (`web.openapi`).
+DateText = Annotated[str, ("format", "date")]
+TimeText = Annotated[str, "UTC, ISO 8601", ("format", "date-time")]
+PairCode = Annotated[str, "currency pair, for example EURUSD", ("pattern", "^[A-Z]{6}$")]
 MAX_CACHED_RESPONSES = 256
 MAX_CACHED_CHARACTERS = 8_000_000  # of the responses and their queries; beyond either limit the cache is cleared
 
@@ -39,6 +44,21 @@ class Text(NamedTuple):
     media_type: str
     text: str
     headers: Mapping[str, str] = {}
+
+    @classmethod
+    def of_table(cls, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> "Text":
+        """Return a table as CSV for pandas and spreadsheets; `name` is that of the file in which it may be saved."""
+        import csv  # only for CSV
+        import io
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        return cls(f"{CSV}; charset=utf-8", text.getvalue(), {"Content-Disposition": f'inline; filename="{name}"'})
+
+
+Content = Mapping[str, Any] | Text  # a JSON object, or something else
 
 
 class Response(NamedTuple):
@@ -80,7 +100,7 @@ class Representation:
         self._gzip: bytes | None = None
 
     @classmethod
-    def of(cls, content: JsonObject | Text, version: Version | None = None, status: int = 200) -> "Representation":
+    def of(cls, content: Content, version: Version | None = None, status: int = 200) -> "Representation":
         """Serialise the content. Without a version it must not be cached. Raises Problem (400) if it is too large."""
         if isinstance(content, Text):
             text, headers = content.text, {"Content-Type": content.media_type, **content.headers}
@@ -92,10 +112,12 @@ class Representation:
             return cls(status, text, headers)
         stable_text = text
         if not isinstance(content, Text):  # `checked_at` changes even if nothing else does
-            stable_text = json.dumps({name: value for name, value in content.items() if name != "checked_at"})
+            stable = {**content}
+            stable.pop("checked_at", None)
+            stable_text = json.dumps(stable)
         # A checksum tells the responses from one record apart. A digest would need OpenSSL, which takes as long to
         # start as the store. The ETag is weak because `checked_at` is not part of it.
-        record = "".join(letter for letter in version.etag if letter.isalnum())
+        record = "".join(filter(str.isalnum, version.etag))
         etag = f'W/"{record}-{binascii.crc32(stable_text.encode()):08x}"'
         return cls(status, text, headers, etag, version.until)
 
@@ -113,10 +135,12 @@ class Representation:
         headers = {"Cache-Control": cache_control, "Vary": VARY, **self.headers}
         if self.etag is not None:
             headers["ETag"] = self.etag
-            validator = request.headers.get("if-none-match")
-            if validator is not None and _matches_etag(validator, self.etag):
-                del headers["Content-Type"]
-                return Response(304, headers, "")
+            if (validator := request.headers.get("if-none-match")) is not None:
+                # compared weakly: RFC 9110, section 13.1.2
+                validators = {part.strip().removeprefix("W/") for part in validator.split(",")}
+                if "*" in validators or self.etag.removeprefix("W/") in validators:
+                    del headers["Content-Type"]
+                    return Response(304, headers, "")
         if len(self.text) < COMPRESSED_FROM or not accepts_gzip(request.headers.get("accept-encoding")):
             return Response(self.status, headers, self.text)
         headers["Content-Encoding"] = "gzip"
@@ -137,7 +161,7 @@ class ResponseCache:
         self._entries: dict[Hashable, tuple[Version, Representation]] = {}
 
     def get(
-        self, key: Hashable, query: Mapping[str, str], version: Version, make: Callable[[], JsonObject | Text]
+        self, key: Hashable, query: Mapping[str, str], version: Version, make: Callable[[], Content]
     ) -> Representation:
         """Return the representation of this version. Make it if it is not cached.
 
@@ -159,14 +183,8 @@ class ResponseCache:
             self._entries[full_key] = entry
         return entry[1]
 
-    def get_static(self, key: Hashable, make: Callable[[], JsonObject | Text]) -> Representation:
+    def get_static(self, key: Hashable, make: Callable[[], Content]) -> Representation:
         """Return a representation that changes only with a release. Make it if it is not cached."""
         if key not in self._static:
             self._static[key] = Representation.of(make())
         return self._static[key]
-
-
-def _matches_etag(validator: str, etag: str) -> bool:
-    """Compare an If-None-Match header with an ETag, weakly (RFC 9110, section 13.1.2)."""
-    validators = {part.strip().removeprefix("W/") for part in validator.split(",")}
-    return "*" in validators or etag.removeprefix("W/") in validators

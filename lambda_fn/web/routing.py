@@ -1,18 +1,17 @@
-"""Routes: handler, media types and documentation of each operation, and the lookup by method and path."""
+"""Routes: handlers, media types and documentation of each operation, and the lookup by method and path."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lambda_fn.web.errors import MAX_BODY, bad_query, format_value
-from lambda_fn.web.forecast import JsonObject
+from lambda_fn.web.params import FORMAT, Parameter
 from lambda_fn.web.records import Record
 from lambda_fn.web.request import Request, choose_media_type
-from lambda_fn.web.response import Text
+from lambda_fn.web.response import CSV, HTML, JSON, Content
 from lambda_fn.web.state import PairState
 
-Handler = Callable[[PairState, Request], JsonObject | Text]
-FORMATS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
-PATH_NAMES = ("model_name", "model_version")
+Handler = Callable[[PairState, Request], Content]
+FORMATS = {"json": JSON, "csv": CSV, "html": HTML}
 # Problems that several routes have, for the OpenAPI document.
 BAD_QUERY = (400, "A query parameter is invalid; `field` names it.")
 NOTHING = (503, "No forecast is available; retry after `Retry-After` seconds.")
@@ -45,12 +44,13 @@ class Route(NamedTuple):
     Attributes:
         method: the HTTP method.
         path: the path, with {names} for its variable parts.
-        handler: makes the JSON content from the state of the pair and the request.
+        handler: makes the JSON content from the state of the pair and the request; its return type is the schema of
+            the content in the OpenAPI document.
         summary: for the OpenAPI document, as `description` and `tag`.
         description: the long text; text between backquotes is code.
-        schema: name of the JSON content's schema in the OpenAPI document.
         tag: a key of `routes.TAGS`.
-        parameters: names of parameters in the OpenAPI document.
+        parameters: those of the query.
+        path_parameters: those of the path.
         body: name of the request body's schema.
         problems: statuses other than 200 with their descriptions.
         record: the record that the JSON content is made of.
@@ -63,9 +63,9 @@ class Route(NamedTuple):
     handler: Handler
     summary: str
     description: str
-    schema: str
     tag: str
-    parameters: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    path_parameters: tuple[Parameter, ...] = ()
     body: str | None = None
     problems: tuple[tuple[int, str], ...] = ()
     record: Record | None = None
@@ -80,28 +80,24 @@ class Route(NamedTuple):
     @property
     def query_names(self) -> tuple[str, ...]:
         """Names of the query parameters."""
-        names = (parameter.removesuffix("_of_one") for parameter in self.parameters)
-        return tuple(name for name in names if name not in PATH_NAMES)
-
-    @property
-    def forms(self) -> tuple[Form, ...]:
-        """All forms. JSON is the first, for callers without a preference."""
-        return (Form("application/json", self.handler, self.record), *self.others)
+        return tuple(parameter.name for parameter in self.parameters)
 
     def form_for(self, request: Request) -> Form:
-        """Return the form of the response, selected by `format` or else by Accept.
+        """Return the form of the response, selected by `format` or else by Accept; JSON without a preference.
 
         Raises Problem: 400 for a format that the route does not have.
         """
-        forms = {form.media_type: form for form in self.forms}
-        if len(forms) == 1 or "format" not in request.query:
-            return forms[choose_media_type(request.headers.get("accept"), list(forms))]
+        json_form, accept = Form(JSON, self.handler, self.record), request.headers.get("accept")
+        name = request.query.get(FORMAT.name)
+        if not self.others or (name is None and accept in (None, "*/*")):
+            return json_form
+        forms = {form.media_type: form for form in (json_form, *self.others)}
+        if name is None:
+            return forms[choose_media_type(accept, list(forms))]
         formats = {name: forms[media_type] for name, media_type in FORMATS.items() if media_type in forms}
-        name = request.query["format"]
         if name not in formats:
-            raise bad_query(
-                "format", f"format={format_value(name)} is not available here", f"give {' or '.join(formats)}"
-            )
+            message = f"format={format_value(name)} is not available here"
+            raise bad_query(FORMAT.name, message, f"give {' or '.join(formats)}")
         return formats[name]
 
 
@@ -110,8 +106,13 @@ class Router:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = routes
-        self._templates = [route for route in routes if "{" in route.path]
-        self._exact = {(route.method, route.path): route for route in routes if "{" not in route.path}
+        self._templates: list[Route] = []
+        self._exact: dict[tuple[str, str], Route] = {}
+        for route in routes:
+            if "{" in route.path:
+                self._templates.append(route)
+            else:
+                self._exact[route.method, route.path] = route
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """Return the route and the values of the {names} in its path; None for no route. HEAD is treated as GET."""
@@ -127,10 +128,6 @@ class Router:
         """Return the methods of a path, HEAD together with GET; empty for an unknown path."""
         methods = [route.method for route in self.routes if route.path == path or _match(route.path, path)]
         return [*methods, "HEAD"] if "GET" in methods else methods
-
-    def index(self) -> dict[str, Any]:
-        """Return the routes with their summaries."""
-        return {"routes": {f"{route.method} {route.path}": route.summary for route in self.routes}}
 
     def route_path(self, path: str, base_path: str) -> str:
         """Return the path without repeated and trailing slashes, and without the base path of a custom domain.

@@ -5,18 +5,20 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from lambda_fn.record.summary_checks import parse_pairs
 from lambda_fn.settings import Settings
+from lambda_fn.store import keys
+from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe
 from lambda_fn.store.object_store import Store
 from lambda_fn.web.errors import Problem, bad_query, format_value
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.records import Records
+from lambda_fn.web.params import PAIR
+from lambda_fn.web.records import CachedRecord, Records, fetcher
+from lambda_fn.web.response import JsonObject
 
 if TYPE_CHECKING:
     from lambda_fn.champion.cache import ChampionCache, Serving  # only for a POST
     from lambda_fn.champion.sandbox import Pool
-    from lambda_fn.web.all_pairs import AllPairsRecord
 
-PAIR = "pair"  # the query parameter
 MAX_PAIRS = 64  # in memory at once: a champion takes a few megabytes
 LISTED_PAIRS = 8  # in a message
 _log = logging.getLogger(__name__)
@@ -61,7 +63,12 @@ class State:
     """The state of all served pairs, of which the MAX_PAIRS most recently used stay in memory. Thread-safe."""
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Callable[[], float], background_refresh: bool, index: JsonObject
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], float],
+        background_refresh: bool,
+        summaries: Mapping[str, str],
     ) -> None:
         """Create the state without any pair in memory.
 
@@ -70,13 +77,13 @@ class State:
             settings: those of the service, with all its pairs.
             clock: returns seconds since 1970.
             background_refresh: as in `store.cache`.
-            index: the routes with their summaries.
+            summaries: that of each route, by method and path.
         """
-        self.store, self.settings, self.clock, self.index = store, settings, clock, index
+        self.store, self.settings, self.clock, self.summaries = store, settings, clock, summaries
         self.background_refresh = background_refresh
         self.evicted_pairs = 0  # pairs evicted from memory so far
         self._pairs: dict[str, PairState] = {}
-        self._all_pairs: AllPairsRecord | None = None
+        self._all_pairs: LastKnownGood[CachedRecord[JsonObject]] | None = None
         self._pool: Pool | None = None
         self._lock = threading.Lock()
 
@@ -88,7 +95,7 @@ class State:
         Raises Problem: 400 for a pair that is not served.
         """
         pairs = self.settings.pairs
-        name = query.get(PAIR)
+        name = query.get(PAIR.name)
         if name is None:
             name = path_args.get("name", "").partition("_")[0]
             name = name if name in pairs else pairs[0]
@@ -98,7 +105,7 @@ class State:
                 choices[LISTED_PAIRS:] = [f"one of {len(pairs) - LISTED_PAIRS} more"]
             choice = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
             message = f"pair={format_value(name)} is not served"
-            raise bad_query(PAIR, message, f"give {choice}; GET /api/pairs lists all")
+            raise bad_query(PAIR.name, message, f"give {choice}; GET /api/pairs lists all")
         with self._lock:  # a second state of a pair would start empty, and be older or newer than the first
             state = self._pairs.pop(name, None)
             if state is None:
@@ -109,14 +116,19 @@ class State:
             self._pairs[name] = state
             return state
 
-    def all_pairs(self) -> "AllPairsRecord":
-        """Return the cache of the record of all pairs."""
+    def all_pairs(self) -> CachedValue[CachedRecord[JsonObject]] | None:
+        """Return the record of all pairs; None if there is none yet, and for a single pair, which is not pooled."""
+        if len(self.settings.pairs) == 1:
+            return None
         with self._lock:
             if self._all_pairs is None:
-                from lambda_fn.web.all_pairs import AllPairsRecord  # only for GET /api/pairs
-
-                self._all_pairs = AllPairsRecord(self.store, self.settings, self.clock, self.background_refresh)
-            return self._all_pairs
+                fetch = fetcher(self.store, self.settings.pair, keys.PAIRS_KEY, parse_pairs)
+                max_age_s, wait_budget = self.settings.champion_max_age_s, self.store.wait_budget
+                self._all_pairs = LastKnownGood(fetch, max_age_s, self.clock, self.background_refresh, wait_budget)
+        try:
+            return self._all_pairs.current()
+        except NothingToServe:
+            return None
 
     def pool(self) -> "Pool":
         """Return the processes that run the champions of all pairs for POST requests."""

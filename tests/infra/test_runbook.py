@@ -13,10 +13,11 @@ from botocore import xform_name
 
 from infra import mlflow_server
 from lambda_fn.jobs.telemetry import BY_PAIR
+from lambda_fn.store.command_line import TEMPORARY_FAILURE
+from tests.support.commands import parsed
 from tests.support.infra import runbook, user_data
 from tests.support.infra.aws_tools import ROOT, outputs_of, template
 from tests.support.infra.runbook import KNOWN, RUNBOOK, calls, first_commands
-from training.__main__ import TEMPORARY_FAILURE, make_parser
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
 # Commands that the AWS CLI has of its own, beside those that it makes of the services' models, with their options.
@@ -90,12 +91,12 @@ def test_its_transcript_can_be_printed_whole_and_by_section(capsys: pytest.Captu
 
 def test_commands_of_ours_parse() -> None:
     for words in given_to("python", "-m", "training"):
-        make_parser().parse_args(words)
+        parsed(words)
     for words in [*given_to("python", "-m", "infra.mlflow_server"), *given_to("sudo", "mlflow-server")]:
         mlflow_server._parser().parse_args(words)
     for words in given_to("docker", "run"):
         image = next(number for number, word in enumerate(words) if word.startswith(KNOWN["RepositoryUri"]))
-        make_parser().parse_args(words[image + 1 :])
+        parsed(words[image + 1 :])
     assert given_to("python", "-m", "infra.redrive") == [["eurusd-forecast", "--keep"], ["eurusd-forecast"]]
 
 
@@ -246,7 +247,7 @@ def test_what_three_usages_cost_adds_up() -> None:
 def test_as_many_metrics_are_paid_as_there_are() -> None:
     """Each by stack, those of BY_PAIR by pair, too; the 429s by stack."""
     (names, of_pair, paid) = re.findall(r"metrics of its own: (\d+) .*?, (\d+) .* \| (\d+) \| 0.30", RUNBOOK)[0]
-    emitted = {word for file in ("api", "refresh", "ingest", "record/publication") for word in words_of(file)}
+    emitted = {word for file in ("api", "refresh", "ingest", "record/track_record") for word in words_of(file)}
     assert int(names) == len(emitted), sorted(emitted)
     assert len(BY_PAIR & emitted) == len(BY_PAIR) == int(of_pair)
     assert int(paid) == len(emitted) + len(BY_PAIR) + 1

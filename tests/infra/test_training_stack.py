@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from lambda_fn.store import keys
+from lambda_fn.store.command_line import TEMPORARY_FAILURE
+from tests.support.commands import parsed
 from tests.support.infra.access import allowed
 from tests.support.infra.aws_tools import resources_of
-from training.__main__ import TEMPORARY_FAILURE, make_parser
 from training.runs.aws_batch import MAX_CHILDREN
 
 STACK = "eurusd-training"
@@ -75,10 +76,11 @@ def test_jobs_are_named_as_submit_names_them() -> None:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_the_command_of_each_job_is_one_of_training(job: str) -> None:
+def test_the_command_of_each_job_is_one_of_training(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", "0")  # as AWS Batch sets it
     container = stack()[job]["Properties"]["ContainerProperties"]
     command = ["EURUSD-1" if word == "Ref::run" else word for word in container["Command"]]
-    assert make_parser().parse_args(command).command == JOBS[job]
+    assert parsed(command).command.name == JOBS[job]
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lambda_fn.api import App
 from lambda_fn.champion.base import TooSlow
 from lambda_fn.champion.sandbox import SandboxedChampion
-from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST
 from lambda_fn.store.keys import active_key, forecast_key, price_key, record_key
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from tests.support import foreign

@@ -77,7 +77,7 @@ print(*sorted(sys.modules))
         ("/api/predict", "h=1", None),
         ("/api/probability", "below=1.1", None),
         ("/", "format=json", None),
-        ("/api/predict", "format=csv", "lambda_fn.web.tables"),
+        ("/api/predict", "format=csv", "csv"),
         ("/", "format=html", "lambda_fn.web.page.render"),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_cold_get_imports_what_its_answer_needs_alone(
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert not loaded & {"numpy", "onnxruntime", "aws_lambda_powertools.event_handler"}
-    special = {name for name in loaded if name.startswith(("lambda_fn.web.page", "lambda_fn.web.tables", "jinja2"))}
+    special = {name for name in loaded if name.startswith(("lambda_fn.web.page", "csv", "jinja2"))}
     assert special == set() if needed is None else needed in special
 
 
@@ -141,7 +141,8 @@ def test_the_contract_stands_alone() -> None:
     """champion builds on contract, and contract on nothing that serves."""
     [contract] = [path for path in SOURCES if path.name == "contract.py"]
     inside = {name for name in imported(contract) if name in MODULES}
-    assert inside <= {"lambda_fn", "lambda_fn.fields", "lambda_fn.settings"}
+    schema = {"lambda_fn.store", "lambda_fn.store.schema"}
+    assert inside <= {"lambda_fn", "lambda_fn.fields", "lambda_fn.settings", *schema}
 
 
 def test_nothing_is_told_to_anybody_else(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.currency_pairs import MAJORS, ORDER, PEGS, WITH_GAPS, majors, market_pair, read_pairs
-from lambda_fn.prices.limits import LOWEST, MAX_DAILY_CHANGE
+from lambda_fn.prices.plausibility import LOWEST, MAX_DAILY_CHANGE
 from training.prices.ecb import read_embedded
 
 ALL = read_pairs("all")

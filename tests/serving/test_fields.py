@@ -1,36 +1,39 @@
-"""Fields of records: what each kind of field takes, and what it refuses with its name."""
+"""Parsers of fields: what each takes, and what it refuses with the name of the field."""
 
 import json
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import pytest
 
 from lambda_fn.contract import Pointer
-from lambda_fn.fields import ContractError, Reader, json_bytes
+from lambda_fn.fields import ContractError, json_bytes
+from lambda_fn.store import schema
 from tests.support import foreign
 
-Read = Callable[[Reader], object]
 NAN = float("nan")
 
-# How a field is read, the values that are taken, and those that are refused.
-KINDS: dict[str, tuple[Read, list[Any], list[Any]]] = {
-    "text": (lambda read: read.text("x"), ["a"], ["", 1, None, ["a"]]),
-    "whole": (lambda read: read.whole("x", 1, 9), [1, 9], [0, 10, True, 1.5, 2.0, "1", None]),
-    "number": (lambda read: read.number("x"), [1, -1.5], [True, False, "1", NAN, 10**400, None]),
-    "numbers": (lambda read: read.numbers("x"), [[1, 2.5]], [[], [True], ["1"], [NAN], 1, None]),
-    "price": (lambda read: read.price("x"), [1, 1e-9, 1e100], [0, -1, 1.1e100, 1e103, True]),
-    "days": (lambda read: read.days("x", -5, 5), [[0, -5, 5]], [[], [True], [1.5], [2.0], ["1"], [6], [-6], [None], 1]),
-    "object": (lambda read: read.object("x").where, [{"a": 1}], [{}, [], [1], "a", 1, None]),
+# The parser of a field, the values that are taken, and those that are refused.
+KINDS: dict[str, tuple[schema.Parser, list[Any], list[Any]]] = {
+    "text": (schema.TEXT, ["a"], ["", 1, None, ["a"]]),
+    "whole": (schema.whole(1, 9), [1, 9], [0, 10, True, 1.5, 2.0, "1", None]),
+    "number": (schema.NUMBER, [1, -1.5], [True, False, "1", NAN, 10**400, None]),
+    "numbers": (schema.parse_numbers, [[1, 2.5]], [[], [True], ["1"], [NAN], 1, None]),
+    "price": (schema.PRICE, [1, 1e-9, 1e100], [0, -1, 1.1e100, 1e103, True]),
+    "days": (
+        schema.numbers(-5, 5, "days", (int,)),
+        [[0, -5, 5]],
+        [[], [True], [1.5], [2.0], ["1"], [6], [-6], [None], 1],
+    ),
+    "object": (schema.object_of({"a": schema.NUMBER}), [{"a": 1}], [{}, [], [1], "a", 1, None]),
     "scores": (
-        lambda read: read.scores("x"),
+        schema.parse_scores,
         [[], [{"family": "a", "loss": 1e9, "best": True, "skill": None}]],
         [[{"loss": 1.1e9}], [{"loss": -1.1e9}], [{"loss": 1e11}], [{"family": "<b>"}], [[1]], {"a": 1}],
     ),
-    "rows": (lambda read: read.rows("x"), [[[1, 2], [3, 4]]], [[[1, 2], [3]], [[True]], [1], [], None]),
-    "day": (lambda read: read.day("x"), ["2026-10-30"], ["2026-02-30", "today", 20_000, ""]),
-    "moment": (lambda read: read.moment("x"), ["2026-10-30T16:00:00Z"], ["2026-10-30T16:00:00", "now", 1]),
+    "rows": (schema.parse_rows, [[[1, 2], [3, 4]]], [[[1, 2], [3]], [[True]], [1], [], None]),
+    "day": (schema.DAY, ["2026-10-30"], ["2026-02-30", "today", 20_000, ""]),
+    "moment": (schema.MOMENT, ["2026-10-30T16:00:00Z"], ["2026-10-30T16:00:00", "now", 1]),
 }
 
 
@@ -38,17 +41,17 @@ KINDS: dict[str, tuple[Read, list[Any], list[Any]]] = {
     ("kind", "position"), [(kind, i) for kind, (_, taken, _) in KINDS.items() for i in range(len(taken))]
 )
 def test_a_value_is_taken(kind: str, position: int) -> None:
-    read, taken, _ = KINDS[kind]
-    read(Reader({"x": taken[position]}, "record"))
+    parser, taken, _ = KINDS[kind]
+    assert schema.parse_as(schema.object_of({"x": parser}), {"x": taken[position]}, "record").keys() == {"x"}
 
 
 @pytest.mark.parametrize(
     ("kind", "position"), [(kind, i) for kind, (_, _, bad) in KINDS.items() for i in range(len(bad))]
 )
 def test_a_value_is_refused_by_the_name_of_its_field(kind: str, position: int) -> None:
-    read, _, refused = KINDS[kind]
+    parser, _, refused = KINDS[kind]
     with pytest.raises(ContractError) as error:
-        read(Reader({"x": refused[position]}, "record"))
+        schema.parse_as(schema.object_of({"x": parser}), {"x": refused[position]}, "record")
     assert str(error.value).startswith("record.x")
 
 

@@ -19,8 +19,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.price_file import parse, serialise
-from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.official_forecast import Entry, Official
 from lambda_fn.store import keys
 from tests.support import foreign
 from tests.support.damage import damaged

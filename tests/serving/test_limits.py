@@ -15,16 +15,11 @@ ROW = re.compile(r"^\| .+ \| ([\d,.]+) \| `([\w.]+)` \|$", re.MULTILINE)
 ROWS = {name: float(value.replace(",", "")) for value, name in ROW.findall((ROOT / "docs/limits.md").read_text())}
 # Constants of these names are limits; others may be.
 LIMIT = re.compile(r"MAX_\w+|\w+_S|ATTEMPTS")
-# Second copies of a limit where the first cannot be imported, equal to it.
-COPIES = {
-    "record.official_forecast.MAX_WINDOW": "contract.MAX_WINDOW",
-    "record.official_forecast.MAX_FEATURES": "contract.MAX_FEATURES",
-}
 # Neither seconds nor a limit of what comes from outside.
 OTHERS = {"champion.trial.MAX_DECIMALS", "champion.runtime.CHECK_INTERVAL_S", "store.cache.FIRST_BACK_OFFS_S"}
 
 
-@pytest.mark.parametrize("name", [*ROWS, *COPIES])
+@pytest.mark.parametrize("name", ROWS)
 def test_a_limit_is_as_documented(name: str) -> None:
     value: Any = lambda_fn
     for part in name.split("."):
@@ -32,7 +27,7 @@ def test_a_limit_is_as_documented(name: str) -> None:
             import_module(f"{value.__name__}.{part}")
         value = getattr(value, part)
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    assert seconds == ROWS[COPIES.get(name, name)]
+    assert seconds == ROWS[name]
 
 
 def test_every_limit_is_documented() -> None:
@@ -42,4 +37,4 @@ def test_every_limit_is_documented() -> None:
         if removal.kind == "limit" and LIMIT.fullmatch(constant := removal.text.partition(" = ")[0])
     }
     assert len(names) > 50
-    assert names - OTHERS <= ROWS.keys() | COPIES.keys()
+    assert names - OTHERS <= ROWS.keys()

@@ -212,7 +212,7 @@ class Meeting(dict[str, PairState]):
 
 
 def state_of(served: tuple[Store, Settings]) -> State:
-    return State(*served, NOW.timestamp, background_refresh=False, index={})
+    return State(*served, NOW.timestamp, background_refresh=False, summaries={})
 
 
 def test_threads_share_what_a_pair_has_in_memory(served: tuple[Store, Settings]) -> None:

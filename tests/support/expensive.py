@@ -28,7 +28,7 @@ def watch() -> None:
 
 def watch_refits() -> None:
     """Count the refits of this process, once the module that makes them is imported."""
-    work: Any = sys.modules.get("training.runs.fit_task")
+    work: Any = sys.modules.get("training.runs.task_runner")
     if work is None or hasattr(work.refit, "is_counted"):
         return
     compute = work.refit

@@ -14,7 +14,7 @@ Work: TypeAlias = Callable[[Job, Task], Result]
 
 def work(job: Job, task: Task) -> Result:
     """The real work, which imports what a fit needs."""
-    from training.runs.fit_task import run_task
+    from training.runs.task_runner import run_task
 
     return run_task(job, task)
 

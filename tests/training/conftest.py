@@ -50,9 +50,9 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
 
     For tests of what happens to refits. Where their bytes are the subject, and in processes of their own, each is real.
     """
-    from training.runs import fit_task
+    from training.runs import task_runner
 
-    compute, fitted = fit_task.refit, fit_task._fit_panels
+    compute, fitted = task_runner.refit, task_runner._fit_panels
 
     def refit(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "Split | None") -> "Refit":
         key = _identity(job, family, seed, cutoff, split)
@@ -60,9 +60,9 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
             refits[key] = compute(job, family, seed, cutoff, split)
         return refits[key]
 
-    monkeypatch.setattr(fit_task, "refit", refit)
+    monkeypatch.setattr(task_runner, "refit", refit)
     # Shared fits are kept in this process; workers would import everything to make two of them.
-    monkeypatch.setattr(fit_task, "_fit_panels", lambda missing, workers: fitted(missing, 1))
+    monkeypatch.setattr(task_runner, "_fit_panels", lambda missing, workers: fitted(missing, 1))
     yield
 
 

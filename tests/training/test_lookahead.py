@@ -13,8 +13,8 @@ from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.prices.panel import COLUMNS, panel
 from training.prices.table import PriceTable, Source
 from training.prices.windows import day_numbers
-from training.runs.fit_task import candidate_at_cutoff
 from training.runs.jobs import Job, columns
+from training.runs.task_runner import candidate_at_cutoff
 
 ROWS = 1000  # the first cutoffs of a short history: fits are quick there
 

@@ -1,41 +1,30 @@
-"""The type of a command, and the context in which it runs: settings, time, store, registry and output.
+"""The context in which a command runs: settings, time, store, registry and output."""
 
-A command's module imports at its top only what its options need, and the rest inside `work`: so a command imports only
-what it uses, and `--help` imports nothing heavy.
-"""
-
-import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lambda_fn.settings import DEFAULTS, Settings
-from lambda_fn.store.object_store import LOCKS, Store
+from lambda_fn.fields import ContractError
+from lambda_fn.settings import DEFAULTS, Settings, SettingsError
+from lambda_fn.store.object_store import LOCKS, Missing, Store, Unavailable
 from training.errors import NamedError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from training.console import Stages
     from training.prices.ecb import EcbRates
     from training.publishing.mlflow_registry import Registry
 
+NAMED_ERRORS = (NamedError, SettingsError, ContractError, Missing, Unavailable)  # their messages have the cure
 WIDE = 200  # terminal columns with --wide; every table fits
 SHOWN_HORIZONS = (1, 5, 21)  # days in tables: a day, a week and a month; --json has every horizon
-STORE_FOLDERS = (  # of a folder store, those that commands write to
-    "",
-    LOCKS,
-    "models",
-    "prices",
-    "record",
-    "runs",
-    "serving",
-)
+STORE_FOLDERS = ("", LOCKS, "models", "prices", "record", "runs", "serving")  # of a folder store, those written to
 
 
 class UsageError(NamedError, ValueError):
@@ -44,16 +33,34 @@ class UsageError(NamedError, ValueError):
 
 @dataclass(frozen=True)
 class Context:
-    """The settings, the time and the output of one command. `wide` prints tables with all columns."""
+    """The settings, the time and the output of one command.
+
+    Attributes:
+        settings: The settings, with the pair of the command.
+        now: The time of its start.
+        wide: Print tables with all columns.
+        as_json: Print JSON.
+        prefix: Text before the names of stages: the pair, when there are several.
+    """
 
     settings: Settings
     now: datetime
     wide: bool = False
+    as_json: bool = False
+    prefix: str = ""
 
-    def for_pair(self, pair: str) -> "Context":
-        """Return this context for another pair. A store, registry or console that is open is shared."""
-        other = replace(self, settings=self.settings.for_pair(pair))
-        field_names = {field.name for field in fields(self)}
+    def for_pair(self, pair: str, prefix: str = "") -> "Context":
+        """Return this context for another pair."""
+        return self._changed(settings=self.settings.for_pair(pair), prefix=prefix)
+
+    def at(self, now: datetime) -> "Context":
+        """Return this context at another time."""
+        return self._changed(now=now)
+
+    def _changed(self, **changes: Any) -> "Context":
+        """Return a copy with other fields and stages of its own; an open store, registry or console is shared."""
+        other = replace(self, **changes)
+        field_names = {"stages", *(field.name for field in fields(self))}
         vars(other).update({name: value for name, value in vars(self).items() if name not in field_names})
         return other
 
@@ -106,16 +113,16 @@ class Context:
     @cached_property
     def tracking(self) -> "Registry":
         """The MLflow registry. Raises RegistryError when it cannot be used."""
-        from training.publishing import tracking_uri as address
+        from training.publishing import mlflow_access
 
-        if database := address.sqlite_file(self.tracking_uri):
-            address.check_database(database)  # `connect` checks it too, but only after importing MLflow (seconds)
+        if database := mlflow_access.sqlite_file(self.tracking_uri):
+            mlflow_access.check_database(database)  # `connect` checks it too, but only after importing MLflow (seconds)
 
         from training.publishing import mlflow_registry
 
         registry = mlflow_registry.connect(self.tracking_uri)
         if registry.note:
-            self.note([registry.note])
+            self.note(registry.note)
         return registry
 
     @cached_property
@@ -130,38 +137,31 @@ class Context:
         """Standard output, for results. When it is no terminal it is 120 columns wide, so that no table is cut."""
         from rich.console import Console
 
-        return Console(width=WIDE if self.wide else None if sys.stdout.isatty() else 120)
+        return Console(width=WIDE if self.wide else None if sys.stdout.isatty() else 120, highlight=False)
 
     @cached_property
     def progress(self) -> "Console":
         """Standard error, for progress."""
         from rich.console import Console
 
-        return Console(stderr=True)
+        return Console(stderr=True, highlight=False)
 
-    def note(self, notes: Sequence[str]) -> None:
+    @cached_property
+    def stages(self) -> "Stages":
+        """The stages of the command, or of one of several pairs."""
+        from training.console import Stages
+
+        return Stages(self.progress, self.prefix)
+
+    def note(self, *notes: str) -> None:
         """Print each note on a line of standard error."""
         for note in notes:
-            self.progress.print(f"[yellow]note[/yellow] {note}", highlight=False)
+            self.progress.print(f"[yellow]note[/yellow] {note}")
 
-
-def no_options(parser: argparse.ArgumentParser) -> None:
-    """Add no options."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command, named after its module.
-
-    Attributes:
-        summary: One line for the help.
-        work: Runs the command and returns its exit code.
-        add_options: Adds the options of the command to its parser.
-    """
-
-    summary: str
-    work: Callable[[argparse.Namespace, Context], int]
-    add_options: Callable[[argparse.ArgumentParser], None] = no_options
+    def print(self, *lines: str) -> None:
+        """Print each line on standard output."""
+        for line in lines:
+            self.out.print(line)
 
 
 def print_json(value: Any) -> None:

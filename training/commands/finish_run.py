@@ -1,46 +1,37 @@
 """The last steps of every run, wherever its tasks ran: gather, score, select, log, publish and print."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.types import ColSpec, Schema
 
 from lambda_fn.champion.runtime import Champion
+from lambda_fn.store.keys import price_key
 from training.commands.context import Context
-from training.commands.mlflow_inputs import make_run_inputs
-from training.commands.output import print_published
-from training.commands.score_table import find_incumbent, plot_skill, print_evaluation
-from training.console import Stages
+from training.commands.job import evaluate_results
+from training.commands.report_html import render_report
+from training.commands.report_plots import draw_plots, plot_skill
+from training.commands.scores import RunResult, print_evaluation, print_published
 from training.evaluation.selection import selection_sentence
+from training.evaluation.walk_forward import champion_inputs
 from training.export.candidate import Candidate
+from training.prices.windows import complete_origins
 from training.publishing import backtest
-from training.publishing.mlflow_registry import Registry
-from training.publishing.mlflow_runs import log_run
+from training.publishing.mlflow_runs import RunInputs, log_run
 from training.publishing.promotion import Published
 from training.publishing.publish import golden_windows, move_aliases, publish
 from training.runs import pipeline
 from training.runs.jobs import Job, Result
-from training.runs.pipeline import Evaluation
+from training.runs.pipeline import Evaluation, Members
 
 GARCH = "random_walk"  # this model is GARCH(1,1)-t, the benchmark of official forecasts
 
 
-class RunResult(NamedTuple):
-    """The result of a run: its exit code, the evaluation and what was published."""
-
-    code: int
-    evaluation: Evaluation
-    published: Published
-
-
-def select_and_publish(
-    job: Job,
-    results: Iterable[Result],
-    tracking: Registry,
-    context: Context,
-    stages: Stages,
-    *,
-    as_json: bool,
-    with_scores: bool = True,
-) -> RunResult:
+def finish_run(job: Job, results: Iterable[Result], context: Context, *, with_scores: bool = True) -> RunResult:
     """Select the champion among the results of the tasks, log the run to MLflow and publish the champion.
 
     A model whose tasks are incomplete is reported and left out.
@@ -48,66 +39,51 @@ def select_and_publish(
     Args:
         job: The job.
         results: The results of its tasks.
-        tracking: The registry to log to.
-        context: Store, settings and output.
-        stages: Shows the progress.
-        as_json: Print the evaluation as JSON, and nothing about publishing but notes.
-        with_scores: Print the evaluation.
+        context: Store, registry, settings and output.
+        with_scores: Print the evaluation. With --json it is printed as JSON, and of publishing nothing but notes.
 
     Raises:
         IncompleteError: No model is complete.
         NoFamilyPassesError: No model passes every gate; the evaluation is printed, nothing is logged or published.
     """
-    members, missing = pipeline.gather(job, results)
-    context.note(pipeline.describe_missing(job, members, missing))
-    evaluation = pipeline.evaluate(job, members, find_incumbent(context), stages)
+    members, evaluation = evaluate_results(job, results, context)
     if not evaluation.selection.passed:
         if with_scores:
-            print_evaluation(evaluation, context, as_json=as_json)
+            print_evaluation(evaluation, context)
         _ = evaluation.selection.champion  # raises NoFamilyPassesError
-    candidates = pipeline.candidates(job, members)
-    published = _log_and_publish(job, evaluation, candidates, tracking, context, stages)
-    context.progress.print(f"total {stages.total():.1f} s", highlight=False)
+    published = _log_and_publish(job, members, evaluation, context)
+    context.progress.print(f"total {context.stages.total():.1f} s")
     if with_scores:
-        print_evaluation(evaluation, context, as_json=as_json)
-    return RunResult(print_published(published, context, quiet=as_json), evaluation, published)
+        print_evaluation(evaluation, context)
+    return RunResult(print_published(published, context), evaluation, published)
 
 
-def _log_and_publish(
-    job: Job,
-    evaluation: Evaluation,
-    candidates: Mapping[str, Candidate],
-    tracking: Registry,
-    context: Context,
-    stages: Stages,
-) -> Published:
+def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context: Context) -> Published:
     """Log the run and its models to MLflow, then publish the champion.
 
     Args:
         job: The job.
+        members: Its complete members.
         evaluation: Its evaluation.
-        candidates: The final model of each family.
-        tracking: The registry to log to.
-        context: Store and settings.
-        stages: Shows the progress.
+        context: Store, registry and settings.
     """
-    ranking = evaluation.selection.ranking
+    selection, candidates = evaluation.selection, pipeline.candidates(job, members)
     with (
-        stages.stage("registry: runs and models", len(candidates)) as step,
+        context.stages.stage("registry: runs and models", len(candidates)) as step,
         make_run_inputs(job, evaluation, candidates, context) as inputs,
     ):
         registered = log_run(
-            tracking,
-            [candidates[name] for name in ranking],
+            context.tracking,
+            [candidates[name] for name in selection.ranking],
             evaluation.scores,
-            evaluation.selection,
+            selection,
             {name: plot_skill(evaluation.skill, name) for name in candidates},
             {"prices_table_sha256": job.table.sha256, "seed": str(job.seed), "source": job.table.source},
             progress=step,
             inputs=inputs,
         )
-    with stages.stage("publish"):
-        champion = candidates[evaluation.selection.champion]
+    with context.stages.stage("publish"):
+        champion = candidates[selection.champion]
         return publish(
             context.store,
             context.settings,
@@ -116,7 +92,7 @@ def _log_and_publish(
             evaluation.scores,
             golden_windows(context.store, Champion.load(champion.model)),
             context.now,
-            move_aliases(tracking, [registered[name] for name in evaluation.selection.passed]),
+            move_aliases(context.tracking, [registered[name] for name in selection.passed]),
             {"garch": candidates[GARCH].model} if GARCH in candidates else {},
             backtest.save(
                 context.store,
@@ -126,6 +102,63 @@ def _log_and_publish(
                 evaluation.baselines,
                 job.prices,
             ),
-            selection_sentence(evaluation.selection),
+            selection_sentence(selection),
             once=True,
+        )
+
+
+@contextmanager
+def make_run_inputs(
+    job: Job, evaluation: Evaluation, candidates: Mapping[str, Candidate], context: Context
+) -> Iterator[RunInputs]:
+    """Make the inputs of an MLflow run besides its scores: parameters, dataset, report with plots, input examples.
+
+    The files exist while the block runs.
+
+    Args:
+        job: The job.
+        evaluation: Its evaluation.
+        candidates: The final model of each family.
+        context: The time of the run, and its settings.
+    """
+    settings, days, key = context.settings, job.prices.index, price_key(job.pair, job.table.source)
+    address = f"s3://{settings.s3_bucket}/{key}" if settings.use_s3 else str(Path(settings.store_dir).resolve() / key)
+    schema = Schema([ColSpec("double", str(name)) for name in job.prices.columns])
+    dataset = Dataset(  # as `mlflow.log_input` would describe the price file of the store
+        name=f"{job.pair}-{job.table.source}",
+        digest=job.table.sha256[:16],
+        source_type="s3" if settings.use_s3 else "local",
+        source=json.dumps({"uri": address}),
+        schema=json.dumps({"mlflow_colspec": schema.to_dict()}),
+        profile=json.dumps({"num_rows": len(job.prices), "num_elements": int(job.prices.size)}),
+    )
+    last = complete_origins(job.prices)[-1:]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        plots = draw_plots(job, evaluation)
+        params = {name: candidate.params for name, candidate in candidates.items()}
+        (folder / "report.html").write_text(render_report(job, evaluation, params, plots), encoding="utf-8")
+        (folder / "plots").mkdir()
+        for name, png in plots.items():
+            (folder / "plots" / f"{name}.png").write_bytes(png)
+        yield RunInputs(
+            name=f"{context.now:%Y-%m-%d}",
+            params={
+                "pair": job.pair,
+                "families": ", ".join(job.families),
+                "first_year": str(job.first_year),
+                "seed": str(job.seed),
+                "seeds": str(job.seeds),
+                "prices": job.table.origin,
+                "prices_from": f"{days[0]:%Y-%m-%d}",
+                "prices_through": f"{days[-1]:%Y-%m-%d}",
+                "code": job.code,
+            },
+            files=folder,
+            dataset=DatasetInput(dataset, [InputTag("mlflow.data.context", "training")]),
+            breakdown=evaluation.breakdown,
+            examples={
+                name: champion_inputs(Champion.load(candidate.model), job.prices, last)
+                for name, candidate in candidates.items()
+            },
         )

@@ -1,22 +1,16 @@
 """Delete runs and models of a pair and, on request, its files in the store; delete champions that nothing needs."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-
-from mlflow.entities import LoggedModel, Run
-from mlflow.exceptions import MlflowException
 
 from lambda_fn.settings import DEFAULT_PAIR
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 from training.publishing import mlflow_registry
 from training.publishing.mlflow_registry import Registry
-from training.publishing.mlflow_runs import experiment_name
+from training.publishing.mlflow_runs import MOVED, experiment_name
 
 FOLDERS = ("models", "serving", "prices", "runs")  # folders of the store that belong to this project
-_MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # unknown, or an experiment that is deleted already
 _PAIR = re.compile("[A-Z]{6}")
 
 
@@ -52,18 +46,30 @@ def make_plan(tracking: Registry, pair: str, store: Store | None = None, keep_ex
         store: The store whose keys are listed; None for none.
         keep_experiment: Leave out the experiment.
     """
-    experiment = tracking.client.get_experiment_by_name(experiment_name(pair))
-    active = experiment is not None and experiment.lifecycle_stage == "active"
-    ids = [experiment.experiment_id] if experiment is not None and active else []
+    client, name = tracking.client, experiment_name(pair)
+    experiments = {
+        experiment.experiment_id: experiment.name
+        for experiment in mlflow_registry.pages(client.search_experiments, filter_string=f"name LIKE '{name}%'")
+        if experiment.name == name or experiment.name.startswith(f"{name}{MOVED}")
+    }
+    ids = list(experiments)
+    runs = mlflow_registry.pages(client.search_runs, ids, max_results=1000) if ids else ()
+    logged_models = mlflow_registry.pages(client.search_logged_models, ids, max_results=50) if ids else ()
+    current = [(number, found_name) for number, found_name in experiments.items() if found_name == name]
+    pair_keys: list[str] = []
+    if store is not None:  # the records that refer to files are deleted before the files
+        active = keys.active_key(pair)
+        pair_keys = [key for folder in FOLDERS for key in store.list(folder) if _find_pair(key) == pair]
+        pair_keys.sort(key=lambda key: (key != active, not key.endswith("/best_model_info.json")))
     return Plan(
-        runs=tuple((run.info.run_id, run.info.run_name or "") for run in _runs(tracking, ids)),
+        runs=tuple((run.info.run_id, run.info.run_name or "") for run in runs),
         models=tuple(
             (model.name, sum(1 for _ in mlflow_registry.list_versions(tracking, model.name)))
             for model in mlflow_registry.list_models(tracking, pair)
         ),
-        logged_models=tuple(model.model_id for model in _logged_models(tracking, ids)),
-        experiment=(ids[0], experiment_name(pair)) if ids and not keep_experiment else None,
-        keys=tuple(_keys(store, pair)) if store is not None else (),
+        logged_models=tuple(model.model_id for model in logged_models),
+        experiment=current[0] if current and not keep_experiment else None,
+        keys=tuple(pair_keys),
     )
 
 
@@ -74,60 +80,28 @@ def execute(tracking: Registry, plan: Plan, store: Store | None = None) -> None:
     needs it. Runs and files can be recovered until `mlflow gc` removes them. In the store, records are deleted before
     the files that they refer to, so that the service never refers to a missing file.
     """
-    client = tracking.client
-    deletions = [
-        *(partial(client.delete_registered_model, name) for name, _ in plan.models),
-        *(partial(client.delete_logged_model, model_id) for model_id in plan.logged_models),
-        *(partial(client.delete_run, run_id) for run_id, _ in plan.runs),
-    ]
+    client, delete = tracking.client, mlflow_registry.delete_if_exists
+    for name, _ in plan.models:
+        delete(client.delete_registered_model, name)
+    for model_id in plan.logged_models:
+        delete(client.delete_logged_model, model_id)
+    for run_id, _ in plan.runs:
+        delete(client.delete_run, run_id)
     if plan.experiment is not None:
         number, name = plan.experiment
-        deletions += [
-            partial(client.rename_experiment, number, f"{name}-deleted-{number}"),
-            partial(client.delete_experiment, number),
-        ]
-    for delete in deletions:
-        try:
-            delete()
-        except MlflowException as error:
-            if error.error_code not in _MISSING_CODES:
-                raise
+        delete(client.rename_experiment, number, f"{name}-deleted-{number}")
+        delete(client.delete_experiment, number)
     if store is not None:
         for key in plan.keys:
             store.delete(key)
 
 
-def _runs(tracking: Registry, experiments: list[str]) -> Iterator[Run]:
-    """Yield the runs that are not deleted."""
-    token: str | None = ""
-    while experiments and token is not None:
-        page = tracking.client.search_runs(experiments, max_results=1000, page_token=token or None)
-        yield from page
-        token = page.token or None
-
-
-def _logged_models(tracking: Registry, experiments: list[str]) -> Iterator[LoggedModel]:
-    token: str | None = ""
-    while experiments and token is not None:
-        page = tracking.client.search_logged_models(experiments, max_results=50, page_token=token or None)
-        yield from page
-        token = page.token or None
-
-
-def _keys(store: Store, pair: str) -> list[str]:
-    """Return the keys of a pair in the order in which they are deleted: the records that refer to files come first."""
-    pair_keys = [key for folder in FOLDERS for key in store.list(folder) if _belongs_to(key, pair)]
-    active = keys.active_key(pair)
-    records = [key for key in pair_keys if key == active or key.endswith("/best_model_info.json")]
-    return sorted(records, key=lambda key: key != active) + [key for key in pair_keys if key not in records]
-
-
-def _belongs_to(key: str, pair: str) -> bool:
-    """Return whether a key is of a pair: prices and runs have it in their name; pairs but EURUSD have own folders."""
+def _find_pair(key: str) -> str:
+    """Return the pair of a key: prices and runs have it in their name; pairs but EURUSD have their own folders."""
     folder, name = key.split("/")[:2]
     if folder in ("prices", "runs"):
-        return name.startswith(f"{pair}-")
-    return (name if _PAIR.fullmatch(name) else DEFAULT_PAIR) == pair
+        return name.partition("-")[0]
+    return name if _PAIR.fullmatch(name) else DEFAULT_PAIR
 
 
 KEPT_GENERATIONS = 10  # the latest published ones, and the latest activated ones

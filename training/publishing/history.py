@@ -5,12 +5,12 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from lambda_fn.contract import Active, Pointer
-from lambda_fn.fields import ContractError
+from lambda_fn.champion import rollback
+from lambda_fn.champion.rollback import ACTIVATED, History, RollbackError
+from lambda_fn.contract import REASON, Active, Pointer
 from lambda_fn.record.official_forecast import BENCHMARKS
-from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store
-from training.publishing import promotion
+from lambda_fn.store.object_store import Store
+from training.publishing.promotion import published_by, read_refusal
 
 
 class Generation(NamedTuple):
@@ -40,8 +40,7 @@ class Generation(NamedTuple):
 
 def list_generations(store: Store, pair: str) -> list[Generation]:
     """Return all generations that were ever published, ascending. Raises Unavailable if the store does not answer."""
-    published = dict(_read_published(store, pair))
-    activated = dict(_read_activated(store, pair))
+    published, activated = (dict(_read(store, pair, history)) for history in (published_by(pair), ACTIVATED))
     order = sorted(activated)
     successors = dict(pairwise(order))
     generations = []
@@ -49,7 +48,7 @@ def list_generations(store: Store, pair: str) -> list[Generation]:
         active = activated.get(number)
         successor = activated.get(successors.get(number, 0))
         if active is None:
-            pointer, since = published[number], None
+            pointer, since = published[number].pointer, None
             end_reason = _describe_inactive(store, pair, pointer, number, order)
         else:
             pointer, since, end_reason = active.pointer, active.activated_at, ""
@@ -61,25 +60,17 @@ def list_generations(store: Store, pair: str) -> list[Generation]:
     return generations
 
 
-def _read_published(store: Store, pair: str) -> Iterator[tuple[int, Pointer]]:
-    for number in promotion.list_reserved(store, pair):
-        pointer, _ = promotion.read_pointer(store, keys.history_key(number, pair))
-        if pointer is not None:
-            yield number, pointer
-
-
-def _read_activated(store: Store, pair: str) -> Iterator[tuple[int, Active]]:
-    folder = keys.activated_key(0, pair).rpartition("/")[0]
-    for key in store.list(folder):
+def _read(store: Store, pair: str, history: History) -> Iterator[tuple[int, Active]]:
+    """Yield the generations that can be read."""
+    for number in rollback.list_generations(store, pair, [history]):
         try:
-            active = Active.parse(store.read(key).data)
-        except (ContractError, Missing):
+            yield number, rollback.read_generation(store, pair, number, [history])
+        except RollbackError:
             continue
-        yield active.generation, active
 
 
 def _read_reason(pointer: Pointer) -> str:
-    reason: Any = pointer.extra.get(promotion.REASON)
+    reason: Any = pointer.extra.get(REASON)
     return reason if isinstance(reason, str) else ""
 
 
@@ -93,7 +84,7 @@ def _describe_inactive(store: Store, pair: str, pointer: Pointer, number: int, a
         number: The generation.
         activated: All activated generations, ascending.
     """
-    status = promotion.read_refusal(store, pair, pointer)
+    status = read_refusal(store, pair, pointer)
     if status is not None:
         return f"{status.state}: {status.reason}"
     later = [other for other in activated if other > number]

@@ -1,32 +1,44 @@
-"""The MLflow registry: versions of a pair's models, the aliases that rank them, and their ONNX files."""
+"""The MLflow registry: versions of a pair's models, the aliases that rank them, and their ONNX files.
+
+Only this module and `mlflow_runs` talk to MLflow, by its client, and only MLflow itself writes its tables.
+"""
 
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import mlflow
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
+from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
 from lambda_fn.settings import redact_url
-from training.export.candidate import Registered
-from training.publishing import tracking_uri as address
-from training.publishing.aliases import ALIASES, group_by_alias
-from training.publishing.tracking_uri import RegistryError, update_artifact_addresses
+from training.export.candidate import Candidate, Registered
+from training.publishing import mlflow_access as access
+from training.publishing.mlflow_access import ALIASES, RegistryError, find_moved, group_by_alias
 
 MODEL_FILE = "model.onnx"  # the name that mlflow.onnx gives to the model file of a version
 SHA256_TAG = "sha256"
+EXPERIMENTS = "_Experiments"  # follows the pair in the name of its experiment
+REQUIREMENTS = ["onnx", "onnxruntime", "numpy"]  # stock MLflow needs these to load one; inferring them takes a minute
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 _NOISY_LOGGERS = ("alembic", "mlflow.store.db.utils")  # they log each of some sixty migrations of a new database
+_MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # unknown, or an experiment that is deleted already
 
 
 @dataclass(frozen=True)
@@ -45,54 +57,49 @@ def connect(tracking_uri: str) -> Registry:
     """
     for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    note = check_server(tracking_uri) if address.is_server(tracking_uri) else None
-    if database := address.sqlite_file(tracking_uri):
-        address.check_database(database)
-        if moved := update_artifact_addresses(database):
-            note = f"the registry was moved: {moved} file addresses now point to the folder of {database}"
+    note = check_server(tracking_uri) if access.is_server(tracking_uri) else None
+    if database := access.sqlite_file(tracking_uri):
+        access.check_database(database)
     mlflow.set_tracking_uri(tracking_uri)
     try:
         client = MlflowClient(tracking_uri)
-        client.search_experiments(max_results=1)
-    except MlflowException as error:
-        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
-        address.check_admission(tracking_uri, status, error)  # /version needs no login, so it was not checked yet
-        raise _unusable(tracking_uri, error) from error
-    except (SQLAlchemyError, ImportError) as error:  # e.g. access denied by a database, or no driver for it
-        raise _unusable(tracking_uri, error) from error
+        experiments = client.search_experiments(filter_string=f"name LIKE '%{EXPERIMENTS}'")
+    except (MlflowException, SQLAlchemyError, ImportError) as error:  # the last two: no access to a database, no driver
+        if isinstance(error, MlflowException):
+            status = error.get_http_status_code()  # type: ignore[no-untyped-call]
+            access.check_admission(tracking_uri, status, error)  # /version needs no login, so it was not checked yet
+        reason = str(error).partition("\n")[0]
+        raise RegistryError(f"MLFLOW_TRACKING_URI: {redact_url(tracking_uri)} cannot be used: {reason}") from error
+    for experiment in experiments:
+        if moved := find_moved(tracking_uri, experiment.artifact_location):
+            old, new = (Path(unquote(urlsplit(uri).path)) for uri in (experiment.artifact_location, moved))
+            link = f"mkdir -p {quote(str(old.parent))} && ln -s {quote(str(new))} {quote(str(old))}"
+            note = (
+                f"the registry was moved: its files are read from {new} now, and the next run starts a new experiment "
+                f"there; to see the files of earlier runs on MLflow's page too, link them: {link}"
+            )
     return Registry(client, tracking_uri, note)
 
 
-def _unusable(tracking_uri: str, error: Exception) -> RegistryError:
-    reason = str(error).partition("\n")[0]
-    return RegistryError(f"MLFLOW_TRACKING_URI: {redact_url(tracking_uri)} cannot be used: {reason}")
+def pages(search: Callable[..., Any], *args: Any, **options: Any) -> Iterator[Any]:
+    """Yield the results of a search of MLflow's client, from all of its pages."""
+    token: str | None = ""
+    while token is not None:
+        page = search(*args, **options, page_token=token or None)
+        yield from page
+        token = page.token or None
 
 
 def list_models(registry: Registry, pair: str) -> list[RegisteredModel]:
     """Return the registered models of a pair."""
-    models: list[RegisteredModel] = []
-    token: str | None = ""
-    while token is not None:
-        page = registry.client.search_registered_models(
-            f"name LIKE '{pair}%'", max_results=100, page_token=token or None
-        )
-        models += [model for model in page if model.name.startswith(f"{pair}_")]
-        token = page.token or None
-    return models
+    models = pages(registry.client.search_registered_models, f"name LIKE '{pair}%'", max_results=100)
+    return [model for model in models if model.name.startswith(f"{pair}_")]
 
 
 def list_versions(registry: Registry, name: str) -> Iterator[ModelVersion]:
     """Yield every version of a registered model, the latest first."""
-    token: str | None = ""
-    while token is not None:
-        page = registry.client.search_model_versions(
-            f"name = '{name}'",
-            max_results=100,
-            order_by=["version_number DESC"],
-            page_token=token or None,
-        )
-        yield from page
-        token = page.token or None
+    order = ["version_number DESC"]
+    return pages(registry.client.search_model_versions, f"name = '{name}'", max_results=100, order_by=order)
 
 
 def set_aliases(registry: Registry, ranking: Sequence[Registered]) -> None:
@@ -169,12 +176,12 @@ def find_version(registry: Registry, uri: str) -> Registered:
 def download(registry: Registry, version: Registered) -> bytes:
     """Return the ONNX file of a version, exactly the bytes that were exported. Raises RegistryError if it has none.
 
-    MLflow parses the exported bytes and serialises them again. That gives the same bytes
-    (`model_versions.log_model` checks it), so the registered model is the exported file, and every reader can check it
-    by the tag `sha256` of the version.
+    MLflow parses the exported bytes and serialises them again. That gives the same bytes (`log_model` checks it), so
+    the registered model is the exported file, and every reader can check it by the tag `sha256` of the version.
     """
     try:
         folder = registry.client.get_model_version_download_uri(version.name, str(version.version))
+        folder = find_moved(registry.tracking_uri, folder) or folder
         # Listed first: an older server answers 500 for a missing file, and the client retries for minutes.
         files = list_artifacts(artifact_uri=folder, tracking_uri=registry.tracking_uri)
         if MODEL_FILE not in {PurePosixPath(file.path).name for file in files}:
@@ -198,6 +205,104 @@ def download(registry: Registry, version: Registered) -> bytes:
     return data
 
 
+def find_registered(registry: Registry, candidate: Candidate) -> Registered | None:
+    """Return the latest version with exactly the file of the candidate, or None."""
+    for version in list_versions(registry, candidate.name):
+        if version.tags.get(SHA256_TAG) == candidate.sha256:
+            registered = Registered(candidate.name, int(version.version), version.run_id or "", candidate.sha256)
+            try:
+                download(registry, registered)
+            except RegistryError:
+                continue  # its file was deleted or changed, so the candidate is registered again
+            return registered
+    return None
+
+
+def log_model(candidate: Candidate, example: Mapping[str, NDArray[Any]] | None) -> str:
+    """Log the ONNX file under the active run; return the id of the logged model.
+
+    Raises RegistryError if MLflow, which parses the file and serialises it again, would change its bytes.
+    """
+    import onnx
+
+    proto = onnx.load_model_from_string(candidate.model)
+    if proto.SerializeToString() != candidate.model:
+        raise RegistryError(
+            f"{candidate.name}: MLflow would change the bytes of the exported file; export the model with "
+            "ModelProto.SerializeToString()"
+        )
+    metadata, price = candidate.metadata, np.dtype(np.float64)
+    types = {onnx.TensorProto.DOUBLE: price, onnx.TensorProto.INT64: np.dtype(np.int64)}
+    length = {"target_date": metadata.horizon}
+    inputs: list[ColSpec | TensorSpec] = [  # -1: any number of windows
+        TensorSpec(types[value.type.tensor_type.elem_type], (-1, length.get(value.name, metadata.window)), value.name)
+        for value in proto.graph.input
+    ]
+    outputs: list[ColSpec | TensorSpec] = [
+        TensorSpec(price, (-1, metadata.horizon, len(metadata.levels)), "quantiles"),
+        TensorSpec(price, (-1, metadata.horizon), "mean"),
+    ]
+    logged = mlflow.onnx.log_model(
+        proto,
+        name=candidate.family,
+        save_as_external_data=False,
+        pip_requirements=REQUIREMENTS,
+        onnx_execution_providers=["CPUExecutionProvider"],
+        signature=ModelSignature(Schema(inputs), Schema(outputs)),
+        input_example=dict(example) if example else None,
+        tags={SHA256_TAG: candidate.sha256},
+    )
+    return str(logged.model_id)
+
+
+def register(
+    registry: Registry, run_id: str, candidate: Candidate, model_id: str, card: str, tags: Mapping[str, str]
+) -> Registered:
+    """Create a version.
+
+    Args:
+        registry: The registry.
+        run_id: The run that logged the model.
+        candidate: The model.
+        model_id: The id of the logged model.
+        card: The model card, which becomes the description.
+        tags: Further tags of the version.
+    """
+    meta = candidate.metadata
+    try:
+        registry.client.create_registered_model(
+            candidate.name,
+            description=f"{meta.pair} by {candidate.family}. Each version is a champion file; its description is the "
+            "model card.",
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = registry.client.create_model_version(
+        candidate.name,
+        f"models:/{model_id}",
+        run_id=run_id,
+        model_id=model_id,
+        description=card,
+        tags={
+            SHA256_TAG: candidate.sha256,
+            "family": candidate.family,
+            "trained_through": meta.trained_through.isoformat(),
+            **tags,
+        },
+    )
+    return Registered(candidate.name, int(version.version), run_id, candidate.sha256)
+
+
+def delete_if_exists(delete: Callable[..., None], *args: str) -> None:
+    """Call a method of MLflow's client that deletes; a missing object is no error."""
+    try:
+        delete(*args)
+    except MlflowException as error:
+        if error.error_code not in _MISSING_CODES:
+            raise
+
+
 def check_server(uri: str) -> str | None:
     """Return a note if the server's version differs from the client's. Raises RegistryError if it cannot be used."""
     try:
@@ -206,5 +311,5 @@ def check_server(uri: str) -> str | None:
             credentials, "/version", "GET", max_retries=1, timeout=10
         )
     except MlflowException as error:
-        raise address.unreachable_error(uri) from error
-    return address.check_version(uri, response.status_code, response.text)
+        raise access.unreachable_error(uri) from error
+    return access.check_version(uri, response.status_code, response.text)

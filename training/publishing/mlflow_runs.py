@@ -1,17 +1,21 @@
 """MLflow runs: log a training run with its models, scores and files, and the report of an evaluation."""
 
+import math
+import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import DatasetInput, LifecycleStage, Param
+from mlflow.artifacts import list_artifacts, load_dict
+from mlflow.entities import DatasetInput, LifecycleStage, Metric, Param
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
@@ -19,51 +23,27 @@ from lambda_fn.settings import redact_url
 from training.evaluation.names import BASELINE_NAMES
 from training.evaluation.selection import SUMMARY_HORIZONS, Selection
 from training.export.candidate import Candidate, Registered
-from training.publishing import model_versions
-from training.publishing.mlflow_registry import Registry, alias_holder
-from training.publishing.tracking_uri import RegistryError, sqlite_file
+from training.publishing import mlflow_registry
+from training.publishing.cards import describe_run, render_model_card
+from training.publishing.mlflow_access import FILES, RegistryError, find_moved, sqlite_file
+from training.publishing.mlflow_registry import EXPERIMENTS, Registry, alias_holder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOTE = "mlflow.note.content"  # MLflow's page shows this tag as the description
-
-
-def describe_run(candidates: Sequence[Candidate], scores: pd.DataFrame, selection: Selection) -> str:
-    """Return the description of the parent run in Markdown: what ran, which model won, and the main scores."""
-    meta = candidates[0].metadata
-    pair = f"{meta.pair[:3]}/{meta.pair[3:]}"
-    families = ", ".join(candidate.family for candidate in candidates)
-    lines = [
-        f"# {pair}: {selection.champion} is the champion",
-        f"{len(candidates)} families were trained on prices through {meta.trained_through} and backtested out of "
-        f"sample: {families}. By rank: {', '.join(selection.ranking)}.",
-        _make_table(scores, selection.champion),
-        "Mean pinball loss in percent of log return (lower is better). The artifact `comparison.csv` has all scores.",
-    ]
-    return "\n\n".join(line for line in lines if line)
-
-
-def _make_table(scores: pd.DataFrame, champion: str) -> str:
-    """Return a Markdown table with a row for each family and baseline, and a column for each horizon."""
-    rows_shown = scores[scores["horizon"].isin(SUMMARY_HORIZONS)]
-    wide = rows_shown.pivot_table("pinball", "family", "horizon", sort=False) if len(rows_shown) else rows_shown
-    if wide.empty:
-        return ""
-    days = [f"{horizon} day{'s' if horizon > 1 else ''}" for horizon in map(int, wide.columns)]
-    head = f"| family | {' | '.join(days)} |\n|{'---|' * (len(days) + 1)}"
-    rows = [
-        f"| {f'**{name}**' if name == champion else name} | {' | '.join(f'{loss:.5f}' for loss in losses)} |"
-        for name, losses in zip(wide.index, wide.to_numpy(), strict=True)
-    ]
-    return "\n".join([head, *rows])
-
-
+SCORES = "scores.json"  # all rows and columns of the family and the baselines, without rounding
+# Metric -> column of the score table. They are few, because MLflow's page shows all of them.
+_AT_SUMMARY_HORIZONS = {"pinball": "pinball", "skill_vs_garch": "skill_garch", "skill_vs_ewma": "skill_ewma"}
+_AT_ONE_DAY = {"coverage_80": "coverage_80", "coverage_95": "coverage_95", "theil_u": "theil_u"}
+_BY_YEAR = {"skill_vs_garch": "skill_garch", "coverage_80": "coverage_80", "coverage_95": "coverage_95"}
 PLOT = "skill_by_year.png"
 COMPARISON = "comparison.csv"  # the whole score table; MLflow's page shows it as a table
 KIND = "mlflow.experimentKind"  # makes MLflow's page show training runs, not its view for language models
 REPORT = "Report: "  # begins the line of a model card that links a report
 OLD_REPORT = "What it is worth: "  # the same in earlier releases
+_OLD_METRIC = re.compile(r"(?:(?P<family>[a-z0-9_]+)/)?(?P<column>[a-z0-9_]+)_h(?P<horizon>[0-9]+)")
+MOVED = "-moved-"  # in the name of an experiment whose files were moved
 
 Progress = Callable[[str], None]
 
@@ -91,7 +71,7 @@ class RunInputs:
 
 def experiment_name(pair: str) -> str:
     """Return the name of the pair's experiment."""
-    return f"{pair}_Experiments"
+    return f"{pair}{EXPERIMENTS}"
 
 
 def log_run(
@@ -134,8 +114,8 @@ def log_run(
         parent_id = parent.info.run_id
         client.log_text(parent_id, scores.to_csv(index=False), COMPARISON)
         params = [Param(name, value) for name, value in inputs.params.items()]
-        summary = model_versions.summarise_scores(scores, selection.champion)
-        client.log_batch(parent_id, params=params, metrics=model_versions.make_metrics(summary))
+        summary = summarise_scores(scores, selection.champion)
+        client.log_batch(parent_id, params=params, metrics=make_metrics(summary))
         if inputs.dataset is not None:
             client.log_inputs(parent_id, [inputs.dataset])
         if inputs.files is not None:
@@ -209,17 +189,23 @@ def _log_candidate(
     params = {**candidate.metadata.to_props(), **candidate.params}
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
     client.log_dict(run_id, {"features": list(candidate.metadata.features)}, "features.json")
-    model_versions.log_rows(registry, run_id, scores[scores["family"].isin([family, *BASELINE_NAMES])])
+    rows = [
+        {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
+        for row in scores[scores["family"].isin([family, *BASELINE_NAMES])].to_dict("records")
+    ]
+    client.log_dict(run_id, {"scores": rows}, SCORES)
     if inputs.dataset is not None:
         client.log_inputs(run_id, [inputs.dataset])
-    version = model_versions.find_registered(registry, candidate)
-    model_id = None if version else model_versions.log_model(candidate, inputs.examples.get(family))
+    version = mlflow_registry.find_registered(registry, candidate)
+    model_id = None if version else mlflow_registry.log_model(candidate, inputs.examples.get(family))
     # After log_model, which would request the history of each metric from the server to copy it.
-    values = {**relative, **model_versions.summarise_scores(scores, family)}
-    metrics = model_versions.make_metrics(values, run_id, model_id)
-    client.log_batch(run_id, metrics=[*metrics, *model_versions.make_yearly_metrics(inputs.breakdown, family)])
+    values = {**relative, **summarise_scores(scores, family)}
+    metrics = make_metrics(values, run_id, model_id)
+    client.log_batch(run_id, metrics=[*metrics, *make_yearly_metrics(inputs.breakdown, family)])
     if version is None:
-        version = model_versions.register(registry, run_id, candidate, str(model_id), scores)
+        tags = {name: f"{value:.5g}" for name, value in summarise_scores(scores, family).items()}
+        card = render_model_card(candidate, scores)
+        version = mlflow_registry.register(registry, run_id, candidate, str(model_id), card, tags)
     client.set_tag(run_id, "version", version.uri)
     return version
 
@@ -228,14 +214,18 @@ def _open_experiment(registry: Registry, pair: str) -> str:
     """Return the id of the pair's experiment; create it, or restore it if it was deleted."""
     name, client = experiment_name(pair), registry.client
     experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        database = sqlite_file(registry.tracking_uri)
-        # Next to the database: MLflow's default is the working directory, which differs from command to command.
-        files = (database.resolve().parent / "mlruns").as_uri() if database else None
-        return str(client.create_experiment(name, artifact_location=files, tags={KIND: "custom_model_development"}))
-    if experiment.lifecycle_stage == LifecycleStage.DELETED:
+    if experiment is not None and experiment.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(experiment.experiment_id)
-    return str(experiment.experiment_id)
+    if experiment is not None and find_moved(registry.tracking_uri, experiment.artifact_location):
+        # Its runs would be written to the place from which the registry was moved, and MLflow cannot change that.
+        client.rename_experiment(experiment.experiment_id, f"{name}{MOVED}{experiment.experiment_id}")
+        experiment = None
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    database = sqlite_file(registry.tracking_uri)
+    # Next to the database: MLflow's default is the working directory, which differs from command to command.
+    files = (database.resolve().parent / FILES).as_uri() if database else None
+    return str(client.create_experiment(name, artifact_location=files, tags={KIND: "custom_model_development"}))
 
 
 @contextmanager
@@ -248,3 +238,62 @@ def _redirect_output() -> Iterator[None]:
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.filterwarnings("ignore", ".*inferred as AnyType", UserWarning)
         yield
+
+
+def summarise_scores(scores: pd.DataFrame, family: str) -> dict[str, float]:
+    """Return the main metrics of a family by name: at a day, a week and a month, and more at a day."""
+    rows = {row["horizon"]: row for row in scores[scores["family"] == family].to_dict("records")}
+    metrics = [(name, column, days) for name, column in _AT_SUMMARY_HORIZONS.items() for days in SUMMARY_HORIZONS]
+    metrics += [(name, column, 1) for name, column in _AT_ONE_DAY.items()]
+    return {
+        f"{name}_{days}d": float(rows[days][column])
+        for name, column, days in metrics
+        if days in rows and column in rows[days] and math.isfinite(rows[days][column])
+    }
+
+
+def make_metrics(values: Mapping[str, float], run_id: str | None = None, model_id: str | None = None) -> list[Metric]:
+    """Return MLflow metrics with the current time, of a run and a logged model if they are given."""
+    now = int(time.time() * 1000)
+    return [Metric(name, value, now, 0, run_id=run_id, model_id=model_id) for name, value in values.items()]
+
+
+def make_yearly_metrics(breakdown: pd.DataFrame, family: str) -> list[Metric]:
+    """Return the metrics of a family at one day by year; the step is the year."""
+    if breakdown.empty:
+        return []
+    rows = breakdown[(breakdown["family"] == family) & (breakdown["by"] == "year")]
+    now = int(time.time() * 1000)
+    return [
+        Metric(f"by_year/{name}", float(row[column]), now, int(row["part"]))
+        for row in rows.to_dict("records")
+        for name, column in _BY_YEAR.items()
+        if math.isfinite(row[column])
+    ]
+
+
+def read_scores(registry: Registry, run_id: str) -> pd.DataFrame:
+    """Read the rows of a family and of the baselines in the score table from a run.
+
+    Raises RegistryError if the run does not exist or has no scores.
+    """
+    try:
+        run = registry.client.get_run(run_id)
+        folder = find_moved(registry.tracking_uri, run.info.artifact_uri) or run.info.artifact_uri
+        # Listed first: an older server answers 500 for a missing file, and the client retries for minutes.
+        files = list_artifacts(artifact_uri=folder, tracking_uri=registry.tracking_uri)
+        has_file = SCORES in {PurePosixPath(file.path).name for file in files}
+        rows: list[dict[str, Any]] = load_dict(f"{folder}/{SCORES}")["scores"] if has_file else []
+    except MlflowException as error:
+        raise RegistryError(f"run {run_id}: not found at {redact_url(registry.tracking_uri)}: {error}") from error
+    if not rows:  # an old run, whose metrics are the cells: pinball_h1, ewma/pinball_h1 of a baseline
+        old: dict[tuple[str, int], dict[str, Any]] = {}
+        for name, value in run.data.metrics.items():
+            if match := _OLD_METRIC.fullmatch(name):
+                key = (match["family"] or run.data.tags.get("family", ""), int(match["horizon"]))
+                old.setdefault(key, {"family": key[0], "horizon": key[1]})[match["column"]] = value
+        rows = [row for _, row in sorted(old.items())]
+    table = pd.DataFrame(rows)
+    if table.empty:
+        raise RegistryError(f"run {run_id}: it has no scores; train again with `python -m training run`")
+    return table.astype({"n": int}, errors="ignore")  # all metrics of MLflow are floats

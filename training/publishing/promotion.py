@@ -8,14 +8,14 @@ unused history file.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import PurePosixPath
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from lambda_fn import contract
 from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusals import PointerStatus, read_status, record_key
+from lambda_fn.champion.rollback import History, list_generations
 from lambda_fn.contract import REASON as REASON
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
@@ -83,22 +83,41 @@ def promote(
         Unavailable: The store fails.
     """
     sign = make_signer(settings)
-    _write_champion(store, file, model)
-    limits = _read_limits(store, settings)
-    generation, pointer = _reserve(store, settings, pointer, limits, sign)
+    if not store.create(file.key, model):
+        try:
+            fetch_file(store, file.key, file.sha256)
+        except (ContractError, Missing) as error:
+            raise PublishError(
+                f"{error}; delete {file.key} in {store.describe()} first: its bytes are wrong"
+            ) from error
+    reservation = _reserve(store, settings, pointer, sign)
+    pointer = reservation.pointer
     move_aliases(pointer)
-    winner = _write_pointer(store, settings.model_info_key, pointer, generation, limits.highest)
+    winner = _write_pointer(store, settings.model_info_key, reservation)
     if winner is not None:
         move_aliases(winner)
-    activation = None if settings.use_s3 else _activate(store, settings, now)
-    return Published(generation, pointer, winner.generation if winner else None, activation, limits.notes)
+    activation = None
+    if not settings.use_s3:
+        try:
+            activation = refresh(store, settings, now).activation
+        except Refused as error:
+            activation = Activation("refused", error.generation, str(error))
+    superseded_by = winner.generation if winner else None
+    return Published(reservation.generation, pointer, superseded_by, activation, reservation.notes)
 
 
-def list_reserved(store: Store, pair: str) -> list[int]:
-    """Return all generations that were ever reserved, ascending."""
-    folder = keys.history_key(0, pair).rpartition("/")[0]
-    names = [PurePosixPath(key) for key in store.list(folder)]
-    return sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdecimal())
+def published_by(pair: str) -> History:
+    """Return the records of all generations that were ever published for a pair."""
+
+    def parse(data: bytes) -> Active:
+        pointer = Pointer.parse(data)
+        if pointer.champion is None or pointer.generation is None:
+            raise ContractError("the pointer has no champion file or no generation")
+        published_at = pointer.created_at or datetime.min.replace(tzinfo=UTC)
+        serving_key = keys.serving_key(pointer.champion.sha256, pair)
+        return Active(pointer, pointer.champion, pointer.generation, published_at, serving_key)
+
+    return History(keys.history_key, parse, "is not in history")
 
 
 def read_pointer(store: Store, key: str) -> tuple[Pointer | None, str | None]:
@@ -153,106 +172,70 @@ def _read(store: Store, key: str, parse: Callable[[bytes], _T]) -> tuple[_T | No
         return None, blob.etag  # a broken file is overwritten
 
 
-def _write_champion(store: Store, file: ChampionFile, model: bytes) -> None:
-    if store.create(file.key, model):
-        return
-    try:
-        fetch_file(store, file.key, file.sha256)
-    except (ContractError, Missing) as error:
-        raise PublishError(f"{error}; delete {file.key} in {store.describe()} first: its bytes are wrong") from error
-
-
-class _Limits(NamedTuple):
-    """The generations that may be reserved.
+class _Reservation(NamedTuple):
+    """A generation that is reserved, with its signed pointer.
 
     Attributes:
-        latest: The highest generation in the store, ignoring those that refresh would never activate.
+        generation: Its number.
+        pointer: The pointer, which is in history.
         highest: The last generation that refresh would activate.
         notes: A message about each generation that is ignored.
     """
 
-    latest: int
+    generation: int
+    pointer: Pointer
     highest: int
     notes: tuple[str, ...]
 
 
-def _read_limits(store: Store, settings: Settings) -> _Limits:
-    """Read the generations of pointer, history and active record, or of the last activation if that is lost."""
-    last = read_active_state(store, settings.pair).last
-    pointer, _ = read_pointer(store, settings.model_info_key)
-    highest = contract.highest_after(last.generation if last else None)
-    generations = {
-        **{keys.history_key(number, settings.pair): number for number in list_reserved(store, settings.pair)},
-        settings.model_info_key: (pointer.generation or 0) if pointer else 0,
-    }
-    # Less than the highest, not the highest itself: there must be one after it.
-    latest = max([last.generation if last else 0, *(number for number in generations.values() if number < highest)])
-    notes = [
-        f"{key}: generation {number} is ignored, as refresh activates none above {highest}"
-        for key, number in generations.items()
-        if number >= highest
-    ]
-    return _Limits(latest, highest, tuple(notes))
+def _reserve(store: Store, settings: Settings, pointer: Pointer, sign: Callable[[Pointer], Pointer]) -> _Reservation:
+    """Reserve the generation after those of pointer, history and active record, or last activation if that is lost.
 
-
-def _reserve(
-    store: Store, settings: Settings, pointer: Pointer, limits: _Limits, sign: Callable[[Pointer], Pointer]
-) -> tuple[int, Pointer]:
-    """Reserve the next generation. A collision means that another publisher has reserved it.
+    Those that refresh would never activate are ignored. A collision means that another publisher has reserved the next
+    one. Raises PublishError when no generation is free.
 
     Args:
         store: The store to write to.
         settings: Settings of the pair.
         pointer: The pointer without its generation.
-        limits: The generations that may be reserved.
         sign: Signs the pointer.
-
-    Returns:
-        The generation and the signed pointer.
-
-    Raises:
-        PublishError: No generation is free.
     """
-    latest = limits.latest
+    pair = settings.pair
+    last = read_active_state(store, pair).last
+    stored, _ = read_pointer(store, settings.model_info_key)
+    highest = contract.highest_after(last.generation if last else None)
+    generations = {
+        **{keys.history_key(number, pair): number for number in list_generations(store, pair, [published_by(pair)])},
+        settings.model_info_key: (stored.generation or 0) if stored else 0,
+    }
+    notes = tuple(
+        f"{key}: generation {number} is ignored, as refresh activates none above {highest}"
+        for key, number in generations.items()
+        if number >= highest
+    )
+    # Less than the highest, not the highest itself: there must be one after it.
+    latest = max([last.generation if last else 0, *(number for number in generations.values() if number < highest)])
     if latest >= contract.MAX_GENERATION:
         raise PublishError(
-            f"generation {latest} is the highest possible; delete {keys.active_key(settings.pair)} and "
-            f"{keys.activated_key(latest, settings.pair)} in {store.describe()}, then publish again"
+            f"generation {latest} is the highest possible; delete {keys.active_key(pair)} and "
+            f"{keys.activated_key(latest, pair)} in {store.describe()}, then publish again"
         )
-    for generation in range(latest + 1, min(latest + ATTEMPTS, limits.highest) + 1):
+    for generation in range(latest + 1, min(latest + ATTEMPTS, highest) + 1):
         pointer = sign(replace(pointer, generation=generation))
-        if store.create(keys.history_key(generation, settings.pair), pointer.to_json()):
-            return generation, pointer
+        if store.create(keys.history_key(generation, pair), pointer.to_json()):
+            return _Reservation(generation, pointer, highest, notes)
     raise PublishError(f"{store.describe()}: others have reserved the next {ATTEMPTS} generations; publish again")
 
 
-def _write_pointer(store: Store, key: str, pointer: Pointer, generation: int, highest: int) -> Pointer | None:
-    """Write the pointer, unless the stored one has a higher generation that may become active.
+def _write_pointer(store: Store, key: str, reservation: _Reservation) -> Pointer | None:
+    """Write the pointer, unless the stored one has a higher generation that may become active, which is returned.
 
-    Args:
-        store: The store to write to.
-        key: The key of the pointer.
-        pointer: The pointer.
-        generation: Its generation.
-        highest: The last generation that refresh would activate.
-
-    Returns:
-        None when it was written, otherwise the stored pointer.
-
-    Raises:
-        PublishError: Other publishers changed it again and again.
+    Raises PublishError when other publishers changed it again and again.
     """
     for _ in range(ATTEMPTS):
         stored, etag = read_pointer(store, key)
-        if stored is not None and generation < (stored.generation or 0) < highest:
+        if stored is not None and reservation.generation < (stored.generation or 0) < reservation.highest:
             return stored
-        if store.replace(key, pointer.to_json(), etag):
+        if store.replace(key, reservation.pointer.to_json(), etag):
             return None
     raise PublishError(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
-
-
-def _activate(store: Store, settings: Settings, now: datetime) -> Activation:
-    try:
-        return refresh(store, settings, now).activation
-    except Refused as error:
-        return Activation("refused", error.generation, str(error))

@@ -16,10 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn import contract
+from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.base import BaseChampion, ForecastError
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion
 from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.rollback import ACTIVATED, RollbackError, find_previous, read_generation
 from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
 from lambda_fn.contract import ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
@@ -29,19 +31,16 @@ from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 from training.export.candidate import Candidate, Registered
 from training.models.economic_calendar import load_events
+from training.publishing.mlflow_access import RegistryError
 from training.publishing.promotion import (
     REASON,
     MoveAliases,
     Published,
     PublishError,
     find_published,
-    list_reserved,
     promote,
-    read_active,
-    read_pointer,
-    read_refusal,
+    published_by,
 )
-from training.publishing.tracking_uri import RegistryError
 
 if TYPE_CHECKING:
     from training.publishing.mlflow_registry import Registry
@@ -97,16 +96,27 @@ def publish(
     try:
         with Sandbox() as sandbox:
             champion = SandboxedChampion(candidate.model, candidate.sha256, sandbox)
-            pointer = _make_pointer(candidate, registered, scores, _forecast_golden(champion, windows), now)
+            forecast = champion.forecast({name: batch.tolist() for name, batch in windows.items()})
+            golden = tuple(
+                Golden(
+                    {name: batch[row].tolist() for name, batch in windows.items()},
+                    forecast.quantiles[row],
+                    forecast.mean[row],
+                )
+                for row in range(len(forecast.mean))
+            )
+            pointer = _make_pointer(candidate, registered, scores, golden, now)
             pair = candidate.metadata.pair
-            files = {name: _write_benchmark(store, data, pair) for name, data in benchmarks.items()}
+            files = {name: _champion_file(data, pair) for name, data in benchmarks.items()}
+            for name, file in files.items():
+                store.create(file.key, benchmarks[name])
             pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
             if champion.wants_target_date:
                 pointer = replace(pointer, events_known_through=min(load_events().known_through().values()))
             check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error
-    file = _champion_file(candidate)
+    file = _champion_file(candidate.model, pair)
     if once and (published := find_published(store, settings, replace(pointer, champion=file))) is not None:
         move(published)
         return Published(published.generation or 0, published, None, None, already=True)
@@ -130,7 +140,7 @@ def publish_version(tracking: "Registry", store: Store, settings: Settings, uri:
         RegistryError: There is no such version, or it has no file or no scores.
     """
     from training.publishing import mlflow_registry
-    from training.publishing.model_versions import read_scores
+    from training.publishing.mlflow_runs import read_scores
 
     version = mlflow_registry.find_version(tracking, uri)
     data = mlflow_registry.download(tracking, version)
@@ -166,17 +176,35 @@ def rollback(
     Raises:
         PublishError: There is no such generation, or its champion does not pass the checks.
     """
-    old = _find_previous(store, settings) if to is None else _read_generation(store, settings, to)
-    pointer = replace(old, created_at=now, extra={**old.extra, REASON: f"rollback to generation {old.generation}"})
+    pair, histories = settings.pair, (published_by(settings.pair), ACTIVATED)
     try:
-        if old.champion is None:
-            raise ContractError("its pointer names no champion file")
+        if to is not None:
+            old = read_generation(store, pair, to, histories)
+        elif last := read_active_state(store, pair).last:
+            old = find_previous(store, pair, last, histories)
+        else:
+            raise PublishError("nothing is active, so there is no earlier champion; choose a generation with --to")
+    except RollbackError as error:
+        raise PublishError(f"{error}; name one of them with --to, or publish a version") from error
+    reason = f"rollback to generation {old.generation}"
+    pointer = replace(old.pointer, created_at=now, extra={**old.pointer.extra, REASON: reason})
+    try:
         data = fetch_file(store, old.champion.key, old.champion.sha256)
         with Sandbox() as sandbox:
-            check_champion(data, pointer, settings.pair, store, now.date(), sandbox)
+            check_champion(data, pointer, pair, store, now.date(), sandbox)
     except (ContractError, Missing) as error:
         raise PublishError(f"generation {old.generation} cannot be served again: {error}") from error
-    move, notes = _move_back(tracking, old)
+    move: MoveAliases = keep_aliases
+    notes = []
+    if tracking is not None:
+        from training.publishing import mlflow_registry
+
+        try:
+            uri = f"models:/{pointer.model_name}/{pointer.model_version}"
+            version = mlflow_registry.find_version(tracking, uri)
+            move = move_aliases(tracking, mlflow_registry.rank_first(tracking, version))
+        except RegistryError as error:
+            notes.append(f"the alias champion was not moved: {error}")
     published = promote(store, settings, pointer, old.champion, data, now, move)
     return replace(published, notes=(*published.notes, *notes))
 
@@ -220,18 +248,6 @@ def golden_windows(store: Store, champion: BaseChampion) -> dict[str, NDArray[An
     return {name: np.concatenate([window[name] for window in windows]) for name in windows[0]}
 
 
-def _forecast_golden(champion: SandboxedChampion, windows: Mapping[str, NDArray[Any]]) -> tuple[Golden, ...]:
-    forecast = champion.forecast({name: batch.tolist() for name, batch in windows.items()})
-    return tuple(
-        Golden(
-            {name: batch[row].tolist() for name, batch in windows.items()},
-            forecast.quantiles[row],
-            forecast.mean[row],
-        )
-        for row in range(len(forecast.mean))
-    )
-
-
 def _make_pointer(
     candidate: Candidate, registered: Registered, scores: pd.DataFrame, golden: tuple[Golden, ...], now: datetime
 ) -> Pointer:
@@ -257,7 +273,7 @@ def _make_pointer(
         baseline_metrics=_legacy_metrics(rows, BASELINES[0]),
         contract_version=contract.CONTRACT_VERSION,
         pair=metadata.pair,
-        champion=_champion_file(candidate),
+        champion=_champion_file(candidate.model, metadata.pair),
         trained_through=metadata.trained_through,
         created_at=now,
         scores=rows,
@@ -265,17 +281,10 @@ def _make_pointer(
     )
 
 
-def _write_benchmark(store: Store, data: bytes, pair: str) -> ChampionFile:
-    """Write a champion file under its digest, unless it exists, and return where it is."""
+def _champion_file(data: bytes, pair: str) -> ChampionFile:
+    """Return where the file of a champion belongs: under its digest."""
     sha256 = hashlib.sha256(data).hexdigest()
-    file = ChampionFile(keys.champion_key(sha256, pair), sha256, len(data))
-    store.create(file.key, data)
-    return file
-
-
-def _champion_file(candidate: Candidate) -> ChampionFile:
-    key = keys.champion_key(candidate.sha256, candidate.metadata.pair)
-    return ChampionFile(key, candidate.sha256, len(candidate.model))
+    return ChampionFile(keys.champion_key(sha256, pair), sha256, len(data))
 
 
 def _score_rows(scores: pd.DataFrame) -> tuple[dict[str, Any], ...]:
@@ -298,41 +307,3 @@ def _legacy_metrics(rows: Sequence[Mapping[str, Any]], family: str) -> dict[str,
     first = [row for row in rows if row["family"] == family and row["horizon"] == 1]
     metrics = {name: row[column] for row in first for name, column in METRICS.items() if column in row}
     return {"directional_accuracy": NO_DIRECTION} | metrics if metrics else {}
-
-
-def _read_generation(store: Store, settings: Settings, generation: int) -> Pointer:
-    """Return the pointer of a generation. Raises PublishError, which lists the generations in history."""
-    pointer, etag = read_pointer(store, keys.history_key(generation, settings.pair))
-    if pointer is not None:
-        return pointer
-    numbers = ", ".join(str(number) for number in list_reserved(store, settings.pair)) or "none"
-    problem = "cannot be read" if etag else "is not in history"
-    raise PublishError(f"generation {generation} {problem}; {store.describe()} has {numbers}")
-
-
-def _find_previous(store: Store, settings: Settings) -> Pointer:
-    """Return the last pointer in history before the active one that has another file and was not refused."""
-    active = read_active(store, settings.pair)
-    if active is None:
-        raise PublishError("nothing is active, so there is no earlier champion; choose a generation with --to")
-    for generation in reversed(list_reserved(store, settings.pair)):
-        key = keys.history_key(generation, settings.pair)
-        pointer, _ = read_pointer(store, key)
-        if generation >= active.generation or pointer is None or pointer.champion is None:
-            continue
-        if pointer.champion.sha256 != active.champion.sha256 and read_refusal(store, settings.pair, pointer) is None:
-            return pointer
-    raise PublishError(f"no other champion exists before generation {active.generation}; publish a version instead")
-
-
-def _move_back(tracking: "Registry | None", old: Pointer) -> tuple[MoveAliases, tuple[str, ...]]:
-    if tracking is None:
-        return keep_aliases, ()
-
-    from training.publishing import mlflow_registry
-
-    try:
-        version = mlflow_registry.find_version(tracking, f"models:/{old.model_name}/{old.model_version}")
-    except RegistryError as error:
-        return keep_aliases, (f"the alias champion was not moved: {error}",)
-    return move_aliases(tracking, mlflow_registry.rank_first(tracking, version)), ()

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def make_signer(settings: Settings, connect: Callable[[str], Any] | None = None)
     """Return a function that signs a pointer; without CHAMPION_SIGNING_KEY it removes the signature.
 
     `connect` makes the KMS client of a region. Raises SigningError when the key is invalid, or missing although there
-    are public keys.
+    are public keys; the function does when serving does not trust the key.
     """
     key = settings.champion_signing_key
     if not key:
@@ -40,10 +39,22 @@ def make_signer(settings: Settings, connect: Callable[[str], Any] | None = None)
             )
         return lambda pointer: replace(pointer, signature=None)
     if key.startswith(KMS):
-        public, sign = _load_kms_key(key.removeprefix(KMS), (connect or _connect_kms)(settings.aws_region))
+        public, sign = _load_kms_key(key.removeprefix(KMS), settings.aws_region, connect)
     else:
         public, sign = _load_local_key(key)
-    return partial(_sign_pointer, settings, public, sign)
+
+    def sign_pointer(pointer: Pointer) -> Pointer:
+        trusted = settings.champion_public_keys
+        if trusted and public not in trusted:
+            raise SigningError(
+                "CHAMPION_SIGNING_KEY: not the key of any of CHAMPION_PUBLIC_KEYS, so the champion would be refused; "
+                "set the private key of one of them"
+            )
+        signed = replace(pointer, signature=envelope(public, settings.stack, sign(message(pointer, settings.stack))))
+        verify(signed, settings)  # so that nothing is written that serving would refuse
+        return signed
+
+    return sign_pointer
 
 
 def make_key() -> tuple[str, str]:
@@ -51,26 +62,6 @@ def make_key() -> tuple[str, str]:
     key = Ed25519PrivateKey.generate()
     private, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
     return base64.b64encode(private).decode(), base64.b64encode(public).decode()
-
-
-def _sign_pointer(settings: Settings, public: bytes, sign: Sign, pointer: Pointer) -> Pointer:
-    """Return the pointer with its signature. Raises SigningError when serving does not trust the key.
-
-    Args:
-        settings: The public keys that serving trusts, and the stack for which the pointer is signed.
-        public: The public key.
-        sign: Signs a message with the private key.
-        pointer: The pointer.
-    """
-    keys = settings.champion_public_keys
-    if keys and public not in keys:
-        raise SigningError(
-            "CHAMPION_SIGNING_KEY: not the key of any of CHAMPION_PUBLIC_KEYS, so the champion would be refused; "
-            "set the private key of one of them"
-        )
-    signed = replace(pointer, signature=envelope(public, settings.stack, sign(message(pointer, settings.stack))))
-    verify(signed, settings)  # so that nothing is written that serving would refuse
-    return signed
 
 
 def _load_local_key(value: str) -> tuple[bytes, Sign]:
@@ -89,9 +80,12 @@ def _load_local_key(value: str) -> tuple[bytes, Sign]:
     return key.public_key().public_bytes_raw(), key.sign
 
 
-def _load_kms_key(name: str, client: Any) -> tuple[bytes, Sign]:
+def _load_kms_key(name: str, region: str, connect: Callable[[str], Any] | None) -> tuple[bytes, Sign]:
     """Return the public key and the signing function of a key of KMS."""
+    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
+
+    client = connect(region) if connect else boto3.client("kms", region_name=region)
 
     def sign(data: bytes) -> bytes:
         response = client.sign(KeyId=name, Message=data, MessageType="RAW", SigningAlgorithm=KMS_ALGORITHM)
@@ -105,9 +99,3 @@ def _load_kms_key(name: str, client: Any) -> tuple[bytes, Sign]:
             f"CHAMPION_SIGNING_KEY: {name} is not an available Ed25519 key of KMS ({error}); check its name and "
             "region, and the permissions kms:GetPublicKey and kms:Sign"
         ) from error
-
-
-def _connect_kms(region: str) -> Any:
-    import boto3
-
-    return boto3.client("kms", region_name=region)

@@ -13,9 +13,8 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
 from training.models.economic_calendar import WARN_DAYS, days_left, load_events
-from training.publishing.aliases import AliasHolders
+from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import read_active, read_pointer, read_refusal
-from training.publishing.tracking_uri import RegistryError
 
 LAST_BYTES = 4096  # read from the end of a price file: more than its last row
 
@@ -99,7 +98,13 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
     except (RegistryError, ContractError) as error:
         tracking = Tracking(False, str(error), {})
     prices, unreadable = _read_price_ages(store, settings.pair, now.date())
-    differences = (*_describe_differences(active, published, tracking), *unreadable, *_check_events(now.date()))
+    outdated = [  # a champion knows the dates that events.csv had when it was trained
+        f"the last known date of {kind} decisions is {remaining} days away: add the new ones to "
+        "training/models/events.csv and run python -m training run"
+        for kind, remaining in days_left(load_events().known_through(), now.date()).items()
+        if remaining < WARN_DAYS
+    ]
+    differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated)
     return Status(active, published, prices, tracking, differences)
 
 
@@ -107,7 +112,7 @@ def _read_published(store: Store, settings: Settings, active: Active | None) -> 
     pointer, etag = read_pointer(store, settings.model_info_key)
     if pointer is None:
         return Published(None, "unreadable" if etag else "missing")
-    if active is not None and _is_active(pointer, active):
+    if active and pointer.champion == active.champion and pointer.generation in (None, active.generation):
         return Published(pointer, "active")  # an earlier refusal does not matter any more
     if refusal := read_refusal(store, settings.pair, pointer):
         return Published(pointer, refusal.state, refusal.reason)
@@ -117,49 +122,23 @@ def _read_published(store: Store, settings: Settings, active: Active | None) -> 
     return Published(pointer, "pending")
 
 
-def _is_active(pointer: Pointer, active: Active) -> bool:
-    return pointer.champion == active.champion and pointer.generation in (None, active.generation)
-
-
 def _read_price_ages(store: Store, pair: str, today: date) -> tuple[tuple[PriceAge, ...], tuple[str, ...]]:
     """Return the age of each price file, and a sentence for each file that cannot be read."""
     prefix = keys.price_key(pair, "").removesuffix(".csv")
     ages, unreadable = [], []
     for key in store.list("prices"):
         if key.startswith(prefix) and key.endswith(".csv"):
+            source = key[len(prefix) : -len(".csv")]
             try:
-                ages.append(_read_price_age(store, key, key[len(prefix) : -len(".csv")], today))
+                dates = parse_tail(store.tail(key, LAST_BYTES).data, 1, ["close"], []).dates
             except ContractError as error:
                 unreadable.append(f"{key} cannot be read: {error}")
+                continue
+            if dates:
+                ages.append(PriceAge(key, source, dates[0], business_days_since(dates[0], today, source)))
+            else:
+                unreadable.append(f"{key} cannot be read: it is empty; delete it and run python -m training run")
     return tuple(ages), tuple(unreadable)
-
-
-def _check_events(today: date) -> Iterator[str]:
-    """Yield a sentence for each kind of scheduled news whose known dates end soon.
-
-    A champion knows the dates that events.csv had when it was trained.
-    """
-    for kind, remaining in days_left(load_events().known_through(), today).items():
-        if remaining < WARN_DAYS:
-            yield (
-                f"the last known date of {kind} decisions is {remaining} days away: add the new ones to "
-                "training/models/events.csv and run python -m training run"
-            )
-
-
-def _read_price_age(store: Store, key: str, source: str, today: date) -> PriceAge:
-    """Return the age of a price file. Raises ContractError when it cannot be read.
-
-    Args:
-        store: The store to read.
-        key: The key of the file.
-        source: The source of its prices.
-        today: The date to which the age is counted.
-    """
-    dates = parse_tail(store.tail(key, LAST_BYTES).data, 1, ["close"], []).dates
-    if not dates:
-        raise ContractError("it is empty; delete it and run python -m training run")
-    return PriceAge(key, source, dates[0], business_days_since(dates[0], today, source))
 
 
 def _describe_differences(active: Active | None, published: Published, tracking: Tracking) -> Iterator[str]:

@@ -4,8 +4,8 @@
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,9 +111,16 @@ def follow(
         sleep: Called with the seconds between polls.
     """
     while True:
-        descriptions = _describe_jobs(client, jobs)
+        with _named_errors("DescribeJobs"):
+            response = client.describe_jobs(jobs=[jobs.tasks, jobs.select])
+        descriptions: dict[str, Any] = {job["jobId"]: job for job in response["jobs"]}
+        if missing := {jobs.tasks, jobs.select} - set(descriptions):
+            raise BatchError(
+                f"run {jobs.run}: Batch has no job {sorted(missing)[0]}; it may have been deleted: submit the run again"
+            )
         tasks, select = descriptions[jobs.tasks], descriptions[jobs.select]
-        show(_counts(tasks, jobs.size))
+        summary = tasks.get("arrayProperties", {}).get("statusSummary", {}) if jobs.size > 1 else {tasks["status"]: 1}
+        show(Counts(summary.get("SUCCEEDED", 0), summary.get("FAILED", 0), summary.get("RUNNING", 0), jobs.size))
         if select["status"] in FINAL_STATUSES:
             break
         sleep(POLL_S)
@@ -144,42 +151,18 @@ def _log_stream(job: Mapping[str, Any]) -> str:
     return f" (log stream {stream})" if stream else ""
 
 
-def _counts(tasks: Mapping[str, Any], size: int) -> Counts:
-    if size == 1:
-        summary = Counter([tasks["status"]])
-    else:
-        summary = Counter(tasks.get("arrayProperties", {}).get("statusSummary", {}))
-    return Counts(summary["SUCCEEDED"], summary["FAILED"], summary["RUNNING"], size)
-
-
-def _describe_jobs(client: "BatchClient", jobs: Jobs) -> dict[str, Any]:
-    with _Call("DescribeJobs"):
-        response = client.describe_jobs(jobs=[jobs.tasks, jobs.select])
-    descriptions: dict[str, Any] = {job["jobId"]: job for job in response["jobs"]}
-    if missing := {jobs.tasks, jobs.select} - set(descriptions):
-        raise BatchError(
-            f"run {jobs.run}: Batch has no job {sorted(missing)[0]}; it may have been deleted: submit the run again"
-        )
-    return descriptions
-
-
 def _submit_job(client: "BatchClient", **request: Any) -> str:
-    with _Call(f"SubmitJob {request['jobName']}"):
+    with _named_errors(f"SubmitJob {request['jobName']}"):
         return str(client.submit_job(**request)["jobId"])
 
 
-class _Call:
-    """Context of a call that turns botocore's errors into one that names the call and the cure."""
+@contextmanager
+def _named_errors(call: str) -> Iterator[None]:
+    """Turn botocore's errors into one that names the call and the cure."""
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    def __init__(self, call: str) -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if isinstance(error, (BotoCoreError, ClientError)):
-            cure = "deploy infra/training.yaml, name its stack with --stack, and use credentials that may submit jobs"
-            raise BatchError(f"{self._call}: {error}; {cure}") from error
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        cure = "deploy infra/training.yaml, name its stack with --stack, and use credentials that may submit jobs"
+        raise BatchError(f"{call}: {error}; {cure}") from error

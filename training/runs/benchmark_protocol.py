@@ -12,7 +12,7 @@ from training.console import Stages
 from training.evaluation import metrics
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.scores import compare_families, score
-from training.evaluation.selection import Selection, select
+from training.evaluation.selection import select
 from training.evaluation.significance import diebold_mariano_statistic
 from training.evaluation.walk_forward import Forecasts
 from training.models.families import FAMILIES
@@ -65,13 +65,40 @@ def score_span(
     scores = score(families, others, prices)
     comparisons, _ = compare_families(families, others, prices)
     selection = select(scores, comparisons, tuple(FAMILIES))
-    return pd.DataFrame(
-        [
-            _row(job, span, name, horizon, forecast, others["garch"], scores, selection)
-            for name, forecast in families.items()
-            for horizon in HORIZONS
-        ]
-    )
+    rows = []
+    for family, forecast in families.items():
+        actual = targets(prices, forecast.origins)
+        losses = metrics.pinball_losses(actual, forecast.quantiles)
+        garch_losses = metrics.pinball_losses(actual, others["garch"].at(forecast.origins).quantiles)
+        scores_by_horizon = {row["horizon"]: row for row in scores[scores["family"] == family].to_dict("records")}
+        for horizon in HORIZONS:
+            row, h = scores_by_horizon[horizon], horizon - 1
+            observed = ~np.isnan(actual[:, h])
+            below = {
+                f"below_{percent}": float(
+                    (actual[observed, h] < forecast.quantiles[observed, h, LEVELS.index(percent / 100)]).mean()
+                )
+                for percent in (1, 5)
+            }
+            rows.append(
+                {
+                    "pair": job.pair,
+                    "span": f"{span[0]}-{span[1]}",
+                    "family": family,
+                    "horizon": horizon,
+                    "n": int(row["n"]),
+                    "gain": 100 * float(row["skill_garch"]),
+                    "t": -diebold_mariano_statistic(losses[:, h], garch_losses[:, h], horizon),
+                    "gain_low": 100 * float(row["skill_garch_low"]),
+                    "gain_high": 100 * float(row["skill_garch_high"]),
+                    "covered_80": float(row["coverage_80"]),
+                    "covered_95": float(row["coverage_95"]),
+                    **below,
+                    "fails": "; ".join(selection.failed.get(family, ())),
+                    "chosen": selection.champion if selection.passed else "",
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def select_span(forecasts: Forecasts, prices: pd.DataFrame, span: tuple[int, int]) -> Forecasts:
@@ -79,53 +106,3 @@ def select_span(forecasts: Forecasts, prices: pd.DataFrame, span: tuple[int, int
     years = pd.DatetimeIndex(prices.index)[positions(prices, forecasts.origins) + 1].year
     inside = np.asarray((years >= span[0]) & (years <= span[1]))
     return forecasts.at(forecasts.origins[inside])
-
-
-def _row(
-    job: Job,
-    span: tuple[int, int],
-    family: str,
-    horizon: int,
-    forecast: Forecasts,
-    garch: Forecasts,
-    scores: pd.DataFrame,
-    selection: Selection,
-) -> dict[str, object]:
-    """The row of one family and horizon.
-
-    Args:
-        job: The job of the pair.
-        span: The first and the last year.
-        family: The name of the family.
-        horizon: The horizon in business days.
-        forecast: The forecasts of the family in the span.
-        garch: Those of the GARCH(1,1)-t baseline.
-        scores: The score table of the span.
-        selection: The selection from it.
-    """
-    actual = targets(job.prices, forecast.origins)
-    losses, others = (metrics.pinball_losses(actual, model.quantiles)[:, horizon - 1] for model in (forecast, garch))
-    observed = ~np.isnan(actual[:, horizon - 1])
-    row = scores[(scores["family"] == family) & (scores["horizon"] == horizon)].iloc[0]
-    below = {
-        f"below_{level:.0%}"[:-1]: float(
-            (actual[observed, horizon - 1] < forecast.quantiles[observed, horizon - 1, LEVELS.index(level)]).mean()
-        )
-        for level in (0.01, 0.05)
-    }
-    return {
-        "pair": job.pair,
-        "span": f"{span[0]}-{span[1]}",
-        "family": family,
-        "horizon": horizon,
-        "n": int(row["n"]),
-        "gain": 100 * float(row["skill_garch"]),
-        "t": -diebold_mariano_statistic(losses, others, horizon),
-        "gain_low": 100 * float(row["skill_garch_low"]),
-        "gain_high": 100 * float(row["skill_garch_high"]),
-        "covered_80": float(row["coverage_80"]),
-        "covered_95": float(row["coverage_95"]),
-        **below,
-        "fails": "; ".join(selection.failed.get(family, ())),
-        "chosen": selection.champion if selection.passed else "",
-    }

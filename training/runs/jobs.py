@@ -4,8 +4,10 @@ Tasks share nothing, so they may run in any order, on any machine and more than 
 family of its own (`training.models`), so it is fanned out like one.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,9 +19,26 @@ from training.models.heads.registry import find_head
 from training.prices.ohlc_check import RANGE_COLUMNS, recognise
 from training.prices.panel import COLUMNS
 from training.prices.table import PriceTable
-from training.runs.code_version import code_version
 
+__version__ = "0.1.0"
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("lambda_fn", "training")
+SUFFIXES = (".csv", ".py")
 SPAN = 6  # refits per task: enough to pay for the start of a process with TensorFlow, few enough to distribute
+
+
+def code_version(root: Path = ROOT) -> str:
+    """Return the version and a digest of all code and data that a fit may depend on.
+
+    The digest also identifies the code where there is no git, as in a container.
+    """
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix in SUFFIXES:
+                data = path.read_bytes()
+                digest.update(f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode() + data)
+    return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)

@@ -150,50 +150,37 @@ def spread(members: Members) -> pd.DataFrame:
     rows = []
     for family, seeds in members.items():
         if len(seeds) > 1:
-            losses = np.array([_mean_pinball(refits.values()) for refits in seeds.values()])
+            losses = []  # [seed][horizon], over all days of all years
+            for refits in seeds.values():
+                scored = [refit for _, refit in sorted(refits.items()) if refit.days]
+                years, weights = [refit.pinball for refit in scored], [refit.days for refit in scored]
+                losses.append(np.average(np.array(years), axis=0, weights=np.array(weights)))
+            by_seed = np.array(losses)
             rows += [
                 {"family": family, "horizon": h, "seeds": len(seeds), "low": low, "high": high, "sd": sd}
                 for h, (low, high, sd) in enumerate(
-                    zip(losses.min(axis=0), losses.max(axis=0), losses.std(axis=0, ddof=1), strict=True), start=1
+                    zip(by_seed.min(axis=0), by_seed.max(axis=0), by_seed.std(axis=0, ddof=1), strict=True), start=1
                 )
             ]
     return pd.DataFrame(rows, columns=["family", "horizon", "seeds", "low", "high", "sd"])
 
 
-def _mean_pinball(refits: Iterable[Refit]) -> list[float]:
-    """Mean pinball loss of one seed by horizon, over all its days."""
-    scored = sorted((refit for refit in refits if refit.days), key=lambda refit: refit.cutoff)
-    weights, years = np.array([refit.days for refit in scored]), np.array([refit.pinball for refit in scored])
-    return [float(value) for value in np.average(years, axis=0, weights=weights)]
-
-
 def candidates(job: Job, members: Members) -> dict[str, Candidate]:
     """Make each family's final refit, the average of its seeds, which is never scored."""
     last = cutoffs(job)[-1]
-    return {family: _candidate(job, family, seeds, last) for family, seeds in members.items()}
-
-
-def _candidate(
-    job: Job, family: str, seeds: Mapping[int, Mapping[pd.Timestamp, Refit]], last: pd.Timestamp
-) -> Candidate:
-    """The candidate of one family.
-
-    Args:
-        job: The job.
-        family: The name of the family.
-        seeds: Its refits by seed and cutoff.
-        last: The cutoff of the final refit.
-    """
-    final = [refits[last] for refits in seeds.values()]
-    files = [refit.model for refit in final]
-    model = average(files)
-    champion = Champion.load(model)
-    params = dict(final[0].params)
-    if len(final) > 1:
-        inputs = champion_inputs(champion, job.prices, complete_origins(job.prices)[-CHECKED:])
-        params["parity_average"] = f"{check_average(model, files, inputs):.0e}"
-        params["seed"] = ", ".join(str(seed) for seed in seeds)
-        first = spread({family: seeds}).iloc[0]
-        params |= {"seeds": len(final), "seeds_pinball_low_h1": first["low"], "seeds_pinball_high_h1": first["high"]}
-        params["seeds_pinball_sd_h1"] = first["sd"]
-    return Candidate(family, FAMILIES[family].model_type, model, champion.metadata, params)
+    by_family = {}
+    for family, seeds in members.items():
+        final = [refits[last] for refits in seeds.values()]
+        files = [refit.model for refit in final]
+        model = average(files)
+        champion = Champion.load(model)
+        params = dict(final[0].params)
+        if len(final) > 1:
+            inputs = champion_inputs(champion, job.prices, complete_origins(job.prices)[-CHECKED:])
+            params["parity_average"] = f"{check_average(model, files, inputs):.0e}"
+            params["seed"] = ", ".join(str(seed) for seed in seeds)
+            first = spread({family: seeds}).iloc[0]
+            params["seeds"] = len(final)
+            params |= {f"seeds_pinball_{name}_h1": first[name] for name in ("low", "high", "sd")}
+        by_family[family] = Candidate(family, FAMILIES[family].model_type, model, champion.metadata, params)
+    return by_family

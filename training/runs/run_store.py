@@ -28,8 +28,7 @@ from training.errors import NamedError
 from training.models.families import FAMILIES
 from training.models.heads.pooled_fit import PooledFit
 from training.prices.table import PriceTable, Source
-from training.runs.code_version import code_version
-from training.runs.jobs import Job, Refit, Result, Task, tasks
+from training.runs.jobs import Job, Refit, Result, Task, code_version, tasks
 
 PAIRS_PREFIX = "PAIRS"  # the name of a run of several pairs begins with it
 # The pair first, then the characters that AWS Batch allows in a job's name.
@@ -68,7 +67,14 @@ class Run:
     def freeze(self, jobs: Sequence[Job]) -> None:
         """Write the prices, fits and plan of numbered jobs, one per pair; raises RunError when the run exists."""
         fits = _json({digest: fit.to_json() for job in jobs for digest, fit in job.shared.items()})
-        plans = {job.pair: _plan(job) for job in jobs}
+        plans = {
+            job.pair: {
+                **{name: getattr(job, name) for name in _FIELDS},
+                **{"source": job.table.source, "origin": job.table.origin, "prices_sha256": job.table.sha256},
+                **{"trusted": job.table.trusted, "tasks": len(tasks(job))},
+            }
+            for job in jobs
+        }
         common = {"shared_sha256": hashlib.sha256(fits).hexdigest(), "code": jobs[0].code}
         common["tasks"] = sum(plan["tasks"] for plan in plans.values())
         for job in jobs:
@@ -100,10 +106,10 @@ class Run:
         plan = self.plans[pair]
         if unknown := sorted(set(plan["families"]) - set(FAMILIES)):
             raise RunError(f"run {self.name}: this code has no family {unknown[0]}; freeze a new run")
+        data = self._read_frozen(_prices_name(pair, len(self.plans)), "prices", plan["prices_sha256"])
+        table = replace(read_price_file(data, plan["source"], plan["origin"]), trusted=plan["trusted"])
         settings = {name: plan[name] for name in _FIELDS if name != "families"}
-        return Job(
-            table=self._read_prices(plan), families=tuple(plan["families"]), shared=self._shared_fits, **settings
-        )
+        return Job(table=table, families=tuple(plan["families"]), shared=self._shared_fits, **settings)
 
     def jobs(self) -> Iterable[Job]:
         """Yield the job of every pair, read one after the other."""
@@ -148,9 +154,10 @@ class Run:
 
     def published(self, pair: str) -> dict[str, Any] | None:
         """Read the facts of the model that the selection published for this pair; None if it published none."""
+        key = self.key(self._published_name(pair))
         try:
-            return self._read(self._published_name(pair), "")
-        except RunError:
+            return self._parse(key, self.store.read(key).data, f"delete {key} and select again")
+        except Missing:
             return None
 
     def mark_published(self, pair: str, facts: dict[str, Any]) -> None:
@@ -173,10 +180,6 @@ class Run:
             refits.append(Refit(cutoff, model, refit["params"], tuple(refit["days"]), tuple(refit["pinball"])))
         return Result(task, tuple(refits), record["seconds"])
 
-    def _read_prices(self, plan: dict[str, Any]) -> PriceTable:
-        data = self._read_frozen(_prices_name(plan["pair"], len(self.plans)), "prices", plan["prices_sha256"])
-        return replace(read_price_file(data, plan["source"], plan["origin"]), trusted=plan["trusted"])
-
     @cached_property
     def _shared_fits(self) -> Mapping[str, PooledFit]:
         data = self._read_frozen("shared.json", "shared fits", self.plan["shared_sha256"])
@@ -192,13 +195,18 @@ class Run:
         return data
 
     def _read(self, name: str, cure: str) -> dict[str, Any]:
+        """Read a record; `cure` is for one that does not exist."""
         key = self.key(name)
         try:
-            record: dict[str, Any] = json.loads(self.store.read(key).data)
+            return self._parse(key, self.store.read(key).data, "freeze a new run")
         except Missing as error:
             raise RunError(f"run {self.name}: {self.store.describe()} has no {key}; {cure}") from error
+
+    def _parse(self, key: str, data: bytes, cure: str) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(data)
         except ValueError as error:
-            raise RunError(f"run {self.name}: {key} is not valid JSON ({error}); freeze a new run") from error
+            raise RunError(f"run {self.name}: {key} is not valid JSON ({error}); {cure}") from error
         return record
 
 
@@ -210,12 +218,6 @@ def read_price_file(data: bytes, source: Source, origin: str) -> PriceTable:
         raise RunError(f"prices: {error}") from error
     frame = pd.DataFrame(columns, index=pd.DatetimeIndex(days, name="date").as_unit("us"))
     return PriceTable(frame, source, hashlib.sha256(data).hexdigest(), origin)
-
-
-def _plan(job: Job) -> dict[str, Any]:
-    plan = {name: getattr(job, name) for name in _FIELDS}
-    plan |= {"source": job.table.source, "origin": job.table.origin, "prices_sha256": job.table.sha256}
-    return plan | {"trusted": job.table.trusted, "tasks": len(tasks(job))}
 
 
 def _prices_name(pair: str, pairs: int) -> str:

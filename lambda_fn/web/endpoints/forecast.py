@@ -1,30 +1,141 @@
 """Forecasts: the official one, forecasts from prices in the request, and the probability of a price level."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn.fields import utc_text
-from lambda_fn.prices.limits import HIGHEST, LOWEST, MAX_DAILY_CHANGE
-from lambda_fn.record.official_forecast import Official
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE, MIN_PROBABILITY
+from lambda_fn.record import official_forecast
 from lambda_fn.store.cache import CachedValue
-from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, bad_body
-from lambda_fn.web.forecast import JsonObject, forecast_days, round_forecast
-from lambda_fn.web.freshness import Age, freshness_fields
-from lambda_fn.web.params import parse_query
+from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
+from lambda_fn.web.forecast import (
+    PRICE_DECIMALS,
+    Age,
+    AgedFreshness,
+    Day,
+    Freshness,
+    Horizon,
+    forecast_days,
+    freshness_fields,
+)
+from lambda_fn.web.params import FORECAST_PARAMETERS, FORMAT, PROBABILITY_PARAMETERS, parse_query
 from lambda_fn.web.records import CachedRecord
 from lambda_fn.web.request import Request
-from lambda_fn.web.response import Text
+from lambda_fn.web.response import CSV, DateText, PairCode, Text, TimeText
 from lambda_fn.web.routing import BAD_QUERY, COMPRESSED, LARGE, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
-if TYPE_CHECKING:
-    from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
-    from lambda_fn.web.price_body import PriceBody
+PROBABILITY_DECIMALS = 6
+Sha256 = Annotated[str, ("pattern", "^[0-9a-f]{64}$")]
+Generation = Annotated[int, "deployment number; each published champion has a higher one"]
+ModelName = Annotated[str, "registered name of the model"]
+AsOf = Annotated[DateText | None, "date of the last close, if known"]
+LastClose = Annotated[float, "last close of the prices"]
+Days = Annotated[list[Day], ("minItems", 1)]
 
-PARAMETERS = ("horizon", "h", "level", "quantiles", "pair")
+
+class _Score(TypedDict, total=False):
+    """Out-of-sample scores at one horizon, from yearly refits: mean pinball loss over the levels, of the log return in
+    percent, and skill_*, the fraction by which it is below a baseline's loss (0.05 is 5 % less)."""
+
+    horizon: int
+    pinball: float
 
 
-def predict(pair: PairState, request: Request) -> JsonObject:
+class ChampionSummary(TypedDict):
+    """The champion of a forecast.
+
+    Attributes:
+        scores: scores against the baselines, by horizon.
+    """
+
+    name: ModelName
+    type: str
+    version: str
+    generation: Generation
+    sha256: Sha256
+    family: str
+    trained_through: DateText
+    features: list[str]
+    scores: list[_Score]
+    run_id: str | None
+    activated_at: TimeText
+
+
+class Official(AgedFreshness):
+    """The official forecast.
+
+    Attributes:
+        prices: source of the prices: ecb or csv.
+        made_at: time at which this forecast was issued and stored.
+    """
+
+    pair: PairCode
+    as_of: AsOf
+    last_close: LastClose
+    forecast: Days
+    champion: ChampionSummary
+    prices: str
+    made_at: TimeText
+
+
+class OfSeries(TypedDict):
+    """The forecast from one series of prices."""
+
+    as_of: AsOf
+    last_close: LastClose
+    forecast: Days
+
+
+class _OfRequest(Freshness):
+    pair: PairCode
+    champion: ChampionSummary
+    prices: Annotated[str, "source of the prices: ecb, csv, or request for prices in the body"]
+
+
+class Prediction(_OfRequest):
+    """The forecast from the prices of a request with one series."""
+
+    as_of: AsOf
+    last_close: LastClose
+    forecast: Days
+
+
+class PredictionOfSeries(_OfRequest):
+    """The forecasts from the prices of a request with several series."""
+
+    series: Annotated[list[OfSeries], ("minItems", 1)]
+
+
+PredictionOrSeries = Prediction | PredictionOfSeries
+
+
+class Probability(AgedFreshness):
+    """The probability of a price level on a day.
+
+    Attributes:
+        as_of: date of the last close.
+        date: the forecast day.
+        horizon: its business days after the last close.
+        below: the price of the query, or the price for the query's probability.
+        above: the price of the query.
+        bound: at_most or at_least if `probability` is only a bound.
+        sentence: the answer as a sentence.
+    """
+
+    pair: PairCode
+    as_of: DateText
+    last_close: float
+    date: DateText
+    horizon: Horizon
+    below: NotRequired[float]
+    above: NotRequired[float]
+    probability: Annotated[float, ("minimum", MIN_PROBABILITY), ("maximum", 1 - MIN_PROBABILITY)]
+    bound: Literal["at_most", "at_least", None]
+    sentence: str
+
+
+def predict(pair: PairState, request: Request) -> Official:
     """Return the parts of the official forecast that the query selects."""
     latest, age = pair.records.official()
     official = latest.value.value
@@ -33,89 +144,104 @@ def predict(pair: PairState, request: Request) -> JsonObject:
         "as_of": official.as_of.isoformat(),
         "last_close": official.last_close,
         "forecast": select_days(official, request.query),
-        "champion": official.champion,
+        "champion": cast(ChampionSummary, official.champion),
         "prices": official.source,
         "made_at": utc_text(official.made_at),
         **age_fields(latest, age),
     }
 
 
-def select_days(official: Official, query: Mapping[str, str]) -> list[JsonObject]:
+def select_days(official: official_forecast.Official, query: Mapping[str, str]) -> list[Day]:
     """Return the days of the official forecast that the query selects."""
     selection = parse_query(query, official.horizon, official.levels)
-    days = slice(selection.horizon)
-    forecast = round_forecast(official.last_close, official.quantiles[days], official.mean[days])
-    return forecast_days(selection, official.levels, official.days, forecast)
+    return forecast_days(
+        selection, official.levels, official.days, official.last_close, official.quantiles, official.mean
+    )
 
 
-def age_fields(latest: CachedValue[CachedRecord[Official]], age: Age) -> JsonObject:
+def age_fields(latest: CachedValue[CachedRecord[official_forecast.Official]], age: Age) -> AgedFreshness:
     """Return the members with the age of the forecast and the last check of the store."""
     checks = {"forecasts": (latest.checked_at, latest.stale)}
-    return {"age": age.to_object(), **freshness_fields(checks, age, latest.value.value.failure_reason)}
+    return {"age": age, **freshness_fields(checks, age, latest.value.value.failure_reason)}
 
 
 def predict_table(pair: PairState, request: Request) -> Text:
-    """Return the official forecast as CSV."""
-    from lambda_fn.web import tables  # only for CSV
+    """Return the prices of the official forecast as CSV.
 
-    return tables.write_forecast(predict(pair, request))
+    q0.05 is a quantile; lo-80 and hi-80 bound a central interval, with the names that Nixtla's forecasts use.
+    """
+    content = predict(pair, request)
+    days = content["forecast"]
+    levels, coverages = list(days[0]["quantiles"]), list(days[0]["intervals"])
+    bounds = [name for coverage in coverages for name in (f"lo-{coverage}", f"hi-{coverage}")]
+    header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of"]
+    rows = [
+        [
+            *(day["date"], day["horizon"], day["mean"]),
+            *(day["quantiles"][level] for level in levels),
+            *(bound for coverage in coverages for bound in day["intervals"][coverage].values()),
+            content["as_of"],
+        ]
+        for day in days
+    ]
+    return Text.of_table(f"{content['pair']}-{content['as_of']}.csv", header, rows)
 
 
-def probability(pair: PairState, request: Request) -> JsonObject:
+def probability(pair: PairState, request: Request) -> Probability:
     """Return the probability of a price level, or the price level with a given probability."""
-    from lambda_fn.web.probability import probability_fields  # only for this route
+    from lambda_fn.web.probability import parse  # only for this route
 
     latest, age = pair.records.official()
-    return probability_fields(latest.value.value, request.query) | age_fields(latest, age)
+    official = latest.value.value
+    result, freshness = parse(official, request.query), age_fields(latest, age)
+    content: Probability = {
+        "pair": official.pair,
+        "as_of": official.as_of.isoformat(),
+        "last_close": official.last_close,
+        "date": result.day.isoformat(),
+        "horizon": result.horizon,
+        "probability": round(result.probability, PROBABILITY_DECIMALS),
+        "bound": result.bound,
+        "sentence": result.sentence(official.pair),
+        "age": freshness["age"],
+        "checked_at": freshness["checked_at"],
+        "stale": freshness["stale"],
+        "stale_reason": freshness["stale_reason"],
+    }
+    content[result.side] = round(result.price, PRICE_DECIMALS)
+    return content
 
 
-def predict_sent(pair: PairState, request: Request) -> JsonObject:
+def predict_sent(pair: PairState, request: Request) -> PredictionOrSeries:
     """Return the forecasts from the prices in the body; all series run as one batch."""
     serving = pair.champion()
-    from lambda_fn.champion.model_card import champion_summary  # only for a POST
+    from lambda_fn.champion.base import champion_summary  # only for a POST
     from lambda_fn.prices.business_days import next_business_days
-    from lambda_fn.web.price_body import parse_body
+    from lambda_fn.web.price_body import forecast_series, parse_body
 
     champion, meta = serving.champion, serving.champion.metadata
     selection = parse_query(request.query, meta.horizon, meta.levels)
     body = parse_body(request.body(), champion, selection)
-    forecast = _forecast(champion, body)
-    results: list[JsonObject] = []
+    forecast = forecast_series(champion, body)
+    results: list[OfSeries] = []
     for series, quantiles, mean in zip(body.series, forecast.quantiles, forecast.mean, strict=True):
         as_of, last_close = series.as_of, series.columns["close"][-1]
         days = next_business_days(as_of, selection.horizon, meta.prices) if as_of else None
-        rounded = round_forecast(last_close, quantiles, mean)
-        result = {
+        result: OfSeries = {
             "as_of": as_of.isoformat() if as_of else None,
             "last_close": last_close,
-            "forecast": forecast_days(selection, meta.levels, days, rounded),
+            "forecast": forecast_days(selection, meta.levels, days, last_close, quantiles, mean),
         }
         results.append(result)
-    return {
+    source: _OfRequest = {
         "pair": meta.pair,
-        **({"series": results} if body.is_list else results[0]),
-        "champion": champion_summary(serving.active, champion),
+        "champion": cast(ChampionSummary, champion_summary(serving.active, champion)),
         "prices": "request",
         **freshness_fields({"champions": (serving.checked_at.timestamp(), serving.stale)}),
     }
-
-
-def _forecast(champion: "SandboxedChampion", body: "PriceBody") -> "Forecast":
-    """Forecast all series as one batch. If that fails, report the first series that fails alone."""
-    from lambda_fn.champion.base import Died, ForecastError, TooSlow
-    from lambda_fn.store.object_store import Unavailable
-    from lambda_fn.web.model_protocols import champion_problem, run
-    from lambda_fn.web.price_body import champion_inputs
-
-    try:
-        return champion.plausible_forecast(champion_inputs(body.series, champion))
-    except (Died, TooSlow, Unavailable) as error:  # each of many series would take its time again
-        raise champion_problem(error, "series") from error
-    except ForecastError as error:
-        if body.is_list:
-            for i, series in enumerate(body.series):
-                run(champion, champion_inputs([series], champion), f"series[{i}].close", "series")
-        raise bad_body("series" if body.is_list else "close", str(error), "check the prices") from error
+    if body.is_list:
+        return {"pair": meta.pair, "series": results, **source}
+    return {"pair": meta.pair, **results[0], **source}
 
 
 ROUTES = (
@@ -130,12 +256,11 @@ ROUTES = (
         "Caches may keep the response for Cache-Control's max-age; a request with If-None-Match and its ETag saves the "
         "body. CSV has one row for each day: date, horizon, mean, one column for each quantile (q0.05), lo-80 and "
         "hi-80 for each interval, and as_of.",
-        "Official",
         "forecast",
-        parameters=(*PARAMETERS, "format"),
+        parameters=(*FORECAST_PARAMETERS, FORMAT),
         problems=(BAD_QUERY, NOTHING),
         record="forecast",
-        others=(Form("text/csv", predict_table, "forecast"),),
+        others=(Form(CSV, predict_table, "forecast"),),
     ),
     Route(
         "POST",
@@ -148,9 +273,8 @@ ROUTES = (
         f"by more than {MAX_DAILY_CHANGE:.0%} in a day. A champion may need further columns (`inputs.columns`) or "
         "as_of (`inputs.date`, `inputs.target_date`). Other columns are checked and ignored, so one request can serve "
         f"two champions. Forecast days have dates if as_of is present. The body may have at most {MAX_BODY:,} bytes.",
-        "PredictionOrSeries",
         "forecast",
-        parameters=PARAMETERS,
+        parameters=FORECAST_PARAMETERS,
         body="Sent",
         problems=(
             (400, "The query or the body is invalid; `field` names the place, for example `series[2].close[17]`."),
@@ -168,9 +292,8 @@ ROUTES = (
         "given probability. Both come from the official forecast, interpolated linearly in (log price, logit of the "
         "level). `horizon` or `date` selects the day; the default is the next one. Probabilities below 0.1 % are not "
         "resolved: `bound` is then `at_most` or `at_least`.",
-        "Probability",
         "forecast",
-        parameters=("below", "above", "probability", "horizon_of_one", "h_of_one", "date", "pair"),
+        parameters=PROBABILITY_PARAMETERS,
         problems=(BAD_QUERY, NOTHING),
         record="forecast",
     ),

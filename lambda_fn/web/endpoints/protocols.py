@@ -1,25 +1,69 @@
 """Standard protocols: MLflow's scoring server, and the Open Inference Protocol of KServe and Triton."""
 
-from lambda_fn.web.forecast import JsonObject
+from typing import TYPE_CHECKING, TypedDict
+
+from lambda_fn.web.params import PAIR, Parameter
 from lambda_fn.web.request import Request
 from lambda_fn.web.routing import COMPRESSED, LARGE, NOTHING, Route
 from lambda_fn.web.state import PairState
 
-SERVER: JsonObject = {"name": "eurusd-forecast", "version": "2", "extensions": []}
+if TYPE_CHECKING:
+    from lambda_fn.web.model_protocols import Inferred, Invoked, Model
+
 TAG = "protocols"
 MODEL = "/v2/models/{name}"
 BAD_BODY = (400, "The body is invalid; `field` names the place, for example `inputs.close[2][17]`.")
 BAD_PAIR = (400, "The pair is not served.")
 NO_MODEL = (404, "The champion has another name or version.")
+_NAME = {"type": "string", "minLength": 1}
+MODEL_NAME = Parameter(
+    "name",
+    "Registered name of the champion: `model_name` of GET /api/champion.",
+    "EURUSD_Calendar",
+    _NAME,
+    key="model_name",
+)
+MODEL_VERSION = Parameter("version", "Version of the champion.", "1", _NAME, key="model_version")
 
 
-def ping(pair: PairState, request: Request) -> JsonObject:
+class Nothing(TypedDict):
+    """An empty object."""
+
+
+class Live(TypedDict):
+    """The server is live."""
+
+    live: bool
+
+
+class Ready(TypedDict):
+    """The server is ready."""
+
+    ready: bool
+
+
+class ModelReady(TypedDict):
+    """The model is ready."""
+
+    name: str
+    ready: bool
+
+
+class ServerMetadata(TypedDict):
+    """The server."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+def ping(pair: PairState, request: Request) -> Nothing:
     """Return an empty object. Raises if the champion cannot be used."""
     pair.champion()
     return {}
 
 
-def invocations(pair: PairState, request: Request) -> JsonObject:
+def invocations(pair: PairState, request: Request) -> "Invoked":
     """Return the champion's outputs by MLflow's protocol."""
     champion = pair.champion().champion
     from lambda_fn.web import model_protocols  # only for these protocols
@@ -27,45 +71,44 @@ def invocations(pair: PairState, request: Request) -> JsonObject:
     return model_protocols.invoke(champion, request.body())
 
 
-def server(pair: PairState, request: Request) -> JsonObject:
+def server(pair: PairState, request: Request) -> ServerMetadata:
     """Return the name and version of the server."""
-    return SERVER
+    return {"name": "eurusd-forecast", "version": "2", "extensions": []}
 
 
-def live(pair: PairState, request: Request) -> JsonObject:
+def live(pair: PairState, request: Request) -> Live:
     """Return that the process serves requests."""
     return {"live": True}
 
 
-def ready(pair: PairState, request: Request) -> JsonObject:
+def ready(pair: PairState, request: Request) -> Ready:
     """Return that the champion can be used. Raises otherwise."""
     pair.champion()
     return {"ready": True}
 
 
-def model(pair: PairState, request: Request) -> JsonObject:
+def model(pair: PairState, request: Request) -> "Model":
     """Return the champion's tensors."""
     serving = pair.champion()
     from lambda_fn.web import model_protocols  # only for these protocols
 
-    return model_protocols.model(serving, request.path_args["name"], request.path_args.get("version"))
+    return model_protocols.model(serving, request.path_args)
 
 
-def model_ready(pair: PairState, request: Request) -> JsonObject:
+def model_ready(pair: PairState, request: Request) -> ModelReady:
     """Return that the champion of this name can be used. Raises otherwise."""
     return {"name": model(pair, request)["name"], "ready": True}
 
 
-def infer(pair: PairState, request: Request) -> JsonObject:
+def infer(pair: PairState, request: Request) -> "Inferred":
     """Return the champion's outputs for tensors."""
     serving = pair.champion()
     from lambda_fn.web import model_protocols  # only for these protocols
 
-    name, version = request.path_args["name"], request.path_args.get("version")
-    return model_protocols.infer(serving, name, version, request.body())
+    return model_protocols.infer(serving, request)
 
 
-def _model_routes(path: str, parameters: tuple[str, ...]) -> tuple[Route, ...]:
+def _model_routes(path: str, parameters: tuple[Parameter, ...]) -> tuple[Route, ...]:
     """Return the routes of the champion, with or without its version in the path."""
     return (
         Route(
@@ -74,9 +117,8 @@ def _model_routes(path: str, parameters: tuple[str, ...]) -> tuple[Route, ...]:
             model,
             "Model metadata",
             "Open Inference Protocol: name, version, inputs and outputs of the champion.",
-            "Model",
             TAG,
-            parameters=parameters,
+            path_parameters=parameters,
             problems=(NO_MODEL, NOTHING),
         ),
         Route(
@@ -85,9 +127,8 @@ def _model_routes(path: str, parameters: tuple[str, ...]) -> tuple[Route, ...]:
             model_ready,
             "Model readiness",
             "Open Inference Protocol: 200 if the champion can be used.",
-            "ModelReady",
             TAG,
-            parameters=parameters,
+            path_parameters=parameters,
             problems=(NO_MODEL, NOTHING),
         ),
         Route(
@@ -97,9 +138,8 @@ def _model_routes(path: str, parameters: tuple[str, ...]) -> tuple[Route, ...]:
             "Inference",
             "Open Inference Protocol in JSON: the champion's outputs for tensors. `data` is flat or nested, with one "
             "row for each window.",
-            "Inferred",
             TAG,
-            parameters=parameters,
+            path_parameters=parameters,
             body="Infer",
             problems=(BAD_BODY, NO_MODEL, LARGE, COMPRESSED, NOTHING),
         ),
@@ -113,9 +153,8 @@ ROUTES = (
         ping,
         "Readiness (MLflow)",
         "MLflow's scoring server: 200 if the champion can be used.",
-        "Nothing",
         TAG,
-        parameters=("pair",),
+        parameters=(PAIR,),
         problems=(BAD_PAIR, NOTHING),
     ),
     Route(
@@ -126,9 +165,8 @@ ROUTES = (
         "MLflow's scoring protocol: send the champion's inputs as `inputs`, `instances`, `dataframe_split` or "
         "`dataframe_records`, where each row is a whole window. The response has the champion's outputs as "
         "`predictions`.",
-        "Invoked",
         TAG,
-        parameters=("pair",),
+        parameters=(PAIR,),
         body="Invocation",
         problems=(BAD_BODY, LARGE, COMPRESSED, NOTHING),
     ),
@@ -138,7 +176,6 @@ ROUTES = (
         server,
         "Server metadata",
         "Open Inference Protocol: name and version of the server.",
-        "ServerMetadata",
         TAG,
         is_static=True,
     ),
@@ -148,7 +185,6 @@ ROUTES = (
         live,
         "Server liveness",
         "Open Inference Protocol: always 200.",
-        "Live",
         TAG,
         is_static=True,
     ),
@@ -158,11 +194,10 @@ ROUTES = (
         ready,
         "Server readiness",
         "Open Inference Protocol: 200 if the champion can be used.",
-        "Ready",
         TAG,
-        parameters=("pair",),
+        parameters=(PAIR,),
         problems=(BAD_PAIR, NOTHING),
     ),
-    *_model_routes(MODEL, ("model_name",)),
-    *_model_routes(f"{MODEL}/versions/{{version}}", ("model_name", "model_version")),
+    *_model_routes(MODEL, (MODEL_NAME,)),
+    *_model_routes(f"{MODEL}/versions/{{version}}", (MODEL_NAME, MODEL_VERSION)),
 )

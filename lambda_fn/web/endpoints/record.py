@@ -1,65 +1,238 @@
 """Track record: GET /api/track-record, /api/history and /api/pairs."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn.store.cache import CachedValue
-from lambda_fn.web.errors import bad_query, format_value
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.freshness import freshness_fields
+from lambda_fn.web.forecast import CheckedAt, Freshness, Stale, freshness_fields
+from lambda_fn.web.params import FORMAT, PAIR, Parameter
 from lambda_fn.web.request import Request
-from lambda_fn.web.response import Text
+from lambda_fn.web.response import CSV, HTML, DateText, PairCode, Text
 from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
-KINDS = ("live", "backtest")
 MAX_DAYS = 250  # the record stores no more days one by one
+KIND = Parameter(
+    "kind",
+    "live: forecasts that were stored before their outcome could be known. backtest: out-of-sample forecasts of the "
+    "champion's model.",
+    "live",
+    {"type": "string", "enum": ("live", "backtest"), "default": "live"},
+    noun="kind of record",
+)
+DAYS = Parameter(
+    "days",
+    "Number of days to return, counted back from the latest.",
+    60,
+    {"type": "integer", "minimum": 1, "maximum": MAX_DAYS, "default": MAX_DAYS},
+)
+HISTORY_COLUMNS = (
+    *("as_of", "target_date", "kind", "generation", "family", "close", "outcome", "pinball", "pit"),
+    *("inside_50", "inside_80", "inside_95", "note"),
+)
+Kind = Literal["live", "backtest"]
+Forecasts = Annotated[int, "number of forecasts whose outcome is known"]
 
 
-def track_record(pair: PairState, request: Request) -> JsonObject:
+class Figure(TypedDict):
+    """A value with its 95 % confidence interval; the bounds are null while there are too few days."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+Coverage = Annotated[
+    dict[str, Figure], "fraction of outcomes in the central interval, by its nominal coverage in percent"
+]
+Skill = Annotated[dict[str, Figure], "1 - loss / loss of the benchmark, by benchmark"]
+
+
+class RecordOfHorizon(TypedDict):
+    """Scores of the forecasts of one horizon.
+
+    Attributes:
+        pinball: mean pinball loss, of the log return in percent.
+    """
+
+    horizon: int
+    n: Forecasts
+    pinball: float
+    coverage: Coverage
+    skill: Skill
+
+
+_Tenth = TypedDict("_Tenth", {"from": float, "to": float, "share": float, "low": float, "high": float})
+_MaybePeriod = TypedDict("_MaybePeriod", {"from": str | None, "through": str | None})
+_Period = TypedDict("_Period", {"from": DateText, "through": DateText})
+
+
+class RecordSummary(_MaybePeriod):
+    """Scores of a live record or of a backtest.
+
+    Attributes:
+        family: model of the forecasts; only in a backtest.
+        reliability: share of outcomes in each tenth of the forecast distribution, with the 95 % sampling range of a
+            perfect forecast.
+    """
+
+    family: NotRequired[str]
+    days: int
+    horizons: list[RecordOfHorizon]
+    reliability: list[_Tenth]
+
+
+class RecordDay(TypedDict):
+    """One official forecast and its outcome, one business day ahead.
+
+    Attributes:
+        pit: probability integral transform: forecast probability of a rate below the outcome.
+        note: anything unusual about the prices.
+    """
+
+    as_of: DateText
+    target_date: DateText
+    kind: Literal["live", "late"]
+    generation: NotRequired[int]
+    family: NotRequired[str]
+    close: float
+    outcome: float
+    pinball: float
+    pit: float
+    note: NotRequired[str]
+
+
+class TrackRecord(Freshness):
+    """A track record of one pair.
+
+    Attributes:
+        days: the latest days; empty for a backtest.
+    """
+
+    pair: PairCode
+    kind: Kind
+    summary: RecordSummary | None
+    days: list[RecordDay]
+
+
+class History(Freshness):
+    """Forecasts and outcomes by day."""
+
+    pair: PairCode
+    days: list[RecordDay]
+
+
+class RecordOfDay(TypedDict):
+    """Scores of forecasts for the next business day."""
+
+    days: int
+    coverage: Coverage
+    skill: Skill
+
+
+class PairKnown(TypedDict):
+    """A served pair; without a record yet, only the names.
+
+    Attributes:
+        base: base currency.
+        quote: quote currency.
+        champion: registered name of the champion.
+    """
+
+    pair: PairCode
+    base: str
+    quote: str
+    as_of: NotRequired[DateText]
+    last_close: NotRequired[float]
+    champion: NotRequired[str]
+    live: NotRequired[RecordOfDay | None]
+    backtest: NotRequired[RecordOfDay | None]
+
+
+class _PooledHorizon(TypedDict):
+    horizon: int
+    n: Forecasts
+    coverage: Coverage
+    skill: Annotated[
+        dict[str, Figure],
+        "1 - loss / loss of the benchmark; losses are relative to each pair's mean benchmark loss",
+    ]
+
+
+class Pooled(_Period):
+    """Scores over all pairs, averaged by day, because the pairs move together within a day.
+
+    Attributes:
+        pairs: number of pairs with rows in the record.
+    """
+
+    pairs: int
+    days: int
+    horizons: list[_PooledHorizon]
+
+
+class _PooledKinds(TypedDict):
+    live: Pooled | None
+    backtest: Pooled | None
+
+
+class Pairs(TypedDict):
+    """All served pairs.
+
+    Attributes:
+        default: the pair of requests without `pair`.
+        pairs: ordered as in the setting PAIRS.
+        pooled: null for a single pair, and before the first ingest.
+    """
+
+    default: PairCode
+    pairs: list[PairKnown]
+    pooled: _PooledKinds | None
+    checked_at: NotRequired[CheckedAt]
+    stale: NotRequired[Stale]
+    stale_reason: NotRequired[str | None]
+
+
+def track_record(pair: PairState, request: Request) -> TrackRecord:
     """Return the summary of the live record with its latest days, or the summary of the backtest."""
-    kind = request.query.get("kind", "live")
-    if kind not in KINDS:
-        message = f"kind={format_value(kind)} is not a kind of record"
-        raise bad_query("kind", message, f"give {' or '.join(KINDS)}")
-    days = _parse_days(request.query)
+    kind = cast(Kind, KIND.parse_choice(request.query))
+    days = DAYS.parse_whole(request.query, MAX_DAYS)
     latest = pair.records.record()
     record = latest.value.value
-    if kind == "backtest":
-        summary: JsonObject | None = record.get("backtest")
-        rows: list[JsonObject] = []
-    else:
-        summary = record["live"]
-        rows = [row for row in record.get("newest") or () if row["kind"] == "live"][-days:]
+    is_live = kind == "live"
+    rows = [row for row in record.get("newest") or () if row["kind"] == "live"][-days:] if is_live else []
+    summary = record["live"] if is_live else record.get("backtest")
     return {"pair": record["pair"], "kind": kind, "summary": summary, "days": rows, **_check_fields(latest)}
 
 
-def history(pair: PairState, request: Request) -> JsonObject:
+def history(pair: PairState, request: Request) -> History:
     """Return forecasts and outcomes by day, one business day ahead, for live and late forecasts."""
-    days = _parse_days(request.query)
+    days = DAYS.parse_whole(request.query, MAX_DAYS)
     latest = pair.records.record()
     record = latest.value.value
     return {"pair": record["pair"], "days": list(record.get("newest") or ())[-days:], **_check_fields(latest)}
 
 
 def history_table(pair: PairState, request: Request) -> Text:
-    """Return forecasts and outcomes as CSV."""
-    from lambda_fn.web import tables  # only for CSV
+    """Return forecasts and outcomes as CSV; the header alone if there are none.
 
-    return tables.write_history(history(pair, request))
+    Coverage is 1 or 0, as in record/<PAIR>.csv.
+    """
+    content = history(pair, request)
+    cells = [[day.get(name) for name in HISTORY_COLUMNS] for day in content["days"]]
+    rows = [[int(cell) if isinstance(cell, bool) else cell for cell in row] for row in cells]
+    return Text.of_table(f"{content['pair']}-history.csv", HISTORY_COLUMNS, rows)
 
 
-def pairs(pair: PairState, request: Request) -> JsonObject:
+def pairs(pair: PairState, request: Request) -> Pairs:
     """Return the pairs in the order of the setting, each with the scores of its record."""
-    names, latest = pair.state.settings.pairs, pair.state.all_pairs().current()
+    names, latest = pair.state.settings.pairs, pair.state.all_pairs()
     record = latest.value.value if latest else {}
     entries = {entry["pair"]: entry for entry in record.get("pairs", ())}
-    return {
-        "default": names[0],
-        "pairs": [{"pair": name, "base": name[:3], "quote": name[3:]} | entries.get(name, {}) for name in names],
-        "pooled": record.get("pooled"),
-        **(_check_fields(latest) if latest else {}),
-    }
+    content: Pairs = {"default": names[0], "pairs": [], "pooled": record.get("pooled")}
+    for name in names:
+        entry: PairKnown = {"pair": name, "base": name[:3], "quote": name[3:]}
+        content["pairs"].append({**entry, **cast(PairKnown, entries.get(name, entry))})
+    return {**content, **_check_fields(latest)} if latest else content
 
 
 def pairs_page(pair: PairState, request: Request) -> Text:
@@ -69,15 +242,7 @@ def pairs_page(pair: PairState, request: Request) -> Text:
     return render.all_pairs(pairs(pair, request))
 
 
-def _parse_days(query: Mapping[str, str]) -> int:
-    text = query.get("days", str(MAX_DAYS))
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_DAYS):
-        message = f"days={format_value(text)} is not a number of days"
-        raise bad_query("days", message, f"give a whole number from 1 to {MAX_DAYS}")
-    return int(text)
-
-
-def _check_fields(latest: CachedValue[Any]) -> JsonObject:
+def _check_fields(latest: CachedValue[Any]) -> Freshness:
     return freshness_fields({"records": (latest.checked_at, latest.stale)})
 
 
@@ -90,9 +255,8 @@ ROUTES = (
         "Coverage of the intervals and skill against the benchmarks, by horizon, with 95 % confidence intervals that "
         "account for overlapping forecasts. `kind=live`: official forecasts, stored before the outcome could be known. "
         "`kind=backtest`: out-of-sample forecasts of the champion's model. The two are never mixed.",
-        "TrackRecord",
         "record",
-        parameters=("kind", "days", "pair"),
+        parameters=(KIND, DAYS, PAIR),
         problems=(BAD_QUERY, NOTHING),
         record="record",
     ),
@@ -103,12 +267,11 @@ ROUTES = (
         "Forecasts and outcomes by day",
         "The latest official forecasts whose next business day is known: the outcome, its probability integral "
         "transform (`pit`), and which intervals covered it.",
-        "History",
         "record",
-        parameters=("days", "pair", "format"),
+        parameters=(DAYS, PAIR, FORMAT),
         problems=(BAD_QUERY, NOTHING),
         record="record",
-        others=(Form("text/csv", history_table, "record"),),
+        others=(Form(CSV, history_table, "record"),),
     ),
     Route(
         "GET",
@@ -118,10 +281,9 @@ ROUTES = (
         "All served pairs with the track record of each, and the track record pooled over all pairs, which needs years "
         "less to be conclusive. The first pair is the default of the other routes. With a single pair nothing is "
         "pooled. A browser, or `format=html`, gets a page.",
-        "Pairs",
         "record",
-        parameters=("format",),
+        parameters=(FORMAT,),
         problems=(BAD_QUERY,),
-        others=(Form("text/html", pairs_page),),
+        others=(Form(HTML, pairs_page),),
     ),
 )

@@ -2,21 +2,124 @@
 
 import json
 from datetime import date, datetime
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
-from lambda_fn.web.endpoints.forecast import age_fields
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.params import central_intervals
+from lambda_fn.web.endpoints.forecast import Generation, ModelName, Sha256, age_fields
+from lambda_fn.web.forecast import AgedFreshness
+from lambda_fn.web.params import FORMAT, PAIR, central_intervals
 from lambda_fn.web.request import Request
-from lambda_fn.web.response import Text
+from lambda_fn.web.response import HTML, DateText, JsonObject, PairCode, Text, TimeText
 from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
-_HEALTH = ("name", "type", "version", "generation", "sha256", "activated_at")
+Document = Annotated[JsonObject, "OpenAPI 3.1"]
 
 
-def index(pair: PairState, request: Request) -> JsonObject:
+class Index(TypedDict):
+    """All routes.
+
+    Attributes:
+        routes: summary by method and path.
+    """
+
+    routes: dict[str, str]
+
+
+class _ActiveChampion(TypedDict):
+    """
+    Attributes:
+        age_s: seconds since activation.
+    """
+
+    name: ModelName
+    type: str
+    version: str
+    generation: Generation
+    sha256: Sha256
+    activated_at: TimeText
+    age_s: float
+
+
+class Health(AgedFreshness):
+    """The state of the service.
+
+    Attributes:
+        prices: source of the prices: ecb or csv.
+        as_of: date of the last close.
+        as_of_age_days: calendar days since then.
+    """
+
+    status: Literal["ok", "late", "expired"]
+    pair: PairCode
+    champion: _ActiveChampion
+    prices: str
+    as_of: DateText
+    as_of_age_days: int
+
+
+class _ChampionFile(TypedDict):
+    """
+    Attributes:
+        size: bytes.
+    """
+
+    key: str
+    sha256: Sha256
+    size: int
+
+
+class _ChampionInputs(TypedDict):
+    """Required members of a POST; as_of is required, too, if date or target_date is true.
+
+    Attributes:
+        columns: price columns, close first.
+        window: number of closes that it needs.
+    """
+
+    columns: list[str]
+    date: bool
+    target_date: bool
+    window: int
+
+
+class Champion(AgedFreshness):
+    """The pointer best_model_info.json without its golden forecasts, and fields of the service.
+
+    Attributes:
+        events_known_through: last day of the champion's calendar of scheduled news.
+        event_days_left: calendar days until then.
+        metrics: metrics of the training run that selected it.
+        baseline_metrics: metrics of the random walk in the same run.
+        scores: scores of every model in that run, by horizon.
+        metadata: metadata_props of the champion file.
+        intervals: values of `level`, in percent.
+    """
+
+    model_name: str
+    model_type: NotRequired[str]
+    model_version: NotRequired[str]
+    model_uri: NotRequired[str]
+    run_id: NotRequired[str]
+    pair: NotRequired[PairCode]
+    generation: int
+    champion: _ChampionFile
+    trained_through: NotRequired[DateText]
+    events_known_through: NotRequired[DateText]
+    event_days_left: NotRequired[int]
+    created_at: NotRequired[TimeText]
+    activated_at: TimeText
+    serving_key: NotRequired[str]
+    metrics: NotRequired[dict[str, float]]
+    baseline_metrics: NotRequired[dict[str, float]]
+    scores: NotRequired[list[JsonObject]]
+    metadata: JsonObject
+    intervals: NotRequired[list[str]]
+    inputs: _ChampionInputs
+
+
+def index(pair: PairState, request: Request) -> Index:
     """Return the routes."""
-    return pair.state.index
+    return {"routes": dict(pair.state.summaries)}
 
 
 def page(pair: PairState, request: Request) -> Text:
@@ -26,16 +129,23 @@ def page(pair: PairState, request: Request) -> Text:
     return render.forecast(pair.records, request.query, pair.state.settings.pairs)
 
 
-def health(pair: PairState, request: Request) -> JsonObject:
+def health(pair: PairState, request: Request) -> Health:
     """Return the active champion and the date of its prices. Raises as `predict` if there is no forecast."""
     latest, age = pair.records.official()
     official, now = latest.value.value, pair.records.now()
-    activated_at = datetime.fromisoformat(official.champion["activated_at"])
+    champion, activated_at = official.champion, datetime.fromisoformat(official.champion["activated_at"])
     return {
-        "status": "ok" if age.state == "fresh" else age.state,
+        "status": "ok" if age["state"] == "fresh" else age["state"],
         "pair": official.pair,
-        "champion": {name: official.champion[name] for name in _HEALTH}
-        | {"age_s": round((now - activated_at).total_seconds(), 1)},
+        "champion": {
+            "name": champion["name"],
+            "type": champion["type"],
+            "version": champion["version"],
+            "generation": champion["generation"],
+            "sha256": champion["sha256"],
+            "activated_at": champion["activated_at"],
+            "age_s": round((now - activated_at).total_seconds(), 1),
+        },
         "prices": official.source,
         "as_of": official.as_of.isoformat(),
         "as_of_age_days": (now.date() - official.as_of).days,
@@ -43,27 +153,27 @@ def health(pair: PairState, request: Request) -> JsonObject:
     }
 
 
-def champion(pair: PairState, request: Request) -> JsonObject:
+def champion(pair: PairState, request: Request) -> Champion:
     """Return the model card."""
     latest, age = pair.records.official()
     official = latest.value.value
     card = official.card | {"intervals": list(central_intervals(official.levels))}
     if last := official.card.get("events_known_through"):
         card["event_days_left"] = (date.fromisoformat(last) - pair.records.now().date()).days
-    return card | age_fields(latest, age)
+    return cast(Champion, {**card, **age_fields(latest, age)})
 
 
-def document(pair: PairState, request: Request) -> JsonObject:
+def document(pair: PairState, request: Request) -> Document:
     """Return the OpenAPI document with the base path of this deployment."""
     from pathlib import Path  # only for this route
 
-    document: JsonObject = json.loads(Path(__file__).parent.with_name("openapi.json").read_text())
+    document: Document = json.loads(Path(__file__).parent.with_name("openapi.json").read_text())
     if base_path := pair.state.settings.base_path:
         document["servers"] = [{"url": base_path}]
     return document
 
 
-def docs(pair: PairState, request: Request) -> JsonObject:
+def docs(pair: PairState, request: Request) -> Document:
     """Return the OpenAPI document to programs that request the reference."""
     return document(pair, request)
 
@@ -83,11 +193,10 @@ ROUTES = (
         "Routes",
         "All routes with their summaries. A browser, or `format=html`, gets a page with the forecast and its track "
         "record.",
-        "Index",
         "service",
-        parameters=("pair", "format"),
+        parameters=(PAIR, FORMAT),
         problems=(BAD_QUERY, (503, "HTML only: no forecast is available; the page says what to do.")),
-        others=(Form("text/html", page, "both", ("side", "price", "horizon")),),
+        others=(Form(HTML, page, "both", ("side", "price", "horizon")),),
     ),
     Route(
         "GET",
@@ -97,9 +206,8 @@ ROUTES = (
         "200 with the active champion and the date of its prices, or 503 if GET /api/predict fails. `status` is `ok`, "
         "`late` or `expired`; `age` explains it. `stale` is true if the forecast is late or expired, if a newer "
         "forecast could not be made, or if the store does not respond and the latest cached forecast is served.",
-        "Health",
         "service",
-        parameters=("pair",),
+        parameters=(PAIR,),
         problems=(BAD_QUERY, NOTHING),
     ),
     Route(
@@ -109,9 +217,8 @@ ROUTES = (
         "Model card",
         "The active model (the champion): its pointer, its metadata, its inputs, and the scores of every model in the "
         "training run that selected it.",
-        "Champion",
         "service",
-        parameters=("pair",),
+        parameters=(PAIR,),
         problems=(BAD_QUERY, NOTHING),
         record="forecast",
     ),
@@ -121,7 +228,6 @@ ROUTES = (
         document,
         "OpenAPI document",
         "This document: the description of the API in OpenAPI 3.1.",
-        "Document",
         "service",
         is_static=True,
     ),
@@ -132,11 +238,10 @@ ROUTES = (
         "API reference",
         "The OpenAPI document. A browser, or `format=html`, gets it as a readable page, which loads nothing from other "
         "servers.",
-        "Document",
         "service",
-        parameters=("format",),
+        parameters=(FORMAT,),
         problems=(BAD_QUERY,),
-        others=(Form("text/html", reference),),
+        others=(Form(HTML, reference),),
         is_static=True,
     ),
 )

@@ -4,16 +4,16 @@ A chart stretches shapes on a square of 100 by 100, and places labels in percent
 every screen, without a script.
 """
 
+import math
 from collections.abc import Iterable, Sequence
-from datetime import date
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lambda_fn.web.page.formats import MONTHS, day_text, number_attributes, number_text
 from lambda_fn.web.page.record_view import Figure, Outcome
-from lambda_fn.web.page.svg import Scale, decimals, element, path
 from lambda_fn.web.page.view_model import COVERAGES, ForecastPage, RateDay
 
 PRICE_TICKS, RETURN_TICKS, BAR_TICKS = 6, 6, 4
@@ -21,6 +21,66 @@ WIDEST = max(COVERAGES)
 WIDEST_FIRST = sorted(COVERAGES, reverse=True)
 PERCENTILES = (0.1, 0.5, 0.9)  # labels of the chart of outcomes
 TENTH = 0.1  # the share of the outcomes in each tenth of a calibrated forecast
+STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+ROOM = 0.04  # share of the range that stays free above and below
+
+
+def element(name: str, /, *children: str, **attributes: str | float | None) -> Markup:
+    """Return an element. Text is escaped, Markup is not.
+
+    Args:
+        name: of the element.
+        children: text and elements.
+        attributes: `class_` becomes class and `data_x` becomes data-x; None is left out.
+    """
+    opening = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(f"{value:g}" if isinstance(value, float) else value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Markup(f"<{name}{opening}>{''.join(map(escape, children))}</{name}>")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A vertical scale from `low` to `high`; positions are percent of the height from the top."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Scale":
+        """Return a scale with some room around the values."""
+        ordered = sorted(values)
+        low, high = ordered[0], ordered[-1]
+        room = ROOM * (high - low) or 0.01 * abs(high) or 1.0
+        return cls(low - room, high + room)
+
+    def at(self, value: float) -> float:
+        """Return the position from the top."""
+        return round(100 * (self.high - value) / (self.high - self.low), 2)
+
+    def across(self, value: float) -> str:
+        """Return the position from the left, for a horizontal axis."""
+        return f"{100 - self.at(value):.2f}%"
+
+    def ticks(self, most: int) -> list[float]:
+        """Return round values within the range, ascending, about `most`."""
+        rough = (self.high - self.low) / most
+        unit = 10.0 ** math.floor(math.log10(rough))
+        step = next(unit * step for step in STEPS if unit * step >= rough)
+        first = math.ceil(self.low / step)
+        return [round(step * i, 10) for i in range(first, math.floor(self.high / step) + 1)]
+
+
+def decimals(ticks: Sequence[float]) -> int:
+    """Return the decimals that distinguish the ticks, at most six."""
+    return next((n for n in range(6) if all(abs(tick - round(tick, n)) < 1e-9 for tick in ticks)), 6)
+
+
+def path(points: Iterable[tuple[float, float]]) -> str:
+    """Return the `d` attribute of a line through the points."""
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
 
 
 class Tick(NamedTuple):
@@ -70,8 +130,14 @@ def fan_chart(page: ForecastPage) -> Chart:
         f"{page.pair.name}: the last {len(page.closes)} rates, up to {last:g}, and the forecast for the next "
         f"{len(page.days)} business days. The table below has all values."
     )
-    axes = _price_ticks(y), _return_ticks(y, last), _month_ticks(x)
-    drawing = _chart("fan-values", label, *axes, shapes, marks)
+    prices, returns = y.ticks(PRICE_TICKS), Scale(y.low / last - 1, y.high / last - 1).ticks(RETURN_TICKS)
+    left_ticks = [_tick(y.at(value), value, max(decimals(prices), 2)) for value in prices]
+    return_digits = max(decimals(returns) - 2, 0)
+    right_ticks = [_tick(y.at((1 + value) * last), value, return_digits, "signed") for value in returns]
+    firsts = [later for earlier, later in pairwise(x) if later.month != earlier.month]  # of the months
+    names = [MONTHS[day.month - 1][:3] + (f" {day.year}" if day.month == 1 else "") for day in firsts]
+    month_ticks = [Tick(x[day], name, {}) for day, name in zip(firsts, names, strict=True)]
+    drawing = _chart("fan-values", label, left_ticks, right_ticks, month_ticks, shapes, marks)
     return Chart(drawing, [(x[day.day], y.at(day.rate), day) for day in days])
 
 
@@ -84,7 +150,10 @@ def outcome_chart(outcomes: Sequence[Outcome]) -> Chart:
         for coverage in WIDEST_FIRST
     ]
     rows = [(at, y.at(outcome.percentile), outcome) for at, outcome in zip(x, outcomes, strict=True)]
-    dots = [element("circle", cx=f"{at:g}%", cy=f"{top:g}%", r="4", class_=_dot(day)) for at, top, day in rows]
+    dots = []
+    for at, top, day in rows:
+        kind = f"dot{'' if day.is_covered else ' out'}{'' if day.kind == 'live' else ' late'}"
+        dots.append(element("circle", cx=f"{at:g}%", cy=f"{top:g}%", r="4", class_=kind))
     covered = sum(outcome.is_covered for outcome in outcomes)
     label = (
         f"Percentiles of the outcomes in the latest {len(outcomes)} forecasts of one business day: {covered} are in "
@@ -104,7 +173,18 @@ def range_bars(days: Sequence[RateDay]) -> RangeBars:
         element("text", number_text(tick, digits), x=scale.across(tick), y="1em", **number_attributes(tick, digits))
         for tick in ticks
     ]
-    return RangeBars(element("svg", *labels, class_="axis", aria_hidden="true"), [_bar(day, scale) for day in days])
+    lines = [element("line", x1=at, x2=at, y1="-50%", y2="150%", class_="grid") for at in map(scale.across, ticks)]
+    bars = []
+    for day in days:
+        shapes = [*lines]
+        for coverage in WIDEST_FIRST:
+            low, high = day.ranges[coverage]
+            place = {"x": scale.across(low), "width": f"{scale.at(low) - scale.at(high):.2f}%"}
+            shapes.append(element("rect", **place, y="15%", height="70%", class_=f"band-{coverage}"))
+        median = scale.across(day.rate)
+        shapes.append(element("line", x1=median, x2=median, y1="5%", y2="95%", class_="middle"))
+        bars.append(element("svg", *shapes, aria_hidden="true"))
+    return RangeBars(element("svg", *labels, class_="axis", aria_hidden="true"), bars)
 
 
 def reliability_diagram(tenths: Sequence[dict[str, float]]) -> Markup:
@@ -144,34 +224,18 @@ def whiskers(figures: Sequence[Figure | None], reference: float) -> list[Markup]
     scale = Scale.of([reference, *present])
     at = scale.across(reference)
     line = element("line", x1=at, x2=at, y1="0", y2="100%", class_="zero")
-    return [_whisker(line, figure, scale) if figure else Markup("") for figure in figures]
-
-
-def _whisker(reference: Markup, figure: Figure, scale: Scale) -> Markup:
-    shapes = [reference]
-    if figure.low is not None and figure.high is not None:
-        ends = scale.across(figure.low), scale.across(figure.high)
-        shapes.append(element("line", x1=ends[0], x2=ends[1], y1="50%", y2="50%"))
-    shapes.append(element("circle", cx=scale.across(figure.value), cy="50%", r="3.5"))
-    return element("svg", *shapes, class_="whisker", aria_hidden="true")
-
-
-def _bar(day: RateDay, scale: Scale) -> Markup:
-    ticks = map(scale.across, scale.ticks(BAR_TICKS))
-    shapes = [element("line", x1=at, x2=at, y1="-50%", y2="150%", class_="grid") for at in ticks]
-    for coverage in WIDEST_FIRST:
-        low, high = day.ranges[coverage]
-        width = f"{scale.at(low) - scale.at(high):.2f}%"
-        shapes.append(
-            element("rect", x=scale.across(low), width=width, y="15%", height="70%", class_=f"band-{coverage}")
-        )
-    median = scale.across(day.rate)
-    line = element("line", x1=median, x2=median, y1="5%", y2="95%", class_="middle")
-    return element("svg", *shapes, line, aria_hidden="true")
-
-
-def _dot(outcome: Outcome) -> str:
-    return f"dot{'' if outcome.is_covered else ' out'}{'' if outcome.kind == 'live' else ' late'}"
+    drawings = []
+    for figure in figures:
+        if figure is None:
+            drawings.append(Markup(""))
+            continue
+        shapes = [line]
+        if figure.low is not None and figure.high is not None:
+            ends = scale.across(figure.low), scale.across(figure.high)
+            shapes.append(element("line", x1=ends[0], x2=ends[1], y1="50%", y2="50%"))
+        shapes.append(element("circle", cx=scale.across(figure.value), cy="50%", r="3.5"))
+        drawings.append(element("svg", *shapes, class_="whisker", aria_hidden="true"))
+    return drawings
 
 
 def _chart(
@@ -215,22 +279,3 @@ def _side_axis(side: str, x: str, ticks: Sequence[Tick]) -> Markup:
 
 def _tick(at: float, value: float, digits: int, kind: str = "price") -> Tick:
     return Tick(at, number_text(value, digits, kind), number_attributes(value, digits, kind))
-
-
-def _price_ticks(y: Scale) -> list[Tick]:
-    ticks = y.ticks(PRICE_TICKS)
-    return [_tick(y.at(value), value, max(decimals(ticks), 2)) for value in ticks]
-
-
-def _return_ticks(y: Scale, last_close: float) -> list[Tick]:
-    """Return ticks of simple returns since the last rate."""
-    ticks = Scale(y.low / last_close - 1, y.high / last_close - 1).ticks(RETURN_TICKS)
-    digits = max(decimals(ticks) - 2, 0)
-    return [_tick(y.at((1 + value) * last_close), value, digits, "signed") for value in ticks]
-
-
-def _month_ticks(x: dict[date, float]) -> list[Tick]:
-    """Return a tick at the first day of each month in the chart."""
-    firsts = [later for earlier, later in pairwise(x) if later.month != earlier.month]
-    names = [MONTHS[day.month - 1][:3] + (f" {day.year}" if day.month == 1 else "") for day in firsts]
-    return [Tick(x[day], name, {}) for day, name in zip(firsts, names, strict=True)]

@@ -78,7 +78,12 @@ def summary(record: Json | None) -> Summary | None:
     """Return the summary of a record, None while nothing is scored."""
     if not record or not record.get("horizons"):
         return None
-    rows = {int(row["horizon"]): _horizon_row(row) for row in record["horizons"]}
+    rows = {
+        int(row["horizon"]): HorizonRow(
+            int(row["horizon"]), int(row["n"]), figures(row["coverage"]), figures(row["skill"])
+        )
+        for row in record["horizons"]
+    }
     first = next(iter(rows.values()))
     coverage = first.coverage.get("80")
     return Summary(
@@ -93,10 +98,6 @@ def summary(record: Json | None) -> Summary | None:
         benchmark=next(((name, key) for key, name in SKILLS.items() if key in first.skill), None),
         reliability=record.get("reliability", ()),
     )
-
-
-def _horizon_row(row: Json) -> HorizonRow:
-    return HorizonRow(int(row["horizon"]), int(row["n"]), figures(row["coverage"]), figures(row["skill"]))
 
 
 def figures(members: Json) -> dict[str, Figure]:
@@ -129,20 +130,17 @@ def scores(official: Official) -> list[Score]:
     """Return the models of the training run at one day, the smallest loss first, the champion before its equals."""
     rows = [row for row in official.card.get("scores") or () if row.get("horizon") == 1]
     champion = str(official.champion["family"])
-    by_model = [_score(row, champion) for row in rows if _number(row, "pinball") is not None]
+    by_model = []
+    for row in rows:
+        family, loss, skill = str(row.get("family")), _number(row, "pinball"), _number(row, "skill_garch")
+        if loss is None:
+            continue
+        low, high = _number(row, "skill_garch_low"), _number(row, "skill_garch_high")
+        badge = "champion" if family == champion else "benchmark" if family in BENCHMARKS else None
+        interval = (None, None) if None in (low, high) else (low, high)
+        figure = None if skill is None else Figure(skill, *interval)
+        by_model.append(Score(family, badge, loss, figure, _number(row, "coverage_80")))
     return sorted(by_model, key=lambda score: (score.loss, score.family != champion))
-
-
-def _score(row: Json, champion: str) -> Score:
-    family, skill = str(row.get("family")), _number(row, "skill_garch")
-    low, high = _number(row, "skill_garch_low"), _number(row, "skill_garch_high")
-    return Score(
-        family=family,
-        badge="champion" if family == champion else "benchmark" if family in BENCHMARKS else None,
-        loss=float(row["pinball"]),
-        skill=None if skill is None else Figure(skill, *((None, None) if None in (low, high) else (low, high))),
-        coverage=_number(row, "coverage_80"),
-    )
 
 
 def _number(row: Json, name: str) -> float | None:

@@ -5,21 +5,27 @@ A page is one file that loads nothing else. Text is escaped wherever it is print
 
 import base64
 import hashlib
+import marshal
+import os
 import re
+import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import jinja2
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.forecast import JsonObject
 from lambda_fn.web.page import charts, formats
 from lambda_fn.web.page.view_model import forecast_page, pairs_page
 from lambda_fn.web.records import Records
-from lambda_fn.web.response import Text
+from lambda_fn.web.response import JsonObject, Text
 
 HTML = "text/html; charset=utf-8"
 FILTERS = (
@@ -35,7 +41,7 @@ def forecast(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -
     return render("forecast.html", page=forecast_page(records, query, pairs))
 
 
-def all_pairs(answer: JsonObject) -> Text:
+def all_pairs(answer: Mapping[str, Any]) -> Text:
     """Return the page of what GET /api/pairs answers."""
     return render("pairs.html", page=pairs_page(answer))
 
@@ -74,10 +80,12 @@ def render(template: str, **context: Any) -> Text:
 @cache
 def headers() -> dict[str, str]:
     """Return the headers of every page. Style and script are allowed by their hashes, so injected text cannot run."""
+    digests = [hashlib.sha256(_part(name).encode()).digest() for name in ("style.css", "script.js")]
+    style, script = (f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     rules = {
         "default-src": "'none'",
-        "style-src": _source("style.css"),
-        "script-src": _source("script.js"),
+        "style-src": style,
+        "script-src": script,
         "connect-src": "'self'",
         "img-src": "data:",
         "form-action": "'self'",
@@ -91,10 +99,53 @@ def headers() -> dict[str, str]:
     }
 
 
+class CompiledTemplates(BytecodeCache):
+    """The compiled templates, beside the byte code of this folder: compiling them takes longer than rendering a page.
+
+    A file begins with a digest of all that it was made from, so a stale one is never used.
+    """
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take the code from its file, if that is there and made from the same."""
+        path, digest = self._file(bucket)
+        with suppress(OSError, EOFError, ValueError, TypeError):
+            if (data := path.read_bytes()).startswith(digest):
+                bucket.code = marshal.loads(data.removeprefix(digest))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Write the file where Python would write its own. A folder that is read-only stays as it is."""
+        path, digest = self._file(bucket)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+        with suppress(OSError):
+            if not sys.dont_write_bytecode:
+                path.parent.mkdir(exist_ok=True)
+                temporary.write_bytes(digest + marshal.dumps(bucket.code))
+                temporary.replace(path)
+
+    def _file(self, bucket: Bucket) -> tuple[Path, bytes]:
+        """Return the path of a template's file, and the digest of its source, its filters and its compiler."""
+        path = _FOLDER / "__pycache__" / f"{bucket.key}.{sys.implementation.cache_tag}.template"
+        return path, hashlib.sha256(f"{bucket.checksum} {_compiler()}".encode()).digest()
+
+
+@cache
+def _compiler() -> str:
+    """Return a text that changes with the compiler, its options or the filters, which it runs on constants."""
+    sources = "".join(_part(path.name) for path in sorted(_FOLDER.glob("*.py")))
+    return f"{sys.version} {jinja2.__version__} {sources}"
+
+
+def compile_templates() -> None:
+    """Compile every template: an image is read-only later."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
+        bytecode_cache=CompiledTemplates(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -105,10 +156,6 @@ def _environment() -> Environment:
     environment.globals |= {function.__name__: function for function in CHARTS}
     environment.globals |= {"style": Markup(_part("style.css")), "script": Markup(_part("script.js"))}
     return environment
-
-
-def _source(name: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(_part(name).encode()).digest()).decode()}'"
 
 
 @cache

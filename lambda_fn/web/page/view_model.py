@@ -9,8 +9,7 @@ from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.web import probability
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.forecast import JsonObject
-from lambda_fn.web.freshness import Age
+from lambda_fn.web.forecast import Age
 from lambda_fn.web.page.formats import price_digits
 from lambda_fn.web.page.record_view import (
     HORIZONS,
@@ -147,7 +146,7 @@ class ForecastPage(NamedTuple):
     def last_begun(self) -> RateDay | None:
         """The last forecast day that has begun, if the forecast is late."""
         begun = [day for day in self.days if day.day <= self.today]
-        return begun[-1] if begun and self.age.state == "late" else None
+        return begun[-1] if begun and self.age["state"] == "late" else None
 
     def address(self, path: str) -> str:
         """Return a path of the service, with the pair where there are several."""
@@ -167,7 +166,8 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
     summaries: Json = record.value.value if record else {}
     days = [_forecast_day(official, horizon, age) for horizon in range(1, official.horizon + 1)]
     next_day = next((day for day in days if day.day >= today), days[-1])
-    change = next_day.rate / official.last_close - 1
+    last = official.last_close
+    change = next_day.rate / last - 1
     closes = list(official.closes.items())[-CLOSES:]
     return ForecastPage(
         pair=Pair(official.pair),
@@ -182,7 +182,12 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
         next_day=next_day,
         median_change=None if abs(change) < FLAT else change,
         question=_question(official, query, next_day.horizon),
-        risks=[_risk(official.last_close, day) for day in days if day.horizon in (*HORIZONS, official.horizon)],
+        risks=[
+            Risk(day.horizon, day.ranges[TAILS], max(AMOUNT * (last - low), 0.0), max(1 - low / last, 0.0))
+            for day in days
+            if day.horizon in (*HORIZONS, official.horizon)
+            for low, _ in [day.ranges[TAILS]]
+        ],
         record_read=record is not None,
         live=summary(summaries.get("live")),
         backtest=summary(summaries.get("backtest")),
@@ -201,7 +206,7 @@ def _forecast_day(official: Official, horizon: int, age: Age) -> RateDay:
         official.days[horizon - 1],
         at(0.5),
         horizon,
-        distance if age.state == "fresh" else f"day {horizon} of the forecast",
+        distance if age["state"] == "fresh" else f"day {horizon} of the forecast",
         {coverage: (at(tail), at(1 - tail)) for coverage, tail in tails.items()},
     )
 
@@ -231,12 +236,6 @@ def _question(official: Official, query: Mapping[str, str], next_horizon: int) -
     )
 
 
-def _risk(last_close: float, day: RateDay) -> Risk:
-    low = day.ranges[TAILS][0]
-    loss, fraction = AMOUNT * (last_close - low), 1 - low / last_close
-    return Risk(day.horizon, day.ranges[TAILS], max(loss, 0.0), max(fraction, 0.0))
-
-
 class PairRow(NamedTuple):
     """A pair in the table of all; without a forecast `model` is None."""
 
@@ -260,7 +259,7 @@ class PairsPage(NamedTuple):
         return [row.pair for row in self.rows]
 
 
-def pairs_page(answer: JsonObject) -> PairsPage:
+def pairs_page(answer: Json) -> PairsPage:
     """Return the page of what GET /api/pairs answers."""
     pooled = answer["pooled"] or {}
     rows = [_pair_row(row) for row in answer["pairs"]]

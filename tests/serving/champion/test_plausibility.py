@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lambda_fn.champion import plausibility
+from lambda_fn.prices import plausibility
 
 Array = NDArray[np.float64]
 LEVELS = (0.01, 0.025, 0.1, 0.5, 0.9, 0.975, 0.99)

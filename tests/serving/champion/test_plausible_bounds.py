@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambda_fn.champion.plausibility import find_fault, find_implausibility
+from lambda_fn.prices.plausibility import find_fault, find_implausibility
 
 Array = NDArray[np.float64]
 LEVELS = (0.025, 0.5, 0.975)

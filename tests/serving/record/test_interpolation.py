@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lambda_fn.record.interpolation import MIN_PROBABILITY, price_at, probability_below
+from lambda_fn.prices.plausibility import MIN_PROBABILITY
+from lambda_fn.record.interpolation import price_at, probability_below
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 prices = st.floats(0.5, 2.0)

@@ -11,10 +11,9 @@ import pytest
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import serialise
 from lambda_fn.record import issue, track_record
-from lambda_fn.record.issue import issue_forecast, read_forecast
-from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import Official
-from lambda_fn.record.publication import after_activation, after_prices, live_metrics
+from lambda_fn.record.issue import after_prices, issue_forecast
+from lambda_fn.record.official_forecast import Entry, Official
+from lambda_fn.record.track_record import live_metrics
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -47,9 +46,7 @@ def served(store: Store, settings: Settings) -> Store:
 
 
 def official(store: Store) -> Official:
-    found, _ = read_forecast(store, PAIR)
-    assert found is not None
-    return found
+    return Official.parse(store.read(keys.forecast_key()).data, PAIR)
 
 
 def test_it_holds_what_an_answer_needs(served: Store) -> None:
@@ -277,7 +274,7 @@ def test_killed_between_any_two_writes_it_heals(at: int, served: Store) -> None:
         served.read(keys.ledger_key(PAIR, date(2026, 11, 2))).data, PAIR, date(2026, 11, 2)
     ).as_of == date(2026, 11, 2)
     assert [row.horizon for row in track_record.read_scores(served, PAIR)] == [1]
-    assert after_activation(served, PAIR, later).outcome == "unchanged"
+    assert issue_forecast(served, PAIR, later).outcome == "unchanged"
 
 
 def test_a_damaged_forecast_is_made_anew(served: Store) -> None:

@@ -13,8 +13,8 @@ from lambda_fn import fields
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import serialise
 from lambda_fn.record import track_record
-from lambda_fn.record.ledger import Entry
-from lambda_fn.record.publication import after_prices
+from lambda_fn.record.issue import after_prices
+from lambda_fn.record.official_forecast import Entry
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys

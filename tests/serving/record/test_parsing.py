@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from lambda_fn import fields
+from lambda_fn.fields import MAX_FEATURES
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import serialise
-from lambda_fn.record.ledger import Entry
-from lambda_fn.record.official_forecast import MAX_FEATURES, MAX_NOTES, Official
-from lambda_fn.record.publication import after_prices
+from lambda_fn.record.issue import after_prices
+from lambda_fn.record.official_forecast import MAX_NOTES, Entry, Official
 from lambda_fn.record.summary_checks import MAX_ROWS, parse_pairs, parse_record
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
@@ -90,7 +90,7 @@ ODD: dict[str, tuple[str, Change, str]] = {
         "forecast.mean",
     ),
     "a card without a window": ("forecast", put("card", "inputs", "window", value=0), "forecast.card.inputs.window"),
-    "a note that is no text": ("forecast", lambda record: record.update(notes=[1]), "forecast.notes"),
+    "a note that is no text": ("forecast", lambda record: record.update(notes=[1]), "forecast.notes[0]"),
     "too many notes": ("forecast", lambda record: record.update(notes=["x"] * (MAX_NOTES + 1)), "forecast.notes"),
     "too many features": (
         "forecast",

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from lambda_fn.record.interpolation import probability_below
-from lambda_fn.record.ledger import Entry
+from lambda_fn.record.official_forecast import Entry
 from lambda_fn.record.scoring import pinball, score, to_csv
 from tests.support import records
 

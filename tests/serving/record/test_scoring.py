@@ -1,8 +1,8 @@
 """Scores of the ledger's forecasts: what is known, what is said where prices are late, corrected or missing."""
 
 import math
-from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lambda_fn.fields import ContractError
 from lambda_fn.record import scoring
-from lambda_fn.record.ledger import Entry, publication_time
+from lambda_fn.record.official_forecast import Entry, publication_time
 from lambda_fn.record.scoring import pinball, score
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -19,7 +19,7 @@ ROW = [1.08, 1.09, 1.095, 1.1, 1.105, 1.11, 1.12]
 CLOSES = {date(2026, 10, 30): 1.1, DAYS[0]: 1.112, DAYS[1]: 1.1}
 
 
-def entry(**changes: object) -> Entry:
+def entry(**changes: Any) -> Entry:
     known = Entry(
         pair="EURUSD",
         source="ecb",
@@ -36,7 +36,7 @@ def entry(**changes: object) -> Entry:
         mean=[1.1, 1.1, 1.1],
         benchmarks={"constant": [ROW, ROW, ROW], "ewma": [ROW, ROW, ROW]},
     )
-    return replace(known, **changes)  # type: ignore[arg-type]
+    return known._replace(**changes)
 
 
 def test_only_what_is_known_is_scored() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lambda_fn.record import statistics as summary
-from lambda_fn.record.publication import record_metrics
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.statistics import reliability, summarise
+from lambda_fn.record.track_record import record_metrics
 
 
 def row(

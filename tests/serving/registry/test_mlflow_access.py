@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from lambda_fn.registry.mlflow_access import access
 from lambda_fn.registry.mlflow_client import MlflowServer, Version
 from lambda_fn.settings import Settings
-from lambda_fn.store.exit_code import exit_code
+from lambda_fn.store.command_line import exit_code
 from lambda_fn.store.http_client import send_request
 from lambda_fn.store.object_store import Misconfigured, Unavailable
 from tests.support.mlflow_fake import CHAMPION, Fake

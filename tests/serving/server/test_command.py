@@ -20,7 +20,7 @@ from lambda_fn.server import __main__ as command
     ],
 )
 def test_an_option_takes_its_range(option: str, taken: list[str], refused: list[str]) -> None:
-    parser = command._make_parser()
+    parser = command.make_parser()
     for text in taken:
         parser.parse_args([option, text])
     for text in refused:

@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambda_fn.refresh import refresh
-from lambda_fn.server import refresher as refresher_module
+from lambda_fn.server import __main__ as server_module
+from lambda_fn.server.__main__ import Refresher
 from lambda_fn.server.asgi import MAX_READ, AsgiApp
-from lambda_fn.server.refresher import Refresher
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.s3 import open_store
@@ -259,7 +259,7 @@ def test_the_refresh_goes_on_whatever_is_raised(
         tried.set()
         raise ZeroDivisionError("of nobody's thinking")
 
-    monkeypatch.setattr(refresher_module, "refresh", faulty)
+    monkeypatch.setattr(server_module, "refresh", faulty)
     refresher = Refresher(store, found, every=0.05, environ=environ)
     with caplog.at_level(logging.INFO, "lambda_fn.server"):
         refresher.start()

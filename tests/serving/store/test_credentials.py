@@ -13,7 +13,7 @@ import pytest
 
 from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store import credentials, s3_errors
-from lambda_fn.store.exit_code import exit_code
+from lambda_fn.store.command_line import exit_code
 from lambda_fn.store.object_store import Misconfigured, Place, Store, Unavailable
 from lambda_fn.store.s3 import aws_address, open_store
 from tests.support import seaweedfs

@@ -25,7 +25,7 @@ OPENED = """
 import os, sys
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
-from lambda_fn.store.exit_code import exit_code
+from lambda_fn.store.command_line import exit_code
 from lambda_fn.store.object_store import Unavailable
 for patient in (False, True):
     store = open_store(Settings.from_env(os.environ), patient)

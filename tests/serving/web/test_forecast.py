@@ -1,6 +1,7 @@
 """Questions and answers as pure functions."""
 
 from datetime import date, timedelta
+from typing import cast
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.forecast import forecast_days, round_forecast
+from lambda_fn.web.forecast import Distribution, forecast_days
 from lambda_fn.web.params import central_intervals, parse_query
 
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
@@ -91,8 +92,8 @@ def test_any_query_is_answered_or_refused(query: dict[str, str]) -> None:
 
 
 def test_the_days_of_a_known_forecast() -> None:
-    shown = round_forecast(1.1, [[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]], [1.1, 1.1000000004])
-    found = forecast_days(parse_query({}, 2, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), DAYS, shown)
+    quantiles, mean = [[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]], [1.1, 1.1000000004]
+    found = forecast_days(parse_query({}, 2, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), DAYS, 1.1, quantiles, mean)
     assert found[0] == {
         "date": "2026-11-02",
         "horizon": 1,
@@ -112,8 +113,8 @@ def test_the_days_of_a_known_forecast() -> None:
 
 def test_a_return_of_nothing_is_not_minus_zero() -> None:
     just_below = 1.1 * (1 - 1e-12)
-    shown = round_forecast(1.1, [[just_below] * 3], [just_below])
-    found = forecast_days(parse_query({}, 1, (0.1, 0.5, 0.9)), (0.1, 0.5, 0.9), None, shown)
+    selection = parse_query({}, 1, (0.1, 0.5, 0.9))
+    found = forecast_days(selection, (0.1, 0.5, 0.9), None, 1.1, [[just_below] * 3], [just_below])
     assert str(found[0]["returns"]["median"]) == "0.0"
     assert found[0]["date"] is None
 
@@ -127,11 +128,10 @@ def test_answers_keep_the_order_of_quantiles(
     last_close: float, steps: list[list[float]], query: dict[str, str]
 ) -> None:
     quantiles = last_close * (0.5 + np.cumsum(np.array(steps), axis=1))
-    shown = round_forecast(last_close, quantiles.tolist(), quantiles[:, 5].tolist())
     days = [DAYS[0] + timedelta(days=i) for i in range(len(steps))]
     question = parse_query(query, len(steps), LEVELS)
-    for day in forecast_days(question, LEVELS, days, shown):
-        for side in (day, day["returns"]):
+    for day in forecast_days(question, LEVELS, days, last_close, quantiles.tolist(), quantiles[:, 5].tolist()):
+        for side in (cast(Distribution, day), day["returns"]):
             values = list(side["quantiles"].values())
             assert values == sorted(values)
             assert list(side["quantiles"]) == [f"{LEVELS[i]:g}" for i in question.positions]

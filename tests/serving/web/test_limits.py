@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from lambda_fn.contract import MAX_HORIZON, MAX_LEVELS
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.limits import HIGHEST, LOWEST
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST
 from lambda_fn.web.errors import MAX_SERIES
-from lambda_fn.web.forecast import forecast_days, round_forecast
+from lambda_fn.web.forecast import forecast_days
 from lambda_fn.web.params import ForecastQuery, central_intervals, parse_query
 from lambda_fn.web.price_body import MAX_COLUMNS, MAX_FORECAST_BYTES, MAX_VALUES
 from tests.support import foreign
@@ -77,7 +77,7 @@ def day_bytes(question: ForecastQuery, levels: tuple[float, ...], close: float, 
     found = {
         "as_of": "2026-10-30",
         "last_close": close,
-        "forecast": forecast_days(question, levels, days, round_forecast(close, quantiles.tolist(), mean.tolist())),
+        "forecast": forecast_days(question, levels, days, close, quantiles.tolist(), mean.tolist()),
     }
     return len(json.dumps(found)) + len(", ")
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from lambda_fn.api import handle_event
-from lambda_fn.web import tables
-from tests.support import page_store
+from lambda_fn.web.endpoints.record import HISTORY_COLUMNS
+from tests.support import foreign, page_store
 from tests.support.events import event
 from tests.support.local_api import START, LocalApi, local_api
 
@@ -69,5 +69,7 @@ def test_the_history_is_a_row_a_day(api: LocalApi) -> None:
 
 
 def test_a_history_of_no_day_has_its_header(tmp_path: Path) -> None:
-    text = tables.write_history({"pair": "EURUSD", "days": []}).text
-    assert next(csv.reader(io.StringIO(text))) == list(tables.HISTORY)
+    api = local_api(tmp_path)
+    api.promote(foreign.champion_bytes(), 1)
+    text = handle_event(api.app, event("GET", "/api/history", {"format": "csv"}))["body"]
+    assert list(csv.reader(io.StringIO(text))) == [list(HISTORY_COLUMNS)]

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import training.commands
 import training.prices
+from lambda_fn.prices.ecb import TIMEOUT_S
+from lambda_fn.store.command_line import TEMPORARY_FAILURE
 from tests.support import mlflow_database, tracked
-from tests.support.commands import command
+from tests.support.commands import command, parsed
 from tests.support.facts import lacking
-from training.__main__ import COMMANDS, TEMPORARY_FAILURE, main, make_parser
+from training.__main__ import command_line, main
+from training.commands.options import Fresh
 from training.prices.windows import complete_origins, windows
 
 pytestmark = pytest.mark.usefixtures("cached_refits")
@@ -202,11 +204,9 @@ def test_every_option_that_a_cure_names_is_known_where_the_cure_is_said() -> Non
     """Cures are words of training/prices; who reads a file knows all of them, who stores prices --replace."""
     words = "".join(path.read_text() for path in Path(training.prices.__path__[0]).glob("*.py"))
     named = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", words)) - {"--save", "--fresh", "--csv"}
-    commands = next(action.choices for action in make_parser()._actions if action.dest == "command")
-    assert isinstance(commands, dict)
     assert named - {"--replace"} == set(OWN)
-    for name, own in commands.items():
-        options = set(own._option_string_actions)
+    for name, own in command_line.commands.items():
+        options = {option for param in own.params for option in param.opts}
         assert ("--csv" in options) == (set(OWN) <= options), name
         if name in ("run", "demo", "tasks", "submit", "prices"):
             assert "--replace" in options, name
@@ -372,8 +372,7 @@ def test_what_a_run_leaves_in_mlflow_and_that_the_same_run_leaves_no_version(
 
 def test_help_costs_no_heavy_import() -> None:
     code = (
-        "import sys\nfrom training.__main__ import main\n"
-        "try: main(['run', '--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom training.__main__ import main\nmain(['run', '--help'])\n"
         "print([name for name in ('mlflow', 'tensorflow', 'pandas', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -382,13 +381,41 @@ def test_help_costs_no_heavy_import() -> None:
 
 
 def test_every_command_has_a_help_of_its_own() -> None:
-    commands = next(action for action in make_parser()._actions if action.dest == "command")
-    assert commands.choices is not None
-    assert set(commands.choices) == {
+    assert set(command_line.commands) == {
         *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "clean", "forecast"),
         *("report", "completion"),
         *("tasks", "task", "select", "submit"),
     }
-    assert set(COMMANDS) == set(commands.choices)
-    for name in COMMANDS:
-        assert Path(training.commands.__path__[0], f"{name}.py").is_file()
+    assert all(command.help and command.short_help for command in command_line.commands.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"),
+    [
+        (("stauts",), ["stauts", "'status'"]),
+        (("run", "--famlies", "lstm"), ["--famlies", "'--families'"]),
+        (("run", "--csv", "a.csv", "--stored"), ["--csv", "--stored"]),
+        (("run", "--fresh=soon"), ["--fresh", "'soon'", "such as 5"]),
+        (("prices", "--from", "soon"), ["--from", "'soon'", "2015-01-31"]),
+        (("prices", "--decimal", ";"), ["--decimal", "'.', ','"]),
+        (("select",), ["--run"]),
+        ((), ["COMMAND", "status"]),
+    ],
+)
+def test_a_line_that_cannot_be_parsed_names_the_word_and_the_cure(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], facts: list[str]
+) -> None:
+    assert not lacking(fails(capsys, *arguments), *facts)
+
+
+@pytest.mark.parametrize(
+    ("words", "fresh"),
+    [
+        ((), None),
+        (("--fresh", "--seeds", "2"), Fresh(TIMEOUT_S)),
+        (("--fresh", "5"), Fresh(5.0)),
+        (("--fresh=require",), Fresh(TIMEOUT_S, required=True)),
+    ],
+)
+def test_fresh_takes_seconds_a_word_or_nothing(words: tuple[str, ...], fresh: Fresh | None) -> None:
+    assert parsed(["run", *words]).params["fresh"] == fresh

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from training.commands.score_table import LEAST_NEEDED, print_scores
+from training.commands.scores import LEAST_NEEDED, print_scores
 from training.evaluation.baselines import BASELINES
 from training.evaluation.selection import Selection
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambda_fn.champion.plausibility import find_implausibility
 from lambda_fn.prices import ecb as history
 from lambda_fn.prices.ecb import Rates
-from lambda_fn.prices.limits import MAX_DAILY_CHANGE
+from lambda_fn.prices.plausibility import MAX_DAILY_CHANGE, find_implausibility
 from training.models.heads import ewma, garch
 from training.prices import ecb
 from training.prices.windows import HORIZON, LEVELS, WINDOW

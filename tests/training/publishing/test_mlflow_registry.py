@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -25,28 +26,27 @@ import pytest
 from lambda_fn.champion.model_inputs import window_inputs
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.prices.price_file import parse
-from tests.support import foreign, mlflow_process, tracked
+from tests.support import foreign, mlflow_database, mlflow_process, tracked
 from tests.support.deferred import Deferred
 from tests.support.errors import has_cure
 from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
-from training.publishing import aliases
-from training.publishing.aliases import AliasHolders
-from training.publishing.tracking_uri import RegistryError, RegistryUnreachable, check_database
+from training.publishing import mlflow_access
+from training.publishing.mlflow_access import AliasHolders, RegistryError, RegistryUnreachable, check_database
 
 if TYPE_CHECKING:
     import mlflow
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
+    from training.publishing import cleanup
     from training.publishing import mlflow_registry as registry
     from training.publishing import mlflow_runs as experiment
-    from training.publishing import model_versions as logged_scores
     from training.publishing.mlflow_registry import Registry
 else:
     mlflow = Deferred("mlflow")
+    cleanup = Deferred("training.publishing.cleanup")
     experiment = Deferred("training.publishing.mlflow_runs")
-    logged_scores = Deferred("training.publishing.model_versions")
     registry = Deferred("training.publishing.mlflow_registry")
 
 Found: TypeAlias = "tuple[Registry, dict[str, Registered]]"
@@ -146,12 +146,47 @@ def test_a_registry_that_was_moved_finds_its_files(tmp_path: Path) -> None:
         shutil.copy(tmp_path / "clone/mlflow.db", tmp_path / "alone/mlflow.db")
         assert registry.connect(f"sqlite:///{tmp_path}/alone/mlflow.db").note is None
         (tmp_path / "clone").rename(tmp_path / "moved here")
+        tables = dump(tmp_path / "moved here/mlflow.db")
         moved = registry.connect(f"sqlite:///{tmp_path}/moved here/mlflow.db")
-        assert moved.note is not None and re.search(r" was moved: [1-9]\d* file addresses ", moved.note)
+        assert moved.note is not None and re.search(r" was moved: .* ln -s ", moved.note)
         assert registry.download(moved, registry.find_version(moved, made.uri)) == tracked.candidate().model
-        assert len(logged_scores.read_scores(moved, made.run_id)) == 4 * foreign.HORIZON
+        assert len(experiment.read_scores(moved, made.run_id)) == 4 * foreign.HORIZON
+        assert dump(tmp_path / "moved here/mlflow.db") == tables, "MLflow alone writes its tables"
         assert log_one(moved, tracked.candidate()) == made
         assert registry.connect(moved.tracking_uri).note is None
+        assert not (tmp_path / "clone").exists()
+
+
+def dump(path: Path) -> list[str]:
+    """The tables of a database as SQL."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_runs_after_a_move_are_beside_the_database_and_a_clean_slate_has_them_all(tmp_path: Path) -> None:
+    with tracked.tracking_address():
+        log_one(registry.connect(mlflow_database.create(tmp_path / "clone/mlflow.db")), tracked.candidate())
+        (tmp_path / "clone").rename(tmp_path / "moved")
+        moved = registry.connect(f"sqlite:///{tmp_path}/moved/mlflow.db")
+        version = log_one(moved, tracked.candidate("arima"))
+        names = {found.name: found.artifact_location for found in moved.client.search_experiments()}
+        assert names["EURUSD_Experiments"] == (tmp_path / "moved/mlruns").as_uri()
+        assert names["EURUSD_Experiments-moved-1"] == (tmp_path / "clone/mlruns").as_uri()
+        folder = moved.client.get_model_version_download_uri(version.name, str(version.version))
+        assert folder.startswith((tmp_path / "moved/mlruns").as_uri())
+        assert mlflow.pyfunc.load_model(version.uri) is not None
+        assert len(cleanup.make_plan(moved, "EURUSD").runs) == 4, "two runs, each with its child"
+        assert len(cleanup.make_plan(moved, "EURUSD").logged_models) == 2
+
+
+def test_the_cure_for_a_move_makes_mlflow_find_the_files_of_earlier_runs(tmp_path: Path) -> None:
+    with tracked.tracking_address():
+        made = log_one(registry.connect(mlflow_database.create(tmp_path / "clone/mlflow.db")), tracked.candidate())
+        (tmp_path / "clone").rename(tmp_path / "moved")
+        note = str(registry.connect(f"sqlite:///{tmp_path}/moved/mlflow.db").note)
+        subprocess.run(["sh", "-c", note.partition("link them: ")[2]], check=True)
+        assert registry.connect(f"sqlite:///{tmp_path}/moved/mlflow.db").note is None
+        assert mlflow.pyfunc.load_model(made.uri) is not None
 
 
 def test_scores_of_a_run_that_kept_every_cell_as_a_metric_are_read(found: Found) -> None:
@@ -159,7 +194,7 @@ def test_scores_of_a_run_that_kept_every_cell_as_a_metric_are_read(found: Found)
     run = client.create_run("0", tags={"family": "lstm"})
     for name in ("n_h1", "pinball_h1", "ewma/pinball_h1"):
         client.log_metric(run.info.run_id, name, 2.0)
-    scores = logged_scores.read_scores(found[0], run.info.run_id)
+    scores = experiment.read_scores(found[0], run.info.run_id)
     assert scores["family"].tolist() == ["ewma", "lstm"] and scores["pinball"].tolist() == [2.0, 2.0]
 
 
@@ -196,7 +231,7 @@ def test_stock_mlflow_refuses_a_window_of_another_length(found: Found) -> None:
 
 def test_scores_come_back_from_the_run(found: Found) -> None:
     tracking, registered = found
-    scores = logged_scores.read_scores(tracking, registered["arima"].run_id)
+    scores = experiment.read_scores(tracking, registered["arima"].run_id)
     table = tracked.score_table()
     expected = table[~table["family"].isin(["lstm", "random_walk"])]
     pd.testing.assert_frame_equal(
@@ -207,7 +242,7 @@ def test_scores_come_back_from_the_run(found: Found) -> None:
 
 def test_scores_of_an_unknown_run_are_an_error(found: Found) -> None:
     with pytest.raises(RegistryError, match=f"^run {'f' * 32}: .*sqlite:///"):
-        logged_scores.read_scores(found[0], "f" * 32)
+        experiment.read_scores(found[0], "f" * 32)
 
 
 def test_a_plot_and_the_features_are_logged(found: Found) -> None:
@@ -374,7 +409,7 @@ def test_a_server_that_cannot_be_used_is_refused(status: int, text: str, message
     with tracked.tracking_address(), answering(status, text) as uri, pytest.raises(RegistryError, match=message):
         registry.connect(uri)
     with answering(status, text) as uri, pytest.raises(RegistryError, match=message):
-        aliases.read(uri, "EURUSD", {})
+        mlflow_access.read_aliases(uri, "EURUSD", {})
 
 
 def test_no_server_is_an_error() -> None:
@@ -384,17 +419,17 @@ def test_no_server_is_an_error() -> None:
         with tracked.tracking_address(), pytest.raises(RegistryUnreachable, match=f" at {nobody}; "):
             registry.connect(nobody)
         with pytest.raises(RegistryUnreachable, match=f" at {nobody}; "):
-            aliases.read(nobody, "EURUSD", {})
+            mlflow_access.read_aliases(nobody, "EURUSD", {})
 
 
-@pytest.mark.parametrize("variable", [*aliases.CLIENT_LOGINS, *aliases.CLIENT_TRUST])
+@pytest.mark.parametrize("variable", [*mlflow_access.CLIENT_LOGINS, *mlflow_access.CLIENT_TRUST])
 def test_a_login_that_only_mlflows_client_knows_is_left_to_it(variable: str) -> None:
-    assert aliases.read("https://127.0.0.1:9", "EURUSD", {variable: "any"}) is None
+    assert mlflow_access.read_aliases("https://127.0.0.1:9", "EURUSD", {variable: "any"}) is None
 
 
 @pytest.mark.parametrize("uri", ["postgresql://one@two/three", "sqlite:///:memory:", "sqlite:///file:a?uri=true"])
 def test_an_address_that_only_mlflows_client_knows_is_left_to_it(uri: str) -> None:
-    assert aliases.read(uri, "EURUSD", {}) is None
+    assert mlflow_access.read_aliases(uri, "EURUSD", {}) is None
 
 
 def test_the_login_goes_to_the_server_and_into_no_message() -> None:
@@ -416,7 +451,7 @@ def test_the_login_goes_to_the_server_and_into_no_message() -> None:
             (f"http://{at}", {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "secret!"}),
         ):
             with pytest.raises(RegistryError, match="answers 401") as refused:
-                aliases.read(uri, "EURUSD", environ)
+                mlflow_access.read_aliases(uri, "EURUSD", environ)
             assert "secret" not in str(refused.value)
         server.shutdown()
     assert asked == ["Basic " + base64.b64encode(b"ann:secret!").decode()] * 2
@@ -451,10 +486,10 @@ def test_what_is_no_database_is_refused_at_once_and_left_as_it_is(no_database: P
 def test_reading_aliases_makes_and_changes_no_database(found: Found, tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     before = path.read_bytes()
-    held = aliases.read(f"sqlite:///{path}", "EURUSD", {})
+    held = mlflow_access.read_aliases(f"sqlite:///{path}", "EURUSD", {})
     assert held is not None and held.aliases["champion"] == ("EURUSD_LSTM", 1)
     assert path.read_bytes() == before
-    missing = aliases.read(f"sqlite:///{tmp_path}/none/mlflow.db", "EURUSD", {})
+    missing = mlflow_access.read_aliases(f"sqlite:///{tmp_path}/none/mlflow.db", "EURUSD", {})
     assert missing is not None and missing.aliases == {}
     assert f"{tmp_path}/none/mlflow.db: " in str(missing.note) and has_cure(str(missing.note))
     assert not (tmp_path / "none").exists()
@@ -489,10 +524,12 @@ def test_a_remote_server_does_all_that_a_database_does(server: str, capfd: pytes
         registered = tracked.log(tracking)
         version = registry.find_version(tracking, "models:/EURUSD_LSTM@champion")
         assert tracking.note is None
-        assert aliases.read(server, "EURUSD", {}) == AliasHolders(registry.alias_holders(tracking, "EURUSD"), None)
+        assert mlflow_access.read_aliases(server, "EURUSD", {}) == AliasHolders(
+            registry.alias_holders(tracking, "EURUSD"), None
+        )
         assert version == registered["lstm"]
         assert registry.download(tracking, version) == tracked.candidate("lstm").model
-        assert len(logged_scores.read_scores(tracking, version.run_id)) == 4 * foreign.HORIZON
+        assert len(experiment.read_scores(tracking, version.run_id)) == 4 * foreign.HORIZON
         folder = tracking.client.get_model_version_download_uri(version.name, str(version.version))
         path = folder.removeprefix("mlflow-artifacts:/")
         url = f"{server}/api/2.0/mlflow-artifacts/artifacts/{path}/model.onnx"

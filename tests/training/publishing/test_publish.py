@@ -30,17 +30,17 @@ from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
 from tests.support import foreign, tracked
 from tests.support.deferred import Deferred
+from tests.support.dying_store import DyingStore, Killed
 from tests.support.errors import has_cure
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.publishing import promotion
 from training.publishing import publish as publishing
-from training.publishing.aliases import AliasHolders
 from training.publishing.history import list_generations
+from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import PublishError
 from training.publishing.publish import golden_windows, move_aliases, publish_version, rollback
 from training.publishing.status import collect_status
-from training.publishing.tracking_uri import RegistryError
 
 POINTER_KEY = "models/best_model_info.json"
 ROOT = Path(__file__).parents[3]
@@ -312,7 +312,7 @@ def test_killed_after_any_write_the_old_champion_is_served_and_publishing_again_
         again = publish(killed, there, "lstm", 3)
         assert Pointer.parse(killed.read(POINTER_KEY).data) == again.pointer
         assert serving(killed, there) == (again.generation, new)
-        assert again.generation in promotion.list_reserved(killed, "EURUSD")
+        assert again.generation in [found.generation for found in list_generations(killed, "EURUSD")]
     # Champion, history, aliases, pointer, serving copy, active, its record, the day's ledger and the official forecast;
     # the tenth publisher lives, and no more are started.
     before, after, untouched = (1, old), (2, new), [(1, old)] * 9
@@ -455,13 +455,61 @@ def test_going_back_passes_over_what_was_refused_and_what_is_the_same(store: Sto
     assert rollback(store, settings, None, NOW).pointer.model_name == "EURUSD_ARIMA"
 
 
+def test_going_back_passes_over_a_file_that_serving_went_back_from_later(store: Store, settings: Settings) -> None:
+    """The rules are those of serving: the third generation has the file of the first, and was rolled back."""
+    for family in ("arima", "lstm", "arima", "random_walk"):
+        publish(store, settings, family)
+    assert refresh.rollback(store, settings, True, NOW)["generation"] == 5
+    assert serving(store, settings) == (5, tracked.candidate("arima").sha256)
+    later = NOW + timedelta(minutes=10)
+    assert refresh.rollback(store, settings, True, later)["generation"] == 6
+    assert serving(store, settings) == (6, tracked.candidate("lstm").sha256)
+    with pytest.raises(PublishError, match=r" before generation 6; .*--to"):
+        rollback(store, settings, None, later)
+    assert rollback(store, settings, 1, later).generation == 7
+    assert serving(store, settings) == (7, tracked.candidate("arima").sha256)
+
+
+def test_going_back_works_when_the_active_file_is_lost(store: Store, settings: Settings) -> None:
+    publish(store, settings, "arima")
+    publish(store, settings, "lstm")
+    store.delete(keys.active_key())
+    assert rollback(store, settings, None, NOW).generation == 3
+    assert serving(store, settings) == (3, tracked.candidate("arima").sha256)
+
+
+def test_killed_at_any_write_going_back_serves_one_of_both_and_works_again(tmp_path: Path) -> None:
+    """The writes are history, pointer, and those of the activation; a refresh in between harms nothing."""
+    old, new = tracked.candidate("arima").sha256, tracked.candidate("lstm").sha256
+    served = []
+    for kill in range(1, 10):
+        settings = Settings.from_env({"STORE_DIR": str(tmp_path / str(kill))})
+        store = open_store(settings)
+        tracked.put_prices(store)
+        publish(store, settings, "arima")
+        publish(store, settings, "lstm")
+        try:
+            rollback(DyingStore(tmp_path / str(kill), kill), settings, 1, NOW)
+        except Killed:
+            served.append(serving(store, settings))
+            activation.activate(store, settings, NOW)
+            assert serving(store, settings) in ((2, new), (3, old))
+            again = rollback(store, settings, 1, NOW)
+            assert Pointer.parse(store.read(POINTER_KEY).data) == again.pointer
+            assert serving(store, settings) == (again.generation, old)
+        else:
+            break
+    assert served == sorted(served) and {(2, new), (3, old)} == set(served)
+    assert serving(store, settings) == (3, old), "the last one lives"
+
+
 def test_there_may_be_nothing_to_go_back_to(store: Store, settings: Settings) -> None:
     with pytest.raises(PublishError, match="nothing is active"):
         rollback(store, settings, None, NOW)
     publish(store, settings)
     with pytest.raises(PublishError, match="before generation 1; "):
         rollback(store, settings, None, NOW)
-    with pytest.raises(PublishError, match=r"^generation 9 .* history; .* 1$"):
+    with pytest.raises(PublishError, match=r"^generation 9 .* history; .* 1; .*--to"):
         rollback(store, settings, 9, NOW)
 
 

@@ -25,11 +25,10 @@ from tests.support.recorder import Reply, recording
 from tests.support.tracked import NOW, publish
 from training.export.candidate import Registered
 from training.models.economic_calendar import load_events
-from training.publishing import aliases
-from training.publishing.aliases import AliasHolders
+from training.publishing import mlflow_access
+from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.publish import move_aliases
 from training.publishing.status import Published, collect_status
-from training.publishing.tracking_uri import RegistryError
 
 if TYPE_CHECKING:
     from training.publishing import mlflow_registry as registry
@@ -73,7 +72,7 @@ def reading(tracking: Registry) -> Callable[[], AliasHolders]:
     """As the command does: without MLflow's client."""
 
     def read() -> AliasHolders:
-        held = aliases.read(tracking.tracking_uri, "EURUSD", {})
+        held = mlflow_access.read_aliases(tracking.tracking_uri, "EURUSD", {})
         assert held == AliasHolders(registry.alias_holders(tracking, "EURUSD"), None)
         return held
 

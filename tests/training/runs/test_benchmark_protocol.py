@@ -22,8 +22,8 @@ from training.prices.table import PriceTable, load
 from training.prices.windows import LEVELS, positions
 from training.runs import benchmark_protocol, pipeline
 from training.runs.benchmark_protocol import HORIZONS, PROTOCOL_FAMILIES, score_span, select_span
-from training.runs.executor import run_here
 from training.runs.jobs import Job, tasks
+from training.runs.task_runner import run_here
 
 pytestmark = pytest.mark.usefixtures("cached_refits")
 
@@ -184,7 +184,7 @@ def test_the_report_has_a_row_for_each_span_family_and_horizon_of_a_pair(
 
 
 def test_every_pair_has_rows_for_both_spans(ecb: PriceTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.runs.fit_task import run_task
+    from training.runs.task_runner import run_task
 
     monkeypatch.setattr(benchmark_protocol, "PAIRS", ("EURUSD", "GBPUSD"))
     monkeypatch.setattr(benchmark_protocol, "FIRST_YEAR", 2025)

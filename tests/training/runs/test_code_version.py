@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.runs.code_version import PACKAGES, ROOT, SUFFIXES, code_version
+from training.runs.jobs import PACKAGES, ROOT, SUFFIXES, code_version
 
 FOLDERS = sorted(
     {

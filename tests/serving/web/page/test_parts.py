@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 from scipy import stats
 
-from lambda_fn.web.page.charts import whiskers
+from lambda_fn.web.page.charts import Scale, decimals, element, path, whiskers
 from lambda_fn.web.page.formats import (
     backquoted,
     day,
@@ -25,7 +25,6 @@ from lambda_fn.web.page.formats import (
 )
 from lambda_fn.web.page.record_view import Figure, expected_counts
 from lambda_fn.web.page.render import render
-from lambda_fn.web.page.svg import Scale, decimals, element, path
 
 # what HTML can hold: no control characters, no carriage return, no half of a pair
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]))

@@ -1,13 +1,16 @@
-"""Fits of a task, and before them the fits that all pairs share, made once per cutoff and carried by every task.
+"""Run the tasks of a job on this machine, in this process or in several: fit, export and score each refit.
 
-If the tasks made the shared fits, each process and each container would make them again. A run is frozen with them: if
-the first task that needs one stored it, an array whose tasks start together would make each as often as it has tasks.
+Before them come the fits that all pairs share, made once per cutoff and carried by every task. If the tasks made the
+shared fits, each process and each container would make them again. A run is frozen with them: if the first task that
+needs one stored it, an array whose tasks start together would make each as often as it has tasks.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,6 +29,9 @@ from training.models.heads.pooled_fit import PooledFit, cache_fits, cached_keys,
 from training.prices.panel import Panel, panel
 from training.prices.windows import targets
 from training.runs.jobs import Job, Refit, Result, Task, cutoffs, splits
+
+Work: TypeAlias = Callable[[Job, Task], Result]
+POOL_ATTEMPTS = 2  # attempts in a shared pool; what is still unfinished then runs in a pool of its own
 
 
 def make_shared_fits(job: Job, workers: int) -> Mapping[str, PooledFit]:
@@ -53,10 +59,7 @@ def _fit_panels(missing: Mapping[str, tuple[Panel, tuple[str, ...]]], workers: i
     if workers == 1 or len(missing) < 2:
         fits = [_fit_panel(*args) for args in missing.values()]
     else:
-        from joblib import Parallel, delayed, parallel_config
-
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            fits = list(Parallel(n_jobs=workers)(delayed(_fit_panel)(*args) for args in missing.values()))
+        fits = list(_run_parallel(_fit_panel, missing.values(), workers))
     return {key: fit for key, fit in zip(missing, fits, strict=True) if fit is not None}
 
 
@@ -77,6 +80,56 @@ def run_task(job: Job, task: Task, on_refit: Callable[[str], None] = lambda desc
         refits.append(refit(job, task.family, task.seed, cutoff, scored.get(cutoff)))
         on_refit(f"{task.family} {cutoff:%Y}")
     return Result(task, tuple(refits), time.perf_counter() - started)
+
+
+def run_here(job: Job, tasks: Sequence[Task], on_refit: Callable[[str], None]) -> list[Result]:
+    """Run one task after the other in this process."""
+    return [run_task(job, task, on_refit) for task in tasks]
+
+
+def run_workers(
+    job: Job,
+    tasks: Sequence[Task],
+    workers: int,
+    on_done: Callable[[Result], None] = lambda result: None,
+    on_killed: Callable[[int], None] = lambda unfinished: None,
+    work: Work = run_task,
+) -> list[Result]:
+    """Run tasks in worker processes; an error that a task raises is raised here.
+
+    Returns the results of all tasks but those whose process died each time. A dead worker breaks its pool, so that its
+    neighbours' work is lost too: unfinished tasks go to a new pool, and at last each to a pool of its own, so that a
+    task that kills its process costs no other task its result.
+
+    Args:
+        job: The job.
+        tasks: The tasks of it to run.
+        workers: The number of processes.
+        on_done: Called with each result.
+        on_killed: Called with the number of unfinished tasks when a pool is broken.
+        work: Runs a task.
+    """
+    results: list[Result] = []
+
+    def attempt(batch: Sequence[Task]) -> list[Task]:
+        finished = set()
+        try:
+            # At least two workers, because joblib runs a single one in this process.
+            options = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
+            for result in _run_parallel(work, ((job, task) for task in batch), max(2, workers), **options):
+                results.append(result)
+                finished.add(result.task.index)
+                on_done(result)
+        except BrokenProcessPool:
+            on_killed(len(batch) - len(finished))
+        return [task for task in batch if task.index not in finished]
+
+    unfinished = list(tasks)
+    for _ in range(POOL_ATTEMPTS):
+        unfinished = attempt(unfinished) if unfinished else unfinished
+    for task in unfinished:
+        attempt([task])
+    return results
 
 
 def refit(job: Job, family: str, seed: int, cutoff: pd.Timestamp, split: Split | None) -> Refit:
@@ -142,3 +195,14 @@ def candidate_at_cutoff(job: Job, family: Family, train: pd.DataFrame) -> Candid
     table = replace(job.table, frame=train)
     table = replace(table, sha256=hashlib.sha256(table.serialised()).hexdigest())
     return candidate(replace(job, table=table), family, train, final=False)
+
+
+def _run_parallel(
+    function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], workers: int, **options: Any
+) -> Iterable[Any]:
+    """Call the function with each tuple of arguments in a pool of processes; `options` are those of joblib."""
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        results: Iterable[Any] = Parallel(n_jobs=workers, **options)(delayed(function)(*call) for call in calls)
+    return results

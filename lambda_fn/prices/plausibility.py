@@ -1,15 +1,18 @@
-"""Plausibility checks of forecasts, the same for export, activation, official forecasts and answers.
+"""What prices and forecasts can be, the same for price files, export, activation, official forecasts and answers.
 
 Plain Python on nested sequences, because the API checks the reply of its sandbox and does not import numpy.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from math import exp, isfinite, log, pi, sqrt, tan
 from operator import le, sub
 
 from lambda_fn.fields import LARGEST
 
+MAX_DAILY_CHANGE = 0.2  # relative: a larger change means that a price is wrong, as in training
+LOWEST, HIGHEST = 0.001, 10_000_000.0  # prices of any pair in its usual quotation; answers have six decimals
+MIN_PROBABILITY = 0.001  # the smallest that can be estimated from a forecast; a smaller one is "less than 0.1 %"
 Days = Sequence[Sequence[float]]  # prices [horizon][levels]
 OUTER_LOW, OUTER_HIGH = 0.025, 0.975
 MAX_MOVE = 0.02  # of the price, for the median and the mean after one day; after h days sqrt(h) times that
@@ -38,7 +41,13 @@ def find_fault(quantiles: Sequence[Days], mean: Sequence[Sequence[float]]) -> st
             # every comparison with NaN is false
             ascending = 0 < prices[0] and prices[-1] <= LARGEST and all(map(le, prices, islice(prices, 1, None)))
             if not (ascending and 0 < average <= LARGEST):
-                return _describe_invalid([*prices, average])
+                if not all(map(isfinite, (*prices, average))):
+                    return "is not finite"
+                if max(*prices, average) > LARGEST:
+                    return f"has a price above {LARGEST:g}"
+                if min(*prices, average) <= 0:
+                    return "has a price that is not above zero"
+                return "has quantiles that fall from one level to the next; export them in ascending order"
             slack = SLACK * average
             if not prices[0] - slack <= average <= prices[-1] + slack:
                 return "has a mean outside its outer quantiles"
@@ -66,73 +75,50 @@ def find_implausibility(
     """
     if reason := find_fault(quantiles, mean):
         return f"the forecast {reason}"
+    low, middle, high = (levels.index(level) for level in (OUTER_LOW, 0.5, OUTER_HIGH))
     for days, means, window in zip(quantiles, mean, close, strict=True):
-        for reason in _faults(days, means, levels, window):
-            return reason
+        logs = list(map(log, window))
+        moves = list(map(abs, map(sub, logs[1:], logs)))
+        shock, last, recent = max(moves), window[-1], moves[-RECENT:]
+        medians = [prices[middle] for prices in days]
+        for name, center in (("median", medians), ("mean", means)):
+            if reason := find_move(name, center, last, max(MAX_MOVE, shock / 2)):
+                return reason
+        widths = [(prices[high] - prices[low]) / last for prices in days]
+        min_width = max(min(WIDTH_95[0], MIN_WIDTH_VS_RECENT * sum(recent) / len(recent)), SLACK)
+        max_width = max(WIDTH_95[1], MAX_WIDTH_VS_SHOCK * shock)
+        if not min_width <= widths[0] <= max_width:
+            bounds = f"{100 * min_width:.2g} % to {100 * max_width:.3g} % is allowed"
+            return f"the 95 % interval of day 1 is {widths[0]:.2%} wide, {bounds}"
+        for day, width in enumerate(widths, 1):
+            growth = width / (widths[0] * sqrt(day))
+            if not GROWTH[0] <= growth <= GROWTH[1] or (day > 1 and width < SHRINK * widths[day - 2]):
+                return f"the 95 % interval of day {day} is {width:.2%} wide, that of day 1 is {widths[0]:.2%}"
+        for position in (0, -1):
+            reach = TAIL * abs(_cauchy(levels[position]) / _cauchy(OUTER_HIGH))
+            for day, prices in enumerate(days, 1):
+                distance = log(prices[position] / medians[day - 1])
+                if abs(distance) > reach * log(prices[high] / prices[low]):
+                    relative = f"{exp(distance) - 1:.1%} from the median on day {day}"
+                    return f"the quantile of {levels[position]:g} is {relative}, too far for the 95 % interval"
     return None
 
 
-def _describe_invalid(prices: Sequence[float]) -> str:
-    """Return why these quantiles and their mean are not prices in ascending order."""
-    if not all(map(isfinite, prices)):
-        return "is not finite"
-    if max(prices) > LARGEST:
-        return f"has a price above {LARGEST:g}"
-    if min(prices) <= 0:
-        return "has a price that is not above zero"
-    return "has quantiles that fall from one level to the next; export them in ascending order"
-
-
-def _faults(days: Days, means: Sequence[float], levels: Sequence[float], window: Sequence[float]) -> Iterator[str]:
-    """Yield what is implausible about the forecast from one window.
+def find_move(name: str, prices: Sequence[float], last: float, max_move: float) -> str | None:
+    """Return which day exceeds the largest distance from the last close by the largest factor, or None.
 
     Args:
-        days: prices [horizon][levels].
-        means: prices [horizon].
-        levels: of the quantiles, ascending.
-        window: prices [window].
-    """
-    logs = list(map(log, window))
-    moves = list(map(abs, map(sub, logs[1:], logs)))
-    shock, last = max(moves), window[-1]
-    low, middle, high = (levels.index(level) for level in (OUTER_LOW, 0.5, OUTER_HIGH))
-    medians = [prices[middle] for prices in days]
-    widths = [(prices[high] - prices[low]) / last for prices in days]
-    yield from _check_center("median", medians, last, max(MAX_MOVE, shock / 2))
-    yield from _check_center("mean", means, last, max(MAX_MOVE, shock / 2))
-    recent = moves[-RECENT:]
-    min_width = max(min(WIDTH_95[0], MIN_WIDTH_VS_RECENT * sum(recent) / len(recent)), SLACK)
-    max_width = max(WIDTH_95[1], MAX_WIDTH_VS_SHOCK * shock)
-    if not min_width <= widths[0] <= max_width:
-        bounds = f"{100 * min_width:.2g} % to {100 * max_width:.3g} % is allowed"
-        yield f"the 95 % interval of day 1 is {widths[0]:.2%} wide, {bounds}"
-    for day, width in enumerate(widths, 1):
-        growth = width / (widths[0] * sqrt(day))
-        if not GROWTH[0] <= growth <= GROWTH[1] or (day > 1 and width < SHRINK * widths[day - 2]):
-            yield f"the 95 % interval of day {day} is {width:.2%} wide, that of day 1 is {widths[0]:.2%}"
-    for position in (0, -1):
-        reach = TAIL * abs(_cauchy(levels[position]) / _cauchy(OUTER_HIGH))
-        for day, prices in enumerate(days, 1):
-            distance = log(prices[position] / medians[day - 1])
-            if abs(distance) > reach * log(prices[high] / prices[low]):
-                relative = f"{exp(distance) - 1:.1%} from the median on day {day}"
-                yield f"the quantile of {levels[position]:g} is {relative}, too far for the 95 % interval"
-
-
-def _check_center(name: str, prices: Sequence[float], last: float, max_move: float) -> Iterator[str]:
-    """Yield the day on which these prices exceed their distance from the last close by the largest factor.
-
-    Args:
-        name: of the prices in the error.
+        name: of the prices in the reason.
         prices: [horizon].
         last: the last close.
         max_move: the largest relative distance after one day; after h days sqrt(h) times that.
     """
     excess = [abs(price / last - 1) / (max_move * sqrt(day)) for day, price in enumerate(prices, 1)]
     worst = max(range(len(excess)), key=excess.__getitem__)
-    if excess[worst] > 1:
-        move, limit = abs(prices[worst] / last - 1), 100 * max_move * sqrt(worst + 1)
-        yield f"the {name} is {move:.1%} from the last close on day {worst + 1}, at most {limit:.3g} % is allowed"
+    if excess[worst] <= 1:
+        return None
+    move, limit = abs(prices[worst] / last - 1), 100 * max_move * sqrt(worst + 1)
+    return f"the {name} is {move:.1%} from the last close on day {worst + 1}, at most {limit:.3g} % is allowed"
 
 
 def _cauchy(level: float) -> float:

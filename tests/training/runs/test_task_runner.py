@@ -14,8 +14,8 @@ from training.console import Stages
 from training.export.ensemble import average
 from training.prices.table import PriceTable
 from training.runs import pipeline
-from training.runs.executor import run_here, run_workers
 from training.runs.jobs import Job, Result, Task, cutoffs, tasks
+from training.runs.task_runner import run_here, run_workers
 
 FAMILIES = ("random_walk", "lstm")
 ROWS = 1500  # six years: a network learns them in a second

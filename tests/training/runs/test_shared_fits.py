@@ -13,8 +13,8 @@ from training.models.heads import pooled_fit
 from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit, fit_key
 from training.prices.panel import panel
 from training.prices.table import load
-from training.runs.fit_task import list_panels, make_shared_fits, refit
 from training.runs.jobs import Job, cutoffs, number_tasks, tasks
+from training.runs.task_runner import list_panels, make_shared_fits, refit
 
 TODAY = date(2026, 11, 1)
 PAIRS = ("EURUSD", "GBPUSD", "EURINR", "USDINR", "AUDNZD")  # rupees are in the table since 2009

@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from training.conventions import COMPARED_DAYS
 from training.evaluation import metrics
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.gates import TIE
-from training.evaluation.names import COMPARED_DAYS
 from training.evaluation.selection import LOOK_LEVEL
 from training.evaluation.significance import BLOCK, relative_losses
 from training.prices.table import load
 from training.prices.windows import targets
 from training.runs import pipeline
-from training.runs.fit_task import run_task
 from training.runs.jobs import Job, tasks
+from training.runs.task_runner import run_task
 
 Floats = NDArray[np.float64]
 Rule = Callable[[Floats, Floats, Floats], NDArray[np.bool_]]

@@ -26,14 +26,20 @@ class Died(ForecastError):
 
 
 class BaseChampion:
-    """One champion file. `columns` are its price columns, `close` first."""
+    """One champion file.
+
+    Attributes:
+        metadata: of the file.
+        sha256: of the file.
+        columns: its price columns, `close` first.
+        inputs: its columns, and `date` and `target_date` where it declares them.
+    """
 
     def __init__(self, metadata: Metadata, sha256: str, inputs: Collection[str]) -> None:
         self.metadata = metadata
         self.sha256 = sha256
         self.columns = ("close", *(name for name in inputs if name not in ("close", DATE, TARGET_DATE)))
-        self.wants_date = DATE in inputs
-        self.wants_target_date = TARGET_DATE in inputs
+        self.inputs = (*self.columns, *(name for name in (DATE, TARGET_DATE) if name in inputs))
 
     def check(self, quantiles: Sequence[Days], mean: Sequence[Sequence[float]]) -> None:
         """Raise ForecastError when the numbers are not a valid forecast (`plausibility.find_fault`)."""
@@ -91,8 +97,8 @@ def model_card(active: Active, champion: BaseChampion) -> JsonObject:
         },
         "inputs": {
             "columns": list(champion.columns),
-            "date": champion.wants_date,
-            "target_date": champion.wants_target_date,
+            "date": DATE in champion.inputs,
+            "target_date": TARGET_DATE in champion.inputs,
             "window": meta.window,
         },
     }

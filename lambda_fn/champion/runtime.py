@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lambda_fn.champion.base import BaseChampion, ForecastError, TooSlow
+from lambda_fn.champion.model_inputs import Window, champion_inputs, input_arrays
 from lambda_fn.champion.onnx_validator import check_allowed
 from lambda_fn.contract import DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
+from lambda_fn.prices.business_days import business_days_after
 
 CHECK_INTERVAL_S = 0.25
 
@@ -168,14 +170,11 @@ class Champion(BaseChampion):
         Raises ContractError.
         """
         batch, window, horizon = 2, self.metadata.window, self.metadata.horizon
-        prices = np.tile(1 + 0.01 * np.sin(np.arange(float(window))), (batch, 1))
-        inputs: dict[str, NDArray[Any]] = {name: prices for name in self.columns}
-        if self.wants_date:
-            inputs[DATE] = np.tile(np.arange(window, dtype=np.int64), (batch, 1))
-        if self.wants_target_date:
-            inputs[TARGET_DATE] = np.tile(np.arange(window, window + horizon, dtype=np.int64), (batch, 1))
+        prices = 1 + 0.01 * np.sin(np.arange(float(window)))
+        days = business_days_after(0, window, self.metadata.prices)
+        inputs = champion_inputs(self, [Window(dict.fromkeys(self.columns, prices), days)] * batch)
         try:
-            forecast = self.run(inputs)
+            forecast = self.run(input_arrays(inputs))
         except ForecastError as error:
             raise ContractError(f"champion: {error}") from error
         _check_output("quantiles", forecast.quantiles, (batch, horizon, len(self.metadata.levels)))

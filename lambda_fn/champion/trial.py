@@ -5,19 +5,18 @@ champion cannot distinguish them from future prices.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lambda_fn.champion.base import ForecastError
-from lambda_fn.champion.model_inputs import window_inputs
-from lambda_fn.champion.runtime import Champion, Forecast
-from lambda_fn.contract import DATE, TARGET_DATE, Golden
+from lambda_fn.champion.model_inputs import Window, champion_inputs, input_arrays, table_inputs
+from lambda_fn.champion.runtime import Champion, Forecast, Inputs
+from lambda_fn.contract import Golden
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.business_days import days_since_1970, next_business_days
+from lambda_fn.prices.business_days import business_days_after, days_since_1970
 from lambda_fn.prices.price_file import Table
 
 GOLDEN_TOLERANCE = 1e-6  # relative to the price; float32 cores on another processor differ by 3e-9
@@ -33,7 +32,6 @@ STARTS = (
 DAYS_AHEAD = 60  # business days, a quarter, on which the forecast of the latest window must be plausible too
 SHIFTED, SHIFT = 20, 0.05  # copies of the latest window, and their largest log shift, about the move of a quarter
 MAX_DECIMALS = 6  # of a source that rounds
-Inputs = Mapping[str, NDArray[Any]]
 
 
 def run_trial(
@@ -63,7 +61,7 @@ def run_trial(
     for number, published in enumerate(golden):
         _check_golden(champion, published, f"golden[{number}]")
     forecast_start = cpu()
-    inputs = window_inputs(champion, table)
+    inputs = input_arrays(table_inputs(champion, table))
     forecast = _forecast_plausible(champion, inputs, "live window")
     cpu_s = load_end - load_start + cpu() - forecast_start
     if cpu_s > MAX_CPU_S:
@@ -97,10 +95,7 @@ def _check_golden(champion: Champion, golden: Golden, where: str) -> None:
     if "close" not in golden.inputs:
         raise ContractError(f"{where}.inputs: close is missing; publish the champion again")
     try:
-        inputs = {
-            name: np.array([values], dtype=np.int64 if name in (DATE, TARGET_DATE) else np.float64)
-            for name, values in golden.inputs.items()
-        }
+        inputs = input_arrays({name: [values] for name, values in golden.inputs.items()})
     except (OverflowError, ValueError) as error:
         raise ContractError(f"{where}.inputs: {error}; publish the champion again") from error
     forecast = _forecast(champion.forecast, inputs, where)
@@ -132,17 +127,14 @@ def _check_days_ahead(champion: Champion, inputs: Inputs, dates: Sequence[date])
 
     Raises ContractError.
     """
-    if not (champion.wants_date or champion.wants_target_date):
+    if champion.inputs == champion.columns:  # no dates
         return
-    meta = champion.metadata
-    days = [*dates, *next_business_days(dates[-1], DAYS_AHEAD + meta.horizon, meta.prices)]
+    meta, days = champion.metadata, days_since_1970(dates)
+    days += business_days_after(days[-1], DAYS_AHEAD, meta.prices)
+    columns = {name: inputs[name][0] for name in champion.columns}
     for later in range(1, DAYS_AHEAD + 1):
-        shifted = dict(inputs)
-        if champion.wants_date:
-            shifted[DATE] = np.array([days_since_1970(days[later : later + meta.window])])
-        if champion.wants_target_date:
-            shifted[TARGET_DATE] = np.array([days_since_1970(days[later + meta.window :][: meta.horizon])])
-        _forecast_plausible(champion, shifted, f"live window, {later} business days later")
+        shifted = champion_inputs(champion, [Window(columns, days[later : later + meta.window])])
+        _forecast_plausible(champion, input_arrays(shifted), f"live window, {later} business days later")
 
 
 def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
@@ -217,18 +209,14 @@ def _synthetic_inputs(
         rng: draws the steps.
     """
     meta, batch = champion.metadata, max(BATCHES)
-    inputs: dict[str, NDArray[Any]] = {}
+    walks = {}
     for name in champion.columns:
         steps = 0.005 * rng.standard_normal((batch, meta.window)).clip(-3, 3)
         walk = scale * np.exp(steps.cumsum(axis=1) / math.sqrt(max(meta.window / 250, 1)))
-        inputs[name] = _round(walk, decimals)
-    if champion.wants_date or champion.wants_target_date:
-        days = days_since_1970(next_business_days(start - timedelta(days=1), meta.window + meta.horizon, meta.prices))
-        if champion.wants_date:
-            inputs[DATE] = np.tile(np.array(days[: meta.window]), (batch, 1))
-        if champion.wants_target_date:
-            inputs[TARGET_DATE] = np.tile(np.array(days[meta.window :]), (batch, 1))
-    return inputs
+        walks[name] = _round(walk, decimals)
+    days = np.array(business_days_after(days_since_1970([start])[0] - 1, meta.window, meta.prices))
+    windows = [Window({name: walk[row] for name, walk in walks.items()}, days) for row in range(batch)]
+    return input_arrays(champion_inputs(champion, windows))
 
 
 def _forecast_plausible(champion: Champion, inputs: Inputs, where: str) -> Forecast:

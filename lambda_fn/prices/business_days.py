@@ -1,5 +1,6 @@
 """Business days of a price source, which are the days on which it has a price."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import lru_cache
@@ -28,16 +29,40 @@ def is_business_day(day: date, source: str) -> bool:
 
 def next_business_days(day: date, n: int, source: str) -> list[date]:
     """Return the first `n` business days after `day`, ascending."""
-    days: list[date] = []
-    while len(days) < n:
-        day += _DAY
-        if is_business_day(day, source):
-            days.append(day)
-    return days
+    return [date.fromordinal(_EPOCH + later) for later in business_days_after(day.toordinal() - _EPOCH, n, source)]
 
 
 def days_since_1970(dates: Iterable[date]) -> list[int]:
     return [day.toordinal() - _EPOCH for day in dates]
+
+
+def business_days_after(day: int, n: int, source: str) -> list[int]:
+    """Return the first `n` business days after `day`, ascending, all in days since 1970-01-01."""
+    year = date.fromordinal(_EPOCH + day).year
+    days = _business_days_of(year, source)
+    first = bisect_right(days, day)
+    later = days[first : first + n]
+    while len(later) < n:
+        year += 1
+        later += _business_days_of(year, source)[: n - len(later)]
+    return later
+
+
+def business_days_until(day: int, n: int, source: str) -> list[int]:
+    """Return the last `n` business days up to and including `day`, ascending, all in days since 1970-01-01."""
+    year = date.fromordinal(_EPOCH + day).year
+    days = _business_days_of(year, source)
+    days = days[: bisect_right(days, day)]
+    while len(days) < n:
+        year -= 1
+        days = _business_days_of(year, source) + days
+    return days[len(days) - n :]
+
+
+@lru_cache(256)  # a window has those of a few years, a fit those of every origin
+def _business_days_of(year: int, source: str) -> list[int]:
+    first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
+    return [day - _EPOCH for day in range(first, last + 1) if is_business_day(date.fromordinal(day), source)]
 
 
 @lru_cache(256)

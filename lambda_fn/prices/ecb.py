@@ -47,7 +47,21 @@ def download(url: str, timeout_s: float = TIMEOUT_S) -> bytes:
     `timeout_s` limits each wait, and the whole body. Raises EcbError.
     """
     try:
-        return _download(url, timeout_s)
+        _require_safe(url)
+        deadline = time.monotonic() + timeout_s
+        data = bytearray()
+        opener = urllib.request.build_opener(_CheckedRedirects)
+        with opener.open(url, timeout=timeout_s) as response:
+            # read1 returns after one receive, so a server that sends a few bytes at a time cannot outlast the deadline.
+            while chunk := response.read1(2**16):
+                data += chunk
+                if len(data) > MAX_BYTES:
+                    raise ValueError(f"over the limit of {MAX_BYTES} bytes")
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"not complete within {timeout_s:g} s")
+            if response.length:  # read1 does not report an early end
+                raise http.client.IncompleteRead(bytes(data), response.length)
+        return bytes(data)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it is also the response, and holds the connection
@@ -85,7 +99,15 @@ def read(data: bytes, name: str) -> Rates:
     for line, row in rows:
         if len(row) != len(names):
             raise EcbError(f"{name}: row {line} has {len(row)} cells, the header has {len(names)}")
-    by_date = sorted(((_parse_date(row[0], line, name), line, row) for line, row in rows), key=lambda item: item[0])
+    dated = []
+    for line, row in rows:
+        try:
+            dated.append((date.fromisoformat(row[0].strip()), line, row))
+        except ValueError as error:
+            raise EcbError(
+                f"{name}: row {line} begins with {row[0][:20]!r}; it must begin with a date such as 2026-10-30"
+            ) from error
+    by_date = sorted(dated, key=lambda item: item[0])
     columns = {title: _parse_rates([row[i] for _, _, row in by_date]) for i, title in enumerate(names) if i and title}
     return Rates([line for _, line, _ in by_date], [day for day, _, _ in by_date], columns)
 
@@ -107,15 +129,6 @@ def quote(rates: Rates, pair: str) -> Rates:
     first = next((i for i, price in enumerate(close) if not math.isnan(price)), 0)
     columns = {name: rate[first:] for name, rate in {"close": close, **others}.items()}
     return Rates(rates.lines[first:], rates.dates[first:], columns)
-
-
-def _parse_date(text: str, line: int, name: str) -> date:
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError as error:
-        raise EcbError(
-            f"{name}: row {line} begins with {text[:20]!r}; it must begin with a date such as 2026-10-30"
-        ) from error
 
 
 def _parse_rates(cells: list[str]) -> list[float]:
@@ -157,21 +170,3 @@ def _require_safe(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise ValueError("rates are downloaded over https only")
-
-
-def _download(url: str, timeout_s: float) -> bytes:
-    _require_safe(url)
-    deadline = time.monotonic() + timeout_s
-    data = bytearray()
-    opener = urllib.request.build_opener(_CheckedRedirects)
-    with opener.open(url, timeout=timeout_s) as response:
-        # read1 returns after one receive, so a server that sends a few bytes at a time cannot outlast the deadline.
-        while chunk := response.read1(2**16):
-            data += chunk
-            if len(data) > MAX_BYTES:
-                raise ValueError(f"over the limit of {MAX_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not complete within {timeout_s:g} s")
-        if response.length:  # read1 does not report an early end
-            raise http.client.IncompleteRead(bytes(data), response.length)
-    return bytes(data)

@@ -71,13 +71,23 @@ def parse_tail(tail: bytes, rows: int, names: Sequence[str], wanted: Sequence[st
     lines = tail.decode("utf-8", "replace").split("\n")
     lines = [line for line in lines if line][-rows:] if rows else []
     cells = [line.rstrip("\r").split(",") for line in lines]
-    dates = [_parse_date(row[0]) for row in cells]
+    dates = []
+    for row in cells:
+        try:
+            dates.append(date.fromisoformat(row[0]))
+        except ValueError as error:
+            raise ContractError(f"{row[0][:20]!r} is not a date; write it as 2026-10-30") from error
     _check_ascending(dates)
-    columns = {
-        name: np.array([_parse_price(row, i + 1, name) for row in cells], dtype=np.float64)
-        for i, name in enumerate(names)
-        if wanted is None or name in wanted
-    }
+    columns = {}
+    for i, name in enumerate(names, 1):
+        if wanted is None or name in wanted:
+            prices = []
+            for row in cells:
+                try:
+                    prices.append(float(row[i] or "nan"))
+                except (ValueError, IndexError) as error:
+                    raise ContractError(f"{row[0]} has no number in {name}; correct it or leave it empty") from error
+            columns[name] = np.array(prices, dtype=np.float64)
     return Table(dates, columns)
 
 
@@ -113,20 +123,6 @@ def _prefix_errors(file: str) -> Iterator[None]:
         yield
     except ContractError as error:
         raise ContractError(f"{file}: {error}") from error
-
-
-def _parse_date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ContractError(f"{text[:20]!r} is not a date; write it as 2026-10-30") from error
-
-
-def _parse_price(row: Sequence[str], column: int, name: str) -> float:
-    try:
-        return float(row[column] or "nan")
-    except (ValueError, IndexError) as error:
-        raise ContractError(f"{row[0]} has no number in {name}; correct it or leave it empty") from error
 
 
 def _check_ascending(dates: Sequence[date]) -> None:

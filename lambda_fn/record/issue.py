@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lambda_fn.champion.base import ForecastError, Rows, champion_summary, model_card
 from lambda_fn.champion.cache import fetch_champion
-from lambda_fn.champion.model_inputs import window_rows
+from lambda_fn.champion.model_inputs import table_inputs
 from lambda_fn.champion.refusals import describe_error, shorten_reason
 from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
 from lambda_fn.contract import Active
@@ -176,7 +176,7 @@ def prepare(store: Store, pair: str, now: datetime, sandbox: Sandbox) -> Task:
     champion = fetch_champion(store, active.serving_key, active.champion.sha256, sandbox)
     meta = champion.metadata
     table = parse(store.read(keys.price_key(pair, meta.prices)).data, champion.columns)
-    inputs = window_rows(champion, table)
+    inputs = table_inputs(champion, table)
     newest = Table(
         table.dates[-meta.window :], {name: table.columns[name][-meta.window :] for name in champion.columns}
     )
@@ -242,7 +242,7 @@ def _run_benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.floa
         try:
             key = keys.serving_key(file.sha256, active.pointer.pair or meta.pair)
             other = fetch_champion(store, key, file.sha256, task.sandbox)
-            rows[name] = np.array(other.forecast(window_rows(other, table)).quantiles[0], np.float64)
+            rows[name] = np.array(other.forecast(table_inputs(other, table)).quantiles[0], np.float64)
         except (ContractError, ForecastError, Missing) as error:
             notes.append(f"no benchmark {name}: {_public_reason(error, str(error))}")
     return rows, tuple(notes)

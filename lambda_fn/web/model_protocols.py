@@ -109,10 +109,8 @@ Invocation = _Inputs | _Instances | _DataframeRecords | _DataframeSplit
 
 def input_lengths(champion: BaseChampion) -> dict[str, int]:
     """Return the champion's inputs with the length of a row of each."""
-    window, horizon = champion.metadata.window, champion.metadata.horizon
-    dates = {DATE: window} if champion.wants_date else {}
-    targets = {TARGET_DATE: horizon} if champion.wants_target_date else {}
-    return {**dict.fromkeys(champion.columns, window), **dates, **targets}
+    metadata = champion.metadata
+    return {name: metadata.horizon if name == TARGET_DATE else metadata.window for name in champion.inputs}
 
 
 def parse_tensors(inputs: Mapping[str, object], champion: BaseChampion, prefix: str = "") -> Rows:

@@ -5,14 +5,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambda_fn.champion.base import BaseChampion, Died, ForecastError, Rows, TooSlow
+from lambda_fn.champion.model_inputs import Window, champion_inputs
 from lambda_fn.champion.sandbox import Forecast, SandboxedChampion
-from lambda_fn.contract import DATE, TARGET_DATE
-from lambda_fn.prices.business_days import days_since_1970, is_business_day, next_business_days
+from lambda_fn.prices.business_days import business_days_until, days_since_1970, is_business_day
 from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE
 from lambda_fn.store.object_store import Unavailable
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES, Problem, bad_body, format_name, format_value, too_large
@@ -67,8 +67,7 @@ BODY_SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """One series of prices, oldest first.
 
     Attributes:
@@ -199,7 +198,7 @@ def _parse_series(prefix: str, value: object, champion: BaseChampion) -> Series:
 
 def _parse_as_of(place: str, entry: Mapping[str, object], champion: BaseChampion) -> date | None:
     if "as_of" not in entry:
-        if champion.wants_date or champion.wants_target_date:
+        if champion.inputs != champion.columns:
             raise bad_body(
                 place,
                 f"{place} is missing: the champion uses the dates of the prices",
@@ -258,46 +257,27 @@ def parse_prices(place: str, values: object) -> list[float]:
     return prices
 
 
-def champion_inputs(batch: Sequence[Series], champion: BaseChampion) -> Rows:
-    """Make the champion's inputs by name.
-
-    They are prices [batch][window] for each column and, if the champion declares them, `date` [batch][window] and
-    `target_date` [batch][horizon] in days since 1970-01-01.
-    """
-    horizon, window, source = champion.metadata.horizon, champion.metadata.window, champion.metadata.prices
-    inputs: dict[str, list[Sequence[float]]] = {
-        name: [series.columns[name] for series in batch] for name in champion.columns
-    }
-    days = [series.as_of for series in batch if series.as_of is not None]
-    if champion.wants_date:
-        dates = {day: days_since_1970(_business_days_until(day, window, source)) for day in set(days)}
-        inputs[DATE] = [dates[day] for day in days]
-    if champion.wants_target_date:
-        targets = {day: days_since_1970(next_business_days(day, horizon, source)) for day in set(days)}
-        inputs[TARGET_DATE] = [targets[day] for day in days]
-    return inputs
-
-
-def _business_days_until(day: date, count: int, source: str) -> list[date]:
-    """Return the last `count` business days up to and including `day`, ascending."""
-    days: list[date] = []
-    while len(days) < count:
-        if is_business_day(day, source):
-            days.append(day)
-        day -= timedelta(days=1)
-    return days[::-1]
+def series_inputs(champion: BaseChampion, batch: Sequence[Series]) -> Rows:
+    """Return the champion's inputs, with the last business days up to `as_of` for the days of the rows."""
+    windows = []
+    for columns, as_of in batch:
+        days = days_since_1970([as_of] if as_of else [])
+        if days:
+            days = business_days_until(days[0], champion.metadata.window, champion.metadata.prices)
+        windows.append(Window(columns, days))
+    return champion_inputs(champion, windows)
 
 
 def forecast_series(champion: SandboxedChampion, body: PriceBody) -> Forecast:
     """Forecast all series as one batch. If that fails, report the first series that fails alone."""
     try:
-        return champion.plausible_forecast(champion_inputs(body.series, champion))
+        return champion.plausible_forecast(series_inputs(champion, body.series))
     except (Died, TooSlow, Unavailable) as error:  # each of many series would take its time again
         raise champion_problem(error, "series") from error
     except ForecastError as error:
         if body.is_list:
             for i, series in enumerate(body.series):
-                run(champion, champion_inputs([series], champion), f"series[{i}].close", "series")
+                run(champion, series_inputs(champion, [series]), f"series[{i}].close", "series")
         raise bad_body("series" if body.is_list else "close", str(error), "check the prices") from error
 
 

@@ -50,7 +50,7 @@ def assert_serves(deployment: Deployment, number: int, digest: str) -> None:
 
 def payloads() -> list[object]:
     """Of the runbook's section, what it gives to the refresh function."""
-    invoked = [words for words in calls()["Roll back"] if words[1:3] == ["lambda", "invoke"]]
+    invoked = [words for words in calls()["Rollback"] if words[1:3] == ["lambda", "invoke"]]
     found = [words[words.index("--payload") + 1] for words in invoked]
     return [json.loads(payload) for payload in found]
 
@@ -89,7 +89,7 @@ def test_the_refresh_function_goes_back_by_an_event_and_on_with_the_next_publish
 
 def with_the_training_image() -> str:
     """The runbook's lines, literally: without those that ask AWS for the login of MLflow and of the repository."""
-    (script,) = [each.script for each in sections() if each.heading == "Roll back"]
+    (script,) = [each.script for each in sections() if each.heading == "Rollback"]
     kept = [line for line in script.splitlines() if line.startswith(("env |", "docker run", "rm "))]
     runs = [line for line in kept if line.startswith("docker run")]
     assert [line.partition(':latest" ')[2] for line in runs] == [

@@ -80,9 +80,9 @@ def test_its_transcript_can_be_printed_whole_and_by_section(capsys: pytest.Captu
     assert sorted(shlex.split(line) for _, _, text in shown for line in text.splitlines() if line) == sorted(
         [*first, *others]
     )
-    assert runbook.main(["Redrive what failed"]) == 0
+    assert runbook.main(["Redrive of failed events"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "# Redrive what failed",
+        "# Redrive of failed events",
         "python -m infra.redrive eurusd-forecast --keep",
         "python -m infra.redrive eurusd-forecast",
     ]
@@ -155,13 +155,13 @@ def test_every_alarm_is_in_the_first_table() -> None:
         for stack, file in stacks.items()
         for name in re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", (ROOT / file).read_text(), re.MULTILINE)
     }
-    table = RUNBOOK.partition("## When an alarm rings")[2].partition("\n## ")[0]
+    table = RUNBOOK.partition("## Alarms")[2].partition("\n## ")[0]
     rows = re.findall(
         r"^\| (\w+) \| `(\w+)` \| [^|]+ \| [^|]+ \| `[^`|]+` \| \[[^|]+\]\(#[^|]+\|$", table, re.MULTILINE
     )
     assert len(rows) == len(alarms) and set(rows) == alarms
     assert first_commands().keys() == {name for _, name in alarms}
-    assert RUNBOOK.index("## When an alarm rings") < RUNBOOK.index("## What there is")
+    assert RUNBOOK.index("## Alarms") < RUNBOOK.index("## Overview")
 
 
 def test_every_stack_is_deployed() -> None:

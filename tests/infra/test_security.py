@@ -5,7 +5,7 @@ import re
 from tests.support.project import ROOT
 
 SECURITY = (ROOT / "infra/SECURITY.md").read_text()
-PROMISES, _, THREATS = SECURITY.partition("## What is worth protecting")
+PROMISES, _, THREATS = SECURITY.partition("## Assets")
 
 
 def test_every_promise_has_a_test_that_exists() -> None:

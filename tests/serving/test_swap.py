@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
-from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.model_inputs import input_arrays, table_inputs
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import ChampionFile
 from lambda_fn.prices.price_file import Table, parse
@@ -81,11 +81,15 @@ def check(question: Question, answer: Any) -> None:
     champion = CHAMPIONS[answer["champion"]["generation"]]
     assert answer["champion"]["sha256"] == champion.sha256
     if not question.series:
-        expected = [window_inputs(champion, parse(PRICES))]
+        expected = [input_arrays(table_inputs(champion, parse(PRICES)))]
     else:
         rows = foreign.price_rows(60, foreign.AS_OF.replace(day=29))
         expected = [
-            window_inputs(champion, Table(rows[-len(closes) :], dict.fromkeys(("close", "eurjpy"), np.array(closes))))
+            input_arrays(
+                table_inputs(
+                    champion, Table(rows[-len(closes) :], dict.fromkeys(("close", "eurjpy"), np.array(closes)))
+                )
+            )
             for closes in question.series
         ]
     answers = answer["series"] if question.several else [answer]
@@ -210,6 +214,6 @@ def test_a_new_champion_is_served_without_a_restart_and_a_corrupt_one_never_is(
 
 def test_an_answer_of_the_other_champion_would_be_noticed() -> None:
     """The check of the swap test can fail: two champions, one question, different answers."""
-    inputs = [window_inputs(champion, parse(PRICES)) for champion in CHAMPIONS.values()]
+    inputs = [input_arrays(table_inputs(champion, parse(PRICES))) for champion in CHAMPIONS.values()]
     first, second = (champion.forecast(each) for champion, each in zip(CHAMPIONS.values(), inputs, strict=True))
     assert np.abs(first.mean[0, :3] - second.mean[0, :3]).min() > 1e-4

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.model_inputs import input_arrays, table_inputs
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import ChampionFile, Golden, Metadata, Pointer
 from lambda_fn.prices.business_days import is_business_day
@@ -139,7 +139,7 @@ def price_file(n: int = 60, extra: Sequence[str] = (), as_of: date = AS_OF, sour
 def pointer_to(data: bytes, prices: bytes, generation: int | None, **changes: Any) -> Pointer:
     """The pointer for these champion bytes, golden at the end of `prices`; `changes` by field."""
     champion = Champion.load(data)
-    inputs = window_inputs(champion, parse(prices))
+    inputs = input_arrays(table_inputs(champion, parse(prices)))
     forecast = champion.run(inputs)  # unchecked: a hostile publisher would not check it either
     golden = Golden(
         {name: values[0].tolist() for name, values in inputs.items()},

@@ -71,7 +71,7 @@ def _identity(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "
     from training.models.families import FAMILIES
     from training.models.heads.pooled_fit import find_pooled_fit
     from training.models.heads.registry import find_head
-    from training.prices.panel import panel
+    from training.prices.ecb import panel
 
     table, prices = job.table, job.prices
     rows = hashlib.sha256(prices.to_numpy().tobytes() + prices.index.to_numpy().tobytes()).hexdigest()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from training.evaluation.walk_forward import walk_forward
 from training.models.families import DEFAULT_FAMILIES, FAMILIES
-from training.prices.panel import COLUMNS, panel
+from training.prices.ecb import COLUMNS, panel
 from training.prices.table import PriceTable, Source
 from training.prices.windows import day_numbers
 from training.runs.jobs import Job, columns

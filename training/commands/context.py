@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 NAMED_ERRORS = (NamedError, SettingsError, ContractError, Missing, Unavailable)  # their messages have the cure
 WIDE = 200  # terminal columns with --wide; every table fits
-SHOWN_HORIZONS = (1, 5, 21)  # days in tables: a day, a week and a month; --json has every horizon
 STORE_FOLDERS = ("", LOCKS, "models", "prices", "record", "runs", "serving")  # of a folder store, those written to
 
 

@@ -17,7 +17,7 @@ from training.commands.report_html import render_report
 from training.commands.report_plots import draw_plots, plot_skill
 from training.commands.scores import RunResult, print_evaluation, print_published
 from training.evaluation.selection import selection_sentence
-from training.evaluation.walk_forward import champion_inputs
+from training.evaluation.walk_forward import origin_inputs
 from training.export.candidate import Candidate
 from training.prices.windows import complete_origins
 from training.publishing import backtest
@@ -158,7 +158,7 @@ def make_run_inputs(
             dataset=DatasetInput(dataset, [InputTag("mlflow.data.context", "training")]),
             breakdown=evaluation.breakdown,
             examples={
-                name: champion_inputs(Champion.load(candidate.model), job.prices, last)
+                name: origin_inputs(Champion.load(candidate.model), job.prices, last)
                 for name, candidate in candidates.items()
             },
         )

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.commands.context import SHOWN_HORIZONS
-from training.evaluation.breakdown import pit
+from training.conventions import HEADLINE_HORIZONS
+from training.evaluation.scores import pit
 from training.prices.windows import LEVELS, positions, targets
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation
@@ -46,7 +46,7 @@ def draw_plots(job: Job, evaluation: Evaluation) -> dict[str, bytes]:
     histogram.set_title("PIT, 1 day (flat: calibrated)", loc="left")
 
     reliability = evaluation.reliability[evaluation.reliability["family"] == family]
-    for horizon, color in zip(SHOWN_HORIZONS, (BLUE, RED, GREY), strict=True):
+    for horizon, color in zip(HEADLINE_HORIZONS, (BLUE, RED, GREY), strict=True):
         rows = reliability[reliability["horizon"] == horizon]
         error = rows["share"] - rows["level"]
         calibration.plot(rows["level"], error, marker="o", markersize=3, color=color, label=f"{horizon} d")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.text import Text
 
 from training import charts
-from training.commands.context import SHOWN_HORIZONS, Context, print_json
+from training.commands.context import Context, print_json
 from training.console import print_table
-from training.evaluation.names import BASELINE_NAMES
+from training.conventions import BASELINE_NAMES, HEADLINE_HORIZONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def print_scores(console: "Console", scores: "pd.DataFrame", selection: "Selecti
     for family in (*selection.ranking, *BASELINE_NAMES):
         one_day = scores_at[family, 1]
         row = {"": aliases.get(family, "fails" if family in selection.failed else ""), "family": family}
-        row |= {f"{days} d": f"{scores_at[family, days]['pinball']:.5f}" for days in SHOWN_HORIZONS}
+        row |= {f"{days} d": f"{scores_at[family, days]['pinball']:.5f}" for days in HEADLINE_HORIZONS}
         for baseline in ("constant", "ewma", "garch"):
             skill = one_day[f"skill_{baseline}"]
             row[f"vs {baseline}"] = "" if math.isnan(skill) else f"{100 * skill:+.2f} %"
@@ -102,7 +102,7 @@ def score_table_html(scores: "pd.DataFrame") -> str:
             "95 % covers": f"{100 * row['coverage_95']:.1f}",
             "Theil's U": f"{row['theil_u']:.4f}",
         }
-        for row in scores[scores["horizon"].isin(SHOWN_HORIZONS)].to_dict("records")
+        for row in scores[scores["horizon"].isin(HEADLINE_HORIZONS)].to_dict("records")
     ]
     return html_table(rows, f"{int(scores['n'].max()):,} days; lower loss and higher skill are better")
 
@@ -121,7 +121,7 @@ def print_results(results: Mapping[str, RunResult | str], context: Context) -> N
     if context.as_json:
         print_json({pair: _result_as_json(result) for pair, result in results.items()})
         return
-    days_names = dict(zip(("1 day", "5 days", "21 days"), SHOWN_HORIZONS, strict=True))
+    days_names = dict(zip(("1 day", "5 days", "21 days"), HEADLINE_HORIZONS, strict=True))
     rows = []
     for pair, result in results.items():
         row = {"pair": pair, "champion": "failed", "generation": "", **dict.fromkeys(days_names, "")}

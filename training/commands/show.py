@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from training.commands.command import command
-from training.commands.context import SHOWN_HORIZONS, Context, UsageError, print_json
+from training.commands.context import Context, UsageError, print_json
 from training.commands.options import pair_option
+from training.conventions import HEADLINE_HORIZONS
 
 if TYPE_CHECKING:
     from training.publishing.mlflow_access import AliasHolders
@@ -56,7 +57,7 @@ def _print_status(current: "Status", context: Context) -> None:
     from lambda_fn.web.endpoints.forecast import select_days
     from training.commands.scores import print_fan, print_skill
     from training.console import format_time, print_table
-    from training.evaluation.names import BASELINE_NAMES
+    from training.conventions import BASELINE_NAMES
 
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_column(no_wrap=True)
@@ -125,7 +126,7 @@ def show_history(context: Context) -> None:
                 "champion": f"{pointer.model_type} v{pointer.model_version}",
                 "since": format_time(generation.since) if generation.since else "",
                 "until": format_time(generation.until) if generation.until else "",
-                **{f"{days} d": f"{losses[days]:.5f}" if days in losses else "" for days in SHOWN_HORIZONS},
+                **{f"{days} d": f"{losses[days]:.5f}" if days in losses else "" for days in HEADLINE_HORIZONS},
             }
         )
         for reason in filter(None, (generation.reason, generation.end_reason)):
@@ -135,7 +136,7 @@ def show_history(context: Context) -> None:
     elif not rows:
         context.print("nothing was ever published; run python -m training run")
     else:
-        title, least_needed = f"Champions of {context.settings.pair}", [f"{days} d" for days in SHOWN_HORIZONS[::-1]]
+        title, least_needed = f"Champions of {context.settings.pair}", [f"{days} d" for days in HEADLINE_HORIZONS[::-1]]
         left_aligned = ("champion", "since", "until")
         print_table(context.out, rows, title, left_aligned=left_aligned, least_needed=least_needed, has_edges=False)
         context.print(*reasons)

@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
-from training.evaluation.names import BASELINE_NAMES
+from training.conventions import BASELINE_NAMES
 from training.evaluation.walk_forward import FIRST_YEAR, Forecasts, Split, concatenate, walk_forward
 from training.prices.windows import HORIZON, LEVELS, positions
 

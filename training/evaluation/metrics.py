@@ -83,21 +83,18 @@ def direction(actual: Array, mean: Array, confidence: float = 0.95) -> Direction
     doi:10.1080/01621459.1927.10502953) assumes independent moves: beyond horizon 1, where they overlap, it is too
     narrow.
     """
-    counted = (np.abs(mean) > ROUNDING) & ~np.isnan(actual) & (actual != 0)
-    right = counted & (np.sign(mean) == np.sign(actual))
-    rows = [_wilson_interval(int(r), int(n), confidence) for r, n in zip(right.sum(0), counted.sum(0), strict=True)]
-    share, low, high = np.array(rows).reshape(-1, 3).T
-    return Direction(share, low, high)
-
-
-def _wilson_interval(right: int, counted: int, confidence: float) -> tuple[float, float, float]:
-    """Share and the limits of its interval."""
-    if counted == 0:
-        return np.nan, np.nan, np.nan
     from statsmodels.stats.proportion import proportion_confint
 
-    low, high = proportion_confint(right, counted, alpha=1 - confidence, method="wilson")
-    return right / counted, float(low), float(high)
+    counted = (np.abs(mean) > ROUNDING) & ~np.isnan(actual) & (actual != 0)
+    right = counted & (np.sign(mean) == np.sign(actual))
+    rows = []
+    for n_right, n in zip(right.sum(0).tolist(), counted.sum(0).tolist(), strict=True):
+        if n == 0:
+            rows.append((np.nan, np.nan, np.nan))
+        else:
+            low, high = proportion_confint(n_right, n, alpha=1 - confidence, method="wilson")
+            rows.append((n_right / n, float(low), float(high)))
+    return Direction(*np.array(rows).reshape(-1, 3).T)
 
 
 def coverage(actual: Array, quantiles: Array, nominal: float, levels: Sequence[float] = LEVELS) -> Array:
@@ -138,34 +135,24 @@ def diebold_mariano(losses: Array, others: Array) -> DieboldMariano:
     (1997), doi:10.1016/S0169-2070(96)00719-4. NaN where the losses are the same up to rounding, or where n is
     at most twice the horizon, which is too few for a test.
     """
-    tests = [_diebold_mariano(losses[:, k], others[:, k], k + 1) for k in range(losses.shape[1])]
-    statistic, p_value = np.array(tests).reshape(-1, 2).T
-    return DieboldMariano(statistic, p_value)
-
-
-def _diebold_mariano(losses: Array, others: Array, horizon: int) -> tuple[float, float]:
-    difference = losses - others
-    observed = ~np.isnan(difference)
-    difference, scale, n = difference[observed], np.abs(losses[observed]), int(observed.sum())
-    if n <= 2 * horizon or np.abs(difference).max() <= ROUNDING * scale.max():
-        return np.nan, np.nan
-    variance = _long_run_variance(difference, horizon - 1) / n
-    if variance <= 0:
-        return np.nan, np.nan
-    correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
-    statistic = float(difference.mean() * np.sqrt(correction / variance))
-    return statistic, float(2 * stats.t.sf(abs(statistic), n - 1))
-
-
-def _long_run_variance(difference: Array, lags: int) -> float:
     from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett, weights_uniform
 
-    centred = difference - difference.mean()
-    for kernel in (weights_uniform, weights_bartlett):
-        variance = float(np.squeeze(S_hac_simple(centred, nlags=lags, weights_func=kernel))) / len(centred)
-        if variance > 0:
-            break
-    return variance
+    statistics, p_values = np.full((2, losses.shape[1]), np.nan)
+    for k in range(losses.shape[1]):
+        horizon, difference = k + 1, losses[:, k] - others[:, k]
+        observed = ~np.isnan(difference)
+        difference, scale, n = difference[observed], np.abs(losses[observed, k]), int(observed.sum())
+        if n <= 2 * horizon or np.abs(difference).max() <= ROUNDING * scale.max():
+            continue
+        centred = difference - difference.mean()
+        for kernel in (weights_uniform, weights_bartlett):
+            variance = float(np.squeeze(S_hac_simple(centred, nlags=horizon - 1, weights_func=kernel))) / n
+            if variance > 0:
+                correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
+                statistics[k] = difference.mean() * np.sqrt(correction / (variance / n))
+                p_values[k] = 2 * stats.t.sf(abs(statistics[k]), n - 1)
+                break
+    return DieboldMariano(statistics, p_values)
 
 
 def _interval(quantiles: Array, nominal: float, levels: Sequence[float]) -> tuple[Array, Array]:

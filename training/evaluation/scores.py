@@ -1,4 +1,8 @@
-"""The score table: metrics of the walk-forward forecasts of families and baselines, on the days that all forecast."""
+"""The scores of families and baselines in the backtest, on the days that all forecast.
+
+The score table has metrics and tests by horizon. The breakdown has the scores of one day ahead by year, by volatility
+regime, and on days with and without news; the reliability is the share of returns below each quantile.
+"""
 
 from collections.abc import Mapping
 
@@ -6,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.conventions import HEADLINE_HORIZONS, TAIL_PERCENTS
 from training.evaluation import metrics
 from training.evaluation.significance import (
     bootstrap_counts,
@@ -21,9 +26,10 @@ from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import HORIZON, LEVELS, positions, targets
 
 SCORED = (1, 2, 3, 4, 5, 21)  # horizons of the score table: the days that families are compared by, and a month
-TAIL_PERCENTS = (1, 5)
 REFERENCE = "ewma"
 MINIMUM_ORIGINS = 30  # with fewer forecasts, scores mean nothing
+BENCHMARK = "garch"  # of the breakdown
+REGIMES = ("calm", "usual", "wild")  # terciles of the benchmark's standard deviation, known before the day
 
 
 def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts], prices: pd.DataFrame) -> pd.DataFrame:
@@ -41,9 +47,51 @@ def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts]
     losses = {name: metrics.pinball_losses(actual, forecast.quantiles) for name, forecast in aligned.items()}
     baseline_losses = {name: losses[name] for name in baselines}
     counts = bootstrap_counts(len(origins))
-    tables = [
-        _score(name, forecast, actual, losses[name], baseline_losses, counts) for name, forecast in aligned.items()
-    ]
+    tables = []
+    for family, forecast in aligned.items():
+        mean = np.nanmean(losses[family], axis=0)
+        direction = metrics.direction(actual, forecast.mean)
+        errors, walk = (
+            metrics.squared_errors(actual, point) for point in (forecast.mean, np.zeros_like(forecast.mean))
+        )
+        low, high = skill_interval(losses[family], baseline_losses["garch"], counts)
+        observed = ~np.isnan(actual[:, 0])
+        tail_tests = {}  # of the lower tail at one day; NaN beyond, where days overlap
+        for percent in TAIL_PERCENTS:
+            below = actual[observed, 0] < forecast.quantiles[observed, 0, LEVELS.index(percent / 100)]
+            for test in (kupiec, christoffersen):
+                tail_tests[f"{test.__name__}_{percent}"] = [test(below, percent / 100), *[np.nan] * (HORIZON - 1)]
+        table = pd.DataFrame(
+            {
+                "family": family,
+                "horizon": np.arange(1, HORIZON + 1),
+                "n": (~np.isnan(actual)).sum(axis=0),
+                "pinball": mean,
+                **{
+                    f"skill_{name}": metrics.skill(mean, np.nanmean(others, axis=0))
+                    for name, others in baseline_losses.items()
+                },
+                "rmse": metrics.rmse(actual, forecast.mean),
+                "theil_u": metrics.theil_u(actual, forecast.mean),
+                "mae": metrics.mae(actual, forecast.mean),
+                "direction": direction.share,
+                "direction_low": direction.low,
+                "direction_high": direction.high,
+                "coverage_80": metrics.coverage(actual, forecast.quantiles, 0.80),
+                "coverage_95": metrics.coverage(actual, forecast.quantiles, 0.95),
+                "width_80": metrics.width(actual, forecast.quantiles, 0.80),
+                "width_95": metrics.width(actual, forecast.quantiles, 0.95),
+                **{
+                    f"dm_{name}": metrics.diebold_mariano(losses[family], others).p_value
+                    for name, others in baseline_losses.items()
+                },
+                "dm_walk": metrics.diebold_mariano(errors, walk).p_value,
+                "skill_garch_low": low,
+                "skill_garch_high": high,
+                **tail_tests,
+            }
+        )
+        tables.append(table[table["horizon"].isin(SCORED)])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -64,72 +112,6 @@ def compare_families(
         {"mcs": pd.Series(confidence_set(families)), "spa": spa_p_value(families, means["garch"])}
     )
     return compare(losses, REFERENCE), confidence.rename_axis("family").reset_index()
-
-
-def _score(
-    family: str,
-    forecast: Forecasts,
-    actual: NDArray[np.float64],
-    losses: NDArray[np.float64],
-    baseline_losses: Mapping[str, NDArray[np.float64]],
-    counts: NDArray[np.float64],
-) -> pd.DataFrame:
-    """The rows of one family.
-
-    Args:
-        family: Its name.
-        forecast: Its forecasts.
-        actual: Log returns, [n, horizon].
-        losses: Its pinball losses, [n, horizon].
-        baseline_losses: Those of each baseline, [n, horizon].
-        counts: The bootstrap draws, [draws, n].
-    """
-    mean = np.nanmean(losses, axis=0)
-    direction = metrics.direction(actual, forecast.mean)
-    errors, walk = (metrics.squared_errors(actual, point) for point in (forecast.mean, np.zeros_like(forecast.mean)))
-    low, high = skill_interval(losses, baseline_losses["garch"], counts)
-    table = pd.DataFrame(
-        {
-            "family": family,
-            "horizon": np.arange(1, HORIZON + 1),
-            "n": (~np.isnan(actual)).sum(axis=0),
-            "pinball": mean,
-            **{
-                f"skill_{name}": metrics.skill(mean, np.nanmean(others, axis=0))
-                for name, others in baseline_losses.items()
-            },
-            "rmse": metrics.rmse(actual, forecast.mean),
-            "theil_u": metrics.theil_u(actual, forecast.mean),
-            "mae": metrics.mae(actual, forecast.mean),
-            "direction": direction.share,
-            "direction_low": direction.low,
-            "direction_high": direction.high,
-            "coverage_80": metrics.coverage(actual, forecast.quantiles, 0.80),
-            "coverage_95": metrics.coverage(actual, forecast.quantiles, 0.95),
-            "width_80": metrics.width(actual, forecast.quantiles, 0.80),
-            "width_95": metrics.width(actual, forecast.quantiles, 0.95),
-            **{
-                f"dm_{name}": metrics.diebold_mariano(losses, others).p_value
-                for name, others in baseline_losses.items()
-            },
-            "dm_walk": metrics.diebold_mariano(errors, walk).p_value,
-            "skill_garch_low": low,
-            "skill_garch_high": high,
-            **_tail_tests(actual, forecast.quantiles),
-        }
-    )
-    return table[table["horizon"].isin(SCORED)]
-
-
-def _tail_tests(actual: NDArray[np.float64], quantiles: NDArray[np.float64]) -> dict[str, list[float]]:
-    """Kupiec's and Christoffersen's p-values of the lower tail at one day; NaN beyond, where days overlap."""
-    observed = ~np.isnan(actual[:, 0])
-    p_values = {}
-    for percent in TAIL_PERCENTS:
-        below = actual[observed, 0] < quantiles[observed, 0, LEVELS.index(percent / 100)]
-        for test in (kupiec, christoffersen):
-            p_values[f"{test.__name__}_{percent}"] = [test(below, percent / 100), *[np.nan] * (HORIZON - 1)]
-    return p_values
 
 
 def skill_by_year(
@@ -179,3 +161,86 @@ def align_forecasts(
             "are needed: choose an earlier first year or give more prices"
         )
     return {name: forecast.at(origins) for name, forecast in everyone.items()}, origins
+
+
+def reliability(
+    forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts], prices: pd.DataFrame
+) -> pd.DataFrame:
+    """Share of returns below each quantile, which should be its level; a row per family, horizon and level."""
+    aligned, origins = align_forecasts(forecasts, baselines)
+    actual = targets(prices, origins)
+    rows = []
+    for name, forecast in aligned.items():
+        for horizon in HEADLINE_HORIZONS:
+            observed = ~np.isnan(actual[:, horizon - 1])
+            below = (actual[observed, horizon - 1, None] < forecast.quantiles[observed, horizon - 1]).mean(axis=0)
+            rows += [
+                {"family": name, "horizon": horizon, "level": level, "share": float(share), "n": int(observed.sum())}
+                for level, share in zip(LEVELS, below, strict=True)
+            ]
+    return pd.DataFrame(rows)
+
+
+def pit(actual: NDArray[np.float64], quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability integral transform of returns [n] under quantiles [n, levels]: uniform where they are right.
+
+    Dawid (1984), doi:10.2307/2981683. Between levels it is linear; beyond the outermost level it is the middle of the
+    remaining probability.
+    """
+    low, high = LEVELS[0] / 2, (1 + LEVELS[-1]) / 2
+    transform = np.empty(len(actual))
+    for i, (value, row) in enumerate(zip(actual, quantiles, strict=True)):
+        if value < row[0] or value > row[-1]:
+            transform[i] = low if value < row[0] else high
+        else:
+            transform[i] = np.interp(value, row, LEVELS)
+    return transform
+
+
+def breakdown(
+    forecasts: Mapping[str, Forecasts],
+    baselines: Mapping[str, Forecasts],
+    prices: pd.DataFrame,
+    event_days: NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Skill against the benchmark, coverage, mean width and number of days, at one day; a row per family and part.
+
+    Parts are each year, each of REGIMES, and days with scheduled news and without.
+
+    Args:
+        forecasts: The forecasts of the families.
+        baselines: Those of the baselines.
+        prices: The price table.
+        event_days: Whether scheduled news falls on the return between each two rows of `prices`, [rows - 1].
+    """
+    aligned, origins = align_forecasts(forecasts, baselines)
+    rows = positions(prices, origins)
+    actual = targets(prices, origins)[:, :1]
+    first = {name: forecast.quantiles[:, :1] for name, forecast in aligned.items()}
+    width = first[BENCHMARK][:, 0, LEVELS.index(0.9)] - first[BENCHMARK][:, 0, LEVELS.index(0.1)]
+    regime = np.searchsorted(np.quantile(width, [1 / 3, 2 / 3]), width)
+    years, news = np.asarray(pd.DatetimeIndex(prices.index)[rows + 1].year), event_days[rows]
+    parts = [  # kind, name, mask [n]
+        *(("year", str(year), years == year) for year in np.unique(years)),
+        *(("regime", name, regime == i) for i, name in enumerate(REGIMES)),
+        ("news", "scheduled", news),
+        ("news", "none", ~news),
+    ]
+    losses = {name: metrics.pinball_losses(actual, quantiles)[:, 0] for name, quantiles in first.items()}
+    return pd.DataFrame(
+        [
+            {
+                "family": name,
+                "by": by,
+                "part": part,
+                "n": int(mask.sum()),
+                "skill_garch": 1 - losses[name][mask].mean() / losses[BENCHMARK][mask].mean(),
+                "coverage_80": metrics.coverage(actual[mask], first[name][mask], 0.80)[0],
+                "coverage_95": metrics.coverage(actual[mask], first[name][mask], 0.95)[0],
+                "width_80": metrics.width(actual[mask], first[name][mask], 0.80)[0],
+            }
+            for name in aligned
+            for by, part, mask in parts
+            if mask.any()
+        ]
+    )

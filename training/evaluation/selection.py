@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from training.conventions import BASELINE_NAMES, COMPARED_DAYS, HEADLINE_HORIZONS
 from training.errors import NamedError
 from training.evaluation.gates import SIGNIFICANT, TIE, Tests, gates
-from training.evaluation.names import BASELINE_NAMES, COMPARED_DAYS
 
 LOOK_LEVEL = 0.02  # of a look at all challengers: in five years of looks about 4 % promote a family that is no better
 CONSTRUCTION_SKILL = 1e-3  # skill against garch within which random_walk counts as GARCH-t by construction
 REFERENCE = "ewma"
-SUMMARY_HORIZONS = (1, 5, 21)
 
 _MEANING = {
     "constant": "a constant-variance random walk",
@@ -195,7 +194,7 @@ def _skill_sentence(scores: pd.DataFrame, family: str, baseline: str) -> str:
         f"{_percent(skill[horizon])} at {horizon} day{'s' if horizon > 1 else ''}"
         + ("" if math.isnan(p_value[horizon]) else f" (p {p_value[horizon]:.2g})")
         for horizon in skill.index
-        if horizon in SUMMARY_HORIZONS
+        if horizon in HEADLINE_HORIZONS
     )
     compared = skill[skill.index <= COMPARED_DAYS]
     return (

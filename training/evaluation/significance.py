@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import xlogy
 
+from training.conventions import COMPARED_DAYS
 from training.evaluation.metrics import ROUNDING
-from training.evaluation.names import COMPARED_DAYS
 
 Array = NDArray[np.float64]
 

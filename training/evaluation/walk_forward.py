@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lambda_fn.champion.base import BaseChampion
 from lambda_fn.champion.runtime import Champion
-from lambda_fn.contract import DATE, TARGET_DATE
 from training.prices.windows import HORIZON, LEVELS, WINDOW, positions, windows
 
 FIRST_YEAR = 2010
@@ -93,7 +93,7 @@ def forecast_origins(champion: Champion, prices: pd.DataFrame, origins: pd.Datet
             f"{metadata.family} forecasts {metadata.horizon} days at the levels {tuple(metadata.levels)}; "
             f"only {HORIZON} days at the levels {LEVELS} can be compared: export the family with these"
         )
-    forecast = champion.forecast(champion_inputs(champion, prices, origins))
+    forecast = champion.forecast(origin_inputs(champion, prices, origins))
     close = prices["close"].to_numpy(np.float64)[positions(prices, origins)]
     return Forecasts(
         origins,
@@ -102,13 +102,10 @@ def forecast_origins(champion: Champion, prices: pd.DataFrame, origins: pd.Datet
     )
 
 
-def champion_inputs(champion: Champion, prices: pd.DataFrame, origins: pd.DatetimeIndex) -> dict[str, NDArray[Any]]:
-    """Inputs that a champion declares, by name, for a batch of origins: prices, and days since 1970-01-01."""
+def origin_inputs(champion: BaseChampion, prices: pd.DataFrame, origins: pd.DatetimeIndex) -> dict[str, NDArray[Any]]:
+    """Return the inputs that a champion declares, by name, for a batch of origins."""
     metadata = champion.metadata
-    names = [*champion.columns]
-    names += [DATE] if champion.wants_date else []
-    names += [TARGET_DATE] if champion.wants_target_date else []
-    return windows(prices, names, origins, metadata.window, metadata.prices, metadata.horizon)
+    return windows(prices, champion.inputs, origins, metadata.window, metadata.prices, metadata.horizon)
 
 
 def concatenate(parts: Sequence[Forecasts]) -> Forecasts:

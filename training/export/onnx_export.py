@@ -1,17 +1,21 @@
-"""Export of a fitted model to one ONNX file: prices in, forecast distribution out, checked at every export.
+"""Export of a fitted model, or of the average of several, to one ONNX file: prices in, forecast distribution out.
 
 The forecast is the same Python function that training runs on numpy, traced by ndonnx, so that training and serving
-cannot disagree; the checks below run the exported bytes in the serving code and compare.
+cannot disagree; at every export the exported bytes are run in the serving code and compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import add
+from typing import Any
 
 import ndonnx
 import numpy as np
 import onnx
 import pandas as pd
+import spox
 from numpy.typing import NDArray
 
 from lambda_fn.champion.base import ForecastError
@@ -27,6 +31,7 @@ from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, w
 IR_VERSION = 10  # the newest that the contract allows; newer writers default to their own newest
 CHECKED = 250  # windows on which every export is compared with its model
 SINGLES = 8  # of these, also forecast one by one: a session costs the same for one as for many
+AVERAGE_PARITY = 1e-12  # of the price; only the rounding of a sum and a division may differ
 
 
 class ExportError(NamedError, RuntimeError):
@@ -52,7 +57,13 @@ def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[byte
 
 def build(model: Model, metadata: Metadata) -> bytes:
     """Trace the forecast and serialise the graph with its metadata; the same model gives the same bytes."""
-    window = {column: _argument(column) for column in model.family.inputs}
+    window = {
+        name: ndonnx.argument(
+            shape=("batch", HORIZON if name == TARGET_DATE else WINDOW),
+            dtype=ndonnx.int64 if name in (DATE, TARGET_DATE) else ndonnx.float64,
+        )
+        for name in model.family.inputs
+    }
     with reading_constants():
         quantiles, mean = model.forecast(window)
         graph = ndonnx.build(window, {"quantiles": quantiles, "mean": mean})
@@ -104,11 +115,48 @@ def check(data: bytes, model: Model, history: HeadData) -> Parity:
     return parity
 
 
-def _argument(column: str) -> ndonnx.Array:
-    """Input of the graph: prices or dates of the window, or the days forecast."""
-    rows = HORIZON if column == TARGET_DATE else WINDOW
-    dtype = ndonnx.int64 if column in (DATE, TARGET_DATE) else ndonnx.float64
-    return ndonnx.argument(shape=("batch", rows), dtype=dtype)
+def average(files: Sequence[bytes]) -> bytes:
+    """Build one champion file that averages the members, in their order; a single member stays as it is.
+
+    Rounding is monotone, so quantiles that do not cross in any member do not cross in the sum. Raises ExportError
+    when members are not of one kind.
+    """
+    if len(files) == 1:
+        return files[0]
+    metadata = [Champion.load(data).metadata for data in files]
+    if any(other != metadata[0] for other in metadata):
+        raise ExportError(f"{metadata[0].family}: members differ in their metadata; fit all of them on the same prices")
+    members = [onnx.load_model_from_string(data) for data in files]
+    inputs = {}
+    for value in members[0].graph.input:
+        shape = tuple(dim.dim_param or int(dim.dim_value) for dim in value.type.tensor_type.shape.dim)
+        is_price = value.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
+        inputs[value.name] = ndonnx.argument(shape=shape, dtype=ndonnx.float64 if is_price else ndonnx.int64)
+    spox_inputs = {name: array.unwrap_spox() for name, array in inputs.items()}
+    outputs = [spox.inline(member)(**spox_inputs) for member in members]
+    mean = {
+        name: reduce(add, [ndonnx.asarray(forecast[name]) for forecast in outputs]) / len(files)
+        for name in ("quantiles", "mean")
+    }
+    props = {entry.key: entry.value for entry in members[0].metadata_props}
+    notes = {key: value for key, value in props.items() if key not in metadata[0].to_props()}
+    return seal(ndonnx.build(inputs, mean), metadata[0], notes)
+
+
+def check_average(data: bytes, files: Sequence[bytes], inputs: Mapping[str, NDArray[Any]]) -> float:
+    """Return the largest relative difference from the members' mean on these windows.
+
+    Raises ExportError where it is above AVERAGE_PARITY.
+    """
+    served = Champion.load(data).forecast(inputs)
+    members = [Champion.load(member).forecast(inputs) for member in files]
+    error = max(
+        relative_difference(served.quantiles, np.mean([forecast.quantiles for forecast in members], axis=0)),
+        relative_difference(served.mean, np.mean([forecast.mean for forecast in members], axis=0)),
+    )
+    if not error <= AVERAGE_PARITY:
+        raise ExportError(f"the average of {len(files)} members differs by {error:.1e} of the price from their mean")
+    return error
 
 
 def relative_difference(actual: NDArray[np.float64], expected: NDArray[np.float64]) -> float:

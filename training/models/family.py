@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from training.conventions import HEADLINE_HORIZONS
 from training.models.features import Array, Window
 from training.models.heads.base import Head, HeadData
 from training.models.heads.registry import find_head
@@ -21,7 +22,6 @@ Mean: TypeAlias = Callable[[Window, Array], Array]
 
 VALIDATION_SHARE = 0.2  # share of the training rows, the newest, on which the mean of a fit on the others is scored
 SHRINKAGE_ERRORS = 1.645  # standard errors: one-sided, 5 %
-LOGGED_HORIZONS = (1, 5, 21)  # horizons whose shrinkage factor is logged
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def shrink(family: Family, sample: Sample, fitted: Fitted) -> Fitted:
         xp = sd.__array_namespace__()
         return fitted.mean(window, sd) * xp.asarray(factors)[None, :]
 
-    logged = {f"shrunk_to_{horizon}": float(factors[horizon - 1]) for horizon in LOGGED_HORIZONS}
+    logged = {f"shrunk_to_{horizon}": float(factors[horizon - 1]) for horizon in HEADLINE_HORIZONS}
     return replace(fitted, mean=mean, params={**fitted.params, **logged})
 
 

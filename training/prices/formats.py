@@ -1,97 +1,223 @@
-"""Rearrange tables of special layouts into a grid with one header above one row a day."""
+"""Known price files, by `formats.toml`: what a column's title means, and how a table of a vendor is arranged.
+
+A title names a field (`close`), a field of the pair (`EURUSD Close`) or the series of a currency (`1EUR`). A table in a
+source's own arrangement becomes a grid with one header above one row a day.
+"""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import tomllib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from training.prices.csv_dialect import FEW, Grid
+from training.prices.csv_table import FEW, Grid
 from training.prices.date_parsing import read_stamp
-from training.prices.quotes import FIELDS, pair_field, parse_series, plain_name
+
+_DATA: Mapping[str, Any] = tomllib.loads((Path(__file__).parent / "formats.toml").read_text(encoding="utf-8"))
+PRICES = ("open", "high", "low", "close")
+DATES = ("date", "stamp", "time")  # if there are several columns, the first takes precedence
+CURRENCIES = frozenset(_DATA["words"]["currencies"].split())
+_SOURCES = frozenset(_DATA["words"]["sources"].split())
+_FILLERS = frozenset(_DATA["words"]["fillers"].split())
+_SIDES = ("bid", "ask", "mid")
+_SERIES = tuple(
+    (
+        re.compile(entry["pattern"]),
+        _DATA["codes"][entry["codes"]] if "codes" in entry else {code: code for code in CURRENCIES},
+        {side: entry[side] for side in ("base", "quoted") if side in entry},
+    )
+    for entry in _DATA["series"]
+)
+
+
+def plain_name(title: str) -> str:
+    """Return a column's title as a name: lower-case words joined by underscores, without accents."""
+    letters = "".join(letter for letter in unicodedata.normalize("NFKD", title) if not unicodedata.combining(letter))
+    return re.sub(r"\W+", "_", letters.lower().replace("\u0131", "i")).strip("_")  # Turkish has a dotless i
+
+
+# A title of several fields means the first of them.
+FIELDS = {plain_name(title): kind for kind, titles in reversed(_DATA["titles"].items()) for title in titles.split()}
+
+
+def parse_field(title: str) -> tuple[str, str]:
+    """Return the field of a plain title and its side, `bid`, `ask` or `mid`; both are empty if it has none.
+
+    A side alone, or with a word such as `price`, is that side's close.
+    """
+    if title in FIELDS and not title.startswith("mid"):
+        return FIELDS[title], ""
+    parts = re.split(r"_+|(?<=^bid)|(?<=^ask)|(?<=^mid)|(?=bid$|ask$|mid$)", title)
+    parts = [word for word in parts if word and word not in _FILLERS]
+    sides = [word for word in parts if word in _SIDES]
+    if len(sides) != 1:
+        return "", ""
+    rest = "_".join(word for word in parts if word != sides[0])
+    price = _as_price(FIELDS.get(rest, "") if rest else "close")
+    return (price, sides[0]) if price else ("", "")
+
+
+def _as_price(kind: str) -> str:
+    """Return a field as one of PRICES, `last` as the close; empty for another field."""
+    price = "close" if kind == "last" else kind
+    return price if price in PRICES else ""
+
+
+def pair_field(title: str, pair: str, inverse: bool = False) -> str:
+    """Return the price that a title names together with the pair; empty for any other title.
+
+    An example is `close` for `EURUSD Curncy`.
+    """
+    base, quoted = (pair[3:], pair[:3]) if inverse else (pair[:3], pair[3:])
+    match = re.search(rf"(?<![A-Z])(?:FX)?{base}(?:[/_\-. :]| TO )?{quoted}(?![A-Z])", title.upper())
+    if match is None:
+        return ""
+    parts = plain_name(f"{title[: match.start()]} {title[match.end() :]}").split("_")
+    rest = "_".join(word for word in parts if word not in _SOURCES)
+    return _as_price(parse_field(rest)[0] if rest else "close")
+
+
+class Series(NamedTuple):
+    """The meaning of a column: its values are in `quoted`, for `units` of `base`.
+
+    If the table's base is meant, one of the two is empty. If it is not clear which one, `is_open` is True.
+    """
+
+    base: str
+    quoted: str
+    units: float = 1
+    is_open: bool = False
+
+
+def parse_series(title: str) -> Series | None:
+    """Return the meaning of a title, or None if it names no currency."""
+    text = title.strip().upper()
+    for pattern, codes, sides in _SERIES:
+        if match := pattern.search(text):
+            letters = match.groupdict()
+            base, quoted = (sides.get(side) or codes.get(letters[side], "") for side in ("base", "quoted"))
+            return Series(base, quoted) if base and quoted else None
+    pair = re.search(r"(?<![A-Z])(?:FX)?([A-Z]{3})(?:[/_\-. :]| TO )?([A-Z]{3})(?![A-Z])", text)
+    if pair is not None and {pair[1], pair[2]} <= CURRENCIES:
+        return Series(pair[1], pair[2]) if pair_field(title, pair[1] + pair[2]) == "close" else None
+    units = re.fullmatch(r"(\d+) ?([A-Z]{3})", text) or re.fullmatch(r"([A-Z]{3}) ?(\d+)", text)
+    if units is not None:
+        number, code = sorted(units.groups())
+        return Series(code, "", float(number)) if code in CURRENCIES and float(number) > 0 else None
+    currency = re.fullmatch(r"([A-Z]{3})", text) or re.search(r"\(([A-Z]{3})\)$", text)
+    return Series("", currency[1], is_open=True) if currency is not None and currency[1] in CURRENCIES else None
 
 
 class OtherSeries(ValueError):
     """The file has another series than the pair's, or several; the message says which, and the cure."""
 
 
-_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?", re.ASCII)
-_BARS = ["open", "high", "low", "close", "volume"]
+@dataclass(frozen=True)
+class Format:
+    """A table that its source arranges in its own way; `formats.toml` describes the fields."""
+
+    name: str
+    columns: Sequence[str] = ()
+    cells: Sequence[str] = ()
+    header: Sequence[str] = ()
+    key: str = ""
+    title: str = ""
+    rows: Mapping[str, str] = field(default_factory=dict)
+    names: str = ""
+    arrange: str = ""
+    zone: str = "UTC"
 
 
-def flatten_three_headers(grid: Grid, pair: str) -> Grid | None:
+FORMATS = tuple(Format(**entry) for entry in _DATA["format"])
+
+
+def recognise(grid: Grid, pair: str) -> tuple[Grid, str]:
+    """Return a grid in plain form, by the first format that fits it, and the zone of its times of day.
+
+    Raises OtherSeries for a known format without the pair's series.
+    """
+    names = {plain_name(title) for title in grid.header}
+    for known_format in FORMATS:
+        if names.issuperset(known_format.columns):
+            arranged = _arrange(grid, known_format, pair)
+            if arranged is not None:
+                return arranged, known_format.zone
+    return _unstack(grid, pair), Format.zone
+
+
+def _arrange(grid: Grid, known_format: Format, pair: str) -> Grid | None:
+    """Return the grid in plain form, or None if it is not of the format."""
+    if known_format.arrange:
+        return _ARRANGEMENTS[known_format.arrange](grid)
+    if known_format.header:
+        first = [cell.strip() for cell in grid.rows[0]]
+        fits = not grid.header and len(first) == len(known_format.header)
+        fits = fits and all(map(re.fullmatch, known_format.cells, first))
+        return grid._replace(header=list(known_format.header)) if fits else None
+    if known_format.title:
+        return _pick_column(grid, known_format, pair)
+    return _pick_rows(grid, known_format, pair) if known_format.rows else grid
+
+
+def _pick_column(grid: Grid, known_format: Format, pair: str) -> Grid | None:
+    """Take the dates and the pair's column."""
+    titles, key = grid.header, known_format.key
+    if key:
+        above = next((row for row in (*grid.before, grid.header) if any(key in cell for cell in row)), None)
+        first = next((i for i, row in enumerate(grid.rows) if read_stamp(row[0]) is not None), None)
+        if above is None:
+            return None
+        titles = [cell.strip() for cell in above]
+    wanted = known_format.title.format(base=pair[:3], quoted=pair[3:])
+    series = [i for i, title in enumerate(titles) if key in title and not title.endswith("_FLAGS")]
+    at = next((i for i in series if wanted in titles[i]), None)
+    if at is None:
+        others = [titles[i] for i in series if FIELDS.get(plain_name(titles[i])) not in DATES]
+        raise OtherSeries(_describe_others(others, pair, f" ({wanted.strip('(')}*)"))
+    if not key:
+        # Rows that are too short or too long remain so, to be reported as faults.
+        rows = [[row[i] for i in (0, at) if i < len(row)] + row[len(titles) :] for row in grid.rows]
+        return grid._replace(header=["date", "close"], rows=rows)
+    if first is None:
+        return None
+    rows = [[row[0], row[at] if at < len(row) else ""] for row in grid.rows[first:]]
+    return grid._replace(header=["date", "close"], lines=grid.lines[first:], rows=rows, before=[])
+
+
+def _pick_rows(grid: Grid, known_format: Format, pair: str) -> Grid:
+    """Take the rows of the pair's daily series."""
+    columns = [plain_name(title) for title in grid.header]
+    wanted = [
+        (columns.index(column), value.format(base=pair[:3], quoted=pair[3:]))
+        for column, value in known_format.rows.items()
+    ]
+    keep = [
+        i for i, row in enumerate(grid.rows) if all(len(row) <= at or row[at].strip() == value for at, value in wanted)
+    ]
+    if not keep:
+        at = columns.index(known_format.names)
+        raise OtherSeries(_describe_others(sorted({row[at].strip() for row in grid.rows if len(row) > at}), pair))
+    return grid._replace(lines=[grid.lines[i] for i in keep], rows=[grid.rows[i] for i in keep])
+
+
+def _describe_others(series: Sequence[str], pair: str, wanted: str = "") -> str:
+    return f"the file has {', '.join(series[:3])} and no daily series of {pair}{wanted}; download that one"
+
+
+def join_three_headers(grid: Grid) -> Grid | None:
     """Read yfinance's table: `Price,Close,High,...`, then `Ticker,EURUSD=X,...`, then `Date,,,...`."""
     if len(grid.before) < 2 or grid.before[-1][0].strip() != "Ticker":
         return None
-    tickers = [cell.strip() for cell in grid.before[-1][1:]]
+    titles, tickers = grid.before[-2][1:], [cell.strip() for cell in grid.before[-1][1:]]
     if len({ticker for ticker in tickers if ticker}) > 1:
-        header = [f"{title} {ticker}" for title, ticker in zip(grid.before[-2][1:], tickers, strict=False)]
-        return grid._replace(header=["Date", *header], before=[], notes=())
-    return grid._replace(header=["Date", *grid.before[-2][1:]], before=[], notes=())
+        titles = [f"{title} {ticker}" for title, ticker in zip(titles, tickers, strict=False)]
+    return grid._replace(header=["Date", *titles], before=[], notes=())
 
 
-def pick_bundesbank_series(grid: Grid, pair: str) -> Grid | None:
-    """Read the Bundesbank's table: keys such as BBEX3.D.USD.EUR.BB.AC.000 above a dozen lines of description."""
-    above = [*grid.before, grid.header]
-    keys = next(([cell.strip() for cell in row] for row in above if any("BBEX3." in cell for cell in row)), None)
-    if keys is None:
-        return None
-    wanted = f"BBEX3.D.{pair[3:]}.{pair[:3]}."
-    at = next((i for i, key in enumerate(keys) if key.startswith(wanted) and not key.endswith("_FLAGS")), None)
-    if at is None:
-        series = [key for key in keys if key.startswith("BBEX3.") and not key.endswith("_FLAGS")]
-        raise OtherSeries(f"the file has {', '.join(series[:3])} but not {wanted}*; download the series of {pair}")
-    dated = [i for i, row in enumerate(grid.rows) if read_stamp(row[0]) is not None]
-    if not dated:
-        return None
-    rows = [[row[0], row[at] if at < len(row) else ""] for row in grid.rows[dated[0] :]]
-    return Grid(["date", "close"], grid.lines[dated[0] :], rows, [], grid.separator, grid.whole, grid.notes)
-
-
-def name_histdata_columns(grid: Grid, pair: str) -> Grid | None:
-    """Read HistData's minute bars: `20240102 170000;1.10427;...`, no header, Eastern standard time all year."""
-    first = grid.rows[0]
-    if grid.header or not re.fullmatch(r"\d{8} \d{6}", first[0].strip()) or len(first) != 6:
-        return None
-    return grid._replace(header=["date", *_BARS])
-
-
-def name_metatrader_columns(grid: Grid, pair: str) -> Grid | None:
-    """Read MetaTrader 4's bars: `2024.01.02,00:00,1.10427,...`, no header."""
-    first = grid.rows[0]
-    if grid.header or len(first) != 7 or not _CLOCK.fullmatch(first[1].strip()):
-        return None
-    return grid._replace(header=["date", "time", *_BARS])
-
-
-def pick_sdmx_series(grid: Grid, pair: str) -> Grid | None:
-    """Take the pair's daily series from the ECB's SDMX table, which may have several series below each other."""
-    names = [plain_name(title) for title in grid.header]
-    want = {"currency": pair[3:], "currency_denom": pair[:3], "freq": "D"}
-    positions = [
-        i
-        for i, row in enumerate(grid.rows)
-        if all(len(row) <= names.index(name) or row[names.index(name)].strip() == value for name, value in want.items())
-    ]
-    if not positions:
-        series = sorted({row[names.index("key")].strip() for row in grid.rows if len(row) > names.index("key")})
-        raise OtherSeries(f"the file has {', '.join(series[:3])} and no daily series of {pair}; download that one")
-    return grid._replace(lines=[grid.lines[i] for i in positions], rows=[grid.rows[i] for i in positions])
-
-
-def pick_portal_series(grid: Grid, pair: str) -> Grid | None:
-    """Read a download of the ECB portal: `DATE,TIME PERIOD,US dollar/Euro (EXR.D.USD.EUR.SP00.A)`."""
-    wanted = f"(EXR.D.{pair[3:]}.{pair[:3]}."
-    at = next((i for i, title in enumerate(grid.header) if wanted in title), None)
-    if at is None:
-        raise OtherSeries(
-            [f"the file has {', '.join(grid.header[2:5])} and no daily series of {pair}; download that one"]
-        )
-    # Rows that are too short or too long remain so, to be reported as faults.
-    rows = [[row[i] for i in (0, at) if i < len(row)] + row[len(grid.header) :] for row in grid.rows]
-    return grid._replace(header=["date", "close"], rows=rows)
-
-
-def transpose(grid: Grid, pair: str) -> Grid | None:
-    """Turn a table with a column for each day, as the Bank for International Settlements gives it, into rows.
+def transpose(grid: Grid) -> Grid | None:
+    """Turn a table with a column for each day into rows.
 
     Raises OtherSeries if it has several series.
     """
@@ -106,24 +232,30 @@ def transpose(grid: Grid, pair: str) -> Grid | None:
     return grid._replace(header=["date", "close"], rows=rows, lines=grid.lines * len(rows), notes=(*grid.notes, note))
 
 
-def unstack(grid: Grid, pair: str) -> Grid:
+_ARRANGEMENTS = {"join_three_headers": join_three_headers, "transpose": transpose}
+
+
+def _unstack(grid: Grid, pair: str) -> Grid:
     """Rearrange a table of several instruments below each other: the pair's rows, or a column for each currency.
 
     The instruments are identified by a column whose cells all name a pair or a currency.
     """
-    key = next((i for i in range(len(grid.header)) if _names_series(grid, i)), None)
-    if key is None:
+    for key in range(len(grid.header)):
+        distinct = {row[key].strip() for row in grid.rows if key < len(row)}
+        if 1 < len(distinct) <= 200 and all(parse_series(name) is not None for name in distinct):
+            break
+    else:
         return grid
-    names = [row[key].strip() if key < len(row) else "" for row in grid.rows]
     title = grid.header[key].strip()
-    if any(pair_field(name, pair) for name in set(names)):
+    names = [row[key].strip() if key < len(row) else "" for row in grid.rows]
+    if any(pair_field(name, pair) for name in distinct):
         keep = [i for i, name in enumerate(names) if pair_field(name, pair) == "close"]
         note = f"only rows of {pair} are read, by column {title}"
         return grid._replace(
             rows=[grid.rows[i] for i in keep], lines=[grid.lines[i] for i in keep], notes=(*grid.notes, note)
         )
     fields = [FIELDS.get(plain_name(column), "") for column in grid.header]
-    date = next((fields.index(kind) for kind in ("date", "stamp", "time") if kind in fields), None)
+    date = next((fields.index(kind) for kind in DATES if kind in fields), None)
     value = next((fields.index(kind) for kind in ("close", "last") if kind in fields), None)
     if date is None or value is None:
         return grid
@@ -145,60 +277,3 @@ def unstack(grid: Grid, pair: str) -> Grid:
         lines=list(lines.values()),
         notes=(*grid.notes, f"series below each other, one for each {title}, were put side by side"),
     )
-
-
-def _names_series(grid: Grid, column: int) -> bool:
-    """Return True if a column names several pairs or currencies and nothing else."""
-    names = {row[column].strip() for row in grid.rows if column < len(row)}
-    return 1 < len(names) <= 200 and all(parse_series(name) is not None for name in names)
-
-
-@dataclass(frozen=True)
-class Form:
-    """One format.
-
-    Attributes:
-        name: Its name.
-        needs: Columns that it has.
-        arrange: Makes a plain grid for a pair; returns None for any other table.
-        zone: The zone of its times of day.
-    """
-
-    name: str
-    needs: tuple[str, ...] = ()
-    arrange: Callable[[Grid, str], Grid | None] | None = None
-    zone: str = "UTC"
-
-    def fits(self, names: Sequence[str]) -> bool:
-        """Return True if a table with these columns may be of this format."""
-        return set(self.needs) <= set(names)
-
-
-FORMS = (
-    Form("yfinance with three header rows", arrange=flatten_three_headers),
-    Form("Bundesbank", arrange=pick_bundesbank_series),
-    Form("HistData", arrange=name_histdata_columns, zone="Etc/GMT+5"),
-    Form("MetaTrader 4", arrange=name_metatrader_columns),
-    Form(
-        "ECB's data portal, SDMX",
-        ("key", "freq", "currency", "currency_denom", "time_period", "obs_value"),
-        pick_sdmx_series,
-    ),
-    Form("ECB's data portal", ("date", "time_period"), pick_portal_series),
-    Form("dates across the columns", arrange=transpose),
-    Form("Dukascopy's JForex", ("time_eet",), zone="EET"),
-)
-
-
-def recognise(grid: Grid, pair: str) -> tuple[Form | None, Grid]:
-    """Return the first format that fits a grid, or None, and the grid in plain form."""
-    names = [plain_name(title) for title in grid.header]
-    for form in FORMS:
-        if not form.fits(names):
-            continue
-        if form.arrange is None:
-            return form, grid
-        arranged = form.arrange(grid, pair)
-        if arranged is not None:
-            return form, arranged
-    return None, unstack(grid, pair)

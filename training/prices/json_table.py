@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from training.prices.date_parsing import read_stamp
+from training.prices.date_parsing import read_number, read_stamp
 
 Cells = list[list[object]]  # the first row has the titles
 _BARS = ("date", "open", "high", "low", "close", "volume")
@@ -25,19 +25,18 @@ def json_table(text: str) -> Cells | None:
 
 
 def _find_tables(node: Any, base: object) -> Iterator[Cells]:
+    table: Cells | None = None
+    items: Iterable[Any] = ()
     if isinstance(node, list):
-        if (table := _table_from_list(node)) is not None:
-            yield table
-            return
-        for item in node[:100]:
-            yield from _find_tables(item, base)
+        table, items = _table_from_list(node), node[:100]
     elif isinstance(node, dict):
         base = node.get("base", base)
-        if (table := _table_from_object(node, base)) is not None:
-            yield table
-            return
-        for item in node.values():
-            yield from _find_tables(item, base)
+        table, items = _table_from_object(node, base), node.values()
+    if table is not None:
+        yield table
+        return
+    for item in items:
+        yield from _find_tables(item, base)
 
 
 def _table_from_list(node: Sequence[Any]) -> Cells | None:
@@ -52,18 +51,16 @@ def _table_from_list(node: Sequence[Any]) -> Cells | None:
         return None
     if width == 2:
         return [["date", "close"], *node]
-    if 5 <= width <= 12 and all(_is_bar(item) for item in node):  # a stamp first; volume and others at the end
+    if not 5 <= width <= 12:
+        return None
+    try:
+        bars = [[float(value) for value in item[1:5]] for item in node]
+    except (TypeError, ValueError):
+        return None
+    # A stamp first, an open, high, low and close; volume and others at the end.
+    if all(low <= min(start, close) and max(start, close) <= high for start, high, low, close in bars):
         return [[*_BARS[:width], *(f"column_{i}" for i in range(7, width + 1))], *node]
     return None
-
-
-def _is_bar(item: Sequence[Any]) -> bool:
-    """Return True if the second to fifth values are an open, high, low and close."""
-    try:
-        start, high, low, close = (float(value) for value in item[1:5])
-    except (TypeError, ValueError):
-        return False
-    return low <= min(start, close) and max(start, close) <= high
 
 
 def _table_from_object(node: Mapping[str, Any], base: object) -> Cells | None:
@@ -80,23 +77,19 @@ def _table_from_object(node: Mapping[str, Any], base: object) -> Cells | None:
         if not any(isinstance(item, (dict, list)) for item in node.values()):
             return [["date", "close"], *([day, value] for day, value in node.items())]
         return None
-    columns = {
+    by_title = {
         title: item
         for title, item in node.items()
         if isinstance(item, dict) and len(item) > 1
         if not any(isinstance(value, (dict, list)) for value in item.values())
     }
-    if columns and all(item.keys() == next(iter(columns.values())).keys() for item in columns.values()):
-        days = next(iter(columns.values()))
+    if by_title and all(item.keys() == next(iter(by_title.values())).keys() for item in by_title.values()):
+        days = next(iter(by_title.values()))
         if all(_is_date(key) for key in days):
-            return [["date", *columns], *([day, *(item[day] for item in columns.values())] for day in days)]
-        if len(columns) > 1 and {"date", "Date", "close", "Close"} & columns.keys():  # by row numbers
-            return [list(columns), *([item[row] for item in columns.values()] for row in days)]
-    return _table_from_columns(node)
-
-
-def _table_from_columns(node: Mapping[str, Any]) -> Cells | None:
-    """Read columns as lists, with the times among them or next to them (`timestamp` in Yahoo's chart)."""
+            return [["date", *by_title], *([day, *(item[day] for item in by_title.values())] for day in days)]
+        if len(by_title) > 1 and {"date", "Date", "close", "Close"} & by_title.keys():  # by row numbers
+            return [list(by_title), *([item[row] for item in by_title.values()] for row in days)]
+    # Columns as lists, with the times among them or next to them (`timestamp` in Yahoo's chart).
     lists = dict(_find_lists(node))
     longest = max((len(item) for item in lists.values()), default=0)
     columns = {title: item for title, item in lists.items() if len(item) == longest}
@@ -129,4 +122,4 @@ def _flatten(item: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _is_date(key: str) -> bool:
-    return read_stamp(key) is not None or read_stamp(key, numbers=True) is not None
+    return read_stamp(key) is not None or read_number(key) is not None

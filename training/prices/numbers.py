@@ -46,8 +46,11 @@ def read_numbers(cells: Sequence[str], semicolons: bool, mark_option: Mark | Non
     commas = [cell for cell in present if _COMMA.fullmatch(cell)]
     diagnosis = ""
     decimal = mark_option or ("," if commas else ".")
-    if mark_option is None and (mark := _find_mark_by_groups(present)) is not None:
-        mark_option = decimal = mark
+    if mark_option is None and len(present) >= _GROUPED_ROWS:
+        for mark, other in zip(MARKS, MARKS[::-1], strict=True):
+            # Every cell has thousands separators too, as in 1.083,40.
+            if all(mark in cell and (groups := _GROUPS.fullmatch(cell)) and groups[1] == other for cell in present):
+                mark_option = decimal = mark
     if commas and mark_option is None:
         points = [cell for cell in present if _POINT.fullmatch(cell)]
         if points:
@@ -70,16 +73,6 @@ def read_numbers(cells: Sequence[str], semicolons: bool, mark_option: Mark | Non
     return Numbers(values, text_cells, diagnosis)
 
 
-def _find_mark_by_groups(cells: Sequence[str]) -> Mark | None:
-    """Return the decimal mark of a column in which every cell has thousands separators too, as in 1.083,40."""
-    if len(cells) < _GROUPED_ROWS:
-        return None
-    for mark, other in zip(MARKS, MARKS[::-1], strict=True):
-        if all(mark in cell and (groups := _GROUPS.fullmatch(cell)) and groups[1] == other for cell in cells):
-            return mark
-    return None
-
-
 def is_ambiguous(cells: Sequence[str]) -> bool:
     """Return True if every cell is a number such as 150,123, whose comma may separate decimals or thousands."""
     present = [cell for cell in cells if cell.lower() not in MISSING]
@@ -100,6 +93,11 @@ def find_mark_by_rate(cells: Sequence[str], rate: float) -> Mark | None:
 def mean_price(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean of two columns, rounded to remove floating-point noise."""
     return np.asarray(np.round((first + second) / 2, 10))
+
+
+def round_price(prices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return computed prices [n], which have more digits than a file's, to ten significant digits."""
+    return np.array([float(f"{price:.10g}") for price in prices.tolist()])
 
 
 def count_decimals(cell: str) -> int:

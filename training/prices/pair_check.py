@@ -44,9 +44,7 @@ def compare(frame: pd.DataFrame, pair: str) -> Comparison:
 
     The result is empty if the ECB does not quote the pair, or if they have too few days in common.
     """
-    if len(frame) < MIN_COMMON_DAYS:
-        return Comparison()
-    if (pair_fixings := fixings(pair)) is None:
+    if len(frame) < MIN_COMMON_DAYS or (pair_fixings := fixings(pair)) is None:
         return Comparison()
     closes = pd.Series(np.log(frame["close"].to_numpy(np.float64)), index=frame.index)
     common = closes.index.intersection(pair_fixings.index)
@@ -125,9 +123,14 @@ def _check_dates(close: pd.Series, fixing: pd.Series, label: str) -> Comparison:
             "with those of the European Central Bank's rates; give the closes of each day, or use --trust"
         )
     if correlations[0] < MIN_CORRELATION and correlations[best] > correlations[0] + MIN_LEAD / np.sqrt(len(moves)):
+        if correlations[best] < CERTAIN_CORRELATION:
+            error = "early" if best > 0 else "late"
+            cure = f"check at the source which day each close belongs to (the dates are too {error})"
+        else:
+            days = "a business day" if abs(best) == 1 else f"{abs(best)} business days"
+            cure = f"date each close {days} {'later' if best > 0 else 'earlier'}"
         return Comparison(
-            f"has the closes of another day: {_describe_correlations(correlations, best)}; "
-            f"{_redating_hint(best, correlations[best])}, or use --trust"
+            f"has the closes of another day: {_describe_correlations(correlations, best)}; {cure}, or use --trust"
         )
     neighbour = max((1, -1), key=lambda shift: correlations[shift])
     if correlations[neighbour] < MIN_CORRELATION:
@@ -137,25 +140,12 @@ def _check_dates(close: pd.Series, fixing: pd.Series, label: str) -> Comparison:
 
 
 def _describe_correlations(correlations: Mapping[int, float], shift: int) -> str:
+    days = {1: "the next day", -1: "the day before"}
+    day = days.get(shift, f"{abs(shift)} days {'later' if shift > 0 else 'earlier'}")
     return (
-        f"its returns correlate {correlations[shift]:.2f} with the fixing of {_day(shift)} and "
-        f"{correlations[0]:.2f} with that of their own day"
+        f"its returns correlate {correlations[shift]:.2f} with the fixing of {day} and {correlations[0]:.2f} with that "
+        "of their own day"
     )
-
-
-def _day(shift: int) -> str:
-    if abs(shift) == 1:
-        return "the next day" if shift > 0 else "the day before"
-    return f"{abs(shift)} days {'later' if shift > 0 else 'earlier'}"
-
-
-def _redating_hint(best: int, correlation: float) -> str:
-    """Tell the user how to date the closes; the number of days is certain only for a close near a fixing."""
-    if correlation < CERTAIN_CORRELATION:
-        error = "early" if best > 0 else "late"
-        return f"check at the source which day each close belongs to (the dates are too {error})"
-    days = "a business day" if abs(best) == 1 else f"{abs(best)} business days"
-    return f"date each close {days} {'later' if best > 0 else 'earlier'}"
 
 
 def _return_correlation(log_close: NDArray[np.float64], log_fixing: NDArray[np.float64]) -> float:
@@ -165,10 +155,7 @@ def _return_correlation(log_close: NDArray[np.float64], log_fixing: NDArray[np.f
     return float(np.corrcoef(close_returns, fixing_returns)[0, 1])
 
 
-@cache  # read once a process
+@cache
 def _log_rates() -> pd.DataFrame:
     """Return logs of the embedded rates, units per euro, by day and currency; the euro is one of them."""
-    rows = ecb.read_embedded()
-    columns = {name: np.log(rates) for name, rates in rows.columns.items()}
-    frame = pd.DataFrame(columns, index=pd.to_datetime([day for day in rows.days if day is not None]))
-    return frame.assign(eur=0.0)
+    return ecb.embedded_frame().apply(np.log).assign(eur=0.0)

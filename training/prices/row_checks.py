@@ -1,17 +1,18 @@
-"""Check daily prices row by row: every fault is reported at once, with row numbers and the cure."""
+"""The rows of a price file, and their check row by row: every fault is reported at once, with the cure."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lambda_fn.prices.plausibility import MAX_DAILY_CHANGE
 from training.errors import NamedError
 
-MAX_DAILY_CHANGE = 0.2  # since 1999 no major currency has moved more in a day, but mistyped prices do
 MAX_LISTED = 3  # rows listed for each fault; the others are counted
 ECB_CURE = "the rates are those of the European Central Bank; choose another pair, or use your own prices with --csv"
 
@@ -54,6 +55,24 @@ class Rows:
         """Return positions of the rows that have a date, sorted by date; equal dates remain in the file's order."""
         return [i for _, i in sorted((day, i) for i, day in enumerate(self.days) if day is not None)]
 
+    def add_notes(self, *notes: str) -> Self:
+        """Return the rows with notes, to which the file's name is added."""
+        return replace(self, notes=(*self.notes, *(f"{self.name}: {note}" for note in notes)))
+
+    def select(self, keep: NDArray[np.bool_]) -> Self:
+        """Return the rows for which the mask `keep` [n] is True."""
+        places: list[int] = np.flatnonzero(keep).tolist()
+        new = {old: i for i, old in enumerate(places)}
+        return replace(
+            self,
+            lines=[self.lines[i] for i in places],
+            days=[self.days[i] for i in places],
+            columns={name: prices[keep] for name, prices in self.columns.items()},
+            text_cells={
+                name: {new[i]: cell for i, cell in cells.items() if i in new} for name, cells in self.text_cells.items()
+            },
+        )
+
 
 def describe_fault(name: str, noun: str, places: Sequence[str], cure: str) -> str:
     """Describe a fault in one line: what is wrong, how often, where first, and what to do.
@@ -85,7 +104,13 @@ def check(rows: Rows, columns: Sequence[str], today: date, min_rows: int, reason
         raise PriceError([f"{rows.name}: {diagnosis}" for diagnosis in rows.diagnoses])
     faults = [*rows.faults, *_date_faults(rows, today)]
     for column in dict.fromkeys(("close", *columns)):
-        faults += _price_faults(rows, column) if column in rows.columns else [_describe_missing_column(rows, column)]
+        if column in rows.columns:
+            faults += _price_faults(rows, column)
+            continue
+        titles = ", ".join(name if len(name) <= 20 else f"{name[:20]}..." for name in list(rows.columns)[:50])
+        cure = "rename the column of closing prices to close" if column == "close" else "the model uses it"
+        option = "; --close-column selects another column" if column == "close" else ""
+        faults.append(f"{rows.name}: no column {column}; {cure}; columns found: {titles or 'none'}{option}")
     if len(rows.lines) < min_rows:
         needed = f"at least {min_rows} are needed{f' ({reason})' if reason else ''}"
         count = f"{len(rows.lines):,} row{'' if len(rows.lines) == 1 else 's'}"
@@ -112,40 +137,31 @@ def _date_faults(rows: Rows, today: date) -> Iterator[str]:
         yield describe_fault(rows.name, "future date", future, f"drop the rows after today, {today}")
 
 
-def _describe_missing_column(rows: Rows, column: str) -> str:
-    titles = ", ".join(name if len(name) <= 20 else f"{name[:20]}..." for name in list(rows.columns)[:50])
-    cure = "rename the column of closing prices to close" if column == "close" else "the model uses it"
-    option = "; --close-column selects another column" if column == "close" else ""
-    return f"{rows.name}: no column {column}; {cure}; columns found: {titles or 'none'}{option}"
-
-
 def _price_faults(rows: Rows, column: str) -> Iterator[str]:
-    prices = rows.columns[column]
+    prices: list[float] = rows.columns[column].tolist()
     text_cells = rows.text_cells.get(column, {})
     name = f"{rows.name}: {column}"
     if text_cells:
         unreadable = [f"row {rows.lines[i]} ({cell[:20]!r})" for i, cell in text_cells.items()]
         yield describe_fault(name, "unreadable price", unreadable, "write plain numbers such as 1.0834")
-    if rows.is_ecb and (since := _not_quoted_since(rows, prices)) is not None:
+    order = rows.in_order()
+    if rows.is_ecb and order and not math.isfinite(prices[order[-1]]):
+        last = max((at for at, i in enumerate(order) if math.isfinite(prices[i])), default=-1)
+        since = rows.days[order[last + 1]]
         yield f"{name}: not quoted since {since}; choose another pair, or use your own prices with --csv"
         return
     kinds = (
-        ("missing price", [math.isnan(price) and i not in text_cells for i, price in enumerate(prices.tolist())]),
-        ("infinite price", np.isinf(prices)),
-        ("zero price", prices == 0),
-        ("negative price", np.isfinite(prices) & (prices < 0)),
+        ("missing price", [i for i, price in enumerate(prices) if math.isnan(price) and i not in text_cells]),
+        ("infinite price", [i for i, price in enumerate(prices) if math.isinf(price)]),
+        ("zero price", [i for i, price in enumerate(prices) if price == 0]),
+        ("negative price", [i for i, price in enumerate(prices) if math.isfinite(price) and price < 0]),
     )
     for noun, wrong in kinds:
-        places = [f"row {rows.lines[i]}" for i in np.flatnonzero(wrong).tolist()]
+        places = [f"row {rows.lines[i]}" for i in wrong]
         if places:
             yield describe_fault(name, noun, places, ECB_CURE if rows.is_ecb else "correct the price or drop the row")
-    yield from _jump_faults(rows, column, name)
-
-
-def _jump_faults(rows: Rows, column: str, name: str) -> Iterator[str]:
-    """Yield a fault for jumps between consecutive dates; prices that are faults themselves are skipped."""
-    prices = rows.columns[column].tolist()
-    usable = [i for i in rows.in_order() if math.isfinite(prices[i]) and prices[i] > 0]
+    # Since 1999 no major currency has moved more in a day, but mistyped prices do. Other faults are skipped.
+    usable = [i for i in order if math.isfinite(prices[i]) and prices[i] > 0]
     jumps = [
         f"row {rows.lines[i]} ({rows.days[i]}: {prices[before]:g} to {prices[i]:g})"
         for before, i in pairwise(usable)
@@ -154,13 +170,3 @@ def _jump_faults(rows: Rows, column: str, name: str) -> Iterator[str]:
     if jumps:
         cure = ECB_CURE if rows.is_ecb else "correct the price, or start the history after it with --from"
         yield describe_fault(name, "jump", jumps, f"over {MAX_DAILY_CHANGE:.0%} in a day: {cure}")
-
-
-def _not_quoted_since(rows: Rows, prices: NDArray[np.float64]) -> date | None:
-    """Return the first of the last days without a price, or None if the last day has one."""
-    since = None
-    for i in reversed(rows.in_order()):
-        if math.isfinite(prices[i]):
-            break
-        since = rows.days[i]
-    return since

@@ -17,13 +17,11 @@ from lambda_fn.store.keys import price_key
 from lambda_fn.store.object_store import Missing, Store
 from training.errors import TemporaryError
 from training.prices import ecb
-from training.prices.cleaning import select_rows
-from training.prices.ohlc_check import drop_unusable_ranges
 from training.prices.pair_check import compare
 from training.prices.read_options import PLAIN, Reading
 from training.prices.reader import read_file, read_rows
 from training.prices.row_checks import PriceError, Rows, check
-from training.prices.table_checks import TableFindings, check_table
+from training.prices.table_checks import TableFindings, check_table, drop_unusable_ranges
 from training.prices.windows import WINDOW
 
 Source = Literal["ecb", "csv"]
@@ -112,7 +110,7 @@ def load(
             raise PriceError(["csv: no file given; name the CSV file that has the prices"])
         rows = read_file(path, reading, pair, columns)
         if (start := reading.start) is not None:
-            rows = select_rows(rows, np.array([day is None or day >= start for day in rows.days], np.bool_))
+            rows = rows.select(np.array([day is None or day >= start for day in rows.days], np.bool_))
         return _check_user_file(rows, pair, today, reading, make_table)
     ecb_rates = ecb_rates or ecb.EcbRates()
     embedded = ecb_rates.embedded

@@ -1,16 +1,14 @@
 """Windows of the price table and the returns that follow them, on which every model is fitted and scored."""
 
 from collections.abc import Sequence
-from datetime import date
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lambda_fn.champion.model_inputs import Window, input_arrays, model_inputs
 from lambda_fn.contract import DATE, TARGET_DATE
-from lambda_fn.prices.business_days import is_business_day
 
 WINDOW = 513  # closes: 512 returns, two years of business days, so that the start of every filter has decayed
 HORIZON = 21  # business days, a month: as far as the closed form is calibrated
@@ -45,42 +43,21 @@ def windows(
 
     Raises ValueError if an origin has fewer rows before it.
     """
-    last = positions(prices, origins)
-    if len(last) and last.min() < window - 1:
+    ends = positions(prices, origins) + 1
+    if len(ends) and ends.min() < window:
         raise ValueError(f"{origins[0].date()}: a window needs {window} rows up to its date")
-    rows = last[:, None] + np.arange(1 - window, 1)
-    arrays: dict[str, NDArray[Any]] = {}
-    for column in columns:
-        if column == DATE:
-            arrays[column] = day_numbers(pd.DatetimeIndex(prices.index))[rows]
-        elif column == TARGET_DATE:
-            arrays[column] = following_days(origins, source, horizon)
-        else:
-            arrays[column] = prices[column].to_numpy(np.float64)[rows]
-    return arrays
+    days = day_numbers(pd.DatetimeIndex(prices.index))
+    arrays = {name: prices[name].to_numpy(np.float64) for name in columns if name not in (DATE, TARGET_DATE)}
+    rows = (
+        Window({name: values[end - window : end] for name, values in arrays.items()}, days[end - window : end])
+        for end in ends.tolist()
+    )
+    return input_arrays(model_inputs(columns, rows, horizon, source))
 
 
 def day_numbers(dates: pd.DatetimeIndex) -> NDArray[np.int64]:
     """Return days since 1970-01-01."""
     return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
-
-
-def following_days(origins: pd.DatetimeIndex, source: str, horizon: int = HORIZON) -> NDArray[np.int64]:
-    """Return the first `horizon` business days after each origin, [n, horizon], in days since 1970-01-01."""
-    days = business_days(source)
-    first = np.searchsorted(days, day_numbers(origins), side="right")
-    return np.asarray(days[first[:, None] + np.arange(horizon)])
-
-
-@cache
-def business_days(source: str) -> NDArray[np.int64]:
-    """Return every business day of a source from 1970 to 2069, in days since 1970-01-01.
-
-    They are computed once, not for each origin.
-    """
-    epoch = date(1970, 1, 1).toordinal()
-    days = range(epoch, date(2070, 1, 1).toordinal())
-    return np.array([day - epoch for day in days if is_business_day(date.fromordinal(day), source)], np.int64)
 
 
 def targets(prices: pd.DataFrame, origins: pd.DatetimeIndex, horizon: int = HORIZON) -> NDArray[np.float64]:

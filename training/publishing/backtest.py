@@ -17,11 +17,11 @@ from lambda_fn.record.scoring import INTERVALS, Score
 from lambda_fn.record.statistics import summarise
 from lambda_fn.store.keys import backtest_key
 from lambda_fn.store.object_store import Missing, Store, Unavailable
+from training.conventions import HEADLINE_HORIZONS
 from training.evaluation import metrics
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import LEVELS, positions, targets
 
-HORIZONS = (1, 5, 21)  # days; all horizons would be 90,000 rows
 KIND = "backtest"
 ATTEMPTS = 5
 
@@ -60,7 +60,7 @@ def save(
 def make_scores(
     family: str, forecasts: Forecasts, baselines: Mapping[str, Forecasts], prices: pd.DataFrame
 ) -> Iterator[Score]:
-    """Yield a row for each origin and each of HORIZONS whose outcome is known.
+    """Yield a row for each origin and each of HEADLINE_HORIZONS (all would be 90,000 rows) whose outcome is known.
 
     Args:
         family: The family of the champion.
@@ -75,7 +75,7 @@ def make_scores(
     at, dates = positions(prices, forecasts.origins), [day.date() for day in prices.index]
     close = prices["close"].to_numpy(np.float64)
     for i, row in enumerate(at):
-        for horizon in (h for h in HORIZONS if h <= actual.shape[1]):
+        for horizon in (h for h in HEADLINE_HORIZONS if h <= actual.shape[1]):
             h = horizon - 1
             if np.isnan(actual[i, h]):
                 continue

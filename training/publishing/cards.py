@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from training.evaluation.selection import SUMMARY_HORIZONS, Selection
+from training.conventions import HEADLINE_HORIZONS
+from training.evaluation.selection import Selection
 from training.export.candidate import Candidate
 
 _COLUMNS = {  # title -> column of the score table, format and factor of its cells
@@ -25,7 +26,7 @@ def describe_run(candidates: Sequence[Candidate], scores: pd.DataFrame, selectio
         f"{len(candidates)} families were trained on prices through {meta.trained_through} and backtested out of "
         f"sample: {families}. By rank: {', '.join(selection.ranking)}.",
     ]
-    summary = scores[scores["horizon"].isin(SUMMARY_HORIZONS)]
+    summary = scores[scores["horizon"].isin(HEADLINE_HORIZONS)]
     if summary["pinball"].notna().any():
         wide = summary.pivot_table("pinball", "family", "horizon", sort=False)
         titles = ["family", *(f"{days} day{'s' if days > 1 else ''}" for days in map(int, wide.columns))]
@@ -53,7 +54,7 @@ def render_model_card(candidate: Candidate, scores: pd.DataFrame) -> str:
     }
     if meta.prices_trusted:
         facts["prices were trusted although"] = meta.prices_trusted
-    summary = scores[(scores["family"] == candidate.family) & scores["horizon"].isin(SUMMARY_HORIZONS)]
+    summary = scores[(scores["family"] == candidate.family) & scores["horizon"].isin(HEADLINE_HORIZONS)]
     columns = {title: column for title, column in _COLUMNS.items() if column[0] in scores.columns}
     rows = [
         [str(row["horizon"]), *(shape.format(factor * row[name]) for name, shape, factor in columns.values())]

@@ -20,8 +20,8 @@ from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from lambda_fn.settings import redact_url
-from training.evaluation.names import BASELINE_NAMES
-from training.evaluation.selection import SUMMARY_HORIZONS, Selection
+from training.conventions import BASELINE_NAMES, HEADLINE_HORIZONS
+from training.evaluation.selection import Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_registry
 from training.publishing.cards import describe_run, render_model_card
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NOTE = "mlflow.note.content"  # MLflow's page shows this tag as the description
 SCORES = "scores.json"  # all rows and columns of the family and the baselines, without rounding
 # Metric -> column of the score table. They are few, because MLflow's page shows all of them.
-_AT_SUMMARY_HORIZONS = {"pinball": "pinball", "skill_vs_garch": "skill_garch", "skill_vs_ewma": "skill_ewma"}
+_AT_HEADLINE_HORIZONS = {"pinball": "pinball", "skill_vs_garch": "skill_garch", "skill_vs_ewma": "skill_ewma"}
 _AT_ONE_DAY = {"coverage_80": "coverage_80", "coverage_95": "coverage_95", "theil_u": "theil_u"}
 _BY_YEAR = {"skill_vs_garch": "skill_garch", "coverage_80": "coverage_80", "coverage_95": "coverage_95"}
 PLOT = "skill_by_year.png"
@@ -243,7 +243,7 @@ def _redirect_output() -> Iterator[None]:
 def summarise_scores(scores: pd.DataFrame, family: str) -> dict[str, float]:
     """Return the main metrics of a family by name: at a day, a week and a month, and more at a day."""
     rows = {row["horizon"]: row for row in scores[scores["family"] == family].to_dict("records")}
-    metrics = [(name, column, days) for name, column in _AT_SUMMARY_HORIZONS.items() for days in SUMMARY_HORIZONS]
+    metrics = [(name, column, days) for name, column in _AT_HEADLINE_HORIZONS.items() for days in HEADLINE_HORIZONS]
     metrics += [(name, column, 1) for name, column in _AT_ONE_DAY.items()]
     return {
         f"{name}_{days}d": float(rows[days][column])

@@ -20,12 +20,12 @@ from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.base import BaseChampion, ForecastError
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.gate import check_champion
-from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.model_inputs import input_arrays, table_inputs
 from lambda_fn.champion.rollback import ACTIVATED, RollbackError, find_previous, read_generation
 from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
-from lambda_fn.contract import ChampionFile, Golden, Pointer
+from lambda_fn.contract import TARGET_DATE, ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.prices.price_file import Table, read_table
+from lambda_fn.prices.price_file import read_table
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
@@ -111,7 +111,7 @@ def publish(
             for name, file in files.items():
                 store.create(file.key, benchmarks[name])
             pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
-            if champion.wants_target_date:
+            if TARGET_DATE in champion.inputs:
                 pointer = replace(pointer, events_known_through=min(load_events().known_through().values()))
             check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
@@ -238,14 +238,7 @@ def golden_windows(store: Store, champion: BaseChampion) -> dict[str, NDArray[An
     file_rows = len(price_file.data.splitlines()) - 1
     rows = max(metadata.window, min(file_rows, metadata.window + GOLDEN_STEP * (GOLDEN_COUNT - 1)))
     table = read_table(store, metadata.pair, metadata.prices, rows, champion.columns)
-    ends = range(rows, metadata.window - 1, -GOLDEN_STEP)
-    windows = [
-        window_inputs(
-            champion, Table(table.dates[:end], {name: table.columns[name][:end] for name in champion.columns})
-        )
-        for end in ends
-    ]
-    return {name: np.concatenate([window[name] for window in windows]) for name in windows[0]}
+    return input_arrays(table_inputs(champion, table, range(rows, metadata.window - 1, -GOLDEN_STEP)))
 
 
 def _make_pointer(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from training.console import Stages
+from training.conventions import HEADLINE_HORIZONS
 from training.evaluation import metrics
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.scores import compare_families, score
@@ -25,13 +26,12 @@ PAIRS = ("EURUSD", "EURJPY", "USDJPY", "USDCHF", "GBPUSD", "AUDUSD", "EURGBP", "
 FIRST_YEAR = 2004
 SPANS = ((2004, 2017), (2018, 2026))  # years of the first day forecast
 PROTOCOL_FAMILIES = ("random_walk", "calendar")  # the others differ from calendar only by a mean near zero
-HORIZONS = (1, 5, 21)
 
 Work = Callable[[Job], list[Result]]
 
 
 def protocol(load: Callable[[str], PriceTable], work: Work, stages: Stages) -> pd.DataFrame:
-    """Compute the protocol's table: a row for each pair, span, family and horizon of HORIZONS.
+    """Compute the protocol's table: a row for each pair, span, family and horizon of HEADLINE_HORIZONS.
 
     A row has the gain over GARCH(1,1)-t in percent with its t value and interval, coverage, shares below 1 and 5 %,
     the gates that the family fails, and the family that was selected there.
@@ -71,7 +71,7 @@ def score_span(
         losses = metrics.pinball_losses(actual, forecast.quantiles)
         garch_losses = metrics.pinball_losses(actual, others["garch"].at(forecast.origins).quantiles)
         scores_by_horizon = {row["horizon"]: row for row in scores[scores["family"] == family].to_dict("records")}
-        for horizon in HORIZONS:
+        for horizon in HEADLINE_HORIZONS:
             row, h = scores_by_horizon[horizon], horizon - 1
             observed = ~np.isnan(actual[:, h])
             below = {

@@ -16,14 +16,14 @@ from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
 from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.models.heads.pooled_fit import PooledFit
 from training.models.heads.registry import find_head
-from training.prices.ohlc_check import RANGE_COLUMNS, recognise
-from training.prices.panel import COLUMNS
+from training.prices.ecb import COLUMNS
 from training.prices.table import PriceTable
+from training.prices.table_checks import RANGE_COLUMNS, measure_ranges
 
 __version__ = "0.1.0"
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("lambda_fn", "training")
-SUFFIXES = (".csv", ".py")
+SUFFIXES = (".csv", ".py", ".toml")
 SPAN = 6  # refits per task: enough to pay for the start of a process with TensorFlow, few enough to distribute
 
 
@@ -107,7 +107,7 @@ def columns(families: Sequence[str]) -> list[str]:
 
 def usable_families(table: PriceTable) -> tuple[str, ...]:
     """List the families whose columns a table has without gaps; ranges only where they are of their close's day."""
-    frame, ranges = table.frame, recognise(table.frame)
+    frame, ranges = table.frame, measure_ranges(table.frame)
     complete = {name for name in frame.columns if not frame[name].isna().any()}
     if ranges is None or not ranges.is_usable:
         complete -= set(RANGE_COLUMNS)

@@ -16,13 +16,11 @@ from lambda_fn.champion.runtime import Champion
 from training.console import Stages
 from training.errors import NamedError
 from training.evaluation.baselines import evaluate_baselines
-from training.evaluation.breakdown import breakdown, reliability
-from training.evaluation.scores import compare_families, score, skill_by_year
+from training.evaluation.scores import breakdown, compare_families, reliability, score, skill_by_year
 from training.evaluation.selection import Selection, select
-from training.evaluation.walk_forward import Forecasts, backtest, champion_inputs
+from training.evaluation.walk_forward import Forecasts, backtest, origin_inputs
 from training.export.candidate import Candidate
-from training.export.ensemble import average, check_average
-from training.export.onnx_export import CHECKED
+from training.export.onnx_export import CHECKED, average, check_average
 from training.models.economic_calendar import KINDS, load_events
 from training.models.families import FAMILIES
 from training.models.heads.pooled_fit import AFTER, FIXING, LAGS
@@ -176,7 +174,7 @@ def candidates(job: Job, members: Members) -> dict[str, Candidate]:
         champion = Champion.load(model)
         params = dict(final[0].params)
         if len(final) > 1:
-            inputs = champion_inputs(champion, job.prices, complete_origins(job.prices)[-CHECKED:])
+            inputs = origin_inputs(champion, job.prices, complete_origins(job.prices)[-CHECKED:])
             params["parity_average"] = f"{check_average(model, files, inputs):.0e}"
             params["seed"] = ", ".join(str(seed) for seed in seeds)
             first = spread({family: seeds}).iloc[0]

@@ -26,7 +26,7 @@ from training.models.families import FAMILIES
 from training.models.family import Family, fit
 from training.models.heads.base import HeadData, truncation
 from training.models.heads.pooled_fit import PooledFit, cache_fits, cached_keys, find_pooled_fit, fit_key
-from training.prices.panel import Panel, panel
+from training.prices.ecb import Panel, panel
 from training.prices.windows import targets
 from training.runs.jobs import Job, Refit, Result, Task, cutoffs, splits
 

@@ -48,9 +48,7 @@ def test_prices_in_distribution_out() -> None:
     champion = Champion.load(foreign.champion_bytes(spread=0.01))
     closes = batch(3)
     forecast = champion.forecast({"close": closes})
-    assert champion.columns == ("close",)
-    assert not champion.wants_date
-    assert not champion.wants_target_date
+    assert champion.columns == champion.inputs == ("close",)
     widths = 1 + 0.01 * np.sqrt([1, 2, 3])[:, None] * (np.array(foreign.LEVELS) - 0.5)
     np.testing.assert_allclose(forecast.quantiles, closes[:, -1][:, None, None] * widths, rtol=1e-14)
     np.testing.assert_array_equal(forecast.mean, np.repeat(closes[:, -1:], 3, axis=1))
@@ -70,8 +68,7 @@ def test_any_window_horizon_levels_and_columns(window: int, horizon: int) -> Non
     data = foreign.champion_bytes(["high", "eurjpy"], dated=True, window=window, horizon=horizon, levels=levels)
     champion = Champion.load(data)
     assert champion.columns == ("close", "high", "eurjpy")
-    assert champion.wants_date
-    assert champion.wants_target_date
+    assert champion.inputs == (*champion.columns, "date", "target_date")
     inputs: dict[str, NDArray[Any]] = {name: batch(2, window) for name in champion.columns}
     inputs["date"] = np.tile(np.arange(window), (2, 1))
     inputs["target_date"] = np.tile(np.arange(window, window + horizon), (2, 1))

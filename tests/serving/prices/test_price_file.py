@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.model_inputs import input_arrays, table_inputs
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import days_since_1970
@@ -132,14 +132,14 @@ def test_gaps_matter_in_the_champions_columns_only(tmp_path: Any) -> None:
     columns = {"close": [1.1] * 25, "eurjpy": [170.0] * 24 + [NAN], "eurold": [NAN] * 25}
     columns["eurjpy"][0] = -1.0  # before the window
     prices = parse(serialise(days, columns))
-    assert set(window_inputs(Champion.load(foreign.champion_bytes()), prices)) == {"close"}
+    assert set(table_inputs(Champion.load(foreign.champion_bytes()), prices)) == {"close"}
     wants_jpy = Champion.load(foreign.champion_bytes(extra=["eurjpy"]))
     with pytest.raises(ContractError, match=r"^prices: eurjpy .*\b1 .*\b20 rows\b.*\b2026-10-30; "):
-        window_inputs(wants_jpy, prices)
+        table_inputs(wants_jpy, prices)
     with pytest.raises(ContractError, match=r"^prices: .*\bcolumn high\b.*\bchampion\b.*; "):
-        window_inputs(Champion.load(foreign.champion_bytes(extra=["high"])), prices)
+        table_inputs(Champion.load(foreign.champion_bytes(extra=["high"])), prices)
     with pytest.raises(ContractError, match="19 rows, the champion needs 20"):
-        window_inputs(wants_jpy, Table(prices.dates[:19], prices.columns))
+        table_inputs(wants_jpy, Table(prices.dates[:19], prices.columns))
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.1, math.inf, NAN])
@@ -148,13 +148,13 @@ def test_a_bad_close_never_reaches_the_champion(bad: float) -> None:
     closes[10] = bad
     columns = {"close": np.array(closes)}
     with pytest.raises(ContractError, match="close has 1 gaps"):
-        window_inputs(Champion.load(foreign.champion_bytes()), Table(days, columns))
+        table_inputs(Champion.load(foreign.champion_bytes()), Table(days, columns))
 
 
 def test_window_inputs_by_name() -> None:
     champion = Champion.load(foreign.champion_bytes(extra=["eurjpy"], dated=True))
     prices = parse(foreign.price_file(60, ["eurjpy", "eurusdx"]))
-    inputs = window_inputs(champion, prices)
+    inputs = input_arrays(table_inputs(champion, prices))
     assert {name: (values.dtype.name, values.shape) for name, values in inputs.items()} == {
         "close": ("float64", (1, 20)),
         "eurjpy": ("float64", (1, 20)),

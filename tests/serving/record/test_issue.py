@@ -172,7 +172,7 @@ def test_whatever_the_making_of_a_forecast_ends_in_is_told(
     def end(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(issue, "window_rows", end)
+    monkeypatch.setattr(issue, "table_inputs", end)
     made = issue_forecast(served, PAIR, NOW)
     assert made.outcome == "refused" and type(error).__name__ in made.reason
     withheld = official(served).failure_reason or ""

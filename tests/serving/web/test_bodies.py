@@ -14,7 +14,7 @@ from lambda_fn.prices.business_days import days_since_1970, next_business_days
 from lambda_fn.web.errors import MAX_SERIES, Problem
 from lambda_fn.web.lambda_events import read_event
 from lambda_fn.web.params import parse_query
-from lambda_fn.web.price_body import PriceBody, champion_inputs, parse_body, parse_prices
+from lambda_fn.web.price_body import PriceBody, parse_body, parse_prices, series_inputs
 from lambda_fn.web.request import Request
 from tests.support import foreign
 from tests.support.events import event
@@ -60,7 +60,7 @@ def test_series_are_a_list(series: object) -> None:
 
 
 def test_dates_are_the_business_days_up_to_the_last_close_and_after_it() -> None:
-    inputs = champion_inputs(parsed({"close": ROW, "as_of": AS_OF}, DATED).series, DATED)
+    inputs = series_inputs(DATED, parsed({"close": ROW, "as_of": AS_OF}, DATED).series)
     assert inputs[DATE] == [days_since_1970(foreign.price_rows(foreign.WINDOW))]
     targets = next_business_days(date(2026, 10, 30), foreign.HORIZON, "ecb")
     assert inputs[TARGET_DATE] == [days_since_1970(targets)]

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from training.evaluation import metrics
-from training.evaluation.breakdown import breakdown, pit, reliability
+from training.evaluation.scores import breakdown, pit, reliability
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import HORIZON, LEVELS, targets
 from training.runs.benchmark_protocol import select_span

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from training.evaluation.names import COMPARED_DAYS
+from training.conventions import COMPARED_DAYS
 from training.evaluation.significance import (
     BLOCK,
     DRAWS,

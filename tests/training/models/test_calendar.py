@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambda_fn.champion.runtime import Champion
+from lambda_fn.prices.business_days import business_days_after
 from training.export.onnx_export import build, describe
 from training.models.economic_calendar import CPI, FOMC, KINDS, KINDS_WITH_CPI, PAYROLLS, load_events
 from training.models.families import FAMILIES
@@ -29,9 +30,9 @@ from training.models.heads.winsorised import (
     winsorise,
     winsorise_window,
 )
-from training.prices.panel import panel
+from training.prices.ecb import panel
 from training.prices.table import PriceTable
-from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, day_numbers, following_days, windows
+from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, day_numbers, windows
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 INPUTS = ("close", "date", "target_date")
@@ -111,7 +112,7 @@ def test_the_window_gives_the_recursion_over_all_days(head: Calendar, ecb: Price
     prices = ecb.frame.loc[:"2025-12-31", ["close"]]
     events, effects = load_events(), head.effects
     days = day_numbers(pd.DatetimeIndex(prices.index))
-    ahead = following_days(pd.DatetimeIndex(prices.index[-1:]), "ecb")[0]
+    ahead = business_days_after(int(days[-1]), HORIZON, "ecb")
 
     def scale(before: int, day: int) -> float:
         total = effects.weekday[date.fromordinal(day + date(1970, 1, 1).toordinal()).weekday()]
@@ -179,7 +180,7 @@ def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calend
     data = build(model, described)
     champion = Champion.load(data)
     assert champion.metadata == described
-    assert champion.wants_date and champion.wants_target_date and champion.columns == ("close",)
+    assert champion.inputs == INPUTS and champion.columns == ("close",)
     import onnx
 
     props = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}

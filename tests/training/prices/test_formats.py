@@ -1,5 +1,6 @@
 """Every known format has its outcome: `tests.support.price_formats` is the table."""
 
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.facts import lacking
 from tests.support.price_formats import READ, TABLE, Format
 from tests.support.price_sources import USD, ohlc, rate
+from training.prices import formats
 from training.prices.row_checks import PriceError
 from training.prices.table import PriceTable, load
 
@@ -69,3 +71,19 @@ def test_a_column_of_the_pair_is_stored_once(tmp_path: Path) -> None:
 
 def test_the_names_of_formats_are_unique() -> None:
     assert len({case.name for case in TABLE}) == len(TABLE)
+
+
+def test_a_new_format_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven columns without a header are refused until an entry names them."""
+    text = "".join(f"{day:%Y%m%d};EURUSD;1.0;{price};0.9;1.2;x\n" for day, price in USD.items())
+    with pytest.raises(PriceError, match="7 columns"):
+        read(tmp_path, Format("a new vendor", text))
+    entry = """
+    name = "a new vendor"
+    cells = ["[0-9]{8}", "[A-Z]{6}"]
+    header = ["date", "ticker", "open", "close", "low", "high", "flag"]
+    """
+    vendor = formats.Format(**tomllib.loads(entry))
+    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, vendor))
+    close = read(tmp_path, Format("a new vendor", text)).frame["close"]
+    np.testing.assert_allclose(close.to_numpy(), USD.to_numpy())

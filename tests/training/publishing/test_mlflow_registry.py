@@ -23,7 +23,7 @@ import onnx
 import pandas as pd
 import pytest
 
-from lambda_fn.champion.model_inputs import window_inputs
+from lambda_fn.champion.model_inputs import input_arrays, table_inputs
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.prices.price_file import parse
 from tests.support import foreign, mlflow_database, mlflow_process, tracked
@@ -215,7 +215,7 @@ def test_stock_mlflow_forecasts_what_serving_forecasts(found: Found, dated: bool
     version = log_one(tracking, exported)
     registry.set_alias(tracking, "champion", version)
     champion = Champion.load(exported.model)
-    inputs = window_inputs(champion, parse(tracked.PRICE_FILE))
+    inputs = input_arrays(table_inputs(champion, parse(tracked.PRICE_FILE)))
     batch = {name: np.concatenate([values, values[:, ::-1]]) for name, values in inputs.items()}
     ours = champion.forecast(batch)
     theirs = mlflow.pyfunc.load_model("models:/EURUSD_LSTM@champion").predict(batch)

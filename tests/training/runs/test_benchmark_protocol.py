@@ -15,13 +15,14 @@ from rich.console import Console
 from lambda_fn.settings import DEFAULTS
 from tests.support.commands import command
 from training.console import Stages
+from training.conventions import HEADLINE_HORIZONS
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.scores import score
 from training.evaluation.walk_forward import Forecasts
 from training.prices.table import PriceTable, load
 from training.prices.windows import LEVELS, positions
 from training.runs import benchmark_protocol, pipeline
-from training.runs.benchmark_protocol import HORIZONS, PROTOCOL_FAMILIES, score_span, select_span
+from training.runs.benchmark_protocol import PROTOCOL_FAMILIES, score_span, select_span
 from training.runs.jobs import Job, tasks
 from training.runs.task_runner import run_here
 
@@ -63,7 +64,7 @@ def test_the_figures_of_a_span_are_those_of_its_score_table(
     baselines = evaluate_baselines(prices, job.first_year)
     table = score_span(job, forecasts, baselines, span)
     assert [(row["family"], row["horizon"]) for row in table.to_dict("records")] == [
-        (family, horizon) for family in PROTOCOL_FAMILIES for horizon in HORIZONS
+        (family, horizon) for family in PROTOCOL_FAMILIES for horizon in HEADLINE_HORIZONS
     ]
     own, others = (
         {name: select_span(each, prices, span) for name, each in of.items()} for of in (forecasts, baselines)
@@ -129,7 +130,7 @@ def by_hand(
     }
 
 
-@pytest.mark.parametrize("horizon", HORIZONS)
+@pytest.mark.parametrize("horizon", HEADLINE_HORIZONS)
 @pytest.mark.parametrize("span", SPANS)
 def test_the_figures_equal_a_loop_over_the_closes(
     job: Job, forecasts: dict[str, Forecasts], span: tuple[int, int], horizon: int
@@ -169,7 +170,7 @@ def test_the_report_has_a_row_for_each_span_family_and_horizon_of_a_pair(
         ("GBPUSD", f"{first}-{last}", family, horizon)
         for first, last in SPANS
         for family in PROTOCOL_FAMILIES
-        for horizon in HORIZONS
+        for horizon in HEADLINE_HORIZONS
     ]
     table = load("ecb", today=datetime.now(UTC).date(), pair="GBPUSD")
     pounds = Job(table, "GBPUSD", PROTOCOL_FAMILIES, 2025)
@@ -196,7 +197,7 @@ def test_every_pair_has_rows_for_both_spans(ecb: PriceTable, monkeypatch: pytest
 
     quiet = Stages(Console(stderr=True, quiet=True))
     found = benchmark_protocol.protocol(table, lambda job: [run_task(job, task) for task in tasks(job)], quiet)
-    assert len(found) == 2 * len(SPANS) * len(PROTOCOL_FAMILIES) * len(HORIZONS)
+    assert len(found) == 2 * len(SPANS) * len(PROTOCOL_FAMILIES) * len(HEADLINE_HORIZONS)
     assert found.groupby("pair")["span"].unique().map(list).to_dict() == {
         pair: ["2025-2025", "2026-2026"] for pair in ("EURUSD", "GBPUSD")
     }

@@ -11,7 +11,7 @@ import pytest
 from training.models.economic_calendar import KINDS
 from training.models.heads import pooled_fit
 from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit, fit_key
-from training.prices.panel import panel
+from training.prices.ecb import panel
 from training.prices.table import load
 from training.runs.jobs import Job, cutoffs, number_tasks, tasks
 from training.runs.task_runner import list_panels, make_shared_fits, refit

@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.support import workers
 from tests.support.workers import DiesAlways, DiesAtFirst, Finished, Work
 from training.console import Stages
-from training.export.ensemble import average
+from training.export.onnx_export import average
 from training.prices.table import PriceTable
 from training.runs import pipeline
 from training.runs.jobs import Job, Result, Task, cutoffs, tasks

@@ -38,7 +38,7 @@ from training.models.heads.pooled_fit import (
     find_pooled_fit,
 )
 from training.models.heads.winsorised import Floats, Recursion, log_likelihood, winsorise, winsorise_window
-from training.prices.panel import panel
+from training.prices.ecb import panel
 from training.prices.windows import day_numbers
 
 

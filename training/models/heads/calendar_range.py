@@ -3,7 +3,7 @@
 The news is the true range, ln(max(high, close before) / min(low, close before))^2 / (4 ln 2): Parkinson (1980),
 doi:10.1086/296071, with the gap from the close before as in Wilder's true range. alpha and beta are of the file's
 own rows, as a range is less noisy than a square; the calendar's effects are shared as before. Only for files whose high
-and low are of the day of their close, see `training.prices.ohlc_check`.
+and low are of the day of their close, see `training.prices.table_checks`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from training.models.heads.base import Head, HeadData, HeadSpec
 from training.models.heads.calendar import Calendar, log_scale
 from training.models.heads.pooled_fit import LAGS
 from training.models.heads.winsorised import Recursion, fit_dynamics, winsorise, winsorise_window
-from training.prices.ohlc_check import recognise
+from training.prices.table_checks import measure_ranges
 from training.prices.windows import day_numbers
 
 SQUARE_OF_RANGE = 1 / (4 * log(2))  # of a walk without drift, the mean square of a day from its squared range
@@ -72,7 +72,7 @@ def fit(history: HeadData) -> CalendarRange:
 
     Raises ValueError where high and low are not of the day of their close, and for a fit that does not react to news.
     """
-    ranges = recognise(history.prices)
+    ranges = measure_ranges(history.prices)
     if ranges is None or not ranges.is_usable:
         reason = ranges.describe(history.pair) if ranges else f"{history.pair}: there are no columns high and low"
         raise ValueError(f"{reason}; choose the family calendar, which needs only closes")

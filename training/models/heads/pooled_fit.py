@@ -22,7 +22,7 @@ from training.models.heads.winsorised import (
     median_square_to_news,
     winsorise,
 )
-from training.prices.panel import Panel
+from training.prices.ecb import Panel
 
 RECENT = 2000  # business days that the effects are fitted on: they change over the decades
 RIDGE = 0.003  # keeps effects of few events near zero

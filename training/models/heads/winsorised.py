@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from training.models.features import Array, Window, log_return
 from training.models.heads.base import Head, HeadData, HeadSpec
-from training.prices.panel import panel
+from training.prices.ecb import panel
 from training.prices.windows import HORIZON, LEVELS, WINDOW
 
 Floats = NDArray[np.float64]

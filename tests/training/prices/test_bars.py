@@ -4,16 +4,19 @@ import gzip
 import io
 import tracemalloc
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from training.prices import bulk, decompress, reader
+from training.prices import bars as bars_module
+from training.prices import decompress, reader
 from training.prices.read_options import PLAIN, Reading
 from training.prices.reader import read_rows
 from training.prices.row_checks import PriceError, Rows
+from training.prices.table import load
 
 START = datetime(2024, 1, 1)  # noqa: DTZ001  # files name no zone
 NEW_YORK = Reading(resample="17:00 America/New_York")
@@ -67,7 +70,7 @@ TEXTS = {
 def daily(text: str, reading: Reading, size: int, monkeypatch: pytest.MonkeyPatch) -> Rows:
     monkeypatch.setattr(reader, "BULK", size)
     monkeypatch.setattr(reader, "HEAD", 4096)
-    monkeypatch.setattr(bulk, "BLOCK", 10_000)
+    monkeypatch.setattr(bars_module, "BLOCK", 10_000)
     return read_rows(text.encode(), "my.csv", reading)
 
 
@@ -141,3 +144,19 @@ def test_memory_grows_by_the_numbers_and_not_by_the_cells(monkeypatch: pytest.Mo
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert (peaks[1] - peaks[0]) / (40 * 2400) < 250
+
+
+def test_bars_without_a_whole_day_are_refused(tmp_path: Path) -> None:
+    """A few bars of a Monday morning make no daily close; there is nothing to clean then."""
+    path = tmp_path / "my.csv"
+    path.write_text("date,close\n" + "".join(f"2024-01-01 0{hour}:00,1.1\n" for hour in range(8)))
+    with pytest.raises(PriceError, match="0 rows, at least 1 are needed"):
+        load("csv", path=path, today=date(2026, 11, 1), min_rows=1, reading=NEW_YORK)
+
+
+def test_a_date_that_does_not_exist_is_the_only_one_with_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    days = "".join(f"2024-01-{day:02},1.1\n" for day in (*range(1, 6), *range(8, 13), *range(15, 20)))
+    path.write_text(f"date,close\n{days}2024-02-31 12:00,1.1\n")
+    with pytest.raises(PriceError, match="1 unreadable date: row 17 "):
+        load("csv", path=path, today=date(2026, 11, 1), min_rows=1)

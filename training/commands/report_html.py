@@ -10,11 +10,17 @@ import pandas as pd
 from training.commands.report_plots import FANS, shown_family
 from training.commands.scores import html_table, score_table_html
 from training.evaluation.selection import summary_sentences
-from training.models.economic_calendar import ECB, FOMC, PAYROLLS
+from training.models.economic_calendar import CPI, ECB, FOMC, PAYROLLS
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation
 
-EVENT_DAYS = {PAYROLLS: "a US employment report", FOMC: "an FOMC decision", ECB: "an ECB decision"}
+EVENT_DAYS = {
+    PAYROLLS: "a US employment report",
+    FOMC: "an FOMC decision",
+    ECB: "an ECB decision",
+    CPI: "a release of US consumer prices",
+}
+CLOSE_TAKEN = "head_close_taken"  # a parameter that every head with effects of the calendar has
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}"
@@ -58,6 +64,8 @@ def render_report(
         }
         for row in breakdown[(breakdown["family"] == family) & (breakdown["by"] != "year")].to_dict("records")
     ]
+    with_effects = [params[name] for name in (family, "calendar") if CLOSE_TAKEN in params.get(name, {})]
+    effects = with_effects[0] if with_effects else {}
     first, comparisons = evaluation.selection.ranking[0], evaluation.comparisons
     confidence = evaluation.confidence.set_index("family")["mcs"]
     test_rows = [
@@ -87,7 +95,7 @@ def render_report(
         f"<h2>The latest {FANS} one-day forecasts and their outcomes</h2>",
         _render_image(plots["fan"], "50, 80 and 95 % intervals and the closes of the forecast days"),
         "<h2>Economic calendar effects</h2>",
-        _render_list(describe_calendar_effects(params.get("calendar", {}))),
+        _render_list(describe_calendar_effects(effects)),
         "<h2>Tests</h2>",
         html_table(test_rows, "one-sided p-values of 'not better than', and p-values of the model confidence set"),
     ]
@@ -109,8 +117,8 @@ def describe_calendar_effects(params: Mapping[str, float | str]) -> list[str]:
         wider, low, high = (100 * math.expm1(value) for value in (effect, effect - 2 * error, effect + 2 * error))
         side = "wider" if wider >= 0 else "narrower"
         sentences.append(f"A day with {day} is {abs(wider):.0f} % {side} ({low:+.0f} to {high:+.0f} %).")
-    if "head_close_taken" in params:
-        sentences.append(f"Closes are taken {params['head_close_taken']} of their day.")
+    if CLOSE_TAKEN in params:
+        sentences.append(f"Closes are taken {params[CLOSE_TAKEN]} of their day.")
     return sentences
 
 

@@ -10,14 +10,19 @@ of the past is made with the schedule that was known then.
 """
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lambda_fn.champion.onnx_validator import describe
+from lambda_fn.fields import ContractError
 
 FILE = Path(__file__).parent / "events.csv"
 PAYROLLS, FOMC, ECB, CPI = "payrolls", "FOMC", "ECB", "CPI"
@@ -25,7 +30,15 @@ LISTED = (FOMC, ECB, CPI)  # the kinds of the file
 KINDS = (PAYROLLS, FOMC, ECB)
 KINDS_WITH_CPI = (*KINDS, CPI)
 FIRST, LAST = date(1999, 1, 1), date(2049, 12, 31)  # the calendar inside a champion
+ENTRY = "events_known_through"  # of the metadata of a champion's file: the last day of each kind, as JSON
 WARN_DAYS = 60  # warn when the known dates end in fewer days than this
+TITLES = {PAYROLLS: "US payrolls", FOMC: "FOMC decisions", ECB: "ECB decisions", CPI: "US consumer prices"}
+PER_YEAR = {FOMC: 8, ECB: 8, CPI: 12}
+SOURCES = {
+    FOMC: "https://www.federalreserve.gov/monetarypolicy/fomccalendars.htm",
+    ECB: "https://www.ecb.europa.eu/press/calendars/mgcgc/html/index.en.html",
+    CPI: "https://www.bls.gov/schedule/news_release/cpi.htm",
+}
 _EPOCH = date(1970, 1, 1)
 
 
@@ -46,6 +59,40 @@ class Events:
     def known_through(self) -> dict[str, date]:
         """Last date of each kind that the file lists; payrolls follow a rule and do not end."""
         return {kind: _EPOCH + timedelta(int(days[-1])) for kind, days in self.days.items() if kind != PAYROLLS}
+
+
+def read_known_through(model: bytes) -> dict[str, date]:
+    """Read the last day of each kind of event that a champion's file knows; empty for one that uses no events.
+
+    Raises ContractError for a file or an entry that cannot be read.
+    """
+    entry = describe(model).props.get(ENTRY, "{}")
+    try:
+        return {str(kind): date.fromisoformat(last) for kind, last in json.loads(entry).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ContractError(
+            f"metadata.{ENTRY}: {entry[:60]!r} is not the last day of each kind of event; train the model again"
+        ) from error
+
+
+class ListedYear(NamedTuple):
+    """How many dates of a kind the file has in a year, and how many it lacks."""
+
+    kind: str
+    year: int
+    dates: int
+    missing: int
+
+
+def list_years(events: Events, years: Sequence[int]) -> list[ListedYear]:
+    """Count the listed dates of each kind in each year. A year before the last date of a kind lacks none of it."""
+    rows = []
+    for kind, last in events.known_through().items():
+        listed_years = events.days[kind].astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
+        for year in years:
+            dates = int((listed_years == year).sum())
+            rows.append(ListedYear(kind, year, dates, max(0, PER_YEAR[kind] - dates) if year >= last.year else 0))
+    return rows
 
 
 def days_left(known_through: Mapping[str, date], today: date) -> dict[str, int]:

@@ -23,14 +23,14 @@ from lambda_fn.champion.gate import check_champion
 from lambda_fn.champion.model_inputs import input_arrays, table_inputs
 from lambda_fn.champion.rollback import ACTIVATED, RollbackError, find_previous, read_generation
 from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
-from lambda_fn.contract import TARGET_DATE, ChampionFile, Golden, Pointer
+from lambda_fn.contract import ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.price_file import read_table
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 from training.export.candidate import Candidate, Registered
-from training.models.economic_calendar import load_events
+from training.models.economic_calendar import read_known_through
 from training.publishing.mlflow_access import RegistryError
 from training.publishing.promotion import (
     REASON,
@@ -111,8 +111,8 @@ def publish(
             for name, file in files.items():
                 store.create(file.key, benchmarks[name])
             pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
-            if TARGET_DATE in champion.inputs:
-                pointer = replace(pointer, events_known_through=min(load_events().known_through().values()))
+            if last_days := read_known_through(candidate.model):
+                pointer = replace(pointer, events_known_through=min(last_days.values()))
             check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error

@@ -380,10 +380,21 @@ def test_help_costs_no_heavy_import() -> None:
     assert done.stdout.endswith("[]\n")
 
 
+def test_events_lists_the_dates_to_add(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {fact["event"]: fact for fact in command(capsys, "events")["events"]}
+    assert set(facts) == {"FOMC", "ECB", "CPI"}
+    assert facts["CPI"]["known_through"] == "2026-12-10" and "bls.gov" in facts["CPI"]["source"]
+    assert facts["CPI"]["years"]["2027"] == {"dates": 0, "missing": 12}
+    assert facts["FOMC"]["years"]["2027"] == {"dates": 8, "missing": 0}
+    assert main(["events"]) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "US consumer prices: 12 dates of 2027 are missing" in output and "2027-MM-DD,CPI" in output
+
+
 def test_every_command_has_a_help_of_its_own() -> None:
     assert set(command_line.commands) == {
-        *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "clean", "forecast"),
-        *("report", "completion"),
+        *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "events", "clean"),
+        *("forecast", "report", "completion"),
         *("tasks", "task", "select", "submit"),
     }
     assert all(command.help and command.short_help for command in command_line.commands.values())

@@ -1,6 +1,5 @@
 """The calendar head and its parts: against plain loops, against made-up series whose truth is known, and its notes."""
 
-import json
 from datetime import date
 
 import numpy as np
@@ -9,10 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambda_fn.champion import onnx_validator as validator
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.prices.business_days import business_days_after
 from training.export.onnx_export import build, describe
-from training.models.economic_calendar import CPI, FOMC, KINDS, KINDS_WITH_CPI, PAYROLLS, load_events
+from training.models.economic_calendar import (
+    CPI,
+    FOMC,
+    KINDS,
+    KINDS_WITH_CPI,
+    PAYROLLS,
+    load_events,
+    read_known_through,
+)
 from training.models.families import FAMILIES
 from training.models.family import Model, fit
 from training.models.heads import calendar
@@ -173,7 +181,11 @@ def test_beyond_the_known_dates_the_rules_alone_hold(head: Calendar) -> None:
     np.testing.assert_allclose(head.scale(late[None])[0], weekday, rtol=1e-12)
 
 
-def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calendar(model: Model) -> None:
+@pytest.mark.parametrize(("name", "kinds"), [("calendar", KINDS), ("calendar_cpi", KINDS_WITH_CPI)])
+def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calendar(
+    prices: pd.DataFrame, name: str, kinds: tuple[str, ...]
+) -> None:
+    model = fit(FAMILIES[name], prices, "EURUSD")
     described = describe(
         model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2025, 12, 31), code="test"
     )
@@ -181,12 +193,8 @@ def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calend
     champion = Champion.load(data)
     assert champion.metadata == described
     assert champion.inputs == INPUTS and champion.columns == ("close",)
-    import onnx
-
-    props = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
-    assert props["close_taken"] == BEFORE
-    last_days = load_events(KINDS).known_through()
-    assert json.loads(props["events_known_through"]) == {kind: str(last) for kind, last in last_days.items()}
+    assert validator.describe(data).props["close_taken"] == BEFORE
+    assert read_known_through(data) == load_events(kinds).known_through()
 
 
 def evening(prices: pd.DataFrame, shared: PooledFit, seed: int) -> pd.DataFrame:

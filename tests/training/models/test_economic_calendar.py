@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_fn.fields import ContractError
+from tests.support import foreign
 from training.models.economic_calendar import (
     CPI,
     ECB,
@@ -16,9 +18,11 @@ from training.models.economic_calendar import (
     KINDS_WITH_CPI,
     PAYROLLS,
     days_left,
+    list_years,
     load_events,
     payroll_day,
     read_events,
+    read_known_through,
 )
 
 EPOCH = date(1970, 1, 1)
@@ -74,6 +78,28 @@ def test_a_new_date_is_a_line_in_the_file() -> None:
     assert days_left(after.known_through(), date(2029, 1, 1))[ECB] == 24
     assert days_left(after.known_through(), date(2029, 2, 1))[ECB] == -7
     assert PAYROLLS not in after.known_through()
+
+
+def test_the_dates_to_add_are_those_after_the_last_one() -> None:
+    def lacking(text: str, *years: int) -> dict[tuple[str, int], int]:
+        return {(row.kind, row.year): row.missing for row in list_years(read_events(text), years) if row.missing}
+
+    text = FILE.read_text("utf-8")
+    assert lacking(text, 2026, 2027) == {(CPI, 2027): 12}
+    assert lacking(text, 2025) == {}, "a release was cancelled, and nothing has to be added"
+    assert lacking(text + "2027-01-13,CPI\n2027-02-10,CPI\n", 2026, 2027) == {(CPI, 2027): 10}
+    assert lacking(text.replace("\n2026-12-10,CPI", ""), 2026) == {(CPI, 2026): 1}
+
+
+def test_a_champions_file_says_how_far_it_knows_each_kind() -> None:
+    def read(entry: str | None) -> dict[str, date]:
+        return read_known_through(foreign.champion_bytes(props={"events_known_through": entry}))
+
+    assert read('{"CPI": "2026-12-10", "FOMC": "2028-01-26"}') == {CPI: date(2026, 12, 10), FOMC: date(2028, 1, 26)}
+    assert read(None) == {}
+    for entry in ("soon", '{"CPI": "soon"}', '{"CPI": 1}', "[]"):
+        with pytest.raises(ContractError, match=r"^metadata\.events_known_through: .*; train the model again"):
+            read(entry)
 
 
 def test_consumer_prices_come_once_a_month_except_for_the_month_that_was_cancelled() -> None:

@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn.contract import DATE, TARGET_DATE
-from training.models.economic_calendar import KINDS, KINDS_WITH_CPI, Events, load_events
+from training.models.economic_calendar import ENTRY, KINDS, KINDS_WITH_CPI, Events, load_events
 from training.models.features import Array, Window, log_return
 from training.models.heads.base import Head, HeadData, HeadSpec
 from training.models.heads.pooled_fit import (
@@ -66,7 +66,7 @@ class Calendar:
     def notes(self) -> Mapping[str, str]:
         """Entries for the metadata of the champion's file."""
         through = {kind: str(day) for kind, day in self.events.known_through().items()}
-        return {"close_taken": self.close_timing, "events_known_through": json.dumps(through, sort_keys=True)}
+        return {"close_taken": self.close_timing, ENTRY: json.dumps(through, sort_keys=True)}
 
     @property
     def z(self) -> NDArray[np.float64]:

@@ -62,7 +62,7 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(task_runner, "refit", refit)
     # Shared fits are kept in this process; workers would import everything to make two of them.
-    monkeypatch.setattr(task_runner, "_fit_panels", lambda missing, workers: fitted(missing, 1))
+    monkeypatch.setattr(task_runner, "_fit_panels", lambda panels, kinds, workers: fitted(panels, kinds, 1))
     yield
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from training.commands.report_plots import FANS, shown_family
 from training.commands.scores import html_table, score_table_html
 from training.evaluation.selection import summary_sentences
-from training.models.economic_calendar import CPI, ECB, FOMC, PAYROLLS
+from training.models.economic_calendar import CPI, ECB, FOMC, PAYROLLS, TITLES
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation
 
@@ -55,10 +55,11 @@ def render_report(
     breakdown = evaluation.breakdown
     breakdown_rows = [
         {
-            "days": f"{row['by']}: {row['part']}",
+            "days": f"{row['by']}: {TITLES.get(row['part'], row['part'])}",
             "n": row["n"],
             "vs GARCH, %": f"{100 * row['skill_garch']:+.2f}",
             "80 % covers": f"{100 * row['coverage_80']:.1f}",
+            "95 % interval": f"{100 * row['coverage_80_low']:.1f} to {100 * row['coverage_80_high']:.1f}",
             "95 % covers": f"{100 * row['coverage_95']:.1f}",
             "width of 80 %": f"{row['width_80']:.2f}",
         }
@@ -77,12 +78,13 @@ def render_report(
         }
         for row in comparisons[comparisons["family"] == first].to_dict("records")
     ]
+    looks = [evaluation.look.describe()] if evaluation.look else []
     parts = [
         f"<h1>{job.pair}: forecast evaluation</h1>",
         f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast out of sample, by "
         "exported model files that were fitted on earlier data. Years that were known while the models were developed "
         "are a check, not evidence; the evidence is the track record of live forecasts.</p>",
-        _render_list(summary_sentences(evaluation.scores, evaluation.selection)),
+        _render_list([*summary_sentences(evaluation.scores, evaluation.selection), *looks]),
         "<h2>Scores</h2>",
         score_table_html(evaluation.scores),
         "<h2>Skill by year</h2>",
@@ -91,7 +93,7 @@ def render_report(
         _render_image(plots["pit"], "PIT at one day"),
         _render_image(plots["calibration"], "Reliability by level"),
         html_table(reliability_rows, "share of returns below each quantile, in percent"),
-        html_table(breakdown_rows, f"{family} at one day, by volatility regime and by scheduled news"),
+        html_table(breakdown_rows, f"{family} at one day, by volatility regime and by kind of scheduled news"),
         f"<h2>The latest {FANS} one-day forecasts and their outcomes</h2>",
         _render_image(plots["fan"], "50, 80 and 95 % intervals and the closes of the forecast days"),
         "<h2>Economic calendar effects</h2>",

@@ -6,6 +6,7 @@ The place is taken by a test, not by a decimal: see training/PROTOCOL.md.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import pandas as pd
 
@@ -59,6 +60,11 @@ class Selection:
         return tuple(family for family in self.ranking if family not in self.failed)
 
     @property
+    def challengers(self) -> int:
+        """The number of families that were tested: those that pass, but the one that held the place."""
+        return max(0, len(self.passed) - 1)
+
+    @property
     def champion(self) -> str:
         """The best family that passes; raises NoFamilyPassesError when there is none."""
         if not self.passed:
@@ -78,6 +84,34 @@ class Selection:
     def aliases(self) -> dict[str, str]:
         """Family by alias, for as many aliases as there are families that pass."""
         return dict(zip(("champion", "challenger", "candidate"), self.passed, strict=False))
+
+
+@dataclass(frozen=True)
+class Look:
+    """The comparison of the families of one run, one of many at nearly the same days.
+
+    Attributes:
+        number: 1 for the first that the registry knows.
+        previous: The day of the one before, None for the first.
+        days: The number of days that were compared.
+        challengers: The number of families that were tested.
+        level: The level of each test.
+    """
+
+    number: int
+    previous: date | None
+    days: int
+    challengers: int
+    level: float
+
+    def describe(self) -> str:
+        """Describe the look in a sentence."""
+        challengers = f"{self.challengers} challenger{' was' if self.challengers == 1 else 's were'}"
+        number = f"look {self.number}; the previous one was on {self.previous}" if self.previous else "the first look"
+        return (
+            f"{challengers} tested at {self.level:.2g} on {self.days:,} days. At the runs of this registry, this is "
+            f"{number}."
+        )
 
 
 def select(

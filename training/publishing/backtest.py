@@ -19,10 +19,12 @@ from lambda_fn.store.keys import backtest_key
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 from training.conventions import HEADLINE_HORIZONS
 from training.evaluation import metrics
+from training.evaluation.scores import NO_NEWS
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import LEVELS, positions, targets
 
 KIND = "backtest"
+DIGITS = 6
 ATTEMPTS = 5
 
 
@@ -33,6 +35,7 @@ def save(
     forecasts: Forecasts,
     baselines: Mapping[str, Forecasts],
     prices: pd.DataFrame,
+    breakdown: pd.DataFrame,
 ) -> dict[str, Any]:
     """Write `record/<PAIR>-backtest.csv` and return its summary. Raises Unavailable.
 
@@ -43,6 +46,7 @@ def save(
         forecasts: Its walk-forward forecasts.
         baselines: Those of the baselines, by name.
         prices: The prices that were forecast.
+        breakdown: The scores by part of the days; the summary has those by kind of scheduled news.
     """
     scores = list(make_scores(family, forecasts, baselines, prices))
     key, data = backtest_key(pair), scoring.to_csv(scores)
@@ -53,8 +57,22 @@ def save(
         except Missing:
             same, etag = False, None
         if same or store.replace(key, data, etag):
-            return {"family": family, **summarise(scores)}
+            return {"family": family, **summarise(scores), "events": _summarise_events(family, breakdown)}
     raise Unavailable(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
+
+
+def _summarise_events(family: str, breakdown: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the coverage of the 80 % interval at one day by kind of news, and on days without any."""
+    parts = breakdown[(breakdown["family"] == family) & ((breakdown["by"] == "event") | (breakdown["part"] == NO_NEWS))]
+    names = {"value": "coverage_80", "low": "coverage_80_low", "high": "coverage_80_high"}
+    return [
+        {
+            "event": str(row["part"]),
+            "n": int(row["n"]),
+            "coverage": {"80": {name: round(float(row[column]), DIGITS) for name, column in names.items()}},
+        }
+        for row in parts.sort_values("by", kind="stable").to_dict("records")
+    ]
 
 
 def make_scores(

@@ -31,6 +31,7 @@ from training.prices.windows import targets
 from training.runs.jobs import Job, Refit, Result, Task, cutoffs, splits
 
 Work: TypeAlias = Callable[[Job, Task], Result]
+Kinds: TypeAlias = tuple[str, ...]
 POOL_ATTEMPTS = 2  # attempts in a shared pool; what is still unfinished then runs in a pool of its own
 
 
@@ -39,8 +40,9 @@ def make_shared_fits(job: Job, workers: int) -> Mapping[str, PooledFit]:
 
     Those that fail are left out: the tasks that need them raise the reason.
     """
-    needed = {fit_key(majors, kinds): (majors, kinds) for majors in list_panels(job) for kinds in job.pooled_kinds}
-    cache_fits(_fit_panels({key: args for key, args in needed.items() if key not in cached_keys()}, workers))
+    panels, all_kinds = list_panels(job), job.pooled_kinds
+    cache_fits(_fit_panels(panels, all_kinds, workers))
+    needed = {fit_key(majors, kinds): (majors, kinds) for majors in panels for kinds in all_kinds}
     return {key: find_pooled_fit(*args) for key, args in needed.items() if key in cached_keys()}
 
 
@@ -55,20 +57,29 @@ def list_panels(job: Job) -> list[Panel]:
     return panels
 
 
-def _fit_panels(missing: Mapping[str, tuple[Panel, tuple[str, ...]]], workers: int) -> dict[str, PooledFit]:
+def _fit_panels(panels: Sequence[Panel], all_kinds: Sequence[Kinds], workers: int) -> dict[str, PooledFit]:
+    """Fit each panel with each tuple of kinds, except for what this process has; a panel's fits share a part."""
+    missing = [
+        (majors, kinds)
+        for majors in panels
+        if (kinds := [kinds for kinds in all_kinds if fit_key(majors, kinds) not in cached_keys()])
+    ]
     if workers == 1 or len(missing) < 2:
-        fits = [_fit_panel(*args) for args in missing.values()]
+        fits = [_fit_panel(*args) for args in missing]
     else:
-        fits = list(_run_parallel(_fit_panel, missing.values(), workers))
-    return {key: fit for key, fit in zip(missing, fits, strict=True) if fit is not None}
+        fits = list(_run_parallel(_fit_panel, missing, workers))
+    return {key: fit for by_key in fits for key, fit in by_key.items()}
 
 
-def _fit_panel(majors: Panel, kinds: tuple[str, ...]) -> PooledFit | None:
-    try:
-        with threadpool_limits(1):  # like every fit: sums on two threads round differently
-            return find_pooled_fit(majors, kinds)
-    except ValueError:
-        return None  # its variance does not react to news
+def _fit_panel(majors: Panel, all_kinds: Sequence[Kinds]) -> dict[str, PooledFit]:
+    fits = {}
+    for kinds in all_kinds:
+        try:
+            with threadpool_limits(1):  # like every fit: sums on two threads round differently
+                fits[fit_key(majors, kinds)] = find_pooled_fit(majors, kinds)
+        except ValueError:
+            continue  # its variance does not react to news
+    return fits
 
 
 def run_task(job: Job, task: Task, on_refit: Callable[[str], None] = lambda description: None) -> Result:

@@ -66,11 +66,24 @@ _MaybePeriod = TypedDict("_MaybePeriod", {"from": str | None, "through": str | N
 _Period = TypedDict("_Period", {"from": DateText, "through": DateText})
 
 
+class RecordOfEvent(TypedDict):
+    """Coverage on the days of one kind of scheduled news, one business day ahead.
+
+    Attributes:
+        event: payrolls (US), FOMC, ECB, CPI (US consumer prices), or none for days without news.
+    """
+
+    event: str
+    n: Forecasts
+    coverage: Coverage
+
+
 class RecordSummary(_MaybePeriod):
     """Scores of a live record or of a backtest.
 
     Attributes:
         family: model of the forecasts; only in a backtest.
+        events: coverage by kind of scheduled news; only in a backtest.
         reliability: share of outcomes in each tenth of the forecast distribution, with the 95 % sampling range of a
             perfect forecast.
     """
@@ -79,6 +92,7 @@ class RecordSummary(_MaybePeriod):
     days: int
     horizons: list[RecordOfHorizon]
     reliability: list[_Tenth]
+    events: NotRequired[list[RecordOfEvent]]
 
 
 class RecordDay(TypedDict):

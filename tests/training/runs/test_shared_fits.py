@@ -11,6 +11,7 @@ import pytest
 from training.models.economic_calendar import KINDS
 from training.models.heads import pooled_fit
 from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit, fit_key
+from training.models.heads.winsorised import Dynamics, Floats, fit_dynamics
 from training.prices.ecb import panel
 from training.prices.table import load
 from training.runs.jobs import Job, cutoffs, number_tasks, tasks
@@ -73,6 +74,25 @@ def test_one_fit_a_cutoff_and_the_same_bytes_with_fits_that_were_carried(
     last = list_panels(pounds)[-1]
     cache_fits({fit_key(last, KINDS): replace(find_pooled_fit(last, KINDS), centre=0.0)})
     assert bytes_of(pounds) != alone[0], "what was carried is what is used"
+
+
+def test_fits_of_a_panel_with_other_kinds_of_events_share_their_first_round(
+    jobs: list[Job], fits: dict[str, PooledFit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the time of the second one; the result is that of a fit alone."""
+    calls = []
+
+    def counted(returns: Floats, news: Floats) -> Dynamics:
+        calls.append(len(returns))
+        return fit_dynamics(returns, news)
+
+    monkeypatch.setattr(pooled_fit, "fit_dynamics", counted)
+    job = replace(jobs[0], families=("calendar", "calendar_cpi"))
+    both = make_shared_fits(job, workers=1)
+    assert len(both) == 2 * len(cutoffs(job)) and len(calls) == 3 * len(cutoffs(job))
+    majors = list_panels(job)[0]
+    pooled_fit._fit_without_calendar.cache_clear()
+    assert pooled_fit.fit_panel(majors, KINDS).to_json() == both[fit_key(majors, KINDS)].to_json()
 
 
 @pytest.mark.long  # each worker imports everything

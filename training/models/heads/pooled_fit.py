@@ -7,6 +7,7 @@ rest of a refit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,6 @@ from training.prices.ecb import Panel
 
 RECENT = 2000  # business days that the effects are fitted on: they change over the decades
 RIDGE = 0.003  # keeps effects of few events near zero
-ROUNDS = 2  # first without the calendar, then on returns that it has scaled
 WEEKDAYS = (0, 1, 3, 4)  # Monday, Tuesday, Thursday, Friday; Wednesday is the baseline
 BEFORE, AFTER = "before the news", "after the news"  # time of the close relative to the news of its day
 LAGS = {BEFORE: 1, AFTER: 0}
@@ -143,26 +143,38 @@ def find_pooled_fit(majors: Panel, kinds: Sequence[str]) -> PooledFit:
 
 
 def fit_panel(majors: Panel, kinds: Sequence[str]) -> PooledFit:
-    """Maximise the likelihood of all pairs over dynamics and effects, one after the other, ROUNDS times.
+    """Maximise the likelihood of all pairs over dynamics and effects, one after the other, twice.
 
-    The events are those that were known on the last day of the panel.
+    The first time is without the calendar, the second on returns that it has scaled. The events are those that were
+    known on the last day of the panel.
     """
     events = load_events(tuple(kinds), majors.last_day)
     rows = np.stack([design_matrix(majors.days, events, pair.usd, pair.eur) for pair in majors.pairs])
     returns = np.stack([pair.returns for pair in majors.pairs])
     recent = rows[:, -RECENT:].reshape(-1, rows.shape[-1])
     average = recent.mean(axis=0)
-    effects = np.zeros(rows.shape[-1])
-    for _ in range(ROUNDS):
-        deseasonalised = returns / np.exp((rows - average) @ effects)
-        news = winsorise(deseasonalised * deseasonalised)
-        dynamics = fit_dynamics(deseasonalised, news)
-        z = returns / np.sqrt(filter_variance(deseasonalised, news, dynamics))
-        effects, covariance = fit_effects(recent, z[:, -RECENT:], dynamics.nu)
+    dynamics, z = _fit_without_calendar(majors)
+    effects, covariance = fit_effects(recent, z[:, -RECENT:], dynamics.nu)
+    dynamics, z = _fit_and_standardise(returns, returns / np.exp((rows - average) @ effects))
+    effects, covariance = fit_effects(recent, z[:, -RECENT:], dynamics.nu)
     square = (returns / np.exp((rows - average) @ effects)) ** 2
     return PooledFit(
         dynamics, tuple(kinds), effects, covariance, float(average @ effects), median_square_to_news(square)
     )
+
+
+@lru_cache(maxsize=1)  # the fits of a panel with other kinds of events follow each other
+def _fit_without_calendar(majors: Panel) -> tuple[Dynamics, Floats]:
+    """Return the dynamics and standardised returns of the first round, in which no event has an effect yet."""
+    returns = np.stack([pair.returns for pair in majors.pairs])
+    return _fit_and_standardise(returns, returns)
+
+
+def _fit_and_standardise(returns: Floats, deseasonalised: Floats) -> tuple[Dynamics, Floats]:
+    """Fit the dynamics to deseasonalised returns, and divide the returns by their standard deviation, [pairs, n]."""
+    news = winsorise(deseasonalised * deseasonalised)
+    dynamics = fit_dynamics(deseasonalised, news)
+    return dynamics, returns / np.sqrt(filter_variance(deseasonalised, news, dynamics))
 
 
 def fit_effects(rows: Floats, z: Floats, nu: float) -> tuple[Floats, Floats]:

@@ -105,6 +105,7 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
                 evaluation.baselines,
                 job.prices,
                 evaluation.breakdown,
+                evaluation.scores,
             ),
             selection_sentence(selection),
             look=evaluation.look,

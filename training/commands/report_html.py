@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from training.commands.report_plots import FANS, shown_family
-from training.commands.scores import html_table, score_table_html
+from training.commands.scores import gain_sentences, html_table, score_table_html
 from training.evaluation.selection import summary_sentences
 from training.models.economic_calendar import CPI, ECB, FOMC, PAYROLLS, TITLES
 from training.runs.jobs import Job
@@ -78,15 +78,17 @@ def render_report(
         }
         for row in comparisons[comparisons["family"] == first].to_dict("records")
     ]
+    scores, selection = evaluation.scores, evaluation.selection
+    sentences = [*summary_sentences(scores, selection), *gain_sentences(scores, selection)]
     looks = [evaluation.look.describe()] if evaluation.look else []
     parts = [
         f"<h1>{job.pair}: forecast evaluation</h1>",
         f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast out of sample, by "
         "exported model files that were fitted on earlier data. Years that were known while the models were developed "
         "are a check, not evidence; the evidence is the track record of live forecasts.</p>",
-        _render_list([*summary_sentences(evaluation.scores, evaluation.selection), *looks]),
+        _render_list([*sentences, *looks]),
         "<h2>Scores</h2>",
-        score_table_html(evaluation.scores),
+        score_table_html(scores),
         "<h2>Skill by year</h2>",
         _render_image(plots["loss"], f"Skill of {family} against GARCH(1,1)-t by year"),
         "<h2>Calibration</h2>",

@@ -18,6 +18,7 @@ from training.evaluation.significance import (
     christoffersen,
     compare,
     confidence_set,
+    diebold_mariano_statistic,
     kupiec,
     relative_losses,
     skill_interval,
@@ -40,7 +41,8 @@ def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts]
     `pinball`, `rmse`, `mae` and the widths are in percent of log return. For each baseline `skill_<baseline>` and
     the Diebold-Mariano p-value of the pinball losses `dm_<baseline>`; `dm_walk` is that of the squared errors of the
     point forecast against no change. `skill_garch_low` and `_high` are the limits of its 90 % block-bootstrap interval,
-    `kupiec_1`, `christoffersen_5` and so on the p-values of the tests of the lower tail, at one day.
+    `t_garch` is the t of its loss against GARCH-t's with a Newey-West variance, positive where the family is better.
+    `kupiec_1`, `christoffersen_5` and so on are the p-values of the tests of the lower tail, at one day.
 
     Raises ValueError when a family has a baseline's name, or fewer than `MINIMUM_ORIGINS` origins are common to all.
     """
@@ -88,6 +90,10 @@ def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts]
                     for name, others in baseline_losses.items()
                 },
                 "dm_walk": metrics.diebold_mariano(errors, walk).p_value,
+                "t_garch": [
+                    -diebold_mariano_statistic(losses[family][:, h], baseline_losses[BENCHMARK][:, h], h + 1)
+                    for h in range(HORIZON)
+                ],
                 "skill_garch_low": low,
                 "skill_garch_high": high,
                 **tail_tests,

@@ -4,6 +4,7 @@ Its rows have the format of the live record (`lambda_fn.record.scoring`) with th
 the score table shows. Its summary is part of the pointer.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from training.conventions import HEADLINE_HORIZONS
 from training.evaluation import metrics
 from training.evaluation.scores import NO_NEWS
 from training.evaluation.walk_forward import Forecasts
+from training.models.families import FAMILIES
 from training.prices.windows import LEVELS, positions, targets
 
 KIND = "backtest"
@@ -36,6 +38,7 @@ def save(
     baselines: Mapping[str, Forecasts],
     prices: pd.DataFrame,
     breakdown: pd.DataFrame,
+    scores: pd.DataFrame,
 ) -> dict[str, Any]:
     """Write `record/<PAIR>-backtest.csv` and return its summary. Raises Unavailable.
 
@@ -47,9 +50,16 @@ def save(
         baselines: Those of the baselines, by name.
         prices: The prices that were forecast.
         breakdown: The scores by part of the days; the summary has those by kind of scheduled news.
+        scores: The score table.
     """
-    scores = list(make_scores(family, forecasts, baselines, prices))
-    key, data = backtest_key(pair), scoring.to_csv(scores)
+    rows = list(make_scores(family, forecasts, baselines, prices))
+    key, data = backtest_key(pair), scoring.to_csv(rows)
+    summary = {"family": family, **summarise(rows), "events": _summarise_events(family, breakdown)}
+    t = float(scores.loc[(scores["family"] == family) & (scores["horizon"] == 1), "t_garch"].iloc[0])
+    if not math.isnan(t):
+        summary["t_garch"] = round(t, DIGITS)
+    if note := FAMILIES[family].hindsight:
+        summary["note"] = note
     for _ in range(ATTEMPTS):
         try:
             blob = store.read(key)
@@ -57,7 +67,7 @@ def save(
         except Missing:
             same, etag = False, None
         if same or store.replace(key, data, etag):
-            return {"family": family, **summarise(scores), "events": _summarise_events(family, breakdown)}
+            return summary
     raise Unavailable(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
 
 

@@ -84,6 +84,8 @@ class RecordSummary(_MaybePeriod):
     Attributes:
         family: model of the forecasts; only in a backtest.
         events: coverage by kind of scheduled news; only in a backtest.
+        t_garch: t statistic of the gain over GARCH at one day, with a Newey-West variance; only in a backtest.
+        note: what to know about these figures; only in a backtest.
         reliability: share of outcomes in each tenth of the forecast distribution, with the 95 % sampling range of a
             perfect forecast.
     """
@@ -93,6 +95,8 @@ class RecordSummary(_MaybePeriod):
     horizons: list[RecordOfHorizon]
     reliability: list[_Tenth]
     events: NotRequired[list[RecordOfEvent]]
+    t_garch: NotRequired[float]
+    note: NotRequired[str]
 
 
 class RecordDay(TypedDict):

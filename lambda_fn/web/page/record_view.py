@@ -63,6 +63,8 @@ class Summary(NamedTuple):
     benchmark: tuple[str, str] | None
     reliability: Sequence[Mapping[str, float]]
     events: Sequence[EventRow]
+    t_garch: float | None
+    note: str
 
 
 class Outcome(NamedTuple):
@@ -117,6 +119,8 @@ def summary(record: Json | None) -> Summary | None:
             EventRow(EVENTS.get(row["event"], row["event"]), int(row["n"]), figures(row["coverage"]).get("80"))
             for row in record.get("events") or ()
         ],
+        t_garch=record.get("t_garch"),
+        note=record.get("note", ""),
     )
 
 

@@ -87,6 +87,7 @@ def test_fits_of_a_panel_with_other_kinds_of_events_share_their_first_round(
         return fit_dynamics(returns, news)
 
     monkeypatch.setattr(pooled_fit, "fit_dynamics", counted)
+    pooled_fit._fit_without_calendar.cache_clear()
     job = replace(jobs[0], families=("calendar", "calendar_cpi"))
     both = make_shared_fits(job, workers=1)
     assert len(both) == 2 * len(cutoffs(job)) and len(calls) == 3 * len(cutoffs(job))

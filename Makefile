@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test test-long browser e2e bench fuzz soak mutate unguarded sentences structure compare check train serve picture image local local-stop deploy lock digests sbom audit clean
+.PHONY: help setup demo test test-long browser simulate e2e bench fuzz soak mutate unguarded sentences structure compare check train serve picture image local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test-long: $(VENV)/dev $(VENV)/aws/installed ## run the long tests, which `make 
 
 browser: $(VENV)/dev ## look at the page in Chromium: values, states, phone, dark, keyboard, axe-core
 	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+simulate: $(VENV)/dev ## how often repeated runs promote a model that is no better (minutes)
+	$(BIN)/python -m tests.simulate_selection $(ARGS)
 
 # On a machine without a Docker engine, but with this set-up beside the clone, that is started, and stopped afterwards.
 ENGINE := ../shared/lambda-base/setup.sh

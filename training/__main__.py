@@ -58,6 +58,7 @@ command_line = CommandLine(
         publish.generate_keys,
         show.show_status,
         show.show_history,
+        show.list_events,
         publish.clean,
         show.show_forecast,
         train.report,

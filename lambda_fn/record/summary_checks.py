@@ -66,7 +66,11 @@ _HORIZON = {"horizon": whole(1, MAX_HORIZON), "n": whole(1, MAX_COUNT), **_FIGUR
 _LOSS = {"pinball": number(0, LARGE)}
 _SUMMARY = object_of({"days": _COUNT, "horizons": list_of(object_of(_HORIZON | _LOSS), MAX_ROWS, allow_empty=True)})
 _BIN = object_of(dict.fromkeys(("from", "to", "share", "low", "high"), number(0, 1)))
-_SCORED = object_of({**_PERIOD, "reliability": list_of(_BIN, MAX_ROWS, allow_empty=True)})
+_EVENT = object_of({"event": schema.NAME, "n": whole(1, MAX_COUNT), "coverage": _FIGURES["coverage"]})
+_SCORED = object_of(
+    {**_PERIOD, "reliability": list_of(_BIN, MAX_ROWS, allow_empty=True)},
+    {"events": list_of(_EVENT, MAX_ROWS, allow_empty=True), "t_garch": number(-LARGE, LARGE), "note": schema.TEXT},
+)
 _UNSCORED = object_of({}, _PERIOD)
 _NEWEST_ROW = object_of(
     {

@@ -70,6 +70,7 @@ EXECUTED = (
     "python -m training forecast",
     "python -m training status",
     "python -m training history",
+    "python -m training events",
     "python -m training keys",
     "python -m training rollback",
     "python -m lambda_fn.refresh",

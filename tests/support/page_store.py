@@ -53,6 +53,12 @@ BACKTEST: dict[str, Any] = {
         {"from": i / 10, "to": (i + 1) / 10, "share": 0.1 + 0.001 * (-1) ** i, "low": 0.091, "high": 0.109}
         for i in range(10)
     ],
+    "t_garch": 5.8,
+    "note": "Examined with hindsight: a made-up reason.",
+    "events": [
+        {"event": "CPI", "n": 199, "coverage": {"80": {"value": 0.718593, "low": 0.652446, "high": 0.776501}}},
+        {"event": "none", "n": 3621, "coverage": {"80": {"value": 0.804474, "low": 0.791229, "high": 0.81707}}},
+    ],
 }
 
 

@@ -62,7 +62,7 @@ def cached_refits(refits: "dict[Hashable, Refit]", monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(task_runner, "refit", refit)
     # Shared fits are kept in this process; workers would import everything to make two of them.
-    monkeypatch.setattr(task_runner, "_fit_panels", lambda missing, workers: fitted(missing, 1))
+    monkeypatch.setattr(task_runner, "_fit_panels", lambda panels, kinds, workers: fitted(panels, kinds, 1))
     yield
 
 
@@ -76,8 +76,8 @@ def _identity(job: "Job", family: str, seed: int, cutoff: pd.Timestamp, split: "
     table, prices = job.table, job.prices
     rows = hashlib.sha256(prices.to_numpy().tobytes() + prices.index.to_numpy().tobytes()).hexdigest()
     shared = ""
-    if find_head(FAMILIES[family].head).shares:
-        fit = find_pooled_fit(panel(prices.loc[:cutoff], job.pair, table.source))
+    if kinds := find_head(FAMILIES[family].head).kinds:
+        fit = find_pooled_fit(panel(prices.loc[:cutoff], job.pair, table.source), kinds)
         shared = json.dumps(fit.to_json(), sort_keys=True)
     tested = None if split is None else tuple(split.test)
     known = (table.sha256, table.source, table.trusted, rows, tuple(prices.columns))

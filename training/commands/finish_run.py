@@ -21,7 +21,7 @@ from training.evaluation.walk_forward import origin_inputs
 from training.export.candidate import Candidate
 from training.prices.windows import complete_origins
 from training.publishing import backtest
-from training.publishing.mlflow_runs import RunInputs, log_run
+from training.publishing.mlflow_runs import RunInputs, list_looks, log_run
 from training.publishing.promotion import Published
 from training.publishing.publish import golden_windows, move_aliases, publish
 from training.runs import pipeline
@@ -47,6 +47,9 @@ def finish_run(job: Job, results: Iterable[Result], context: Context, *, with_sc
         NoFamilyPassesError: No model passes every gate; the evaluation is printed, nothing is logged or published.
     """
     members, evaluation = evaluate_results(job, results, context)
+    evaluation = evaluation.as_look(list_looks(context.tracking, job.pair))
+    if evaluation.look is not None:
+        context.note(evaluation.look.describe())
     if not evaluation.selection.passed:
         if with_scores:
             print_evaluation(evaluation, context)
@@ -101,8 +104,11 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
                 evaluation.forecasts[champion.family],
                 evaluation.baselines,
                 job.prices,
+                evaluation.breakdown,
+                evaluation.scores,
             ),
             selection_sentence(selection),
+            look=evaluation.look,
             once=True,
         )
 
@@ -157,6 +163,7 @@ def make_run_inputs(
             files=folder,
             dataset=DatasetInput(dataset, [InputTag("mlflow.data.context", "training")]),
             breakdown=evaluation.breakdown,
+            look=evaluation.look,
             examples={
                 name: origin_inputs(Champion.load(candidate.model), job.prices, last)
                 for name, candidate in candidates.items()

@@ -8,13 +8,19 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from training.commands.report_plots import FANS, shown_family
-from training.commands.scores import html_table, score_table_html
+from training.commands.scores import gain_sentences, html_table, score_table_html
 from training.evaluation.selection import summary_sentences
-from training.models.economic_calendar import ECB, FOMC, PAYROLLS
+from training.models.economic_calendar import CPI, ECB, FOMC, PAYROLLS, TITLES
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation
 
-EVENT_DAYS = {PAYROLLS: "a US employment report", FOMC: "an FOMC decision", ECB: "an ECB decision"}
+EVENT_DAYS = {
+    PAYROLLS: "a US employment report",
+    FOMC: "an FOMC decision",
+    ECB: "an ECB decision",
+    CPI: "a release of US consumer prices",
+}
+CLOSE_TAKEN = "head_close_taken"  # a parameter that every head with effects of the calendar has
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}"
@@ -49,15 +55,18 @@ def render_report(
     breakdown = evaluation.breakdown
     breakdown_rows = [
         {
-            "days": f"{row['by']}: {row['part']}",
+            "days": f"{row['by']}: {TITLES.get(row['part'], row['part'])}",
             "n": row["n"],
             "vs GARCH, %": f"{100 * row['skill_garch']:+.2f}",
             "80 % covers": f"{100 * row['coverage_80']:.1f}",
+            "95 % interval": f"{100 * row['coverage_80_low']:.1f} to {100 * row['coverage_80_high']:.1f}",
             "95 % covers": f"{100 * row['coverage_95']:.1f}",
             "width of 80 %": f"{row['width_80']:.2f}",
         }
         for row in breakdown[(breakdown["family"] == family) & (breakdown["by"] != "year")].to_dict("records")
     ]
+    with_effects = [params[name] for name in (family, "calendar") if CLOSE_TAKEN in params.get(name, {})]
+    effects = with_effects[0] if with_effects else {}
     first, comparisons = evaluation.selection.ranking[0], evaluation.comparisons
     confidence = evaluation.confidence.set_index("family")["mcs"]
     test_rows = [
@@ -69,25 +78,28 @@ def render_report(
         }
         for row in comparisons[comparisons["family"] == first].to_dict("records")
     ]
+    scores, selection = evaluation.scores, evaluation.selection
+    sentences = [*summary_sentences(scores, selection), *gain_sentences(scores, selection)]
+    looks = [evaluation.look.describe()] if evaluation.look else []
     parts = [
         f"<h1>{job.pair}: forecast evaluation</h1>",
         f"<p>{html.escape(job.table.origin)}; every year from {job.first_year} on is forecast out of sample, by "
         "exported model files that were fitted on earlier data. Years that were known while the models were developed "
         "are a check, not evidence; the evidence is the track record of live forecasts.</p>",
-        _render_list(summary_sentences(evaluation.scores, evaluation.selection)),
+        _render_list([*sentences, *looks]),
         "<h2>Scores</h2>",
-        score_table_html(evaluation.scores),
+        score_table_html(scores),
         "<h2>Skill by year</h2>",
         _render_image(plots["loss"], f"Skill of {family} against GARCH(1,1)-t by year"),
         "<h2>Calibration</h2>",
         _render_image(plots["pit"], "PIT at one day"),
         _render_image(plots["calibration"], "Reliability by level"),
         html_table(reliability_rows, "share of returns below each quantile, in percent"),
-        html_table(breakdown_rows, f"{family} at one day, by volatility regime and by scheduled news"),
+        html_table(breakdown_rows, f"{family} at one day, by volatility regime and by kind of scheduled news"),
         f"<h2>The latest {FANS} one-day forecasts and their outcomes</h2>",
         _render_image(plots["fan"], "50, 80 and 95 % intervals and the closes of the forecast days"),
         "<h2>Economic calendar effects</h2>",
-        _render_list(describe_calendar_effects(params.get("calendar", {}))),
+        _render_list(describe_calendar_effects(effects)),
         "<h2>Tests</h2>",
         html_table(test_rows, "one-sided p-values of 'not better than', and p-values of the model confidence set"),
     ]
@@ -109,8 +121,8 @@ def describe_calendar_effects(params: Mapping[str, float | str]) -> list[str]:
         wider, low, high = (100 * math.expm1(value) for value in (effect, effect - 2 * error, effect + 2 * error))
         side = "wider" if wider >= 0 else "narrower"
         sentences.append(f"A day with {day} is {abs(wider):.0f} % {side} ({low:+.0f} to {high:+.0f} %).")
-    if "head_close_taken" in params:
-        sentences.append(f"Closes are taken {params['head_close_taken']} of their day.")
+    if CLOSE_TAKEN in params:
+        sentences.append(f"Closes are taken {params[CLOSE_TAKEN]} of their day.")
     return sentences
 
 

@@ -48,7 +48,25 @@ def print_evaluation(evaluation: "Evaluation", context: Context) -> None:
         f"{row['high']:.5f} (standard deviation {row['sd']:.1g}); their average has {float(losses[row['family']]):.5f}."
         for row in spread[spread["horizon"] == 1].to_dict("records")
     ]
-    context.print(*(f"- {sentence}" for sentence in (*summary_sentences(scores, selection), *spread_sentences)))
+    sentences = (*summary_sentences(scores, selection), *gain_sentences(scores, selection), *spread_sentences)
+    context.print(*(f"- {sentence}" for sentence in sentences))
+
+
+def gain_sentences(scores: "pd.DataFrame", selection: "Selection") -> list[str]:
+    """Name the champion's gain over GARCH-t at one day with its t, and whether it was examined with hindsight."""
+    from training.models.families import FAMILIES
+
+    if not selection.passed:
+        return []
+    champion = selection.champion
+    row = scores[(scores["family"] == champion) & (scores["horizon"] == 1)].to_dict("records")[0]
+    if math.isnan(row["t_garch"]):
+        return []  # it is GARCH-t
+    gain = (
+        f"Gain: {champion} has a skill of {row['skill_garch']:+.2%} against GARCH(1,1)-t at 1 day (t "
+        f"{row['t_garch']:.1f}, 90 % interval {row['skill_garch_low']:+.2%} to {row['skill_garch_high']:+.2%})."
+    )
+    return [" ".join(filter(None, (gain, FAMILIES[champion].hindsight)))]
 
 
 def evaluation_as_json(evaluation: "Evaluation") -> dict[str, Any]:

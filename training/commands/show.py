@@ -58,6 +58,7 @@ def _print_status(current: "Status", context: Context) -> None:
     from training.commands.scores import print_fan, print_skill
     from training.console import format_time, print_table
     from training.conventions import BASELINE_NAMES
+    from training.models.economic_calendar import TITLES
 
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_column(no_wrap=True)
@@ -72,6 +73,8 @@ def _print_status(current: "Status", context: Context) -> None:
     facts.add_row("published", current.published.state)
     for age in current.prices:
         facts.add_row("prices", f"{age.key} through {age.last_date}, {age.business_days} business days ago")
+    for kind, last in current.events.items():
+        facts.add_row("events", f"{TITLES.get(kind, kind)} through {last}")
     for alias, (name, version) in current.tracking.aliases.items():
         facts.add_row(f"@{alias}", f"{name} version {version}")
     context.out.print(facts)
@@ -140,6 +143,51 @@ def show_history(context: Context) -> None:
         left_aligned = ("champion", "since", "until")
         print_table(context.out, rows, title, left_aligned=left_aligned, least_needed=least_needed, has_edges=False)
         context.print(*reasons)
+
+
+@command("events", "list the scheduled events in training/models/events.csv, and the dates to add for the next year")
+def list_events(context: Context) -> None:
+    """List how far each kind of event is known, and what the current and the next year lack."""
+    from training.console import print_table
+    from training.models.economic_calendar import SOURCES, TITLES, days_left, list_years, load_events
+
+    events, today = load_events(), context.now.date()
+    known_through, counted = events.known_through(), list_years(events, (today.year, today.year + 1))
+    remaining = days_left(known_through, today)
+    if context.as_json:
+        facts = [
+            {
+                "event": kind,
+                "known_through": last,
+                "days_left": remaining[kind],
+                "years": {
+                    str(row.year): {"dates": row.dates, "missing": row.missing} for row in counted if row.kind == kind
+                },
+                "source": SOURCES[kind],
+            }
+            for kind, last in known_through.items()
+        ]
+        print_json({"events": facts})
+        return
+    rows = [
+        {
+            "event": TITLES[kind],
+            "known through": str(last),
+            "days left": str(remaining[kind]),
+            **{f"dates of {row.year}": str(row.dates) for row in counted if row.kind == kind},
+        }
+        for kind, last in known_through.items()
+    ]
+    caption = "US payrolls follow a rule"
+    print_table(
+        context.out, rows, "Scheduled events", left_aligned=("event", "known through"), caption=caption, has_edges=False
+    )
+    for row in counted:
+        if row.missing:
+            context.print(
+                f"[yellow]![/yellow] {TITLES[row.kind]}: {row.missing} dates of {row.year} are missing; add a line "
+                f"{row.year}-MM-DD,{row.kind} for each to training/models/events.csv, from {SOURCES[row.kind]}"
+            )
 
 
 @command("forecast", "print the forecast through the Lambda handler, as API Gateway calls it")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lambda_fn.record.statistics import estimate_coverage
 from training.conventions import HEADLINE_HORIZONS, TAIL_PERCENTS
 from training.evaluation import metrics
 from training.evaluation.significance import (
@@ -17,6 +18,7 @@ from training.evaluation.significance import (
     christoffersen,
     compare,
     confidence_set,
+    diebold_mariano_statistic,
     kupiec,
     relative_losses,
     skill_interval,
@@ -29,6 +31,7 @@ SCORED = (1, 2, 3, 4, 5, 21)  # horizons of the score table: the days that famil
 REFERENCE = "ewma"
 MINIMUM_ORIGINS = 30  # with fewer forecasts, scores mean nothing
 BENCHMARK = "garch"  # of the breakdown
+NO_NEWS = "none"
 REGIMES = ("calm", "usual", "wild")  # terciles of the benchmark's standard deviation, known before the day
 
 
@@ -38,7 +41,8 @@ def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts]
     `pinball`, `rmse`, `mae` and the widths are in percent of log return. For each baseline `skill_<baseline>` and
     the Diebold-Mariano p-value of the pinball losses `dm_<baseline>`; `dm_walk` is that of the squared errors of the
     point forecast against no change. `skill_garch_low` and `_high` are the limits of its 90 % block-bootstrap interval,
-    `kupiec_1`, `christoffersen_5` and so on the p-values of the tests of the lower tail, at one day.
+    `t_garch` is the t of its loss against GARCH-t's with a Newey-West variance, positive where the family is better.
+    `kupiec_1`, `christoffersen_5` and so on are the p-values of the tests of the lower tail, at one day.
 
     Raises ValueError when a family has a baseline's name, or fewer than `MINIMUM_ORIGINS` origins are common to all.
     """
@@ -86,6 +90,10 @@ def score(forecasts: Mapping[str, Forecasts], baselines: Mapping[str, Forecasts]
                     for name, others in baseline_losses.items()
                 },
                 "dm_walk": metrics.diebold_mariano(errors, walk).p_value,
+                "t_garch": [
+                    -diebold_mariano_statistic(losses[family][:, h], baseline_losses[BENCHMARK][:, h], h + 1)
+                    for h in range(HORIZON)
+                ],
                 "skill_garch_low": low,
                 "skill_garch_high": high,
                 **tail_tests,
@@ -201,17 +209,18 @@ def breakdown(
     forecasts: Mapping[str, Forecasts],
     baselines: Mapping[str, Forecasts],
     prices: pd.DataFrame,
-    event_days: NDArray[np.bool_],
+    events: Mapping[str, NDArray[np.bool_]],
 ) -> pd.DataFrame:
     """Skill against the benchmark, coverage, mean width and number of days, at one day; a row per family and part.
 
-    Parts are each year, each of REGIMES, and days with scheduled news and without.
+    Parts are each year, each of REGIMES, days with scheduled news and without, and the days of each kind of news,
+    which may overlap. `coverage_80_low` and `_high` are the limits of Wilson's 95 % interval of `coverage_80`.
 
     Args:
         forecasts: The forecasts of the families.
         baselines: Those of the baselines.
         prices: The price table.
-        event_days: Whether scheduled news falls on the return between each two rows of `prices`, [rows - 1].
+        events: By kind, whether its news falls on the return between each two rows of `prices`, [rows - 1].
     """
     aligned, origins = align_forecasts(forecasts, baselines)
     rows = positions(prices, origins)
@@ -219,12 +228,15 @@ def breakdown(
     first = {name: forecast.quantiles[:, :1] for name, forecast in aligned.items()}
     width = first[BENCHMARK][:, 0, LEVELS.index(0.9)] - first[BENCHMARK][:, 0, LEVELS.index(0.1)]
     regime = np.searchsorted(np.quantile(width, [1 / 3, 2 / 3]), width)
-    years, news = np.asarray(pd.DatetimeIndex(prices.index)[rows + 1].year), event_days[rows]
+    years = np.asarray(pd.DatetimeIndex(prices.index)[rows + 1].year)
+    kinds = {kind: mask[rows] for kind, mask in events.items()}
+    news = np.any(list(kinds.values()), axis=0)
     parts = [  # kind, name, mask [n]
         *(("year", str(year), years == year) for year in np.unique(years)),
         *(("regime", name, regime == i) for i, name in enumerate(REGIMES)),
         ("news", "scheduled", news),
-        ("news", "none", ~news),
+        ("news", NO_NEWS, ~news),
+        *(("event", kind, mask) for kind, mask in kinds.items()),
     ]
     losses = {name: metrics.pinball_losses(actual, quantiles)[:, 0] for name, quantiles in first.items()}
     return pd.DataFrame(
@@ -235,8 +247,7 @@ def breakdown(
                 "part": part,
                 "n": int(mask.sum()),
                 "skill_garch": 1 - losses[name][mask].mean() / losses[BENCHMARK][mask].mean(),
-                "coverage_80": metrics.coverage(actual[mask], first[name][mask], 0.80)[0],
-                "coverage_95": metrics.coverage(actual[mask], first[name][mask], 0.95)[0],
+                **_coverage(actual[mask], first[name][mask]),
                 "width_80": metrics.width(actual[mask], first[name][mask], 0.80)[0],
             }
             for name in aligned
@@ -244,3 +255,22 @@ def breakdown(
             if mask.any()
         ]
     )
+
+
+def _coverage(actual: NDArray[np.float64], quantiles: NDArray[np.float64]) -> dict[str, float | None]:
+    """Coverage of the 80 and 95 % intervals at one day, and the interval of the former.
+
+    Args:
+        actual: Log returns, [n, 1].
+        quantiles: Their forecast quantiles, [n, 1, levels].
+    """
+    shares = {level: float(metrics.coverage(actual, quantiles, level)[0]) for level in (0.80, 0.95)}
+    n = len(actual)
+    covered = round(shares[0.80] * n)
+    interval = estimate_coverage([1.0] * covered + [0.0] * (n - covered), 1, n)
+    return {
+        "coverage_80": shares[0.80],
+        "coverage_80_low": interval["low"],
+        "coverage_80_high": interval["high"],
+        "coverage_95": shares[0.95],
+    }

@@ -6,6 +6,7 @@ The place is taken by a test, not by a decimal: see training/PROTOCOL.md.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from training.conventions import BASELINE_NAMES, COMPARED_DAYS, HEADLINE_HORIZON
 from training.errors import NamedError
 from training.evaluation.gates import SIGNIFICANT, TIE, Tests, gates
 
+LOOK_LEVEL = 0.02  # of a look at all challengers: in five years of looks about 4 % promote a family that is no better
 CONSTRUCTION_SKILL = 1e-3  # skill against garch within which random_walk counts as GARCH-t by construction
 REFERENCE = "ewma"
 
@@ -29,13 +31,12 @@ class NoFamilyPassesError(NamedError, ValueError):
 
 @dataclass(frozen=True)
 class Step:
-    """One family taking another's place: the difference in relative loss, and the p-values."""
+    """One family taking another's place: the difference in relative loss, and the p-value at one day."""
 
     family: str
     other: str
     lead: float
     p_1: float
-    p_mean: float
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,16 @@ class Selection:
     failed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     first: str | None = None  # the family that held the place: the incumbent, or the simplest family that passes
     steps: tuple[Step, ...] = ()
+    level: float = LOOK_LEVEL  # below which the p-value of a challenger must be: LOOK_LEVEL / challengers
 
     @property
     def passed(self) -> tuple[str, ...]:
         return tuple(family for family in self.ranking if family not in self.failed)
+
+    @property
+    def challengers(self) -> int:
+        """The number of families that were tested: those that pass, but the one that held the place."""
+        return max(0, len(self.passed) - 1)
 
     @property
     def champion(self) -> str:
@@ -79,15 +86,45 @@ class Selection:
         return dict(zip(("champion", "challenger", "candidate"), self.passed, strict=False))
 
 
+@dataclass(frozen=True)
+class Look:
+    """The comparison of the families of one run, one of many at nearly the same days.
+
+    Attributes:
+        number: 1 for the first that the registry knows.
+        previous: The day of the one before, None for the first.
+        days: The number of days that were compared.
+        challengers: The number of families that were tested.
+        level: The level of each test.
+    """
+
+    number: int
+    previous: date | None
+    days: int
+    challengers: int
+    level: float
+
+    def describe(self) -> str:
+        """Describe the look in a sentence."""
+        challengers = f"{self.challengers} challenger{' was' if self.challengers == 1 else 's were'}"
+        number = f"look {self.number}; the previous one was on {self.previous}" if self.previous else "the first look"
+        return (
+            f"{challengers} tested at {self.level:.2g} on {self.days:,} days. At the runs of this registry, this is "
+            f"{number}."
+        )
+
+
 def select(
     scores: pd.DataFrame, comparisons: pd.DataFrame, simplest_first: Sequence[str], incumbent: str | None = None
 ) -> Selection:
     """Choose the champion and rank the others.
 
     The incumbent, or where it fails a gate or is none of the families the simplest family that passes, keeps its place
-    unless another that passes is better: less relative loss by more than TIE, and the one-sided test says so at 5 % at
-    one day and over the mean of 1 to COMPARED_DAYS days. Challengers are tried once each, the simplest first, so that
-    of equals the simplest wins; the others are ranked by relative loss, equals by simplicity.
+    unless another that passes is better: less relative loss over 1 to COMPARED_DAYS days by more than TIE, and a
+    p-value of the one-sided test at one day below LOOK_LEVEL / challengers. Every run is another look at nearly the
+    same days, so that the level is that of five years of looks (see training/PROTOCOL.md). Challengers are tried once
+    each, the simplest first, so that of equals the simplest wins; the others are ranked by relative loss, equals by
+    simplicity.
 
     Raises ValueError when a score is missing or when there is no family to choose.
 
@@ -106,18 +143,19 @@ def select(
     failed = {family: failures for family, failures in reasons.items() if failures}
     passed = [family for family in reasons if not reasons[family]]
     champion = first = incumbent if incumbent in passed else next(iter(passed), None)
+    level = LOOK_LEVEL / max(1, len(passed) - 1)
     steps = []
     for challenger in passed:
-        if champion is not None and (step := _step(tests, relative, challenger, champion)):
+        if champion is not None and (step := _step(tests, relative, challenger, champion, level)):
             steps.append(step)
             champion = challenger
     ranking = sorted(relative, key=lambda name: (name in failed, name != champion, relative[name], simplicity[name]))
     runner_up = next((family for family in ranking[1:] if family not in failed), None)
-    is_better = champion and runner_up and _step(tests, relative, champion, runner_up)
-    return Selection(tuple(ranking), relative, bool(runner_up) and not is_better, failed, first, tuple(steps))
+    is_better = champion and runner_up and _step(tests, relative, champion, runner_up, level)
+    return Selection(tuple(ranking), relative, bool(runner_up) and not is_better, failed, first, tuple(steps), level)
 
 
-def _step(tests: Tests, relative: Mapping[str, float], family: str, other: str) -> Step | None:
+def _step(tests: Tests, relative: Mapping[str, float], family: str, other: str, level: float) -> Step | None:
     """The step from `other` to `family`; None unless `family` is significantly better.
 
     Args:
@@ -125,12 +163,11 @@ def _step(tests: Tests, relative: Mapping[str, float], family: str, other: str) 
         relative: The relative losses by family.
         family: The challenger.
         other: The family whose place it would take.
+        level: The level of the test.
     """
     lead = relative[other] - relative[family]
-    p_1, p_mean = tests.get((family, other), (math.nan, math.nan))
-    if lead > TIE and p_1 < SIGNIFICANT and p_mean < SIGNIFICANT:
-        return Step(family, other, lead, float(p_1), float(p_mean))
-    return None
+    p_1, _ = tests.get((family, other), (math.nan, math.nan))
+    return Step(family, other, lead, float(p_1)) if lead > TIE and p_1 < level else None
 
 
 def relative_pinball(scores: pd.DataFrame) -> dict[str, float]:
@@ -169,7 +206,7 @@ def selection_sentence(selection: Selection) -> str:
     if selection.steps:
         comparisons = "; ".join(
             f"{step.family} is better than {step.other} by {step.lead:.4f} in relative pinball loss over 1 to "
-            f"{COMPARED_DAYS} days (p {step.p_1:.2g} at 1 day, {step.p_mean:.2g} over all)"
+            f"{COMPARED_DAYS} days (p {step.p_1:.2g} at 1 day, tested at {selection.level:.2g})"
             for step in selection.steps
         )
         return f"{champion} is the champion, in place of {selection.first}: {comparisons}."

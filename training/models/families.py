@@ -12,6 +12,16 @@ from training.models.family import Family
 
 # A forecast of the spread alone: the mean is no change of the price.
 CALENDAR = Family(name="calendar", model_type="Calendar", features=(), fit=random_walk.fit, head="calendar")
+# With the days of US consumer prices.
+CALENDAR_CPI = Family(
+    name="calendar_cpi",
+    model_type="CalendarCPI",
+    features=(),
+    fit=random_walk.fit,
+    head="calendar_cpi",
+    hindsight="Examined with hindsight: the days of US consumer prices were added after a look at the years to 2026. "
+    "For EUR/USD, 2022 to 2025 give all of their gain, and in 2026 they lost.",
+)
 # The calendar family on daily ranges, for files whose high and low are of the same day as the close.
 CALENDAR_RANGE = Family(
     name="calendar_range", model_type="CalendarRange", features=(), fit=random_walk.fit, head="calendar_range"
@@ -21,6 +31,7 @@ FAMILIES: dict[str, Family] = {
     for family in (
         random_walk.FAMILY,
         CALENDAR,
+        CALENDAR_CPI,
         CALENDAR_RANGE,
         linear_regression.FAMILY,
         arima.FAMILY,

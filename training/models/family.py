@@ -102,6 +102,7 @@ class Family:
     shrunk: bool = False  # its mean is multiplied by a factor from 0 to 1, chosen on rows that its fit did not use
     parity: float = 1e-9
     batching: float = 1e-12
+    hindsight: str = ""  # a sentence for its scores, if the days of the backtest influenced its design
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ The ten most traded currencies are also a panel, to which parameters shared by a
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -151,6 +151,11 @@ class Panel:
 
     days: NDArray[np.int64]
     pairs: tuple[Pair, ...]
+
+    @property
+    def last_day(self) -> date:
+        """The day of the last fixing."""
+        return date(1970, 1, 1) + timedelta(int(self.days[-1]))
 
     @cached_property
     def digest(self) -> str:

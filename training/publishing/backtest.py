@@ -4,6 +4,7 @@ Its rows have the format of the live record (`lambda_fn.record.scoring`) with th
 the score table shows. Its summary is part of the pointer.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,10 +20,13 @@ from lambda_fn.store.keys import backtest_key
 from lambda_fn.store.object_store import Store
 from training.conventions import HEADLINE_HORIZONS
 from training.evaluation import metrics
+from training.evaluation.scores import NO_NEWS
 from training.evaluation.walk_forward import Forecasts
+from training.models.families import FAMILIES
 from training.prices.windows import LEVELS, positions, targets
 
 KIND = "backtest"
+DIGITS = 6
 
 
 def save(
@@ -32,6 +36,8 @@ def save(
     forecasts: Forecasts,
     baselines: Mapping[str, Forecasts],
     prices: pd.DataFrame,
+    breakdown: pd.DataFrame,
+    scores: pd.DataFrame,
 ) -> dict[str, Any]:
     """Write `record/<PAIR>-backtest.csv` and return its summary. Raises Unavailable.
 
@@ -42,11 +48,33 @@ def save(
         forecasts: Its walk-forward forecasts.
         baselines: Those of the baselines, by name.
         prices: The prices that were forecast.
+        breakdown: The scores by part of the days; the summary has those by kind of scheduled news.
+        scores: The score table.
     """
-    scores = list(make_scores(family, forecasts, baselines, prices))
-    key, data = backtest_key(pair), scoring.to_csv(scores)
+    rows = list(make_scores(family, forecasts, baselines, prices))
+    key, data = backtest_key(pair), scoring.to_csv(rows)
+    summary = {"family": family, **summarise(rows), "events": _summarise_events(family, breakdown)}
+    t = float(scores.loc[(scores["family"] == family) & (scores["horizon"] == 1), "t_garch"].iloc[0])
+    if not math.isnan(t):
+        summary["t_garch"] = round(t, DIGITS)
+    if note := FAMILIES[family].hindsight:
+        summary["note"] = note
     store.update(key, lambda stored: (None if stored == data else data, None))
-    return {"family": family, **summarise(scores)}
+    return summary
+
+
+def _summarise_events(family: str, breakdown: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the coverage of the 80 % interval at one day by kind of news, and on days without any."""
+    parts = breakdown[(breakdown["family"] == family) & ((breakdown["by"] == "event") | (breakdown["part"] == NO_NEWS))]
+    names = {"value": "coverage_80", "low": "coverage_80_low", "high": "coverage_80_high"}
+    return [
+        {
+            "event": str(row["part"]),
+            "n": int(row["n"]),
+            "coverage": {"80": {name: round(float(row[column]), DIGITS) for name, column in names.items()}},
+        }
+        for row in parts.sort_values("by", kind="stable").to_dict("records")
+    ]
 
 
 def make_scores(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from training.conventions import HEADLINE_HORIZONS
-from training.evaluation.selection import Selection
+from training.evaluation.selection import Look, Selection
 from training.export.candidate import Candidate
 
 _COLUMNS = {  # title -> column of the score table, format and factor of its cells
@@ -17,14 +17,24 @@ _COLUMNS = {  # title -> column of the score table, format and factor of its cel
 }
 
 
-def describe_run(candidates: Sequence[Candidate], scores: pd.DataFrame, selection: Selection) -> str:
-    """Return the description of the parent run: what ran, which model won, and the main scores."""
+def describe_run(
+    candidates: Sequence[Candidate], scores: pd.DataFrame, selection: Selection, look: Look | None = None
+) -> str:
+    """Return the description of the parent run: what ran, which model won, and the main scores.
+
+    Args:
+        candidates: The final model of each family.
+        scores: The score table.
+        selection: The champion and the ranking.
+        look: The comparison of the families; None for a single one.
+    """
     meta = candidates[0].metadata
     families = ", ".join(candidate.family for candidate in candidates)
     lines = [
         f"# {meta.pair[:3]}/{meta.pair[3:]}: {selection.champion} is the champion",
         f"{len(candidates)} families were trained on prices through {meta.trained_through} and backtested out of "
         f"sample: {families}. By rank: {', '.join(selection.ranking)}.",
+        *([look.describe()] if look else []),
     ]
     summary = scores[scores["horizon"].isin(HEADLINE_HORIZONS)]
     if summary["pinball"].notna().any():

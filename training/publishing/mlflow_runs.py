@@ -7,8 +7,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from lambda_fn.settings import redact_url
 from training.conventions import BASELINE_NAMES, HEADLINE_HORIZONS
-from training.evaluation.selection import Selection
+from training.evaluation.selection import Look, Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_registry
 from training.publishing.cards import describe_run, render_model_card
 from training.publishing.mlflow_access import FILES, RegistryError, find_moved, sqlite_file
-from training.publishing.mlflow_registry import EXPERIMENTS, Registry, alias_holder
+from training.publishing.mlflow_registry import EXPERIMENTS, Registry, alias_holder, pages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,6 +59,7 @@ class RunInputs:
         dataset: The dataset on which all models were trained.
         breakdown: Scores of each family by year.
         examples: An input example for each family.
+        look: The comparison of the families; None for a single one.
     """
 
     name: str = ""
@@ -67,6 +68,7 @@ class RunInputs:
     dataset: DatasetInput | None = None
     breakdown: pd.DataFrame = field(default_factory=pd.DataFrame)
     examples: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    look: Look | None = None
 
 
 def experiment_name(pair: str) -> str:
@@ -106,8 +108,10 @@ def log_run(
     experiment = _open_experiment(registry, first.pair)
     through = first.trained_through.isoformat()
     tags = {**tags, "pair": first.pair, "prices_sha256": first.prices_sha256, "trained_through": through}
-    note = describe_run(candidates, scores, selection)
+    note = describe_run(candidates, scores, selection, inputs.look)
     outcome = {"champion": selection.champion, "tie": str(selection.tie), NOTE: note}
+    if inputs.look is not None:
+        outcome |= {f"look_{name}": str(value) for name, value in asdict(inputs.look).items()}
     name = f"{inputs.name or f'through {through}'}: {selection.champion}"
     registered = {}
     with _redirect_output(), mlflow.start_run(None, experiment, name, tags=tags | outcome) as parent:
@@ -132,6 +136,24 @@ def log_run(
                 if family in plots:
                     client.log_figure(run_id, plots[family], PLOT)
     return registered
+
+
+def list_looks(registry: Registry, pair: str) -> list[date]:
+    """Return the days of the logged runs that compared several families of the pair, oldest first.
+
+    Raises RegistryError if the registry does not answer.
+    """
+    client, name = registry.client, experiment_name(pair)
+    try:
+        experiments = [
+            experiment.experiment_id
+            for experiment in pages(client.search_experiments, filter_string=f"name LIKE '{name}%'")
+            if experiment.name == name or experiment.name.startswith(f"{name}{MOVED}")
+        ]
+        runs = pages(client.search_runs, experiments, "params.families LIKE '%,%'") if experiments else ()
+        return sorted(datetime.fromtimestamp(run.info.start_time / 1000, UTC).date() for run in runs)
+    except MlflowException as error:
+        raise RegistryError(f"the runs of {redact_url(registry.tracking_uri)} cannot be read: {error}") from error
 
 
 def log_report(registry: Registry, pair: str, file: Path, now: datetime) -> str:

@@ -6,7 +6,7 @@ import, so it is imported only where a registry is read or changed.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,15 @@ from lambda_fn.champion.gate import check_champion
 from lambda_fn.champion.model_inputs import input_arrays, table_inputs
 from lambda_fn.champion.rollback import ACTIVATED, RollbackError, find_previous, read_generation
 from lambda_fn.champion.sandbox import Sandbox, SandboxedChampion
-from lambda_fn.contract import TARGET_DATE, ChampionFile, Golden, Pointer
+from lambda_fn.contract import ChampionFile, Golden, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.price_file import read_table
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
+from training.evaluation.selection import Look
 from training.export.candidate import Candidate, Registered
-from training.models.economic_calendar import load_events
+from training.models.economic_calendar import read_known_through
 from training.publishing.mlflow_access import RegistryError
 from training.publishing.promotion import (
     REASON,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from training.publishing.mlflow_registry import Registry
 
 NO_DIRECTION = 0.5  # directional accuracy of a forecast of no change: that of a coin
+LOOK = "look"  # an optional key of a pointer outside the contract: the comparison that chose its champion
 GOLDEN_COUNT = 3
 GOLDEN_STEP = 63  # rows between golden windows: a quarter, so that their volatility differs
 SIGNIFICANT_DIGITS = 6  # of a score in the pointer
@@ -70,6 +72,7 @@ def publish(
     benchmarks: Mapping[str, bytes] = MappingProxyType({}),
     backtest: dict[str, Any] | None = None,
     reason: str = "",
+    look: Look | None = None,
     once: bool = False,
 ) -> Published:
     """Run the candidate with the serving code, publish it and, in a folder store, activate it.
@@ -88,6 +91,7 @@ def publish(
         benchmarks: Champion files whose forecasts are compared with the champion's, by name.
         backtest: The summary of its backtest.
         reason: Why it is published.
+        look: The comparison that chose it; None if there was none.
         once: Publish nothing if the same champion with the same scores is published already.
 
     Raises:
@@ -110,9 +114,13 @@ def publish(
             files = {name: _champion_file(data, pair) for name, data in benchmarks.items()}
             for name, file in files.items():
                 store.create(file.key, benchmarks[name])
-            pointer = replace(pointer, benchmarks=files, backtest=backtest, extra={REASON: reason} if reason else {})
-            if TARGET_DATE in champion.inputs:
-                pointer = replace(pointer, events_known_through=min(load_events().known_through().values()))
+            extra: dict[str, Any] = {REASON: reason} if reason else {}
+            if look is not None:
+                previous = look.previous and look.previous.isoformat()
+                extra[LOOK] = {**asdict(look), "previous": previous}
+            pointer = replace(pointer, benchmarks=files, backtest=backtest, extra=extra)
+            if last_days := read_known_through(candidate.model):
+                pointer = replace(pointer, events_known_through=min(last_days.values()))
             check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error

@@ -11,8 +11,8 @@ from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.price_file import parse_tail
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Store
-from training.models.economic_calendar import WARN_DAYS, days_left, load_events
+from lambda_fn.store.object_store import Missing, Store
+from training.models.economic_calendar import TITLES, WARN_DAYS, days_left, load_events, read_known_through
 from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import read_active, read_pointer, read_refusal
 
@@ -63,6 +63,7 @@ class Status:
         published: The published pointer.
         prices: The age of each price file.
         tracking: The registry.
+        events: The last day of each kind of scheduled event that the active champion knows.
         differences: A sentence for each mismatch between pointer, registry, prices and active record, with its fix.
     """
 
@@ -70,6 +71,7 @@ class Status:
     published: Published
     prices: tuple[PriceAge, ...]
     tracking: Tracking
+    events: dict[str, date]
     differences: tuple[str, ...]
 
     @property
@@ -98,14 +100,28 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
     except (RegistryError, ContractError) as error:
         tracking = Tracking(False, str(error), {})
     prices, unreadable = _read_price_ages(store, settings.pair, now.date())
-    outdated = [  # a champion knows the dates that events.csv had when it was trained
-        f"the last known date of {kind} decisions is {remaining} days away: add the new ones to "
-        "training/models/events.csv and run python -m training run"
-        for kind, remaining in days_left(load_events().known_through(), now.date()).items()
-        if remaining < WARN_DAYS
-    ]
+    events = _read_known_events(store, active)
+    outdated = _describe_outdated_events(events, now.date())
     differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated)
-    return Status(active, published, prices, tracking, differences)
+    return Status(active, published, prices, tracking, events, differences)
+
+
+def _read_known_events(store: Store, active: Active | None) -> dict[str, date]:
+    """Return the last day of each kind of event that the active champion knows, of all kinds if its file is damaged."""
+    try:
+        return read_known_through(store.read(active.serving_key).data) if active else {}
+    except (Missing, ContractError):
+        return load_events().known_through()  # refresh repairs the file
+
+
+def _describe_outdated_events(events: dict[str, date], today: date) -> Iterator[str]:
+    listed = load_events().known_through()
+    for kind, remaining in days_left(events, today).items():
+        if remaining < WARN_DAYS:
+            cure = "run python -m training run"
+            if not (kind in listed and listed[kind] > events[kind]):  # the champion knows all that the file lists
+                cure = f"add the dates that python -m training events lists to training/models/events.csv, then {cure}"
+            yield f"the last known date of {TITLES.get(kind, kind)} is {remaining} days away: {cure}"
 
 
 def _read_published(store: Store, settings: Settings, active: Active | None) -> Published:

@@ -25,7 +25,7 @@ from training.runs.jobs import Job, Result
 PAIRS = ("EURUSD", "EURJPY", "USDJPY", "USDCHF", "GBPUSD", "AUDUSD", "EURGBP", "EURCHF")
 FIRST_YEAR = 2004
 SPANS = ((2004, 2017), (2018, 2026))  # years of the first day forecast
-PROTOCOL_FAMILIES = ("random_walk", "calendar")  # the others differ from calendar only by a mean near zero
+PROTOCOL_FAMILIES = ("random_walk", "calendar", "calendar_cpi")  # the others differ only by a mean near zero
 
 Work = Callable[[Job], list[Result]]
 

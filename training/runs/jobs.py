@@ -58,17 +58,24 @@ class Job:
 
     @property
     def prices(self) -> pd.DataFrame:
-        """Columns that the families read, and in the ECB's table the other majors, where a fit shares parameters."""
+        """Columns that the families read, and in the ECB's table the other majors, where a fit reads the panel."""
         frame = self.table.frame
         majors = (
-            [name for name in COLUMNS if name in frame.columns] if self.shares and self.table.source == "ecb" else []
+            [name for name in COLUMNS if name in frame.columns]
+            if self.reads_panel and self.table.source == "ecb"
+            else []
         )
         return frame[list(dict.fromkeys((*columns(self.families), *majors)))]
 
     @property
-    def shares(self) -> bool:
-        """True if a family is fitted with parameters that all pairs share."""
-        return any(find_head(FAMILIES[name].head).shares for name in self.families)
+    def reads_panel(self) -> bool:
+        """True if the fit of a family reads the panel of the majors."""
+        return any(find_head(FAMILIES[name].head).reads_panel for name in self.families)
+
+    @property
+    def pooled_kinds(self) -> list[tuple[str, ...]]:
+        """The kinds of events of each pooled fit that the families need, each once."""
+        return list(dict.fromkeys(kinds for name in self.families if (kinds := find_head(FAMILIES[name].head).kinds)))
 
     def members(self, family: str) -> range:
         """Seeds with which a family is fitted; its forecast is their average."""

@@ -5,7 +5,8 @@ Nothing here writes to a store or a registry: `training.publishing.mlflow_runs` 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import TypeAlias
 
 import numpy as np
@@ -17,11 +18,11 @@ from training.console import Stages
 from training.errors import NamedError
 from training.evaluation.baselines import evaluate_baselines
 from training.evaluation.scores import breakdown, compare_families, reliability, score, skill_by_year
-from training.evaluation.selection import Selection, select
+from training.evaluation.selection import Look, Selection, select
 from training.evaluation.walk_forward import Forecasts, backtest, origin_inputs
 from training.export.candidate import Candidate
 from training.export.onnx_export import CHECKED, average, check_average
-from training.models.economic_calendar import KINDS, load_events
+from training.models.economic_calendar import load_events
 from training.models.families import FAMILIES
 from training.models.heads.pooled_fit import AFTER, FIXING, LAGS
 from training.prices.windows import complete_origins, day_numbers
@@ -48,7 +49,17 @@ class Evaluation:
     comparisons: pd.DataFrame  # one-sided tests of every ordered pair
     confidence: pd.DataFrame  # by family, the model confidence set and the test of superior ability
     reliability: pd.DataFrame  # by family, horizon and level
-    breakdown: pd.DataFrame  # by family and year, regime of volatility, days with news and without
+    breakdown: pd.DataFrame  # by family and year, regime of volatility, days with news and without, kind of news
+    look: Look | None = None  # of a run with several families that is logged
+
+    def as_look(self, previous: Sequence[date]) -> "Evaluation":
+        """Return this evaluation as the look after those on the `previous` days, if it has several families."""
+        if len(self.forecasts) == 1:
+            return self
+        selection, days = self.selection, int(self.scores["n"].max())
+        last = previous[-1] if previous else None
+        look = Look(len(previous) + 1, last, days, selection.challengers, selection.level)
+        return replace(self, look=look)
 
 
 def gather(job: Job, results: Iterable[Result]) -> tuple[Members, list[Task]]:
@@ -119,16 +130,15 @@ def evaluate(job: Job, members: Members, incumbent: str | None, stages: Stages) 
             comparisons,
             confidence,
             reliability(forecasts, baselines, prices),
-            breakdown(forecasts, baselines, prices, news_days(prices, job.table.source)),
+            breakdown(forecasts, baselines, prices, event_days(prices, job.table.source)),
         )
 
 
-def news_days(prices: pd.DataFrame, source: str) -> NDArray[np.bool_]:
-    """Mask [rows - 1]: True where scheduled news falls on the return between two rows."""
+def event_days(prices: pd.DataFrame, source: str) -> dict[str, NDArray[np.bool_]]:
+    """Masks [rows - 1] by kind of event: True where its news falls on the return between two rows."""
     days = day_numbers(pd.DatetimeIndex(prices.index))
-    lag = LAGS[FIXING if source == "ecb" else AFTER]
-    hits = [np.diff(load_events().count_until(kind, days, lag)) > 0 for kind in KINDS]
-    return np.asarray(np.any(hits, axis=0))
+    lag, events = LAGS[FIXING if source == "ecb" else AFTER], load_events()
+    return {kind: np.diff(events.count_until(kind, days, lag)) > 0 for kind in events.days}
 
 
 def walk_forward_forecasts(job: Job, seeds: Mapping[int, Mapping[pd.Timestamp, Refit]]) -> Forecasts:

@@ -25,30 +25,31 @@ from training.export.onnx_export import CHECKED, describe, export
 from training.models.families import FAMILIES
 from training.models.family import Family, fit
 from training.models.heads.base import HeadData, truncation
-from training.models.heads.pooled_fit import PooledFit, cache_fits, cached_digests, find_pooled_fit
+from training.models.heads.pooled_fit import PooledFit, cache_fits, cached_keys, find_pooled_fit, fit_key
 from training.prices.ecb import Panel, panel
 from training.prices.windows import targets
 from training.runs.jobs import Job, Refit, Result, Task, cutoffs, splits
 
 Work: TypeAlias = Callable[[Job, Task], Result]
+Kinds: TypeAlias = tuple[str, ...]
 POOL_ATTEMPTS = 2  # attempts in a shared pool; what is still unfinished then runs in a pool of its own
 
 
 def make_shared_fits(job: Job, workers: int) -> Mapping[str, PooledFit]:
-    """Make the shared fit of each cutoff of the job, by the digest of its panel.
+    """Make the pooled fits of each cutoff of the job, by `fit_key`.
 
     Those that fail are left out: the tasks that need them raise the reason.
     """
-    panels = list_panels(job)
-    missing_panels = [majors for majors in panels if majors.digest not in cached_digests()]
-    cache_fits(_fit_panels(missing_panels, workers))
-    return {majors.digest: find_pooled_fit(majors) for majors in panels if majors.digest in cached_digests()}
+    panels, all_kinds = list_panels(job), job.pooled_kinds
+    cache_fits(_fit_panels(panels, all_kinds, workers))
+    needed = {fit_key(majors, kinds): (majors, kinds) for majors in panels for kinds in all_kinds}
+    return {key: find_pooled_fit(*args) for key, args in needed.items() if key in cached_keys()}
 
 
 def list_panels(job: Job) -> list[Panel]:
-    """List the panels that the job's fits read, one per cutoff; none where no family shares parameters."""
+    """List the panels that the job's pooled fits read, one per cutoff; none where no family needs such a fit."""
     panels: list[Panel] = []
-    for cutoff in cutoffs(job) if job.shares else ():
+    for cutoff in cutoffs(job) if job.pooled_kinds else ():
         try:
             panels.append(panel(job.prices.loc[:cutoff], job.pair, job.table.source))
         except ValueError:
@@ -56,20 +57,29 @@ def list_panels(job: Job) -> list[Panel]:
     return panels
 
 
-def _fit_panels(panels: Sequence[Panel], workers: int) -> dict[str, PooledFit]:
-    if workers == 1 or len(panels) < 2:
-        fits = [_fit_panel(majors) for majors in panels]
+def _fit_panels(panels: Sequence[Panel], all_kinds: Sequence[Kinds], workers: int) -> dict[str, PooledFit]:
+    """Fit each panel with each tuple of kinds, except for what this process has; a panel's fits share a part."""
+    missing = [
+        (majors, kinds)
+        for majors in panels
+        if (kinds := [kinds for kinds in all_kinds if fit_key(majors, kinds) not in cached_keys()])
+    ]
+    if workers == 1 or len(missing) < 2:
+        fits = [_fit_panel(*args) for args in missing]
     else:
-        fits = list(_run_parallel(_fit_panel, ((majors,) for majors in panels), workers))
-    return {majors.digest: fit for majors, fit in zip(panels, fits, strict=True) if fit is not None}
+        fits = list(_run_parallel(_fit_panel, missing, workers))
+    return {key: fit for by_key in fits for key, fit in by_key.items()}
 
 
-def _fit_panel(majors: Panel) -> PooledFit | None:
-    try:
-        with threadpool_limits(1):  # like every fit: sums on two threads round differently
-            return find_pooled_fit(majors)
-    except ValueError:
-        return None  # its variance does not react to news
+def _fit_panel(majors: Panel, all_kinds: Sequence[Kinds]) -> dict[str, PooledFit]:
+    fits = {}
+    for kinds in all_kinds:
+        try:
+            with threadpool_limits(1):  # like every fit: sums on two threads round differently
+                fits[fit_key(majors, kinds)] = find_pooled_fit(majors, kinds)
+        except ValueError:
+            continue  # its variance does not react to news
+    return fits
 
 
 def run_task(job: Job, task: Task, on_refit: Callable[[str], None] = lambda description: None) -> Result:

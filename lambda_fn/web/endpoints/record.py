@@ -66,11 +66,26 @@ _MaybePeriod = TypedDict("_MaybePeriod", {"from": str | None, "through": str | N
 _Period = TypedDict("_Period", {"from": DateText, "through": DateText})
 
 
+class RecordOfEvent(TypedDict):
+    """Coverage on the days of one kind of scheduled news, one business day ahead.
+
+    Attributes:
+        event: payrolls (US), FOMC, ECB, CPI (US consumer prices), or none for days without news.
+    """
+
+    event: str
+    n: Forecasts
+    coverage: Coverage
+
+
 class RecordSummary(_MaybePeriod):
     """Scores of a live record or of a backtest.
 
     Attributes:
         family: model of the forecasts; only in a backtest.
+        events: coverage by kind of scheduled news; only in a backtest.
+        t_garch: t statistic of the gain over GARCH at one day, with a Newey-West variance; only in a backtest.
+        note: what to know about these figures; only in a backtest.
         reliability: share of outcomes in each tenth of the forecast distribution, with the 95 % sampling range of a
             perfect forecast.
     """
@@ -79,6 +94,9 @@ class RecordSummary(_MaybePeriod):
     days: int
     horizons: list[RecordOfHorizon]
     reliability: list[_Tenth]
+    events: NotRequired[list[RecordOfEvent]]
+    t_garch: NotRequired[float]
+    note: NotRequired[str]
 
 
 class RecordDay(TypedDict):

@@ -10,6 +10,13 @@ from lambda_fn.record.official_forecast import BENCHMARKS, Official
 HORIZONS = (1, 5, 10)  # business days, of the short tables, beside the longest
 CONFIDENCE = 0.95
 SKILLS = {"garch": "GARCH(1,1)-t", "ewma": "EWMA", "constant": "a constant variance"}
+EVENTS = {
+    "payrolls": "US payrolls",
+    "FOMC": "FOMC decision",
+    "ECB": "ECB decision",
+    "CPI": "US consumer prices",
+    "none": "No scheduled news",
+}
 Json = Mapping[str, Any]
 
 
@@ -30,6 +37,14 @@ class HorizonRow(NamedTuple):
     skill: Mapping[str, Figure]
 
 
+class EventRow(NamedTuple):
+    """Coverage of the 80% range on the days of one kind of scheduled news, one day ahead."""
+
+    name: str
+    forecasts: int
+    coverage: Figure | None
+
+
 class Summary(NamedTuple):
     """A live or backtest record: its first horizon in detail, and the horizons of a table.
 
@@ -47,6 +62,9 @@ class Summary(NamedTuple):
     expected: tuple[int, int] | None
     benchmark: tuple[str, str] | None
     reliability: Sequence[Mapping[str, float]]
+    events: Sequence[EventRow]
+    t_garch: float | None
+    note: str
 
 
 class Outcome(NamedTuple):
@@ -97,6 +115,12 @@ def summary(record: Json | None) -> Summary | None:
         expected=expected_counts(first.forecasts, 0.8) if coverage else None,
         benchmark=next(((name, key) for key, name in SKILLS.items() if key in first.skill), None),
         reliability=record.get("reliability", ()),
+        events=[
+            EventRow(EVENTS.get(row["event"], row["event"]), int(row["n"]), figures(row["coverage"]).get("80"))
+            for row in record.get("events") or ()
+        ],
+        t_garch=record.get("t_garch"),
+        note=record.get("note", ""),
     )
 
 

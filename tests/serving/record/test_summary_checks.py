@@ -21,6 +21,9 @@ SUMMARY: Json = {
     **PERIOD,
     "horizons": [{**HORIZON, "pinball": 0.1}],
     "reliability": [{"from": 0.0, "to": 0.1, "share": 0.1, "low": 0.0, "high": 0.3}],
+    "events": [{"event": "CPI", "n": 5, "coverage": FIGURES["coverage"]}],
+    "t_garch": 5.8,
+    "note": "Examined with hindsight.",
 }
 POOLED: Json = {"pairs": 2, **PERIOD, "horizons": [HORIZON]}
 ROW: Json = {"pair": PAIR, "as_of": "2026-10-30", "last_close": 1.1, "champion": "EURUSD_Foreign"}
@@ -60,6 +63,11 @@ ODD_SUMMARY: list[tuple[Path, object]] = [
     (("days",), -1),
     (("from",), "today"),
     (("reliability", 0, "share"), 1.1),
+    (("events", 0, "event"), ""),
+    (("t_garch",), "5.8"),
+    (("note",), 5.8),
+    (("events", 0, "n"), 0),
+    (("events", 0, "coverage", "80", "value"), 1.1),
     (("horizons", 0, "pinball"), 1.1e9),
     *((("horizons", 0, *path), value) for path, value in ODD_HORIZON),
 ]

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,10 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert {row["family"] for row in rows} == {"random_walk", "calendar"} | BASELINES
     assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5, 21}
     assert all(row["pinball"] > 0 for row in rows)
-    assert (place / "store/models/best_model_info.json").is_file()
+    backtest = json.loads((place / "store/models/best_model_info.json").read_text())["backtest"]
+    covered = {row["event"]: row["coverage"]["80"] for row in backtest["events"]}
+    assert list(covered) == ["payrolls", "FOMC", "ECB", "CPI", "none"]
+    assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in covered.values())
 
     status = command(capsys, "status")
     assert status["active"]["generation"] == 1
@@ -103,6 +107,31 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert command(capsys, "clean", "--yes")["models"] == []
     assert command(capsys, "run", *SMALL)["champion"] == result["champion"]
     assert command(capsys, "status")["active"]["generation"] == 4
+
+
+def test_each_run_is_a_look_at_the_same_days(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The registry counts them and the pointer has the one that chose its champion; a new registry begins again."""
+    import mlflow
+
+    def looks() -> tuple[str, dict[str, object], dict[str, str]]:
+        assert main(["run", *SMALL]) == 0
+        pointer = json.loads((place / "store/models/best_model_info.json").read_text())
+        client = mlflow.MlflowClient()
+        [experiment] = client.search_experiments(filter_string="name = 'EURUSD_Experiments'")
+        runs = client.search_runs([experiment.experiment_id], "params.families LIKE '%,%'")
+        return " ".join(capsys.readouterr().err.split()), pointer["look"], runs[0].data.tags
+
+    said, first, tags = looks()
+    assert "1 challenger was tested at 0.02 on " in said and "this is the first look." in said
+    assert first == {"number": 1, "previous": None, "days": first["days"], "challengers": 1, "level": 0.02}
+    assert (tags["look_number"], tags["look_level"], tags["look_challengers"]) == ("1", "0.02", "1")
+    said, pointer_look, tags = looks()
+    assert f"look 2; the previous one was on {datetime.now(UTC).date()}" in said and tags["look_number"] == "2"
+    assert pointer_look == first, "the champion is the one that the first look chose"
+    command(capsys, "run", "--families", "random_walk", *SMALL[2:])
+    assert looks()[2]["look_number"] == "3", "a single family is compared with none"
+    command(capsys, "clean", "--yes")
+    assert "this is the first look." in looks()[0]
 
 
 def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -380,10 +409,21 @@ def test_help_costs_no_heavy_import() -> None:
     assert done.stdout.endswith("[]\n")
 
 
+def test_events_lists_the_dates_to_add(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {fact["event"]: fact for fact in command(capsys, "events")["events"]}
+    assert set(facts) == {"FOMC", "ECB", "CPI"}
+    assert facts["CPI"]["known_through"] == "2026-12-10" and "bls.gov" in facts["CPI"]["source"]
+    assert facts["CPI"]["years"]["2027"] == {"dates": 0, "missing": 12}
+    assert facts["FOMC"]["years"]["2027"] == {"dates": 8, "missing": 0}
+    assert main(["events"]) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "US consumer prices: 12 dates of 2027 are missing" in output and "2027-MM-DD,CPI" in output
+
+
 def test_every_command_has_a_help_of_its_own() -> None:
     assert set(command_line.commands) == {
-        *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "clean", "forecast"),
-        *("report", "completion"),
+        *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "events", "clean"),
+        *("forecast", "report", "completion"),
         *("tasks", "task", "select", "submit"),
     }
     assert all(command.help and command.short_help for command in command_line.commands.values())

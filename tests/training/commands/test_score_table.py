@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from training.commands.scores import LEAST_NEEDED, print_scores
+from training.commands.scores import LEAST_NEEDED, gain_sentences, print_scores
 from training.evaluation.baselines import BASELINES
 from training.evaluation.selection import Selection
 
@@ -39,3 +39,14 @@ def test_what_is_left_out_is_said() -> None:
     assert "Left out" not in printed(200)
     said = " ".join(printed(60).split("Left out ")[1].split())
     assert all(name in said for name in LEAST_NEEDED)
+
+
+@pytest.mark.parametrize(("champion", "with_hindsight"), [("calendar_cpi", True), ("calendar", False)])
+def test_the_gain_of_the_champion_is_named_with_its_t(champion: str, with_hindsight: bool) -> None:
+    gain = {"skill_garch": 0.0147, "skill_garch_low": 0.0106, "skill_garch_high": 0.0194, "t_garch": 5.83}
+    scores = pd.DataFrame([{"family": champion, "horizon": 1, **gain}])
+    [sentence] = gain_sentences(scores, Selection((champion,), {champion: 0.98}, tie=False))
+    assert all(fact in sentence for fact in (champion, "+1.47%", "t 5.8", "+1.06% to +1.94%"))
+    assert ("Examined with hindsight" in sentence) is with_hindsight
+    assert gain_sentences(scores.assign(t_garch=float("nan")), Selection((champion,), {}, tie=False)) == []
+    assert gain_sentences(scores, Selection((champion,), {}, tie=False, failed={champion: ("a reason",)})) == []

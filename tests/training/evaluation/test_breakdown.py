@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from training.evaluation import metrics
 from training.evaluation.scores import breakdown, pit, reliability
@@ -61,12 +62,13 @@ def test_pit_of_the_truth_is_uniform_and_of_a_wide_forecast_is_not(
 
 
 def test_parts_add_up_to_the_whole(prices: pd.DataFrame, forecasts: dict[str, Forecasts]) -> None:
-    news = np.arange(len(prices) - 1) % 10 == 0
+    days = np.arange(len(prices) - 1)
+    news = {"CPI": days % 10 == 0, "ECB": days % 15 == 0}
     table = breakdown(*split(forecasts), prices, news)
     n = len(forecasts["truth"].origins)
-    for _, part in table.groupby(["family", "by"]):
+    for _, part in table[table["by"] != "event"].groupby(["family", "by"]):
         assert part["n"].sum() == n
-    assert set(table["by"]) == {"year", "regime", "news"}
+    assert set(table["by"]) == {"year", "regime", "news", "event"}
     assert list(table.loc[(table["family"] == "truth") & (table["by"] == "regime"), "part"]) == [
         "calm",
         "usual",
@@ -79,7 +81,14 @@ def test_parts_add_up_to_the_whole(prices: pd.DataFrame, forecasts: dict[str, Fo
     inside = metrics.coverage(actual, forecasts["truth"].quantiles[:, :1], 0.8)[0]
     weighted = (own["coverage_80"] * own["n"]).sum() / n
     assert weighted == pytest.approx(inside)
-    assert own.loc["scheduled", "n"] == news[600:].sum()
+    assert own.loc["scheduled", "n"] == (news["CPI"] | news["ECB"])[600:].sum()
+    by_event = table[(table["family"] == "truth") & (table["by"] == "event")].set_index("part")
+    for kind, mask in news.items():
+        row, hits = by_event.loc[kind], mask[600:]
+        kept = metrics.coverage(actual[hits], forecasts["truth"].quantiles[hits, :1], 0.8)[0]
+        low, high = proportion_confint(round(kept * hits.sum()), hits.sum(), method="wilson")
+        assert (row["n"], row["coverage_80"]) == (hits.sum(), pytest.approx(kept))
+        assert (row["coverage_80_low"], row["coverage_80_high"]) == pytest.approx((low, high), abs=1e-6)
 
 
 def test_a_span_is_of_the_days_forecast_and_spans_share_none(

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from tests.support.facts import lacking
 from training.evaluation.baselines import BASELINES
 from training.evaluation.gates import TIE, gates
-from training.evaluation.selection import NoFamilyPassesError, Selection, relative_pinball, select, summary_sentences
+from training.evaluation.selection import (
+    LOOK_LEVEL,
+    NoFamilyPassesError,
+    Selection,
+    relative_pinball,
+    select,
+    summary_sentences,
+)
 
 law = settings(deadline=None, max_examples=40)
 
@@ -94,17 +101,33 @@ def test_the_random_walk_wins_when_nothing_beats_it() -> None:
 
 
 def test_a_lead_that_chance_could_make_takes_nobodys_place() -> None:
-    """Lower loss is not enough, at whichever of the two the test does not speak."""
+    """Lower loss is not enough where the test does not speak."""
     scores = table({"lstm": 0.98, "random_walk": 0.99})
-    assert chosen(scores, p_value=0.06).champion == "random_walk"
-    assert chosen(scores, p_value=0.04).champion == "lstm"
+    assert chosen(scores, p_value=1.05 * LOOK_LEVEL).champion == "random_walk"
+    assert chosen(scores, p_value=0.95 * LOOK_LEVEL).champion == "lstm"
     assert chosen(scores, "lstm", p_value=0.06).champion == "lstm"
-    for column in ("p_1", "p_mean"):
-        once = compared(scores)
-        once[column] = 0.3
-        assert select(scores, once, FAMILIES).champion == "random_walk"
-        once[column] = np.nan
-        assert select(scores, once, FAMILIES).champion == "random_walk"
+    for p_value in (0.3, np.nan):
+        assert select(scores, compared(scores).assign(p_1=p_value), FAMILIES).champion == "random_walk"
+        assert select(scores, compared(scores).assign(p_mean=p_value), FAMILIES).champion == "lstm"
+
+
+def test_what_is_better_at_one_day_and_worse_over_five_takes_nobodys_place() -> None:
+    scores = table({"lstm": 0.99, "random_walk": 0.99})
+    first = (scores["family"] == "lstm") & (scores["horizon"] == 1)
+    later = (scores["family"] == "lstm") & (scores["horizon"] > 1)
+    scores.loc[first, "pinball"] *= 0.98
+    scores.loc[later, "pinball"] *= 1.01
+    assert chosen(scores).champion == "random_walk"
+
+
+def test_challengers_share_the_level_of_a_look() -> None:
+    """Only those that pass the gates are challengers."""
+    scores = table({"lstm": 0.98, "arima": 0.991, "linear_regression": 0.992, "random_walk": 0.99})
+    assert chosen(scores).level == LOOK_LEVEL / 3
+    assert chosen(scores, p_value=0.95 * LOOK_LEVEL / 3).champion == "lstm"
+    assert chosen(scores, p_value=1.05 * LOOK_LEVEL / 3).champion == "random_walk"
+    scores.loc[scores["family"] == "arima", "theil_u"] = 1.1
+    assert chosen(scores, p_value=1.05 * LOOK_LEVEL / 3).champion == "lstm"
 
 
 @given(steps, incumbents, st.randoms(use_true_random=False))
@@ -292,7 +315,7 @@ def line_with(text: str, fact: str) -> str:
 def test_honesty_tells_the_champions_skill_against_every_baseline() -> None:
     text = sentences(full_table({"lstm": 0.8991, "random_walk": 0.9}))
     why = line_with(text, "lstm is the champion, ")
-    assert not lacking(why, " of random_walk: lstm ", " random_walk by 0.0009 ", "(p 0.001 at 1 day, 0.001 over all)")
+    assert not lacking(why, " of random_walk: lstm ", " random_walk by 0.0009 ", "(p 0.001 at 1 day", "0.02)")
     ahead = sentences(full_table({"lstm": 0.8991, "random_walk": 0.9}), incumbent="lstm")
     assert "lstm is the champion, ahead of random_walk by 0.0009" in ahead
     assert " +14.37% " in line_with(text, " (constant)")

@@ -1,6 +1,5 @@
 """The calendar head and its parts: against plain loops, against made-up series whose truth is known, and its notes."""
 
-import json
 from datetime import date
 
 import numpy as np
@@ -9,16 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambda_fn.champion import onnx_validator as validator
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.prices.business_days import business_days_after
 from training.export.onnx_export import build, describe
-from training.models.economic_calendar import FOMC, KINDS, PAYROLLS, load_events
+from training.models.economic_calendar import (
+    CPI,
+    FOMC,
+    KINDS,
+    KINDS_WITH_CPI,
+    PAYROLLS,
+    load_events,
+    read_known_through,
+)
 from training.models.families import FAMILIES
 from training.models.family import Model, fit
 from training.models.heads import calendar
 from training.models.heads.base import HeadData, truncation
 from training.models.heads.calendar import Calendar
-from training.models.heads.pooled_fit import AFTER, BEFORE, LAGS, PooledFit, fit_effects, fit_panel
+from training.models.heads.pooled_fit import AFTER, BEFORE, LAGS, PooledFit, find_pooled_fit, fit_effects, fit_panel
 from training.models.heads.registry import find_head
 from training.models.heads.winsorised import (
     CLIPS,
@@ -173,7 +181,11 @@ def test_beyond_the_known_dates_the_rules_alone_hold(head: Calendar) -> None:
     np.testing.assert_allclose(head.scale(late[None])[0], weekday, rtol=1e-12)
 
 
-def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calendar(model: Model) -> None:
+@pytest.mark.parametrize(("name", "kinds"), [("calendar", KINDS), ("calendar_cpi", KINDS_WITH_CPI)])
+def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calendar(
+    prices: pd.DataFrame, name: str, kinds: tuple[str, ...]
+) -> None:
+    model = fit(FAMILIES[name], prices, "EURUSD")
     described = describe(
         model, pair="EURUSD", source="ecb", prices_sha256="0" * 64, trained_through=date(2025, 12, 31), code="test"
     )
@@ -181,13 +193,8 @@ def test_the_file_says_when_its_closes_are_taken_and_how_far_it_knows_the_calend
     champion = Champion.load(data)
     assert champion.metadata == described
     assert champion.inputs == INPUTS and champion.columns == ("close",)
-    import onnx
-
-    props = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
-    assert props["close_taken"] == BEFORE
-    assert json.loads(props["events_known_through"]) == {
-        kind: str(last) for kind, last in load_events().known_through().items()
-    }
+    assert validator.describe(data).props["close_taken"] == BEFORE
+    assert read_known_through(data) == load_events(kinds).known_through()
 
 
 def evening(prices: pd.DataFrame, shared: PooledFit, seed: int) -> pd.DataFrame:
@@ -200,12 +207,45 @@ def evening(prices: pd.DataFrame, shared: PooledFit, seed: int) -> pd.DataFrame:
 
 
 def test_the_likelihood_tells_when_a_file_takes_its_closes(prices: pd.DataFrame) -> None:
-    shared = fit_panel(panel(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
+    shared = fit_panel(panel(prices.loc[:"2021-12-31"], "EURUSD", "csv"), KINDS)
     for seed in (0, 1):
         found = find_head("calendar").fit(HeadData(evening(prices, shared, seed), "EURUSD", "csv"))
         assert found.params["close_taken"] == AFTER and float(found.params["close_taken_lead"]) > 5
     fixing = find_head("calendar").fit(HeadData(prices.loc[:"2021-12-31"], "EURUSD", "csv"))
     assert fixing.params["close_taken"] == BEFORE and float(fixing.params["close_taken_lead"]) > 30
+
+
+def shocked(prices: pd.DataFrame, size: float) -> pd.DataFrame:
+    """Prices with one jump in 2015, after which they stay at the new level."""
+    after = prices.index > pd.Timestamp("2015-01-15")
+    return prices.assign(close=prices["close"].to_numpy() * np.where(after, np.exp(size), 1.0))
+
+
+@pytest.mark.parametrize("name", ["calendar", "calendar_cpi", "winsorised"])
+def test_one_extreme_day_does_not_widen_the_years_after_it(prices: pd.DataFrame, name: str) -> None:
+    """A jump of 17 %, as of EUR/CHF on 15 January 2015: the mean of the squares would grow by more than a tenth."""
+
+    def long_run_variance(size: float) -> float:
+        history = HeadData(shocked(prices, size).loc[:"2022-12-31"], "EURUSD", "csv")
+        return find_head(name).fit(history).recursion.long_run_variance  # type: ignore[attr-defined,no-any-return]
+
+    returns = [np.diff(np.log(shocked(prices, size).loc[:"2022-12-31", "close"])) for size in (0.0, 0.17)]
+    assert np.mean(returns[1] ** 2) > 1.1 * np.mean(returns[0] ** 2)
+    assert long_run_variance(0.17) == pytest.approx(long_run_variance(0.0), rel=0.01)
+
+
+def test_the_long_run_variance_is_the_mean_square_where_no_day_is_extreme(prices: pd.DataFrame) -> None:
+    head = find_head("calendar").fit(HeadData(prices.loc[:"2022-12-31"], "EURUSD", "csv"))
+    assert isinstance(head, Calendar)
+    square = np.diff(np.log(prices.loc[:"2022-12-31", "close"])) ** 2
+    assert head.recursion.long_run_variance == pytest.approx(square.mean(), rel=0.1)
+
+
+def test_days_of_consumer_prices_are_wider_for_the_dollar(prices: pd.DataFrame) -> None:
+    head = find_head("calendar_cpi").fit(HeadData(prices, "EURUSD", "csv"))
+    assert float(head.params["effect_CPI"]) > 3 * float(head.params["effect_CPI_error"]) > 0
+    pounds = find_pooled_fit(panel(prices, "EURUSD", "csv"), KINDS_WITH_CPI).effects_on("EURGBP")[0].events
+    assert float(head.params["effect_CPI"]) > pounds[CPI]
 
 
 def test_a_file_of_closes_brings_its_level_and_nothing_else(prices: pd.DataFrame) -> None:

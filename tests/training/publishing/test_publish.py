@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -142,6 +142,19 @@ def test_the_pointer_carries_the_scores_of_the_family_and_the_baselines(store: S
         "skill_ewma": 0.01, "rmse": 0.51, "mae": 0.41, "direction": 0.501,
     }  # fmt: skip
     assert "skill_ewma" not in next(row for row in rows if row["family"] == "ewma")  # NaN is no JSON
+
+
+def test_the_pointer_knows_events_as_long_as_each_kind_of_its_champion(store: Store, settings: Settings) -> None:
+    """The alarm on EventDaysLeft reads it: it rings for the kind whose dates end first, if the champion uses it."""
+
+    def known_through(entry: str | None) -> date | None:
+        return publish(store, settings, props={"events_known_through": entry}).pointer.events_known_through
+
+    assert known_through('{"ECB": "2028-12-07", "FOMC": "2028-01-26"}') == date(2028, 1, 26)
+    assert known_through('{"CPI": "2026-12-10", "ECB": "2028-12-07", "FOMC": "2028-01-26"}') == date(2026, 12, 10)
+    assert known_through(None) is None
+    with pytest.raises(PublishError, match="events_known_through: 'soon'"):
+        known_through("soon")
 
 
 def test_golden_windows_end_a_quarter_apart_and_hold_dates(store: Store) -> None:

@@ -8,8 +8,10 @@ from datetime import date
 import pandas as pd
 import pytest
 
+from training.models.economic_calendar import KINDS
 from training.models.heads import pooled_fit
-from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit
+from training.models.heads.pooled_fit import PooledFit, cache_fits, find_pooled_fit, fit_key
+from training.models.heads.winsorised import Dynamics, Floats, fit_dynamics
 from training.prices.ecb import panel
 from training.prices.table import load
 from training.runs.jobs import Job, cutoffs, number_tasks, tasks
@@ -70,8 +72,29 @@ def test_one_fit_a_cutoff_and_the_same_bytes_with_fits_that_were_carried(
     assert [bytes_of(job) for job in (pounds, rupees)] == alone
 
     last = list_panels(pounds)[-1]
-    cache_fits({last.digest: replace(find_pooled_fit(last), centre=0.0)})
+    cache_fits({fit_key(last, KINDS): replace(find_pooled_fit(last, KINDS), centre=0.0)})
     assert bytes_of(pounds) != alone[0], "what was carried is what is used"
+
+
+def test_fits_of_a_panel_with_other_kinds_of_events_share_their_first_round(
+    jobs: list[Job], fits: dict[str, PooledFit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the time of the second one; the result is that of a fit alone."""
+    calls = []
+
+    def counted(returns: Floats, news: Floats) -> Dynamics:
+        calls.append(len(returns))
+        return fit_dynamics(returns, news)
+
+    monkeypatch.setattr(pooled_fit, "fit_dynamics", counted)
+    pooled_fit._fit_without_calendar.cache_clear()
+    job = replace(jobs[0], families=("calendar", "calendar_cpi"))
+    both = make_shared_fits(job, workers=1)
+    assert len(both) == 2 * len(cutoffs(job)) and len(calls) == 3 * len(cutoffs(job))
+    fits.clear()
+    pooled_fit._fit_without_calendar.cache_clear()
+    alone = make_shared_fits(replace(job, families=("calendar_cpi",)), workers=1)
+    assert {key: fit.to_json() for key, fit in alone.items()} == {key: both[key].to_json() for key in alone}
 
 
 @pytest.mark.long  # each worker imports everything

@@ -58,14 +58,16 @@ class HeadData:
 class HeadSpec:
     """A head before its fit.
 
-    `columns` are the columns of a window that it reads in addition to `close`. A head that `shares` parameters reads
-    the other majors of the ECB's table at the fit, and nothing of them afterwards.
+    `columns` are the columns of a window that it reads in addition to `close`. A head that `reads_panel` reads the
+    other majors of the ECB's table at the fit, and nothing of them afterwards. `kinds` are the kinds of scheduled
+    events whose effects the pooled fit of the majors has; a head without any needs no pooled fit.
     """
 
     name: str
     fit: Callable[[HeadData], Head]
     columns: tuple[str, ...] = ()
-    shares: bool = False
+    reads_panel: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ Days of US payrolls, of the FOMC's and of the ECB's decisions are wider, and kno
 divided out of the returns before they drive the variance of the next days, and multiplied onto the days ahead; Andersen
 & Bollerslev (1998), doi:10.1111/0022-1082.85732, find the announcements, Engle & Rangel's component models separate
 slow and scheduled parts in the same way. alpha, beta, nu and the effects are shared by 17 pairs of the majors, fitted
-on the ECB's fixings up to the cutoff; the long-run variance is the pair's own. Serving needs the pair's closes and
-dates alone.
+on the ECB's fixings up to the cutoff. The long-run variance is the pair's mean news times the ratio of mean square to
+mean news that is the median of these pairs: news is winsorised, so a single extreme day does not widen the intervals of
+the years after it. Serving needs the pair's closes and dates alone.
 
 A return between two closes gets the effects of the events between them, counted by a table of cumulative effects: exact
 over holidays and gaps. Which events those are depends on the time of day of the close; it is chosen by the likelihood
@@ -15,13 +16,14 @@ of the pair's own returns.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn.contract import DATE, TARGET_DATE
-from training.models.economic_calendar import Events, load_events
+from training.models.economic_calendar import ENTRY, KINDS, KINDS_WITH_CPI, Events, load_events
 from training.models.features import Array, Window, log_return
 from training.models.heads.base import Head, HeadData, HeadSpec
 from training.models.heads.pooled_fit import (
@@ -64,7 +66,7 @@ class Calendar:
     def notes(self) -> Mapping[str, str]:
         """Entries for the metadata of the champion's file."""
         through = {kind: str(day) for kind, day in self.events.known_through().items()}
-        return {"close_taken": self.close_timing, "events_known_through": json.dumps(through, sort_keys=True)}
+        return {"close_taken": self.close_timing, ENTRY: json.dumps(through, sort_keys=True)}
 
     @property
     def z(self) -> NDArray[np.float64]:
@@ -95,13 +97,14 @@ class Calendar:
         return replace(self, recursion=replace(self.recursion, rows=rows))
 
 
-def fit(history: HeadData) -> Calendar:
-    """Fit shared parameters on the majors up to the cutoff, the long-run variance on the pair's own closes.
+def fit(history: HeadData, kinds: tuple[str, ...] = KINDS) -> Calendar:
+    """Fit shared parameters on the majors up to the cutoff, the mean news on the pair's own closes.
 
-    Raises ValueError where the majors are too few or their fit does not react to news.
+    The events are those that were known on the last day. Raises ValueError where the majors are too few or their fit
+    does not react to news.
     """
-    events = load_events()
-    pooled = find_pooled_fit(panel(history.prices, history.pair, history.source))
+    events = load_events(kinds, pd.Timestamp(history.prices.index[-1]).date())
+    pooled = find_pooled_fit(panel(history.prices, history.pair, history.source), kinds)
     effects, errors = pooled.effects_on(history.pair)
     returns, days = history.returns(), day_numbers(pd.DatetimeIndex(history.prices.index))
     choices = {}
@@ -109,10 +112,10 @@ def fit(history: HeadData) -> Calendar:
         scale = log_scale(effects, days, events, LAGS[timing])
         deseasonalised = returns / np.exp(scale)
         news = winsorise(deseasonalised * deseasonalised)
-        long_run_variance = float(np.mean(deseasonalised * deseasonalised))
+        mean_news = float(np.mean(news))
         # Of the returns themselves: the likelihood of scaled ones would favour the scale that makes them smallest.
         likelihood = log_likelihood(deseasonalised, news, pooled.dynamics) - float(scale.sum())
-        choices[timing] = (likelihood, Recursion(pooled.dynamics, long_run_variance, float(np.mean(news))))
+        choices[timing] = (likelihood, Recursion(pooled.dynamics, pooled.square_to_news * mean_news, mean_news))
     timing = max(choices, key=lambda name: choices[name][0])
     others = [likelihood for name, (likelihood, _) in choices.items() if name != timing]
     lead = choices[timing][0] - max(others) if others else 0.0
@@ -135,4 +138,11 @@ def log_scale(effects: Effects, days: NDArray[np.int64], events: Events, lag: in
     return np.asarray(total)
 
 
-SPEC = HeadSpec(name="calendar", fit=fit, columns=(DATE, TARGET_DATE), shares=True)
+SPEC = HeadSpec(name="calendar", fit=fit, columns=(DATE, TARGET_DATE), reads_panel=True, kinds=KINDS)
+SPEC_WITH_CPI = HeadSpec(
+    name="calendar_cpi",
+    fit=partial(fit, kinds=KINDS_WITH_CPI),
+    columns=(DATE, TARGET_DATE),
+    reads_panel=True,
+    kinds=KINDS_WITH_CPI,
+)

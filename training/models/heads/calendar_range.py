@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_fn.contract import DATE, TARGET_DATE
+from training.models.economic_calendar import KINDS
 from training.models.features import Array, Window
 from training.models.heads import calendar
 from training.models.heads.base import Head, HeadData, HeadSpec
@@ -83,8 +84,10 @@ def fit(history: HeadData) -> CalendarRange:
     returns = history.returns() / scale
     news = winsorise(true_range(columns)[0] / scale**2)
     dynamics = fit_dynamics(returns[None], news[None])
-    long_run_variance, mean_news = float(np.mean(returns * returns)), float(np.mean(news))
-    return CalendarRange(calendar_head, Recursion(dynamics, long_run_variance, mean_news))
+    long_run_variance = calendar_head.recursion.long_run_variance
+    return CalendarRange(calendar_head, Recursion(dynamics, long_run_variance, float(np.mean(news))))
 
 
-SPEC = HeadSpec(name="calendar_range", fit=fit, columns=("high", "low", DATE, TARGET_DATE), shares=True)
+SPEC = HeadSpec(
+    name="calendar_range", fit=fit, columns=("high", "low", DATE, TARGET_DATE), reads_panel=True, kinds=KINDS
+)

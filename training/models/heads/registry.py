@@ -6,9 +6,8 @@ from types import MappingProxyType
 from training.models.heads import calendar, calendar_range, ewma, garch, winsorised
 from training.models.heads.base import HeadSpec
 
-HEADS: Mapping[str, HeadSpec] = MappingProxyType(
-    {spec.name: spec for spec in (garch.SPEC, ewma.SPEC, winsorised.SPEC, calendar.SPEC, calendar_range.SPEC)}
-)
+SPECS = (garch.SPEC, ewma.SPEC, winsorised.SPEC, calendar.SPEC, calendar.SPEC_WITH_CPI, calendar_range.SPEC)
+HEADS: Mapping[str, HeadSpec] = MappingProxyType({spec.name: spec for spec in SPECS})
 
 
 def find_head(name: str) -> HeadSpec:

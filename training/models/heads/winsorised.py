@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from training.models.features import Array, Window, log_return
 from training.models.heads.base import Head, HeadData, HeadSpec
+from training.prices.ecb import panel
 from training.prices.windows import HORIZON, LEVELS, WINDOW
 
 Floats = NDArray[np.float64]
@@ -58,6 +59,14 @@ def winsorise(square: Floats) -> Floats:
     sums, weight = (lfilter([1], [1, -decay], series) for series in (square, np.ones_like(square)))
     previous = np.concatenate([square[..., :1], (sums / weight)[..., :-1]], axis=-1)
     return np.asarray(np.mean([np.minimum(square, clip**2 * previous) for clip in CLIPS], axis=0))
+
+
+def median_square_to_news(square: Floats) -> float:
+    """Median over the series of [series, n] of the mean square to the mean news.
+
+    Times the mean news of one series it is a long-run variance that no single extreme day of that series widens.
+    """
+    return float(np.median(square.mean(axis=-1) / winsorise(square).mean(axis=-1)))
 
 
 def winsorise_window(square: Array) -> Array:
@@ -207,11 +216,16 @@ class Winsorised:
 
 
 def fit(history: HeadData) -> Winsorised:
-    """Fit on the closes up to the cutoff; raises ValueError for a fit that ignores news."""
+    """Fit on the closes up to the cutoff, and the long-run variance with the help of the majors' panel.
+
+    Raises ValueError for a fit that ignores news, and where the majors are too few.
+    """
     returns = history.returns()
     news = winsorise(returns * returns)
-    long_run_variance, mean_news = float(np.mean(returns * returns)), float(np.mean(news))
+    majors = np.stack([pair.returns for pair in panel(history.prices, history.pair, history.source).pairs])
+    mean_news = float(np.mean(news))
+    long_run_variance = median_square_to_news(majors * majors) * mean_news
     return Winsorised(Recursion(fit_dynamics(returns[None], news[None]), long_run_variance, mean_news))
 
 
-SPEC = HeadSpec(name="winsorised", fit=fit)
+SPEC = HeadSpec(name="winsorised", fit=fit, reads_panel=True)

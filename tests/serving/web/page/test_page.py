@@ -102,6 +102,15 @@ def test_its_values_are_the_apis(api: LocalApi) -> None:
     assert re.search(r"\b1\.22% lower [\w ]+ GARCH\(1,1\)-t", text)
 
 
+def test_the_backtest_shows_the_coverage_by_kind_of_scheduled_news(api: LocalApi) -> None:
+    [events] = re.findall(r"<table>(?:(?!<table>).)*Scheduled news.*?</table>", ask(api)["body"], flags=re.DOTALL)
+    rows = [text_of(row) for row in re.findall(r"<tr>.*?</tr>", events, flags=re.DOTALL)[1:]]
+    record = text_of(section(ask(api), "record"))
+    assert "; t 5.8). Examined with hindsight: a made-up reason." in record
+    assert rows == ["US consumer prices19971.9%65.2% to 77.7%", "No scheduled news3,62180.4%79.1% to 81.7%"]
+    assert api.get("/api/track-record", kind="backtest").json["summary"]["events"][0]["event"] == "CPI"
+
+
 def test_the_table_of_the_chart_holds_every_close_and_every_day(api: LocalApi) -> None:
     page = ask(api)["body"]
     table = page.partition('id="fan-values"')[2].partition("</table>")[0]

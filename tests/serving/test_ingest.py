@@ -520,7 +520,7 @@ def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
         "reason": f"{KEY}: 4 rows, through 1999-01-07",
     }
     aged = {"PriceAgeDays": business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb"), "AgesKnown": 0}
-    made = {"ForecastMade": 0, "ForecastRefused": 0}
+    made = {"ForecastMade": 0, "ForecastRefused": 0, "ForecastFallback": 0}
     assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, **aged, **made}
     bank.files["hist.zip"] = history(3)
     for _ in range(3):  # Lambda tries an event up to three times before the queue gets it

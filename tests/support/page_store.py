@@ -99,6 +99,6 @@ def fill(
     for rows in range(ROWS - scored, ROWS + 1):
         close = whole.columns["close"][:rows].tolist()
         foreign.put(store, key, serialise(whole.dates[:rows], {"close": close}))
-        made = issue.issue_forecast(store, settings.pair, datetime.combine(whole.dates[rows - 1], AFTER_CLOSE, UTC))
+        made = issue.issue_forecast(store, settings, datetime.combine(whole.dates[rows - 1], AFTER_CLOSE, UTC))
         assert made.outcome == "made", made.reason
     track_record.update(store, settings.pair, now)

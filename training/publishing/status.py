@@ -9,9 +9,10 @@ from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.price_file import parse_tail
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Store
+from lambda_fn.store.object_store import Missing, Store
 from training.models.economic_calendar import WARN_DAYS, days_left, load_events
 from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import read_active, read_pointer, read_refusal
@@ -104,7 +105,12 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
         for kind, remaining in days_left(load_events().known_through(), now.date()).items()
         if remaining < WARN_DAYS
     ]
-    differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated)
+    differences = (
+        *_describe_differences(active, published, tracking),
+        *_describe_forecast(store, settings.pair),
+        *unreadable,
+        *outdated,
+    )
     return Status(active, published, prices, tracking, differences)
 
 
@@ -170,6 +176,21 @@ def _describe_differences(active: Active | None, published: Published, tracking:
             "hand, or publishing was interrupted. To serve the version of the alias: "
             f"python -m training publish models:/{holder[0]}@champion"
         )
+
+
+def _describe_forecast(store: Store, pair: str) -> Iterator[str]:
+    """Yield why the official forecast is not the newest one of the active champion."""
+    try:
+        official = Official.parse(store.read(keys.forecast_key(pair)).data, pair)
+    except (Missing, ContractError):
+        return  # missing before the first activation; refresh replaces a damaged one
+    if official.reason:
+        yield (
+            f"generation {official.generation} made the official forecast of {official.as_of}, because "
+            f"{official.reason}; publish another champion: python -m training rollback, or python -m training run"
+        )
+    if official.failure_reason:
+        yield f"there is no official forecast after {official.as_of}: {official.failure_reason}"
 
 
 def _name_generation(published: Published) -> str:

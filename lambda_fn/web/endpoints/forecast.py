@@ -62,7 +62,24 @@ class ChampionSummary(TypedDict):
     activated_at: TimeText
 
 
-class Official(AgedFreshness):
+class Fallback(TypedDict):
+    """Why an earlier generation made the forecast.
+
+    Attributes:
+        failed_generation: the active generation, which gave no plausible forecast.
+    """
+
+    failed_generation: int
+    reason: str
+
+
+class MaybeFallback(TypedDict):
+    """The member that an answer has if an earlier generation made its forecast."""
+
+    fallback: NotRequired[Fallback]
+
+
+class Official(AgedFreshness, MaybeFallback):
     """The official forecast.
 
     Attributes:
@@ -147,8 +164,16 @@ def predict(pair: PairState, request: Request) -> Official:
         "champion": cast(ChampionSummary, official.champion),
         "prices": official.source,
         "made_at": utc_text(official.made_at),
+        **fallback_field(official),
         **age_fields(latest, age),
     }
+
+
+def fallback_field(forecast: official_forecast.Official) -> MaybeFallback:
+    """Return the member `fallback` if an earlier generation made the forecast."""
+    if forecast.failed_generation is None or forecast.reason is None:
+        return {}
+    return {"fallback": {"failed_generation": forecast.failed_generation, "reason": forecast.reason}}
 
 
 def select_days(official: official_forecast.Official, query: Mapping[str, str]) -> list[Day]:

@@ -214,7 +214,8 @@ def check_clock(as_of: date, source: str, now: datetime) -> None:
     For other sources than the ECB, `check_window` compares the dates: when their closes are known depends on their
     time zone.
     """
-    if source == "ecb" and now < (known_from := publication_time(as_of, source)):
+    known_from = publication_time(as_of, source)
+    if source == "ecb" and now < known_from:
         raise ContractError(
             f"clock: it shows {utc_text(now)}, but the rate of {as_of} is not known before {utc_text(known_from)}; "
             "correct the clock of this machine"

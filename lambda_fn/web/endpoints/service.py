@@ -4,8 +4,8 @@ import json
 from datetime import date, datetime
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
-from lambda_fn.web.endpoints.forecast import Generation, MaybeFallback, ModelName, Sha256, age_fields, fallback_field
-from lambda_fn.web.forecast import AgedFreshness
+from lambda_fn.web.endpoints.forecast import Generation, ModelName, Sha256, age_fields
+from lambda_fn.web.forecast import AgedFreshness, MaybeFallback, fallback_field
 from lambda_fn.web.params import FORMAT, PAIR, central_intervals
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import HTML, DateText, JsonObject, PairCode, Text, TimeText

@@ -10,6 +10,7 @@ from lambda_fn import contract, fields
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.price_file import parse
 from lambda_fn.record import scoring
+from lambda_fn.record.degradation import check_record, find_degradation
 from lambda_fn.record.official_forecast import Entry
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.statistics import newest, summarise
@@ -74,6 +75,9 @@ def write_summary(
         now: the time of this update.
         made_from: digests of the rows and of their closes; None leaves those of the record unchanged.
     """
+    checks = check_record(scores)
+    if degraded := find_degradation(checks):
+        _log.warning("the live record of %s has degraded: %s", pair, "; ".join(degraded))
 
     def summary(stored: bytes | None) -> tuple[bytes | None, None]:
         members: dict[str, Any] = {
@@ -81,6 +85,7 @@ def write_summary(
             "pair": pair,
             **{kind: summarise([row for row in scores if row.kind == kind]) for kind in KINDS},
             "backtest": read_backtest(store, pair),
+            "checks": checks,
             "newest": newest(scores),
             MADE_FROM: _made_from(stored, pair) if made_from is None else made_from,
         }
@@ -261,11 +266,15 @@ def _parse_scores(data: bytes) -> list[Score]:
 
 
 def live_metrics(store: Store, pair: str) -> dict[str, float]:
-    """Return the metrics of the pair's live record; empty if there is no valid `serving/record.json`."""
+    """Return the metrics of the pair's live record; only RecordDegraded if there is no valid `serving/record.json`."""
     try:
-        return record_metrics(parse_record(store.read(keys.record_key(pair)).data, pair)["live"])
+        record = parse_record(store.read(keys.record_key(pair)).data, pair)
     except (Missing, ContractError):
-        return {}
+        return {"RecordDegraded": 0.0}
+    return {
+        **record_metrics(record["live"]),
+        "RecordDegraded": float(bool(find_degradation(record.get("checks") or ()))),
+    }
 
 
 def record_metrics(summary: Mapping[str, Any]) -> dict[str, float]:

@@ -110,6 +110,7 @@ def test_every_alarm_of_ours_has_a_metric(
         "ForecastFallback",
         "ForecastRefused",
         "PriceAgeDays",
+        "RecordDegraded",
         "ServerErrors",
         "Throttled",
     }
@@ -137,7 +138,13 @@ def test_ages_that_are_not_measured_ring_after_four_days() -> None:
 
 def test_the_worst_pair_rings() -> None:
     """All pairs count for the stack, where the maximum of an age is the oldest."""
-    worst = {"ChampionOld": "Maximum", "PricesOld": "Maximum", "EventsRunOut": "Minimum", "AgesUnknown": "Minimum"}
+    worst = {
+        "ChampionOld": "Maximum",
+        "RecordDegraded": "Maximum",
+        "PricesOld": "Maximum",
+        "EventsRunOut": "Minimum",
+        "AgesUnknown": "Minimum",
+    }
     assert {name: alarms()[name]["Statistic"] for name in worst} == worst
 
 

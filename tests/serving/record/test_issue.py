@@ -182,7 +182,7 @@ def test_whatever_the_making_of_a_forecast_ends_in_is_told(
 
 
 def test_nothing_active_is_no_refusal(store: Store) -> None:
-    assert live_metrics(store, PAIR) == {}
+    assert live_metrics(store, PAIR) == {"RecordDegraded": 0}
     assert issue_forecast(store, SETTINGS, NOW).outcome == "nothing"
 
 

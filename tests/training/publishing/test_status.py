@@ -13,10 +13,12 @@ import pytest
 
 from lambda_fn.contract import Pointer
 from lambda_fn.jobs.activation import Refused, activate
+from lambda_fn.record.track_record import write_summary
 from lambda_fn.settings import Settings
 from lambda_fn.store.keys import active_key, forecast_key
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
+from tests.serving.record import test_degradation
 from tests.support import foreign, records, tracked
 from tests.support.deferred import Deferred
 from tests.support.errors import has_cure
@@ -105,6 +107,16 @@ def test_it_says_that_an_earlier_generation_made_the_forecast(store: Store, sett
     assert missing == "there is no official forecast after 2026-10-30: a gap; correct the file"
     foreign.put(store, forecast_key(), b"{broken")
     assert len(collect_status(store, settings, NOW, unreachable).differences) == 1
+
+
+def test_it_says_how_the_record_has_degraded(store: Store, settings: Settings) -> None:
+    rows = test_degradation.record(250, 100)
+    write_summary(store, "EURUSD", rows, NOW, {})
+    _, degraded = collect_status(store, settings, NOW, unreachable).differences
+    assert degraded.startswith(
+        "the live record has degraded: the 80 % interval covered 60.0% of the last 250 live days"
+    )
+    assert has_cure(degraded)
 
 
 def test_when_all_agrees_there_is_no_difference(

@@ -282,9 +282,11 @@ def _replaces(new: Official, old: Official) -> bool:
     """
     if new.order != old.order:
         return new.order > old.order
+    if new.inputs_sha256 != old.inputs_sha256:
+        return True
     if new.generation != old.generation:
         return new.failed_generation is None
-    return new.inputs_sha256 != old.inputs_sha256 or new.benchmarks.keys() > old.benchmarks.keys()
+    return new.benchmarks.keys() > old.benchmarks.keys()
 
 
 def _run_benchmarks(store: Store, task: Task) -> tuple[dict[str, NDArray[np.float64]], tuple[str, ...]]:

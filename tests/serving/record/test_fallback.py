@@ -18,7 +18,7 @@ from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices import ecb
 from lambda_fn.prices.business_days import next_business_days
-from lambda_fn.prices.price_file import serialise
+from lambda_fn.prices.price_file import parse, serialise
 from lambda_fn.record import issue
 from lambda_fn.record.issue import ForecastResult, issue_forecast
 from lambda_fn.record.official_forecast import Entry, Official
@@ -161,17 +161,34 @@ def test_a_new_generation_replaces_it_at_once(api: LocalApi) -> None:
     assert api.store.read(keys.ledger_key(PAIR, DAYS[0])).data == first
 
 
+def corrected(last: date, change: float) -> bytes:
+    """The prices until a day, of which the last but one is changed."""
+    table = parse(prices_until(last))
+    table.columns["close"][-2] *= change
+    return serialise(table.dates, {"close": table.columns["close"].tolist()})
+
+
 def test_corrected_prices_of_the_day_run_the_champion_again(api: LocalApi) -> None:
     issue_on(api, DAYS[0])
-    closes = [*foreign.closes(60).tolist()]
-    days = foreign.price_rows()
-    while days[-1] < DAYS[0]:
-        days.append(next_business_days(days[-1], 1, "ecb")[0])
-        closes.append(closes[-1])
-    closes[-2] *= 1.001
-    foreign.put(api.store, PRICES, serialise(days, {"close": closes}))
+    foreign.put(api.store, PRICES, corrected(DAYS[0], 1.001))
     assert issue_forecast(api.store, api.settings, at(DAYS[0])).is_fallback
     assert issue_forecast(api.store, api.settings, at(DAYS[0])).outcome == "unchanged"
+
+
+def test_a_champion_that_fails_on_corrected_prices_is_replaced(api: LocalApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own forecast of the day is of prices that were wrong."""
+    foreign.put(api.store, PRICES, corrected(foreign.AS_OF, 1.001))
+    make = issue.make_forecast
+
+    def fail(store: Store, task: issue.Task, now: datetime) -> Official:
+        if task.active.generation == 3:
+            raise issue.LiveForecastError("too wide", 3)
+        return make(store, task, now)
+
+    monkeypatch.setattr(issue, "make_forecast", fail)
+    assert issue_forecast(api.store, api.settings, at(foreign.AS_OF)).is_fallback
+    assert (official(api.store).generation, entry(api.store, foreign.AS_OF).generation) == (2, 1)
+    assert issue_forecast(api.store, api.settings, at(foreign.AS_OF)).outcome == "unchanged"
 
 
 def test_three_failing_generations_are_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -113,4 +113,4 @@ def _describe(check: Mapping[str, Any]) -> str:
 
 
 def _rounded(value: float) -> float:
-    return round(value, DIGITS)
+    return round(value, DIGITS) + 0.0  # never -0.0

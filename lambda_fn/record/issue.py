@@ -262,8 +262,12 @@ def forecast_or_fall_back(store: Store, settings: Settings, task: Task, now: dat
             if actual != expected:
                 raise ContractError(f"metadata: forecasts {actual}, not {expected}; publish another champion")
             official = make_forecast(store, other, now)
-        except (ContractError, ForecastError, Missing, RollbackError) as error:
-            _log.warning("generation %d cannot replace generation %d: %s", old.generation, failed, error)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever an earlier champion causes concerns only that champion
+            expected_errors = ContractError, ForecastError, Missing, RollbackError
+            problem = describe_error(error, expected_errors, "its forecast")
+            _log.warning("generation %d cannot replace generation %d: %s", old.generation, failed, problem)
             others.append(str(old.generation))
             continue
         reason = shorten_reason(f"generation {failed} failed: {failure}")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lambda_fn import ingest, refresh
 from lambda_fn.champion.refusals import Refusal, record, record_key
+from lambda_fn.champion.rollback import check_signature
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.champion.signature import envelope, message
 from lambda_fn.contract import Active, Pointer
@@ -24,7 +25,7 @@ from lambda_fn.record.issue import ForecastResult, issue_forecast
 from lambda_fn.record.official_forecast import Entry, Official
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import JobStore, Store
+from lambda_fn.store.object_store import JobStore, Store, Unavailable
 from tests.support import foreign
 from tests.support.hostile import bad_on, changed
 from tests.support.local_api import LocalApi, local_api
@@ -189,6 +190,29 @@ def test_a_champion_that_fails_on_corrected_prices_is_replaced(api: LocalApi, mo
     assert issue_forecast(api.store, api.settings, at(foreign.AS_OF)).is_fallback
     assert (official(api.store).generation, entry(api.store, foreign.AS_OF).generation) == (2, 1)
     assert issue_forecast(api.store, api.settings, at(foreign.AS_OF)).outcome == "unchanged"
+
+
+def test_an_unexpected_error_of_one_generation_stops_no_other(api: LocalApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(store: Store, settings: Settings, old: Active) -> None:
+        if old.generation == 2:
+            raise RecursionError("too deep")
+        check_signature(store, settings, old)
+
+    monkeypatch.setattr(issue, "check_signature", fail)
+    assert issue_on(api, DAYS[0]).is_fallback
+    assert official(api.store).generation == 1
+
+
+def test_a_store_that_fails_makes_no_fallback(api: LocalApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job is tried again, and finds the latest generation then."""
+
+    def fail(*_: object) -> None:
+        raise Unavailable("down")
+
+    monkeypatch.setattr(issue, "check_signature", fail)
+    with pytest.raises(Unavailable):
+        issue_on(api, DAYS[0])
+    assert official(api.store).as_of == foreign.AS_OF
 
 
 def test_three_failing_generations_are_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

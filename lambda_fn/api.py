@@ -87,7 +87,7 @@ class App:
                 representation = Representation.of(make())
             else:
                 key = pair.pair, form.handler
-                representation = self._cache.get(key, query, pair.records.version(form.record), make)
+                representation = self._cache.get(key, query, pair.records.version(form.record, query), make)
             response = representation.respond(request, self._clock())
         except Exception as error:  # noqa: BLE001
             problem = to_problem(error)

@@ -131,7 +131,7 @@ def ingest_and_forecast(
     store = JobStore(store)
     prices = ingest(store, settings, now, fetch, replace, request_id, accept_day)
     corrected = prices.outcome == "replaced"
-    forecast, unscored = after_prices(store, settings.pair, now, corrected=corrected, sandbox=sandbox)
+    forecast, unscored = after_prices(store, settings, now, corrected=corrected, sandbox=sandbox)
     return IngestResult(prices, forecast, unscored)
 
 
@@ -211,7 +211,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         response = result.to_object()
         log = _log.warning if prices.outcome == "refused" else _log.info
         log(prices.reason, extra={name: value for name, value in response.items() if name != "reason"})
-        if forecast.outcome == "refused" or unscored:
+        if forecast.outcome == "refused" or forecast.is_fallback or unscored:
             _log.warning(unscored or forecast.reason, extra={"forecast": forecast.outcome})
         return response
 
@@ -258,6 +258,7 @@ def _write_metrics(
     if forecast is not None:
         metrics.append(Metric("ForecastMade", "Count", forecast.outcome == "made"))
         metrics.append(Metric("ForecastRefused", "Count", forecast.outcome == "refused"))
+        metrics.append(Metric("ForecastFallback", "Count", forecast.is_fallback))
     pair = settings.pair
     last, active = last_date(store, pair), read_active(store, pair)
     metrics.append(Metric("AgesKnown", "Count", last is not None and active is not None))

@@ -56,9 +56,9 @@ def refresh(
     try:
         activation = activate(store, settings, now, environ, request_id, sandbox)
     except Refused:
-        issue_forecast(store, settings.pair, now, sandbox)
+        issue_forecast(store, settings, now, sandbox)
         raise
-    return RefreshResult(activation, issue_forecast(store, settings.pair, now, sandbox))
+    return RefreshResult(activation, issue_forecast(store, settings, now, sandbox))
 
 
 def rollback(store: Store, settings: Settings, target: object, now: datetime) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def rollback(store: Store, settings: Settings, target: object, now: datetime) ->
         except RollbackError as error:
             last = read_active_state(store, settings.pair).last
             return Activation("refused", last.generation if last else None, str(error))._asdict()
-        return RefreshResult(activation, issue_forecast(store, settings.pair, now, sandbox)).to_object()
+        return RefreshResult(activation, issue_forecast(store, settings, now, sandbox)).to_object()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -126,8 +126,10 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
             _count("ChampionActivated", pair_settings)
         if forecast.outcome in _FORECAST_METRICS:
             _count(_FORECAST_METRICS[forecast.outcome], pair_settings)
+        if forecast.is_fallback:
+            _count("ForecastFallback", pair_settings)
         _log.info(activation.reason, extra={"outcome": activation.outcome, "generation": activation.generation})
-        log = _log.warning if forecast.outcome == "refused" else _log.info
+        log = _log.warning if forecast.outcome == "refused" or forecast.is_fallback else _log.info
         log(forecast.reason, extra={"forecast": forecast.outcome})
         return result.to_object()
 

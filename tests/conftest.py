@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from lambda_fn.champion import child, sandbox
+from lambda_fn.record import track_record
 from lambda_fn.settings import VARIABLES, Settings
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Sandboxes())
+    config.pluginmanager.register(StoreTimes())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(WholeRun(config))
 
@@ -125,6 +127,20 @@ class Sandboxes:
         expensive.counts["forked children"] = self._server.forks
         if (output := getattr(session.config, "workeroutput", None)) is not None:
             output["expensive"] = dict(expensive.counts)
+
+
+class StoreTimes:
+    """Tests live through days in seconds, so the store's time of an entry is that of their clock unless they say so."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        real = track_record.earliest_store_time
+        if not item.get_closest_marker("store_times"):
+            track_record.earliest_store_time = lambda entry, blob, times: entry.made_at
+        try:
+            return (yield)
+        finally:
+            track_record.earliest_store_time = real
 
 
 class WholeRun:

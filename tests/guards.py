@@ -61,6 +61,27 @@ GUARDS = (
         INTERLEAVINGS,
     ),
     Guard(
+        "a forecast before its close can be known is refused",
+        "lambda_fn/record/official_forecast.py",
+        "check_clock",
+        Change("check"),
+        "tests/serving/record/test_live.py",
+    ),
+    Guard(
+        "an entry that was stored after its outcome is not live",
+        "lambda_fn/record/scoring.py",
+        "find_late_reason",
+        Change("condition", "stored_at"),
+        "tests/serving/record/test_live.py",
+    ),
+    Guard(
+        "a fallback's signature is verified",
+        "lambda_fn/record/issue.py",
+        "forecast_or_fall_back",
+        Change("Call", "check_signature", "None"),
+        "tests/serving/record/test_fallback.py",
+    ),
+    Guard(
         "a record that was damaged on the way is noticed",
         "lambda_fn/fields.py",
         "_check_sum",

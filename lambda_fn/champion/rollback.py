@@ -10,7 +10,7 @@ were published and never active, and publishes its choice.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -154,7 +154,7 @@ def _check_and_copy(
     newer = replace(old, pointer=pointer, generation=generation, activated_at=now)
     try:
         newer.to_json()  # before the first write, as it raises ContractError if it could not be read back
-        verify(_find_published(store, pair, old).pointer, settings)
+        check_signature(store, settings, old)
         keep_copy(store, newer, pair)
         champion = fetch_file(store, newer.serving_key, newer.champion.sha256)
         check_champion(champion, old.pointer, pair, store, now.date(), sandbox)
@@ -163,6 +163,11 @@ def _check_and_copy(
             f"generation {old.generation} cannot be served again: {error}; {_available(store, pair)}"
         ) from error
     return newer
+
+
+def check_signature(store: Store, settings: Settings, old: Active) -> None:
+    """Check the signature of an earlier activation. Raises ContractError, RollbackError and Unavailable."""
+    verify(_find_published(store, settings.pair, old).pointer, settings)
 
 
 def _find_published(store: Store, pair: str, old: Active) -> Active:
@@ -215,6 +220,19 @@ def find_previous(store: Store, pair: str, last: Active, histories: Histories = 
 
     Raises RollbackError when there is none, and Unavailable.
     """
+    for old in previous_generations(store, pair, last, histories):
+        return old
+    available = _available(store, pair, histories)
+    raise RollbackError(f"rollback: there is no other champion before generation {last.generation}; {available}")
+
+
+def previous_generations(
+    store: Store, pair: str, last: Active, histories: Histories = (ACTIVATED,)
+) -> Iterator[Active]:
+    """Yield the latest generation of each other champion that was not rolled back or refused since, latest first.
+
+    The arguments are those of `find_previous`. Raises Unavailable.
+    """
     skipped = {last.champion.sha256}
     for generation in reversed(list_generations(store, pair, histories)):
         try:
@@ -222,11 +240,10 @@ def find_previous(store: Store, pair: str, last: Active, histories: Histories = 
         except RollbackError as error:
             _log.warning("%s", error)
             continue
-        if old.champion.sha256 not in skipped and read_status(store, record_key(old.pointer, pair)) is None:
-            return old
+        is_new = old.champion.sha256 not in skipped
         skipped.add(old.champion.sha256)
-    available = _available(store, pair, histories)
-    raise RollbackError(f"rollback: there is no other champion before generation {last.generation}; {available}")
+        if is_new and read_status(store, record_key(old.pointer, pair)) is None:
+            yield old
 
 
 def read_generation(store: Store, pair: str, generation: int, histories: Histories = (ACTIVATED,)) -> Active:

@@ -169,13 +169,13 @@ def activate(
 
 
 def _is_forecast(store: Store, pair: str, generation: int) -> bool:
-    """Return whether the official forecast is of this generation.
+    """Return whether the official forecast was made while this generation was active.
 
     A refresh makes it after the record of the activation. So an hour with nothing new needs no look at that record.
     """
     try:
         blob = store.find(keys.forecast_key(pair))
-        return blob is not None and Official.parse(blob.data, pair).generation == generation
+        return blob is not None and Official.parse(blob.data, pair).active_generation == generation
     except ContractError:
         return False
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal, NamedTuple
 
 from lambda_fn import fields
-from lambda_fn.fields import CONTRACT_VERSION, MAX_FEATURES, MAX_HORIZON, MAX_WINDOW
+from lambda_fn.fields import CONTRACT_VERSION, MAX_FEATURES, MAX_HORIZON, MAX_WINDOW, ContractError, utc_text
 from lambda_fn.prices.plausibility import find_fault, find_move
 from lambda_fn.store import schema
 from lambda_fn.store.keys import ledger_key
@@ -56,6 +56,9 @@ class Official(NamedTuple):
     about the champion. `failure_reason` says why no newer forecast could be made since, None if that did not happen.
     `blocked_generation` is the generation of the champion that caused this: nothing of it is served until it, or
     another champion, produces a forecast again.
+
+    `failed_generation` is the active generation if it gave no plausible forecast for these prices, and `reason` says
+    why. The forecast is then of an earlier `generation`, and `inputs_sha256` is still that of the active one.
     """
 
     pair: Annotated[str, schema.PAIR]
@@ -76,11 +79,18 @@ class Official(NamedTuple):
     notes: Annotated[tuple[str, ...], schema.list_of(schema.TEXT, MAX_NOTES)] = ()
     failure_reason: Annotated[str | None, schema.TEXT, "withheld"] = None
     blocked_generation: Annotated[int | None, schema.GENERATION, "suspended"] = None
+    failed_generation: Annotated[int | None, schema.GENERATION] = None
+    reason: Annotated[str | None, schema.TEXT] = None
+
+    @property
+    def active_generation(self) -> int:
+        """The generation that was active when the forecast was made."""
+        return self.failed_generation or self.generation
 
     @property
     def order(self) -> tuple[int, date]:
         """Sort key: a forecast with a lower one never replaces one with a higher one."""
-        return self.generation, self.as_of
+        return self.active_generation, self.as_of
 
     @property
     def horizon(self) -> int:
@@ -112,8 +122,8 @@ class Official(NamedTuple):
 class Entry(NamedTuple):
     """An entry of the ledger, `record/<PAIR>/<as_of>.json`: the first official forecast of a day, never overwritten.
 
-    The fields are as in Official. `kind` is live if the forecast was made before the first forecast day's price could
-    be known, otherwise late. `family` and `sha256` are those of the champion.
+    The fields are as in Official: `generation` is the one that made the forecast. `kind` is live if it was made before
+    the first forecast day's price could be known, otherwise late. `family` and `sha256` are those of the champion.
     """
 
     pair: Annotated[str, schema.PAIR]
@@ -130,6 +140,8 @@ class Entry(NamedTuple):
     quantiles: Annotated[Rows, schema.parse_rows]
     mean: Annotated[list[float], schema.parse_numbers]
     benchmarks: Annotated[dict[str, Rows], ROWS_BY_NAME]
+    failed_generation: Annotated[int | None, schema.GENERATION] = None
+    reason: Annotated[str | None, schema.TEXT] = None
 
     @classmethod
     def of(cls, official: Official) -> "Entry":
@@ -159,6 +171,9 @@ def check_forecast(forecast: Official | Entry) -> None:
     The days ascend from the day after `as_of`. Each row of quantiles is positive and non-decreasing, its median is near
     the last close, and the mean is within it: the checks of `prices.plausibility` that need no window.
     """
+    failed, reason = forecast.failed_generation, forecast.reason
+    if (failed is None) != (reason is None) or (failed is not None and failed <= forecast.generation):
+        raise Invalid(".failed_generation", "must be above generation and have a reason; make the forecast again")
     days, levels = len(forecast.days), len(forecast.levels)
     if len(forecast.mean) != days:
         raise Invalid("", f"{len(forecast.mean)} means for {days} days; make the forecast again")
@@ -167,13 +182,13 @@ def check_forecast(forecast: Official | Entry) -> None:
     for name, rows in {"quantiles": forecast.quantiles, **forecast.benchmarks}.items():
         if (len(rows), len(rows[0])) != (days, levels):
             raise Invalid(f".{name}", "must have one row per day and one price per level; make the forecast again")
-        if reason := find_fault([rows], [[row[0] for row in rows]]):
-            raise Invalid(f".{name}", f"{reason}; make the forecast again")
-    if reason := find_fault([forecast.quantiles], [forecast.mean]):
-        raise Invalid(".mean", f"{reason}; make the forecast again")
+        if fault := find_fault([rows], [[row[0] for row in rows]]):
+            raise Invalid(f".{name}", f"{fault}; make the forecast again")
+    if fault := find_fault([forecast.quantiles], [forecast.mean]):
+        raise Invalid(".mean", f"{fault}; make the forecast again")
     medians = [row[forecast.levels.index(0.5)] for row in forecast.quantiles]
-    if reason := find_move("median", medians, forecast.last_close, MAX_MOVE):
-        raise Invalid(".quantiles", f"{reason}; make the forecast again")
+    if fault := find_move("median", medians, forecast.last_close, MAX_MOVE):
+        raise Invalid(".quantiles", f"{fault}; make the forecast again")
 
 
 def recent_closes(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:
@@ -191,6 +206,20 @@ def publication_time(day: date, source: str) -> datetime:
     from zoneinfo import ZoneInfo  # only jobs need the time zone database, and not the API
 
     return datetime.combine(day, FIXING, ZoneInfo(FRANKFURT)).astimezone(UTC)
+
+
+def check_clock(as_of: date, source: str, now: datetime) -> None:
+    """Raise ContractError if `now` is before the rate of `as_of` could be known, because then the clock is wrong.
+
+    For other sources than the ECB, `check_window` compares the dates: when their closes are known depends on their
+    time zone.
+    """
+    known_from = publication_time(as_of, source)
+    if source == "ecb" and now < known_from:
+        raise ContractError(
+            f"clock: it shows {utc_text(now)}, but the rate of {as_of} is not known before {utc_text(known_from)}; "
+            "correct the clock of this machine"
+        )
 
 
 def write_entry(store: Store, official: Official) -> bool:

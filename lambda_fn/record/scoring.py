@@ -3,18 +3,22 @@
 The same ledger and prices give the same bytes. The outcome of a forecast day is its close in the price file. A day that
 the file skips has no row, and the note of the forecast's next row says so. If the close of `as_of` was corrected later,
 the note says so too; the forecast is scored as it was issued.
+
+A forecast that calls itself live is late if it was made, or its object was stored, when its outcome could be known; the
+note says why. A copied or restored object gets a new time. So a row keeps in `stored_at` the earliest time that the
+store ever told: with a copy of this file, a copy of the ledger stays live.
 """
 
 import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from lambda_fn import fields
 from lambda_fn.record.interpolation import probability_below
-from lambda_fn.record.official_forecast import BENCHMARKS, Entry
+from lambda_fn.record.official_forecast import BENCHMARKS, Entry, check_clock, publication_time
 
 INTERVALS = (50, 80, 95)
 HEADER = (
@@ -22,6 +26,7 @@ HEADER = (
     *("pinball", *(f"pinball_{name}" for name in BENCHMARKS), "pit", *(f"inside_{level}" for level in INTERVALS)),
     "note",
 )
+HEADER_STORED = (*HEADER, "stored_at")  # of rows whose forecasts are objects of a ledger
 LOSS_DIGITS, PIT_DIGITS = 9, 6
 
 
@@ -29,7 +34,7 @@ class Score(NamedTuple):
     """A row of the file: a forecast at one horizon, its outcome and its losses.
 
     `pinball` and `benchmarks` are losses in percent of log return, averaged over the levels. None where the forecast
-    has no such benchmark or interval.
+    has no such benchmark or interval. `stored_at` is the earliest time that the store told of the forecast's object.
     """
 
     as_of: date
@@ -47,17 +52,50 @@ class Score(NamedTuple):
     pit: float
     inside: tuple[bool | None, ...]
     note: str
+    stored_at: str = ""
 
 
-def score(entry: Entry, closes: Mapping[date, float]) -> Iterator[Score]:
-    """Yield the rows of one forecast whose outcomes are in `closes`, the closes of the whole price file by date."""
+def score(entry: Entry, closes: Mapping[date, float], stored_at: datetime | None = None) -> Iterator[Score]:
+    """Yield the rows of one forecast whose outcomes are known.
+
+    Args:
+        entry: the forecast.
+        closes: the closes of the whole price file by date.
+        stored_at: the earliest time that the store told of the entry's object; None if it told none.
+    """
     last = max(closes, default=date.min)
     skipped = [day for day in entry.days if day <= last and day not in closes]
     notes = [] if closes.get(entry.as_of, entry.last_close) == entry.last_close else ["close was corrected since"]
+    if entry.failed_generation is not None:
+        notes.append(f"generation {entry.failed_generation} failed")
+    if entry.kind == "live" and (reason := find_late_reason(entry, stored_at)):
+        entry = entry._replace(kind="late")
+        notes.append(reason)
+    stored_text = fields.utc_text(stored_at) if stored_at else ""
     for position, day in enumerate(entry.days):
         if day in closes:
             gaps = [f"no price on {gap}" for gap in skipped if gap < day]
-            yield _score_day(entry, position, closes[day], "; ".join([*notes, *gaps]))
+            row = _score_day(entry, position, closes[day], "; ".join([*notes, *gaps]))
+            yield row._replace(stored_at=stored_text)
+
+
+def find_late_reason(entry: Entry, stored_at: datetime | None) -> str | None:
+    """Return why a forecast cannot have been made before its outcome could be known, None if it can.
+
+    Args:
+        entry: the forecast.
+        stored_at: the earliest time that the store told of its object; None if it told none.
+    """
+    outcome_from = publication_time(entry.days[0], entry.source)
+    try:
+        check_clock(entry.as_of, entry.source, entry.made_at)
+    except fields.ContractError:
+        return f"made {fields.utc_text(entry.made_at)}, before the rate of {entry.as_of} was known: wrong clock"
+    if entry.made_at >= outcome_from:
+        return f"made {fields.utc_text(entry.made_at)}, when its outcome could be known"
+    if stored_at is not None and stored_at >= outcome_from:
+        return f"stored {fields.utc_text(stored_at)}, when its outcome could be known"
+    return None
 
 
 def pinball(levels: Sequence[float], quantiles: Sequence[float], outcome: float) -> float:
@@ -70,25 +108,29 @@ def pinball(levels: Sequence[float], quantiles: Sequence[float], outcome: float)
 
 
 def to_csv(scores: Iterable[Score]) -> bytes:
-    """Return the bytes of the file: UTF-8, LF, ordered by as_of and horizon."""
+    """Return the bytes of the file: UTF-8, LF, ordered by as_of and horizon; with `stored_at` if a row has one."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    for row in sorted(scores, key=lambda row: (row.as_of, row.horizon)):
-        *first, benchmarks, pit, flags, note = row
-        writer.writerow([*first, *benchmarks, pit, *(flag if flag is None else int(flag) for flag in flags), note])
+    rows = sorted(scores, key=lambda row: (row.as_of, row.horizon))
+    header = HEADER_STORED if any(row.stored_at for row in rows) else HEADER
+    writer.writerow(header)
+    for row in rows:
+        *first, benchmarks, pit, flags, note, stored_at = row
+        cells = [*first, *benchmarks, pit, *(flag if flag is None else int(flag) for flag in flags), note, stored_at]
+        writer.writerow(cells[: len(header)])
     return text.getvalue().encode()
 
 
 def from_csv(data: bytes) -> list[Score]:
     """Parse the file. Raises ContractError naming the row that is invalid."""
     rows = csv.reader(io.StringIO(data.decode("utf-8", "replace")))
-    if tuple(next(rows, ())) != HEADER:
+    header = tuple(next(rows, ()))
+    if header not in (HEADER, HEADER_STORED):
         raise fields.ContractError("record: unexpected header; rebuild it with: python -m lambda_fn.record")
     scores = []
     for number, cells in enumerate(rows, 2):
         try:
-            scores.append(_parse_row(cells))
+            scores.append(_parse_row(cells, header))
         except (ValueError, IndexError) as error:
             raise fields.ContractError(
                 f"record: row {number} is invalid ({error}); rebuild it with: python -m lambda_fn.record"
@@ -155,10 +197,10 @@ def _format_row(row: Score) -> list[str]:
     ]
 
 
-def _parse_row(cells: Sequence[str]) -> Score:
-    if len(cells) != len(HEADER):
-        raise ValueError(f"{len(cells)} cells, the header has {len(HEADER)}")
-    row = dict(zip(HEADER, cells, strict=True))
+def _parse_row(cells: Sequence[str], header: Sequence[str]) -> Score:
+    if len(cells) != len(header):
+        raise ValueError(f"{len(cells)} cells, the header has {len(header)}")
+    row = dict(zip(header, cells, strict=True))
     return Score(
         as_of=date.fromisoformat(row["as_of"]),
         target_date=date.fromisoformat(row["target_date"]),
@@ -175,4 +217,11 @@ def _parse_row(cells: Sequence[str]) -> Score:
         pit=float(row["pit"]),
         inside=tuple(row[f"inside_{level}"] == "1" if row[f"inside_{level}"] else None for level in INTERVALS),
         note=row["note"],
+        stored_at=_parse_stored_at(row.get("stored_at", "")),
     )
+
+
+def _parse_stored_at(text: str) -> str:
+    if text and fields.utc_text(datetime.fromisoformat(text)) != text:
+        raise ValueError(f"stored_at is {text[:40]!r}, not a time in UTC")
+    return text

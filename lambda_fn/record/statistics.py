@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 MIN_SPANS = 10  # spans that do not overlap: with fewer, an interval would not be reliable, and none is given
 BINS = 10  # of the reliability table
 MAX_NEWEST_ROWS = 250  # rows of horizon 1 that the record shows
-_DIGITS = 6
+DIGITS = 6  # of a figure in a record
 Figure = dict[str, float | None]
 
 
@@ -69,8 +69,8 @@ def reliability(pits: Sequence[float]) -> list[dict[str, Any]]:
     spread = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt((1 / BINS) * (1 - 1 / BINS) / n)
     low, high = max(1 / BINS - spread, 0.0), min(1 / BINS + spread, 1.0)
     return [
-        {"from": i / BINS, "to": (i + 1) / BINS, "share": round(count / n, _DIGITS), "low": round(low, _DIGITS)}
-        | {"high": round(high, _DIGITS)}
+        {"from": i / BINS, "to": (i + 1) / BINS, "share": round(count / n, DIGITS), "low": round(low, DIGITS)}
+        | {"high": round(high, DIGITS)}
         for i, count in enumerate(counts)
     ]
 
@@ -87,7 +87,7 @@ def _summarise_horizon(horizon: int, rows: Sequence[Score]) -> dict[str, Any]:
         if losses:
             skill[name] = estimate_skill(losses, horizon)
     loss = math.fsum(row.pinball for row in rows) / len(rows)
-    return {"horizon": horizon, "n": len(rows), "pinball": round(loss, _DIGITS), "coverage": coverage, "skill": skill}
+    return {"horizon": horizon, "n": len(rows), "pinball": round(loss, DIGITS), "coverage": coverage, "skill": skill}
 
 
 def estimate_coverage(shares: Sequence[float], horizon: int, forecasts: int) -> Figure:
@@ -130,7 +130,7 @@ def estimate_skill(losses: Sequence[tuple[float, float]], horizon: int) -> Figur
     if spans < MIN_SPANS:
         return _figure(1 - ratio, None, None)
     _, long_run_variance = _mean_and_variance([a - ratio * b for a, b in losses], horizon)
-    half = _student_quantile(spans - 1) * math.sqrt(long_run_variance / (len(losses) - 1)) / benchmark
+    half = student_quantile(spans - 1) * math.sqrt(long_run_variance / (len(losses) - 1)) / benchmark
     return _figure(1 - ratio, 1 - ratio - half, 1 - ratio + half)
 
 
@@ -146,12 +146,12 @@ def _mean_and_variance(values: Sequence[float], horizon: int) -> tuple[float, fl
     return mean, max(long_run_variance, variance)
 
 
-def _student_quantile(degrees_of_freedom: int) -> float:
-    """Return the two-sided quantile of Student's t at CONFIDENCE.
+def student_quantile(degrees_of_freedom: int, confidence: float = CONFIDENCE) -> float:
+    """Return the two-sided quantile of Student's t.
 
     Hill's expansion about the normal, accurate to 1e-3 from nine degrees of freedom (Abramowitz & Stegun, 26.7.5).
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     terms = (
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
@@ -162,4 +162,4 @@ def _student_quantile(degrees_of_freedom: int) -> float:
 
 def _figure(value: float, low: float | None, high: float | None) -> Figure:
     numbers = {"value": value, "low": low, "high": high}
-    return {name: None if number is None else round(number, _DIGITS) for name, number in numbers.items()}
+    return {name: None if number is None else round(number, DIGITS) for name, number in numbers.items()}

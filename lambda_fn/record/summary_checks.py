@@ -84,9 +84,17 @@ _NEWEST_ROW = object_of(
     },
     {**dict.fromkeys(INSIDE, _parse_flag), "note": schema.TEXT},
 )
+_CHECK = object_of(
+    {"name": schema.NAME, "days": _COUNT, "value": number(-LARGE, 1), "degraded": _parse_flag},
+    {"low": number(-LARGE, 1), "high": number(0, 1)},
+)
 _RECORD = object_of(
     {**dict.fromkeys(KINDS, _parse_summary), "newest": list_of(_NEWEST_ROW, MAX_ROWS, allow_empty=True)},
-    {"backtest": _parse_summary, MADE_FROM: map_of(schema.SHA256, allow_empty=True)},
+    {
+        "backtest": _parse_summary,
+        "checks": list_of(_CHECK, MAX_ROWS, allow_empty=True),
+        MADE_FROM: map_of(schema.SHA256, allow_empty=True),
+    },
     keep=True,
 )
 _BRIEF = object_of({"days": _COUNT, **_FIGURES})

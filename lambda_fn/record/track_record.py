@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -10,14 +10,16 @@ from lambda_fn import contract, fields
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.price_file import parse
 from lambda_fn.record import scoring
+from lambda_fn.record.degradation import check_record, find_degradation
 from lambda_fn.record.official_forecast import Entry
 from lambda_fn.record.scoring import Score
 from lambda_fn.record.statistics import newest, summarise
 from lambda_fn.record.summary_checks import KINDS, MADE_FROM, check_backtest, parse_record
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Missing, Store
+from lambda_fn.store.object_store import Blob, Missing, Store
 
 FINAL_AFTER_DAYS = 2 * contract.MAX_HORIZON  # calendar days after which all outcomes of a forecast are known
+Identity = tuple[date, str, str]  # of a forecast: its `as_of`, `made_at` and `sha256`
 ROWS = "rows"  # the name of the rows' digest, next to those of the sources of prices
 _log = logging.getLogger(__name__)
 
@@ -46,11 +48,12 @@ def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Tra
 
     def score(stored: bytes | None) -> tuple[bytes | None, tuple[Track, dict[str, str]]]:
         closes = _Closes(store, pair)
-        previous = [] if rebuild or stored is None else _parse_scores(stored)
+        known = [] if stored is None else _parse_scores(stored)
+        previous = [] if rebuild else known
         record = store.find(keys.record_key(pair))
         if stored is None or not closes.matches(previous, stored, _made_from(record and record.data, pair)):
             previous = []
-        scores, faults = _compute_scores(store, pair, previous, closes)
+        scores, faults = _compute_scores(store, pair, previous, closes, _store_times(known))
         data = scoring.to_csv(scores)
         is_written = data != stored and not (stored is None and not scores)
         return (data if is_written else None), (Track(scores, faults), closes.digests(scores, data))
@@ -72,6 +75,9 @@ def write_summary(
         now: the time of this update.
         made_from: digests of the rows and of their closes; None leaves those of the record unchanged.
     """
+    checks = check_record(scores)
+    if degraded := find_degradation(checks):
+        _log.warning("the live record of %s has degraded: %s", pair, "; ".join(degraded))
 
     def summary(stored: bytes | None) -> tuple[bytes | None, None]:
         members: dict[str, Any] = {
@@ -79,6 +85,7 @@ def write_summary(
             "pair": pair,
             **{kind: summarise([row for row in scores if row.kind == kind]) for kind in KINDS},
             "backtest": read_backtest(store, pair),
+            "checks": checks,
             "newest": newest(scores),
             MADE_FROM: _made_from(stored, pair) if made_from is None else made_from,
         }
@@ -178,7 +185,31 @@ def entries(store: Store, pair: str) -> tuple[list[date], list[str]]:
     return sorted(days), others
 
 
-def _compute_scores(store: Store, pair: str, previous: list[Score], closes: _Closes) -> tuple[list[Score], list[str]]:
+def _store_times(rows: Iterable[Score]) -> dict[Identity, datetime]:
+    """Return the earliest time that the store told of each forecast."""
+    known = [row for row in rows if row.stored_at]
+    return {(row.as_of, row.made_at, row.sha256): datetime.fromisoformat(row.stored_at) for row in known}
+
+
+def earliest_store_time(entry: Entry, blob: Blob, times: Mapping[Identity, datetime]) -> datetime | None:
+    """Return the earliest time that the store ever told of an entry; None if it told none.
+
+    Args:
+        entry: the entry.
+        blob: its object. A copy, or a version that was restored, has a later time than the first object.
+        times: those of earlier rows, as `_store_times` returns them.
+    """
+    known = times.get((entry.as_of, fields.utc_text(entry.made_at), entry.sha256))
+    return min((time for time in (known, blob.stored_at) if time is not None), default=None)
+
+
+def _compute_scores(
+    store: Store,
+    pair: str,
+    previous: list[Score],
+    closes: _Closes,
+    times: Mapping[Identity, datetime],
+) -> tuple[list[Score], list[str]]:
     """Compute all rows, and reuse the previous ones of forecasts all of whose outcomes are known.
 
     Args:
@@ -186,12 +217,14 @@ def _compute_scores(store: Store, pair: str, previous: list[Score], closes: _Clo
         pair: the currency pair.
         previous: rows that may be reused.
         closes: the closes of the pair.
+        times: as in `earliest_store_time`.
 
     Returns the rows, and the errors of invalid ledger entries.
     """
     final: dict[date, list[Score]] = {}
     for row in previous:
-        final.setdefault(row.as_of, []).append(row)
+        if row.stored_at:  # rows of earlier versions were not compared with the store's time
+            final.setdefault(row.as_of, []).append(row)
     newest_day = max((row.target_date for row in previous), default=date.min)
     scores: list[Score] = []
     days, others = entries(store, pair)
@@ -204,11 +237,13 @@ def _compute_scores(store: Store, pair: str, previous: list[Score], closes: _Clo
             continue
         key = keys.ledger_key(pair, day)
         try:
-            entry = Entry.parse(store.read(key).data, pair, day)
+            blob = store.read(key)
+            entry = Entry.parse(blob.data, pair, day)
         except ContractError as error:
             faults.append(f"{key}: {error}")
             continue
-        scores += scoring.score(entry, closes.for_source(entry.source))
+        stored_at = earliest_store_time(entry, blob, times)
+        scores += scoring.score(entry, closes.for_source(entry.source), stored_at)
     if faults:
         _log.warning("%d entries of the ledger are not scored; the first: %s", len(faults), faults[0])
     return scores, faults
@@ -231,11 +266,15 @@ def _parse_scores(data: bytes) -> list[Score]:
 
 
 def live_metrics(store: Store, pair: str) -> dict[str, float]:
-    """Return the metrics of the pair's live record; empty if there is no valid `serving/record.json`."""
+    """Return the metrics of the pair's live record; only RecordDegraded if there is no valid `serving/record.json`."""
     try:
-        return record_metrics(parse_record(store.read(keys.record_key(pair)).data, pair)["live"])
+        record = parse_record(store.read(keys.record_key(pair)).data, pair)
     except (Missing, ContractError):
-        return {}
+        return {"RecordDegraded": 0.0}
+    return {
+        **record_metrics(record["live"]),
+        "RecordDegraded": float(bool(find_degradation(record.get("checks") or ()))),
+    }
 
 
 def record_metrics(summary: Mapping[str, Any]) -> dict[str, float]:

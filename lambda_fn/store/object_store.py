@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, overload
 
 import obstore
@@ -84,10 +85,11 @@ class Damaged(Unavailable):
 
 
 class Blob(NamedTuple):
-    """Bytes of an object, and the ETag of the whole object."""
+    """Bytes of an object, the ETag of the whole object, and when the store says that it was written, if known."""
 
     data: bytes
     etag: str
+    stored_at: datetime | None = None
 
 
 class Place(NamedTuple):
@@ -243,7 +245,7 @@ class Store:
         if self._large is not None and end - first > SMALL:
             # The body has not been read yet. The client with longer timeouts takes 15 ms to create.
             result = obstore.get(self._large.reading(), key, options=options)
-        blob = Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
+        blob = Blob(bytes(result.bytes()), result.meta["e_tag"] or "", result.meta["last_modified"])
         if "range" not in options:
             self._check_sum(key, blob.data, result.attributes)
         return blob

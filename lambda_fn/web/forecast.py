@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from lambda_fn.fields import utc_text
 from lambda_fn.prices.business_days import business_days_since
-from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.official_forecast import Entry, Official
 from lambda_fn.web.params import ForecastQuery
-from lambda_fn.web.response import DateText, TimeText
+from lambda_fn.web.response import DateText, PairCode, TimeText
 
 PRICE_DECIMALS = 6
 RETURN_DECIMALS = 8
@@ -75,6 +75,23 @@ Stale = Annotated[
 ]
 
 
+class Fallback(TypedDict):
+    """Why an earlier generation made the forecast.
+
+    Attributes:
+        failed_generation: the active generation, which gave no plausible forecast.
+    """
+
+    failed_generation: int
+    reason: str
+
+
+class MaybeFallback(TypedDict):
+    """The member that an answer has if an earlier generation made its forecast."""
+
+    fallback: NotRequired[Fallback]
+
+
 class Freshness(TypedDict):
     """Members of every answer that is made of stored records."""
 
@@ -87,6 +104,72 @@ class AgedFreshness(Freshness):
     """Members of every answer that is made of the official forecast."""
 
     age: Age
+
+
+class Score(TypedDict):
+    """The outcome of a forecast day, and the scores of the forecast.
+
+    Attributes:
+        kind: late if the forecast was made or stored when its outcome could be known.
+        outcome: the rate of the day.
+        pinball: pinball loss, of the log return in percent, averaged over the levels.
+        benchmarks: the same of each benchmark.
+        pit: forecast probability of a rate below the outcome.
+        inside: whether the central interval contains the outcome, by its nominal coverage in percent.
+        stored_at: time of the stored forecast, by the store's clock.
+        note: anything unusual about the prices or the forecast.
+    """
+
+    kind: Literal["live", "late"]
+    outcome: float
+    pinball: float
+    benchmarks: dict[str, float]
+    pit: float
+    inside: dict[str, bool]
+    stored_at: TimeText | None
+    note: str
+
+
+class StoredDay(TypedDict):
+    """A day of a stored forecast: prices as they are in the ledger.
+
+    Attributes:
+        benchmarks: quantiles of each benchmark.
+        score: null until the outcome is known.
+    """
+
+    date: DateText
+    horizon: Horizon
+    mean: Mean
+    median: float
+    quantiles: Quantiles
+    intervals: Intervals
+    benchmarks: dict[str, Quantiles]
+    score: Score | None
+
+
+class StoredForecast(Freshness, MaybeFallback):
+    """An entry of the ledger: the first official forecast after a day's close.
+
+    Attributes:
+        as_of: date of the last close.
+        prices: source of the prices: ecb or csv.
+        kind: as the entry says; that of a score is checked with the store's clock.
+        generation: deployment number of the champion that made it.
+        family: model of the champion.
+        sha256: digest of the champion's file.
+    """
+
+    pair: PairCode
+    as_of: DateText
+    last_close: float
+    forecast: list[StoredDay]
+    prices: str
+    made_at: TimeText
+    kind: Literal["live", "late"]
+    generation: int
+    family: str
+    sha256: str
 
 
 def forecast_days(
@@ -149,6 +232,13 @@ def age_of(official: Official, now: datetime) -> Age:
     if begun := sum(day <= today for day in official.days):
         sentence += f"; {begun} of the {len(official.days)} forecast days {'has' if begun == 1 else 'have'} begun"
     return {"business_days": business_days, "state": "late", "sentence": f"{sentence}; newer prices are overdue"}
+
+
+def fallback_field(forecast: Official | Entry) -> MaybeFallback:
+    """Return the member `fallback` if an earlier generation made the forecast."""
+    if forecast.failed_generation is None or forecast.reason is None:
+        return {}
+    return {"fallback": {"failed_generation": forecast.failed_generation, "reason": forecast.reason}}
 
 
 def freshness_fields(

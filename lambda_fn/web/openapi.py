@@ -26,6 +26,7 @@ VERSION = "1"  # of the API; only a change that breaks callers makes a new one
 CLOSES = 513  # the window of this project's models
 TYPES = {str: "string", float: "number", int: "integer", bool: "boolean"}
 NAMED_UNIONS = {
+    "OfficialOrStored": forecast.OfficialOrStored,
     "PredictionOrSeries": forecast.PredictionOrSeries,
     "Document": service.Document,
     "Invocation": model_protocols.Invocation,
@@ -276,7 +277,7 @@ def _describe(parameter: Parameter, place: str) -> JsonSchema:
 def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     hints = get_type_hints(route.handler, localns=vars(model_protocols), include_extras=True)
     content: dict[str, Any] = {"schema": schemas.of(hints["return"])}
-    if hints["return"] is forecast.Official:
+    if hints["return"] == forecast.OfficialOrStored:
         content["example"] = FORECAST_EXAMPLE
     if hints["return"] == forecast.PredictionOrSeries:
         content["example"] = {name: value for name, value in FORECAST_EXAMPLE.items() if name not in ("made_at", "age")}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MIN_PROBABILITY
@@ -54,6 +55,17 @@ class Parameter(NamedTuple):
             cure = f"give a {self.noun} from {minimum} to {maximum:,.10g}, for example {self.name}={self.example}"
             raise bad_query(self.name, message, cure)
         return float(text)
+
+    def parse_day(self, query: Mapping[str, str]) -> date:
+        """Return a date. Raises Problem (400)."""
+        text = query[self.name]
+        try:
+            if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):  # fromisoformat also accepts 20261030 and 2026-W44-5
+                return date.fromisoformat(text)
+        except ValueError:
+            pass
+        message = f"{self.name}={format_value(text)} is not a date"
+        raise bad_query(self.name, message, f"give YYYY-MM-DD, for example {self.name}={self.example}")
 
     def parse_choice(self, query: Mapping[str, str]) -> str:
         """Return one of the values of the schema. Raises Problem (400)."""
@@ -125,6 +137,13 @@ DATE = Parameter(
     "2026-11-06",
     {"type": "string", "format": "date"},
 )
+AS_OF = Parameter(
+    "as_of",
+    "Date of a last close: returns the forecast that the ledger stored after it, with its scores, instead of the "
+    "newest. All its days are the default.",
+    "2026-10-30",
+    {"type": "string", "format": "date"},
+)
 FORECAST_PARAMETERS = (HORIZON, H, LEVEL, QUANTILES, PAIR)
 PROBABILITY_PARAMETERS = (*QUESTIONS, DAY, DAY_H, DATE, PAIR)
 
@@ -165,16 +184,19 @@ def central_intervals(levels: Sequence[float]) -> dict[str, tuple[int, int]]:
     return dict(reversed(widest_first))
 
 
-def parse_query(query: Mapping[str, str], horizon: int, levels: Sequence[float]) -> ForecastQuery:
+def parse_query(
+    query: Mapping[str, str], horizon: int, levels: Sequence[float], default: int = DEFAULT_HORIZON
+) -> ForecastQuery:
     """Parse the query parameters for a champion with this horizon and these levels.
 
-    The default is DEFAULT_HORIZON days and every level. `level` selects intervals and the quantiles that bound them;
-    `quantiles` selects levels, without intervals unless `level` selects them. The median is always included.
+    The default is `default` days, or all if fewer, and every level. `level` selects intervals and the quantiles that
+    bound them; `quantiles` selects levels, without intervals unless `level` selects them. The median is always
+    included.
 
     Raises:
         Problem: 400 with the parameter and the available values.
     """
-    days = parse_horizon(query, horizon, min(DEFAULT_HORIZON, horizon))
+    days = parse_horizon(query, horizon, min(default, horizon))
     available = central_intervals(levels)
     if "level" not in query and "quantiles" not in query:
         return ForecastQuery(days, tuple(range(len(levels))), available)

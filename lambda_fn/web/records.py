@@ -1,10 +1,12 @@
 """Parsed records of a pair in memory, each with the ETag that reveals a newer one in the store."""
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.settings import Settings
@@ -12,7 +14,11 @@ from lambda_fn.store import keys
 from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe, as_not_yet_published
 from lambda_fn.store.object_store import Missing, Store
 from lambda_fn.web.forecast import Age, age_of
+from lambda_fn.web.params import AS_OF
 from lambda_fn.web.response import JsonObject, Version
+
+if TYPE_CHECKING:
+    from lambda_fn.web.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -53,6 +59,7 @@ def fetcher(
 
 Record = Literal["forecast", "record", "both"]  # the source of a response; the page uses both
 EXPIRED_RETRY_S = 600  # prices come once a day
+NO_QUERY: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)
 
 
@@ -76,8 +83,9 @@ class Records:
             clock: returns seconds since 1970.
             background_refresh: as in `store.cache`.
         """
-        self._settings = settings
-        self._clock = clock
+        self._store, self._settings, self._clock = store, settings, clock
+        self._ledger: Ledger | None = None
+        self._lock = threading.Lock()
         self.generation: int | None = None
         pair = settings.pair
         parse_official, parse = partial(Official.parse, pair=pair), partial(_parse_record, pair=pair)
@@ -111,8 +119,23 @@ class Records:
         """Return the track record. Raises NothingToServe if there is none."""
         return self._record.current()
 
-    def version(self, record: Record) -> Version:
-        """Return the version of responses made of this record. Raises as `official` and `record` do."""
+    def ledger(self) -> "Ledger":
+        """Return the entries of the ledger, none of which is read yet at the first call."""
+        with self._lock:  # two threads would create two
+            if self._ledger is None:
+                from lambda_fn.web.ledger import Ledger  # only for a question about a past day
+
+                max_age_s = self._settings.champion_max_age_s
+                self._ledger = Ledger(self._store, self._settings.pair, max_age_s, self._clock)
+            return self._ledger
+
+    def version(self, record: Record, query: Mapping[str, str] = NO_QUERY) -> Version:
+        """Return the version of responses made of this record, or of the ledger's entry that the query names.
+
+        Raises as `official`, `record` and `Ledger.find` do.
+        """
+        if AS_OF.name in query:
+            return self.ledger().version(AS_OF.parse_day(query))
         if record == "record":
             return self._version(self.record())
         forecast = self._version(self.official()[0])

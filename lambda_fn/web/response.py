@@ -30,12 +30,14 @@ class Version(NamedTuple):
         checked_at: last successful check of the store, seconds since 1970.
         day: ordinal of the UTC day, on which ages depend.
         until: next check of the store, seconds since 1970; None while the store fails.
+        is_final: the source will not change any more, so caches need not ask before `until`.
     """
 
     etag: str
     checked_at: float
     day: int
     until: float | None
+    is_final: bool = False
 
 
 class Text(NamedTuple):
@@ -85,7 +87,13 @@ class Representation:
     """Content from which the response to each request is made."""
 
     def __init__(
-        self, status: int, text: str, headers: Mapping[str, str], etag: str | None = None, until: float | None = None
+        self,
+        status: int,
+        text: str,
+        headers: Mapping[str, str],
+        etag: str | None = None,
+        until: float | None = None,
+        is_final: bool = False,
     ) -> None:
         """Create a representation.
 
@@ -95,8 +103,10 @@ class Representation:
             headers: those of the content.
             etag: identifies the content; None if it must not be cached.
             until: the time up to which a cache may keep it, seconds since 1970; None if it must not.
+            is_final: as in Version.
         """
         self.status, self.text, self.headers, self.etag, self.until = status, text, headers, etag, until
+        self._is_final = is_final
         self._gzip: bytes | None = None
 
     @classmethod
@@ -119,7 +129,7 @@ class Representation:
         # start as the store. The ETag is weak because `checked_at` is not part of it.
         record = "".join(filter(str.isalnum, version.etag))
         etag = f'W/"{record}-{binascii.crc32(stable_text.encode()):08x}"'
-        return cls(status, text, headers, etag, version.until)
+        return cls(status, text, headers, etag, version.until, version.is_final)
 
     @classmethod
     def of_problem(cls, problem: Problem) -> "Representation":
@@ -132,6 +142,8 @@ class Representation:
         `now` is in seconds since 1970.
         """
         cache_control = NO_STORE if self.until is None else f"max-age={max(int(self.until - now), 0)}"
+        if self.until is not None and self._is_final:
+            cache_control += ", immutable"  # RFC 8246
         headers = {"Cache-Control": cache_control, "Vary": VARY, **self.headers}
         if self.etag is not None:
             headers["ETag"] = self.etag

@@ -12,6 +12,7 @@ import pytest
 from lambda_fn import api, ingest, refresh
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.jobs import activation
+from lambda_fn.prices import ecb
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.store.keys import serving_key
 from tests.support.api_gateway import LambdaContext
@@ -78,8 +79,10 @@ def in_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A refused pointer, prices that cannot be fetched, and an answer of 503 emit all that is watched."""
+def test_every_alarm_of_ours_has_a_metric(
+    in_lambda: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused pointer, prices that are missing or refused, and an answer of 503 emit all that is watched."""
     (in_lambda / "models").mkdir()
     (in_lambda / "models/best_model_info.json").write_text("{}")
     (in_lambda / "prices").mkdir()
@@ -93,6 +96,10 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
     assert refresh.handler({}, again)["forecast"]["outcome"] == "refused", "its file is missing"
     with pytest.raises(EcbError):
         ingest.handler({}, context)
+    monkeypatch.setattr(ecb, "download", lambda url: b"no zip")
+    with pytest.raises(ingest.Refused):
+        ingest.handler({}, context)
+    ingest.handler({}, again)  # a second refusal of the same file is no error
     api.handler(json.loads((ROOT / "tests/events/health.json").read_text()), context)
     assert watched() <= emitted(capsys.readouterr().out) | counted_in_the_access_log()
     assert {name for name, _ in watched()} == {
@@ -100,8 +107,10 @@ def test_every_alarm_of_ours_has_a_metric(in_lambda: Path, capsys: pytest.Captur
         "ChampionAgeDays",
         "ChampionRefused",
         "EventDaysLeft",
+        "ForecastFallback",
         "ForecastRefused",
         "PriceAgeDays",
+        "RecordDegraded",
         "ServerErrors",
         "Throttled",
     }
@@ -129,7 +138,13 @@ def test_ages_that_are_not_measured_ring_after_four_days() -> None:
 
 def test_the_worst_pair_rings() -> None:
     """All pairs count for the stack, where the maximum of an age is the oldest."""
-    worst = {"ChampionOld": "Maximum", "PricesOld": "Maximum", "EventsRunOut": "Minimum", "AgesUnknown": "Minimum"}
+    worst = {
+        "ChampionOld": "Maximum",
+        "RecordDegraded": "Maximum",
+        "PricesOld": "Maximum",
+        "EventsRunOut": "Minimum",
+        "AgesUnknown": "Minimum",
+    }
     assert {name: alarms()[name]["Statistic"] for name in worst} == worst
 
 

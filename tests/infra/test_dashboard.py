@@ -59,6 +59,7 @@ def test_it_shows_what_an_operator_looks_for() -> None:
         "ChampionGeneration",
         "ChampionRefused",
         "ColdStart",
+        "ForecastFallback",
         "ForecastMade",
         "ForecastRefused",
         "Latency",

@@ -519,8 +519,12 @@ def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
         "last_date": "1999-01-07",
         "reason": f"{KEY}: 4 rows, through 1999-01-07",
     }
-    aged = {"PriceAgeDays": business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb"), "AgesKnown": 0}
-    made = {"ForecastMade": 0, "ForecastRefused": 0}
+    aged = {
+        "PriceAgeDays": business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb"),
+        "AgesKnown": 0,
+        "RecordDegraded": 0,
+    }
+    made = {"ForecastMade": 0, "ForecastRefused": 0, "ForecastFallback": 0}
     assert metrics == {"pair": "EURUSD", "RowsAppended": 4, "PricesRefused": 0, **aged, **made}
     bank.files["hist.zip"] = history(3)
     for _ in range(3):  # Lambda tries an event up to three times before the queue gets it
@@ -542,7 +546,14 @@ def test_the_age_of_the_champion_is_measured(store: Store, settings: Settings, b
     assert activate(store, settings, datetime.now(UTC) - timedelta(days=3)).outcome == "activated"
     store.delete(KEY)
     _, metrics = call("5")
-    assert metrics == {"pair": "EURUSD", "RowsAppended": 0, "PricesRefused": 0, "ChampionAgeDays": 3.0, "AgesKnown": 0}
+    assert metrics == {
+        "pair": "EURUSD",
+        "RowsAppended": 0,
+        "PricesRefused": 0,
+        "ChampionAgeDays": 3.0,
+        "AgesKnown": 0,
+        "RecordDegraded": 0,
+    }
     bank.files["hist.zip"] = history(4)
     _, metrics = call("5")
     assert (metrics["RowsAppended"], metrics["ChampionAgeDays"], metrics["AgesKnown"]) == (4, 3.0, 1)

@@ -80,9 +80,21 @@ QUERIES = {
     **{
         f"{kind.__name__} of {name}": kind(name)
         for kind in (long_value, many_values)
-        for name in ("pair", "horizon", "h", "level", "quantiles", "below", "above", "probability", "date", "kind")
+        for name in (
+            "pair",
+            "horizon",
+            "h",
+            "level",
+            "quantiles",
+            "below",
+            "above",
+            "probability",
+            "date",
+            "kind",
+            "as_of",
+        )
     },
-    **{f"long_value of {name}": long_value(name) for name in ("days", "format", "side", "price")},
+    **{f"long_value of {name}": long_value(name) for name in ("days", "format", "side", "price", "as_of")},
 }
 BODIES: dict[str, dict[str, Callable[[int], object]]] = {
     "/api/predict": {"series": series, "columns": columns},

@@ -90,14 +90,14 @@ def tomorrow_bad(model: onnx.ModelProto) -> None:
     _bad_when(model, "Greater", 5)
 
 
-def bad_on(days: int) -> Callable[[onnx.ModelProto], None]:
-    """Wide beyond belief when the last day that it forecasts is so many days after the newest close."""
-    return lambda model: _bad_when(model, "Equal", days)
+def bad_on(*days: int) -> Callable[[onnx.ModelProto], None]:
+    """Wide beyond belief when the last day that it forecasts is one of so many days after the newest close."""
+    return lambda model: _bad_when(model, "Equal", *days)
 
 
-def _bad_when(model: onnx.ModelProto, comparison: str, days: int) -> None:
+def _bad_when(model: onnx.ModelProto, comparison: str, *days: int) -> None:
     plain = rename(model, "quantiles")
-    edge = np.array((foreign.AS_OF.toordinal() - 719_163) + days, dtype=np.int64)
+    edge = np.array([(foreign.AS_OF.toordinal() - 719_163) + number for number in days], dtype=np.int64)
     model.graph.initializer.append(numpy_helper.from_array(edge, "edge"))
     model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "axis_one"))
     model.graph.initializer.append(numpy_helper.from_array(np.array(1.0), "unit"))
@@ -108,7 +108,8 @@ def _bad_when(model: onnx.ModelProto, comparison: str, days: int) -> None:
         [
             helper.make_node("ReduceMax", ["target_date", "axis_one"], ["last_day"], keepdims=1),
             helper.make_node(comparison, ["last_day", "edge"], ["is_late"]),
-            helper.make_node("Cast", ["is_late"], ["late"], to=TensorProto.DOUBLE),
+            helper.make_node("Cast", ["is_late"], ["late_days"], to=TensorProto.DOUBLE),
+            helper.make_node("ReduceMax", ["late_days", "axis_one"], ["late"], keepdims=1),
             helper.make_node("Unsqueeze", ["late", "axis_one"], ["late_column"]),
             helper.make_node("Mul", ["late_column", "shift"], ["excess"]),
             helper.make_node("Add", ["excess", "unit"], ["bad_factor"]),

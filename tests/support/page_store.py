@@ -1,5 +1,6 @@
 """A folder with an official forecast of 21 days, a live record of many days and a backtest: what a page can show."""
 
+import os
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def business_day_ago(days: int, today: date) -> date:
     return found
 
 
+def at(day: date) -> datetime:
+    """The time at which the forecast after this day's close is made."""
+    return datetime.combine(day, AFTER_CLOSE, UTC)
+
+
 def fill(
     folder: Path, as_of: date, scored: int = 0, spread: float = 0.02, pair: str = DEFAULT_PAIR, **of_champion: Any
 ) -> None:
@@ -98,13 +104,15 @@ def fill(
         scores=scores,
         backtest=BACKTEST,
     )
-    now = datetime.combine(as_of, AFTER_CLOSE, UTC)
+    now = at(as_of)
     refresh(store, settings, now)
     store.delete(forecast_key(settings.pair))
     store.delete(ledger_key(settings.pair, as_of))
     for rows in range(ROWS - scored, ROWS + 1):
         close = whole.columns["close"][:rows].tolist()
         foreign.put(store, key, serialise(whole.dates[:rows], {"close": close}))
-        made = issue.issue_forecast(store, settings.pair, datetime.combine(whole.dates[rows - 1], AFTER_CLOSE, UTC))
+        made = issue.issue_forecast(store, settings, at(whole.dates[rows - 1]))
         assert made.outcome == "made", made.reason
+        stored = at(whole.dates[rows - 1]).timestamp()
+        os.utime(folder / ledger_key(settings.pair, whole.dates[rows - 1]), (stored, stored))
     track_record.update(store, settings.pair, now)

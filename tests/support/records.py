@@ -1,6 +1,6 @@
 """Records made up without a champion."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.record.official_forecast import Official
@@ -30,5 +30,5 @@ def official(
         inputs_sha256="0" * 64,
         champion=champion,
         card={"inputs": {"window": 20}},
-        made_at=datetime(2026, 1, 1, tzinfo=UTC),
+        made_at=datetime.combine(as_of, time(17), UTC),
     )

@@ -19,7 +19,7 @@ from lambda_fn.champion.base import BaseChampion
 from lambda_fn.champion.model_inputs import input_arrays
 from lambda_fn.champion.runtime import Champion, Forecast, Inputs
 from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.contract import DATE, TARGET_DATE
+from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import is_business_day
 from lambda_fn.prices.price_file import CHECKED_ROWS, parse, serialise
@@ -145,11 +145,12 @@ def test_every_way_to_a_forecast_gives_the_same_inputs(
         foreign.put(store, keys.price_key("EURUSD", case.source), file)
         now = datetime.combine(as_of, time(17), UTC)
         assert rows_of(golden_windows(store, champion), 0) == inputs
+        active = Active.parse(store.read(keys.active_key()).data)
         if all(is_business_day(day, case.source) for day in dates[-min(CHECKED_ROWS, case.window) :]):
-            assert rows_of(input_arrays(issue.prepare(store, "EURUSD", now, sandbox).inputs), 0) == inputs
+            assert rows_of(input_arrays(issue.prepare(store, active, "EURUSD", now, sandbox).inputs), 0) == inputs
         else:
             with pytest.raises(ContractError):
-                issue.prepare(store, "EURUSD", now, sandbox)
+                issue.prepare(store, active, "EURUSD", now, sandbox)
 
         # A POST of the rows. It is not told their dates, so they are the last business days up to as_of: those of the
         # table unless that has a gap in the window, or a row on a day without a price.

@@ -9,6 +9,9 @@ from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.price_file import parse_tail
+from lambda_fn.record.degradation import find_degradation
+from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.summary_checks import parse_record
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
@@ -102,7 +105,13 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
     prices, unreadable = _read_price_ages(store, settings.pair, now.date())
     events = _read_known_events(store, active)
     outdated = _describe_outdated_events(events, now.date())
-    differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated)
+    differences = (
+        *_describe_differences(active, published, tracking),
+        *_describe_forecast(store, settings.pair),
+        *_describe_record(store, settings.pair),
+        *unreadable,
+        *outdated,
+    )
     return Status(active, published, prices, tracking, events, differences)
 
 
@@ -186,6 +195,33 @@ def _describe_differences(active: Active | None, published: Published, tracking:
             "hand, or publishing was interrupted. To serve the version of the alias: "
             f"python -m training publish models:/{holder[0]}@champion"
         )
+
+
+def _describe_forecast(store: Store, pair: str) -> Iterator[str]:
+    """Yield why the official forecast is not the newest one of the active champion."""
+    try:
+        official = Official.parse(store.read(keys.forecast_key(pair)).data, pair)
+    except (Missing, ContractError):
+        return  # missing before the first activation; refresh replaces a damaged one
+    if official.reason:
+        yield (
+            f"generation {official.generation} made the official forecast of {official.as_of}, because "
+            f"{official.reason}; publish another champion: python -m training rollback, or python -m training run"
+        )
+    if official.failure_reason:
+        yield f"there is no official forecast after {official.as_of}: {official.failure_reason}"
+
+
+def _describe_record(store: Store, pair: str) -> list[str]:
+    """Return how the live record has degraded."""
+    try:
+        record = parse_record(store.read(keys.record_key(pair)).data, pair)
+    except (Missing, ContractError):
+        return []  # missing before the first ingest, which also replaces a damaged one
+    cure = "compare the models: python -m training run, or roll back: python -m training rollback"
+    return [
+        f"the live record has degraded: {sentence}; {cure}" for sentence in find_degradation(record.get("checks", ()))
+    ]
 
 
 def _name_generation(published: Published) -> str:

@@ -1,6 +1,6 @@
 """Forecasts: the official one, forecasts from prices in the request, and the probability of a price level."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn.fields import utc_text
@@ -15,10 +15,14 @@ from lambda_fn.web.forecast import (
     Day,
     Freshness,
     Horizon,
+    MaybeFallback,
+    StoredDay,
+    StoredForecast,
+    fallback_field,
     forecast_days,
     freshness_fields,
 )
-from lambda_fn.web.params import FORECAST_PARAMETERS, FORMAT, PROBABILITY_PARAMETERS, parse_query
+from lambda_fn.web.params import AS_OF, FORECAST_PARAMETERS, FORMAT, PROBABILITY_PARAMETERS, parse_query
 from lambda_fn.web.records import CachedRecord
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import CSV, DateText, PairCode, Text, TimeText
@@ -26,6 +30,7 @@ from lambda_fn.web.routing import BAD_QUERY, COMPRESSED, LARGE, NOTHING, Form, R
 from lambda_fn.web.state import PairState
 
 PROBABILITY_DECIMALS = 6
+SCORE_COLUMNS = ("kind", "outcome", "pinball", "pit", "stored_at", "note")
 Sha256 = Annotated[str, ("pattern", "^[0-9a-f]{64}$")]
 Generation = Annotated[int, "deployment number; each published champion has a higher one"]
 ModelName = Annotated[str, "registered name of the model"]
@@ -62,7 +67,7 @@ class ChampionSummary(TypedDict):
     activated_at: TimeText
 
 
-class Official(AgedFreshness):
+class Official(AgedFreshness, MaybeFallback):
     """The official forecast.
 
     Attributes:
@@ -135,8 +140,13 @@ class Probability(AgedFreshness):
     sentence: str
 
 
-def predict(pair: PairState, request: Request) -> Official:
-    """Return the parts of the official forecast that the query selects."""
+OfficialOrStored = Official | StoredForecast
+
+
+def predict(pair: PairState, request: Request) -> OfficialOrStored:
+    """Return the parts of the official forecast, or of one in the ledger, that the query selects."""
+    if AS_OF.name in request.query:
+        return _stored(pair, request.query)
     latest, age = pair.records.official()
     official = latest.value.value
     return {
@@ -147,8 +157,18 @@ def predict(pair: PairState, request: Request) -> Official:
         "champion": cast(ChampionSummary, official.champion),
         "prices": official.source,
         "made_at": utc_text(official.made_at),
+        **fallback_field(official),
         **age_fields(latest, age),
     }
+
+
+def _stored(pair: PairState, query: Mapping[str, str]) -> StoredForecast:
+    from lambda_fn.web import ledger  # only for this question
+
+    latest = pair.records.ledger().find(AS_OF.parse_day(query))
+    entry = latest.value.entry
+    assert entry is not None
+    return ledger.to_answer(latest, parse_query(query, len(entry.days), entry.levels, default=len(entry.days)))
 
 
 def select_days(official: official_forecast.Official, query: Mapping[str, str]) -> list[Day]:
@@ -166,25 +186,32 @@ def age_fields(latest: CachedValue[CachedRecord[official_forecast.Official]], ag
 
 
 def predict_table(pair: PairState, request: Request) -> Text:
-    """Return the prices of the official forecast as CSV.
+    """Return the prices of the official forecast, or of one in the ledger with its scores, as CSV.
 
     q0.05 is a quantile; lo-80 and hi-80 bound a central interval, with the names that Nixtla's forecasts use.
     """
     content = predict(pair, request)
-    days = content["forecast"]
+    days: Sequence[Day | StoredDay] = content["forecast"]
     levels, coverages = list(days[0]["quantiles"]), list(days[0]["intervals"])
     bounds = [name for coverage in coverages for name in (f"lo-{coverage}", f"hi-{coverage}")]
-    header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of"]
+    columns = SCORE_COLUMNS if AS_OF.name in request.query else ()
+    header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of", *columns]
     rows = [
         [
             *(day["date"], day["horizon"], day["mean"]),
             *(day["quantiles"][level] for level in levels),
             *(bound for coverage in coverages for bound in day["intervals"][coverage].values()),
             content["as_of"],
+            *_score_cells(day, columns),
         ]
         for day in days
     ]
     return Text.of_table(f"{content['pair']}-{content['as_of']}.csv", header, rows)
+
+
+def _score_cells(day: Day | StoredDay, columns: Sequence[str]) -> list[object]:
+    score: Mapping[str, object] = cast(StoredDay, day)["score"] or {} if columns else {}
+    return [score.get(name) for name in columns]
 
 
 def probability(pair: PairState, request: Request) -> Probability:
@@ -255,10 +282,11 @@ ROUTES = (
         "activated (`made_at`), and is the same for every caller. `age` is the age of its prices in business days. "
         "Caches may keep the response for Cache-Control's max-age; a request with If-None-Match and its ETag saves the "
         "body. CSV has one row for each day: date, horizon, mean, one column for each quantile (q0.05), lo-80 and "
-        "hi-80 for each interval, and as_of.",
+        "hi-80 for each interval, and as_of. With `as_of` the answer is the forecast that the ledger stored after that "
+        "day's close, not rounded, with the scores of the days whose outcome is known.",
         "forecast",
-        parameters=(*FORECAST_PARAMETERS, FORMAT),
-        problems=(BAD_QUERY, NOTHING),
+        parameters=(*FORECAST_PARAMETERS, AS_OF, FORMAT),
+        problems=(BAD_QUERY, (404, "The ledger has no forecast after the close of `as_of`."), NOTHING),
         record="forecast",
         others=(Form(CSV, predict_table, "forecast"),),
     ),

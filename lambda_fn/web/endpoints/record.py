@@ -119,16 +119,36 @@ class RecordDay(TypedDict):
     note: NotRequired[str]
 
 
+class Check(TypedDict):
+    """A figure of the last 250 live days, one day ahead, and the bounds of a sound record.
+
+    Attributes:
+        name: coverage_80 or skill_garch.
+        low: null until there are enough days.
+        high: null until there are enough days, and for skill.
+        degraded: true if the value is outside the bounds; an alarm then rings.
+    """
+
+    name: str
+    days: int
+    value: float
+    low: float | None
+    high: float | None
+    degraded: bool
+
+
 class TrackRecord(Freshness):
     """A track record of one pair.
 
     Attributes:
+        checks: whether the live record has degraded; empty for a backtest.
         days: the latest days; empty for a backtest.
     """
 
     pair: PairCode
     kind: Kind
     summary: RecordSummary | None
+    checks: list[Check]
     days: list[RecordDay]
 
 
@@ -219,7 +239,16 @@ def track_record(pair: PairState, request: Request) -> TrackRecord:
     is_live = kind == "live"
     rows = [row for row in record.get("newest") or () if row["kind"] == "live"][-days:] if is_live else []
     summary = record["live"] if is_live else record.get("backtest")
-    return {"pair": record["pair"], "kind": kind, "summary": summary, "days": rows, **_check_fields(latest)}
+    checks = list(record.get("checks") or ()) if is_live else []
+    content: TrackRecord = {
+        "pair": record["pair"],
+        "kind": kind,
+        "summary": summary,
+        "checks": checks,
+        "days": rows,
+        **_check_fields(latest),
+    }
+    return content
 
 
 def history(pair: PairState, request: Request) -> History:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn.web.endpoints.forecast import Generation, ModelName, Sha256, age_fields
-from lambda_fn.web.forecast import AgedFreshness
+from lambda_fn.web.forecast import AgedFreshness, MaybeFallback, fallback_field
 from lambda_fn.web.params import FORMAT, PAIR, central_intervals
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import HTML, DateText, JsonObject, PairCode, Text, TimeText
@@ -40,7 +40,7 @@ class _ActiveChampion(TypedDict):
     age_s: float
 
 
-class Health(AgedFreshness):
+class Health(AgedFreshness, MaybeFallback):
     """The state of the service.
 
     Attributes:
@@ -149,6 +149,7 @@ def health(pair: PairState, request: Request) -> Health:
         "prices": official.source,
         "as_of": official.as_of.isoformat(),
         "as_of_age_days": (now.date() - official.as_of).days,
+        **fallback_field(official),
         **age_fields(latest, age),
     }
 
@@ -205,7 +206,8 @@ ROUTES = (
         "Health check",
         "200 with the active champion and the date of its prices, or 503 if GET /api/predict fails. `status` is `ok`, "
         "`late` or `expired`; `age` explains it. `stale` is true if the forecast is late or expired, if a newer "
-        "forecast could not be made, or if the store does not respond and the latest cached forecast is served.",
+        "forecast could not be made, or if the store does not respond and the latest cached forecast is served. "
+        "`fallback` is present if an earlier generation made the forecast.",
         "service",
         parameters=(PAIR,),
         problems=(BAD_QUERY, NOTHING),

@@ -70,6 +70,7 @@ class Summary(NamedTuple):
 class Outcome(NamedTuple):
     """A scored forecast of one business day; `percentile` is where in its distribution the outcome fell, 0 to 1."""
 
+    as_of: date
     day: date
     before: float
     rate: float
@@ -146,8 +147,8 @@ def expected_counts(days: int, share: float) -> tuple[int, int]:
 
 def outcome(row: Json) -> Outcome:
     """Return a scored day of the record."""
-    day = date.fromisoformat(row["target_date"])
-    return Outcome(day, float(row["close"]), float(row["outcome"]), float(row["pit"]), str(row["kind"]))
+    as_of, day = (date.fromisoformat(row[name]) for name in ("as_of", "target_date"))
+    return Outcome(as_of, day, float(row["close"]), float(row["outcome"]), float(row["pit"]), str(row["kind"]))
 
 
 def scores(official: Official) -> list[Score]:

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.both_stores  # conditional writes, which the two stores
 
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
 PAIR, KEY = "EURUSD", keys.price_key("EURUSD", "ecb")
+SETTINGS = Settings.from_env({})  # the pair, and no public key
 
 
 def prices_until(last: date, scale: float = 1.0) -> bytes:
@@ -62,7 +63,7 @@ def test_it_holds_what_an_answer_needs(served: Store) -> None:
 
 def test_it_is_made_once(served: Store) -> None:
     before = served.read(keys.forecast_key()).data
-    made = issue_forecast(served, PAIR, NOW + timedelta(hours=1))
+    made = issue_forecast(served, SETTINGS, NOW + timedelta(hours=1))
     assert made.outcome == "unchanged"
     assert served.read(keys.forecast_key()).data == before
 
@@ -79,11 +80,11 @@ def test_a_new_generation_and_a_new_day_replace_it_and_the_ledger_stays(served: 
     assert refresh(served, settings, NOW).forecast.outcome == "made"
     assert (official(served).generation, official(served).as_of) == (2, foreign.AS_OF)
     foreign.put(served, KEY, prices_until(date(2026, 11, 2)))
-    assert issue_forecast(served, PAIR, NOW + timedelta(days=3)).outcome == "made"
+    assert issue_forecast(served, SETTINGS, NOW + timedelta(days=3)).outcome == "made"
     assert (official(served).generation, official(served).as_of) == (2, date(2026, 11, 2))
     assert served.read(keys.ledger_key(PAIR, foreign.AS_OF)).data == first
     foreign.put(served, KEY, prices_until(foreign.AS_OF))  # an older file comes back
-    assert issue_forecast(served, PAIR, NOW + timedelta(days=3)).outcome == "unchanged"
+    assert issue_forecast(served, SETTINGS, NOW + timedelta(days=3)).outcome == "unchanged"
     assert official(served).as_of == date(2026, 11, 2)
 
 
@@ -91,7 +92,7 @@ def test_corrected_prices_of_the_same_day_make_it_anew(served: Store) -> None:
     closes = foreign.closes(60).tolist()
     closes[-2] *= 1.001
     foreign.put(served, KEY, serialise(foreign.price_rows(), {"close": closes}))
-    assert issue_forecast(served, PAIR, NOW + timedelta(hours=2)).outcome == "made"
+    assert issue_forecast(served, SETTINGS, NOW + timedelta(hours=2)).outcome == "made"
     assert official(served).made_at == NOW + timedelta(hours=2)
 
 
@@ -113,13 +114,13 @@ def test_prices_that_cannot_be_leave_the_last_forecast_in_place(name: str, serve
     data, message = bad_prices()[name]
     before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, data)
-    made = issue_forecast(served, PAIR, NOW)
+    made = issue_forecast(served, SETTINGS, NOW)
     assert made.outcome == "refused" and re.search(message, made.reason)
     told = served.read(keys.forecast_key()).data
     assert Official.parse(told, PAIR) == Official.parse(before, PAIR)._replace(failure_reason=made.reason), (
         "nothing else is changed"
     )
-    issue_forecast(served, PAIR, NOW)
+    issue_forecast(served, SETTINGS, NOW)
     assert served.read(keys.forecast_key()).data == told, "told once"
 
 
@@ -127,10 +128,10 @@ def test_a_forecast_that_stands_tells_why_until_a_newer_one_is_made(served: Stor
     good = served.read(KEY).data
     before = served.read(keys.forecast_key()).data
     foreign.put(served, KEY, prices_until(date(2026, 11, 4)))
-    issue_forecast(served, PAIR, NOW)
+    issue_forecast(served, SETTINGS, NOW)
     assert re.search(r"2026-11-04 .*\bfuture\b", str(official(served).failure_reason))
     foreign.put(served, KEY, good)
-    assert issue_forecast(served, PAIR, NOW).outcome == "unchanged"
+    assert issue_forecast(served, SETTINGS, NOW).outcome == "unchanged"
     assert served.read(keys.forecast_key()).data == before
 
 
@@ -173,7 +174,7 @@ def test_whatever_the_making_of_a_forecast_ends_in_is_told(
         raise error
 
     monkeypatch.setattr(issue, "table_inputs", end)
-    made = issue_forecast(served, PAIR, NOW)
+    made = issue_forecast(served, SETTINGS, NOW)
     assert made.outcome == "refused" and type(error).__name__ in made.reason
     withheld = official(served).failure_reason or ""
     assert "unexpected error" in withheld and str(error) not in withheld, "callers are told no more"
@@ -181,14 +182,14 @@ def test_whatever_the_making_of_a_forecast_ends_in_is_told(
 
 
 def test_nothing_active_is_no_refusal(store: Store) -> None:
-    assert live_metrics(store, PAIR) == {}
-    assert issue_forecast(store, PAIR, NOW).outcome == "nothing"
+    assert live_metrics(store, PAIR) == {"RecordDegraded": 0}
+    assert issue_forecast(store, SETTINGS, NOW).outcome == "nothing"
 
 
 def test_a_day_is_lived_through(served: Store) -> None:
     """Prices arrive, the forecast is made and kept; tomorrow's arrive, and its score is in the track record."""
     foreign.put(served, KEY, prices_until(date(2026, 11, 2)))
-    made, unscored = after_prices(served, PAIR, NOW + timedelta(days=3), corrected=False)
+    made, unscored = after_prices(served, SETTINGS, NOW + timedelta(days=3), corrected=False)
     assert (made.outcome, unscored) == ("made", "")
     [row] = track_record.read_scores(served, PAIR)
     assert (row.as_of, row.target_date, row.horizon, row.kind) == (foreign.AS_OF, date(2026, 11, 2), 1, "live")
@@ -205,7 +206,7 @@ def test_the_record_made_anew_is_the_same_byte_for_byte(served: Store) -> None:
     for step in range(1, 8):
         day = next_business_days(day, 1, "ecb")[0]
         foreign.put(served, KEY, prices_until(day))
-        after_prices(served, PAIR, NOW + timedelta(days=3 + step), corrected=False)
+        after_prices(served, SETTINGS, NOW + timedelta(days=3 + step), corrected=False)
     key = keys.scores_key(PAIR)
     before = served.read(key).data
     assert before.count(b"\n") > 15
@@ -265,21 +266,21 @@ def test_killed_between_any_two_writes_it_heals(at: int, served: Store) -> None:
     foreign.put(served, KEY, prices_until(date(2026, 11, 2)))
     later = NOW + timedelta(days=3)
     try:
-        after_prices(Dying(served, at), PAIR, later, corrected=False)
+        after_prices(Dying(served, at), SETTINGS, later, corrected=False)
     except Killed:
         pass
-    after_prices(served, PAIR, later, corrected=False)
+    after_prices(served, SETTINGS, later, corrected=False)
     assert official(served).as_of == date(2026, 11, 2)
     assert Entry.parse(
         served.read(keys.ledger_key(PAIR, date(2026, 11, 2))).data, PAIR, date(2026, 11, 2)
     ).as_of == date(2026, 11, 2)
     assert [row.horizon for row in track_record.read_scores(served, PAIR)] == [1]
-    assert issue_forecast(served, PAIR, later).outcome == "unchanged"
+    assert issue_forecast(served, SETTINGS, later).outcome == "unchanged"
 
 
 def test_a_damaged_forecast_is_made_anew(served: Store) -> None:
     wanted = official(served)
     foreign.put(served, keys.forecast_key(), b"{broken")
-    assert issue_forecast(served, PAIR, NOW).outcome == "made"
+    assert issue_forecast(served, SETTINGS, NOW).outcome == "made"
     assert official(served)._replace(made_at=wanted.made_at) == wanted
     assert np.isfinite(wanted.quantiles).all()

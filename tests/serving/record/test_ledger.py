@@ -23,6 +23,7 @@ from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
 PAIR = "EURUSD"
+SETTINGS = Settings.from_env({})  # the pair, and no public key
 NOW = datetime(2026, 10, 30, 17, tzinfo=UTC)
 DAYS = next_business_days(foreign.AS_OF, 4, "ecb")
 
@@ -43,7 +44,7 @@ def store(tmp_path: Path) -> Store:
     refresh(store, settings, NOW)
     for days in range(1, 4):
         foreign.put(store, keys.price_key(PAIR, "ecb"), prices(days))
-        made, unscored = after_prices(store, PAIR, at(days), corrected=False)
+        made, unscored = after_prices(store, SETTINGS, at(days), corrected=False)
         assert (made.outcome, unscored) == ("made", "")
     return store
 
@@ -104,7 +105,7 @@ def test_an_odd_entry_costs_its_own_rows_and_gives_the_reason(name: str, store: 
     entry = fields.json_object(store.read(key).data, "ledger")
     foreign.put(store, key, fields.summed_bytes({**entry, **ODD[name](entry)}))
     before = {row.as_of for row in track_record.read_scores(store, PAIR)}
-    made, unscored = after_prices(store, PAIR, at(3), corrected=True)
+    made, unscored = after_prices(store, SETTINGS, at(3), corrected=True)
     assert made.outcome == "unchanged"
     assert re.match(rf"1 .*\brecord/{PAIR}/{foreign.AS_OF}\.json", unscored)
     assert {row.as_of for row in track_record.read_scores(store, PAIR)} == before - {foreign.AS_OF}
@@ -134,7 +135,7 @@ def test_closes_that_were_replaced_before_the_record_could_be_written_are_notice
     replaced = prices(3, 1.002)
     foreign.put(store, keys.price_key(PAIR, "ecb"), replaced)
     before = track_record.read_scores(store, PAIR)
-    after_prices(store, PAIR, at(3), corrected=False)
+    after_prices(store, SETTINGS, at(3), corrected=False)
     after = track_record.read_scores(store, PAIR)
     assert len(after) == len(before)
     outcomes = [row.outcome for row in after if row.target_date == DAYS[0]]

@@ -136,7 +136,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     closes = foreign.closes(60).tolist()
     prices = serialise([*foreign.price_rows(), *NEXT_DAY], {"close": [*closes, closes[-1]]})
     foreign.put(store, keys.price_key(PAIR, "ecb"), prices)
-    after_prices(store, PAIR, NOW + timedelta(days=3), corrected=False)
+    after_prices(store, settings, NOW + timedelta(days=3), corrected=False)
     stored = {
         "forecast": keys.forecast_key(PAIR),
         "ledger": keys.ledger_key(PAIR, foreign.AS_OF),

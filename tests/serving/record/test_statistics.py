@@ -93,7 +93,9 @@ def test_the_intervals_hold_what_they_promise(horizon: int) -> None:
 
 @pytest.mark.parametrize("freedom", [9, 12, 30, 300])
 def test_students_t(freedom: int) -> None:
-    assert summary._student_quantile(freedom) == pytest.approx(float(stats.t.ppf(0.975, freedom)), abs=1e-3)
+    assert summary.student_quantile(freedom) == pytest.approx(float(stats.t.ppf(0.975, freedom)), abs=1e-3)
+    if freedom >= 30:
+        assert summary.student_quantile(freedom, 0.99) == pytest.approx(float(stats.t.ppf(0.995, freedom)), abs=1e-3)
 
 
 @given(st.lists(st.floats(0.001, 0.999), max_size=60))

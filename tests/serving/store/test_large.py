@@ -131,7 +131,7 @@ def test_a_real_store_writes_and_reads_large_objects(store: Store) -> None:
     blob = store.read("x.onnx")
     assert blob.data == data
     assert store.read("x.onnx", blob.etag) is None
-    assert store.tail("x.onnx", 2 * MIB) == (data[-2 * MIB :], blob.etag)
+    assert store.tail("x.onnx", 2 * MIB) == (data[-2 * MIB :], blob.etag, blob.stored_at)
     assert not store.replace("x.onnx", data, '"other"')
     assert store.replace("x.onnx", data[1:], blob.etag)
     assert store.read("x.onnx").data == data[1:]

@@ -35,7 +35,7 @@ KEYS = (
     "x",
 )
 READS = {
-    "ApiRole": {ACTIVE, SERVED, REFUSED, FORECAST, RECORD, keys.PAIRS_KEY},
+    "ApiRole": {ACTIVE, SERVED, REFUSED, FORECAST, RECORD, LEDGER, SCORES, BACKTEST, keys.PAIRS_KEY},
     "RefreshRole": set(KEYS) - {"runs/1/x", "x"},
     "IngestRole": set(KEYS) - {POINTER, keys.history_key(1), CHAMPION, "runs/1/x", "x"},
 }

@@ -13,11 +13,13 @@ import pytest
 
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.jobs.activation import Refused, activate
+from lambda_fn.record.track_record import write_summary
 from lambda_fn.settings import Settings
-from lambda_fn.store.keys import active_key
+from lambda_fn.store.keys import active_key, forecast_key
 from lambda_fn.store.object_store import Store
 from lambda_fn.store.s3 import open_store
-from tests.support import foreign, tracked
+from tests.serving.record import test_degradation
+from tests.support import foreign, records, tracked
 from tests.support.deferred import Deferred
 from tests.support.errors import has_cure
 from tests.support.mlflow_fake import Fake
@@ -89,6 +91,32 @@ def test_nothing_is_published_yet(store: Store, settings: Settings) -> None:
     (difference,) = found.differences
     assert has_cure(difference) and difference.endswith(" training run")
     assert not found.tracking.reachable and found.tracking.note == "the registry is down"
+
+
+def test_it_says_that_an_earlier_generation_made_the_forecast(store: Store, settings: Settings) -> None:
+    """And why there is no newer one."""
+    official = records.official(generation=2)._replace(
+        failed_generation=3, blocked_generation=3, reason="generation 3 failed: too wide"
+    )
+    foreign.put(store, forecast_key(), official.to_json())
+    _, fallback = collect_status(store, settings, NOW, unreachable).differences
+    assert fallback.startswith("generation 2 made the official forecast of 2026-10-30, because generation 3 failed: ")
+    assert has_cure(fallback)
+    foreign.put(store, forecast_key(), official._replace(failure_reason="a gap; correct the file").to_json())
+    *_, missing = collect_status(store, settings, NOW, unreachable).differences
+    assert missing == "there is no official forecast after 2026-10-30: a gap; correct the file"
+    foreign.put(store, forecast_key(), b"{broken")
+    assert len(collect_status(store, settings, NOW, unreachable).differences) == 1
+
+
+def test_it_says_how_the_record_has_degraded(store: Store, settings: Settings) -> None:
+    rows = test_degradation.record(250, 100)
+    write_summary(store, "EURUSD", rows, NOW, {})
+    _, degraded = collect_status(store, settings, NOW, unreachable).differences
+    assert degraded.startswith(
+        "the live record has degraded: the 80 % interval covered 60.0% of the last 250 live days"
+    )
+    assert has_cure(degraded)
 
 
 def test_when_all_agrees_there_is_no_difference(

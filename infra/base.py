@@ -5,6 +5,7 @@ for both architectures. It is in `infra/base_image.txt`, which belongs in the re
 """
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -41,12 +42,21 @@ def fetch(architecture: str = "x86_64") -> str:
 
     Raises NotPinned if no digest is recorded.
     """
+    reference = pinned()
+    _docker("pull", "--platform", PLATFORMS[architecture], reference)
+    _docker("tag", reference, base_image())
+    return reference
+
+
+def pinned() -> str:
+    """Return the recorded image and digest. Raises NotPinned if none is recorded, or that of another image."""
     if not PINNED.exists():
         raise NotPinned(f"{PINNED.name}: missing; run make digests with access to the registry, and commit the file")
-    pinned = PINNED.read_text().strip()
-    _docker("pull", "--platform", PLATFORMS[architecture], pinned)
-    _docker("tag", pinned, base_image())
-    return pinned
+    reference = PINNED.read_text().strip()
+    repository = base_image().rpartition(":")[0]
+    if not re.fullmatch(rf"{re.escape(repository)}@sha256:[0-9a-f]{{64}}", reference):
+        raise NotPinned(f"{PINNED.name}: {reference!r} is not a digest of {repository}; run make digests again")
+    return reference
 
 
 def check(image: str, below: str) -> None:

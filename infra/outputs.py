@@ -1,10 +1,11 @@
 """`eval "$(python -m infra.outputs STACK)"`: set shell variables from the outputs of a stack.
 
 The output StoreBucket becomes STORE_BUCKET, and some become variables that the commands of this project read, too. The
-outputs are read from CloudFormation with the current AWS credentials and region.
+outputs are read from CloudFormation with the current AWS credentials and region (`infra/session.py`).
 """
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -12,6 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.session import VARIABLES, SessionError, open_session
 
 # Output -> the variable of this project's commands that gets its value.
 READ_BY_COMMANDS = {"StoreBucket": "S3_BUCKET", "TrackingUri": "MLFLOW_TRACKING_URI"}
@@ -32,7 +35,7 @@ def read_outputs(stack: str, session: boto3.Session) -> dict[str, str]:
 
 def format_exports(region: str, stack: str, outputs: Mapping[str, str]) -> list[str]:
     """Return a line of shell code for each variable. STACK is set for the service's stack, for which training signs."""
-    variables = {"AWS_REGION": region}
+    variables = dict.fromkeys(VARIABLES, region)
     variables |= {re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in outputs.items()}
     variables |= {name: outputs[output] for output, name in READ_BY_COMMANDS.items() if output in outputs}
     if "StoreBucket" in outputs:
@@ -47,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("stack", help="name of the stack, e.g. eurusd-forecast")
     stack = parser.parse_args(arguments).stack
-    session = boto3.Session()
     try:
-        lines = format_exports(session.region_name or "", stack, read_outputs(stack, session))
-    except OutputsError as error:
+        session = open_session(os.environ)
+        lines = format_exports(str(session.region_name), stack, read_outputs(stack, session))
+    except (SessionError, OutputsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write("\n".join(lines) + "\n")

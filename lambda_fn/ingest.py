@@ -159,6 +159,12 @@ def last_date(store: Store, pair: str) -> date | None:
         return None
 
 
+def _was_never_active(store: Store, pair: str) -> bool:
+    """Return whether no champion of the pair was ever activated: the state before the first training."""
+    history = keys.activated_key(1, pair).rpartition("/")[0]
+    return store.find(keys.active_key(pair)) is None and not store.list(history)
+
+
 def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: datetime, request_id: str) -> PriceUpdate:
     """Store the refused file and the reason. Raises Refused unless this file was refused before.
 
@@ -244,7 +250,8 @@ def _write_metrics(
     PriceAgeDays is the number of the ECB's business days that have begun since the last row, 0 if today's row is there.
     ChampionAgeDays is the number of days since the champion's activation: it grows if training no longer publishes or
     refresh no longer activates, for whatever reason. EventDaysLeft is the number of days for which the champion knows
-    scheduled news. AgesKnown is 1 if both ages are known. The metrics of the live record are of all days until now.
+    scheduled news. AgesKnown is 1 if both ages are known, or that of the prices before the first activation. The
+    metrics of the live record are of all days until now.
 
     Args:
         store: the store.
@@ -261,7 +268,8 @@ def _write_metrics(
         metrics.append(Metric("ForecastFallback", "Count", forecast.is_fallback))
     pair = settings.pair
     last, active = last_date(store, pair), read_active(store, pair)
-    metrics.append(Metric("AgesKnown", "Count", last is not None and active is not None))
+    is_known = active is not None or _was_never_active(store, pair)
+    metrics.append(Metric("AgesKnown", "Count", last is not None and is_known))
     if last is not None:
         age_days = business_days_since(last, now.astimezone(UTC).date(), SOURCE)
         metrics.append(Metric("PriceAgeDays", "None", age_days))

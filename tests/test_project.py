@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import lambda_fn
 from tests import survivors
 from tests.guards import GUARDS, rows
 from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
@@ -162,6 +163,7 @@ def test_the_package_has_every_file_and_the_command(tmp_path: Path) -> None:
     build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"  # as pip does
     subprocess.run([sys.executable, "-c", build, str(wheels)], cwd=clone, check=True, capture_output=True)
     [wheel] = wheels.iterdir()
+    assert wheel.name.split("-")[1] == lambda_fn.__version__, "the version is written down once"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     assert [path for path in files if path.parts[0] in PACKAGES and not (site / path).is_file()] == []

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -47,21 +48,48 @@ def emitted(output: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
 
 
 def counted_in_the_access_log() -> set[tuple[str, frozenset[tuple[str, str]]]]:
-    """API Gateway's 429s: what the filter takes from a line of the access log."""
+    """What API Gateway answers itself: what the filters take from lines of the access log."""
     resources = stack()
     written = resources["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]["Format"]
-    line = json.loads(re.sub(r"\$context\.status", "429", written))
     found = set()
     for each in resources.values():
         if each["Type"] == "AWS::Logs::MetricFilter":
             assert each["Properties"]["LogGroupName"] == "<AccessLogs>"
-            field, value = re.fullmatch(r'\{ \$\.(\w+) = "(\d+)" \}', each["Properties"]["FilterPattern"]).groups()  # type: ignore[union-attr]
-            assert line[field] == value
+            pattern = each["Properties"]["FilterPattern"]
+            lines = [
+                access_log(written, *case) for case in (("429", "-"), ("503", "-"), ("503", "503"), ("200", "200"))
+            ]
+            (line,) = [line for line in lines if matches(pattern, line)]
             [counted] = each["Properties"]["MetricTransformations"]
             assert counted["MetricNamespace"] == OURS
             taken = {pair["Key"]: line[pair["Value"].removeprefix("$.")] for pair in counted["Dimensions"]}
             found.add((counted["MetricName"], frozenset(taken.items())))
     return found
+
+
+def access_log(written: str, status: str, error: str) -> dict[str, str]:
+    """A line; a variable without a value is a hyphen."""
+    text = written.replace("$context.status", status).replace("$context.error.message", error)
+    line: dict[str, str] = json.loads(text)
+    return line
+
+
+def matches(pattern: str, line: dict[str, str]) -> bool:
+    """Whether a filter pattern of CloudWatch Logs for JSON takes a line; `*` stands for any text."""
+    terms = re.fullmatch(r"\{ (.*) \}", pattern)
+    assert terms
+    wanted = [re.fullmatch(r'\$\.(\w+) (!?=) "([^"]+)"', term) for term in terms[1].split(" && ")]
+    return all(each and fnmatch(line[each[1]], each[3]) == (each[2] == "=") for each in wanted)
+
+
+def test_the_functions_own_5xx_are_not_the_gateways() -> None:
+    """Such as the 503 before the first training, of which API Gateway knows no error."""
+    filters = {name: each["Properties"] for name, each in stack().items() if each["Type"] == "AWS::Logs::MetricFilter"}
+    pattern = filters["GatewayErrors"]["FilterPattern"]
+    written = stack()["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]["Format"]
+    cases = {("500", "Internal Server Error"): True, ("503", "Service Unavailable"): True, ("503", "-"): False}
+    cases |= {("429", "Too Many Requests"): False, ("403", "Forbidden"): False, ("200", "-"): False}
+    assert {case: matches(pattern, access_log(written, *case)) for case in cases} == cases
 
 
 @pytest.fixture
@@ -109,6 +137,7 @@ def test_every_alarm_of_ours_has_a_metric(
         "EventDaysLeft",
         "ForecastFallback",
         "ForecastRefused",
+        "GatewayErrors",
         "PriceAgeDays",
         "RecordDegraded",
         "ServerErrors",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import base, deploy, image
+from infra import base, image
+from infra.preflight import check_machine
 
 NAME = "public.ecr.aws/lambda/python"
 DIGEST = f"{NAME}@sha256:{'ab' * 32}"
@@ -67,10 +68,16 @@ def test_an_image_on_another_base_is_noticed(calls: Path) -> None:
         base.check("another", DIGEST)
 
 
-def test_production_is_not_built_on_a_tag(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy.main(["--config-env", "production", "--show", "ChampionPublicKeys=a-key"]) == 1
-    assert "run make digests" in capsys.readouterr().err
-    assert not calls.exists()
+@pytest.mark.parametrize(
+    "content", [None, "public.ecr.aws/lambda/python:3.12", f"{NAME}@sha256:ab", f"other@sha256:{'ab' * 32}"]
+)
+def test_production_is_not_built_on_a_tag(content: str | None, calls: Path) -> None:
+    if content:
+        base.PINNED.write_text(content)
+    findings = [each for each in check_machine("production", "x86_64") if "base_image" in each.text]
+    assert [each.fatal for each in findings] == [True] and "make digests" in findings[0].text
+    with pytest.raises(base.NotPinned):
+        base.fetch()
 
 
 def test_docker_fails_in_its_own_words(calls: Path, tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from infra import deploy, image, local
+from infra.parameters import parse_parameters
+from infra.preflight import Plan, Stack
 from lambda_fn.api import App, handle_event
 from lambda_fn.jobs.event_source import recognise
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store.s3 import open_store
+from tests.support.infra.aws_account import ACCOUNT, REGION, Account
 from tests.support.infra.aws_tools import ROOT, translated
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
@@ -60,18 +63,59 @@ def test_a_release_follows_image_template_and_parameters() -> None:
     assert len(same) == 64
 
 
-def test_the_command_gives_all_parameters() -> None:
-    """Those on the command line take the place of samconfig.toml's."""
-    command = deploy.deploy_command(
-        "staging", deploy.read_parameters("staging") | {"Release": "0", "AlarmEmail": "me@x.example"}
-    )
-    assert command[:5] == ["sam", "deploy", "--config-env", "staging", "--parameter-overrides"]
-    assert set(command[5:]) == {
-        "Deployment=Canary10Percent5Minutes",
-        "LogRetentionDays=30",
-        "Release=0",
-        "AlarmEmail=me@x.example",
+def test_sam_gets_region_architecture_and_all_parameters(account: Account) -> None:
+    """Those on the command line take the place of samconfig.toml's, so all are given."""
+    account.machine |= {"EMULATED": "linux/arm64", "BUILT": "linux/arm64"}
+    given = ("Architecture=arm64", "AlarmEmail=me@x.example")
+    done = account.run("infra.deploy", "--config-env", "staging", *given, AWS_REGION="eu-west-1")
+    assert done.returncode == 0, done.stderr
+    build, deployed = [call for call in account.calls() if call.startswith("sam")]
+    region = "[eu-west-1 eu-west-1]"
+    assert build == f"sam build --config-env staging --parameter-overrides Architecture=arm64 {region}"
+    *words, _, _ = deployed.split()
+    assert words[:7] == "sam deploy --config-env staging --region eu-west-1 --parameter-overrides".split()
+    parameters = parse_parameters(words[7:])
+    assert re.fullmatch("[0-9a-f]{64}", parameters.pop("Release"))
+    assert parameters == {
+        "Deployment": "Canary10Percent5Minutes",
+        "LogRetentionDays": "30",
+        "AlarmEmail": "me@x.example",
+        "Architecture": "arm64",
     }
+
+
+def test_the_architecture_that_a_stack_keeps_is_built(account: Account) -> None:
+    """And an image of another one is not deployed."""
+    account.create_stack("eurusd-forecast-dev", {}, parameters={"Architecture": "arm64", "ReservedConcurrency": ""})
+    account.machine["EMULATED"] = "linux/arm64"
+    done = account.run("infra.deploy", AWS_REGION=REGION)
+    assert done.returncode == 1
+    assert "apifunction:lambda: built for linux/amd64, but Architecture is arm64" in done.stderr
+    (build,) = [call for call in account.calls() if call.startswith("sam")]
+    assert "sam build --config-env default --parameter-overrides Architecture=arm64" in build
+
+
+def test_the_first_deployment_fetches_prices(account: Account) -> None:
+    outputs = {"IngestFunctionName": "ingest", "ApiFunctionName": "api"}
+    account.create_function("ingest")
+    account.create_function("api", versions=15, live=14)
+    account.create_stack("eurusd-forecast-dev", outputs)
+    plan = Plan("default", "eurusd-forecast-dev", ACCOUNT, account.session(), Stack("", {}, {}), {})
+    with account.variables():
+        deploy.finish(plan)
+        assert account.invoked() == [("ingest", "Event", None)]
+        deploy.finish(plan._replace(stack=Stack("UPDATE_COMPLETE", {}, {})))
+    assert len(account.invoked()) == 1
+    versions = account.client("lambda").list_versions_by_function(FunctionName="api")["Versions"]
+    assert [each["Version"] for each in versions] == ["$LATEST", *map(str, range(4, 16))], "ten older than the live one"
+
+
+def test_a_failure_after_the_deployment_is_only_reported(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    account.create_stack("eurusd-forecast-dev", {"ApiFunctionName": "no-such-function"})
+    plan = Plan("default", "eurusd-forecast-dev", ACCOUNT, account.session(), Stack("", {}, {}), {})
+    with account.variables():
+        deploy.finish(plan)
+    assert "the stack is deployed, but: " in capsys.readouterr().err
 
 
 def test_a_parameter_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,6 +123,14 @@ def test_a_parameter_without_a_value_is_refused(capsys: pytest.CaptureFixture[st
         deploy.main(["Memory"])
     *_, message = capsys.readouterr().err.splitlines()  # after the usage, which has Name=Value too
     assert "'Memory'" in message and message.endswith("Name=Value")
+
+
+def test_parameters_are_given_kept_or_defaults() -> None:
+    stack = Stack("UPDATE_COMPLETE", {"Memory": "256", "Pairs": "GBPUSD", "Pair": "gone", "Release": "0"}, {})
+    merged = deploy.merge_parameters({"Memory": "512", "ChampionPublicKeys": "required"}, stack)
+    assert (merged["Memory"], merged["Pairs"], merged["Architecture"]) == ("512", "GBPUSD", "x86_64")
+    assert merged["ChampionPublicKeys"] == "" and not {"Pair", "Release"} & merged.keys()
+    assert deploy.merge_parameters({}, Stack("REVIEW_IN_PROGRESS", {"Memory": "256"}, {}))["Memory"] == "512"
 
 
 def test_the_share_that_is_ours() -> None:

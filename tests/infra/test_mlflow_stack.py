@@ -43,7 +43,8 @@ def test_nobody_comes_in_unless_told() -> None:
     assert "22" not in re.findall(r"\d+", json.dumps(properties("SecurityGroup")["SecurityGroupEgress"]))
     data = properties("MachineTemplate")["LaunchTemplateData"]
     assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
-    assert [each["AssociatePublicIpAddress"] for each in data["NetworkInterfaces"]] == [False]
+    assert data["NetworkInterfaces"] == [{"DeviceIndex": 0, "NetworkInterfaceId": user_data.MLFLOW["Interface"]}]
+    assert properties("Interface")["GroupSet"] == ["<SecurityGroup>"]
     assert "KeyName" not in data
     assert any(arn.endswith("/AmazonSSMManagedInstanceCore") for arn in properties("Role")["ManagedPolicyArns"])
 
@@ -59,7 +60,10 @@ def test_what_must_not_be_lost_outlives_machine_and_stack() -> None:
     resources = stack()
     assert resources["Volume"]["Properties"]["Encrypted"] is True
     assert (resources["Volume"]["DeletionPolicy"], resources["Volume"]["UpdateReplacePolicy"]) == ("Snapshot",) * 2
-    assert (resources["Bucket"]["DeletionPolicy"], resources["Bucket"]["UpdateReplacePolicy"]) == ("Retain",) * 2
+    assert (resources["Bucket"]["DeletionPolicy"], resources["Bucket"]["UpdateReplacePolicy"]) == (
+        "RetainExceptOnCreate",
+        "Retain",
+    )
     assert resources["Bucket"]["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     (rule,) = [
         each for each in resources["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"] if "Prefix" in each
@@ -72,7 +76,8 @@ def test_what_must_not_be_lost_outlives_machine_and_stack() -> None:
 def test_there_is_one_machine_at_a_time_in_the_volumes_zone() -> None:
     group = properties("Machines")
     assert (group["MaxSize"], group["DesiredCapacity"]) == ("1", "1")
-    assert group["VPCZoneIdentifier"] == [user_data.MLFLOW["SubnetId"]]
+    assert group["AvailabilityZones"] == [user_data.MLFLOW["AvailabilityZone"]]
+    assert properties("Interface")["SubnetId"] == user_data.MLFLOW["SubnetId"]
     assert stack()["Machines"]["UpdatePolicy"]["AutoScalingRollingUpdate"]["MinInstancesInService"] == 0
     assert properties("Volume")["AvailabilityZone"] == user_data.MLFLOW["AvailabilityZone"]
 
@@ -118,7 +123,7 @@ def test_the_server_gets_the_command_that_it_takes() -> None:
 
 
 def test_its_containers_are_as_shut_off_as_the_fallbacks() -> None:
-    fallback = user_data.written(user_data.scripts("fallback.yaml")["Machine"])["/etc/eurusd-forecast/run"]
+    fallback = user_data.written(user_data.scripts("fallback.yaml")["MachineTemplate"])["/etc/eurusd-forecast/run"]
     (options,) = re.findall(r"(--user 1000:1000 .*?) \\", fallback)
     assert options in files()[RUN]
     assert options in files()[TOOL]
@@ -161,4 +166,19 @@ def test_training_finds_it_by_its_name() -> None:
     assert uri == "http://eurusd-mlflow.internal:5000"
     assert re.fullmatch(json.loads(template("training.yaml"))["Parameters"]["MlflowTrackingUri"]["AllowedPattern"], uri)
     assert properties("Zone")["Name"] == "eurusd-mlflow.internal"
-    assert '\\"Name\\": \\"eurusd-mlflow.internal\\"' in files()[RUN]
+
+
+def test_the_name_belongs_to_the_stack_and_goes_with_it() -> None:
+    """A record that the machine wrote would keep CloudFormation from deleting or renaming the zone."""
+    record = properties("Record")
+    assert (record["Name"], record["Type"]) == ("eurusd-mlflow.internal", "A")
+    assert record["ResourceRecords"] == ["10.0.1.10"] and record["HostedZoneId"] == user_data.MLFLOW["Zone"]
+    assert properties("Record", HostName="mlflow.example.internal")["Name"] == "mlflow.example.internal"
+    assert "route53" not in script() and not any("route53" in json.dumps(each) for each in policy())
+
+
+def test_a_larger_volume_is_used_without_a_new_machine() -> None:
+    """The size is not in the launch template; the file system is grown every minute."""
+    small, large = (stack(VolumeSize=size) for size in ("10", "20"))
+    assert small["MachineTemplate"] == large["MachineTemplate"] and small["Volume"] != large["Volume"]
+    assert "\nxfs_growfs /srv/mlflow > /dev/null\n" in files()[HEALTH]

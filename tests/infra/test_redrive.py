@@ -1,104 +1,141 @@
-"""Outputs as variables, and failed events tried again: against a simulation of CloudFormation, SQS and Lambda."""
+"""Outputs as variables, and failed events tried again: child processes against moto's server."""
 
 import json
-import re
 import subprocess
-from collections.abc import Iterator
-from typing import Any
+import threading
+import time
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from infra import outputs, redrive
+from infra import redrive
+from tests.support.infra.aws_account import REGION, Account
 
 STACK = "eurusd-forecast"
-QUEUES = {f"{name}Failures": {"Type": "AWS::SQS::Queue", "Properties": {}} for name in ("Refresh", "Ingest")}
-TEMPLATE = {
-    "Resources": QUEUES,
-    "Outputs": {
-        "StoreBucket": {"Value": "a-bucket"},
-        **{f"{name}Url": {"Value": {"Ref": name}} for name in QUEUES},
-        **{f"{name}FunctionName": {"Value": f"{STACK}-{name}"} for name in ("Refresh", "Ingest")},
-    },
+QUEUES = {f"{name}Failures": {"Type": "AWS::SQS::Queue", "Properties": {}} for name in redrive.FUNCTIONS}
+OUTPUTS = {
+    "StoreBucket": "a-bucket",
+    **{f"{name}Url": {"Ref": name} for name in QUEUES},
+    **{f"{name}FunctionName": f"{STACK}-{name}" for name in redrive.FUNCTIONS},
 }
+DAMAGED = ("no JSON", "[]", "null", "{}", '{"requestPayload": {}, "requestContext": 1}')
+SHELL = {"AWS_REGION": REGION}  # all that the runbook sets
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+def stack(account: Account) -> Account:
     """An account in which the stack was deployed."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with mock_aws():
-        made = boto3.Session()
-        made.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(TEMPLATE))
-        yield made
+    account.create_stack(STACK, OUTPUTS, QUEUES)
+    for name in redrive.FUNCTIONS:
+        account.create_function(f"{STACK}-{name}")
+    return account
 
 
-@pytest.fixture
-def invoked(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What Lambda is asked for: the simulation has no functions."""
-    asked: list[dict[str, Any]] = []
-    session.events.register("provide-client-params.lambda.Invoke", lambda params, **_: asked.append(params))
-    session.events.register("before-call.lambda.Invoke", lambda **_: (_Answered(), {"StatusCode": 202}))
-    monkeypatch.setattr(boto3, "Session", lambda: session)
-    return asked
+def queue(account: Account, name: str) -> str:
+    url: str = account.client("sqs").list_queues(QueueNamePrefix=f"{STACK}-{name}Failures")["QueueUrls"][0]
+    return url
 
 
-class _Answered:
-    status_code = 202
-
-
-def fail(session: boto3.Session, output: str, event: object, **more: object) -> None:
+def fail(account: Account, name: str, event: object, **more: object) -> None:
     """As Lambda tells a destination of it."""
-    queue = outputs.read_outputs(STACK, session)[output]
     body = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event, **more}
-    session.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(body))
+    account.client("sqs").send_message(QueueUrl=queue(account, name), MessageBody=json.dumps(body))
 
 
-def test_each_event_goes_to_its_function_once(
-    session: boto3.Session, invoked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def waiting(account: Account, name: str) -> int:
+    """Messages that anybody may receive at once."""
+    counted = account.client("sqs").get_queue_attributes(QueueUrl=queue(account, name), AttributeNames=["All"])
+    return int(counted["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def test_each_event_goes_to_its_function_once(stack: Account) -> None:
     answer = {"errorType": "EcbError", "errorMessage": "cannot be fetched"}
-    fail(session, "IngestFailuresUrl", {"source": "aws.scheduler"}, responsePayload=answer)
-    fail(session, "RefreshFailuresUrl", {})
-    assert redrive.main([STACK]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[:2] == ["refresh: RetriesExhausted", "ingest: EcbError: cannot be fetched"]
-    assert [(each["FunctionName"], json.loads(each["Payload"])) for each in invoked] == [
-        (f"{STACK}-Refresh", {}),
-        (f"{STACK}-Ingest", {"source": "aws.scheduler"}),
+    fail(stack, "Ingest", {"source": "aws.scheduler"}, responsePayload=answer)
+    fail(stack, "Refresh", {})
+    done = stack.run("infra.redrive", STACK, **SHELL)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["refresh: RetriesExhausted", "ingest: EcbError: cannot be fetched"]
+    assert lines[2].startswith("2 events are retried;")
+    assert stack.invoked() == [
+        (f"{STACK}-Refresh", "Event", {}),
+        (f"{STACK}-Ingest", "Event", {"source": "aws.scheduler"}),
     ]
-    assert {each["InvocationType"] for each in invoked} == {"Event"}
-    assert redrive.redrive(STACK, session) == [], "the queues are empty"
+    again = stack.run("infra.redrive", STACK, **SHELL)
+    assert again.stdout.startswith("0 events are retried;"), "the queues are empty"
 
 
-def test_looking_takes_nothing(session: boto3.Session, invoked: list[dict[str, Any]]) -> None:
-    fail(session, "RefreshFailuresUrl", {})
-    assert redrive.redrive(STACK, session, keep=True) == ["refresh: RetriesExhausted"]
-    queue = outputs.read_outputs(STACK, session)["RefreshFailuresUrl"]
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    counted = session.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
-    assert sum(map(int, counted.values())) == 1
-    assert invoked == []
+def test_listing_returns_the_messages_at_once(stack: Account) -> None:
+    for number in range(12):  # more than SQS gives at a time
+        fail(stack, "Refresh", {"number": number})
+    done = stack.run("infra.redrive", STACK, "--keep", **SHELL)
+    assert done.stdout.splitlines() == ["refresh: RetriesExhausted"] * 12 + ["12 failed events are waiting"]
+    assert waiting(stack, "Refresh") == 12
+    assert stack.invoked() == []
 
 
-def test_outputs_are_variables_of_the_shell(
-    session: boto3.Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(boto3, "Session", lambda: session)
-    assert outputs.main([STACK]) == 0
-    script = capsys.readouterr().out + 'echo "$STORE_BUCKET $S3_BUCKET $USE_S3 $AWS_REGION $INGEST_FUNCTION_NAME"'
-    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["a-bucket", "a-bucket", "true", "eu-central-1", f"{STACK}-Ingest"]
+def test_damaged_messages_stay_and_stop_no_other(stack: Account) -> None:
+    for body in DAMAGED:
+        stack.client("sqs").send_message(QueueUrl=queue(stack, "Refresh"), MessageBody=body)
+    fail(stack, "Refresh", {"number": 1})
+    done = stack.run("infra.redrive", STACK, **SHELL)
+    assert done.returncode == 1
+    assert done.stdout.count("damaged") == len(DAMAGED) and "1 events are retried" in done.stdout
+    assert waiting(stack, "Refresh") == len(DAMAGED)
 
 
-def test_an_unknown_stack_is_one_sentence(
-    session: boto3.Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(boto3, "Session", lambda: session)
-    assert outputs.main(["another"]) == redrive.main(["another"]) == 1
-    errors = capsys.readouterr().err.splitlines()
-    assert errors and all(re.fullmatch(r"another: .*; .* AWS_REGION and AWS_PROFILE", line) for line in errors)
+def test_an_event_that_lambda_refuses_stays_and_stops_no_other(stack: Account) -> None:
+    fail(stack, "Refresh", {})
+    fail(stack, "Ingest", {})
+    stack.refuse(f"{STACK}-Refresh")
+    done = stack.run("infra.redrive", STACK, **SHELL)
+    assert done.returncode == 1
+    assert "refresh: RetriesExhausted; not retried: " in done.stdout and "1 events are retried" in done.stdout
+    assert (waiting(stack, "Refresh"), waiting(stack, "Ingest")) == (1, 0)
+
+
+def test_messages_that_another_receiver_holds_are_counted(stack: Account) -> None:
+    fail(stack, "Refresh", {})
+    stack.client("sqs").receive_message(QueueUrl=queue(stack, "Refresh"), VisibilityTimeout=600)
+    done = stack.run("infra.redrive", STACK, "--keep", **SHELL)
+    first, second = done.stdout.splitlines()
+    assert first == "0 failed events are waiting" and second.startswith(
+        "1 more are held by another receiver; repeat in"
+    )
+
+
+def test_it_waits_for_messages(stack: Account) -> None:
+    """Long polling: a message that appears while SQS is asked is received."""
+    url, started = queue(stack, "Refresh"), time.monotonic()
+    later = threading.Timer(0.5, fail, (stack, "Refresh", {}))
+    later.start()
+    with stack.variables():
+        result = redrive.redrive(url, f"{STACK}-Refresh", stack.session(), keep=True)
+    later.join()
+    assert result.lines == ["RetriesExhausted"] and time.monotonic() - started > 0.4
+
+
+def test_outputs_are_variables_of_the_shell(stack: Account) -> None:
+    script = f'eval "$(python -m infra.outputs {STACK})"; unset AWS_ENDPOINT_URL; env'
+    done = subprocess.run(["sh", "-euc", script], env={**stack.environ, **SHELL}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    variables = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    expected = {"STORE_BUCKET": "a-bucket", "S3_BUCKET": "a-bucket", "USE_S3": "true", "STACK": STACK}
+    expected |= {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "INGEST_FUNCTION_NAME": f"{STACK}-Ingest"}
+    assert expected.items() <= variables.items()
+
+
+@pytest.mark.parametrize("module", ["infra.outputs", "infra.redrive", "infra.releases"])
+def test_an_unknown_stack_is_one_sentence(module: str, account: Account) -> None:
+    done = account.run(module, "another", **SHELL)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("another: ") and line.endswith("AWS_REGION and AWS_PROFILE")
+
+
+@pytest.mark.parametrize("module", ["infra.redrive", "infra.releases"])
+def test_the_stack_of_something_else_is_one_sentence(module: str, account: Account) -> None:
+    account.create_stack("eurusd-mlflow", {"TrackingUri": "http://any:5000"})
+    done = account.run(module, "eurusd-mlflow", **SHELL)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("eurusd-mlflow: ") and "service's stack" in line

@@ -8,10 +8,12 @@ import sys
 from typing import Any
 
 import botocore.session
+import jmespath
 import pytest
 from botocore import xform_name
 
 from infra import mlflow_server
+from infra.parameters import template_parameters
 from lambda_fn.jobs.telemetry import BY_PAIR
 from lambda_fn.store.command_line import TEMPORARY_FAILURE
 from tests.support.commands import parsed
@@ -26,6 +28,7 @@ OF_THE_CLI = {
     ("ecr", "get-login-password"): set[str](),
     ("s3", "sync"): {"--source-region"},
     ("logs", "tail"): {"--since"},
+    ("cloudformation", "wait"): {"--stack-name", "--change-set-name"},
 }
 FLAGS = {"--force"}
 NO_METRICS = {"Allow", "Count", "None", "Milliseconds", "Lambda", "Retry-After"}
@@ -58,10 +61,19 @@ def test_every_section_can_be_followed_in_a_new_shell() -> None:
         "python -m training",
         "python -m infra.outputs",
         "python -m infra.redrive",
+        "python -m infra.releases",
         "python -m infra.mlflow_server",
     ]
     known += ["python -m lambda_fn.refresh", "python -m lambda_fn.ingest", "python -c", "sudo mlflow-server"]
     known += ["docker build", "docker login", "docker push", "docker run", "sam delete", "aws ", "make "]
+    known += [
+        "sam build",
+        "sam deploy",
+        "docker version",
+        "docker image",
+        "docker pull",
+        "docker tag",
+    ]  # of a deployment
     for recorded in calls().values():
         for words in recorded:
             assert " ".join(words).startswith(tuple(known)), words
@@ -114,10 +126,33 @@ def test_targets_of_make_exist() -> None:
 
 
 def test_a_deployment_by_make_names_parameters_that_the_template_takes() -> None:
-    parameters = re.findall(r"^  (\w+):\n    Type: (?:String|Number|CommaDelimitedList)$", TEMPLATE, re.MULTILINE)
+    parameters = template_parameters(TEMPLATE)
     for words in given_to("make", "deploy"):
         given = [word.removeprefix("ARGS=").split() for word in words if word.startswith("ARGS=")]
-        assert {each.partition("=")[0] for arguments in given for each in arguments} <= set(parameters), words
+        named = [each.partition("=")[0] for arguments in given for each in arguments if not each.startswith("--")]
+        assert set(named) <= set(parameters), words
+
+
+def test_a_deployment_by_make_passes_its_checks_and_is_given_to_sam() -> None:
+    """In the region of the runbook's variable, or in the one moved to."""
+    deployed = {name: [words for words in found if words[:2] == ["sam", "deploy"]] for name, found in calls().items()}
+    regions = {
+        name: {words[words.index("--region") + 1] for words in found} for name, found in deployed.items() if found
+    }
+    assert regions.pop("Moving to another region or account") == {"eu-west-1"}
+    assert len(regions) >= 5 and all(found == {"eu-central-1"} for found in regions.values())
+
+
+def test_the_parameters_of_an_import_keep_their_values() -> None:
+    """The words that the query makes of a stack's parameters, by the language of the AWS CLI's queries."""
+    (query,) = [
+        words[words.index("--query") + 1]
+        for words in given_to("aws", "cloudformation", "describe-stacks")
+        if "ParameterKey" in " ".join(words)
+    ]
+    parameters = [{"ParameterKey": name, "ParameterValue": "x"} for name in ("Memory", "CreateBucket", "Pairs")]
+    found = jmespath.search(query, {"Stacks": [{"Parameters": parameters}]})
+    assert found == [f"ParameterKey={name},UsePreviousValue=true" for name in ("Memory", "Pairs")]
 
 
 def test_aws_commands_have_the_options_that_aws_knows() -> None:
@@ -192,7 +227,7 @@ def test_outputs_and_alarms_that_it_names_are_the_templates() -> None:
         outputs |= set(re.findall(r"^  (\w+):$", text.partition("\nOutputs:\n")[2], re.MULTILINE))
         alarms |= set(re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", text, re.MULTILINE))
     told = set(re.findall(r"outputs? `(\w+)`", RUNBOOK))
-    assert {"InstanceId", "SecretArn", "BucketName", "StoreBucket", "RefreshFunctionName"} <= told <= outputs
+    assert {"Address", "SecretArn", "BucketName", "StoreBucket", "RefreshFunctionName"} <= told <= outputs
     rings = re.findall(r"((?:`\w+` or )?`\w+`) rings?", RUNBOOK)
     ringing = {name for names in rings for name in re.findall(r"`(\w+)`", names)}
     assert {"Unhealthy", "NoBackup", "PricesOld", "ApiErrors", "ApiServerErrors"} <= ringing <= alarms
@@ -200,7 +235,11 @@ def test_outputs_and_alarms_that_it_names_are_the_templates() -> None:
 
 def test_log_groups_that_it_names_are_the_templates() -> None:
     groups: set[str] = set()
-    for name, stack in (("template.yaml", "eurusd-forecast"), ("infra/mlflow.yaml", "eurusd-mlflow")):
+    for name, stack in (
+        ("template.yaml", "eurusd-forecast"),
+        ("infra/mlflow.yaml", "eurusd-mlflow"),
+        ("infra/fallback.yaml", "eurusd-fallback"),
+    ):
         named = re.findall(r'LogGroupName: !Sub "(\S+)"', (ROOT / name).read_text())
         groups |= {group.replace("${AWS::StackName}", stack) for group in named}
     tailed = {words[0] for words in given_to("aws", "logs", "tail")}
@@ -245,12 +284,12 @@ def test_what_three_usages_cost_adds_up() -> None:
 
 
 def test_as_many_metrics_are_paid_as_there_are() -> None:
-    """Each by stack, those of BY_PAIR by pair, too; the 429s by stack."""
+    """Each by stack, those of BY_PAIR by pair, too; what is counted in the access log by stack."""
     (names, of_pair, paid) = re.findall(r"metrics of its own: (\d+) .*?, (\d+) .* \| (\d+) \| 0.30", RUNBOOK)[0]
     emitted = {word for file in ("api", "refresh", "ingest", "record/track_record") for word in words_of(file)}
     assert int(names) == len(emitted), sorted(emitted)
     assert len(BY_PAIR & emitted) == len(BY_PAIR) == int(of_pair)
-    assert int(paid) == len(emitted) + len(BY_PAIR) + 1
+    assert int(paid) == len(emitted) + len(BY_PAIR) + TEMPLATE.count("Type: AWS::Logs::MetricFilter")
     further = len(BY_PAIR) * 0.30
     assert f"{len(BY_PAIR)} metrics, {further:.2f}" in RUNBOOK and f"{27 * further:.2f} more" in RUNBOOK
 

@@ -21,6 +21,11 @@ def test_every_promise_has_a_test_that_exists() -> None:
         assert above, promise
 
 
+def test_it_says_how_to_report_a_vulnerability() -> None:
+    section = SECURITY.partition("## Report a vulnerability\n")[2].partition("\n## ")[0]
+    assert "privately" in section and "__version__" in section
+
+
 def test_alarms_are_those_of_the_template() -> None:
     alarms = set(
         re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", (ROOT / "template.yaml").read_text(), re.M)

@@ -111,7 +111,7 @@ def test_a_deployment_rolls_back_on_alarms() -> None:
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
     assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent10Minutes"
     watched = {alarm["Name"].strip("<>") for alarm in group["AlarmConfiguration"]["Alarms"]}
-    assert watched == {"ApiErrors", "ApiServerErrors", "ApiSlow"}
+    assert watched == {"ApiErrors", "ApiServerErrors", "ApiGatewayErrors", "ApiSlow"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -150,11 +150,12 @@ def test_the_notification_is_of_the_pointer_only() -> None:
 
 def test_the_bucket_keeps_what_it_holds() -> None:
     bucket = stack()["Bucket"]
-    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     assert bucket["Properties"]["BucketEncryption"]
     rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
     assert [rule["Id"] for rule in rules if "NoncurrentVersionExpiration" in rule] == ["OldVersions"]
+    assert [rule["Id"] for rule in rules if rule.get("ExpiredObjectDeleteMarker")] == ["OldVersions"]
     expiring = [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule]
     assert [key for key in KEYS if key.startswith(tuple(expiring))] == ["runs/1/x"], "only what runs left"
     assert not {"Bucket", "BucketPolicy"} & stack(**DEPLOYMENTS["existing bucket"]).keys()
@@ -246,6 +247,38 @@ def test_tracing_and_mail_are_off_by_default() -> None:
     assert not of_type(quiet, "AWS::SNS::Subscription")
     (mail,) = of_type(loud, "AWS::SNS::Subscription").values()
     assert mail["Endpoint"] == "me@example.com"
+
+
+def test_alarms_go_to_a_topic_that_is_given() -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:pager"
+    for given, receiver in (({}, "<Alarms>"), ({"AlarmTopicArn": topic}, topic)):
+        for alarm in of_type(stack(**given), "AWS::CloudWatch::Alarm").values():
+            assert alarm["AlarmActions"] == alarm["OKActions"] == [receiver]
+
+
+def test_the_buckets_own_key_is_a_parameter() -> None:
+    """With S3's bucket key, so that not every object asks KMS; roles may use it as far as they read and write."""
+    key = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d"
+    usual, own = stack(), stack(BucketKeyArn=key)
+    encryptions = [
+        each["Bucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"] for each in (usual, own)
+    ]
+    assert encryptions == [
+        [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}],
+        [
+            {
+                "BucketKeyEnabled": True,
+                "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key},
+            }
+        ],
+    ]
+    assert not [each for each in statements(usual) if "kms" in json.dumps(each)]
+    used = {
+        role: [each["Action"] for each in statements(own[role]) if each.get("Resource") == key]
+        for role in ("ApiRole", "RefreshRole", "IngestRole")
+    }
+    both = [["kms:Decrypt", "kms:GenerateDataKey"]]
+    assert used == {"ApiRole": ["kms:Decrypt"], "RefreshRole": both, "IngestRole": both}
 
 
 def test_logs_are_kept_for_as_long_as_the_parameter_says() -> None:

@@ -1,15 +1,18 @@
 """Training on AWS Batch: what the stack makes, who may do what, and that `submit` names what it names."""
 
 import json
+import re
+from email import message_from_string
 from typing import Any
 
 import pytest
+from moto.events.models import EventPattern
 
 from lambda_fn.store import keys
 from lambda_fn.store.command_line import TEMPORARY_FAILURE
 from tests.support.commands import parsed
 from tests.support.infra.access import allowed
-from tests.support.infra.aws_tools import resources_of
+from tests.support.infra.aws_tools import resources_of, template
 from training.runs.aws_batch import MAX_CHILDREN
 
 STACK = "eurusd-training"
@@ -143,11 +146,62 @@ def test_nothing_comes_in_and_the_machines_keep_their_rights() -> None:
 
 def test_a_failed_job_is_told() -> None:
     resources = stack(AlarmEmail="me@example.com")
-    rule = resources["JobFailed"]["Properties"]
-    assert rule["EventPattern"]["detail"] == {"jobQueue": ["<Queue>"], "status": ["FAILED"]}
-    assert rule["Targets"][0]["Arn"] == "<Failures>"
+    assert resources["JobFailed"]["Properties"]["Targets"][0]["Arn"] == "<Failures>"
     assert resources["FailuresByEmail"]["Properties"]["Endpoint"] == "me@example.com"
     assert "FailuresByEmail" not in stack()
+
+
+@pytest.mark.parametrize(
+    ("detail", "is_told"),
+    [
+        ({"arrayProperties": {"index": 7}, "statusReason": "Essential container in task exited"}, False),
+        (
+            {"arrayProperties": {"size": 20, "statusSummary": {"FAILED": 3}}, "statusReason": "Array Child Job failed"},
+            True,
+        ),
+        ({"arrayProperties": {}, "statusReason": "Dependent Job failed"}, False),
+        ({"arrayProperties": {}, "statusReason": "Essential container in task exited"}, True),
+        ({"statusReason": "Essential container in task exited"}, True),
+        ({}, True),
+        ({"status": "SUCCEEDED"}, False),
+        ({"jobQueue": "another"}, False),
+    ],
+)
+def test_a_failed_array_is_one_mail(detail: dict[str, Any], is_told: bool) -> None:
+    """Not one for each child, and none for the selection, which fails with the array."""
+    pattern = json.dumps(stack()["JobFailed"]["Properties"]["EventPattern"])
+    job = {"jobQueue": "<Queue>", "status": "FAILED", **detail}
+    event = {"source": "aws.batch", "detail-type": "Batch Job State Change", "detail": job}
+    assert EventPattern.load(pattern).matches_event(event) == is_told
+
+
+def test_jobs_do_not_reach_the_role_of_the_machine() -> None:
+    """Containers have the host's network: their user is kept from the address of the metadata."""
+    resources = stack()
+    data = resources["MachineTemplate"]["Properties"]["LaunchTemplateData"]["UserData"]
+    (part,) = [each for each in message_from_string(data).walk() if not each.is_multipart()]
+    script = str(part.get_payload())
+    assert part.get_content_type() == "text/x-shellscript" and script.startswith("#!/bin/bash\n")
+    (rule,) = [line for line in script.splitlines() if line.startswith("iptables")]
+    users = {resources[job]["Properties"]["ContainerProperties"]["User"].split(":")[0] for job in JOBS}
+    assert [f"--uid-owner {user} " in rule for user in users] == [True]
+    assert "--insert OUTPUT --destination 169.254.169.254 " in rule and rule.endswith(" --jump REJECT")
+
+
+def test_the_repository_has_a_name_in_small_letters() -> None:
+    parameter = json.loads(template("training.yaml"))["Parameters"]["RepositoryName"]
+    assert stack()["Repository"]["Properties"]["RepositoryName"] == STACK
+    assert stack(RepositoryName="team/training")["Repository"]["Properties"]["RepositoryName"] == "team/training"
+    assert re.fullmatch(parameter["AllowedPattern"], "team/training")
+    assert not re.fullmatch(parameter["AllowedPattern"], "EurUsd-Training")
+
+
+def test_roles_may_use_the_buckets_own_key() -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d"
+    roles = ("TaskRole", "SelectRole", "SubmitRole", "ExecutionRole", "ScheduleRole")
+    used = {role for role in roles if allowed(policy(role, BucketKeyArn=key), "kms:GenerateDataKey", key)}
+    assert used == {"TaskRole", "SelectRole", "SubmitRole"}
+    assert not any(allowed(policy(role), "kms:Decrypt", key) for role in roles)
 
 
 def test_an_array_may_be_as_large_as_batch_takes() -> None:
@@ -159,4 +213,4 @@ def test_images_go_when_their_tag_has_moved_on_and_ten_newer_ones_are_there() ->
     repository = stack()["Repository"]
     [rule] = json.loads(repository["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
     assert rule["selection"] == {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 10}
-    assert repository["DeletionPolicy"] == "Retain"
+    assert repository["DeletionPolicy"] == "RetainExceptOnCreate"

@@ -40,7 +40,7 @@ Call = Callable[[str], tuple[object, dict[str, float | str]]]
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 2, 15, 30, tzinfo=UTC)
 FRANKFURT = timezone(timedelta(hours=1))  # in winter
-KEY = "prices/EURUSD-ecb.csv"
+KEY, ACTIVE = "prices/EURUSD-ecb.csv", keys.active_key("EURUSD")
 WRITERS = {"folder": 8, "bucket": 2}  # this S3 server lets the others wait a second each, our time-out is two
 REPLACE = r"lambda_fn\.ingest --replace"
 
@@ -521,7 +521,7 @@ def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
     }
     aged = {
         "PriceAgeDays": business_days_since(DAYS[3], datetime.now(UTC).date(), "ecb"),
-        "AgesKnown": 0,
+        "AgesKnown": 1,
         "RecordDegraded": 0,
     }
     made = {"ForecastMade": 0, "ForecastRefused": 0, "ForecastFallback": 0}
@@ -557,6 +557,12 @@ def test_the_age_of_the_champion_is_measured(store: Store, settings: Settings, b
     bank.files["hist.zip"] = history(4)
     _, metrics = call("5")
     assert (metrics["RowsAppended"], metrics["ChampionAgeDays"], metrics["AgesKnown"]) == (4, 3.0, 1)
+    active = store.read(ACTIVE).data
+    store.delete(ACTIVE)
+    assert store.create(ACTIVE, b"{") and call("6")[1]["AgesKnown"] == 0
+    store.delete(ACTIVE)
+    store.create(keys.activated_key(1), active)
+    assert call("7")[1]["AgesKnown"] == 0, "it is lost, so this is not the time before the first training"
 
 
 def command(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

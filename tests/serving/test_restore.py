@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
-import jmespath  # type: ignore[import-untyped]
+import jmespath
 import obstore
 import pytest
 

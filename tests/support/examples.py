@@ -141,7 +141,7 @@ class Untested(Enum):
 
 
 _COMPOSE = "tests/e2e/test_compose.py::test_a_model_is_trained_registered_activated_and_served"
-_DEPLOY = "tests/infra/test_deploy.py::test_the_command_gives_all_parameters"
+_DEPLOY = "tests/infra/test_deploy.py::test_sam_gets_region_architecture_and_all_parameters"
 # No test executes these as they stand: the test that checks what they do, in parts, or the reason why there is none.
 NOT_EXECUTED: dict[str, str | Untested] = {
     "make test": Untested.WHOLE_SUITE,
@@ -153,8 +153,8 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "sam deploy": "tests/infra/test_deploy.py::test_sam_needs_no_flag",
     "make deploy": _DEPLOY,
     'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': _DEPLOY,
-    'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key>"': "tests/infra/test_runbook.py::"
-    "test_a_deployment_by_make_names_parameters_that_the_template_takes",
+    'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key> AlarmEmail=me@example.com"': _DEPLOY,
+    "export AWS_REGION=eu-central-1": Untested.VARIABLE,
     "aws cloudformation describe-stacks --stack-name eurusd-forecast-dev --query 'Stacks[0].Outputs'": Untested.AWS,
     "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": Untested.AWS,
     "python -m training submit --stack eurusd-training --stored": "tests/training/runs/test_aws_batch.py::"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lambda_fn import __version__
 from lambda_fn.contract import DATE, TARGET_DATE
 from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
 from training.models.families import DEFAULT_FAMILIES, FAMILIES
@@ -20,7 +21,6 @@ from training.prices.ecb import COLUMNS
 from training.prices.table import PriceTable
 from training.prices.table_checks import RANGE_COLUMNS, measure_ranges
 
-__version__ = "0.1.0"
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("lambda_fn", "training")
 SUFFIXES = (".csv", ".py", ".toml")

@@ -33,7 +33,11 @@ class _Evaluation:
         for name, parameter in template["Parameters"].items():
             text = str(given.get(name, parameter.get("Default")))
             self._values[name] = text.split(",") if parameter["Type"] == "CommaDelimitedList" else text
-        known = {name: value for name, value in given.items() if name.startswith("AWS::") or name in self._resources}
+        known = {
+            name: value
+            for name, value in given.items()
+            if name.startswith("AWS::") or name.partition(".")[0] in self._resources
+        }
         self._values |= known
         self._values["AWS::NoValue"] = NO_VALUE
 
@@ -83,6 +87,8 @@ class _Evaluation:
     def _of_resource(self, name: str, attribute: str = "") -> str:
         resource = self._resources[name]
         assert self.holds(resource.get("Condition")), f"a reference to {name}, which is not made"
+        if attribute and f"{name}.{attribute}" in self._values:
+            return str(self._values[f"{name}.{attribute}"])
         if resource["Type"] == "AWS::S3::Bucket":
             bucket = self._values.get(name) or self.value(resource["Properties"]["BucketName"])
             return f"arn:{self._values['AWS::Partition']}:s3:::{bucket}" if attribute == "Arn" else str(bucket)

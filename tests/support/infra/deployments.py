@@ -16,6 +16,8 @@ DEPLOYMENTS: dict[str, dict[str, str]] = {
         "RefreshSubnetIds": "subnet-1,subnet-2",
         "RefreshSecurityGroupIds": "sg-1",
         "AlarmEmail": "me@example.com",
+        "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:pager",
+        "BucketKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
         "Tracing": "Active",
         "Release": "0123456789abcdef",
         "DomainName": "forecast.example.com",

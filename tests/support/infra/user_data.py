@@ -12,6 +12,9 @@ FALLBACK = {
     "RepositoryName": "eurusd-forecast",
     "VpcId": "vpc-1",
     "SubnetId": "subnet-1",
+    "AvailabilityZone": "eu-central-1a",
+    "Interface": "eni-0a1b2c3d",
+    "Interface.PrimaryPrivateIpAddress": "10.0.1.20",
     "Logs": "/eurusd-forecast/eurusd-fallback",
 }
 MLFLOW = {
@@ -22,6 +25,8 @@ MLFLOW = {
     "SubnetId": "subnet-1",
     "AvailabilityZone": "eu-central-1a",
     "Bucket": "eurusd-mlflow-bucket-1a2b3c",
+    "Interface": "eni-1a2b3c4d",
+    "Interface.PrimaryPrivateIpAddress": "10.0.1.10",
     "Volume": "vol-0a1b2c3d",
     "Zone": "Z0123456789",
     "Secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:Secret-1",

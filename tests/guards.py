@@ -317,7 +317,7 @@ GUARDS = (
         "tests/serving/test_served_pairs.py",
     ),
     Guard(
-        "the runbook takes the version before the newest",
+        "the runbook restores the previous version",
         "infra/README.md",
         "",
         Change("text", "Versions[1].VersionId", "Versions[0].VersionId"),

@@ -126,7 +126,7 @@ def test_each_run_is_a_look_at_the_same_days(place: Path, capsys: pytest.Capture
     assert first == {"number": 1, "previous": None, "days": first["days"], "challengers": 1, "level": 0.02}
     assert (tags["look_number"], tags["look_level"], tags["look_challengers"]) == ("1", "0.02", "1")
     said, pointer_look, tags = looks()
-    assert f"look 2; the previous one was on {datetime.now(UTC).date()}" in said and tags["look_number"] == "2"
+    assert "look 2; " in said and str(datetime.now(UTC).date()) in said and tags["look_number"] == "2"
     assert pointer_look == first, "the champion is the one that the first look chose"
     command(capsys, "run", "--families", "random_walk", *SMALL[2:])
     assert looks()[2]["look_number"] == "3", "a single family is compared with none"

@@ -23,7 +23,8 @@ from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Refused
 from lambda_fn.refresh import refresh
-from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.settings import Settings, SettingsError
+from lambda_fn.store.command_line import read_dotenv
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 

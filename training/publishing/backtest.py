@@ -53,8 +53,19 @@ def save(
         except Missing:
             same, etag = False, None
         if same or store.replace(key, data, etag):
-            return {"family": family, **summarise(scores)}
+            return _summarise(family, scores)
     raise Unavailable(f"{store.describe()}: {key} was changed by others {ATTEMPTS} times; publish again")
+
+
+def summarise_family(
+    family: str, forecasts: Forecasts, baselines: Mapping[str, Forecasts], prices: pd.DataFrame
+) -> dict[str, Any]:
+    """Return the summary of a family's backtest that its pointer has; see `make_scores` for the arguments."""
+    return _summarise(family, list(make_scores(family, forecasts, baselines, prices)))
+
+
+def _summarise(family: str, scores: list[Score]) -> dict[str, Any]:
+    return {"family": family, **summarise(scores)}
 
 
 def make_scores(

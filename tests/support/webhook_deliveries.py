@@ -3,6 +3,8 @@
 The record is DELIVERIES beside this file. Its secret is for tests only.
 """
 
+import base64
+import hmac
 import json
 import sys
 import tempfile
@@ -48,6 +50,20 @@ class Delivery(NamedTuple):
 def read() -> list[Delivery]:
     """The recorded deliveries."""
     return [Delivery(row["action"], row["headers"], row["body"].encode()) for row in json.loads(DELIVERIES.read_text())]
+
+
+def sign(body: bytes, at: datetime, secret: str = SECRET) -> dict[str, str]:
+    """The headers of a delivery that MLflow signs at this time."""
+    timestamp = str(int(at.timestamp()))
+    value = hmac.digest(secret.encode(), f"1.{timestamp}.".encode() + body, "sha256")
+    signature = f"v1,{base64.b64encode(value).decode()}"
+    return {"x-mlflow-delivery-id": "1", "x-mlflow-timestamp": timestamp, "x-mlflow-signature": signature}
+
+
+def body_of(model: str, alias: str = "champion", version: str = "1") -> bytes:
+    """The body of the delivery for an alias that is set."""
+    data = {"name": model, "alias": alias, "version": version}
+    return json.dumps({"entity": "model_version_alias", "action": "created", "data": data}).encode()
 
 
 def call(address: str, method: str, route: str, body: Mapping[str, Any]) -> Any:

@@ -20,7 +20,8 @@ from typing import NamedTuple
 from urllib.error import URLError
 
 from infra import seaweedfs
-from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.settings import Settings, SettingsError
+from lambda_fn.store.command_line import read_dotenv
 from lambda_fn.store.local import FolderStore
 from lambda_fn.store.object_store import Store, Unavailable
 from lambda_fn.store.s3 import open_store

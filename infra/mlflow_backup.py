@@ -23,6 +23,7 @@ from typing import IO, NamedTuple
 from lambda_fn.store.object_store import Missing, Store
 
 DATABASES = ("mlflow.db", "basic_auth.db")  # runs and models; users
+KEY_DIGEST = "webhook-key.sha256"  # beside the databases: the server notes the digest of its key there
 PREFIX = "backups"
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"\d{8}T\d{6}Z")
@@ -41,12 +42,14 @@ class Backup(NamedTuple):
         version: The version of MLflow that took it.
         schema: The schema of its runs; older than that version's own in a backup before an upgrade.
         sha256: The digest of each database.
+        webhook_key: The digest of the key that encrypts the secrets of webhooks; empty without a key.
     """
 
     name: str
     version: str
     schema: str
     sha256: Mapping[str, str]
+    webhook_key: str = ""
 
 
 @contextmanager
@@ -83,7 +86,8 @@ def take(folder: Path, store: Store, version: str, now: datetime) -> Backup:
         copies = {name: _copy(folder / name, Path(scratch) / name) for name in databases}
         schema = read_schema(Path(scratch) / DATABASES[0])
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in copies.items()}
-    backup = Backup(f"{now:{_TIME}}", version, schema, digests)
+    noted = folder / KEY_DIGEST
+    backup = Backup(f"{now:{_TIME}}", version, schema, digests, noted.read_text() if noted.exists() else "")
     data = _pack(backup, copies)
     # A store that retries a request may find the object that its first attempt wrote.
     if not store.create(_key(backup.name), data) and store.read(_key(backup.name)).data != data:
@@ -172,7 +176,8 @@ def _name_damage(what: str) -> Iterator[None]:
 
 def _pack(backup: Backup, copies: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    about = json.dumps({"mlflow": backup.version, "schema": backup.schema, "sha256": backup.sha256}, indent=1).encode()
+    members = {"mlflow": backup.version, "schema": backup.schema, "sha256": backup.sha256}
+    about = json.dumps({**members, "webhook_key": backup.webhook_key}, indent=1).encode()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, data in {_ABOUT: about, **copies}.items():
             entry = tarfile.TarInfo(name)
@@ -191,7 +196,8 @@ def _unpack(name: str, store: Store) -> tuple[Backup, dict[str, bytes]]:
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
             files = {entry.name: file.read() for entry in archive if (file := archive.extractfile(entry))}
         about = json.loads(files.pop(_ABOUT))
-        backup = Backup(name, str(about["mlflow"]), str(about["schema"]), dict(about["sha256"]))
+        webhook_key = str(about.get("webhook_key", ""))  # missing in older backups
+        backup = Backup(name, str(about["mlflow"]), str(about["schema"]), dict(about["sha256"]), webhook_key)
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise BackupError(f"{_key(name)}: damaged archive: {error}; use an older backup") from error
     digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}

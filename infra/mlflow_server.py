@@ -7,12 +7,16 @@ change, locks nobody out.
 """
 
 import argparse
+import base64
+import hashlib
 import os
 import re
 import secrets
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +29,8 @@ from lambda_fn.store.s3 import open_store
 PORT = 5000
 ADMIN = ("MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD")
 _SECRET_KEY = "MLFLOW_FLASK_SERVER_SECRET_KEY"
+KEY_SECRET = "MLFLOW_WEBHOOK_KEY_SECRET"  # any text, from which the next is derived
+ENCRYPTION_KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"  # MLflow's own; without it every process makes another one
 _HOST = re.compile(r"[a-z0-9][a-z0-9.-]*", re.IGNORECASE)
 SHORTEST_PASSWORD = 12  # MLflow's minimum
 
@@ -84,8 +90,17 @@ def server_environ(settings: Settings, environ: Mapping[str, str]) -> dict[str, 
     aws = {"AWS_DEFAULT_REGION": settings.aws_region}
     if settings.s3_endpoint:
         aws["MLFLOW_S3_ENDPOINT_URL"] = settings.s3_endpoint
-    inherited = {name: value for name, value in environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return {**defaults, **inherited, **aws}
+    key = encryption_key(environ)
+    webhooks = {ENCRYPTION_KEY: key} if key else {}
+    inherited = {name: value for name, value in environ.items() if name not in ("MLFLOW_TRACKING_URI", KEY_SECRET)}
+    return {**defaults, **inherited, **webhooks, **aws}
+
+
+def encryption_key(environ: Mapping[str, str]) -> str | None:
+    """Return the key with which MLflow encrypts the secrets of webhooks: its own variable, or derived from a secret."""
+    secret = environ.get(KEY_SECRET)
+    derived = base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode() if secret else None
+    return environ.get(ENCRYPTION_KEY) or derived
 
 
 def serve(folder: Path, settings: Settings, hosts: Sequence[str], port: int, environ: Mapping[str, str]) -> None:
@@ -106,6 +121,7 @@ def serve(folder: Path, settings: Settings, hosts: Sequence[str], port: int, env
     runs, users = (folder / name for name in mlflow_backup.DATABASES)
     with mlflow_backup.lock_databases(folder) as lock:
         _check_schema(runs)
+        _check_webhooks(runs, encryption_key(environ))
         _set_password(users, environ[ADMIN[0]], environ[ADMIN[1]])
         os.set_inheritable(lock.fileno(), True)
         os.chdir(folder)  # MLflow has the users' database in its working directory
@@ -146,6 +162,34 @@ def _check_schema(database: Path) -> None:
     if mlflow_backup.read_schema(database) != _get_latest_schema_revision():  # type: ignore[no-untyped-call]
         fix = "`upgrade` it, or use the previous image"
         raise ServerError(f"{database}: its schema is not that of MLflow {installed_version()}; {fix}")
+
+
+def _check_webhooks(database: Path, key: str | None) -> None:
+    """Raise ServerError unless the key decrypts the secrets of all webhooks, and note its digest for backups.
+
+    Otherwise MLflow would deliver nothing, and answer 500 to whoever lists or deletes a webhook.
+    """
+    from cryptography.fernet import Fernet, InvalidToken
+
+    rows: list[tuple[str]] = []
+    if database.exists():
+        query = "SELECT secret FROM webhooks WHERE secret IS NOT NULL AND deleted_timestamp IS NULL"
+        with closing(sqlite3.connect(database)) as connection:
+            rows = connection.execute(query).fetchall()
+    if rows and key is None:
+        raise ServerError(f"{KEY_SECRET}: not set, but there are webhooks; set the secret with which they were made")
+    try:
+        cipher = Fernet(key) if key else None
+        for (secret,) in rows:
+            assert cipher is not None
+            cipher.decrypt(secret)
+    except ValueError:
+        raise ServerError(f"{ENCRYPTION_KEY}: not a key; set base64url of 32 bytes, or {KEY_SECRET} instead") from None
+    except InvalidToken:
+        cure = f"set the one of before, or delete them: sqlite3 {database} 'DELETE FROM webhooks'"
+        raise ServerError(f"{KEY_SECRET}: not the secret with which the webhooks were made; {cure}") from None
+    digest = hashlib.sha256(key.encode()).hexdigest() if key else ""
+    (database.parent / mlflow_backup.KEY_DIGEST).write_text(digest)
 
 
 def _supported_schemas() -> frozenset[str]:
@@ -221,7 +265,8 @@ def _run(args: argparse.Namespace, settings: Settings, environ: Mapping[str, str
         case "restore":
             store = open_store(settings, patient=True)
             backup = mlflow_backup.restore(args.data, store, _supported_schemas(), now, args.name)
-            return f"restored {backup.name}, taken with MLflow {backup.version}; start the server now"
+            key = f"; its webhooks need the key with the sha256 {backup.webhook_key}" if backup.webhook_key else ""
+            return f"restored {backup.name}, taken with MLflow {backup.version}{key}; start the server now"
     return ""
 
 

@@ -11,11 +11,13 @@ from lambda_fn.champion.active_state import Activation as Activation
 from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.rollback import RollbackError, parse_generation, roll_back
 from lambda_fn.champion.sandbox import Sandbox
+from lambda_fn.jobs import chosen
 from lambda_fn.jobs.activation import Refused, activate
-from lambda_fn.jobs.event_source import recognise
+from lambda_fn.jobs.event_source import read_alias_event, recognise
 from lambda_fn.jobs.per_pair import run_each
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.record.issue import ForecastResult, issue_forecast
+from lambda_fn.registry.webhook import AliasEvent
 from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store.command_line import Job, make_parser, run_and_print_each, run_command
 from lambda_fn.store.command_line import parse_generation as parse_generation_option
@@ -46,15 +48,24 @@ def refresh(
     environ: Mapping[str, str] = os.environ,
     request_id: str = "",
     sandbox: Sandbox | None = None,
+    registry: AliasEvent | bool = False,
 ) -> RefreshResult:
     """Activate the published champion, and issue the official forecast if it is missing or outdated.
 
     It is outdated when it is of another champion or of older prices. The arguments and errors are those of `activate`;
     Refused is raised after the forecast, because the active champion stays.
+
+    With an AliasEvent as `registry`, it activates the version that was chosen in MLflow instead of the published
+    champion. With True it looks for a new choice in MLflow afterwards.
     """
     store, sandbox = JobStore(store), sandbox or Sandbox()
+    job = chosen.Job(store, settings, environ, now, request_id, sandbox)
     try:
-        activation = activate(store, settings, now, environ, request_id, sandbox)
+        if isinstance(registry, AliasEvent):
+            activation = chosen.activate_event(job, registry)
+        else:
+            activation = activate(store, settings, now, environ, request_id, sandbox)
+            activation = (chosen.activate_new(job) if registry else None) or activation
     except Refused:
         issue_forecast(store, settings, now, sandbox)
         raise
@@ -88,7 +99,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """Refresh for an S3 event, a schedule, or an invocation by hand with {}. The entry point of AWS Lambda.
 
     {"rollback": true} or {"rollback": 12} activates an earlier champion again; with several pairs it needs "pair" too.
-    An S3 event refreshes the pair whose pointer it names; all other events refresh every pair by itself.
+    An S3 event refreshes the pair whose pointer it names; {"alias": "champion", "model": ..., "sent_at": ...} activates
+    the version with that alias in MLflow; all other events refresh every pair by itself, and look for such versions.
 
     An event only triggers the work: the pointer is read from the store. A first rejection is raised, so that the event
     ends in the dead-letter queue.
@@ -118,7 +130,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     def work(pair: str) -> dict[str, Any]:
         pair_settings = settings.for_pair(pair)
         try:
-            activation, forecast = result = refresh(store, pair_settings, now, os.environ, request_id, sandbox)
+            activation, forecast = result = refresh(
+                store, pair_settings, now, os.environ, request_id, sandbox, read_alias_event(event) or True
+            )
         except Refused:
             _count("ChampionRefused", pair_settings)
             raise  # Lambda logs the error
@@ -152,6 +166,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="GENERATION",
         help="activate the previous champion again, or that of a generation, instead of the published one; with --pair",
     )
+    parser.add_argument(
+        "--no-registry",
+        action="store_true",
+        help="do not look for a new choice in MLflow, such as in a loop of seconds",
+    )
 
     def work(job: Job) -> int:
         target = job.args.rollback
@@ -163,7 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if target:
                 return rollback(job.store, settings, target, datetime.now(UTC))
             try:
-                return refresh(job.store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
+                looks = not job.args.no_registry
+                return refresh(job.store, settings, datetime.now(UTC), sandbox=sandbox, registry=looks).to_object()
             except Refused as error:
                 return Activation("refused", error.generation, str(error))._asdict()
 

@@ -3,10 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import NamedTuple
 
 
 class SettingsError(ValueError):
@@ -49,6 +46,9 @@ VARIABLES = (
         "where the European Central Bank publishes the history of its reference rates",
     ),
     Variable("MLFLOW_SECRET_ARN", "", "secret with the MLflow server's user name and password; empty: no login"),
+    Variable("MLFLOW_HOOK_SECRET", "", "secret of MLflow's webhook, or several by commas; empty: no webhook"),
+    Variable("MLFLOW_HOOK_SECRET_ARN", "", "secret of AWS Secrets Manager with that; set by the template"),
+    Variable("REFRESH_FUNCTION", "", "name of the function that the webhook starts; set by the template"),
     Variable(
         "CHAMPION_PUBLIC_KEYS",
         "",
@@ -106,6 +106,9 @@ class Settings(NamedTuple):
     champion_max_age_s: float
     ecb_url: str
     mlflow_secret_arn: str | None
+    mlflow_hook_secret: str | None
+    mlflow_hook_secret_arn: str | None
+    refresh_function: str | None
     champion_public_keys: tuple[bytes, ...]
     champion_signing_key: str | None
     refuse_expired: bool
@@ -142,6 +145,9 @@ class Settings(NamedTuple):
             champion_max_age_s=_parse_seconds("CHAMPION_MAX_AGE_S", value["CHAMPION_MAX_AGE_S"]),
             ecb_url=_check_url("ECB_URL", value["ECB_URL"], may_have_query=True) or DEFAULTS["ECB_URL"],
             mlflow_secret_arn=value["MLFLOW_SECRET_ARN"] or None,
+            mlflow_hook_secret=value["MLFLOW_HOOK_SECRET"] or None,
+            mlflow_hook_secret_arn=value["MLFLOW_HOOK_SECRET_ARN"] or None,
+            refresh_function=value["REFRESH_FUNCTION"] or None,
             champion_public_keys=_parse_public_keys("CHAMPION_PUBLIC_KEYS", value["CHAMPION_PUBLIC_KEYS"]),
             champion_signing_key=value["CHAMPION_SIGNING_KEY"] or None,
             refuse_expired=_parse_boolean("REFUSE_EXPIRED", value["REFUSE_EXPIRED"]),
@@ -152,8 +158,9 @@ class Settings(NamedTuple):
         )
 
     def __repr__(self) -> str:
-        """Return the settings without the private key, and without logins and queries of URLs."""
+        """Return the settings without secrets, and without logins and queries of URLs."""
         redacted = self._replace(
+            mlflow_hook_secret=self.mlflow_hook_secret and "...",
             champion_signing_key=self.champion_signing_key and "...",
             mlflow_tracking_uri=self.mlflow_tracking_uri and redact_url(self.mlflow_tracking_uri),
             s3_endpoint=self.s3_endpoint and redact_url(self.s3_endpoint),
@@ -206,14 +213,6 @@ def _parse_pairs(text: str, key: str, is_key_set: bool) -> tuple[str, ...]:
         cure = f"add {key_pair} to PAIRS, or unset S3_MODEL_INFO_KEY: each pair has its own pointer"
         raise SettingsError(f"S3_MODEL_INFO_KEY: {key} is the pointer of {key_pair}, which is not in PAIRS; {cure}")
     return pairs
-
-
-def read_dotenv(path: "Path", environ: Mapping[str, str]) -> dict[str, str]:
-    """Merge the variables of the file at `path`, which may be missing, into `environ`, which takes precedence."""
-    from dotenv import dotenv_values  # Lambda reads no .env, so only commands need this import
-
-    in_file = {name: value for name, value in dotenv_values(path).items() if value is not None}
-    return {**in_file, **environ}
 
 
 def aws_config_files(environ: Mapping[str, str]) -> tuple[str, str]:

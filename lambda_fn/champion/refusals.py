@@ -9,7 +9,7 @@ import json
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from lambda_fn import fields
 from lambda_fn.contract import Pointer, record_bytes
@@ -24,6 +24,8 @@ MAX_REASON = 1_000  # characters; onnxruntime's can be long
 CHAMPION = "champion"  # sha256 of the file that the pointer named, if that is known
 LIFTED = "lifted_at"  # when the record ceased to apply
 ROLLED_BACK = "rolled_back_to"  # the generation that serves in place of the pointer's champion
+SUPERSEDED = "superseded_by"  # the generation that was chosen in MLflow in place of the pointer's champion
+PointerState: TypeAlias = Literal["refused", "rolled back", "superseded"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class PointerStatus(NamedTuple):
     `champion` is the sha256 of the file that it named, or None if that is unknown.
     """
 
-    state: Literal["refused", "rolled back"]
+    state: PointerState
     reason: str
     champion: str | None
 
@@ -123,7 +125,9 @@ def read_status(store: Store, key: str) -> PointerStatus | None:
     if LIFTED in members:
         return None
     reason, champion = str(members.get("reason", "no reason is recorded")), members.get(CHAMPION)
-    state: Literal["refused", "rolled back"] = "rolled back" if ROLLED_BACK in members else "refused"
+    state: PointerState = "refused"
+    if ROLLED_BACK in members or SUPERSEDED in members:
+        state = "rolled back" if ROLLED_BACK in members else "superseded"
     return PointerStatus(state, reason, champion if isinstance(champion, str) else None)
 
 

@@ -12,12 +12,14 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from lambda_fn.champion.active_state import Activation, heal, keep_copy, keep_record, parse_active_state
 from lambda_fn.champion.cache import fetch_file
+from lambda_fn.champion.candidate import is_chosen
+from lambda_fn.champion.choices import add_considered
 from lambda_fn.champion.gate import check_champion
 from lambda_fn.champion.refusals import (
     CHAMPION,
@@ -29,7 +31,7 @@ from lambda_fn.champion.refusals import (
     shorten_reason,
 )
 from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.champion.signature import verify
+from lambda_fn.champion.signature import verify, verify_candidate
 from lambda_fn.contract import REASON, Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.settings import Settings
@@ -51,6 +53,22 @@ class History(NamedTuple):
 
 
 ACTIVATED = History(keys.activated_key, Active.parse, "was never active here, or is not kept")
+
+
+def published_by(pair: str) -> History:
+    """Return the records of all generations that were ever published for a pair."""
+
+    def parse(data: bytes) -> Active:
+        pointer = Pointer.parse(data)
+        if pointer.champion is None or pointer.generation is None:
+            raise ContractError("the pointer has no champion file or no generation")
+        published_at = pointer.created_at or datetime.min.replace(tzinfo=UTC)
+        serving_key = keys.serving_key(pointer.champion.sha256, pair)
+        return Active(pointer, pointer.champion, pointer.generation, published_at, serving_key)
+
+    return History(keys.history_key, parse, "is not in history")
+
+
 Histories = Sequence[History]  # of a generation that several record, the first that can be read counts
 
 
@@ -93,8 +111,7 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
             raise RollbackError(
                 "rollback: no champion is active, so there is nothing to roll back; run python -m training run"
             )
-        is_rollback = _ROLLBACK.fullmatch(str(last.pointer.extra.get(REASON, "")))
-        if to is None and is_rollback and timedelta(0) <= now - last.activated_at < RECENT:
+        if to is None and is_rollback(last.pointer) and timedelta(0) <= now - last.activated_at < RECENT:
             reason = f"generation {last.generation} was just rolled back to; to go further back, name a generation"
             return None, (Activation("unchanged", last.generation, reason), last)
         old = find_previous(store, pair, last) if to is None else read_generation(store, pair, to)
@@ -113,17 +130,22 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
     return activation
 
 
-def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str) -> str | None:
-    """Return why the pointer is rolled back, or None when it is not.
+def is_rollback(pointer: Pointer) -> bool:
+    """Return whether the pointer is that of a rollback."""
+    return _ROLLBACK.fullmatch(str(pointer.extra.get(REASON, ""))) is not None
+
+
+def find_rollback_reason(store: Store, pair: str, pointer: Pointer, sha256: str | None) -> str | None:
+    """Return why the pointer is rolled back, or superseded by a choice in MLflow, or None when it is not.
 
     Args:
         store: has the record.
         pair: the currency pair.
         pointer: as published.
-        sha256: of the file that it names now.
+        sha256: of the file that it names now; None if that was not resolved.
     """
     status = read_status(store, record_key(pointer, pair))
-    if status is None or status.state != "rolled back" or status.champion not in (None, sha256):
+    if status is None or status.state == "refused" or status.champion not in (None, sha256):
         return None
     return status.reason
 
@@ -167,7 +189,8 @@ def _check_and_copy(
 
 def check_signature(store: Store, settings: Settings, old: Active) -> None:
     """Check the signature of an earlier activation. Raises ContractError, RollbackError and Unavailable."""
-    verify(_find_published(store, settings.pair, old).pointer, settings)
+    published = _find_published(store, settings.pair, old).pointer
+    (verify_candidate if is_chosen(published) else verify)(published, settings)
 
 
 def _find_published(store: Store, pair: str, old: Active) -> Active:
@@ -190,12 +213,14 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
         newer: the activation that takes its place.
         now: the current time, UTC.
     """
+    pointers = [last.pointer]
     champions: dict[str, str | None] = {record_key(last.pointer, settings.pair): last.champion.sha256}
     try:
         pointer = Pointer.parse(store.read(settings.model_info_key).data)
     except (Missing, ContractError):
         pass  # nothing that could be activated
     else:
+        pointers.append(pointer)
         sha256 = last.champion.sha256 if pointer.model_uri == last.pointer.model_uri else None  # of the old form
         champions[record_key(pointer, settings.pair)] = pointer.champion.sha256 if pointer.champion else sha256
     rollback = f"{newer.pointer.extra[REASON]}, as generation {newer.generation}"
@@ -207,6 +232,7 @@ def _record_rollback(store: Store, settings: Settings, last: Active, newer: Acti
         about: dict[str, str | int] = {"pointer": settings.model_info_key, ROLLED_BACK: newer.generation}
         about |= {CHAMPION: champion} if champion else {}
         record(store, key, Refusal(shorten_reason(rollback + refusal), now, about=about))
+    add_considered(store, settings.pair, pointers)
 
 
 def find_previous(store: Store, pair: str, last: Active, histories: Histories = (ACTIVATED,)) -> Active:
@@ -242,8 +268,10 @@ def previous_generations(
             continue
         is_new = old.champion.sha256 not in skipped
         skipped.add(old.champion.sha256)
-        if is_new and read_status(store, record_key(old.pointer, pair)) is None:
-            yield old
+        if is_new:
+            status = read_status(store, record_key(old.pointer, pair))
+            if status is None or status.state == "superseded":  # nothing was wrong with it
+                yield old
 
 
 def read_generation(store: Store, pair: str, generation: int, histories: Histories = (ACTIVATED,)) -> Active:

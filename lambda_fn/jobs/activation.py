@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lambda_fn.champion.active_state import Activation as Activation
 from lambda_fn.champion.active_state import heal, keep_copy, keep_record, parse_active_state
 from lambda_fn.champion.cache import fetch_file
+from lambda_fn.champion.choices import add_considered
 from lambda_fn.champion.gate import check_champion, check_generation, keep_benchmarks, next_generation
 from lambda_fn.champion.refusals import CHAMPION, Refusal, describe_error, is_first, lift, record_key, shorten_reason
 from lambda_fn.champion.rollback import find_rollback_reason
@@ -24,6 +25,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 
+_PUBLISH = "publish a newer champion to replace it"
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +66,7 @@ def decide(snapshot: Snapshot) -> Decision:
     """
     active, last, pointer, file, rollback = snapshot
     if rollback and last and not is_named_by(pointer, file, last):
-        return Decision(None, f"{rollback}; publish a newer champion to replace it")
+        return Decision(None, f"{rollback}; {_PUBLISH}")
     generation = pointer.generation or next_generation(file.sha256, last)
     check_generation(generation, file.sha256, last)
     if active and generation == active.generation:
@@ -125,18 +127,24 @@ def activate(
                 pointer = Pointer.parse(published)
                 verify(pointer, settings)
                 check_backtest(pointer.backtest)
-                resolved, data = resolve(pointer, settings, environ, now, sandbox)
-                file = resolved.champion
-                assert file is not None
                 rollback = None
-                if state.last and not is_named_by(pointer, file, state.last):
-                    rollback = find_rollback_reason(store, pair, pointer, file.sha256)
-                decision = decide(Snapshot(state.active, state.last, resolved, file, rollback))
-                if decision.generation is not None:
-                    data = fetch_file(store, file.key, file.sha256) if data is None else data
-                    newer = _check_and_copy(store, settings, resolved, decision.generation, data, now, sandbox)
-                if pointer.champion is None and rollback is None:  # the alias has moved to a valid champion
-                    lift(store, record_key(pointer, pair), now)
+                if pointer.champion is None and state.last:
+                    rollback = find_rollback_reason(store, pair, pointer, None)
+                if rollback:  # whatever its alias names now, or whether it is still there
+                    decision = Decision(None, f"{rollback}; {_PUBLISH}")
+                else:
+                    resolved, data = resolve(pointer, settings, environ, now, sandbox)
+                    file = resolved.champion
+                    assert file is not None
+                    if state.last and not is_named_by(pointer, file, state.last):
+                        rollback = find_rollback_reason(store, pair, pointer, file.sha256)
+                    decision = decide(Snapshot(state.active, state.last, resolved, file, rollback))
+                    if decision.generation is not None:
+                        data = fetch_file(store, file.key, file.sha256) if data is None else data
+                        newer = check_and_copy(store, settings, resolved, decision.generation, data, now, sandbox)
+                        add_considered(store, pair, [resolved])
+                    if pointer.champion is None and rollback is None:  # the alias has moved to a valid champion
+                        lift(store, record_key(pointer, pair), now)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a champion causes in its check is about that champion
@@ -180,7 +188,7 @@ def _is_forecast(store: Store, pair: str, generation: int) -> bool:
         return False
 
 
-def _check_and_copy(
+def check_and_copy(
     store: Store, settings: Settings, pointer: Pointer, generation: int, data: bytes, now: datetime, sandbox: Sandbox
 ) -> Active:
     """Run all checks of a champion and copy its files to where serving reads them. Return the record to activate.

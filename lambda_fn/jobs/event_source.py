@@ -10,9 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_plus
 
+from lambda_fn import fields
+from lambda_fn.fields import ContractError
+from lambda_fn.registry.webhook import ALIAS, AliasEvent
+from lambda_fn.store import schema
+
 MAX_DEPTH = 4  # S3 in SNS in SQS takes three
 MAX_NAMES = 5
 MAX_NAME = 200
+_ALIAS_EVENT = schema.object_of({"model": schema.NAME, "sent_at": schema.MOMENT})
 _SCHEDULERS = ("aws.events", "aws.scheduler")
 _ENVELOPES = {"aws:sqs": ("SQS", ("body",)), "aws:sns": ("SNS", ("Sns", "Message"))}
 
@@ -35,14 +41,30 @@ def recognise(event: object, pointers: Pointers) -> Trigger:
     """Return the trigger of an event, which may be any JSON. Never raises.
 
     Recognises S3 notifications of any version, directly or in an SQS or SNS envelope, a record or a list of records, S3
-    events of EventBridge and of CloudTrail, {"bucket": ..., "key": ...}, schedules of EventBridge, S3's test event and
-    a manual invocation: {}, {"force": true} or {"rollback": true}, each also with "pair".
+    events of EventBridge and of CloudTrail, {"bucket": ..., "key": ...}, schedules of EventBridge, S3's test event, an
+    alias in MLflow ({"alias": "champion", "model": ..., "sent_at": ...}) and a manual invocation: {}, {"force": true}
+    or {"rollback": true}, each also with "pair".
     """
     triggers = list(_triggers(event, pointers, 0))
     names = list(dict.fromkeys(trigger.name[:MAX_NAME] for trigger in triggers))
     more = [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
     concerned = {pair for trigger in triggers for pair in trigger.pairs}
     return Trigger(", ".join(names[:MAX_NAMES] + more), tuple(pair for pair in pointers.values() if pair in concerned))
+
+
+def alias_event(event: AliasEvent) -> dict[str, str]:
+    """Return the event that starts refresh for the alias champion of a model in MLflow, as JSON types."""
+    return {"alias": ALIAS, "model": event.model, "sent_at": fields.utc_text(event.sent_at)}
+
+
+def read_alias_event(event: object) -> AliasEvent | None:
+    """Return what `alias_event` wrote, None for any other event."""
+    if not isinstance(event, dict) or event.get("alias") != ALIAS:
+        return None
+    try:
+        return AliasEvent(**schema.parse_as(_ALIAS_EVENT, event, "event"))
+    except ContractError:
+        return None
 
 
 def _triggers(event: object, pointers: Pointers, depth: int) -> Iterator[Trigger]:
@@ -53,6 +75,8 @@ def _triggers(event: object, pointers: Pointers, depth: int) -> Iterator[Trigger
             yield from _record_triggers(record, pointers, depth)
     elif not isinstance(event, dict) or depth > MAX_DEPTH:
         yield Trigger("unknown event", every)
+    elif (alias := read_alias_event(event)) is not None:
+        yield Trigger(f"alias champion of {alias.model}", tuple(p for p in every if alias.model.startswith(f"{p}_")))
     elif "rollback" in event:
         yield _manual_trigger("rollback by hand", event, every)
     elif event.keys() <= {"force", "pair"}:

@@ -1,10 +1,11 @@
-"""Fetch a version of a registered model and its ONNX file from an MLflow server over REST, without the mlflow package.
+"""Read versions, aliases and files of an MLflow server over REST, and mark versions there, without the mlflow package.
 
-Three GETs: the version (by alias or number), the address of its files, its model.onnx. The routes are those of MLflow's
-REST API 2.0 and its artifact proxy, the same in 3.7.0 and 3.17.2. Model files are under
+A version takes three GETs: itself (by alias or number), the address of its files, its model.onnx. The routes are those
+of MLflow's REST API 2.0 and its artifact proxy, the same in 3.7.0 and 3.17.2. Model files are under
 <experiment>/models/m-<id>/artifacts there, an address that only the server knows.
 """
 
+import json
 import re
 import ssl
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ SHA256_TAG = "sha256"  # a tag of the versions that this project's training regi
 TIMEOUT_S = 5.0
 FILE_TIMEOUT_S = 20.0  # longer, because the server may first fetch the file from a bucket
 MAX_JSON_BYTES = 2**20
+MAX_LIST_BYTES = 2**23  # of a page of models, which have the descriptions and tags of their latest versions
+PAGE_SIZE, MAX_PAGES = 100, 20
 CURE = (
     "publish a version that `python -m training run` made: python -m training publish models:/NAME/3 "
     "or models:/NAME@challenger"
@@ -45,6 +48,11 @@ _VERSION = schema.object_of(
     {"run_id": _ANY_TEXT, "tags": schema.list_of(_TAG, allow_empty=True)},
 )
 _FILES = schema.object_of({}, {"files": schema.list_of(schema.object_of({"path": schema.TEXT}), allow_empty=True)})
+_ALIAS = schema.object_of({"alias": schema.TEXT, "version": schema.parse_label})
+_MODEL = schema.object_of({"name": schema.TEXT}, {"aliases": schema.list_of(_ALIAS, allow_empty=True)})
+_MODELS = schema.object_of(  # MLflow omits what is empty
+    {}, {"registered_models": schema.list_of(_MODEL, allow_empty=True), "next_page_token": _ANY_TEXT}
+)
 _API = "/api/2.0/mlflow"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
@@ -65,11 +73,28 @@ class Version(NamedTuple):
         return f"models:/{self.name}/{self.number}"
 
 
+class Alias(NamedTuple):
+    """A version of a registered model that has an alias."""
+
+    alias: str
+    name: str
+    number: str
+
+    @property
+    def uri(self) -> str:
+        """The URI of the version by its number."""
+        return f"models:/{self.name}/{self.number}"
+
+
 class UnusableModel(ContractError):
     """The version has no model.onnx of this contract."""
 
     def __init__(self, version: Version, reason: str) -> None:
         super().__init__(f"{version.uri}: has no {MODEL_FILE} of contract {CONTRACT_VERSION}: {reason}; {CURE}")
+
+
+class NoSuchFile(ContractError):
+    """The version has other files than the requested one; the message lists them."""
 
 
 @dataclass(frozen=True)
@@ -110,41 +135,84 @@ class MlflowServer:
             sha256[0] if sha256 else None,
         )
 
+    def aliases(self, pair: str) -> list[Alias]:
+        """Return the aliases of all models of a pair."""
+        query = {"filter": f"name LIKE '{pair}%'", "max_results": str(PAGE_SIZE)}
+        found: list[Alias] = []
+        for _ in range(MAX_PAGES):
+            response = self._get(f"{_API}/registered-models/search", query, TIMEOUT_S, MAX_LIST_BYTES)
+            read = _parse(response)
+            if response.status != 200 or read is None:
+                raise self._error(response)
+            page = schema.parse_as(_MODELS, read, _RESPONSE) if read else {}
+            models = [model for model in page.get("registered_models", ()) if model["name"].startswith(f"{pair}_")]
+            found += [Alias(row["alias"], m["name"], row["version"]) for m in models for row in m.get("aliases", ())]
+            query["page_token"] = page.get("next_page_token", "")
+            if not query["page_token"]:
+                break
+        return found
+
+    def set_alias(self, alias: Alias) -> None:
+        """Give the alias to the version, which takes it from the model's other versions."""
+        body = {"name": alias.name, "alias": alias.alias, "version": alias.number}
+        self._change("POST", "registered-models/alias", body)
+
+    def delete_alias(self, alias: Alias) -> None:
+        """Take the alias from the model."""
+        self._change("DELETE", "registered-models/alias", {"name": alias.name, "alias": alias.alias})
+
+    def set_tag(self, name: str, number: str, key: str, value: str) -> None:
+        """Set a tag of a version."""
+        self._change("POST", "model-versions/set-tag", {"name": name, "version": number, "key": key, "value": value})
+
     def model(self, version: Version, settings: Settings) -> bytes:
-        """Return the bytes of the version's model.onnx.
+        """Return the bytes of the version's model.onnx. Raises UnusableModel if there is none."""
+        try:
+            return self.file(version, settings, MODEL_FILE, MAX_MODEL_BYTES)
+        except NoSuchFile as error:
+            raise UnusableModel(version, str(error)) from error
+
+    def file(self, version: Version, settings: Settings, file_name: str, max_bytes: int) -> bytes:
+        """Return the bytes of a file of the version. Raises NoSuchFile.
 
         They come from the server or, if the files are at an s3:// address, from there with the rights of this process.
-        A file above MAX_MODEL_BYTES is cut after one byte more, so that the caller can reject it.
+
+        Args:
+            version: as the server described it.
+            settings: of the store, for files in a bucket.
+            file_name: path of the file in the version.
+            max_bytes: a larger file is cut after one byte more, so that the caller can reject it.
         """
+        path = _FilePath(version, file_name, max_bytes)
         query = {"name": version.name, "version": version.number}
         response = self._get_json("model-versions/get-download-uri", query, version.uri)
         uri = schema.parse_as(schema.object_of({"artifact_uri": schema.TEXT}), response, _RESPONSE)["artifact_uri"]
         parts = split_url(uri)
         if parts.scheme == "mlflow-artifacts":
-            return self._download_from(parts.netloc.rpartition("@")[2], parts.path.strip("/"), version)
+            return self._download_from(parts.netloc.rpartition("@")[2], parts.path.strip("/"), path)
         if parts.scheme == "s3" and parts.netloc:
-            return _read_bucket(settings, parts.netloc, parts.path.strip("/"), version)
+            return _read_bucket(settings, parts.netloc, parts.path.strip("/"), path)
         raise ContractError(
             f"{version.uri}: its files are at {uri}, which cannot be read from here; start the MLflow server with "
             f"--artifacts-destination, or publish it with: python -m training publish {version.uri}"
         )
 
-    def _download_from(self, netloc: str, folder: str, version: Version) -> bytes:
-        """Download model.onnx. The address of files may name another server, which does not get the login."""
+    def _download_from(self, netloc: str, folder: str, path: "_FilePath") -> bytes:
+        """Download a file. The address of files may name another server, which does not get the login."""
         parts = split_url(self.address)
         if netloc in ("", parts.netloc):
-            return self._download(folder, version)
+            return self._download(folder, path)
         try:
-            return MlflowServer(parts._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, version)
+            return MlflowServer(parts._replace(netloc=netloc).geturl(), None, self.tls)._download(folder, path)
         except Unavailable as error:
             raise Unavailable(
-                f"{version.uri}: its files are at {netloc}, the address when they were logged: {error}; if the server "
-                f"has moved, make that name lead to it, or log the version again at {self.address}"
+                f"{path.version.uri}: its files are at {netloc}, the address when they were logged: {error}; if the "
+                f"server has moved, make that name lead to it, or log the version again at {self.address}"
             ) from error
 
-    def _download(self, folder: str, version: Version) -> bytes:
-        path = f"{_ARTIFACTS}/{quote(f'{folder}/{MODEL_FILE}')}"
-        response = self._get(path, {}, FILE_TIMEOUT_S, MAX_MODEL_BYTES + 1)
+    def _download(self, folder: str, path: "_FilePath") -> bytes:
+        url = f"{_ARTIFACTS}/{quote(f'{folder}/{path.file_name}')}"
+        response = self._get(url, {}, FILE_TIMEOUT_S, path.max_bytes + 1)
         if response.status == 200 and response.body.lstrip()[:1] == b"<":  # HTML: no ONNX file starts like this
             raise self._error(response)
         if response.status == 200:
@@ -154,8 +222,8 @@ class MlflowServer:
         read = _parse(listing)
         if listing.status == 200 and read is not None:
             names = [file["path"] for file in schema.parse_as(_FILES, read, _RESPONSE).get("files", ())]
-            if MODEL_FILE not in names:
-                raise UnusableModel(version, f"it has {', '.join(names[:8]) or 'no files'}")
+            if path.file_name not in names:
+                raise NoSuchFile(f"it has {', '.join(names[:8]) or 'no files'}")
         raise self._error(response)
 
     def _get_json(self, route: str, query: Mapping[str, str], uri: str) -> dict[str, Any]:
@@ -164,12 +232,26 @@ class MlflowServer:
         read = _parse(response)
         if response.status == 200 and read is not None:
             return read
-        if response.status in (400, 404) and read is not None and "error_code" in read:
+        if self._is_missing(response):
             raise ContractError(f"{uri}: {self.address} has no such version{_quote_message(response)}; {CURE}")
         raise self._error(response)
 
+    def _is_missing(self, response: HttpResponse) -> bool:
+        """Return whether MLflow itself says that it does not have the requested object."""
+        return response.status in (400, 404) and "error_code" in (_parse(response) or {})
+
+    def _change(self, method: str, route: str, body: Mapping[str, str]) -> None:
+        """Send a request that changes the registry."""
+        request = Request(f"{self.address}{_API}/{route}", json.dumps(body).encode(), method=method)
+        request.add_header("Content-Type", "application/json")
+        response = self._send(request, TIMEOUT_S, MAX_JSON_BYTES)
+        if response.status != 200 and not self._is_missing(response):
+            raise self._error(response)
+        if response.status != 200:
+            raise ContractError(f"{route}: {self.address} cannot change it{_quote_message(response)}")
+
     def _get(self, path: str, query: Mapping[str, str], timeout_s: float, max_bytes: int) -> HttpResponse:
-        """Send a GET. Raises Unavailable without a response, and for one that rejects the login.
+        """Send a GET, as `_send` does.
 
         Args:
             path: below the address.
@@ -178,8 +260,12 @@ class MlflowServer:
             max_bytes: of the body; the rest is not read.
         """
         parameters = f"?{urlencode(query)}" if query else ""
-        headers = {"Authorization": self.authorization} if self.authorization else {}
-        request = Request(f"{self.address}{path}{parameters}", headers=headers)
+        return self._send(Request(f"{self.address}{path}{parameters}"), timeout_s, max_bytes)
+
+    def _send(self, request: Request, timeout_s: float, max_bytes: int) -> HttpResponse:
+        """Send a request. Raises Unavailable without a response, and for one that rejects the login."""
+        if self.authorization:
+            request.add_header("Authorization", self.authorization)
         try:
             response = send_request(request, timeout_s, max_bytes, tls=self.tls)
         except Unavailable as error:
@@ -205,26 +291,35 @@ class MlflowServer:
         )
 
 
-def _read_bucket(settings: Settings, bucket: str, folder: str, version: Version) -> bytes:
-    """Read model.onnx from the bucket where the MLflow server keeps its files.
+class _FilePath(NamedTuple):
+    """A file of a version, of which at most `max_bytes` and one more are read."""
+
+    version: Version
+    file_name: str
+    max_bytes: int
+
+
+def _read_bucket(settings: Settings, bucket: str, folder: str, path: _FilePath) -> bytes:
+    """Read a file from the bucket where the MLflow server keeps its files.
 
     Args:
         settings: of the store, whose credentials are used.
         bucket: the name from the address of the files.
         folder: the prefix of the version's files.
-        version: for errors.
+        path: the file.
 
     Raises ContractError and Unavailable.
     """
+    version = path.version
     if not BUCKET.fullmatch(bucket):
         raise ContractError(
             f"{version.uri}: its files are at s3://{bucket[:80]}, which is not the name of a bucket; {CURE}"
         )
     store = open_store(settings._replace(use_s3=True, s3_bucket=bucket))
     try:
-        return store.head(f"{folder}/{MODEL_FILE}", MAX_MODEL_BYTES + 1).data
+        return store.head(f"{folder}/{path.file_name}", path.max_bytes + 1).data
     except Missing as error:
-        raise UnusableModel(version, str(error)) from error
+        raise NoSuchFile(str(error)) from error
     except Unavailable as error:
         raise Unavailable(
             f"{version.uri}: {error}; allow this role s3:GetObject there, or publish it with: "

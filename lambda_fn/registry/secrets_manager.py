@@ -1,4 +1,4 @@
-"""Read the MLflow server's user name and password from AWS Secrets Manager with one signed POST, without boto3.
+"""Read a secret, such as the MLflow server's login, from AWS Secrets Manager with one signed POST, without boto3.
 
 The signature is AWS Signature Version 4, as AWS documents it ("Create a signed AWS API request", AWS Identity and
 Access Management User Guide): the canonical request, the string to sign, the derived key.
@@ -7,18 +7,19 @@ Access Management User Guide): the canonical request, the string to sign, the de
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 from urllib.request import Request
 
 from lambda_fn.fields import ContractError
 from lambda_fn.store import schema
-from lambda_fn.store.http_client import HttpResponse, send_request
+from lambda_fn.store.http_client import send_request
 from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import KEY_ID, SECRET_KEY, aws_address, credential_provider
 
+T = TypeVar("T")
 MAX_AGE_S = 300.0
 TIMEOUT_S = 5.0
 MAX_BYTES = 2**18  # a secret has at most 64 KiB
@@ -41,28 +42,57 @@ class Keys(NamedTuple):
     token: str | None
 
 
-_cache: dict[tuple[str, str], tuple[datetime, Login]] = {}  # by URL and ARN: the time of the request and its result
+_cache: dict[tuple[str, str], tuple[datetime, Any]] = {}  # by URL and ARN: the time of the request and its result
 
 
 def login(arn: str, region: str, environ: Mapping[str, str], now: datetime) -> Login:
-    """Return the login in the secret, JSON with `username` and `password`, cached for MAX_AGE_S seconds.
+    """Return the login in the secret; see `read_secret`."""
+    form = '{"username": "...", "password": "..."}'
+    return read_secret("MLFLOW_SECRET_ARN", arn, region, environ, now, _parse_login, form)
+
+
+def read_secret(
+    variable: str,
+    arn: str,
+    region: str,
+    environ: Mapping[str, str],
+    now: datetime,
+    parse: Callable[[str], T],
+    form: str,
+    max_age_s: float = MAX_AGE_S,
+) -> T:
+    """Return what `parse` makes of the text of a secret, cached while it is valid.
 
     Args:
+        variable: the setting with the ARN, for errors.
         arn: of the secret, or its name.
         region: of the secret if `arn` is only a name.
         environ: has the AWS credentials.
         now: the current time, UTC.
+        parse: reads the text, or raises ValueError.
+        form: of a valid text, for errors.
+        max_age_s: seconds for which an earlier result is used.
 
-    Raises Unavailable with the cure.
+    Raises Unavailable with the cure, without quoting the response, which has the secret.
     """
     url = _url(arn, region, environ)
     read_at, cached = _cache.get((url, arn), (None, None))
-    if read_at and cached and 0 <= (now - read_at).total_seconds() < MAX_AGE_S:
-        return cached
+    if read_at and 0 <= (now - read_at).total_seconds() < max_age_s:
+        return cast("T", cached)
     body = json.dumps({"SecretId": arn}).encode()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{_SERVICE}.GetSecretValue"}
-    signed = sign(url, headers, body, _keys(environ), _region(arn, region), _SERVICE, now)
-    fresh = _parse_login(send_request(Request(url, body, signed, method="POST"), TIMEOUT_S, MAX_BYTES), arn)
+    signed = sign(url, headers, body, aws_keys(variable, environ), _region(arn, region), _SERVICE, now)
+    response = send_request(Request(url, body, signed, method="POST"), TIMEOUT_S, MAX_BYTES)
+    if response.status != 200:
+        raise Unavailable(
+            f"{variable}: Secrets Manager answers {response.status} {_error_type(response.body)}for {arn}; "
+            "correct the ARN and allow this role secretsmanager:GetSecretValue on it"
+        )
+    try:
+        fresh = parse(schema.read_object(response.body, "response", {"SecretString": schema.TEXT})["SecretString"])
+    except ValueError:
+        # The cause would quote the secret.
+        raise Unavailable(f"{variable}: {arn} does not contain {form}; store it in this form") from None
     _cache[url, arn] = (now, fresh)
     return fresh
 
@@ -112,10 +142,10 @@ def _region(arn: str, region: str) -> str:
     return parts[3] if len(parts) > 3 and parts[3] else region
 
 
-def _keys(environ: Mapping[str, str]) -> Keys:
+def aws_keys(variable: str, environ: Mapping[str, str]) -> Keys:
     """Return the credentials of the environment, of a container's role, or of a profile.
 
-    Raises Unavailable, and SettingsError.
+    `variable` is the setting that needs them, for errors. Raises Unavailable, and SettingsError.
     """
     access_key, secret_key = (environ.get(name, "").strip() for name in (KEY_ID, SECRET_KEY))
     if access_key and secret_key:
@@ -123,7 +153,7 @@ def _keys(environ: Mapping[str, str]) -> Keys:
     provider = credential_provider(environ)
     if provider is None:
         raise Unavailable(
-            "MLFLOW_SECRET_ARN: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, so the secret cannot be read. "
+            f"{variable}: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, so the secret cannot be read. "
             "Lambda sets them; elsewhere set them, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
             "instead of MLFLOW_SECRET_ARN"
         )
@@ -132,24 +162,12 @@ def _keys(environ: Mapping[str, str]) -> Keys:
     try:
         credentials = provider()
     except NoCredentials as error:
-        raise Unavailable(f"MLFLOW_SECRET_ARN: the secret cannot be read: {error}") from None
+        raise Unavailable(f"{variable}: the secret cannot be read: {error}") from None
     return Keys(credentials["access_key_id"], credentials["secret_access_key"], credentials.get("token"))
 
 
-def _parse_login(response: HttpResponse, arn: str) -> Login:
-    """Return the login in a response. Raises Unavailable, without quoting the response, which has the secret."""
-    if response.status != 200:
-        raise Unavailable(
-            f"MLFLOW_SECRET_ARN: Secrets Manager answers {response.status} {_error_type(response.body)}for {arn}; "
-            "correct the ARN and allow this role secretsmanager:GetSecretValue on it"
-        )
-    try:
-        text = schema.read_object(response.body, "response", {"SecretString": schema.TEXT})["SecretString"]
-        return Login(**schema.read_object(text.encode(), "secret", dict.fromkeys(Login._fields, schema.TEXT)))
-    except ContractError:
-        raise Unavailable(
-            f'MLFLOW_SECRET_ARN: {arn} does not contain {{"username": "...", "password": "..."}}; store it in this form'
-        ) from None  # the cause would quote the secret
+def _parse_login(text: str) -> Login:
+    return Login(**schema.read_object(text.encode(), "secret", dict.fromkeys(Login._fields, schema.TEXT)))
 
 
 def _error_type(body: bytes) -> str:

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +24,15 @@ from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Refused
 from lambda_fn.refresh import refresh
-from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.server.hooks import Hooks
+from lambda_fn.settings import Settings, SettingsError
+from lambda_fn.store.command_line import read_dotenv
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
 WORKING_FOLDER = "/"  # of all processes, not the one with .env: champions must not run beside secrets
 STOP_S = 10  # for requests and a refresh in progress when the server is stopped
+LOOK_S = 3600.0  # between two looks for a new choice in MLflow
 BACKLOG = 512  # connections that the kernel queues until a process accepts them
 _log = logging.getLogger("lambda_fn.server")  # also when this module is __main__
 
@@ -42,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_env(environ)
         os.environ.update(environ)  # .env may also contain credentials
         store = open_store(settings)
+        if settings.mlflow_hook_secret:
+            Hooks(store, settings, environ)  # only to check the secret: each process makes its own
         listener = _listen(args.host, args.port)
     except (SettingsError, OSError) as error:
         sys.stderr.write(f"{error}\n")
@@ -168,6 +174,7 @@ class Refresher(threading.Thread):
         super().__init__(name="refresh", daemon=True)
         self._store, self._settings, self._every, self._environ = store, settings, every, environ
         self._last_messages: dict[str, str] = {}  # by pair
+        self._looked_at: float | None = None
         self._stop_event = threading.Event()
 
     def run(self) -> None:
@@ -177,12 +184,20 @@ class Refresher(threading.Thread):
             self._stop_event.wait(self._every)
 
     def refresh(self) -> None:
-        """Refresh every pair once; a failure of one does not stop the others."""
+        """Refresh every pair once; a failure of one does not stop the others.
+
+        At most every LOOK_S it also looks for a new choice in MLflow, whose deliveries can be lost.
+        """
+        looks = self._looked_at is None or time.monotonic() - self._looked_at >= LOOK_S
+        if looks:
+            self._looked_at = time.monotonic()
         with Sandbox() as sandbox:
             for pair in self._settings.pairs:
                 last_message, settings = self._last_messages.get(pair), self._settings.for_pair(pair)
                 try:
-                    result = refresh(self._store, settings, datetime.now(UTC), self._environ, sandbox=sandbox)
+                    result = refresh(
+                        self._store, settings, datetime.now(UTC), self._environ, sandbox=sandbox, registry=looks
+                    )
                     message = "{0.outcome}, {0.reason}; forecast {1.outcome}, {1.reason}".format(*result)
                 except (Refused, Unavailable, Missing, ContractError) as error:
                     message = str(error)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lambda_fn.api import App
+from lambda_fn.registry import webhook
+from lambda_fn.server.hooks import Hooks
 from lambda_fn.server.http_limits import overloaded
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
@@ -34,8 +36,9 @@ class AsgiApp:
     store, and POSTs for the champion: they run in threads, where they do not delay others.
     """
 
-    def __init__(self, app: App, cors_origin: str | None = None) -> None:
+    def __init__(self, app: App, cors_origin: str | None = None, hooks: Hooks | None = None) -> None:
         self._app = app
+        self._hooks = hooks
         self._cors_origin = cors_origin
         self._evicted_pairs = 0
         self._in_memory: set[tuple[str, str]] = set()  # path and pair
@@ -58,14 +61,18 @@ class AsgiApp:
         content = response.body.encode() if isinstance(response.body, str) else response.body
         lines = [(name.lower(), value) for name, value in response.headers.items()]
         lines += cors_headers(self._cors_origin, scope["method"], headers)
-        lines.append(("content-length", str(len(content))))
+        if response.status != 204:  # whose length must not be sent (RFC 9110, section 8.6)
+            lines.append(("content-length", str(len(content))))
         raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines]
         await send({"type": "http.response.start", "status": response.status, "headers": raw_headers})
         await send({"type": "http.response.body", "body": content})
 
     async def _respond(self, request: Request) -> Response:
+        path = self._app.router.route_path(request.path, self._app.base_path)
+        if self._hooks and (request.method, path) == ("POST", webhook.PATH):
+            return self._hooks.respond(request)
         reads = request.method in ("GET", "HEAD")
-        key = self._app.router.route_path(request.path, self._app.base_path), request.query.get(PAIR.name, "")
+        key = path, request.query.get(PAIR.name, "")
         if self._evicted_pairs != (evicted_pairs := self._app.evicted_pairs):
             self._evicted_pairs = evicted_pairs
             self._in_memory.clear()
@@ -100,7 +107,9 @@ class _Threads:
 def application() -> AsgiApp:
     """Create the application of a server process from the environment's settings."""
     settings = Settings.from_env(os.environ)
-    return AsgiApp(App(open_store(settings), settings, background_refresh=True), settings.cors_origin)
+    app = App(open_store(settings), settings, background_refresh=True)
+    hooks = Hooks(open_store(settings, patient=True), settings, os.environ) if settings.mlflow_hook_secret else None
+    return AsgiApp(app, settings.cors_origin, hooks)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

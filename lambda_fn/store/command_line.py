@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store.object_store import Misconfigured, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -30,6 +30,14 @@ class Job(NamedTuple):
     settings: Settings
     pairs: Sequence[str]
     store: Store
+
+
+def read_dotenv(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Merge the variables of the file at `path`, which may be missing, into `environ`, which takes precedence."""
+    from dotenv import dotenv_values  # Lambda reads no .env, so only commands need this import
+
+    in_file = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    return {**in_file, **environ}
 
 
 def make_parser(module: str, description: str) -> argparse.ArgumentParser:

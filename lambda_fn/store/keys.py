@@ -28,6 +28,10 @@ def activated_key(generation: int, pair: str = DEFAULT_PAIR) -> str:
     return f"{_folder('serving', pair)}/history/{generation:08d}.json"
 
 
+def chosen_key(pair: str = DEFAULT_PAIR) -> str:
+    return f"{_folder('serving', pair)}/chosen.json"
+
+
 def refused_key(pointer_sha256: str, pair: str = DEFAULT_PAIR) -> str:
     return f"{_folder('serving', pair)}/refused/{pointer_sha256}.json"
 

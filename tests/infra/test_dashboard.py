@@ -8,7 +8,7 @@ from typing import Any
 from lambda_fn.jobs.telemetry import BY_PAIR
 from tests.support.infra.aws_tools import ROOT, stack
 
-EMITTING = ("api.py", "refresh.py", "ingest.py", "record/track_record.py")
+EMITTING = ("api.py", "refresh.py", "ingest.py", "record/track_record.py", "jobs/hook.py")
 SEARCH = r"SEARCH\('\{EurUsdForecast,pair,stack\} stack=\"(\S+)\" MetricName=\"(\w+)\"', '\w+', \d+\)"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lambda_fn.settings import VARIABLES, Settings, SettingsError, read_dotenv
+from lambda_fn.settings import VARIABLES, Settings, SettingsError
+from lambda_fn.store.command_line import read_dotenv
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
@@ -30,6 +31,9 @@ def test_defaults() -> None:
         champion_max_age_s=60.0,
         ecb_url="https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip",
         mlflow_secret_arn=None,
+        mlflow_hook_secret=None,
+        mlflow_hook_secret_arn=None,
+        refresh_function=None,
         champion_public_keys=(),
         champion_signing_key=None,
         refuse_expired=False,
@@ -60,6 +64,9 @@ def test_every_variable_is_read() -> None:
         "REFUSE_EXPIRED": "true",
         "ECB_URL": "http://127.0.0.1/rates.zip",
         "MLFLOW_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:m",
+        "MLFLOW_HOOK_SECRET": "a-secret-of-a-webhook",
+        "MLFLOW_HOOK_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:1:secret:w",
+        "REFRESH_FUNCTION": "eurusd-forecast-RefreshFunction-1",
         "CORS_ORIGIN": "https://example.com",
         "BASE_PATH": "fx",
         "STACK": "eurusd-forecast",

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from lambda_fn.settings import Settings, read_dotenv
-from lambda_fn.store.command_line import TEMPORARY_FAILURE, exit_code
+from lambda_fn.settings import Settings
+from lambda_fn.store.command_line import TEMPORARY_FAILURE, exit_code, read_dotenv
 from training.commands.context import NAMED_ERRORS, Context
 from training.commands.options import FileOption
 from training.errors import TemporaryError

@@ -9,6 +9,7 @@ from pathlib import Path
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.types import ColSpec, Schema
 
+from lambda_fn.champion.candidate import write_candidate
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.store.keys import price_key
 from training.commands.context import Context
@@ -18,12 +19,14 @@ from training.commands.report_plots import draw_plots, plot_skill
 from training.commands.scores import RunResult, print_evaluation, print_published
 from training.evaluation.selection import selection_sentence
 from training.evaluation.walk_forward import origin_inputs
-from training.export.candidate import Candidate
+from training.export.candidate import Candidate, Registered
 from training.prices.windows import complete_origins
 from training.publishing import backtest
+from training.publishing.mlflow_registry import log_candidate
 from training.publishing.mlflow_runs import RunInputs, list_looks, log_run
-from training.publishing.promotion import Published
-from training.publishing.publish import golden_windows, move_aliases, publish
+from training.publishing.promotion import Published, PublishError
+from training.publishing.publish import golden_windows, make_checked_pointer, move_aliases, publish
+from training.publishing.signing import make_signer
 from training.runs import pipeline
 from training.runs.jobs import Job, Result
 from training.runs.pipeline import Evaluation, Members
@@ -85,6 +88,7 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
             progress=step,
             inputs=inputs,
         )
+        _log_candidates(job, candidates, registered, evaluation, context)
     with context.stages.stage("publish"):
         champion = candidates[selection.champion]
         return publish(
@@ -96,7 +100,7 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
             golden_windows(context.store, Champion.load(champion.model)),
             context.now,
             move_aliases(context.tracking, [registered[name] for name in selection.passed]),
-            {"garch": candidates[GARCH].model} if GARCH in candidates else {},
+            _benchmarks(candidates),
             backtest.save(
                 context.store,
                 job.pair,
@@ -111,6 +115,49 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
             look=evaluation.look,
             once=True,
         )
+
+
+def _benchmarks(candidates: Mapping[str, Candidate]) -> dict[str, bytes]:
+    return {"garch": candidates[GARCH].model} if GARCH in candidates else {}
+
+
+def _log_candidates(
+    job: Job,
+    candidates: Mapping[str, Candidate],
+    registered: Mapping[str, Registered],
+    evaluation: Evaluation,
+    context: Context,
+) -> None:
+    """Log the signed candidate of every model beside it, so that serving accepts a version that is chosen in MLflow.
+
+    Args:
+        job: The job.
+        candidates: The final model of each family.
+        registered: The version of each family.
+        evaluation: Its evaluation.
+        context: Store, registry and settings.
+    """
+    sign = make_signer(context.settings, is_candidate=True)
+    for family, candidate in candidates.items():
+        forecasts = evaluation.forecasts[family]
+        try:
+            pointer = make_checked_pointer(
+                context.store,
+                context.settings,
+                candidate,
+                registered[family],
+                evaluation.scores,
+                golden_windows(context.store, Champion.load(candidate.model)),
+                context.now,
+                _benchmarks(candidates),
+                backtest.summarise_family(
+                    family, forecasts, evaluation.baselines, job.prices, evaluation.breakdown, evaluation.scores
+                ),
+            )
+        except PublishError as error:
+            context.note(f"it cannot be chosen in MLflow: {error}")
+            continue
+        log_candidate(context.tracking, registered[family], write_candidate(sign(pointer)))
 
 
 @contextmanager

@@ -53,13 +53,29 @@ def save(
     """
     rows = list(make_scores(family, forecasts, baselines, prices))
     key, data = backtest_key(pair), scoring.to_csv(rows)
+    store.update(key, lambda stored: (None if stored == data else data, None))
+    return _summarise(family, rows, breakdown, scores)
+
+
+def summarise_family(
+    family: str,
+    forecasts: Forecasts,
+    baselines: Mapping[str, Forecasts],
+    prices: pd.DataFrame,
+    breakdown: pd.DataFrame,
+    scores: pd.DataFrame,
+) -> dict[str, Any]:
+    """Return the summary that the pointer of any family has; nothing is written. The arguments are those of `save`."""
+    return _summarise(family, list(make_scores(family, forecasts, baselines, prices)), breakdown, scores)
+
+
+def _summarise(family: str, rows: list[Score], breakdown: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
     summary = {"family": family, **summarise(rows), "events": _summarise_events(family, breakdown)}
     t = float(scores.loc[(scores["family"] == family) & (scores["horizon"] == 1), "t_garch"].iloc[0])
     if not math.isnan(t):
         summary["t_garch"] = round(t, DIGITS)
     if note := FAMILIES[family].hindsight:
         summary["note"] = note
-    store.update(key, lambda stored: (None if stored == data else data, None))
     return summary
 
 

@@ -27,6 +27,7 @@ from mlflow.utils.rest_utils import http_request
 from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
+from lambda_fn.champion.candidate import FILE as CANDIDATE_FILE
 from lambda_fn.settings import redact_url
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_access as access
@@ -253,6 +254,23 @@ def log_model(candidate: Candidate, example: Mapping[str, NDArray[Any]] | None) 
         tags={SHA256_TAG: candidate.sha256},
     )
     return str(logged.model_id)
+
+
+def log_candidate(registry: Registry, version: Registered, data: bytes) -> None:
+    """Log the candidate of a version beside its model. Raises RegistryError.
+
+    A version of the same file keeps its number when it is trained again; its candidate then gets the newer scores.
+    """
+    try:
+        model_id = registry.client.get_model_version(version.name, str(version.version)).model_id
+        if model_id is None:
+            return  # registered by another tool from files that are not a logged model
+        with TemporaryDirectory() as temporary:
+            path = Path(temporary, CANDIDATE_FILE)
+            path.write_bytes(data)
+            registry.client.log_model_artifact(model_id, str(path))
+    except MlflowException as error:
+        raise RegistryError(f"{version.uri}: its {CANDIDATE_FILE} cannot be logged: {error}") from error
 
 
 def register(

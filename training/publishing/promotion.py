@@ -8,14 +8,15 @@ unused history file.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from lambda_fn import contract
 from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.cache import fetch_file
 from lambda_fn.champion.refusals import PointerStatus, read_status, record_key
-from lambda_fn.champion.rollback import History, list_generations
+from lambda_fn.champion.rollback import list_generations
+from lambda_fn.champion.rollback import published_by as published_by
 from lambda_fn.contract import REASON as REASON
 from lambda_fn.contract import Active, ChampionFile, Pointer
 from lambda_fn.fields import ContractError
@@ -104,20 +105,6 @@ def promote(
             activation = Activation("refused", error.generation, str(error))
     superseded_by = winner.generation if winner else None
     return Published(reservation.generation, pointer, superseded_by, activation, reservation.notes)
-
-
-def published_by(pair: str) -> History:
-    """Return the records of all generations that were ever published for a pair."""
-
-    def parse(data: bytes) -> Active:
-        pointer = Pointer.parse(data)
-        if pointer.champion is None or pointer.generation is None:
-            raise ContractError("the pointer has no champion file or no generation")
-        published_at = pointer.created_at or datetime.min.replace(tzinfo=UTC)
-        serving_key = keys.serving_key(pointer.champion.sha256, pair)
-        return Active(pointer, pointer.champion, pointer.generation, published_at, serving_key)
-
-    return History(keys.history_key, parse, "is not in history")
 
 
 def read_pointer(store: Store, key: str) -> tuple[Pointer | None, str | None]:

@@ -97,6 +97,45 @@ def publish(
     Raises:
         PublishError: The candidate does not pass the checks, or the store has wrong bytes.
     """
+    pointer = make_checked_pointer(store, settings, candidate, registered, scores, windows, now, benchmarks, backtest)
+    extra: dict[str, Any] = {REASON: reason} if reason else {}
+    if look is not None:
+        extra[LOOK] = {**asdict(look), "previous": look.previous and look.previous.isoformat()}
+    pointer = replace(pointer, extra=extra)
+    file = _champion_file(candidate.model, candidate.metadata.pair)
+    if once and (published := find_published(store, settings, replace(pointer, champion=file))) is not None:
+        move(published)
+        return Published(published.generation or 0, published, None, None, already=True)
+    return promote(store, settings, pointer, file, candidate.model, now, move)
+
+
+def make_checked_pointer(
+    store: Store,
+    settings: Settings,
+    candidate: Candidate,
+    registered: Registered,
+    scores: pd.DataFrame,
+    windows: Mapping[str, NDArray[Any]],
+    now: datetime,
+    benchmarks: Mapping[str, bytes],
+    backtest: dict[str, Any] | None,
+) -> Pointer:
+    """Return the pointer of a candidate, without its generation, after running it with the serving code.
+
+    Args:
+        store: The store with the prices; gets the files of the benchmarks.
+        settings: Settings of the pair.
+        candidate: The model.
+        registered: Its version in the registry.
+        scores: The score table.
+        windows: Inputs of the golden forecasts, a batch of two or three windows.
+        now: The time of publishing.
+        benchmarks: Champion files whose forecasts are compared with the champion's, by name.
+        backtest: The summary of its backtest.
+
+    Raises:
+        PublishError: The candidate does not pass the checks.
+    """
     try:
         with Sandbox() as sandbox:
             champion = SandboxedChampion(candidate.model, candidate.sha256, sandbox)
@@ -114,21 +153,13 @@ def publish(
             files = {name: _champion_file(data, pair) for name, data in benchmarks.items()}
             for name, file in files.items():
                 store.create(file.key, benchmarks[name])
-            extra: dict[str, Any] = {REASON: reason} if reason else {}
-            if look is not None:
-                previous = look.previous and look.previous.isoformat()
-                extra[LOOK] = {**asdict(look), "previous": previous}
-            pointer = replace(pointer, benchmarks=files, backtest=backtest, extra=extra)
+            pointer = replace(pointer, benchmarks=files, backtest=backtest)
             if last_days := read_known_through(candidate.model):
                 pointer = replace(pointer, events_known_through=min(last_days.values()))
             check_champion(candidate.model, pointer, settings.pair, store, now.date(), sandbox)
     except (ContractError, ForecastError) as error:
         raise PublishError(f"{registered.uri} was not published: {error}") from error
-    file = _champion_file(candidate.model, pair)
-    if once and (published := find_published(store, settings, replace(pointer, champion=file))) is not None:
-        move(published)
-        return Published(published.generation or 0, published, None, None, already=True)
-    return promote(store, settings, pointer, file, candidate.model, now, move)
+    return pointer
 
 
 def publish_version(tracking: "Registry", store: Store, settings: Settings, uri: str, now: datetime) -> Published:

@@ -9,7 +9,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from lambda_fn.champion.signature import envelope, message, verify
+from lambda_fn.champion.candidate import strip
+from lambda_fn.champion.signature import CANDIDATE_PURPOSE, envelope, message, verify, verify_candidate
 from lambda_fn.contract import Pointer
 from lambda_fn.settings import Settings
 from training.errors import NamedError
@@ -24,10 +25,13 @@ class SigningError(NamedError, ValueError):
     """The pointer cannot be signed; the message names the variable and says what to do, and never contains the key."""
 
 
-def make_signer(settings: Settings, connect: Callable[[str], Any] | None = None) -> Callable[[Pointer], Pointer]:
+def make_signer(
+    settings: Settings, connect: Callable[[str], Any] | None = None, *, is_candidate: bool = False
+) -> Callable[[Pointer], Pointer]:
     """Return a function that signs a pointer; without CHAMPION_SIGNING_KEY it removes the signature.
 
-    `connect` makes the KMS client of a region. Raises SigningError when the key is invalid, or missing although there
+    `connect` makes the KMS client of a region. With `is_candidate` it signs candidates, which may be activated when
+    somebody chooses them in MLflow. Raises SigningError when the key is invalid, or missing although there
     are public keys; the function does when serving does not trust the key.
     """
     key = settings.champion_signing_key
@@ -50,8 +54,10 @@ def make_signer(settings: Settings, connect: Callable[[str], Any] | None = None)
                 "CHAMPION_SIGNING_KEY: not the key of any of CHAMPION_PUBLIC_KEYS, so the champion would be refused; "
                 "set the private key of one of them"
             )
-        signed = replace(pointer, signature=envelope(public, settings.stack, sign(message(pointer, settings.stack))))
-        verify(signed, settings)  # so that nothing is written that serving would refuse
+        text = message(strip(pointer), settings.stack, CANDIDATE_PURPOSE) if is_candidate else None
+        value = sign(text or message(pointer, settings.stack))
+        signed = replace(pointer, signature=envelope(public, settings.stack, value))
+        (verify_candidate if is_candidate else verify)(signed, settings)  # nothing that serving would refuse
         return signed
 
     return sign_pointer

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from lambda_fn.champion.refusals import PointerState
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import business_days_since
@@ -39,12 +40,12 @@ class Published:
     Attributes:
         pointer: The pointer, None when it is missing or unreadable.
         state: `pending` until refresh activates it, `refused` by refresh, `rolled back` when an earlier champion was
-            activated again in its place.
-        reason: Why it was refused or rolled back.
+            activated again in its place, `superseded` when a version was chosen in MLflow in its place.
+        reason: Why it was refused, rolled back or superseded.
     """
 
     pointer: Pointer | None
-    state: Literal["active", "pending", "refused", "rolled back", "missing", "unreadable"]
+    state: Literal["active", "pending", "missing", "unreadable"] | PointerState
     reason: str = ""
 
 

@@ -2,15 +2,20 @@
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
 JWT = {"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example", "JwtAudience": "one,two"}
+WEBHOOK = {
+    "MlflowTrackingUri": "https://mlflow.example",
+    "MlflowHookSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook-AbCdEf",
+}
 DEPLOYMENTS: dict[str, dict[str, str]] = {
     "as it is": {},
     "JWT": JWT,
     "public": {"ApiAuth": "NONE", "CorsOrigin": "https://example.com"},
     "existing bucket": {"CreateBucket": "false", "BucketName": "my-bucket"},
+    "webhook": WEBHOOK,
     "everything": {
         **JWT,
+        **WEBHOOK,
         "BucketName": "my-bucket",
-        "MlflowTrackingUri": "https://mlflow.example",
         "MlflowSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf",
         "MlflowArtifactsArn": "arn:aws:s3:::mlflow-artifacts/*",
         "RefreshSubnetIds": "subnet-1,subnet-2",

@@ -218,10 +218,10 @@ def drop_header(store: Store) -> None:
 @pytest.mark.parametrize(
     ("damage", "cure"),
     [
-        (damage_entry, "restores an older version of the entry"),
-        (swap_entry, "restores an older version of the entry"),
-        (damage_scores, "rebuilds the scores with python -m lambda_fn.record"),
-        (drop_header, "rebuilds the scores with python -m lambda_fn.record"),
+        (damage_entry, "older version"),
+        (swap_entry, "older version"),
+        (damage_scores, "lambda_fn.record"),
+        (drop_header, "lambda_fn.record"),
     ],
 )
 def test_what_is_damaged_is_a_503_until_it_is_restored(
@@ -243,7 +243,7 @@ def test_what_is_in_memory_stays_when_the_store_has_damage(api: LocalApi) -> Non
     damage_entry(api.store)
     api.clock.ahead(61)
     content = answer(api, as_of="2026-10-30")
-    assert content["stale"] and "cannot check the store" in content["stale_reason"]
+    assert content["stale"] and "newer records" in content["stale_reason"]
     assert ask(api, as_of="2026-10-30").headers["Cache-Control"] == "no-store"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -100,11 +101,11 @@ def test_it_says_that_an_earlier_generation_made_the_forecast(store: Store, sett
     )
     foreign.put(store, forecast_key(), official.to_json())
     _, fallback = collect_status(store, settings, NOW, unreachable).differences
-    assert fallback.startswith("generation 2 made the official forecast of 2026-10-30, because generation 3 failed: ")
+    assert re.match(r"generation 2 .*\b2026-10-30, .*\bgeneration 3 failed: too wide; ", fallback)
     assert has_cure(fallback)
     foreign.put(store, forecast_key(), official._replace(failure_reason="a gap; correct the file").to_json())
     *_, missing = collect_status(store, settings, NOW, unreachable).differences
-    assert missing == "there is no official forecast after 2026-10-30: a gap; correct the file"
+    assert re.search(r"\b2026-10-30: a gap; correct the file$", missing)
     foreign.put(store, forecast_key(), b"{broken")
     assert len(collect_status(store, settings, NOW, unreachable).differences) == 1
 
@@ -113,9 +114,7 @@ def test_it_says_how_the_record_has_degraded(store: Store, settings: Settings) -
     rows = test_degradation.record(250, 100)
     write_summary(store, "EURUSD", rows, NOW, {})
     _, degraded = collect_status(store, settings, NOW, unreachable).differences
-    assert degraded.startswith(
-        "the live record has degraded: the 80 % interval covered 60.0% of the last 250 live days"
-    )
+    assert re.search(r" 80 % .* 60\.0% .*\b250\b", degraded)
     assert has_cure(degraded)
 
 

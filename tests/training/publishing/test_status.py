@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lambda_fn.contract import Pointer
+from lambda_fn.contract import Active, Pointer
 from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.record.track_record import write_summary
 from lambda_fn.settings import Settings
@@ -322,6 +322,7 @@ def test_a_pointer_of_the_old_form_is_active_once_what_it_means_is(
 
 def test_the_calendar_is_asked_for_before_its_known_dates_end(store: Store, settings: Settings) -> None:
     last = load_events().known_through()["FOMC"]
+    publish(store, settings, props={"events_known_through": f'{{"FOMC": "{last}"}}'})
 
     def differences(days: int) -> list[str]:
         now = datetime.combine(last - timedelta(days), time(12), UTC)
@@ -331,3 +332,25 @@ def test_the_calendar_is_asked_for_before_its_known_dates_end(store: Store, sett
     assert differences(60) == []
     [sentence] = differences(59)
     assert " 59 days away: " in sentence and "training/models/events.csv" in sentence
+
+
+def test_the_calendar_is_asked_for_by_the_kinds_that_the_champion_uses(store: Store, settings: Settings) -> None:
+    def differences(entry: str | None) -> list[str]:
+        publish(store, settings, props={"events_known_through": entry})
+        said = collect_status(store, settings, NOW, unreachable)
+        return [sentence for sentence in said.differences if "last known date" in sentence]
+
+    listed = load_events().known_through()
+    assert differences(None) == []
+    assert differences(f'{{"FOMC": "{listed["FOMC"]}"}}') == []
+    [sentence] = differences(f'{{"CPI": "{listed["CPI"]}", "FOMC": "{listed["FOMC"]}"}}')
+    assert "US consumer prices" in sentence and " training events " in sentence
+    [sentence] = differences('{"FOMC": "2026-11-10"}')
+    assert "FOMC decisions" in sentence and "add" not in sentence, "the file has more dates: training is enough"
+
+
+def test_without_the_champions_file_the_projects_dates_count(store: Store, settings: Settings) -> None:
+    publish(store, settings, props={"events_known_through": '{"FOMC": "2026-11-10"}'})
+    active = Active.parse(store.read("serving/active.json").data)
+    foreign.put(store, active.serving_key, b"damaged")
+    assert collect_status(store, settings, NOW, unreachable).events == load_events().known_through()

@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test test-long browser simulate e2e bench fuzz soak mutate unguarded sentences structure compare check train serve picture image local local-stop deploy lock digests sbom audit clean
+.PHONY: help setup demo test test-long browser simulate e2e bench fuzz soak mutate unguarded sentences structure compare check train serve promote-ui picture image local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ train: $(VENV)/training ## run the pipeline: prices, evaluation, selection, publ
 
 serve: $(VENV)/training ## serve what is active in the store on http://127.0.0.1:PORT
 	$(RUN) -m lambda_fn.server --port $(PORT) $(ARGS)
+
+promote-ui: $(VENV)/training ## start MLflow's page on port 5000 and the server on PORT, to promote a version by a click (see docs/operate.md)
+	$(BIN)/python -m infra.promote_ui --port $(PORT) $(ARGS)
 
 picture: $(VENV)/dev ## draw docs/forecast.png from the forecast that is active in the store (`make demo` makes one)
 	$(BIN)/python -m tests.browser.picture docs/forecast.png

@@ -89,7 +89,7 @@ def test_every_image_is_built_of_a_file_that_exists_or_by_a_service_of_the_same_
 
 
 def test_the_variables_of_the_stand_in_are_known(services: dict[str, Any]) -> None:
-    known = {variable.name for variable in VARIABLES} | set(mlflow_server.ADMIN)
+    known = {variable.name for variable in VARIABLES} | {*mlflow_server.ADMIN, mlflow_server.KEY_SECRET}
     known |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"}
     assert LOCAL.keys() <= known
     assert all(LOCAL.values())

@@ -52,7 +52,7 @@ def recording(answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = Non
             self.end_headers()
             self.wfile.write(reply.body)
 
-        do_POST = do_PUT = do_DELETE = do_GET
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
         def log_message(self, format: str, *args: Any) -> None:
             """Keeps the test's output clean."""

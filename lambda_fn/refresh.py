@@ -11,7 +11,7 @@ from lambda_fn.champion.active_state import Activation as Activation
 from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.rollback import RollbackError, parse_generation, roll_back
 from lambda_fn.champion.sandbox import Sandbox
-from lambda_fn.jobs import chosen
+from lambda_fn.jobs import chosen, dry_run
 from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.jobs.event_source import read_alias_event, recognise
 from lambda_fn.jobs.per_pair import run_each
@@ -99,6 +99,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """Refresh for an S3 event, a schedule, or an invocation by hand with {}. The entry point of AWS Lambda.
 
     {"rollback": true} or {"rollback": 12} activates an earlier champion again; with several pairs it needs "pair" too.
+    {"dry_run": true} does the work for every pair and writes nothing.
     An S3 event refreshes the pair whose pointer it names; {"alias": "champion", "model": ..., "sent_at": ...} activates
     the version with that alias in MLflow; all other events refresh every pair by itself, and look for such versions.
 
@@ -107,6 +108,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     settings = Settings.from_env(os.environ)
     formatter = log_as_json("lambda_fn", SERVICE, os.environ)
+    if event == dry_run.EVENT:
+        return dry_run.run_dry(open_store(settings), settings, _refresh_dry, Refused)
     trigger = recognise(event, {settings.for_pair(pair).model_info_key: pair for pair in settings.pairs})
     request_id = context.aws_request_id
     formatter.keys.update(trigger=trigger.name, request_id=request_id)
@@ -149,6 +152,10 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
     with Sandbox() as sandbox:
         return run_each(trigger.pairs, formatter, work)
+
+
+def _refresh_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
+    return refresh(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
 
 
 def _count(name: str, settings: Settings) -> None:

@@ -27,6 +27,7 @@ from lambda_fn.store.object_store import Unavailable
 EVENT = {"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}
 TIMEOUT_S = 60.0  # MLflow's test waits for the answer to its delivery
 MAX_BYTES = 2**20
+MAX_NAME = 62  # characters; MLflow allows letters, digits, hyphens, underscores and dots
 ROUTE = "/api/2.0/mlflow/webhooks"
 
 
@@ -67,7 +68,8 @@ def wanted_webhook(stack: str | None, url: str | None, settings: Settings, sessi
         secret, *_ = webhook.parse_secrets(text)  # the first of several is the new one
     except ValueError as error:
         raise HookError(f"the secret of the webhook is {error}; change it") from error
-    return Webhook(f"promotion for {stack or settings.stack}", url, secret)
+    name = f"promotion-{stack or settings.stack}"[:MAX_NAME]
+    return Webhook(name.rstrip("-._"), url, secret)
 
 
 class MlflowWebhooks(NamedTuple):
@@ -123,7 +125,8 @@ class MlflowWebhooks(NamedTuple):
             )
         if response.status != 200:
             answer = response.body[:200].decode(errors="replace")
-            raise HookError(f"{self.server.address} answers {response.status} ({answer}); log in as an administrator")
+            cure = "log in as an administrator" if response.status in (401, 403) else "check MLFLOW_TRACKING_URI"
+            raise HookError(f"{self.server.address} answers {response.status} ({answer}); {cure}")
         found: dict[str, Any] = json.loads(response.body or b"{}")
         return found
 

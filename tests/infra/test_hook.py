@@ -62,7 +62,7 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhooks]:
 
 def test_it_is_registered_once_and_renewed(mlflow: Webhooks, capsys: pytest.CaptureFixture[str]) -> None:
     assert hook.main([STACK, "--check"]) == 1
-    assert "promotion for eurusd-forecast: not registered; run this command" in capsys.readouterr().err
+    assert "promotion-eurusd-forecast: not registered; run this command" in capsys.readouterr().err
     for _ in range(2):
         assert hook.main([STACK]) == 0
         assert f"deliveries to {URL} arrive; MLflow delivers from about a minute" in capsys.readouterr().out

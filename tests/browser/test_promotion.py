@@ -52,7 +52,7 @@ class Place(NamedTuple):
     def tag(self) -> str:
         """What MLflow shows of the version."""
         found = call(self.mlflow, "GET", f"model-versions/get?name={MODEL}&version=1", {})["model_version"]
-        return {tag["key"]: tag["value"] for tag in found["tags"]}.get("serving", "")
+        return "".join(str(tag["value"]) for tag in found["tags"] if tag["key"] == "serving")
 
 
 def free_port() -> int:
@@ -91,7 +91,7 @@ def promote_ui(place: Place, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
             stdout=output,
         )
     try:
-        until(lambda: "Give a version the alias" in log.read_text() or process.poll() is not None, "both servers")
+        until(lambda: f"{place.mlflow}/#/models" in log.read_text() or process.poll() is not None, "both servers")
         assert process.poll() is None, log.read_text()[-3000:]
         yield process
     finally:

@@ -27,6 +27,7 @@ from lambda_fn.store.object_store import Unavailable
 EVENT = {"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}
 TIMEOUT_S = 60.0  # MLflow's test waits for the answer to its delivery
 MAX_BYTES = 2**20
+MAX_NAME = 62  # characters; MLflow allows letters, digits, hyphens, underscores and dots
 ROUTE = "/api/2.0/mlflow/webhooks"
 
 
@@ -67,7 +68,8 @@ def wanted_webhook(stack: str | None, url: str | None, settings: Settings, sessi
         secret, *_ = webhook.parse_secrets(text)  # the first of several is the new one
     except ValueError as error:
         raise HookError(f"the secret of the webhook is {error}; change it") from error
-    return Webhook(f"promotion for {stack or settings.stack}", url, secret)
+    name = f"promotion-{stack or settings.stack}"[:MAX_NAME]
+    return Webhook(name.rstrip("-._"), url, secret)
 
 
 class MlflowWebhooks(NamedTuple):
@@ -80,21 +82,21 @@ class MlflowWebhooks(NamedTuple):
         token = ""
         while True:
             page = self._send("GET", f"?max_results=100&page_token={quote(token)}")
-            for found in page.get("webhooks", ()):
-                if found["name"] == name:
-                    return dict(found)
+            for registered in page.get("webhooks", ()):
+                if registered["name"] == name:
+                    return dict(registered)
             token = page.get("next_page_token", "")
             if not token:
                 return None
 
     def save(self, wanted: Webhook) -> str:
         """Register the webhook, or renew the one of its name; return its id."""
-        found = self.find(wanted.name)
+        registered = self.find(wanted.name)
         body = {**wanted._asdict(), "events": [EVENT], "status": "ACTIVE"}
-        if found is None:
+        if registered is None:
             return str(self._send("POST", "", body)["webhook"]["webhook_id"])
-        self._send("PATCH", f"/{found['webhook_id']}", body)
-        return str(found["webhook_id"])
+        self._send("PATCH", f"/{registered['webhook_id']}", body)
+        return str(registered["webhook_id"])
 
     def test(self, webhook_id: str) -> str:
         """Let MLflow deliver its test event; return what is wrong, or an empty text."""
@@ -123,21 +125,24 @@ class MlflowWebhooks(NamedTuple):
             )
         if response.status != 200:
             answer = response.body[:200].decode(errors="replace")
-            raise HookError(f"{self.server.address} answers {response.status} ({answer}); log in as an administrator")
-        found: dict[str, Any] = json.loads(response.body or b"{}")
-        return found
+            cure = "log in as an administrator" if response.status in (401, 403) else "check MLFLOW_TRACKING_URI"
+            raise HookError(f"{self.server.address} answers {response.status} ({answer}); {cure}")
+        registered: dict[str, Any] = json.loads(response.body or b"{}")
+        return registered
 
 
 def run(wanted: Webhook, webhooks: MlflowWebhooks, check: bool) -> str:
     """Register and test the webhook or, with `check`, only test it. Return the result; raises HookError."""
     if check:
-        found = webhooks.find(wanted.name)
+        registered = webhooks.find(wanted.name)
         cure = "run this command without --check"
-        if found is None:
+        if registered is None:
             raise HookError(f"{wanted.name}: not registered; {cure}")
-        if (found["url"], found.get("status", "ACTIVE")) != (wanted.url, "ACTIVE") or EVENT not in found["events"]:
-            raise HookError(f"{wanted.name}: goes to {found['url']}, or is not active for the alias; {cure}")
-        webhook_id = str(found["webhook_id"])
+        if (registered["url"], registered.get("status", "ACTIVE")) != (wanted.url, "ACTIVE") or EVENT not in registered[
+            "events"
+        ]:
+            raise HookError(f"{wanted.name}: goes to {registered['url']}, or is not active for the alias; {cure}")
+        webhook_id = str(registered["webhook_id"])
     else:
         webhook_id = webhooks.save(wanted)
     if fault := webhooks.test(webhook_id):

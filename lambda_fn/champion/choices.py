@@ -23,15 +23,15 @@ _VERSIONS = schema.list_of(schema.line(300), MAX_VERSIONS)
 class Choices:
     """What was seen in MLflow; versions are models:/NAME/3.
 
-    `holders` had the alias champion from `seen_at` on. `considered` were activated or rolled back since. `shown` is the
-    generation that MLflow's page shows as active.
+    `holders` had the alias champion from `seen_at` on. `considered` were activated or rolled back since.
+    `shown_generation` is the generation that MLflow's page shows as active.
     """
 
     pair: Annotated[str, schema.PAIR]
     seen_at: datetime
     holders: Annotated[tuple[str, ...], _VERSIONS] = ()
     considered: Annotated[tuple[str, ...], _VERSIONS] = ()
-    shown: Annotated[int | None, schema.GENERATION] = None
+    shown_generation: Annotated[int | None, schema.GENERATION] = None
 
     @classmethod
     def parse(cls, data: bytes, pair: str) -> "Choices":

@@ -300,10 +300,10 @@ def _finish(job: Job, registry: Registry) -> None:
     """Record what was seen in MLflow, and show there what is active."""
     store, pair = job.store, job.settings.pair
     choices, last = read_choices(store, pair), read_active_state(store, pair).last
-    shown = choices.shown if choices else None
-    if last and shown != last.generation:
-        seen = (*choices.holders, *choices.considered) if choices else ()
-        shown = last.generation if show_active(registry, store, pair, last, seen) else shown
-    newer = Choices(pair, job.now, registry.holder_uris(), (), shown)
+    generation = choices.shown_generation if choices else None
+    if last and generation != last.generation:
+        earlier = (*choices.holders, *choices.considered) if choices else ()
+        generation = last.generation if show_active(registry, store, pair, last, earlier) else generation
+    newer = Choices(pair, job.now, registry.holder_uris(), (), generation)
     if choices is None or replace(newer, seen_at=choices.seen_at) != choices:
         save_choices(store, newer)

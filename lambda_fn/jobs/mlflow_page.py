@@ -37,7 +37,7 @@ class Registry(NamedTuple):
         return tuple(alias.uri for alias in self.holders())
 
 
-def show_active(registry: Registry, store: Store, pair: str, active: Active, seen: Collection[str]) -> bool:
+def show_active(registry: Registry, store: Store, pair: str, active: Active, earlier: Collection[str]) -> bool:
     """Show the active version, and which one it has replaced. Returns False if MLflow does not answer.
 
     Args:
@@ -45,7 +45,7 @@ def show_active(registry: Registry, store: Store, pair: str, active: Active, see
         store: has the earlier activations.
         pair: the currency pair.
         active: the activation to show.
-        seen: versions that were seen with the alias before. Another one was chosen since, and keeps its alias.
+        earlier: versions that were seen with the alias before. Another one was chosen since, and keeps its alias.
 
     Raises Unavailable when the store does not answer.
     """
@@ -55,7 +55,7 @@ def show_active(registry: Registry, store: Store, pair: str, active: Active, see
     try:
         server.set_tag(pointer.model_name, pointer.model_version, TAG, state)
         if is_chosen(pointer):  # training moves the aliases of what it publishes
-            _move_aliases(registry, active, former, seen)
+            _move_aliases(registry, active, former, earlier)
         if former:
             reason = f"replaced by generation {active.generation}: {pointer.extra.get(REASON, version_uri(pointer))}"
             server.set_tag(former.pointer.model_name, former.pointer.model_version, TAG, reason[:MAX_TAG])
@@ -89,9 +89,9 @@ def _find_former(store: Store, pair: str, active: Active) -> Active | None:
     return None
 
 
-def _move_aliases(registry: Registry, active: Active, former: Active | None, seen: Collection[str]) -> None:
+def _move_aliases(registry: Registry, active: Active, former: Active | None, earlier: Collection[str]) -> None:
     """Take the alias champion from other models, and make the former champion the challenger."""
-    before = {*seen, *([version_uri(former.pointer)] if former else [])}
+    before = {*earlier, *([version_uri(former.pointer)] if former else [])}
     for alias in registry.holders():
         if alias.name != active.pointer.model_name and alias.uri in before:
             registry.server.delete_alias(alias)

@@ -138,7 +138,7 @@ class MlflowServer:
     def aliases(self, pair: str) -> list[Alias]:
         """Return the aliases of all models of a pair."""
         query = {"filter": f"name LIKE '{pair}%'", "max_results": str(PAGE_SIZE)}
-        found: list[Alias] = []
+        rows: list[Alias] = []
         for _ in range(MAX_PAGES):
             response = self._get(f"{_API}/registered-models/search", query, TIMEOUT_S, MAX_LIST_BYTES)
             read = _parse(response)
@@ -146,11 +146,11 @@ class MlflowServer:
                 raise self._error(response)
             page = schema.parse_as(_MODELS, read, _RESPONSE) if read else {}
             models = [model for model in page.get("registered_models", ()) if model["name"].startswith(f"{pair}_")]
-            found += [Alias(row["alias"], m["name"], row["version"]) for m in models for row in m.get("aliases", ())]
+            rows += [Alias(row["alias"], m["name"], row["version"]) for m in models for row in m.get("aliases", ())]
             query["page_token"] = page.get("next_page_token", "")
             if not query["page_token"]:
                 break
-        return found
+        return rows
 
     def set_alias(self, alias: Alias) -> None:
         """Give the alias to the version, which takes it from the model's other versions."""

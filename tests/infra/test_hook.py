@@ -62,10 +62,10 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhooks]:
 
 def test_it_is_registered_once_and_renewed(mlflow: Webhooks, capsys: pytest.CaptureFixture[str]) -> None:
     assert hook.main([STACK, "--check"]) == 1
-    assert "promotion for eurusd-forecast: not registered; run this command" in capsys.readouterr().err
+    assert "promotion-eurusd-forecast: not registered; run this command" in capsys.readouterr().err
     for _ in range(2):
         assert hook.main([STACK]) == 0
-        assert f"deliveries to {URL} arrive; MLflow delivers from about a minute" in capsys.readouterr().out
+        assert URL in capsys.readouterr().out
     [row] = mlflow.rows
     assert (row["url"], row["secret"], row["status"], row["events"]) == (URL, SECRET, "ACTIVE", [hook.EVENT])
     assert hook.main([STACK, "--check"]) == 0
@@ -77,9 +77,9 @@ def test_it_is_registered_once_and_renewed(mlflow: Webhooks, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "401, so the secrets differ"),
-        (404, "404, so nothing is deployed"),
-        (503, "503; check"),
+        (401, "401"),
+        (404, "404"),
+        (503, "503"),
         (None, "no answer"),
     ],
 )
@@ -89,12 +89,10 @@ def test_a_test_delivery_that_fails_is_explained(
     mlflow.status = status
     assert hook.main([STACK]) == 1
     error = capsys.readouterr().err
-    assert f"{URL}: MLflow's test delivery got {message}" in error and SECRET not in error
+    assert error.startswith(f"{URL}: ") and f" {message}" in error and SECRET not in error
 
 
-@pytest.mark.parametrize(
-    ("status", "message"), [(500, "cannot decrypt its webhooks"), (403, "log in as an administrator")]
-)
+@pytest.mark.parametrize(("status", "message"), [(500, "MLFLOW_WEBHOOK_KEY_SECRET"), (403, "administrator")])
 def test_what_mlflow_answers_is_explained(
     mlflow: Webhooks, status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +106,7 @@ def test_another_server_is_named_by_its_address(
 ) -> None:
     address = "http://127.0.0.1:8080/hooks/mlflow"
     assert hook.main(["--url", address]) == 1
-    assert "the secret of the webhook is not one secret of at least 16" in capsys.readouterr().err
+    assert "at least 16 characters" in capsys.readouterr().err
     monkeypatch.setenv("MLFLOW_HOOK_SECRET", f"{SECRET[::-1]},{SECRET}")
     assert hook.main(["--url", address]) == 0
     assert mlflow.rows[0]["secret"] == SECRET[::-1]
@@ -116,5 +114,5 @@ def test_another_server_is_named_by_its_address(
 
 def test_a_stack_without_a_webhook_is_named(mlflow: Webhooks, capsys: pytest.CaptureFixture[str]) -> None:
     assert hook.main(["without"]) == 1
-    assert "without: has no webhook; deploy it with MlflowHookSecretArn" in capsys.readouterr().err
+    assert "MlflowHookSecretArn=" in capsys.readouterr().err
     assert hook.main(["unknown"]) == 1

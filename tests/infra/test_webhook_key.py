@@ -43,8 +43,8 @@ def test_the_key_is_derived_from_the_secret_and_the_secret_stays_here() -> None:
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        (ADMIN, "MLFLOW_WEBHOOK_KEY_SECRET: not set, but there are webhooks; "),
-        ({**OWN, KEY_SECRET: "another"}, "MLFLOW_WEBHOOK_KEY_SECRET: not the secret with which "),
+        (ADMIN, "MLFLOW_WEBHOOK_KEY_SECRET: not set"),
+        ({**OWN, KEY_SECRET: "another"}, "MLFLOW_WEBHOOK_KEY_SECRET: not the secret"),
         ({**ADMIN, ENCRYPTION_KEY: "short"}, "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: not a key; "),
     ],
 )

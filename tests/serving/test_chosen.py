@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lambda_fn.champion.candidate import strip, write_candidate
+from lambda_fn.champion.candidate import is_chosen, strip, write_candidate
 from lambda_fn.champion.choices import read_choices
 from lambda_fn.champion.refusals import read_status, record_key
 from lambda_fn.champion.signature import CANDIDATE_PURPOSE, envelope, message
@@ -124,7 +124,7 @@ def test_a_chosen_version_is_activated_with_what_training_logged_beside_it(servi
     active, pointer = service.active, pointer_to("B")
     assert active.generation == 2 and active.pointer.scores == SCORES
     assert (active.pointer.golden, active.pointer.metrics) == (pointer.golden, pointer.metrics)
-    assert "EURUSD_B version 1" in str(active.pointer.extra[REASON])
+    assert is_chosen(active.pointer) and "EURUSD_B version 1" in active.pointer.extra[REASON]
     assert service.store.find(keys.history_key(2)) is None and service.store.find(active.champion.key)
     assert json.loads(service.store.read(keys.forecast_key()).data)["generation"] == 2
 
@@ -137,7 +137,7 @@ def test_the_replaced_pointer_is_superseded_and_not_refused(service: Service) ->
     for _ in range(2):
         activation = service.refresh().activation
         assert (activation.outcome, activation.generation) == ("unchanged", 2)
-        assert "EURUSD_B version 1" in activation.reason
+        assert activation.reason.startswith("generation 2 ") and "EURUSD_B version 1;" in activation.reason
     service.publish("C", 3)
     assert service.refresh().activation.generation == 3
 
@@ -148,7 +148,7 @@ def test_repeated_and_late_deliveries_change_nothing(service: Service) -> None:
     before = service.store.read(keys.active_key()).data
     assert [service.refresh(event).activation.outcome for _ in range(3)] == ["unchanged"] * 3
     service.click("EURUSD_C")
-    assert service.refresh(event).activation.reason.startswith("EURUSD_B has no alias")
+    assert service.refresh(event).activation.reason.startswith("EURUSD_B ")
     assert service.active.pointer.model_name == "EURUSD_C" and service.store.read(keys.active_key()).data != before
 
 
@@ -236,7 +236,7 @@ def test_mlflow_shows_what_is_active(service: Service) -> None:
     service.registry.choose("EURUSD_B", "1", "challenger")
     service.click("EURUSD_B")
     assert service.tag("B").startswith("active as generation 2 since")
-    assert service.tag("A").startswith("replaced by generation 2") and "EURUSD_B version 1" in service.tag("A")
+    assert service.tag("A").startswith("replaced by generation 2: ") and "EURUSD_B version 1" in service.tag("A")
     assert service.registry.holders() == {("EURUSD_B", "1")}
     assert service.registry.holders("challenger") == {("EURUSD_A", "1")}
     service.rollback()
@@ -257,7 +257,7 @@ def test_a_newer_click_keeps_its_alias(service: Service) -> None:
 def test_a_failing_tag_stops_nothing_and_is_written_later(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     service.registry.fails_to_change = True
     service.click("EURUSD_B")
-    assert service.active.generation == 2 and "generation 2 yet" in caplog.text
+    assert service.active.generation == 2 and "generation 2" in caplog.text
     service.registry.fails_to_change = False
     service.refresh()
     assert service.tag("B").startswith("active as generation 2")
@@ -288,7 +288,7 @@ def test_mlflow_that_is_down_is_tried_again_and_never_a_refusal(service: Service
 def test_without_a_candidate_a_version_is_read_the_old_way_unless_a_key_is_configured(service: Service) -> None:
     service.register("B", "2", candidate=None)
     if service.signed:
-        with pytest.raises(Refused, match=r"pointer\.json.*publish models:/EURUSD_B/2"):
+        with pytest.raises(Refused, match=r"pointer\.json.*training publish models:/EURUSD_B/2"):
             service.click("EURUSD_B", "2")
         assert service.active.generation == 1
     else:
@@ -330,7 +330,7 @@ def test_a_candidate_is_not_a_published_pointer(tmp_path: Path, registry: Regist
 
 def test_a_changed_model_file_is_refused(service: Service) -> None:
     service.register("B", "2", file=CHAMPIONS["C"])
-    with pytest.raises(Refused, match="was changed"):
+    with pytest.raises(Refused, match=r"^models:/EURUSD_B/2: .*pointer\.json names"):
         service.click("EURUSD_B", "2")
 
 

@@ -113,6 +113,17 @@ def test_it_waits_for_messages(stack: Account) -> None:
     assert result.lines == ["RetriesExhausted"] and time.monotonic() - started > 0.4
 
 
+def test_messages_that_come_twice_are_one_and_end_the_loop(stack: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue so large that the first messages are visible again before the last are received."""
+    monkeypatch.setattr(redrive, "VISIBILITY_TIMEOUT_S", 0)
+    for number in range(3):
+        fail(stack, "Refresh", {"number": number})
+    with stack.variables():
+        result = redrive.redrive(queue(stack, "Refresh"), f"{STACK}-Refresh", stack.session())
+    assert (result.sent, waiting(stack, "Refresh")) == (3, 0)
+    assert sorted(event["number"] for _, _, event in stack.invoked()) == [0, 1, 2]
+
+
 def test_outputs_are_variables_of_the_shell(stack: Account) -> None:
     script = f'eval "$(python -m infra.outputs {STACK})"; unset AWS_ENDPOINT_URL; env'
     done = subprocess.run(["sh", "-euc", script], env={**stack.environ, **SHELL}, capture_output=True, text=True)

@@ -21,7 +21,7 @@ from tests.support.project import copy_tracked
 from tests.support.readme import blocks
 from tests.support.server_process import ask, running
 
-pytestmark = pytest.mark.long  # the whole run of 17 years and five models; commands/test_demo.py is the short form
+pytestmark = pytest.mark.long  # the whole run of 17 years and six models; commands/test_demo.py is the short form
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -107,11 +107,10 @@ class Look:
     def describe(self) -> str:
         """Describe the look in a sentence."""
         challengers = f"{self.challengers} challenger{' was' if self.challengers == 1 else 's were'}"
-        number = f"look {self.number}; the previous one was on {self.previous}" if self.previous else "the first look"
-        return (
-            f"{challengers} tested at {self.level:.2g} on {self.days:,} days. At the runs of this registry, this is "
-            f"{number}."
-        )
+        number = f"look {self.number}" if self.previous else "the first look"
+        before = f"; the previous one was on {self.previous}" if self.previous else ""
+        tested = f"tested at {self.level:.2g} on {self.days:,} days"
+        return f"{challengers} {tested}. This is {number} of this registry{before}."
 
 
 def select(

@@ -122,16 +122,16 @@ def test_each_run_is_a_look_at_the_same_days(place: Path, capsys: pytest.Capture
         return " ".join(capsys.readouterr().err.split()), pointer["look"], runs[0].data.tags
 
     said, first, tags = looks()
-    assert "1 challenger was tested at 0.02 on " in said and "this is the first look." in said
+    assert not lacking(said, "1 challenger ", " 0.02 ", " first look")
     assert first == {"number": 1, "previous": None, "days": first["days"], "challengers": 1, "level": 0.02}
     assert (tags["look_number"], tags["look_level"], tags["look_challengers"]) == ("1", "0.02", "1")
     said, pointer_look, tags = looks()
-    assert "look 2; " in said and str(datetime.now(UTC).date()) in said and tags["look_number"] == "2"
+    assert not lacking(said, " look 2", str(datetime.now(UTC).date())) and tags["look_number"] == "2"
     assert pointer_look == first, "the champion is the one that the first look chose"
     command(capsys, "run", "--families", "random_walk", *SMALL[2:])
     assert looks()[2]["look_number"] == "3", "a single family is compared with none"
     command(capsys, "clean", "--yes")
-    assert "this is the first look." in looks()[0]
+    assert not lacking(looks()[0], " first look")
 
 
 def test_evaluate_is_the_score_table_of_run_and_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -417,7 +417,7 @@ def test_events_lists_the_dates_to_add(capsys: pytest.CaptureFixture[str]) -> No
     assert facts["FOMC"]["years"]["2027"] == {"dates": 8, "missing": 0}
     assert main(["events"]) == 0
     output = " ".join(capsys.readouterr().out.split())
-    assert "US consumer prices: 12 dates of 2027 are missing" in output and "2027-MM-DD,CPI" in output
+    assert not lacking(output, "US consumer prices: 12 ", " 2027 ", "2027-MM-DD,CPI")
 
 
 def test_every_command_has_a_help_of_its_own() -> None:

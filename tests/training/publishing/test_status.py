@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -100,11 +101,11 @@ def test_it_says_that_an_earlier_generation_made_the_forecast(store: Store, sett
     )
     foreign.put(store, forecast_key(), official.to_json())
     _, fallback = collect_status(store, settings, NOW, unreachable).differences
-    assert fallback.startswith("generation 2 ") and "generation 3 failed" in fallback
+    assert re.match(r"generation 2 .*\b2026-10-30, .*\bgeneration 3 failed: too wide; ", fallback)
     assert has_cure(fallback)
     foreign.put(store, forecast_key(), official._replace(failure_reason="a gap; correct the file").to_json())
     *_, missing = collect_status(store, settings, NOW, unreachable).differences
-    assert "after 2026-10-30: a gap; " in missing
+    assert re.search(r"\b2026-10-30: a gap; correct the file$", missing)
     foreign.put(store, forecast_key(), b"{broken")
     assert len(collect_status(store, settings, NOW, unreachable).differences) == 1
 
@@ -113,7 +114,7 @@ def test_it_says_how_the_record_has_degraded(store: Store, settings: Settings) -
     rows = test_degradation.record(250, 100)
     write_summary(store, "EURUSD", rows, NOW, {})
     _, degraded = collect_status(store, settings, NOW, unreachable).differences
-    assert "has degraded: the 80 %" in degraded and "60.0%" in degraded
+    assert re.search(r" 80 % .* 60\.0% .*\b250\b", degraded)
     assert has_cure(degraded)
 
 
@@ -343,7 +344,7 @@ def test_the_calendar_is_asked_for_by_the_kinds_that_the_champion_uses(store: St
     assert differences(None) == []
     assert differences(f'{{"FOMC": "{listed["FOMC"]}"}}') == []
     [sentence] = differences(f'{{"CPI": "{listed["CPI"]}", "FOMC": "{listed["FOMC"]}"}}')
-    assert "US consumer prices" in sentence and "training events" in sentence
+    assert "US consumer prices" in sentence and " training events " in sentence
     [sentence] = differences('{"FOMC": "2026-11-10"}')
     assert "FOMC decisions" in sentence and "add" not in sentence, "the file has more dates: training is enough"
 

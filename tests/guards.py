@@ -446,8 +446,15 @@ GUARDS = (
         "a page is rendered in a thread",
         "lambda_fn/server/asgi.py",
         "AsgiApp._respond",
-        Change("operand", "key /"),
+        Change("Compare", "key /", "False"),
         "tests/serving/server/test_asgi.py::test_a_page_never_holds_other_answers_up",
+    ),
+    Guard(
+        "a past day is read in a thread",
+        "lambda_fn/server/asgi.py",
+        "AsgiApp._respond",
+        Change("Compare", "AS_OF", "False"),
+        "tests/serving/server/test_asgi.py::test_a_past_day_holds_no_other_up",
     ),
     Guard(
         "the server works in a folder without secrets",

@@ -4,6 +4,8 @@ They cover all champions that made these forecasts. A sound service is outside t
 or fewer. Ingest looks every day, so chance rings more often: in simulations, coverage in 4 % of the first years and in
 22 % of five years, skill in 5 % and 19 %. With a longer window chance would ring less, and a loss of coverage to 70 %
 would be noticed later: within 250 days in 90 % of the simulations now, but in 29 % of them by a record of three years.
+On the backtest of `calendar` for EURUSD, 4,310 days since 2009, coverage would have rung on one day of August 2015, and
+skill from March to June 2021.
 """
 
 import math

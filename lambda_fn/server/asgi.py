@@ -12,7 +12,7 @@ from lambda_fn.server.http_limits import overloaded
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from lambda_fn.web.errors import MAX_BODY, Problem, too_large
-from lambda_fn.web.params import PAIR
+from lambda_fn.web.params import AS_OF, PAIR
 from lambda_fn.web.request import Request, parse_query_string
 from lambda_fn.web.response import Representation, Response
 
@@ -31,7 +31,7 @@ class AsgiApp:
     """The ASGI application around an App.
 
     A GET whose path and pair gave a 200 before is answered on the event loop, from memory. Other GETs may wait for the
-    store, and POSTs for the champion: they run in threads, where they do not delay others.
+    store, as those of a past day do, and POSTs for the champion: they run in threads, where they do not delay others.
     """
 
     def __init__(self, app: App, cors_origin: str | None = None) -> None:
@@ -69,12 +69,13 @@ class AsgiApp:
         if self._evicted_pairs != (evicted_pairs := self._app.evicted_pairs):
             self._evicted_pairs = evicted_pairs
             self._in_memory.clear()
-        if reads and key in self._in_memory:
+        # The page takes too long for the event loop, and a past day is read from the store.
+        in_thread = key[0] == "/" or AS_OF.name in request.query
+        if reads and key in self._in_memory and not in_thread:
             return self._app.handle(request)
         response = await self._threads["GET" if reads else "POST"].run(self._app.handle, request)
-        # The number of keys is limited, because other paths and pairs are 404 and 400. "/" always runs in a thread: its
-        # page takes too long for the event loop.
-        if reads and response.status == 200 and key[0] != "/":
+        # The number of keys is limited, because other paths and pairs are 404 and 400.
+        if reads and response.status == 200 and not in_thread:
             self._in_memory.add(key)
         return response
 

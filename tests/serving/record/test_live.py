@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
 from lambda_fn.fields import ContractError
+from lambda_fn.jobs.activation import activate
 from lambda_fn.prices.business_days import next_business_days
 from lambda_fn.prices.price_file import serialise
 from lambda_fn.record import track_record
@@ -63,9 +64,9 @@ LATE: dict[str, tuple[datetime, datetime | None, str | None]] = {
     "just after its close": (KNOWN, KNOWN, None),
     "just before its outcome": (OUTCOME - SECOND, OUTCOME - SECOND, None),
     "in a store without times": (NOW, None, None),
-    "before its close": (KNOWN - SECOND, NOW, "was known: wrong clock"),
+    "before its close": (KNOWN - SECOND, NOW, "made 2026-10-30T13:14:59Z, before"),
     "after its outcome": (OUTCOME, OUTCOME, "made 2026-11-02T13:15:00Z"),
-    "stored after its outcome": (NOW, OUTCOME, "stored 2026-11-02T13:15:00Z"),
+    "stored after its outcome": (NOW, OUTCOME, "stored 2026-11-02T13:15:00Z, "),
 }
 
 
@@ -154,7 +155,32 @@ def test_scoring_takes_the_time_of_the_object(folder: Path) -> None:
     (folder / keys.scores_key(PAIR)).unlink()
     touch(folder, OUTCOME)
     [(kind, note)] = kinds(folder)
-    assert kind == "late" and note.startswith("stored 2026-11-02T13:15:00Z")
+    assert kind == "late" and note.startswith("stored 2026-11-02T13:15:00Z, ")
+
+
+@pytest.mark.store_times
+@pytest.mark.parametrize(("slow", "live"), [(timedelta(0), 6), (timedelta(days=1), 2), (timedelta(days=3), 0)])
+def test_a_slow_clock_makes_no_late_forecast_live(slow: timedelta, live: int, tmp_path: Path) -> None:
+    """A week of jobs by that clock, while the store's clock is right.
+
+    A day slow, the forecast after Friday is made on Monday before the fixing, which is in time; each other one is late.
+    """
+    settings = Settings.from_env({"STORE_DIR": str(tmp_path)})
+    store = open_store(settings)
+    foreign.publish_to(store)
+    activate(store, settings, NOW)
+    for day in [foreign.AS_OF, *next_business_days(foreign.AS_OF, 6, "ecb")]:
+        for hour in (12, 14, 17, 20):
+            true = datetime.combine(day, time(hour), UTC)
+            if hour == 17:
+                foreign.put(store, PRICES, prices_until(day))
+            before = set(store.list("record"))
+            after_prices(store, settings, true - slow, corrected=False)
+            for key in set(store.list("record")) - before:
+                os.utime(tmp_path / key, (true.timestamp(), true.timestamp()))
+    rows = [row for row in track_record.read_scores(store, PAIR) if row.horizon == 1]
+    assert [row.kind for row in rows].count("live") == live
+    assert all(row.kind == "live" or "could be known" in row.note for row in rows)
 
 
 @pytest.mark.store_times
@@ -174,7 +200,7 @@ def test_a_copy_without_its_rows_is_late_and_says_why(folder: Path) -> None:
     touch(folder, NOW + timedelta(days=60))
     (folder / keys.scores_key(PAIR)).unlink()
     [(kind, note)] = kinds(folder)
-    assert kind == "late" and note.startswith("stored 2026-12-29T17:00:00Z")
+    assert kind == "late" and note.startswith("stored 2026-12-29T17:00:00Z, ")
 
 
 @pytest.mark.store_times
@@ -219,7 +245,7 @@ def test_a_store_tells_its_time(store: Store, settings: Settings) -> None:
     days = [*foreign.price_rows(60, old), *next_business_days(old, 1, "ecb")]
     foreign.put(store, PRICES, serialise(days, {"close": [*foreign.closes(60).tolist(), 1.1]}))
     [row] = track_record.update(store, PAIR, datetime.now(UTC)).scores
-    assert row.kind == "late" and row.note.startswith("stored ")
+    assert row.kind == "late" and f"stored {row.stored_at}, " in row.note
     assert abs(datetime.fromisoformat(row.stored_at) - datetime.now(UTC)) < timedelta(minutes=10)
 
 

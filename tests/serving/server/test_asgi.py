@@ -64,6 +64,23 @@ def test_a_pair_that_is_not_in_memory_holds_no_other_up() -> None:
     assert found == [False, False, False, True, True, False, True]
 
 
+def test_a_past_day_holds_no_other_up() -> None:
+    """Its entry is read from the store, and tells nothing of the newest forecast."""
+    found = list[bool]()
+
+    def respond(request: Request) -> Response:
+        found.append(threading.current_thread() is threading.main_thread())
+        return ok()
+
+    async def scene() -> None:
+        server = AsgiApp(FakeApp(respond))
+        for query in (b"as_of=2026-10-30", b"", b"", b"as_of=2026-10-30", b"%61s_of=2026-10-29&horizon=1"):
+            await ask(server, "/api/predict", query)
+
+    asyncio.run(scene())
+    assert found == [False, False, True, False, False]
+
+
 SCOPE: dict[str, Any] = {"query_string": b"", "headers": [], "client": None}
 
 

@@ -94,6 +94,7 @@ def test_an_entry_of_the_ledger_is_declared_like_the_forecast_that_it_repeats() 
 
 def test_every_field_of_the_declared_records_is_written_and_read() -> None:
     official = records.official()._replace(notes=("a",), failure_reason="b", blocked_generation=2)
+    official = official._replace(failed_generation=2, reason="c")
     assert Official.parse(official.to_json(), official.pair) == official
     assert len(schema.dump(official)) == len(Official._fields)
     assert {"withheld", "suspended"} <= schema.dump(official).keys()

@@ -34,6 +34,7 @@ from infra.session import SessionError, child_environ, open_session
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "template.yaml"
+STAGES = ("default", "staging", PRODUCTION)
 IMAGE = "apifunction:lambda"  # built by `sam build`
 
 
@@ -41,10 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0, 1 if a check fails, or the exit code of the first command that fails."""
     parser = argparse.ArgumentParser("python -m infra.deploy", description="Build and deploy one of the stacks.")
     parser.add_argument("parameters", nargs="*", metavar="Name=Value", help="overrides of samconfig.toml")
-    parser.add_argument("--config-env", default="default", help="table of samconfig.toml (default: %(default)s)")
+    parser.add_argument(
+        "--config-env", default="default", choices=STAGES, help="table of samconfig.toml (default: %(default)s)"
+    )
     parser.add_argument("--check", action="store_true", help="report what would fail and stop")
     parser.add_argument("--show", action="store_true", help="build, print the deploy command and stop")
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
     for parameter in args.parameters:
         if "=" not in parameter:
             parser.error(f"{parameter!r} is not a parameter; write it as Name=Value")

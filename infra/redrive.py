@@ -87,13 +87,16 @@ def redrive(queue: str, function: str, session: boto3.Session, keep: bool = Fals
 
 
 def _receive(queue: str, sqs: Any) -> list[Failure]:
-    """Receive all messages of a queue. None is returned to it meanwhile, so none comes twice."""
-    failures: list[Failure] = []
+    """Receive all messages of a queue. None is returned to it meanwhile, so a second time only after the timeout."""
+    failures: dict[str, Failure] = {}
     while messages := sqs.receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY_TIMEOUT_S, WaitTimeSeconds=WAIT_S
     ).get("Messages"):
-        failures += map(Failure.from_message, messages)
-    return failures
+        known = len(failures)
+        failures |= {message["MessageId"]: Failure.from_message(message) for message in messages}
+        if len(failures) == known:
+            break
+    return list(failures.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from lambda_fn.champion.refusals import Refusal, is_first, shorten_reason
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.contract import DATE, TARGET_DATE, Active
 from lambda_fn.fields import ContractError
+from lambda_fn.jobs import dry_run
 from lambda_fn.jobs.per_pair import run_each
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.prices import ecb
@@ -187,7 +188,7 @@ def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: dat
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Handle a scheduled event in AWS Lambda; its content does not matter.
+    """Handle a scheduled event in AWS Lambda; its content does not matter, except {"dry_run": true}: write nothing.
 
     One download serves all pairs, which are ingested independently. A failed download and a first refusal are raised in
     every retry, so that the event ends in the dead-letter queue; the metrics of ages are written in any case.
@@ -196,6 +197,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     formatter = log_as_json("lambda_fn", SERVICE, os.environ)
     request_id = formatter.keys["request_id"] = context.aws_request_id
     store, now = open_store(settings), datetime.now(UTC)
+    if event == dry_run.EVENT:
+        return dry_run.run_dry(store, settings, _ingest_dry, EcbError, Refused)
     try:
         data = ecb.download(settings.ecb_url)
     except EcbError:
@@ -226,6 +229,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             return run_each(settings.pairs, formatter, work)
     finally:
         _pool_records(store, settings, now)
+
+
+def _ingest_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
+    return ingest_and_forecast(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
 
 
 def _pool_records(store: Store, settings: Settings, now: datetime) -> None:

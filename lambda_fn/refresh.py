@@ -11,6 +11,7 @@ from lambda_fn.champion.active_state import Activation as Activation
 from lambda_fn.champion.active_state import read_active_state
 from lambda_fn.champion.rollback import RollbackError, parse_generation, roll_back
 from lambda_fn.champion.sandbox import Sandbox
+from lambda_fn.jobs import dry_run
 from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.jobs.event_source import recognise
 from lambda_fn.jobs.per_pair import run_each
@@ -88,6 +89,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """Refresh for an S3 event, a schedule, or an invocation by hand with {}. The entry point of AWS Lambda.
 
     {"rollback": true} or {"rollback": 12} activates an earlier champion again; with several pairs it needs "pair" too.
+    {"dry_run": true} does the work for every pair and writes nothing.
     An S3 event refreshes the pair whose pointer it names; all other events refresh every pair by itself.
 
     An event only triggers the work: the pointer is read from the store. A first rejection is raised, so that the event
@@ -95,6 +97,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     settings = Settings.from_env(os.environ)
     formatter = log_as_json("lambda_fn", SERVICE, os.environ)
+    if event == dry_run.EVENT:
+        return dry_run.run_dry(open_store(settings), settings, _refresh_dry, Refused)
     trigger = recognise(event, {settings.for_pair(pair).model_info_key: pair for pair in settings.pairs})
     request_id = context.aws_request_id
     formatter.keys.update(trigger=trigger.name, request_id=request_id)
@@ -135,6 +139,10 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
     with Sandbox() as sandbox:
         return run_each(trigger.pairs, formatter, work)
+
+
+def _refresh_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
+    return refresh(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
 
 
 def _count(name: str, settings: Settings) -> None:

@@ -118,6 +118,13 @@ def test_a_failure_after_the_deployment_is_only_reported(account: Account, capsy
     assert "deployed, but: " in capsys.readouterr().err
 
 
+def test_an_unknown_stage_is_refused_with_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [*deploy.STAGES] == [name for name in CONFIG if name != "version"]
+    with pytest.raises(SystemExit):
+        deploy.main(["--config-env", "prod"])
+    assert "production" in capsys.readouterr().err
+
+
 def test_a_parameter_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         deploy.main(["Memory"])

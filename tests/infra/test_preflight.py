@@ -74,7 +74,7 @@ def test_a_parameter_that_the_template_does_not_take(
     parameter: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        deploy.main(["--check", parameter])
+        deploy.main(["Memory=512", "--check", parameter])  # in any order
     assert ended.value.code == 2 and sentence in capsys.readouterr().err
 
 

@@ -288,6 +288,7 @@ def test_logs_are_kept_for_as_long_as_the_parameter_says() -> None:
     used = {resources[name]["Properties"]["LoggingConfig"]["LogGroup"].strip("<>") for name in FUNCTIONS}
     stage = resources["ApiApiGatewayDefaultStage"]["Properties"]
     used.add(stage["AccessLogSettings"]["DestinationArn"].split(".")[0].strip("<"))
+    used.add(resources["ReleaseCheck"]["Properties"]["LoggingConfig"]["LogGroup"].strip("<>"))
     assert used == groups.keys()
     shown = json.loads(re.sub(r"\$context\.[A-Za-z.]+", "x", stage["AccessLogSettings"]["Format"]))
     assert {"request_id", "status", "path", "iam", "jwt"} <= shown.keys()

@@ -141,6 +141,7 @@ class Untested(Enum):
 
 
 _COMPOSE = "tests/e2e/test_compose.py::test_a_model_is_trained_registered_activated_and_served"
+_PEOPLE = "tests/infra/test_people.py"
 _DEPLOY = "tests/infra/test_deploy.py::test_sam_gets_region_architecture_and_all_parameters"
 # No test executes these as they stand: the test that checks what they do, in parts, or the reason why there is none.
 NOT_EXECUTED: dict[str, str | Untested] = {
@@ -154,6 +155,9 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "make deploy": _DEPLOY,
     'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': _DEPLOY,
     'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key> AlarmEmail=me@example.com"': _DEPLOY,
+    'make deploy ARGS="ApiAuth=NONE ThrottleRate=5 ThrottleBurst=10"': (
+        f"{_PEOPLE}::test_what_everybody_may_do_costs_no_more_than_the_throttle_lets_through"
+    ),
     "export AWS_REGION=eu-central-1": Untested.VARIABLE,
     "aws cloudformation describe-stacks --stack-name eurusd-forecast-dev --query 'Stacks[0].Outputs'": Untested.AWS,
     "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": Untested.AWS,
@@ -170,6 +174,11 @@ _STARTS: dict[str, str | Untested] = {
     "docker compose ": _COMPOSE,
     "docker run --detach --name eurusd-forecast ": "tests/e2e/test_conformance.py::test_all_fronts_answer_alike",
     "curl -s --aws-sigv4 ": Untested.AWS,
+    'make deploy ARGS="ApiAuth=JWT ': f"{_PEOPLE}::test_a_token_is_verified_before_the_function_is_invoked",
+    "curl -s --user ": Untested.AWS,
+    "USE_S3=true S3_BUCKET=eurusd-forecast-123456789012 AWS_REGION=": (
+        f"{_PEOPLE}::test_the_page_is_served_by_a_server_of_their_own"
+    ),
     "aws s3api put-bucket-notification-configuration ": Untested.AWS,
 }
 HERE = "tests/test_examples.py::test_a_command_does_what_it_says"
@@ -191,6 +200,8 @@ def who(example: Example) -> list[str | Untested]:
     answers += [answer for start, answer in _STARTS.items() if name.startswith(start)]
     if page == "docs/extend.md" and example.language in ("python", "diff", "csv"):
         answers.append(_EXTENSION)
+    if example.language == "powerquery":
+        answers.append(f"{_PEOPLE}::test_the_query_of_a_spreadsheet_is_answered_with_a_table")
     if example.language == "mermaid":
         answers.append(Untested.DIAGRAM)
     return answers

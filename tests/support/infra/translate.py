@@ -15,7 +15,8 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_parse
 
-# `sam build` and `sam deploy` replace Dockerfile and context by such an address.
+# `sam build` and `sam deploy` replace Dockerfile and context, and a folder, by such addresses.
+CODE = "s3://aws-sam-cli-managed-default/release-check"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/eurusd-forecast:lambda"
 
 
@@ -33,7 +34,8 @@ def translated(path: str, parameters: Mapping[str, str]) -> Any:
     template = json.loads(read(path))
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["ImageUri"] = IMAGE
+            is_image = resource["Properties"].get("PackageType") == "Image"
+            resource["Properties"] |= {"ImageUri": IMAGE} if is_image else {"CodeUri": CODE}
     return Translator({}, Parser()).translate(template, parameter_values=parameters)
 
 

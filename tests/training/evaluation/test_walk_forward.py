@@ -282,7 +282,7 @@ def scored(scores: pd.DataFrame, family: str, column: str) -> Array:
 COLUMNS = (
     "family horizon n pinball skill_constant skill_ewma skill_garch rmse theil_u mae direction direction_low "
     "direction_high coverage_80 coverage_95 width_80 width_95 dm_constant dm_ewma dm_garch dm_walk "
-    "skill_garch_low skill_garch_high kupiec_1 christoffersen_1 kupiec_5 christoffersen_5"
+    "t_garch skill_garch_low skill_garch_high kupiec_1 christoffersen_1 kupiec_5 christoffersen_5"
 ).split()
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -37,7 +37,7 @@ class Promotions(RuleBasedStateMachine):
         self.service = Service(Path(folder), self.entered.enter_context(registry_fake.serving()), signed)
         self.service.register("Bad", data=BAD)
         self.steps: Any = StepStore(self.service.store)
-        self.service.store = self.steps
+        self.service.store = cast("Any", self.steps)
         self.highest = 1
 
     def teardown(self) -> None:

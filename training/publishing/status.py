@@ -96,8 +96,9 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
     try:
         holders = read_aliases()
         tracking = Tracking(True, holders.note, holders.aliases)
+        several = holders.champions if len(holders.champions) > 1 else ()
     except (RegistryError, ContractError) as error:
-        tracking = Tracking(False, str(error), {})
+        tracking, several = Tracking(False, str(error), {}), ()
     prices, unreadable = _read_price_ages(store, settings.pair, now.date())
     outdated = [  # a champion knows the dates that events.csv had when it was trained
         f"the last known date of {kind} decisions is {remaining} days away: add the new ones to "
@@ -105,7 +106,16 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
         for kind, remaining in days_left(load_events().known_through(), now.date()).items()
         if remaining < WARN_DAYS
     ]
-    differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated)
+    ambiguous = [
+        f'{" and ".join(several)} have the alias "champion": a choice in MLflow may have been lost; remove it from all '
+        "models but one, or set it again on that one"
+    ]
+    differences = (
+        *_describe_differences(active, published, tracking),
+        *(ambiguous if several else []),
+        *unreadable,
+        *outdated,
+    )
     return Status(active, published, prices, tracking, differences)
 
 

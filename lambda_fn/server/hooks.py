@@ -17,7 +17,7 @@ from lambda_fn.web.request import Request
 from lambda_fn.web.response import Response
 
 MAX_WAITING = 8  # deliveries; MLflow repeats those beyond
-PAUSES_S = (0.0, 2.0, 10.0, 30.0)  # before each attempt, while store or MLflow do not answer
+PAUSES = (0.0, 2.0, 10.0, 30.0)  # seconds before each attempt, while store or MLflow do not answer
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +29,7 @@ class Hooks:
         store: Store,
         settings: Settings,
         environ: Mapping[str, str],
-        pauses_s: Sequence[float] = PAUSES_S,
+        pauses_s: Sequence[float] = PAUSES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Create the route.

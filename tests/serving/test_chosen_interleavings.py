@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from lambda_fn.jobs.activation import Refused
 from lambda_fn.registry.webhook import AliasEvent
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Store, Unavailable
+from lambda_fn.store.object_store import Unavailable
 from tests.serving.test_chosen import BAD, CHAMPIONS, POINTER, Service
 from tests.serving.test_interleavings import AT, EXAMPLES, STEPS, Killed, StepStore, length
 from tests.support import foreign, registry_fake
@@ -36,8 +36,8 @@ class Promotions(RuleBasedStateMachine):
         folder = self.entered.enter_context(tempfile.TemporaryDirectory())
         self.service = Service(Path(folder), self.entered.enter_context(registry_fake.serving()), signed)
         self.service.register("Bad", data=BAD)
-        self.steps = StepStore(self.service.store)
-        self.service.store = cast(Store, self.steps)
+        self.steps: Any = StepStore(self.service.store)
+        self.service.store = cast("Any", self.steps)
         self.highest = 1
 
     def teardown(self) -> None:

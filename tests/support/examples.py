@@ -104,6 +104,12 @@ _RUNBOOK = "tests/infra/test_runbook.py::test_every_section_can_be_followed_in_a
 # The test that runs the same command with less work behind it, or with Docker or another project's client.
 _PROTOCOL = "tests/training/runs/test_benchmark_protocol.py"
 ELSEWHERE = {
+    "docs/operate.md sh: make train": (
+        "tests/browser/test_promotion.py::test_a_click_on_mlflows_page_is_served_and_shown"
+    ),
+    "docs/operate.md sh: python -m infra.hook eurusd-forecast            # registers or renews it, and tests it": (
+        "tests/infra/test_hook.py::test_it_is_registered_once_and_renewed"
+    ),
     "make demo": _WHOLE_DEMO,
     "make demo SERVE=no": "tests/test_project.py::test_make_demo_serves_on_port_or_stops",
     "python -m training run --csv my-prices.csv": f"{_CLI}::test_prices_of_ones_own",

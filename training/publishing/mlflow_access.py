@@ -167,10 +167,14 @@ def find_moved(tracking_uri: str, artifact_uri: str) -> str | None:
 
 
 class AliasHolders(NamedTuple):
-    """The (name, version) that holds each alias of a pair, and a note about the registry if there is one."""
+    """The (name, version) that holds each alias of a pair, and a note about the registry if there is one.
+
+    `champions` are the URIs of all versions with the alias champion: one, unless several models have it.
+    """
 
     aliases: dict[str, tuple[str, int]]
     note: str | None
+    champions: tuple[str, ...] = ()
 
 
 def group_by_alias(rows: Iterable[tuple[str, str, int]], pair: str) -> dict[str, tuple[str, int]]:
@@ -183,6 +187,12 @@ def group_by_alias(rows: Iterable[tuple[str, str, int]], pair: str) -> dict[str,
         if name.startswith(f"{pair}_") and alias in ALIASES:
             holders.setdefault(alias, (name, number))
     return {alias: holders[alias] for alias in ALIASES if alias in holders}
+
+
+def list_champions(rows: Iterable[tuple[str, str, int]], pair: str) -> tuple[str, ...]:
+    """Return the URIs of all versions of a pair with the alias champion, from rows of (name, alias, version)."""
+    champions = sorted((name, number) for name, alias, number in rows if alias == ALIASES[0])
+    return tuple(f"models:/{name}/{number}" for name, number in champions if name.startswith(f"{pair}_"))
 
 
 def read_aliases(tracking_uri: str, pair: str, environ: Mapping[str, str]) -> AliasHolders | None:
@@ -199,7 +209,7 @@ def read_aliases(tracking_uri: str, pair: str, environ: Mapping[str, str]) -> Al
             return AliasHolders({}, f"{path}: the database does not exist yet; python -m training run creates it")
         with open_database(path, "ro") as connection:
             rows = connection.execute("SELECT name, alias, version FROM registered_model_aliases").fetchall()
-        return AliasHolders(group_by_alias(rows, pair), None)
+        return AliasHolders(group_by_alias(rows, pair), None, list_champions(rows, pair))
     names = (*CLIENT_LOGINS, *CLIENT_TRUST) if urlsplit(tracking_uri).scheme == "https" else CLIENT_LOGINS
     needs_client = any(environ.get(name) for name in names) or (Path.home() / CREDENTIALS_FILE).exists()
     return None if needs_client or not is_server(tracking_uri) else _read_server(tracking_uri, pair, environ)
@@ -237,7 +247,7 @@ def _read_server(uri: str, pair: str, environ: Mapping[str, str]) -> AliasHolder
             rows += [(model["name"], row["alias"], row["version"]) for row in model.get("aliases", ())]
         query["page_token"] = page.get("next_page_token", "")
         if not query["page_token"]:
-            return AliasHolders(group_by_alias(rows, pair), note)
+            return AliasHolders(group_by_alias(rows, pair), note, list_champions(rows, pair))
 
 
 def _parse_version(value: Any) -> int:

@@ -101,13 +101,19 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
     try:
         holders = read_aliases()
         tracking = Tracking(True, holders.note, holders.aliases)
+        several = holders.champions if len(holders.champions) > 1 else ()
     except (RegistryError, ContractError) as error:
-        tracking = Tracking(False, str(error), {})
+        tracking, several = Tracking(False, str(error), {}), ()
     prices, unreadable = _read_price_ages(store, settings.pair, now.date())
     events = _read_known_events(store, active)
     outdated = _describe_outdated_events(events, now.date())
+    ambiguous = [
+        f'{" and ".join(several)} have the alias "champion": a choice in MLflow may have been lost; remove it from all '
+        "models but one, or set it again on that one"
+    ]
     differences = (
         *_describe_differences(active, published, tracking),
+        *(ambiguous if several else []),
         *_describe_forecast(store, settings.pair),
         *_describe_record(store, settings.pair),
         *unreadable,

@@ -525,7 +525,7 @@ def test_a_remote_server_does_all_that_a_database_does(server: str, capfd: pytes
         version = registry.find_version(tracking, "models:/EURUSD_LSTM@champion")
         assert tracking.note is None
         assert mlflow_access.read_aliases(server, "EURUSD", {}) == AliasHolders(
-            registry.alias_holders(tracking, "EURUSD"), None
+            registry.alias_holders(tracking, "EURUSD"), None, ("models:/EURUSD_LSTM/1",)
         )
         assert version == registered["lstm"]
         assert registry.download(tracking, version) == tracked.candidate("lstm").model

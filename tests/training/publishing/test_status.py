@@ -76,7 +76,7 @@ def reading(tracking: Registry) -> Callable[[], AliasHolders]:
 
     def read() -> AliasHolders:
         held = mlflow_access.read_aliases(tracking.tracking_uri, "EURUSD", {})
-        assert held == AliasHolders(registry.alias_holders(tracking, "EURUSD"), None)
+        assert held == AliasHolders(registry.alias_holders(tracking, "EURUSD"), None, held.champions if held else ())
         return held
 
     return read
@@ -144,6 +144,15 @@ def test_an_alias_moved_by_hand_is_explained(
     (difference,) = collect_status(store, settings, NOW, reading(tracking)).differences
     assert "EURUSD_ARIMA version 1, EURUSD_LSTM version 1 is active" in difference
     assert difference.endswith(" publish models:/EURUSD_ARIMA@champion")
+
+
+def test_two_models_with_the_alias_are_reported(
+    store: Store, settings: Settings, tracking: Registry, registered: dict[str, Registered]
+) -> None:
+    publish(store, settings, "lstm", 1)
+    tracking.client.set_registered_model_alias("EURUSD_ARIMA", "champion", str(registered["arima"].version))
+    differences = collect_status(store, settings, NOW, reading(tracking)).differences
+    assert any("models:/EURUSD_ARIMA/1 and models:/EURUSD_LSTM/1" in difference for difference in differences)
 
 
 def test_an_alias_that_was_removed_is_explained(store: Store, settings: Settings, tracking: Registry) -> None:

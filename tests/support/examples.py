@@ -88,7 +88,10 @@ ASKED = (
     "curl -s http://127.0.0.1:8080/health",
 )
 SHELL = 'docs/operate.md sh: eval "$(eurusd completion bash)"                 # in ~/.bashrc'
-ENDS_WITH = {"python -m training clean": 2}  # it asks, and here is nobody to answer
+ENDS_WITH = {
+    "python -m training clean": 2,  # it asks, and here is nobody to answer
+    "python -m training forecast": 75,  # every day after the embedded prices has begun
+}
 
 _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test_fanout.py"
 _DEMO = "tests/test_demo.py"

@@ -9,9 +9,11 @@ from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.price_file import parse_tail
+from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.timeliness import Timeliness, assess
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
-from lambda_fn.store.object_store import Store
+from lambda_fn.store.object_store import Missing, Store
 from training.models.economic_calendar import WARN_DAYS, days_left, load_events
 from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import read_active, read_pointer, read_refusal
@@ -63,6 +65,8 @@ class Status:
         published: The published pointer.
         prices: The age of each price file.
         tracking: The registry.
+        official: The official forecast, None if there is none that can be read.
+        forecast: Its age.
         differences: A sentence for each mismatch between pointer, registry, prices and active record, with its fix.
     """
 
@@ -70,6 +74,8 @@ class Status:
     published: Published
     prices: tuple[PriceAge, ...]
     tracking: Tracking
+    official: Official | None
+    forecast: Timeliness | None
     differences: tuple[str, ...]
 
     @property
@@ -104,8 +110,17 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
         for kind, remaining in days_left(load_events().known_through(), now.date()).items()
         if remaining < WARN_DAYS
     ]
+    official = _read_official(store, settings.pair)
+    forecast = official and assess(official, now)
     differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated)
-    return Status(active, published, prices, tracking, differences)
+    return Status(active, published, prices, tracking, official, forecast, differences)
+
+
+def _read_official(store: Store, pair: str) -> Official | None:
+    try:
+        return Official.parse(store.read(keys.forecast_key(pair)).data, pair)
+    except (Missing, ContractError):
+        return None
 
 
 def _read_published(store: Store, settings: Settings, active: Active | None) -> Published:

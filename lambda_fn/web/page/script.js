@@ -157,6 +157,7 @@
 
   // Value at risk: calculated here, so that nothing is sent.
   const table = byId("position-table");
+  if (!table) return;
   const { base, quote, last } = table.dataset;
   const lose = () => {
     const amount = byId("amount").valueAsNumber;

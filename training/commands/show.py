@@ -25,6 +25,8 @@ SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # quantiles in the table
 @pair_option
 def show_status(context: Context) -> None:
     """Print what is served, and mismatches between pointer, registry and prices."""
+    context.settings.check_store_dir()
+
     from training.publishing import mlflow_access
     from training.publishing.status import collect_status
 
@@ -105,6 +107,8 @@ def _print_status(current: "Status", context: Context) -> None:
 @pair_option
 def show_history(context: Context) -> None:
     """List every generation, when it was active and why."""
+    context.settings.check_store_dir()
+
     from training.console import format_time, print_table
     from training.publishing.history import list_generations
 
@@ -151,6 +155,8 @@ def show_history(context: Context) -> None:
 @click.option("--horizon", type=int, help="business days to forecast (default: 5, of a late forecast 5 from today)")
 def show_forecast(context: Context, horizon: int | None) -> int:
     """Send a request through the API of this process and print its response; return 75 for an expired forecast."""
+    context.settings.check_store_dir()
+
     from lambda_fn.api import App
     from lambda_fn.web.request import Request
 

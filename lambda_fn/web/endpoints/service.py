@@ -4,6 +4,7 @@ import json
 from datetime import date, datetime
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
+from lambda_fn import VERSION
 from lambda_fn.web.endpoints.forecast import Generation, ModelName, Sha256, age_fields
 from lambda_fn.web.forecast import AgedFreshness
 from lambda_fn.web.params import FORMAT, PAIR, central_intervals
@@ -44,12 +45,14 @@ class Health(AgedFreshness):
     """The state of the service.
 
     Attributes:
+        version: of this service.
         prices: source of the prices: ecb or csv.
         as_of: date of the last close.
         as_of_age_days: calendar days since then.
     """
 
     status: Literal["ok", "late", "expired", "unknown"]
+    version: str
     pair: PairCode
     champion: _ActiveChampion
     prices: str
@@ -136,6 +139,7 @@ def health(pair: PairState, request: Request) -> Health:
     champion, activated_at = official.champion, datetime.fromisoformat(official.champion["activated_at"])
     return {
         "status": "ok" if timeliness.state == "fresh" else timeliness.state,
+        "version": VERSION,
         "pair": official.pair,
         "champion": {
             "name": champion["name"],

@@ -21,6 +21,7 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from markupsafe import Markup
 
+from lambda_fn import VERSION
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.page import charts, formats
 from lambda_fn.web.page.view_model import forecast_page, pairs_page
@@ -154,6 +155,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
     environment.globals |= {function.__name__: function for function in CHARTS}
+    environment.globals["version"] = VERSION
     environment.globals |= {"style": Markup(_part("style.css")), "script": Markup(_part("script.js"))}
     return environment
 

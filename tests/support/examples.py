@@ -154,6 +154,7 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "export PAIRS=EURUSD,GBPUSD": Untested.VARIABLE,
     "sam deploy": "tests/infra/test_deploy.py::test_sam_needs_no_flag",
     "make deploy": _DEPLOY,
+    "make sam": "tests/test_project.py::test_sam_is_installed_before_it_is_needed",
     'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': _DEPLOY,
     'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key>"': "tests/infra/test_runbook.py::"
     "test_a_deployment_by_make_names_parameters_that_the_template_takes",

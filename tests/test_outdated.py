@@ -145,7 +145,7 @@ def check_page(world: World) -> None:
     assert bool(risks) == (world.state != "expired")
     if next_day:
         day = date.fromisoformat(next_day)
-        assert day_text(day, "long") in heading, "the head"
+        assert day_text(day) in heading, "the head"
         assert day_text(day) in risks.partition("</th>")[2].partition("<tbody>")[2].partition("</tr>")[0], "at risk"
         chosen = re.findall(r'<option value="(\d+)"( selected)? data-date="([^"]+)"', page)
         assert chosen[0] == (str(HORIZONS[world.state]), " selected", next_day), "the form"

@@ -174,6 +174,7 @@ def show_forecast(context: Context, horizon: int | None) -> int:
 
 def print_forecast(response: Mapping[str, Any], context: Context) -> None:
     """Print a response of /api/predict: its age, a row for each day, and charts of the forecast and its skill."""
+    from lambda_fn.currency_pairs import price_digits
     from training.commands.scores import label_day, print_fan, print_skill
     from training.console import print_table
 
@@ -185,17 +186,18 @@ def print_forecast(response: Mapping[str, Any], context: Context) -> None:
     context.print(sentence if age["state"] == "fresh" else f"[yellow]![/yellow] {sentence}")
     levels = [level for level in SHOWN_LEVELS if level in days[0]["quantiles"]]
     names = {level: "median" if level == "0.5" else f"{float(level):.0%}" for level in levels}
+    digits = price_digits(response["last_close"])
     rows = [
         {
             "day": label_day(day["date"], age["next_day"]),
-            **{names[level]: f"{day['quantiles'][level]:.4f}" for level in levels},
+            **{names[level]: f"{day['quantiles'][level]:.{digits}f}" for level in levels},
         }
         for day in days
     ]
     print_table(
         context.out,
         rows,
-        f"{response['pair']} after {response['last_close']} on {response['as_of']}",
+        f"{response['pair']} after {response['last_close']:.{digits}f} on {response['as_of']}",
         left_aligned=("day",),
         caption=f"{champion['name']}, generation {champion['generation']}, trained through "
         f"{champion['trained_through']}",

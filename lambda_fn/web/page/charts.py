@@ -183,7 +183,7 @@ def outcome_chart(outcomes: Sequence[Outcome]) -> Chart:
         f"the 80% range. The table below has all values."
     )
     y_ticks = [_tick(y.at(value), value, 0, "percent") for value in PERCENTILES]
-    x_ticks = [Tick(x[i], day_text(outcomes[i].day, "month"), {}) for i in (0, -1)]
+    x_ticks = [Tick(x[i], day_text(outcomes[i].day, "plain"), {}) for i in (0, -1)]
     return Chart(_chart("strip-values", label, y_ticks, [], x_ticks, bands, dots), rows)
 
 

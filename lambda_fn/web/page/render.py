@@ -31,7 +31,7 @@ from lambda_fn.web.response import JsonObject, Text
 HTML = "text/html; charset=utf-8"
 FILTERS = (
     *(formats.number, formats.price, formats.price_range, formats.percent, formats.signed),
-    *(formats.day, formats.day_text, formats.sentence, formats.backquoted, formats.example),
+    *(formats.day, formats.day_text, formats.time_text, formats.sentence, formats.backquoted, formats.example),
 )
 CHARTS = (charts.fan_chart, charts.outcome_chart, charts.range_bars, charts.reliability_diagram, charts.whiskers)
 _FOLDER = Path(__file__).parent

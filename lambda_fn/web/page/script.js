@@ -109,11 +109,17 @@
   const problem = byId("likely-problem");
   let timer;
   let request = new AbortController();
+  const report = (field, place, text) => {
+    place.textContent = text;
+    place.hidden = !text;
+    field.toggleAttribute("aria-invalid", Boolean(text));
+    if (text) field.setAttribute("aria-invalid", "true");
+  };
   const fail = (text) => {
     big.textContent = "\u2013";
     byId("likely-part").setAttribute("width", "0");
-    problem.textContent = text;
-    problem.hidden = false;
+    byId("likely-tails").hidden = true;
+    report(byId("price"), problem, text);
   };
   const show = (probability) => {
     const text = format(probability, 1, "percent");
@@ -138,22 +144,22 @@
     const { date, day, low, high } = byId("horizon").selectedOptions[0].dataset;
     const query = new URLSearchParams({ [byId("side").value]: byId("price").value, date });
     if (form.elements.pair) query.set("pair", form.elements.pair.value);
-    problem.hidden = true;
+    const { validity } = byId("price");
+    if (!(validity.valid || validity.stepMismatch)) return fail("Enter a price above 0.");
+    report(byId("price"), problem, "");
+    byId("likely-tails").hidden = false;
     big.textContent = "\u2026";
     byId("likely-day").textContent = day;
     write(byId("likely-low").firstElementChild, Number(low));
     write(byId("likely-high").firstElementChild, Number(high));
-    if (byId("price").validity.valid || byId("price").validity.stepMismatch) {
-      timer = setTimeout(fetchProbability, pause, query, request.signal);
-    }
+    timer = setTimeout(fetchProbability, pause, query, request.signal);
+    return undefined;
   };
-  if (big) {
-    form.addEventListener("input", () => ask(PAUSE));
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      ask(0);
-    });
-  }
+  form.addEventListener("input", () => ask(PAUSE));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask(0);
+  });
 
   // Value at risk: calculated here, so that nothing is sent.
   const table = byId("position-table");
@@ -161,7 +167,10 @@
   const { base, quote, last } = table.dataset;
   const lose = () => {
     const amount = byId("amount").valueAsNumber;
-    if (!(amount >= 0)) return;
+    const isValid = amount >= 0;
+    report(byId("amount"), byId("amount-problem"), isValid ? "" : "Enter an amount of 0 or more.");
+    table.hidden = !isValid;
+    if (!isValid) return;
     const isBase = byId("currency").value === base;
     table.tHead.rows[0].cells[1].textContent = `Loss in ${isBase ? quote : base}`;
     [...table.tBodies[0].rows].forEach((row) => {

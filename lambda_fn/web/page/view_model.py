@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from lambda_fn.currency_pairs import currency_names, price_digits
 from lambda_fn.record.interpolation import price_at
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.web import probability
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.page.formats import price_digits
 from lambda_fn.web.page.record_view import (
     HORIZONS,
     Figure,
@@ -33,6 +33,7 @@ FLAT = 0.0005  # of the rate: a smaller change of the median is shown as none
 CLOSES = 120
 OUTCOMES = 60
 AMOUNT = 100_000
+MAX_ENTRY = 40  # characters of an invalid price that are shown again
 
 
 class Pair(NamedTuple):
@@ -51,6 +52,11 @@ class Pair(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.base}/{self.quote}"
+
+    @property
+    def unit(self) -> str:
+        """The unit of its rates, for example "US dollars per euro"."""
+        return f"{currency_names(self.quote)[1]} per {currency_names(self.base)[0]}"
 
 
 class RateDay(NamedTuple):
@@ -118,6 +124,11 @@ class ForecastPage(NamedTuple):
     backtest: Summary | None
     outcomes: Sequence[Outcome]
     scores: Sequence[Score]
+
+    @property
+    def next_update(self) -> date | None:
+        """The day whose rate brings the next forecast; None if it is overdue."""
+        return self.official.days[0] if self.timeliness.state == "fresh" else None
 
     @property
     def amount(self) -> int:
@@ -232,7 +243,7 @@ def _question(official: Official, query: Mapping[str, str], timeliness: Timeline
     digits = price_digits(official.last_close)
     return Question(
         answer.side if answer else "below",
-        f"{answer.price if answer else official.last_close:.{digits}f}",
+        f"{answer.price:.{digits}f}" if answer else (price or "")[:MAX_ENTRY],
         f"{10.0**-digits:.{digits}f}",
         answer.horizon if answer else timeliness.horizon,
         answer,

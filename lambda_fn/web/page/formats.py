@@ -93,6 +93,11 @@ def backquoted(text: str) -> Markup:
     return _alternate(text.split("`"))
 
 
+def breakable(text: str) -> Markup:
+    """Return a path, or the name of a member, which a narrow screen may break behind its slashes and dots."""
+    return Markup("").join(escape(part) + Markup("<wbr>" if part in "/." else "") for part in re.split("([/.])", text))
+
+
 def example(value: object) -> str:
     """Return an example of the API reference: text as it is, other values as JSON."""
     text = value if isinstance(value, str) else json.dumps(value)

@@ -98,6 +98,33 @@
   };
   document.querySelectorAll(".chart[data-table]").forEach(explore);
 
+  // The API reference: a GET is sent from the page, with the parameters that are filled in.
+  document.querySelectorAll("form.try").forEach((form) => {
+    const output = form.querySelector("pre");
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const fields = [...new FormData(form)].filter((field) => field[1]);
+      let path = form.getAttribute("action");
+      const query = new URLSearchParams();
+      fields.forEach(([name, value]) => {
+        if (path.includes(`{${name}}`)) path = path.replace(`{${name}}`, encodeURIComponent(value));
+        else query.set(name, value);
+      });
+      const address = query.size ? `${path}?${query}` : path;
+      output.hidden = false;
+      output.textContent = `GET ${address}`;
+      try {
+        const response = await fetch(address, { headers: { accept: "application/json" } });
+        const text = await response.text();
+        const isJson = /json/.test(response.headers.get("content-type") ?? "");
+        const shown = isJson && text ? JSON.stringify(JSON.parse(text), null, 2) : text;
+        output.textContent = `GET ${address}\n${response.status}\n${shown.slice(0, 20000)}`;
+      } catch {
+        output.textContent = `GET ${address}\nThe service did not answer. Try again.`;
+      }
+    });
+  });
+
   const byId = (id) => document.getElementById(id);
   const form = byId("likely-form");
   if (!form) return;

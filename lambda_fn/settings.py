@@ -170,20 +170,6 @@ class Settings(NamedTuple):
         """Return these settings with the `model_info_key` of another pair."""
         return self if pair == self.pair else self._replace(model_info_key=pointer_key(self.model_info_key, pair))
 
-    def check_store_dir(self) -> None:
-        """Raise SettingsError unless STORE_DIR is a folder; a bucket is not checked.
-
-        Commands that only read call this, because opening the store would create the folder.
-        """
-        if self.use_s3:
-            return
-        from pathlib import Path  # not needed in Lambda
-
-        folder = Path(self.store_dir)
-        if not folder.is_dir():
-            problem = "is a file" if folder.is_file() else "does not exist"
-            raise SettingsError(f"STORE_DIR: {self.store_dir} {problem}; set it to the folder with the store")
-
     def select_pairs(self, pair: str | None) -> tuple[str, ...]:
         """Return the pairs of a command: that of its option --pair, or all if it is None. Raises SettingsError."""
         if pair is None:

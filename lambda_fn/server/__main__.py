@@ -26,6 +26,7 @@ from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Refused
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings, SettingsError, read_dotenv
+from lambda_fn.store.local import check_folder
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_env(environ)
         os.environ.update(environ)  # .env may also contain credentials
-        settings.check_store_dir()
+        check_folder(settings)
         store = open_store(settings)
         listener = _listen(args.host, args.port)
     except (SettingsError, OSError) as error:

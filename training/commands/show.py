@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # quantiles in the table, if the champion has them
 
 
+def _check_store(context: Context) -> None:
+    """Raise SettingsError unless the folder of the store exists."""
+    from lambda_fn.store.local import check_folder
+
+    check_folder(context.settings)
+
+
 @command("status", "print what is active, its scores, the age of the prices, and what does not match")
 @pair_option
 def show_status(context: Context) -> None:
     """Print what is served, and mismatches between pointer, registry and prices."""
-    context.settings.check_store_dir()
+    _check_store(context)
 
     from training.publishing import mlflow_access
     from training.publishing.status import collect_status
@@ -107,7 +114,7 @@ def _print_status(current: "Status", context: Context) -> None:
 @pair_option
 def show_history(context: Context) -> None:
     """List every generation, when it was active and why."""
-    context.settings.check_store_dir()
+    _check_store(context)
 
     from training.console import format_time, print_table
     from training.publishing.history import list_generations
@@ -155,7 +162,7 @@ def show_history(context: Context) -> None:
 @click.option("--horizon", type=int, help="business days to forecast (default: 5, of a late forecast 5 from today)")
 def show_forecast(context: Context, horizon: int | None) -> int:
     """Send a request through the API of this process and print its response; return 75 for an expired forecast."""
-    context.settings.check_store_dir()
+    _check_store(context)
 
     from lambda_fn.api import App
     from lambda_fn.web.request import Request

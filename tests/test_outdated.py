@@ -33,10 +33,10 @@ DAYS: dict[State, int] = {"fresh": 3, "late": 12, "expired": 45, "unknown": -2} 
 NEXT: dict[State, str | None] = {"fresh": "2026-11-03", "late": "2026-11-12", "expired": None, "unknown": "2026-11-02"}
 HORIZONS = {"fresh": 2, "late": 9, "expired": 21, "unknown": 1}
 SENTENCES: dict[State, str] = {
-    "fresh": r"the latest price is from 2026-10-30, 1 business day ago",
-    "late": r"the latest price is from 2026-10-30, 8 business days ago; 8 of the 21 .* begun; newer prices are overdue",
-    "expired": r"No current forecast: the latest price is from 2026-10-30, 31 business days ago",
-    "unknown": r"the prices or the clock are wrong: the latest price is from 2026-10-30, after today, 2026-10-28",
+    "fresh": r".*\b2026-10-30, 1 business ",
+    "late": r".*\b2026-10-30, 8 business .*; 8 of the 21 .*\boverdue",
+    "expired": r"No current forecast: .*\b2026-10-30, 31 business ",
+    "unknown": r".*\bclock are wrong: .*\b2026-10-30, .*\b2026-10-28",
 }
 
 
@@ -109,9 +109,9 @@ def check_probability(world: World) -> None:
     check_age(answer["age"], world.state)
     assert answer["horizon"] == HORIZONS[world.state]
     assert answer["sentence"].startswith("No current forecast: ") == (world.state == "expired")
-    assert answer["sentence"].endswith("this day has begun") == (world.state == "expired")
+    assert answer["sentence"].endswith("day has begun") == (world.state == "expired")
     first = world.json("/api/probability", below="1.1", horizon="1")["sentence"]
-    assert first.endswith("this day has begun") == (world.state != "unknown")
+    assert first.endswith("day has begun") == (world.state != "unknown")
 
 
 def check_health(world: World) -> None:
@@ -150,7 +150,7 @@ def check_page(world: World) -> None:
         chosen = re.findall(r'<option value="(\d+)"( selected)? data-date="([^"]+)"', page)
         assert chosen[0] == (str(HORIZONS[world.state]), " selected", next_day), "the form"
         days = page.partition('<table class="days">')[2].partition("<tbody>")[2].partition("</tr>")[0]
-        assert day_text(day) in days and "the next business day" in days, "the table of days"
+        assert day_text(day) in days and "next business day" in days, "the table of days"
 
 
 def check_all_pairs(world: World) -> None:
@@ -182,8 +182,9 @@ def check_status(world: World) -> None:
     assert code == 0
     row = world.state + (f", for {NEXT[world.state]} and later days" if NEXT[world.state] else "")
     assert re.search(rf"^forecast +{row} *$", text, re.MULTILINE)
-    fixes = {"fresh": None, "late": "run python -m lambda_fn.ingest", "expired": "run python -m lambda_fn.ingest"}
-    fix = fixes.get(world.state, "check the clock of this machine and the last rows of prices/EURUSD-ecb.csv")
+    ingest = r"run .*\blambda_fn\.ingest"
+    fixes = {"fresh": None, "late": ingest, "expired": ingest, "unknown": r"check the clock .*\bprices/EURUSD-ecb\.csv"}
+    fix = fixes[world.state]
     assert bool(re.search(rf"^! {SENTENCES[world.state]}[^!]*; {fix}$", text, re.MULTILINE)) == (fix is not None)
     shown = json.loads(world.run("status", "--json")[1])["forecast"]
     assert (shown["state"], shown["next_day"]) == (world.state, NEXT[world.state])
@@ -241,15 +242,14 @@ def test_the_log_has_the_operators_command_once(folder: Path, state: State, capl
     assert len(lines) == (state != "fresh")
     assert all(line.startswith("GBPUSD: ") for line in lines)
     if state in ("late", "expired"):
-        assert lines[0].endswith("; run python -m lambda_fn.ingest")
+        assert re.search(r"; run .*\blambda_fn\.ingest$", lines[0])
 
 
 def test_the_operators_command_is_that_of_the_source() -> None:
     now = datetime(2026, 12, 30, tzinfo=UTC)
     own = assess(records.official(AS_OF, source="csv", pair="GBPUSD"), now)
-    save = "python -m training prices --pair GBPUSD --csv FILE --save"
-    assert own.fix == f"run {save}, then python -m lambda_fn.refresh"
-    assert assess(records.official(AS_OF), now).fix == "run python -m lambda_fn.ingest"
+    assert re.fullmatch(r"run .* prices --pair GBPUSD --csv FILE .*\blambda_fn\.refresh", own.fix)
+    assert re.fullmatch(r"run .*\blambda_fn\.ingest", assess(records.official(AS_OF), now).fix)
 
 
 def test_the_bytes_of_the_stored_forecast_stay(folder: Path) -> None:

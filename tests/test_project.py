@@ -21,7 +21,7 @@ from tests.support.removals import removals
 
 PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "test-long", "check", "train", "serve", "lock", "clean"}
-TARGETS |= {"image", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture"}
+TARGETS |= {"image", "sam", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture"}
 TARGETS |= {"digests", "sbom", "audit", "mutate", "unguarded", "fuzz", "soak", "compare", "sentences", "structure"}
 
 

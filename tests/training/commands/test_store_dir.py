@@ -30,7 +30,7 @@ def test_a_store_that_is_not_there_is_named_and_not_made(
     (place / "file").write_text("no folder")
     monkeypatch.setenv("STORE_DIR", name)
     assert main([command]) == 2
-    assert capsys.readouterr().err == f"error: STORE_DIR: {name} {problem}; set it to the folder with the store\n"
+    assert capsys.readouterr().err.startswith(f"error: STORE_DIR: {name} {problem}; ")
     assert [path.name for path in place.iterdir()] == ["file"]
 
 

@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test test-long browser simulate e2e bench fuzz soak mutate unguarded sentences structure compare check train serve promote-ui picture image local local-stop deploy lock digests sbom audit clean
+.PHONY: help setup demo test test-long browser simulate e2e bench fuzz soak mutate unguarded sentences structure compare check train serve promote-ui picture image sam local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -104,6 +104,9 @@ picture: $(VENV)/dev ## draw docs/forecast.png from the forecast that is active 
 
 image: $(VENV)/training ## build the image of Lambda and of the fallback server, and print its size
 	$(BIN)/python -m infra.image
+
+sam: $(VENV)/aws/installed ## install the SAM CLI in .venv/aws/bin
+	@echo 'SAM is installed; use it with: export PATH="$$PWD/$(AWS_TOOLS):$$PATH"'
 
 local: $(VENV)/dev ## start the store that `sam local` serves, with a copy of models/, serving/ and prices/
 	$(BIN)/python -m infra.local up

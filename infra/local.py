@@ -28,7 +28,7 @@ from lambda_fn.store.s3 import open_store
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".local"
-ENV_FILE = ROOT / "local-env.json"
+ENV_FILE = ROOT / "run-make-local.json"
 BUCKET = "eurusd-forecast-local"
 PREFIXES = ("models", "serving", "prices")
 # The server accepts any credentials, because `sam local` passes on those of the caller and the environment file cannot

@@ -13,7 +13,33 @@ MAJORS = ("EUR", "USD", "JPY", "GBP", "CHF", "CAD", "AUD", "NZD")
 # history has gaps or a daily change of over 20 %.
 PEGS = frozenset({"EURDKK"})
 WITH_GAPS = frozenset({"ISK", "TRY"})
+NAMES = {
+    **{"AUD": "Australian dollar", "BRL": "Brazilian real", "CAD": "Canadian dollar", "CHF": "Swiss franc"},
+    **{"CNY": "Chinese yuan", "CZK": "Czech koruna", "DKK": "Danish krone", "EUR": "euro", "GBP": "pound sterling"},
+    **{"HKD": "Hong Kong dollar", "HUF": "Hungarian forint", "IDR": "Indonesian rupiah", "ILS": "Israeli shekel"},
+    **{"INR": "Indian rupee", "ISK": "Icelandic krona", "JPY": "Japanese yen", "KRW": "South Korean won"},
+    **{"MXN": "Mexican peso", "MYR": "Malaysian ringgit", "NOK": "Norwegian krone", "NZD": "New Zealand dollar"},
+    **{"PHP": "Philippine peso", "PLN": "Polish zloty", "RON": "Romanian leu", "SEK": "Swedish krona"},
+    **{"SGD": "Singapore dollar", "THB": "Thai baht", "TRY": "Turkish lira", "USD": "US dollar"},
+    **{"ZAR": "South African rand"},
+}
+UNCHANGED = {"CNY", "JPY", "KRW", "MYR", "THB", "ZAR", "IDR"}  # the same for one unit and for several
+IRREGULAR = {
+    **{"BRL": "Brazilian reais", "DKK": "Danish kroner", "GBP": "pounds sterling", "NOK": "Norwegian kroner"},
+    **{"ISK": "Icelandic kronur", "RON": "Romanian lei", "SEK": "Swedish kronor", "PLN": "Polish zlotys"},
+}
 KEYWORDS = "majors, all, or a currency for all its pairs"
+
+
+def currency_names(code: str) -> tuple[str, str]:
+    """Return the name of one unit and of several, for example US dollar and US dollars; the code if it is unknown."""
+    name = NAMES.get(code, code)
+    return name, name if code in UNCHANGED or code not in NAMES else IRREGULAR.get(code, f"{name}s")
+
+
+def price_digits(rate: float) -> int:
+    """Return the decimals in which a rate is usually quoted: 4 for EUR/USD, 2 for EUR/JPY."""
+    return 4 if rate < 20 else 2 if rate < 2000 else 0
 
 
 def market_pair(first: str, second: str) -> str:

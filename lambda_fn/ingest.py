@@ -25,7 +25,15 @@ from lambda_fn.record.issue import ForecastResult, after_prices
 from lambda_fn.record.track_record import live_metrics
 from lambda_fn.settings import Settings, redact_url
 from lambda_fn.store import keys
-from lambda_fn.store.command_line import EXPECTED, Job, make_parser, parse_day, run_and_print_each, run_command
+from lambda_fn.store.command_line import (
+    EXPECTED,
+    TEMPORARY_FAILURE,
+    Job,
+    make_parser,
+    parse_day,
+    run_and_print_each,
+    run_command,
+)
 from lambda_fn.store.object_store import JobStore, Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
@@ -302,7 +310,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(job: Job) -> int:
         args, store = job.args, job.store
-        data = ecb.download(job.settings.ecb_url)
+        try:
+            data = ecb.download(job.settings.ecb_url)
+        except EcbError as error:
+            sys.stderr.write(f"{error}\n")
+            return TEMPORARY_FAILURE
 
         def ingest_pair(pair: str) -> dict[str, Any]:
             now, settings = datetime.now(UTC), job.settings.for_pair(pair)

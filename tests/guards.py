@@ -326,8 +326,8 @@ GUARDS = (
     Guard(
         "queries are not in the access log",
         "lambda_fn/server/asgi.py",
-        "WithoutQuery.filter",
-        Change("Subscript", "partition", "str(path)"),
+        "",
+        Change("text", 'quote(scope["path"])', 'f\'{scope["path"]}?{scope["query_string"].decode()}\''),
         "tests/serving/test_secrets.py::test_no_server_tells_a_secret",
     ),
     Guard(

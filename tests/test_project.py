@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import lambda_fn
+from infra.local import ENV_FILE
 from tests import survivors
 from tests.guards import GUARDS, rows
 from tests.support.project import LOCKS, PIN, ROOT, lock, tracked
@@ -21,8 +22,9 @@ from tests.support.removals import removals
 
 PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "test-long", "check", "train", "serve", "lock", "clean"}
-TARGETS |= {"image", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture", "simulate"}
+TARGETS |= {"image", "sam", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture", "simulate"}
 TARGETS |= {"digests", "sbom", "audit", "mutate", "unguarded", "fuzz", "soak", "compare", "sentences", "structure"}
+TARGETS |= {"promote-ui"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -100,6 +102,19 @@ def test_make_reads_env_and_the_real_environment_wins(tmp_path: Path) -> None:
         text=True,
     )
     assert done.stdout.split() == ["of-the-file", "of-the-environment"], done.stderr
+
+
+def test_sam_is_installed_before_it_is_needed() -> None:
+    done = subprocess.run(["make", "-n", "sam"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "requirements-aws.txt" in done.stdout
+    deploy = (ROOT / "docs/operate.md").read_text().partition("\n## Deploy\n")[2]
+    assert deploy.index("$ make sam\n") < deploy.index("$ sam build\n")
+
+
+def test_sam_names_what_to_run_before_it() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    for name in ("local_invoke", "local_start_api"):
+        assert config[name]["parameters"]["env_vars"] == ENV_FILE.name == "run-make-local.json"
 
 
 @pytest.mark.parametrize("group", (*LOCKS, "aws"))
@@ -206,7 +221,7 @@ def test_what_a_run_leaves_is_ignored_by_git() -> None:
         ".venv/x",
         ".locks/x",
     ]
-    left += ["sbom/x", "report.html", ".local/x", "local-env.json", ".aws-sam/x"]
+    left += ["sbom/x", "report.html", ".local/x", "run-make-local.json", ".aws-sam/x"]
     done = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == left
     kept = subprocess.run(

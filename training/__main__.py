@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import get_completion_class
 
+from lambda_fn import __version__
 from training.commands import demo, frozen_run, publish, show, train
 from training.commands.command import EXIT_CODES, HELP_OPTIONS, STOPPED, command
 from training.commands.context import Context
@@ -67,6 +68,8 @@ command_line = CommandLine(
     help="Train forecasts of EUR/USD, choose the champion and publish it.",
     context_settings=HELP_OPTIONS,
 )
+
+click.version_option(__version__, message="%(version)s")(command_line)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from lambda_fn.currency_pairs import price_digits
+
 MIN_WIDTH = 20  # columns of the picture itself, however narrow the terminal is
 MIN_RANGE = 1e-5  # of the values: a smaller range is printed as 0.00 %, so its bars are empty
 
@@ -55,7 +57,8 @@ def fan(days: Sequence[Day], levels: Sequence[str], width: int, shapes: Shapes) 
     def column(price: float) -> int:
         return round((price - low) * scale)
 
-    start, middle, end = f"{low:.4f}", f"{(low + high) / 2:.4f}", f"{high:.4f}"
+    digits = price_digits(low)
+    start, middle, end = (f"{price:.{digits}f}" for price in (low, (low + high) / 2, high))
     gap = columns - len(start) - len(middle) - len(end)
     lines = [f"{' ' * margin}{start}{' ' * (gap // 2)}{middle}{' ' * (gap - gap // 2)}{end}"]
     for day in days:

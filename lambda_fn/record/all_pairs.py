@@ -17,7 +17,7 @@ from lambda_fn.record import scoring
 from lambda_fn.record.official_forecast import BENCHMARKS, Official
 from lambda_fn.record.scoring import INTERVALS, Score
 from lambda_fn.record.statistics import estimate_coverage, estimate_skill
-from lambda_fn.record.summary_checks import parse_pairs, parse_record
+from lambda_fn.record.summary_checks import one_day_summary, parse_pairs, parse_record
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 
@@ -161,14 +161,8 @@ def _summarise_pair(store: Store, pair: str) -> Json | None:
         "last_close": official.last_close,
         "champion": official.champion["name"],
         "generation": official.generation,
-        **{kind: _one_day_summary(record.get(kind)) for kind in KINDS},
+        **{kind: one_day_summary(record.get(kind)) for kind in KINDS},
     }
-
-
-def _one_day_summary(summary: Json | None) -> Json | None:
-    """Return the figures of a summary for horizon 1."""
-    first = next((row for row in (summary or {}).get("horizons", ()) if row["horizon"] == 1), None)
-    return first and {"days": first["n"], "coverage": first["coverage"], "skill": first["skill"]}
 
 
 def _read_scores(store: Store, key: str) -> list[Score]:

@@ -27,6 +27,12 @@ def parse_pairs(data: bytes) -> dict[str, Any]:
     return schema.parse_as(_PAIRS, schema.keyed_object(data, "pairs"), "pairs")
 
 
+def one_day_summary(summary: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the figures of a summary for horizon 1; None if it has none."""
+    first = next((row for row in (summary or {}).get("horizons", ()) if row["horizon"] == 1), None)
+    return first and {"days": first["n"], "coverage": first["coverage"], "skill": first["skill"]}
+
+
 def check_backtest(backtest: dict[str, Any] | None) -> None:
     """Check the backtest in a pointer, if any. Raises ContractError."""
     if backtest is not None:

@@ -20,6 +20,7 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from lambda_fn import __version__
 from lambda_fn.champion.sandbox import Sandbox
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Refused
@@ -27,12 +28,14 @@ from lambda_fn.refresh import refresh
 from lambda_fn.server.hooks import Hooks
 from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store.command_line import read_dotenv
+from lambda_fn.store.local import check_folder
 from lambda_fn.store.object_store import Missing, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
 WORKING_FOLDER = "/"  # of all processes, not the one with .env: champions must not run beside secrets
 STOP_S = 10  # for requests and a refresh in progress when the server is stopped
 LOOK_S = 3600.0  # between two looks for a new choice in MLflow
+REPEAT_S = 3600  # between two warnings of a refresh that fails for the same reason
 BACKLOG = 512  # connections that the kernel queues until a process accepts them
 _log = logging.getLogger("lambda_fn.server")  # also when this module is __main__
 
@@ -45,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_env(environ)
         os.environ.update(environ)  # .env may also contain credentials
+        check_folder(settings)
         store = open_store(settings)
         if settings.mlflow_hook_secret:
             Hooks(store, settings, environ)  # only to check the secret: each process makes its own
@@ -82,6 +86,7 @@ def _serve(processes: int, listener: socket.socket) -> None:
         lifespan="off",
         workers=processes,
         log_config=LOGGING,
+        access_log=False,  # the application writes it, without the query and with the time that a response took
         server_header=False,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=trusted_proxies or None,
@@ -89,7 +94,7 @@ def _serve(processes: int, listener: socket.socket) -> None:
     )
     host, port = listener.getsockname()[:2]
     url_host = f"[{host}]" if ":" in host else host
-    sys.stderr.write(f"Serving on http://{url_host}:{port} (stop with Ctrl-C)\n")
+    sys.stderr.write(f"Serving on http://{url_host}:{port} (version {__version__}, stop with Ctrl-C)\n")
     sys.stderr.flush()
     if processes > 1:
         Multiprocess(config, sockets=[listener]).run()
@@ -100,6 +105,7 @@ def _serve(processes: int, listener: socket.socket) -> None:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser("python -m lambda_fn.server", description="Serve the API over HTTP.")
+    parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     port = _whole("port", 0, 65535, "1 to 65535, or 0 for any free one")
     parser.add_argument(
@@ -159,10 +165,17 @@ def _listen(host: str, port: int) -> socket.socket:
 class Refresher(threading.Thread):
     """Activates published champions while the server runs, at once and then periodically.
 
-    A failure is logged and retried.
+    A failure is logged as a warning, again every REPEAT_S while it lasts, and retried.
     """
 
-    def __init__(self, store: Store, settings: Settings, every: float, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        every: float,
+        environ: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Create the thread.
 
         Args:
@@ -170,10 +183,12 @@ class Refresher(threading.Thread):
             settings: those of the service; all its pairs are refreshed.
             every: seconds between two refreshes.
             environ: the environment, for the registry's credentials.
+            clock: returns seconds, for repeated warnings and looks.
         """
         super().__init__(name="refresh", daemon=True)
         self._store, self._settings, self._every, self._environ = store, settings, every, environ
-        self._last_messages: dict[str, str] = {}  # by pair
+        self._clock = clock
+        self._last_messages: dict[str, tuple[str, float]] = {}  # by pair, with the time at which it was logged
         self._looked_at: float | None = None
         self._stop_event = threading.Event()
 
@@ -188,26 +203,32 @@ class Refresher(threading.Thread):
 
         At most every LOOK_S it also looks for a new choice in MLflow, whose deliveries can be lost.
         """
-        looks = self._looked_at is None or time.monotonic() - self._looked_at >= LOOK_S
+        now = self._clock()
+        looks = self._looked_at is None or now - self._looked_at >= LOOK_S
         if looks:
-            self._looked_at = time.monotonic()
+            self._looked_at = now
         with Sandbox() as sandbox:
             for pair in self._settings.pairs:
-                last_message, settings = self._last_messages.get(pair), self._settings.for_pair(pair)
+                last_message, logged_at = self._last_messages.get(pair, ("", 0.0))
+                settings = self._settings.for_pair(pair)
+                is_failure = True
                 try:
                     result = refresh(
                         self._store, settings, datetime.now(UTC), self._environ, sandbox=sandbox, registry=looks
                     )
                     message = "{0.outcome}, {0.reason}; forecast {1.outcome}, {1.reason}".format(*result)
+                    is_failure = "refused" in (result.activation.outcome, result.forecast.outcome)
                 except (Refused, Unavailable, Missing, ContractError) as error:
                     message = str(error)
                 except Exception as error:  # noqa: BLE001  # the next pointer, or the next attempt, may succeed
                     message = f"failed unexpectedly, {type(error).__name__}: {error}"
                     if message != last_message:
                         _log.error("refresh of %s failed", pair, exc_info=error)
-                if message != last_message:  # repeating it every minute would hide what is new
-                    _log.info("refresh%s: %s", f" of {pair}" if len(self._settings.pairs) > 1 else "", message)
-                self._last_messages[pair] = message
+                # Repeating it every minute would hide what is new.
+                if message != last_message or (is_failure and self._clock() - logged_at >= REPEAT_S):
+                    level = logging.WARNING if is_failure else logging.INFO
+                    _log.log(level, "refresh%s: %s", f" of {pair}" if len(self._settings.pairs) > 1 else "", message)
+                    self._last_messages[pair] = message, self._clock()
 
     def stop(self) -> None:
         """End the thread. Waits for a refresh in progress, at most STOP_S."""
@@ -222,26 +243,16 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(message)s"},
-        "access": {
-            "()": "uvicorn.logging.AccessFormatter",
-            "fmt": '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s',
-            "use_colors": False,
-        },
+        "access": {"format": "%(asctime)s %(message)s"},
     },
-    "filters": {"without_query": {"()": "lambda_fn.server.asgi.WithoutQuery"}},
     "handlers": {
         "line": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "access",
-            "filters": ["without_query"],
-            "stream": "ext://sys.stderr",
-        },
+        "access": {"class": "logging.StreamHandler", "formatter": "access", "stream": "ext://sys.stderr"},
     },
     "loggers": {
         "lambda_fn": {"handlers": ["line"], "level": "INFO", "propagate": False},
         "uvicorn.error": {"handlers": ["line"], "level": "WARNING", "propagate": False},
-        "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        "lambda_fn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
     },
 }
 

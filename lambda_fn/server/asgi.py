@@ -2,10 +2,15 @@
 
 import asyncio
 import logging
+import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 from lambda_fn.api import App
 from lambda_fn.registry import webhook
@@ -26,6 +31,7 @@ Handle = Callable[[Request], Response]
 # client reads the response.
 MAX_READ = 16 * MAX_BODY
 MAX_IN_THREADS = 64  # requests of each kind, running or waiting for a thread; more are refused
+_access = logging.getLogger("lambda_fn.access")
 THREADS = {"GET": 16, "POST": 4}  # separate, so that a POST that waits for a champion never takes a GET's thread
 
 
@@ -45,6 +51,7 @@ class AsgiApp:
         self._threads = {kind: _Threads(kind, number) for kind, number in THREADS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = time.perf_counter()
         headers: dict[str, str] = {}  # repeated ones are joined by commas
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -66,6 +73,11 @@ class AsgiApp:
         raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines]
         await send({"type": "http.response.start", "status": response.status, "headers": raw_headers})
         await send({"type": "http.response.body", "body": content})
+        client, method, path = scope.get("client"), scope["method"], quote(scope["path"])
+        address = f"{client[0]}:{client[1]}" if client else "-"
+        milliseconds = 1000 * (time.perf_counter() - start)
+        line = '%s "%s %s HTTP/%s" %d %.0f ms'  # without the query, which may contain a position or a secret
+        _access.info(line, address, method, path, scope.get("http_version", ""), response.status, milliseconds)
 
     async def _respond(self, request: Request) -> Response:
         path = self._app.router.route_path(request.path, self._app.base_path)
@@ -108,9 +120,23 @@ class _Threads:
 def application() -> AsgiApp:
     """Create the application of a server process from the environment's settings."""
     settings = Settings.from_env(os.environ)
+    _stop_with_parent()
     app = App(open_store(settings), settings, background_refresh=True)
     hooks = Hooks(open_store(settings, patient=True), settings, os.environ) if settings.mlflow_hook_secret else None
     return AsgiApp(app, settings.cors_origin, hooks)
+
+
+def _stop_with_parent() -> None:
+    """Stop this process when the one that started it ends, even if that was killed: it would keep the port."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
@@ -131,17 +157,6 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     if size > MAX_BODY:
         raise too_large()
     return bytes(body)
-
-
-class WithoutQuery(logging.Filter):
-    """Removes the query from the path of uvicorn's access records (client, method, path, version, status)."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return True: every record is written."""
-        if isinstance(record.args, tuple) and len(record.args) == 5:
-            client, method, path, version, status = record.args
-            record.args = client, method, str(path).partition("?")[0], version, status
-        return True
 
 
 # CORS: the values of API Gateway in the template.

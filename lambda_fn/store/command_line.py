@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from lambda_fn import __version__
 from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store.object_store import Misconfigured, Store, Unavailable
 from lambda_fn.store.s3 import open_store
@@ -43,6 +44,7 @@ def read_dotenv(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
 def make_parser(module: str, description: str) -> argparse.ArgumentParser:
     """Return a parser of `python -m lambda_fn.<module>` with the options that all commands have."""
     parser = argparse.ArgumentParser(f"python -m lambda_fn.{module}", description=description)
+    parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--pair", help="one of the pairs in PAIRS (default: all)")
     return parser
@@ -103,11 +105,12 @@ def run_and_print_each(pairs: Sequence[str], work: Callable[[str], Mapping[str, 
                 raise result
             code = max(code, exit_code(result))
             result = {"outcome": "failed", "reason": str(result)}
-        is_failure = result["outcome"] in FAILURES
+        forecast = result.get("forecast") or {}
+        is_failure = result["outcome"] in FAILURES or forecast.get("outcome") in FAILURES
         results[pair], code = result, max(code, int(is_failure))
         if not as_json:
             lines = f"{result['outcome']}: {result['reason']}".splitlines()
-            if forecast := result.get("forecast"):
+            if forecast:
                 lines += f"forecast {forecast['outcome']}: {forecast['reason']}".splitlines()
             prefix = f"{pair}: " if len(pairs) > 1 else ""
             (sys.stderr if is_failure else sys.stdout).writelines(f"{prefix}{line}\n" for line in lines)

@@ -10,7 +10,19 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore
 
+from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store.object_store import LOCKS, Store
+
+
+def check_folder(settings: Settings) -> None:
+    """Raise SettingsError unless STORE_DIR is a folder; a bucket is not checked.
+
+    The server and commands that only read call this, because opening the store would create the folder.
+    """
+    folder = Path(settings.store_dir)
+    if not settings.use_s3 and not folder.is_dir():
+        problem = "is a file" if folder.is_file() else "does not exist"
+        raise SettingsError(f"STORE_DIR: {settings.store_dir} {problem}; set it to the folder with the store")
 
 
 class FolderStore(Store):

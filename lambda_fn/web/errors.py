@@ -45,7 +45,7 @@ _NOTHING_TO_SERVE: dict[Unavailability, tuple[str, str, str]] = {
     "expired": (
         "forecast_expired",
         "",
-        "no new prices arrive: the operator runs python -m lambda_fn.ingest, then python -m lambda_fn.refresh",
+        "no new prices arrive: the operator finds the command in the log",
     ),
     "store": ("store_unavailable", "the store does not respond, and nothing is cached yet", _SEE_LOG),
     "unexpected": ("unexpected_error", "the stored forecast or record cannot be read: unexpected error", _SEE_LOG),

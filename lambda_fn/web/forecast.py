@@ -5,14 +5,13 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from lambda_fn.fields import utc_text
-from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.record.official_forecast import Entry, Official
+from lambda_fn.record.timeliness import State, Timeliness
 from lambda_fn.web.params import ForecastQuery
 from lambda_fn.web.response import DateText, PairCode, TimeText
 
 PRICE_DECIMALS = 6
 RETURN_DECIMALS = 8
-LATE_FROM = 2  # business days: a day's rates come in its evening, so until then yesterday's are the latest
 Count = Annotated[int, ("minimum", 0)]
 Horizon = Annotated[int, "business days after the last close", ("minimum", 1)]
 Mean = Annotated[float, "point forecast"]
@@ -60,18 +59,21 @@ class Age(TypedDict):
 
     Attributes:
         business_days: business days that have begun since the last close.
-        state: late from two business days on; expired when every forecast day has begun.
+        state: late from two business days on; expired when every forecast day has begun; unknown when the last close is
+            of a day after today, because the prices or the clock are wrong.
         sentence: the age as a sentence.
+        next_day: first forecast day that has not begun (UTC); null for an expired forecast.
     """
 
     business_days: Count
-    state: Literal["fresh", "late", "expired"]
+    state: State
     sentence: str
+    next_day: DateText | None
 
 
 CheckedAt = Annotated[TimeText, "last successful check of the store for a newer forecast, champion or record"]
 Stale = Annotated[
-    bool, "true if the store has failed since, a newer forecast could not be made, or the forecast is late or expired"
+    bool, "true if the store has failed since, a newer forecast could not be made, or the age is not fresh"
 ]
 
 
@@ -218,20 +220,15 @@ def forecast_days(
     return result
 
 
-def age_of(official: Official, now: datetime) -> Age:
-    """Return the age of a forecast at `now`. Days are UTC days, as in ingest and its alarm."""
-    today = now.astimezone(UTC).date()
-    business_days = business_days_since(official.as_of, today, official.source)
-    count = f"{business_days} business day{'' if business_days == 1 else 's'}"
-    sentence = f"the latest price is from {official.as_of}, {count} ago"
-    if official.days[-1] <= today:
-        sentence += "; every forecast day has begun"
-        return {"business_days": business_days, "state": "expired", "sentence": sentence}
-    if business_days < LATE_FROM:
-        return {"business_days": business_days, "state": "fresh", "sentence": sentence}
-    if begun := sum(day <= today for day in official.days):
-        sentence += f"; {begun} of the {len(official.days)} forecast days {'has' if begun == 1 else 'have'} begun"
-    return {"business_days": business_days, "state": "late", "sentence": f"{sentence}; newer prices are overdue"}
+def age_json(timeliness: Timeliness) -> Age:
+    """Return the age of a forecast as the JSON of a response."""
+    next_day = timeliness.next_day
+    return {
+        "business_days": timeliness.business_days,
+        "state": timeliness.state,
+        "sentence": timeliness.sentence,
+        "next_day": None if next_day is None else next_day.isoformat(),
+    }
 
 
 def fallback_field(forecast: Official | Entry) -> MaybeFallback:
@@ -242,28 +239,28 @@ def fallback_field(forecast: Official | Entry) -> MaybeFallback:
 
 
 def freshness_fields(
-    checks: Mapping[str, tuple[float, bool]], age: Age | None = None, failure_reason: str | None = None
+    checks: Mapping[str, tuple[float, bool]], timeliness: Timeliness | None = None, failure_reason: str | None = None
 ) -> Freshness:
     """Return the members `checked_at`, `stale` and `stale_reason` of a response.
 
     Args:
         checks: by part of the response, the time of its last successful check of the store (seconds since 1970) and
             whether the store has failed since.
-        age: the age of the forecast.
+        timeliness: the age of the forecast.
         failure_reason: why a newer forecast could not be made.
 
     Returns:
         checked_at of the part checked longest ago. stale is true if the store failed, a newer forecast could not be
-        made, or the forecast is late or expired; stale_reason says which.
+        made, or the forecast is not fresh; stale_reason says which.
     """
     failed = [name for name, (_, stale) in checks.items() if stale]
     reasons = []
+    if timeliness is not None and timeliness.state != "fresh":
+        reasons.append(timeliness.sentence)
     if failed:
         reasons.append(f"cannot check the store for newer {' and '.join(failed)}; these are the latest cached ones")
     if failure_reason is not None:
         reasons.append(f"a newer forecast could not be made: {failure_reason}")
-    if age is not None and age["state"] != "fresh":
-        reasons.append(age["sentence"])
     oldest, _ = min(checks.values())
     return {
         "checked_at": utc_text(datetime.fromtimestamp(oldest, UTC)),

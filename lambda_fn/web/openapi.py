@@ -118,6 +118,7 @@ FORECAST_EXAMPLE: dict[str, Any] = {
         "business_days": 0,
         "state": "fresh",
         "sentence": "the latest price is from 2026-10-30, 0 business days ago",
+        "next_day": "2026-11-02",
     },
     "checked_at": "2026-10-30T16:11:00Z",
     "stale": False,

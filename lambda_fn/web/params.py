@@ -92,7 +92,8 @@ FORMAT = Parameter(
 )
 HORIZON = Parameter(
     "horizon",
-    "Number of business days to forecast. Default: 5, or all that the champion forecasts if fewer.",
+    "Number of business days to forecast. Default: 5, or all that the champion forecasts if fewer. For a late forecast "
+    "it is 5 from the first day that has not begun, and the days before.",
     5,
     _POSITIVE,
 )
@@ -129,7 +130,9 @@ QUESTIONS = (
         noun="probability",
     ),
 )
-DAY = HORIZON._replace(description="Business day after the last close. Default: 1, the next one.", key="horizon_of_one")
+DAY = HORIZON._replace(
+    description="Business day after the last close. Default: the first that has not begun.", key="horizon_of_one"
+)
 DAY_H = H._replace(key="h_of_one")
 DATE = Parameter(
     "date",
@@ -185,18 +188,18 @@ def central_intervals(levels: Sequence[float]) -> dict[str, tuple[int, int]]:
 
 
 def parse_query(
-    query: Mapping[str, str], horizon: int, levels: Sequence[float], default: int = DEFAULT_HORIZON
+    query: Mapping[str, str], horizon: int, levels: Sequence[float], default_horizon: int = DEFAULT_HORIZON
 ) -> ForecastQuery:
     """Parse the query parameters for a champion with this horizon and these levels.
 
-    The default is `default` days, or all if fewer, and every level. `level` selects intervals and the quantiles that
-    bound them; `quantiles` selects levels, without intervals unless `level` selects them. The median is always
-    included.
+    The default is `default_horizon` days, or all if there are fewer, and every level. `level` selects intervals and the
+    quantiles that bound them; `quantiles` selects levels, without intervals unless `level` selects them. The median is
+    always included.
 
     Raises:
         Problem: 400 with the parameter and the available values.
     """
-    days = parse_horizon(query, horizon, min(default, horizon))
+    days = parse_horizon(query, horizon, min(default_horizon, horizon))
     available = central_intervals(levels)
     if "level" not in query and "quantiles" not in query:
         return ForecastQuery(days, tuple(range(len(levels))), available)

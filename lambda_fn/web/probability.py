@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from lambda_fn.prices.plausibility import MIN_PROBABILITY
 from lambda_fn.record.interpolation import price_at, probability_below
 from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.web.errors import bad_query, format_value
 from lambda_fn.web.params import QUESTIONS, parse_horizon
 
@@ -36,11 +37,16 @@ class PriceProbability(NamedTuple):
     probability: float
     bound: Literal["at_most", "at_least"] | None
 
-    def sentence(self, pair: str) -> str:
-        """Return a sentence, for example "EUR/USD is below 1.1 on 2026-11-06 with a probability of 12.3 %"."""
+    def sentence(self, pair: str, timeliness: Timeliness) -> str:
+        """Return a sentence, for example "EUR/USD is below 1.1 on 2026-11-06 with a probability of 12.3 %".
+
+        It says if the day has begun or the forecast has expired.
+        """
+        lead = "No current forecast: " if timeliness.state == "expired" else ""
+        begun = "; this day has begun" if self.horizon <= timeliness.begun else ""
         return (
-            f"{pair[:3]}/{pair[3:]} is {self.side} {self.price:g} on {self.day.isoformat()} with a probability of "
-            f"{format_probability(self.probability, self.bound)}"
+            f"{lead}{pair[:3]}/{pair[3:]} is {self.side} {self.price:g} on {self.day.isoformat()} with a probability "
+            f"of {format_probability(self.probability, self.bound)}{begun}"
         )
 
 
@@ -49,16 +55,17 @@ def format_probability(probability: float, bound: str | None) -> str:
     return f"{BOUNDS[bound]} {100 * probability:.1f} %" if bound else f"{100 * probability:.1f} %"
 
 
-def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
+def parse(official: Official, query: Mapping[str, str], timeliness: Timeliness) -> PriceProbability:
     """Parse a query and answer it from the official forecast.
 
-    The query has exactly one of QUESTIONS, and a day as `horizon` or `date`; the default is the next day.
+    The query has exactly one of QUESTIONS, and a day as `horizon` or `date`; the default is the first
+    day that has not begun, and the last day of an expired forecast.
 
     Raises:
         Problem: 400 with the parameter and what to give.
     """
     if (text := query.get("date")) is None:
-        position = parse_horizon(query, official.horizon, 1) - 1
+        position = parse_horizon(query, official.horizon, timeliness.horizon) - 1
     else:
         if "horizon" in query or "h" in query:
             raise bad_query("date", "date and horizon are both present", "give one of them")

@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.timeliness import Timeliness, assess
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.cache import CachedValue, LastKnownGood, NothingToServe, as_not_yet_published
 from lambda_fn.store.object_store import Missing, Store
-from lambda_fn.web.forecast import Age, age_of
 from lambda_fn.web.params import AS_OF
 from lambda_fn.web.response import JsonObject, Version
 
@@ -87,14 +87,15 @@ class Records:
         self._ledger: Ledger | None = None
         self._lock = threading.Lock()
         self.generation: int | None = None
+        self._logged_sentence = ""
         pair = settings.pair
         parse_official, parse = partial(Official.parse, pair=pair), partial(_parse_record, pair=pair)
         cache_options = settings.champion_max_age_s, clock, background_refresh, store.wait_budget
         self._official = LastKnownGood(fetcher(store, pair, keys.forecast_key(pair), parse_official), *cache_options)
         self._record = LastKnownGood(fetcher(store, pair, keys.record_key(pair), parse), *cache_options)
 
-    def official(self) -> tuple[CachedValue[CachedRecord[Official]], Age]:
-        """Return the official forecast and its age.
+    def official(self) -> tuple[CachedValue[CachedRecord[Official]], Timeliness]:
+        """Return the official forecast and its age. What the operator has to do about the age is logged once a day.
 
         Raises NothingToServe if there is none, or if it has expired and REFUSE_EXPIRED is set.
         """
@@ -103,10 +104,14 @@ class Records:
         if official.generation != self.generation:
             _log.info("serving generation %d, %s", official.generation, official.champion["name"])
             self.generation = official.generation
-        age = age_of(official, self.now())
-        if age["state"] == "expired" and self._settings.refuse_expired:
-            raise NothingToServe(age["sentence"], EXPIRED_RETRY_S, "expired")
-        return latest, age
+        timeliness = assess(official, self.now())
+        if timeliness.sentence != self._logged_sentence:
+            self._logged_sentence = timeliness.sentence
+            if timeliness.fix:
+                _log.warning("%s: %s; %s", official.pair, timeliness.sentence, timeliness.fix)
+        if timeliness.state == "expired" and self._settings.refuse_expired:
+            raise NothingToServe(timeliness.sentence, EXPIRED_RETRY_S, "expired")
+        return latest, timeliness
 
     def blocked_generation(self) -> int | None:
         """Return the generation whose champion failed to forecast the live window; None if there is none."""

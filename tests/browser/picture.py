@@ -19,7 +19,8 @@ def take(browser: Browser, address: str, target: Path) -> None:
     page = browser.new_page(viewport={"width": VIEW["width"], "height": VIEW["height"]}, device_scale_factor=SCALE)
     page.goto(address)
     # Without the list of values, and without the mark of the day on which the picture is taken.
-    page.evaluate("document.querySelectorAll('#forecast details, #forecast .today').forEach(it => it.remove())")
+    marks = "#forecast details, #forecast .today, #forecast [fill^='url']"
+    page.evaluate(f'document.querySelectorAll("{marks}").forEach(it => it.remove())')
     page.locator("#forecast").screenshot(path=target)
     page.close()
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ import pytest
 from matplotlib import image
 from playwright.sync_api import Browser, Page, expect
 
+from lambda_fn.web.page.formats import day_text
 from tests.browser import picture
 from tests.browser.conftest import Open
 from tests.support.project import ROOT
@@ -48,8 +50,8 @@ def test_the_first_thing_seen_is_the_next_day(fresh: Server, visit: Open) -> Non
     page = visit(fresh)
     bounds = days(fresh)[0]["intervals"]["80"]
     expect(page.locator("h1")).to_contain_text(f"{bounds['lower']:.4f} to {bounds['upper']:.4f}")
-    as_of = fresh.ask("GET", "/api/predict").json["as_of"]
-    expect(page.locator(".notice.fresh")).to_have_text(re.compile(rf"^Fresh .* {as_of}, "))
+    as_of = date.fromisoformat(fresh.ask("GET", "/api/predict").json["as_of"])
+    expect(page.locator(".notice.fresh")).to_have_text(re.compile(rf"^Fresh .* {day_text(as_of, 'plain')}, "))
     expect(page).to_have_title("EUR/USD forecast")
 
 
@@ -64,7 +66,7 @@ def test_how_likely_it_is_as_the_api_says(fresh: Server, visit: Open) -> None:
         day = days(fresh)[horizon - 1]
         expect(page.locator("#likely-low")).to_have_text(f"{day['quantiles']['0.05']:.4f}")
         expect(page.locator("#likely-high")).to_have_text(f"{day['quantiles']['0.95']:.4f}")
-        expect(page.locator("#likely-day")).to_contain_text(f", {int(day['date'][-2:])} ")
+        expect(page.locator("#likely-day")).to_have_text(day_text(date.fromisoformat(day["date"])))
 
 
 def test_what_a_position_loses_and_that_it_stays_in_the_page(fresh: Server, visit: Open) -> None:
@@ -135,7 +137,7 @@ def test_numbers_are_german_for_a_german_browser(fresh: Server, visit: Open) -> 
     bounds = days(fresh)[0]["intervals"]["80"]
     shown = [f"{bounds[name]:.4f}".replace(".", ",") for name in ("lower", "upper")]
     expect(page.locator("h1")).to_contain_text(" to ".join(shown))
-    answer = probability_of(fresh, "below", page.locator("#price").input_value(), 5)
+    answer = probability_of(fresh, "below", page.locator("#price").input_value(), 1)
     expect(page.locator("#likely-big")).to_have_text(f"{100 * answer['probability']:.1f}\xa0%".replace(".", ","))
     expect(page.locator("#record")).to_contain_text("3.440 of 4.310 days")
     expect(page.locator("#forecast .axis.left text").first).to_have_text(re.compile(r"^\d,\d+$"))
@@ -171,8 +173,45 @@ def test_a_question_that_the_api_refuses_has_its_reason_instead_of_a_number(fres
     expect(page.locator("#likely-big")).not_to_contain_text("%")
     page.unroute("**/api/probability*")
     page.locator("#price").fill("1.0950")
-    expect(page.locator("#likely-big")).to_have_text(in_english(probability_of(fresh, "below", "1.095", 5)))
+    expect(page.locator("#likely-big")).to_have_text(in_english(probability_of(fresh, "below", "1.095", 1)))
     expect(page.locator("#likely-problem")).to_be_hidden()
+
+
+def test_an_invalid_entry_is_reported_beside_its_field_and_clears_the_answer(fresh: Server, visit: Open) -> None:
+    page = visit(fresh)
+    for entry in ("", "-1"):
+        page.locator("#price").fill(entry)
+        expect(page.locator("#likely-form #likely-problem")).to_have_text("Enter a price above 0.")
+        expect(page.locator("#price")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#likely-big")).to_have_text("\N{EN DASH}")
+        expect(page.locator("#likely-tails")).to_be_hidden()
+        page.locator("#price").fill("1.1")
+        expect(page.locator("#likely-problem")).to_be_hidden()
+        expect(page.locator("#likely-big")).to_contain_text("%")
+    page.locator("#amount").fill("-5")
+    expect(page.locator("#amount-problem")).to_be_visible()
+    expect(page.locator("#position-table")).to_be_hidden()
+    page.locator("#amount").fill("5")
+    expect(page.locator("#amount-problem")).to_be_hidden()
+    expect(page.locator("#position-table")).to_be_visible()
+
+
+CUT = """[...document.querySelectorAll('table, nav a')].filter(one => {
+    const parent = one.parentElement.closest('.scroll, .card, main, header');
+    const box = one.getBoundingClientRect();
+    return one.checkVisibility() && !one.closest('details') &&
+        (box.width === 0 || box.right > parent.getBoundingClientRect().right + 1);
+}).map(one => one.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_no_table_is_cut_and_no_menu_entry_disappears(fresh: Server, visit: Open, path: str, width: int) -> None:
+    page = visit(fresh, path, viewport={"width": width, "height": 800})
+    assert fits(page)
+    assert page.evaluate(CUT) == []
+    links = page.locator("header nav a")
+    assert [link.is_visible() for link in links.all()] == [True] * (6 if path == "/" else 5)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -188,7 +227,8 @@ def test_nothing_sticks_out_on_a_phone(fresh: Server, visit: Open, scheme: str) 
 def test_a_late_forecast_says_so_and_marks_today(late: Server, visit: Open) -> None:
     page = visit(late)
     expect(page.locator(".notice.late")).to_contain_text("newer prices")
-    expect(page.locator(".notice.late .cure code").first).to_have_text("python -m lambda_fn.ingest")
+    expect(page.locator(".notice.late .cure")).to_contain_text("wider than usual")
+    expect(page.locator("#forecast rect[fill='url(#hatch)']")).to_be_visible()
     expect(page.locator("text.today")).to_have_text("today")
     expect(page.locator("h1")).to_contain_text("EUR/USD on ")
 
@@ -196,7 +236,8 @@ def test_a_late_forecast_says_so_and_marks_today(late: Server, visit: Open) -> N
 def test_an_expired_forecast_says_so_first(expired: Server, visit: Open) -> None:
     page = visit(expired)
     expect(page.locator(".notice.expired")).to_contain_text("has begun")
-    expect(page.locator("h1")).to_contain_text("has expired")
+    expect(page.locator("h1")).to_contain_text("No current forecast")
+    expect(page.locator("#position-table")).to_have_count(0)
 
 
 def test_without_a_forecast_it_says_what_to_do(empty: Server, visit: Open) -> None:

@@ -25,3 +25,16 @@ def test_it_fits_a_phone_and_needs_no_script(fresh: Server, visit: Open) -> None
     page = visit(fresh, "/docs", java_script_enabled=False, **PHONE)
     expect(page.locator("h3")).to_have_count(len(ROUTES))
     assert fits(visit(fresh, "/docs", **PHONE))
+
+
+def test_a_get_is_tried_in_the_page(fresh: Server, visit: Open) -> None:
+    page = visit(fresh, "/docs")
+    form = page.locator("form.try[action='/api/predict']")
+    form.locator("input[name=horizon]").fill("2")
+    form.get_by_role("button").click()
+    expect(form.locator("pre")).to_contain_text("GET /api/predict?horizon=2\n200\n")
+    expect(form.locator("pre")).to_contain_text('"horizon": 2')
+    form = page.locator("form.try[action='/v2/models/{name}']")
+    form.locator("input[name=name]").fill("EURUSD_Foreign")
+    form.get_by_role("button").click()
+    expect(form.locator("pre")).to_contain_text("GET /v2/models/EURUSD_Foreign\n200\n")

@@ -42,7 +42,7 @@ def test_up_twice_and_down(source: FolderStore, folder: Path, tmp_path: Path, mo
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    env_file = tmp_path / "local-env.json"
+    env_file = tmp_path / "run-make-local.json"
     assert local.up(source, folder, env_file, "127.0.0.1") == 4
     variables = json.loads(env_file.read_text())["Parameters"]
     assert variables["AWS_ENDPOINT_URL_S3"].startswith("http://127.0.0.1:")

@@ -426,7 +426,7 @@ def test_an_expired_forecast_is_told_and_where_that_is_wanted_refused(api: Local
     refused = replace(api, app=App(api.store, strict, api.clock)).get("/api/predict")
     assert (refused.status, refused.error["code"]) == (503, "forecast_expired")
     assert refused.error["message"] == answer.json["age"]["sentence"]
-    assert "python -m lambda_fn.ingest" in refused.error["cure"]
+    assert "in the log" in refused.error["cure"]
     assert int(refused.headers["Retry-After"]) >= 60
 
 

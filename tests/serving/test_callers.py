@@ -94,6 +94,22 @@ def test_an_event_that_a_person_wrote_may_have_capitals_and_the_query_as_text(se
     assert answer["body"].count("\n") == 2 and "lo-95" in answer["body"] and "lo-50" in answer["body"]
 
 
+def test_header_names_of_sam_local_are_read_in_any_case(served: LocalApi) -> None:
+    """`sam local start-api` passes on what a browser or curl sent: page, CSV, 304 and gzip depend on it."""
+
+    def ask(path: str, **headers: str) -> dict[str, Any]:
+        found = event("GET", path)
+        return handle_event(
+            served.app, found | {"headers": {name.replace("_", "-"): headers[name] for name in headers}}
+        )
+
+    assert ask("/", Accept="text/html,*/*;q=0.8")["headers"]["Content-Type"].startswith("text/html")
+    assert ask("/api/predict", ACCEPT="text/csv")["headers"]["Content-Type"].startswith("text/csv")
+    packed = ask("/api/predict", Accept_Encoding="gzip")
+    assert packed["headers"]["Content-Encoding"] == "gzip" and packed["isBase64Encoded"] is True
+    assert ask("/api/predict", If_None_Match=packed["headers"]["ETag"])["statusCode"] == 304
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, gzip", "br", "deflate", "zstd", "x-gzip"])
 @pytest.mark.parametrize("path", ["/api/predict", "/invocations", "/v2/models/EURUSD_Foreign/infer"])
 @pytest.mark.parametrize("caller", CALLERS)

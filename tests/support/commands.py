@@ -16,10 +16,10 @@ def parsed(words: Sequence[str]) -> click.Context:
     return command_line.commands[name].make_context(name, rest)
 
 
-def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """What the command prints with --json; it must succeed."""
+def command(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
+    """What the command prints with --json; it must end with `code`."""
     capsys.readouterr()
-    code = main([*arguments, "--json"])
+    ended = main([*arguments, "--json"])
     output = capsys.readouterr()
-    assert code == 0, output.err
+    assert ended == code, output.err
     return json.loads(output.out)

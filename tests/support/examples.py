@@ -89,7 +89,10 @@ ASKED = (
     "curl -s http://127.0.0.1:8080/health",
 )
 SHELL = 'docs/operate.md sh: eval "$(eurusd completion bash)"                 # in ~/.bashrc'
-ENDS_WITH = {"python -m training clean": 2}  # it asks, and here is nobody to answer
+ENDS_WITH = {
+    "python -m training clean": 2,  # it asks, and here is nobody to answer
+    "python -m training forecast": 75,  # every day after the embedded prices has begun
+}
 
 _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test_fanout.py"
 _DEMO = "tests/test_demo.py"
@@ -159,6 +162,7 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "export PAIRS=EURUSD,GBPUSD": Untested.VARIABLE,
     "sam deploy": "tests/infra/test_deploy.py::test_sam_needs_no_flag",
     "make deploy": _DEPLOY,
+    "make sam": "tests/test_project.py::test_sam_is_installed_before_it_is_needed",
     'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': _DEPLOY,
     'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key> AlarmEmail=me@example.com"': _DEPLOY,
     'make deploy ARGS="ApiAuth=NONE ThrottleRate=5 ThrottleBurst=10"': (

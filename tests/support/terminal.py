@@ -14,8 +14,10 @@ from pathlib import Path
 _STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def shown(folder: Path, *arguments: str, columns: int = 80, program: tuple[str, ...] = (), **variables: str) -> str:
-    """What `python -m training` shows on standard output, run in `folder`, without styles; it must end with 0."""
+def shown(
+    folder: Path, *arguments: str, columns: int = 80, program: tuple[str, ...] = (), code: int = 0, **variables: str
+) -> str:
+    """What `python -m training` shows on standard output, run in `folder`, without styles; it must end with `code`."""
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     command = program or (sys.executable, "-m", "training", *arguments)
@@ -28,7 +30,7 @@ def shown(folder: Path, *arguments: str, columns: int = 80, program: tuple[str, 
         chunks.append(chunk)
     os.close(parent)
     _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    assert process.returncode == code, errors
     return _STYLES.sub("", b"".join(chunks).decode()).replace("\r\n", "\n")
 
 

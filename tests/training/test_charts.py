@@ -1,10 +1,20 @@
 """Charts as text: within the width, in the encoding, and true to the numbers."""
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from training.charts import FINE, MIN_WIDTH, PLAIN, Day, Shapes, bars, fan, select_shapes
+from training.commands.report_plots import plot_skill
+
+
+def test_a_plot_of_mlflow_has_a_title_and_names_its_axes() -> None:
+    skill = pd.DataFrame({2025: [0.01, 0.02], 2026: [0.03, 0.02]}, index=["calendar", "garch"])
+    [axes] = plot_skill(skill, "calendar").axes
+    assert axes.get_title(loc="left").startswith("calendar: ")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("year", "skill vs EWMA, %")
+
 
 WIDTHS = st.integers(60, 200)
 DRAWN = st.sampled_from([FINE, PLAIN])

@@ -24,7 +24,7 @@ exit codes:
   0    success
   1    rejected model, failed run on AWS Batch, or unexpected error
   2    usage or configuration error; the message says how to fix it
-  75   temporary failure (store, registry, price source or expired credentials): retry later
+  75   temporary failure (store, registry, price source, expired credentials or forecast): retry later
   130  interrupted with Ctrl-C; the service is unaffected
 """
 

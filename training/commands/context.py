@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lambda_fn.fields import ContractError
+from lambda_fn.fields import ContractError, utc_text
 from lambda_fn.settings import DEFAULTS, Settings, SettingsError
 from lambda_fn.store.object_store import LOCKS, Missing, Store, Unavailable
 from training.errors import NamedError
@@ -165,4 +165,9 @@ class Context:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, default=_to_text) + "\n")
+
+
+def _to_text(value: Any) -> str:
+    """Return a time as in every record, for example 2026-11-27T14:05:00Z, and other values as text."""
+    return utc_text(value) if isinstance(value, datetime) else str(value)

@@ -41,13 +41,14 @@ def roll_back(context: Context, generation: int | None) -> int:
     """
     context.check_store()
 
-    from training.publishing.mlflow_access import RegistryError
+    from training.publishing.mlflow_access import RegistryError, sqlite_file
 
+    database, tracking = sqlite_file(context.tracking_uri), None
     try:
-        tracking = context.tracking
+        if database is None or database.exists():  # connecting would create it, without a version to move an alias to
+            tracking = context.tracking
     except RegistryError as error:
         context.note(f"the alias champion was not moved: {error}")
-        tracking = None
 
     from training.commands.scores import print_published
     from training.publishing import publish

@@ -36,14 +36,14 @@ def draw_plots(job: Job, evaluation: Evaluation) -> dict[str, bytes]:
     skill = (100 * by_year["skill_garch"]).to_numpy(float)
     loss.bar(by_year["part"].tolist(), skill, color=np.where(skill >= 0, BLUE, RED).tolist())
     loss.axhline(0, color=BLACK, linewidth=0.8)
-    loss.set_ylabel("skill vs GARCH(1,1)-t, %")
+    _label(loss, f"Skill of {family} by year, one day ahead", "year", "skill vs GARCH(1,1)-t, %")
     loss.tick_params(axis="x", rotation=45)
 
     actual = targets(job.prices, forecasts.origins)[:, 0]
     values = pit(actual, forecasts.quantiles[:, 0])
     histogram.hist(values, bins=np.linspace(0, 1, 21).tolist(), density=True, color=BLUE)
     histogram.axhline(1, color=BLACK, linewidth=0.8)
-    histogram.set_title("PIT, 1 day (flat: calibrated)", loc="left")
+    _label(histogram, "PIT, one day ahead (flat: calibrated)", "probability integral transform", "density")
 
     reliability = evaluation.reliability[evaluation.reliability["family"] == family]
     for horizon, color in zip(HEADLINE_HORIZONS, (BLUE, RED, GREY), strict=True):
@@ -51,7 +51,8 @@ def draw_plots(job: Job, evaluation: Evaluation) -> dict[str, bytes]:
         error = rows["share"] - rows["level"]
         calibration.plot(rows["level"], error, marker="o", markersize=3, color=color, label=f"{horizon} d")
     calibration.axhline(0, color=BLACK, linewidth=0.8)
-    calibration.set_title("Calibration: share of returns below a quantile, minus its level", loc="left")
+    title = "Calibration: share of returns below a quantile, minus its level"
+    _label(calibration, title, "level of the quantile", "share minus level")
     calibration.legend(frameon=False)
 
     latest = forecasts.at(forecasts.origins[-FANS:])
@@ -63,6 +64,9 @@ def draw_plots(job: Job, evaluation: Evaluation) -> dict[str, bytes]:
         bottom, top = (quantiles[:, LEVELS.index(level)] for level in (low, 1 - low))
         fan.vlines(days, bottom, top, color=BLUE, alpha=alpha, linewidth=4)
     fan.plot(days, close[origins + 1], marker="o", markersize=2.5, linewidth=0, color="#222222")
+
+    title = f"Latest {len(days)} forecasts, one day ahead: 50, 80 and 95 % ranges, and the outcomes"
+    _label(fan, title, "day", f"{job.pair[3:]} per {job.pair[:3]}")
 
     plots = {}
     for name, figure in figures.items():
@@ -84,11 +88,17 @@ def plot_skill(skill: pd.DataFrame, family: str) -> Figure:
     axes.bar(years, values, color=np.where(values >= 0, BLUE, RED).tolist(), label=family)
     axes.plot(years, 100 * skill.loc["garch"], color=BLACK, marker="o", markersize=3, linewidth=1, label="garch")
     axes.axhline(0, color=BLACK, linewidth=0.8)
-    axes.set_ylabel("skill vs EWMA, %")
-    axes.set_title(f"{family}: pinball skill by year, one day ahead", loc="left")
+    _label(axes, f"{family}: pinball skill by year, one day ahead", "year", "skill vs EWMA, %")
     axes.tick_params(axis="x", rotation=45)
     axes.legend(frameon=False)
     return figure
+
+
+def _label(axes: Axes, title: str, x: str, y: str) -> None:
+    """Set the title of a plot and the titles of its axes."""
+    axes.set_title(title, loc="left")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
 
 
 def _add_axes(figure: Figure) -> Axes:

@@ -198,12 +198,20 @@ def published_as_json(published: "Published") -> dict[str, Any]:
     }
 
 
-def print_fan(days: Sequence[Mapping[str, Any]], context: Context) -> None:
-    """Print a fan chart of the days of a response of /api/predict, with the intervals that the champion has."""
+def label_day(day: str, next_day: str | None) -> str:
+    """Return a date, marked if it is before `next_day`, the first forecast day that has not begun (None: none)."""
+    return f"{day} past" if next_day is None or day < next_day else day
+
+
+def print_fan(days: Sequence[Mapping[str, Any]], context: Context, next_day: str | None) -> None:
+    """Print a fan chart of the days of a response of /api/predict, with the intervals that the champion has.
+
+    Days before `next_day` are marked; None marks all.
+    """
     levels = [level for level in INTERVALS if level in days[0]["intervals"]]
     rows = [
         charts.Day(
-            day["date"],
+            label_day(day["date"], next_day),
             [(day["intervals"][level]["lower"], day["intervals"][level]["upper"]) for level in levels],
             day["median"],
         )

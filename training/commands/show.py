@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lambda_fn.store.command_line import TEMPORARY_FAILURE
 from training.commands.command import command
 from training.commands.context import Context, UsageError, print_json
 from training.commands.options import pair_option
@@ -20,10 +21,19 @@ if TYPE_CHECKING:
 SHOWN_LEVELS = ("0.05", "0.25", "0.5", "0.75", "0.95")  # quantiles in the table, if the champion has them
 
 
+def _check_store(context: Context) -> None:
+    """Raise SettingsError unless the folder of the store exists."""
+    from lambda_fn.store.local import check_folder
+
+    check_folder(context.settings)
+
+
 @command("status", "print what is active, its scores, the age of the prices, and what does not match")
 @pair_option
 def show_status(context: Context) -> None:
     """Print what is served, and mismatches between pointer, registry and prices."""
+    _check_store(context)
+
     from training.publishing import mlflow_access
     from training.publishing.status import collect_status
 
@@ -43,6 +53,8 @@ def show_status(context: Context) -> None:
     for pointer in (facts["active"] and facts["active"]["pointer"], facts["published"]["pointer"]):
         if pointer:
             del pointer["golden"], pointer["scores"]
+    del facts["official"]
+    facts["forecast"] = current.forecast and current.forecast._asdict()
     print_json({**facts, "scores": list(current.scores)})
 
 
@@ -50,11 +62,8 @@ def _print_status(current: "Status", context: Context) -> None:
     """Print what is active, its scores, the age of the prices, charts, and what does not match."""
     from rich.table import Table
 
-    from lambda_fn.fields import ContractError
-    from lambda_fn.record.official_forecast import Official
-    from lambda_fn.store.keys import forecast_key
-    from lambda_fn.store.object_store import Missing
     from lambda_fn.web.endpoints.forecast import select_days
+    from lambda_fn.web.forecast import age_json
     from training.commands.scores import print_fan, print_skill
     from training.console import format_time, print_table
     from training.conventions import BASELINE_NAMES
@@ -75,6 +84,9 @@ def _print_status(current: "Status", context: Context) -> None:
         facts.add_row("prices", f"{age.key} through {age.last_date}, {age.business_days} business days ago")
     for kind, last in current.events.items():
         facts.add_row("events", f"{TITLES.get(kind, kind)} through {last}")
+    if current.forecast:
+        next_day = current.forecast.next_day
+        facts.add_row("forecast", current.forecast.state + (f", for {next_day} and later days" if next_day else ""))
     for alias, (name, version) in current.tracking.aliases.items():
         facts.add_row(f"@{alias}", f"{name} version {version}")
     context.out.print(facts)
@@ -89,21 +101,24 @@ def _print_status(current: "Status", context: Context) -> None:
         ]
         title = "Pinball loss in percent of log return, from the champion's run"
         print_table(context.out, rows, title, left_aligned=("family",))
-    try:
-        data = context.store.read(forecast_key(context.settings.pair)).data
-        print_fan([dict(day) for day in select_days(Official.parse(data, context.settings.pair), {})], context)
-    except (Missing, ContractError):
-        pass  # there is no official forecast that can be read
+    if current.official and (timeliness := current.forecast):
+        days = [dict(day) for day in select_days(current.official, {}, timeliness)]
+        print_fan(days, context, age_json(timeliness)["next_day"])
     if scores := [row for row in current.scores if row["family"] not in BASELINE_NAMES]:
         print_skill(scores[0]["family"], scores, context)
     context.print(*(f"- {note}" for note in (current.published.reason, current.tracking.note) if note))
-    context.print(*(f"[yellow]![/yellow] {difference}" for difference in current.differences))
+    outdated = (
+        [f"{current.forecast.sentence}; {current.forecast.fix}"] if current.forecast and current.forecast.fix else []
+    )
+    context.print(*(f"[yellow]![/yellow] {warning}" for warning in (*outdated, *current.differences)))
 
 
 @command("history", "list every generation: its scores, when it was active, and why it was published and replaced")
 @pair_option
 def show_history(context: Context) -> None:
     """List every generation, when it was active and why."""
+    _check_store(context)
+
     from training.console import format_time, print_table
     from training.publishing.history import list_generations
 
@@ -190,42 +205,57 @@ def list_events(context: Context) -> None:
             )
 
 
-@command("forecast", "print the forecast through the Lambda handler, as API Gateway calls it")
+@command("forecast", "print the forecast through the Lambda handler; the exit code of an expired one is 75")
 @pair_option
-@click.option("--horizon", type=int, help="business days to forecast (default: 5)")
-def show_forecast(context: Context, horizon: int | None) -> None:
-    """Send a request through the API of this process and print its response."""
+@click.option("--horizon", type=int, help="business days to forecast (default: 5, of a late forecast 5 from today)")
+def show_forecast(context: Context, horizon: int | None) -> int:
+    """Send a request through the API of this process and print its response; return 75 for an expired forecast."""
+    _check_store(context)
+
     from lambda_fn.api import App
     from lambda_fn.web.request import Request
 
     query = {} if horizon is None else {"horizon": str(horizon)}
-    app = App(context.store, context.settings._replace(pairs=(context.settings.pair,)))
+    settings = context.settings._replace(pairs=(context.settings.pair,))
+    app = App(context.store, settings, clock=context.now.timestamp)
     response = app.handle(Request("GET", "/api/predict", query))
     body = json.loads(response.body)
     if response.status != 200:
         error = body["error"]
         raise UsageError(f"GET /api/predict answered {response.status}: {error['message']}; {error['cure']}")
     print_forecast(body, context)
+    return TEMPORARY_FAILURE if body["age"]["state"] == "expired" else 0
 
 
 def print_forecast(response: Mapping[str, Any], context: Context) -> None:
-    """Print a response of /api/predict: a table with a row for each day, and charts of the forecast and its skill."""
-    from training.commands.scores import print_fan, print_skill
+    """Print a response of /api/predict: its age, a row for each day, and charts of the forecast and its skill."""
+    from lambda_fn.currency_pairs import price_digits
+    from training.commands.scores import label_day, print_fan, print_skill
     from training.console import print_table
 
     if context.as_json:
         print_json(response)
         return
-    champion, days = response["champion"], response["forecast"]
+    champion, days, age = response["champion"], response["forecast"], response["age"]
+    sentence = f"{age['sentence'][:1].upper()}{age['sentence'][1:]}."
+    context.print(sentence if age["state"] == "fresh" else f"[yellow]![/yellow] {sentence}")
     levels = [level for level in SHOWN_LEVELS if level in days[0]["quantiles"]]
     names = {level: "median" if level == "0.5" else f"{float(level):.0%}" for level in levels}
+    digits = price_digits(response["last_close"])
+    rows = [
+        {
+            "day": label_day(day["date"], age["next_day"]),
+            **{names[level]: f"{day['quantiles'][level]:.{digits}f}" for level in levels},
+        }
+        for day in days
+    ]
     print_table(
         context.out,
-        [{"day": day["date"], **{names[level]: f"{day['quantiles'][level]:.4f}" for level in levels}} for day in days],
-        f"{response['pair']} after {response['last_close']} on {response['as_of']}",
+        rows,
+        f"{response['pair']} after {response['last_close']:.{digits}f} on {response['as_of']}",
         left_aligned=("day",),
         caption=f"{champion['name']}, generation {champion['generation']}, trained through "
         f"{champion['trained_through']}",
     )
-    print_fan(days, context)
+    print_fan(days, context, age["next_day"])
     print_skill(champion["family"], champion["scores"], context)

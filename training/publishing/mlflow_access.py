@@ -153,17 +153,33 @@ def unreachable_error(uri: str) -> RegistryUnreachable:
 
 
 def find_moved(tracking_uri: str, artifact_uri: str) -> str | None:
-    """Return the address beside the database of artifacts that were moved with it.
+    """Return the address beside the database of artifacts that were moved or copied with it.
 
-    None when their folder `mlruns` is still at the recorded address, or there is none beside the database.
+    None when they are still, or only, at the recorded address.
+    """
+    if (places := _find_places(tracking_uri, artifact_uri)) is None:
+        return None
+    recorded, folder, path = places
+    is_here = folder.is_dir() and (Path(f"{folder}{unquote(path)}").exists() or not recorded.is_dir())
+    return f"{folder.as_uri()}{path}" if is_here else None
+
+
+def is_elsewhere(tracking_uri: str, artifact_uri: str) -> bool:
+    """Return whether artifacts are not beside the database, so that it was moved or copied."""
+    return _find_places(tracking_uri, artifact_uri) is not None
+
+
+def _find_places(tracking_uri: str, artifact_uri: str) -> tuple[Path, Path, str] | None:
+    """Return the recorded folder of artifacts, the one beside the database, and the path below both.
+
+    None when the two are the same, or the address has another form.
     """
     recorded, folder_name, path = artifact_uri.rpartition(f"/{FILES}")
     database = sqlite_file(tracking_uri)
     if database is None or not folder_name or path[:1] not in ("", "/") or not recorded.startswith("file://"):
         return None
-    folder = database.resolve().parent / FILES
-    is_there = Path(unquote(urlsplit(recorded).path), FILES).is_dir()
-    return f"{folder.as_uri()}{path}" if folder.is_dir() and not is_there else None
+    old, new = Path(unquote(urlsplit(recorded).path), FILES), database.resolve().parent / FILES
+    return None if old.resolve() == new.resolve() else (old, new, path)
 
 
 class AliasHolders(NamedTuple):

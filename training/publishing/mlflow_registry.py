@@ -74,11 +74,14 @@ def connect(tracking_uri: str) -> Registry:
     for experiment in experiments:
         if moved := find_moved(tracking_uri, experiment.artifact_location):
             old, new = (Path(unquote(urlsplit(uri).path)) for uri in (experiment.artifact_location, moved))
-            link = f"mkdir -p {quote(str(old.parent))} && ln -s {quote(str(new))} {quote(str(old))}"
+            was_moved = not old.is_dir()
             note = (
-                f"the registry was moved: its files are read from {new} now, and the next run starts a new experiment "
-                f"there; to see the files of earlier runs on MLflow's page too, link them: {link}"
+                f"the registry was {'moved' if was_moved else 'copied'}: its files are read from {new} now, and the "
+                "next run starts a new experiment there"
             )
+            if was_moved:
+                link = f"mkdir -p {quote(str(old.parent))} && ln -s {quote(str(new))} {quote(str(old))}"
+                note += f"; to see the files of earlier runs on MLflow's page too, link them: {link}"
     return Registry(client, tracking_uri, note)
 
 

@@ -25,7 +25,7 @@ from training.evaluation.selection import Look, Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_registry
 from training.publishing.cards import describe_run, render_model_card
-from training.publishing.mlflow_access import FILES, RegistryError, find_moved, sqlite_file
+from training.publishing.mlflow_access import FILES, RegistryError, find_moved, is_elsewhere, sqlite_file
 from training.publishing.mlflow_registry import EXPERIMENTS, Registry, alias_holder, pages
 
 if TYPE_CHECKING:
@@ -238,8 +238,8 @@ def _open_experiment(registry: Registry, pair: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is not None and experiment.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(experiment.experiment_id)
-    if experiment is not None and find_moved(registry.tracking_uri, experiment.artifact_location):
-        # Its runs would be written to the place from which the registry was moved, and MLflow cannot change that.
+    if experiment is not None and is_elsewhere(registry.tracking_uri, experiment.artifact_location):
+        # Its runs would be written to the place from which the registry came, and MLflow cannot change that.
         client.rename_experiment(experiment.experiment_id, f"{name}{MOVED}{experiment.experiment_id}")
         experiment = None
     if experiment is not None:

@@ -13,6 +13,7 @@ from lambda_fn.prices.price_file import parse_tail
 from lambda_fn.record.degradation import find_degradation
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.summary_checks import parse_record
+from lambda_fn.record.timeliness import Timeliness, assess
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
@@ -68,6 +69,8 @@ class Status:
         prices: The age of each price file.
         tracking: The registry.
         events: The last day of each kind of scheduled event that the active champion knows.
+        official: The official forecast, None if there is none that can be read.
+        forecast: Its age.
         differences: A sentence for each mismatch between pointer, registry, prices and active record, with its fix.
     """
 
@@ -76,6 +79,8 @@ class Status:
     prices: tuple[PriceAge, ...]
     tracking: Tracking
     events: dict[str, date]
+    official: Official | None
+    forecast: Timeliness | None
     differences: tuple[str, ...]
 
     @property
@@ -111,15 +116,24 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
         f'{" and ".join(several)} have the alias "champion": a choice in MLflow may have been lost; remove it from all '
         "models but one, or set it again on that one"
     ]
+    official = _read_official(store, settings.pair)
+    forecast = official and assess(official, now)
     differences = (
         *_describe_differences(active, published, tracking),
         *(ambiguous if several else []),
-        *_describe_forecast(store, settings.pair),
+        *_describe_forecast(official),
         *_describe_record(store, settings.pair),
         *unreadable,
         *outdated,
     )
-    return Status(active, published, prices, tracking, events, differences)
+    return Status(active, published, prices, tracking, events, official, forecast, differences)
+
+
+def _read_official(store: Store, pair: str) -> Official | None:
+    try:
+        return Official.parse(store.read(keys.forecast_key(pair)).data, pair)
+    except (Missing, ContractError):
+        return None  # missing before the first activation; refresh replaces a damaged one
 
 
 def _read_known_events(store: Store, active: Active | None) -> dict[str, date]:
@@ -204,12 +218,10 @@ def _describe_differences(active: Active | None, published: Published, tracking:
         )
 
 
-def _describe_forecast(store: Store, pair: str) -> Iterator[str]:
+def _describe_forecast(official: Official | None) -> Iterator[str]:
     """Yield why the official forecast is not the newest one of the active champion."""
-    try:
-        official = Official.parse(store.read(keys.forecast_key(pair)).data, pair)
-    except (Missing, ContractError):
-        return  # missing before the first activation; refresh replaces a damaged one
+    if official is None:
+        return
     if official.reason:
         yield (
             f"generation {official.generation} made the official forecast of {official.as_of}, because "

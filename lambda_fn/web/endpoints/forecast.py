@@ -6,11 +6,11 @@ from typing import Annotated, Literal, NotRequired, TypedDict, cast
 from lambda_fn.fields import utc_text
 from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE, MIN_PROBABILITY
 from lambda_fn.record import official_forecast
+from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from lambda_fn.web.forecast import (
     PRICE_DECIMALS,
-    Age,
     AgedFreshness,
     Day,
     Freshness,
@@ -18,11 +18,19 @@ from lambda_fn.web.forecast import (
     MaybeFallback,
     StoredDay,
     StoredForecast,
+    age_json,
     fallback_field,
     forecast_days,
     freshness_fields,
 )
-from lambda_fn.web.params import AS_OF, FORECAST_PARAMETERS, FORMAT, PROBABILITY_PARAMETERS, parse_query
+from lambda_fn.web.params import (
+    AS_OF,
+    DEFAULT_HORIZON,
+    FORECAST_PARAMETERS,
+    FORMAT,
+    PROBABILITY_PARAMETERS,
+    parse_query,
+)
 from lambda_fn.web.records import CachedRecord
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import CSV, DateText, PairCode, Text, TimeText
@@ -30,7 +38,7 @@ from lambda_fn.web.routing import BAD_QUERY, COMPRESSED, LARGE, NOTHING, Form, R
 from lambda_fn.web.state import PairState
 
 PROBABILITY_DECIMALS = 6
-SCORE_COLUMNS = ("kind", "outcome", "pinball", "pit", "stored_at", "note")
+SCORE_COLUMNS: tuple[str, ...] = ("kind", "outcome", "pinball", "pit", "stored_at", "note")
 Sha256 = Annotated[str, ("pattern", "^[0-9a-f]{64}$")]
 Generation = Annotated[int, "deployment number; each published champion has a higher one"]
 ModelName = Annotated[str, "registered name of the model"]
@@ -147,18 +155,22 @@ def predict(pair: PairState, request: Request) -> OfficialOrStored:
     """Return the parts of the official forecast, or of one in the ledger, that the query selects."""
     if AS_OF.name in request.query:
         return _stored(pair, request.query)
-    latest, age = pair.records.official()
+    return _official(pair, request.query)
+
+
+def _official(pair: PairState, query: Mapping[str, str]) -> Official:
+    latest, timeliness = pair.records.official()
     official = latest.value.value
     return {
         "pair": official.pair,
         "as_of": official.as_of.isoformat(),
         "last_close": official.last_close,
-        "forecast": select_days(official, request.query),
+        "forecast": select_days(official, query, timeliness),
         "champion": cast(ChampionSummary, official.champion),
         "prices": official.source,
         "made_at": utc_text(official.made_at),
         **fallback_field(official),
-        **age_fields(latest, age),
+        **age_fields(latest, timeliness),
     }
 
 
@@ -168,59 +180,69 @@ def _stored(pair: PairState, query: Mapping[str, str]) -> StoredForecast:
     latest = pair.records.ledger().find(AS_OF.parse_day(query))
     entry = latest.value.entry
     assert entry is not None
-    return ledger.to_answer(latest, parse_query(query, len(entry.days), entry.levels, default=len(entry.days)))
+    return ledger.to_answer(latest, parse_query(query, len(entry.days), entry.levels, len(entry.days)))
 
 
-def select_days(official: official_forecast.Official, query: Mapping[str, str]) -> list[Day]:
-    """Return the days of the official forecast that the query selects."""
-    selection = parse_query(query, official.horizon, official.levels)
+def select_days(official: official_forecast.Official, query: Mapping[str, str], timeliness: Timeliness) -> list[Day]:
+    """Return the days of the official forecast that the query selects.
+
+    The default is a week. For a late forecast it is a week from the first day that has not begun, and the days before.
+    """
+    begun = timeliness.begun if timeliness.state == "late" else 0
+    selection = parse_query(query, official.horizon, official.levels, begun + DEFAULT_HORIZON)
     return forecast_days(
         selection, official.levels, official.days, official.last_close, official.quantiles, official.mean
     )
 
 
-def age_fields(latest: CachedValue[CachedRecord[official_forecast.Official]], age: Age) -> AgedFreshness:
+def age_fields(latest: CachedValue[CachedRecord[official_forecast.Official]], timeliness: Timeliness) -> AgedFreshness:
     """Return the members with the age of the forecast and the last check of the store."""
     checks = {"forecasts": (latest.checked_at, latest.stale)}
-    return {"age": age, **freshness_fields(checks, age, latest.value.value.failure_reason)}
+    return {"age": age_json(timeliness), **freshness_fields(checks, timeliness, latest.value.value.failure_reason)}
 
 
 def predict_table(pair: PairState, request: Request) -> Text:
     """Return the prices of the official forecast, or of one in the ledger with its scores, as CSV.
 
     q0.05 is a quantile; lo-80 and hi-80 bound a central interval, with the names that Nixtla's forecasts use.
+    age_state is the state of the official forecast.
     """
-    content = predict(pair, request)
+    content: OfficialOrStored
+    if AS_OF.name in request.query:
+        content = stored = _stored(pair, request.query)
+        names, ends = SCORE_COLUMNS, [_score_cells(day) for day in stored["forecast"]]
+    else:
+        content = current = _official(pair, request.query)
+        names, ends = ("age_state",), [[current["age"]["state"]] for _ in current["forecast"]]
     days: Sequence[Day | StoredDay] = content["forecast"]
     levels, coverages = list(days[0]["quantiles"]), list(days[0]["intervals"])
     bounds = [name for coverage in coverages for name in (f"lo-{coverage}", f"hi-{coverage}")]
-    columns = SCORE_COLUMNS if AS_OF.name in request.query else ()
-    header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of", *columns]
+    header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of", *names]
     rows = [
         [
             *(day["date"], day["horizon"], day["mean"]),
             *(day["quantiles"][level] for level in levels),
             *(bound for coverage in coverages for bound in day["intervals"][coverage].values()),
             content["as_of"],
-            *_score_cells(day, columns),
+            *end,
         ]
-        for day in days
+        for day, end in zip(days, ends, strict=True)
     ]
     return Text.of_table(f"{content['pair']}-{content['as_of']}.csv", header, rows)
 
 
-def _score_cells(day: Day | StoredDay, columns: Sequence[str]) -> list[object]:
-    score: Mapping[str, object] = cast(StoredDay, day)["score"] or {} if columns else {}
-    return [score.get(name) for name in columns]
+def _score_cells(day: StoredDay) -> list[object]:
+    score: Mapping[str, object] = day["score"] or {}
+    return [score.get(name) for name in SCORE_COLUMNS]
 
 
 def probability(pair: PairState, request: Request) -> Probability:
     """Return the probability of a price level, or the price level with a given probability."""
     from lambda_fn.web.probability import parse  # only for this route
 
-    latest, age = pair.records.official()
+    latest, timeliness = pair.records.official()
     official = latest.value.value
-    result, freshness = parse(official, request.query), age_fields(latest, age)
+    result, freshness = parse(official, request.query, timeliness), age_fields(latest, timeliness)
     content: Probability = {
         "pair": official.pair,
         "as_of": official.as_of.isoformat(),
@@ -229,7 +251,7 @@ def probability(pair: PairState, request: Request) -> Probability:
         "horizon": result.horizon,
         "probability": round(result.probability, PROBABILITY_DECIMALS),
         "bound": result.bound,
-        "sentence": result.sentence(official.pair),
+        "sentence": result.sentence(official.pair, timeliness),
         "age": freshness["age"],
         "checked_at": freshness["checked_at"],
         "stale": freshness["stale"],
@@ -282,8 +304,9 @@ ROUTES = (
         "activated (`made_at`), and is the same for every caller. `age` is the age of its prices in business days. "
         "Caches may keep the response for Cache-Control's max-age; a request with If-None-Match and its ETag saves the "
         "body. CSV has one row for each day: date, horizon, mean, one column for each quantile (q0.05), lo-80 and "
-        "hi-80 for each interval, and as_of. With `as_of` the answer is the forecast that the ledger stored after that "
-        "day's close, not rounded, with the scores of the days whose outcome is known.",
+        "hi-80 for each interval, as_of, and age_state. With `as_of` the answer is the forecast that the ledger stored "
+        "after that day's close, not rounded, with the scores of the days whose outcome is known; their columns then "
+        "stand in place of age_state.",
         "forecast",
         parameters=(*FORECAST_PARAMETERS, AS_OF, FORMAT),
         problems=(BAD_QUERY, (404, "The ledger has no forecast after the close of `as_of`."), NOTHING),
@@ -318,8 +341,8 @@ ROUTES = (
         "Probability of a price level",
         "The probability that the rate of a day is below or above a price, or the price below which the rate is with a "
         "given probability. Both come from the official forecast, interpolated linearly in (log price, logit of the "
-        "level). `horizon` or `date` selects the day; the default is the next one. Probabilities below 0.1 % are not "
-        "resolved: `bound` is then `at_most` or `at_least`.",
+        "level). `horizon` or `date` selects the day; the default is the first that has not begun. Probabilities below "
+        "0.1 % are not resolved: `bound` is then `at_most` or `at_least`.",
         "forecast",
         parameters=PROBABILITY_PARAMETERS,
         problems=(BAD_QUERY, NOTHING),

@@ -4,6 +4,7 @@ import json
 from datetime import date, datetime
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
+from lambda_fn import __version__
 from lambda_fn.web.endpoints.forecast import Generation, ModelName, Sha256, age_fields
 from lambda_fn.web.forecast import AgedFreshness, MaybeFallback, fallback_field
 from lambda_fn.web.params import FORMAT, PAIR, central_intervals
@@ -44,12 +45,14 @@ class Health(AgedFreshness, MaybeFallback):
     """The state of the service.
 
     Attributes:
+        version: of this service.
         prices: source of the prices: ecb or csv.
         as_of: date of the last close.
         as_of_age_days: calendar days since then.
     """
 
-    status: Literal["ok", "late", "expired"]
+    status: Literal["ok", "late", "expired", "unknown"]
+    version: str
     pair: PairCode
     champion: _ActiveChampion
     prices: str
@@ -131,11 +134,12 @@ def page(pair: PairState, request: Request) -> Text:
 
 def health(pair: PairState, request: Request) -> Health:
     """Return the active champion and the date of its prices. Raises as `predict` if there is no forecast."""
-    latest, age = pair.records.official()
+    latest, timeliness = pair.records.official()
     official, now = latest.value.value, pair.records.now()
     champion, activated_at = official.champion, datetime.fromisoformat(official.champion["activated_at"])
     return {
-        "status": "ok" if age["state"] == "fresh" else age["state"],
+        "status": "ok" if timeliness.state == "fresh" else timeliness.state,
+        "version": __version__,
         "pair": official.pair,
         "champion": {
             "name": champion["name"],
@@ -150,18 +154,18 @@ def health(pair: PairState, request: Request) -> Health:
         "as_of": official.as_of.isoformat(),
         "as_of_age_days": (now.date() - official.as_of).days,
         **fallback_field(official),
-        **age_fields(latest, age),
+        **age_fields(latest, timeliness),
     }
 
 
 def champion(pair: PairState, request: Request) -> Champion:
     """Return the model card."""
-    latest, age = pair.records.official()
+    latest, timeliness = pair.records.official()
     official = latest.value.value
     card = official.card | {"intervals": list(central_intervals(official.levels))}
     if last := official.card.get("events_known_through"):
         card["event_days_left"] = (date.fromisoformat(last) - pair.records.now().date()).days
-    return cast(Champion, {**card, **age_fields(latest, age)})
+    return cast(Champion, {**card, **age_fields(latest, timeliness)})
 
 
 def document(pair: PairState, request: Request) -> Document:
@@ -205,9 +209,9 @@ ROUTES = (
         health,
         "Health check",
         "200 with the active champion and the date of its prices, or 503 if GET /api/predict fails. `status` is `ok`, "
-        "`late` or `expired`; `age` explains it. `stale` is true if the forecast is late or expired, if a newer "
-        "forecast could not be made, or if the store does not respond and the latest cached forecast is served. "
-        "`fallback` is present if an earlier generation made the forecast.",
+        "`late`, `expired` or `unknown`; `age` explains it. `stale` is true if it is not `ok`, if a newer forecast "
+        "could not be made, or if the store does not respond and the latest cached forecast is served. `fallback` "
+        "is present if an earlier generation made the forecast.",
         "service",
         parameters=(PAIR,),
         problems=(BAD_QUERY, NOTHING),

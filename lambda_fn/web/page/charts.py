@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from lambda_fn.record.timeliness import State
 from lambda_fn.web.page.formats import MONTHS, day_text, number_attributes, number_text
 from lambda_fn.web.page.record_view import Figure, Outcome
 from lambda_fn.web.page.view_model import COVERAGES, ForecastPage, RateDay
@@ -123,12 +124,11 @@ def fan_chart(page: ForecastPage) -> Chart:
     shapes.append(element("path", d=path((x[day.day], y.at(day.rate)) for day in page.closes), class_="line"))
     marks = [element("circle", cx=f"{start[0]:g}%", cy=f"{start[1]:g}%", r="3.5", class_="last")]
     if page.last_begun:
-        at = f"{x[page.last_begun.day]:g}%"
-        marks.append(element("line", x1=at, x2=at, y1="0", y2="100%", class_="today"))
-        marks.append(element("text", "today", x=at, y="0.9em", dx="-6", class_="today"))
+        marks = [*_outdated_part(start[0], x[page.last_begun.day], page.timeliness.state), *marks]
+    begun = f" The {page.timeliness.begun} hatched days have begun." if page.last_begun else ""
     label = (
         f"{page.pair.name}: the last {len(page.closes)} rates, up to {last:g}, and the forecast for the next "
-        f"{len(page.days)} business days. The table below has all values."
+        f"{len(page.days)} business days.{begun} The table below has all values."
     )
     prices, returns = y.ticks(PRICE_TICKS), Scale(y.low / last - 1, y.high / last - 1).ticks(RETURN_TICKS)
     left_ticks = [_tick(y.at(value), value, max(decimals(prices), 2)) for value in prices]
@@ -139,6 +139,29 @@ def fan_chart(page: ForecastPage) -> Chart:
     month_ticks = [Tick(x[day], name, {}) for day, name in zip(firsts, names, strict=True)]
     drawing = _chart("fan-values", label, left_ticks, right_ticks, month_ticks, shapes, marks)
     return Chart(drawing, [(x[day.day], y.at(day.rate), day) for day in days])
+
+
+def _outdated_part(left: float, right: float, state: State) -> list[Markup]:
+    """Draw the days since the last rate hatched, up to today."""
+    end = f"{right:g}%"
+    lines = element("line", x1="0", x2="0", y1="0", y2="7", class_="hatch")
+    pattern = element(
+        "pattern",
+        lines,
+        id="hatch",
+        width="7",
+        height="7",
+        patternUnits="userSpaceOnUse",
+        patternTransform="rotate(45)",
+    )
+    return [
+        element("defs", pattern),
+        element(
+            "rect", x=f"{left:g}%", width=f"{right - left:g}%", height="100%", fill="url(#hatch)", class_="outdated"
+        ),
+        element("line", x1=end, x2=end, y1="0", y2="100%", class_="today"),
+        element("text", "expired" if state == "expired" else "today", x=end, y="0.9em", dx="-6", class_="today"),
+    ]
 
 
 def outcome_chart(outcomes: Sequence[Outcome]) -> Chart:
@@ -160,7 +183,7 @@ def outcome_chart(outcomes: Sequence[Outcome]) -> Chart:
         f"the 80% range. The table below has all values."
     )
     y_ticks = [_tick(y.at(value), value, 0, "percent") for value in PERCENTILES]
-    x_ticks = [Tick(x[i], day_text(outcomes[i].day, "month"), {}) for i in (0, -1)]
+    x_ticks = [Tick(x[i], day_text(outcomes[i].day, "plain"), {}) for i in (0, -1)]
     return Chart(_chart("strip-values", label, y_ticks, [], x_ticks, bands, dots), rows)
 
 

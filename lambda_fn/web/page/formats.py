@@ -5,19 +5,17 @@ Numbers are written in English and marked, so that the script can rewrite them i
 
 import json
 import re
-from datetime import date
+from datetime import date, datetime
 
 from markupsafe import Markup, escape
+
+from lambda_fn.currency_pairs import price_digits
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = tuple("January February March April May June July August September October November December".split())
 EXAMPLE_CHARACTERS = 1_200  # longer examples of the API reference are cut
+DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?)")
-
-
-def price_digits(value: float) -> int:
-    """Return the decimals in which a pair is usually quoted: 4 for EUR/USD, 2 for EUR/JPY."""
-    return 4 if value < 20 else 2 if value < 2000 else 0
 
 
 def number_text(value: float, digits: int, kind: str = "price") -> str:
@@ -60,33 +58,44 @@ def signed(value: float, digits: int = 1) -> Markup:
     return number(value, digits, "signed")
 
 
-def day(value: date, form: str = "short") -> Markup:
+def day(value: date, form: str = "weekday") -> Markup:
     """Return a date in a form of `day_text`."""
     return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), day_text(value, form))
 
 
-def day_text(value: date, form: str = "short") -> str:
-    """Return a date; `form` is long (Monday, 2 November 2026), plain (2 November 2026), short (Mon 2 Nov), year
-    (2 Nov 2026) or month (2 Nov)."""
-    month, weekday = MONTHS[value.month - 1], WEEKDAYS[value.weekday()]
-    return {
-        "long": f"{weekday}, {value.day} {month} {value.year}",
-        "plain": f"{value.day} {month} {value.year}",
-        "short": f"{weekday[:3]} {value.day} {month[:3]}",
-        "year": f"{value.day} {month[:3]} {value.year}",
-        "month": f"{value.day} {month[:3]}",
-    }[form]
+def day_text(value: date, form: str = "weekday") -> str:
+    """Return a date as the page writes every date: 2 Nov 2026, or with its weekday, Mon 2 Nov 2026."""
+    text = f"{value.day} {MONTHS[value.month - 1][:3]} {value.year}"
+    return f"{WEEKDAYS[value.weekday()][:3]} {text}" if form == "weekday" else text
+
+
+def time_text(moment: datetime) -> str:
+    """Return a time in UTC: 2 Nov 2026 14:05 UTC."""
+    return f"{day_text(moment.date(), 'plain')} {moment:%H:%M} UTC"
 
 
 def sentence(text: str) -> Markup:
-    """Return text as a sentence, with a capital and a full stop, its commands as code."""
+    """Return text as a sentence, with a capital and a full stop, its commands as code and its dates as on the page."""
     whole = f"{text[:1].upper()}{text[1:].rstrip('.')}."
-    return _alternate(COMMAND.split(whole))
+    return _alternate(COMMAND.split(DATE.sub(_replace_date, whole)))
+
+
+def _replace_date(found: re.Match[str]) -> str:
+    """Return a date as the page writes it; what is no date stays as it is."""
+    try:
+        return day_text(date.fromisoformat(found[0]), "plain")
+    except ValueError:
+        return found[0]
 
 
 def backquoted(text: str) -> Markup:
     """Return text with the parts between backquotes as code."""
     return _alternate(text.split("`"))
+
+
+def breakable(text: str) -> Markup:
+    """Return a path, or the name of a member, which a narrow screen may break behind its slashes and dots."""
+    return Markup("").join(escape(part) + Markup("<wbr>" if part in "/." else "") for part in re.split("([/.])", text))
 
 
 def example(value: object) -> str:

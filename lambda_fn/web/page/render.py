@@ -21,8 +21,10 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from markupsafe import Markup
 
+from lambda_fn import __version__
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.page import charts, formats
+from lambda_fn.web.page.reference import Document
 from lambda_fn.web.page.view_model import forecast_page, pairs_page
 from lambda_fn.web.records import Records
 from lambda_fn.web.response import JsonObject, Text
@@ -30,7 +32,15 @@ from lambda_fn.web.response import JsonObject, Text
 HTML = "text/html; charset=utf-8"
 FILTERS = (
     *(formats.number, formats.price, formats.price_range, formats.percent, formats.signed),
-    *(formats.day, formats.day_text, formats.sentence, formats.backquoted, formats.example),
+    *(
+        formats.day,
+        formats.day_text,
+        formats.time_text,
+        formats.sentence,
+        formats.backquoted,
+        formats.breakable,
+        formats.example,
+    ),
 )
 CHARTS = (charts.fan_chart, charts.outcome_chart, charts.range_bars, charts.reliability_diagram, charts.whiskers)
 _FOLDER = Path(__file__).parent
@@ -48,16 +58,7 @@ def all_pairs(answer: Mapping[str, Any]) -> Text:
 
 def api_reference(document: JsonObject) -> Text:
     """Return the OpenAPI document as a page."""
-
-    def resolve(part: JsonObject) -> JsonObject:
-        if "$ref" not in part:
-            return part
-        target: JsonObject = document
-        for name in part["$ref"].removeprefix("#/").split("/"):
-            target = target[name]
-        return target
-
-    return render("reference.html", document=document, resolve=resolve)
+    return render("reference.html", document=document, reference=Document(document))
 
 
 def error(problem: Problem) -> Text:
@@ -154,6 +155,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
     environment.globals |= {function.__name__: function for function in CHARTS}
+    environment.globals["version"] = __version__
     environment.globals |= {"style": Markup(_part("style.css")), "script": Markup(_part("script.js"))}
     return environment
 

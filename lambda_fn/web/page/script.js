@@ -98,6 +98,33 @@
   };
   document.querySelectorAll(".chart[data-table]").forEach(explore);
 
+  // The API reference: a GET is sent from the page, with the parameters that are filled in.
+  document.querySelectorAll("form.try").forEach((form) => {
+    const output = form.querySelector("pre");
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const fields = [...new FormData(form)].filter((field) => field[1]);
+      let path = form.getAttribute("action");
+      const query = new URLSearchParams();
+      fields.forEach(([name, value]) => {
+        if (path.includes(`{${name}}`)) path = path.replace(`{${name}}`, encodeURIComponent(value));
+        else query.set(name, value);
+      });
+      const address = query.size ? `${path}?${query}` : path;
+      output.hidden = false;
+      output.textContent = `GET ${address}`;
+      try {
+        const response = await fetch(address, { headers: { accept: "application/json" } });
+        const text = await response.text();
+        const isJson = /json/.test(response.headers.get("content-type") ?? "");
+        const shown = isJson && text ? JSON.stringify(JSON.parse(text), null, 2) : text;
+        output.textContent = `GET ${address}\n${response.status}\n${shown.slice(0, 20000)}`;
+      } catch {
+        output.textContent = `GET ${address}\nThe service did not answer. Try again.`;
+      }
+    });
+  });
+
   const byId = (id) => document.getElementById(id);
   const form = byId("likely-form");
   if (!form) return;
@@ -109,11 +136,17 @@
   const problem = byId("likely-problem");
   let timer;
   let request = new AbortController();
+  const report = (field, place, text) => {
+    place.textContent = text;
+    place.hidden = !text;
+    field.toggleAttribute("aria-invalid", Boolean(text));
+    if (text) field.setAttribute("aria-invalid", "true");
+  };
   const fail = (text) => {
     big.textContent = "\u2013";
     byId("likely-part").setAttribute("width", "0");
-    problem.textContent = text;
-    problem.hidden = false;
+    byId("likely-tails").hidden = true;
+    report(byId("price"), problem, text);
   };
   const show = (probability) => {
     const text = format(probability, 1, "percent");
@@ -138,29 +171,33 @@
     const { date, day, low, high } = byId("horizon").selectedOptions[0].dataset;
     const query = new URLSearchParams({ [byId("side").value]: byId("price").value, date });
     if (form.elements.pair) query.set("pair", form.elements.pair.value);
-    problem.hidden = true;
+    const { validity } = byId("price");
+    if (!(validity.valid || validity.stepMismatch)) return fail("Enter a price above 0.");
+    report(byId("price"), problem, "");
+    byId("likely-tails").hidden = false;
     big.textContent = "\u2026";
     byId("likely-day").textContent = day;
     write(byId("likely-low").firstElementChild, Number(low));
     write(byId("likely-high").firstElementChild, Number(high));
-    if (byId("price").validity.valid || byId("price").validity.stepMismatch) {
-      timer = setTimeout(fetchProbability, pause, query, request.signal);
-    }
+    timer = setTimeout(fetchProbability, pause, query, request.signal);
+    return undefined;
   };
-  if (big) {
-    form.addEventListener("input", () => ask(PAUSE));
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      ask(0);
-    });
-  }
+  form.addEventListener("input", () => ask(PAUSE));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask(0);
+  });
 
   // Value at risk: calculated here, so that nothing is sent.
   const table = byId("position-table");
+  if (!table) return;
   const { base, quote, last } = table.dataset;
   const lose = () => {
     const amount = byId("amount").valueAsNumber;
-    if (!(amount >= 0)) return;
+    const isValid = amount >= 0;
+    report(byId("amount"), byId("amount-problem"), isValid ? "" : "Enter an amount of 0 or more.");
+    table.hidden = !isValid;
+    if (!isValid) return;
     const isBase = byId("currency").value === base;
     table.tHead.rows[0].cells[1].textContent = `Loss in ${isBase ? quote : base}`;
     [...table.tBodies[0].rows].forEach((row) => {

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from lambda_fn.currency_pairs import currency_names, price_digits
 from lambda_fn.record.interpolation import price_at
 from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.web import probability
 from lambda_fn.web.errors import Problem
-from lambda_fn.web.forecast import Age
-from lambda_fn.web.page.formats import price_digits
 from lambda_fn.web.page.record_view import (
     HORIZONS,
     Figure,
@@ -33,6 +33,7 @@ FLAT = 0.0005  # of the rate: a smaller change of the median is shown as none
 CLOSES = 120
 OUTCOMES = 60
 AMOUNT = 100_000
+MAX_ENTRY = 40  # characters of an invalid price that are shown again
 
 
 class Pair(NamedTuple):
@@ -52,14 +53,23 @@ class Pair(NamedTuple):
     def name(self) -> str:
         return f"{self.base}/{self.quote}"
 
+    @property
+    def unit(self) -> str:
+        """The unit of its rates, for example "US dollars per euro"."""
+        return f"{currency_names(self.quote)[1]} per {currency_names(self.base)[0]}"
+
 
 class RateDay(NamedTuple):
-    """A past day with its rate, or a day of the forecast with its median and its ranges by coverage in percent."""
+    """A past day with its rate, or a day of the forecast with its median and its ranges by coverage in percent.
+
+    `distance` says how far a day of the forecast is from today; `is_past` whether it has begun.
+    """
 
     day: date
     rate: float
     horizon: int = 0
     distance: str = ""
+    is_past: bool = False
     ranges: Mapping[int, tuple[float, float]] = {}
 
 
@@ -80,9 +90,9 @@ class Question(NamedTuple):
 
 
 class Risk(NamedTuple):
-    """The value at risk of AMOUNT after `horizon` business days: in the quote currency, and as a fraction."""
+    """The value at risk of AMOUNT until a day, since the last rate: in the quote currency, and as a fraction."""
 
-    horizon: int
+    day: RateDay
     tails: tuple[float, float]
     loss: float
     fraction: float
@@ -91,15 +101,15 @@ class Risk(NamedTuple):
 class ForecastPage(NamedTuple):
     """The page of one pair.
 
-    `next_day` is the first forecast day that has not passed, or the last one; `median_change` is its median against the
-    last rate, None where that is no change. `record_read` is false without a track record. `unread` names the records
-    that the store has not been able to return since `checked_at`.
+    `next_day` is the first forecast day that has not begun, or the last one; `median_change` is its median against the
+    last rate, None where that is no change. `risks` is empty for an expired forecast. `record_read` is false without a
+    track record. `unread` names the records that the store has not been able to return since `checked_at`.
     """
 
     pair: Pair
     pairs: Sequence[Pair]
     official: Official
-    age: Age
+    timeliness: Timeliness
     today: date
     unread: Sequence[str]
     checked_at: datetime
@@ -114,6 +124,11 @@ class ForecastPage(NamedTuple):
     backtest: Summary | None
     outcomes: Sequence[Outcome]
     scores: Sequence[Score]
+
+    @property
+    def next_update(self) -> date | None:
+        """The day whose rate brings the next forecast; None if it is overdue."""
+        return self.official.days[0] if self.timeliness.state == "fresh" else None
 
     @property
     def amount(self) -> int:
@@ -135,18 +150,16 @@ class ForecastPage(NamedTuple):
 
     @property
     def table_days(self) -> list[RateDay]:
-        """The first week by day, then each fifth day, and the last."""
-        return [
-            day
-            for day in self.days
-            if day.horizon <= DEFAULT_HORIZON or day.horizon % DEFAULT_HORIZON == 0 or day is self.days[-1]
-        ]
+        """The first week ahead by day, then each fifth day, and the last; of an expired forecast from its first day."""
+        days = [day for day in self.days if not day.is_past] or self.days
+        last = len(days)
+        return [day for n, day in enumerate(days, 1) if n <= DEFAULT_HORIZON or n % DEFAULT_HORIZON == 0 or n == last]
 
     @property
     def last_begun(self) -> RateDay | None:
-        """The last forecast day that has begun, if the forecast is late."""
-        begun = [day for day in self.days if day.day <= self.today]
-        return begun[-1] if begun and self.age["state"] == "late" else None
+        """The last forecast day that has begun, if the forecast is not fresh."""
+        begun = self.timeliness.begun
+        return self.days[begun - 1] if begun and self.timeliness.state != "fresh" else None
 
     def address(self, path: str) -> str:
         """Return a path of the service, with the pair where there are several."""
@@ -157,15 +170,15 @@ class ForecastPage(NamedTuple):
 
 def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> ForecastPage:
     """Return the page of the official forecast, with a choice of `pairs`; raises NothingToServe without a forecast."""
-    forecast, age = records.official()
+    forecast, timeliness = records.official()
     official, today = forecast.value.value, records.now().date()
     try:
         record = records.record()
     except NothingToServe:
         record = None
     summaries: Json = record.value.value if record else {}
-    days = [_forecast_day(official, horizon, age) for horizon in range(1, official.horizon + 1)]
-    next_day = next((day for day in days if day.day >= today), days[-1])
+    days = [_forecast_day(official, horizon, timeliness) for horizon in range(1, official.horizon + 1)]
+    next_day = days[timeliness.horizon - 1]
     last = official.last_close
     change = next_day.rate / last - 1
     closes = list(official.closes.items())[-CLOSES:]
@@ -173,7 +186,7 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
         pair=Pair(official.pair),
         pairs=sorted(map(Pair, pairs), key=lambda pair: pair.code != official.pair),
         official=official,
-        age=age,
+        timeliness=timeliness,
         today=today,
         unread=[name for name, part in (("forecasts", forecast), ("records", record)) if part and part.stale],
         checked_at=datetime.fromtimestamp(forecast.checked_at, UTC),
@@ -181,11 +194,11 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
         days=days,
         next_day=next_day,
         median_change=None if abs(change) < FLAT else change,
-        question=_question(official, query, next_day.horizon),
+        question=_question(official, query, timeliness),
         risks=[
-            Risk(day.horizon, day.ranges[TAILS], max(AMOUNT * (last - low), 0.0), max(1 - low / last, 0.0))
+            Risk(day, day.ranges[TAILS], max(AMOUNT * (last - low), 0.0), max(1 - low / last, 0.0))
             for day in days
-            if day.horizon in (*HORIZONS, official.horizon)
+            if not day.is_past and (day.horizon - timeliness.begun in HORIZONS or day is days[-1])
             for low, _ in [day.ranges[TAILS]]
         ],
         record_read=record is not None,
@@ -196,22 +209,24 @@ def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[st
     )
 
 
-def _forecast_day(official: Official, horizon: int, age: Age) -> RateDay:
+def _forecast_day(official: Official, horizon: int, timeliness: Timeliness) -> RateDay:
     def at(level: float) -> float:
         return price_at(official.levels, official.quantiles[horizon - 1], level)
 
     tails = {coverage: (1 - coverage / 100) / 2 for coverage in (*COVERAGES, TAILS)}
-    distance = "the next business day" if horizon == 1 else f"in {horizon} business days"
+    ahead = horizon - timeliness.begun
+    distance = "has begun" if ahead < 1 else "the next business day" if ahead == 1 else f"in {ahead} business days"
     return RateDay(
         official.days[horizon - 1],
         at(0.5),
         horizon,
-        distance if age["state"] == "fresh" else f"day {horizon} of the forecast",
+        distance,
+        ahead < 1,
         {coverage: (at(tail), at(1 - tail)) for coverage, tail in tails.items()},
     )
 
 
-def _question(official: Official, query: Mapping[str, str], next_horizon: int) -> Question:
+def _question(official: Official, query: Mapping[str, str], timeliness: Timeliness) -> Question:
     """Answer the question of the query; without one, that of a round price half a percent below the last."""
     side, price = query.get("side", "below"), query.get("price")
     values = (
@@ -219,29 +234,34 @@ def _question(official: Official, query: Mapping[str, str], next_horizon: int) -
         if price is not None
         else {"below": f"{float(f'{0.995 * official.last_close:.3g}'):g}"}
     )
-    horizon = query.get("horizon", str(max(min(DEFAULT_HORIZON, official.horizon), next_horizon)))
+    horizon = query.get("horizon", str(timeliness.horizon))
     answer, problem = None, None
     try:
-        answer = probability.parse(official, {"horizon": horizon, **values})
+        answer = probability.parse(official, {"horizon": horizon, **values}, timeliness)
     except Problem as error:
         problem = error
     digits = price_digits(official.last_close)
     return Question(
         answer.side if answer else "below",
-        f"{answer.price if answer else official.last_close:.{digits}f}",
+        f"{answer.price:.{digits}f}" if answer else (price or "")[:MAX_ENTRY],
         f"{10.0**-digits:.{digits}f}",
-        answer.horizon if answer else min(DEFAULT_HORIZON, official.horizon),
+        answer.horizon if answer else timeliness.horizon,
         answer,
         problem,
     )
 
 
 class PairRow(NamedTuple):
-    """A pair in the table of all; without a forecast `model` is None."""
+    """A pair in the table of all; without a forecast `model` is None and `problem` may say why.
+
+    `state` is that of the forecast, empty if it is not known.
+    """
 
     pair: Pair
     last_rate: float | None
     model: str | None
+    state: str
+    problem: str | None
     live: Figure | None
     backtest: Figure | None
     skill: Figure | None
@@ -273,6 +293,8 @@ def _pair_row(row: Json) -> PairRow:
         pair=Pair(row["pair"]),
         last_rate=row.get("last_close"),
         model=None if champion is None else str(champion).removeprefix(f"{row['pair']}_"),
+        state=(row.get("age") or {}).get("state", ""),
+        problem=row.get("problem"),
         live=figures(live.get("coverage", {})).get("80"),
         backtest=figures(backtest.get("coverage", {})).get("80"),
         skill=figures(backtest.get("skill", {})).get("garch"),

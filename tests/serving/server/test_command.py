@@ -39,6 +39,7 @@ def test_the_server_leaves_its_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(command, "_serve", serve)
     monkeypatch.setattr(signal, "signal", lambda *arguments: None)
     monkeypatch.setattr(logging.config, "dictConfig", lambda config: None)
+    (tmp_path / "store").mkdir()
     monkeypatch.setenv("STORE_DIR", "store")
     monkeypatch.chdir(tmp_path)
     assert command.main(["--port", "0", "--refresh-every", "0"]) == 0

@@ -90,6 +90,7 @@ def test_a_huge_body_is_413_with_and_without_its_length(tmp_path: Path) -> None:
 
 
 def test_it_activates_what_is_published_while_it_runs(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
     environ = {"STORE_DIR": str(tmp_path / "store"), "CHAMPION_MAX_AGE_S": "0.1"}
     with running(tmp_path, environ, "--refresh-every", "0.1") as server:
         unpublished = re.compile("refresh: unchanged, .*training run")

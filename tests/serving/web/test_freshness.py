@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambda_fn.prices.business_days import is_business_day
-from lambda_fn.web.forecast import age_of, freshness_fields
+from lambda_fn.record.timeliness import STATES, assess
+from lambda_fn.web.forecast import freshness_fields
 from tests.support.local_api import START
 from tests.support.records import official
 
@@ -42,31 +43,30 @@ from tests.support.records import official
     ],
 )
 def test_the_age_in_business_days(as_of: tuple[int, int, int], now: tuple[int, ...], days: int, state: str) -> None:
-    age = age_of(
+    age = assess(
         official(date(*as_of)), datetime(now[0], now[1], now[2], now[3], now[4] if len(now) > 4 else 0, tzinfo=UTC)
     )
-    assert (age["business_days"], age["state"]) == (days, state)
-    assert str(date(*as_of)) in age["sentence"]
+    assert (age.business_days, age.state) == (days, state)
+    assert str(date(*as_of)) in age.sentence
 
 
 def test_one_business_day_is_one() -> None:
-    assert "1 business day ago" in age_of(official(date(2026, 10, 30)), datetime(2026, 11, 2, tzinfo=UTC))["sentence"]
+    assert "1 business day ago" in assess(official(date(2026, 10, 30)), datetime(2026, 11, 2, tzinfo=UTC)).sentence
 
 
 def test_a_late_forecast_tells_how_many_of_its_days_have_begun() -> None:
-    age = age_of(official(date(2026, 10, 30)), datetime(2026, 11, 4, tzinfo=UTC))
-    assert re.search(r"; 3 of the 5 .*\bbegun; ", age["sentence"])
+    age = assess(official(date(2026, 10, 30)), datetime(2026, 11, 4, tzinfo=UTC))
+    assert re.search(r"; 3 of the 5 .*\bbegun; ", age.sentence)
 
 
 @given(st.dates(date(2002, 1, 1), date(2040, 1, 1)), st.integers(0, 60), st.sampled_from(["ecb", "csv"]))
 def test_time_makes_nothing_younger(as_of: date, hours: int, source: str) -> None:
     while not is_business_day(as_of, source):
         as_of += timedelta(days=1)
-    order = {"fresh": 0, "late": 1, "expired": 2}
     start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC)
-    found = [age_of(official(as_of, source=source), start + timedelta(hours=hours * step)) for step in range(6)]
-    assert [age["business_days"] for age in found] == sorted(age["business_days"] for age in found)
-    assert [order[age["state"]] for age in found] == sorted(order[age["state"]] for age in found)
+    found = [assess(official(as_of, source=source), start + timedelta(hours=hours * step)) for step in range(6)]
+    assert [age.business_days for age in found] == sorted(age.business_days for age in found)
+    assert [STATES.index(age.state) for age in found] == sorted(STATES.index(age.state) for age in found)
 
 
 def test_freshness_is_of_the_part_checked_longest_ago() -> None:

@@ -157,6 +157,33 @@ def test_a_registry_that_was_moved_finds_its_files(tmp_path: Path) -> None:
         assert not (tmp_path / "clone").exists()
 
 
+@pytest.mark.parametrize("files", [True, False], ids=["with its files", "the database alone"])
+def test_a_registry_that_was_copied_writes_nothing_where_it_came_from(tmp_path: Path, files: bool) -> None:
+    """The copy has its own experiment from its first run on, and reads what it lacks from the old folder."""
+    with tracked.tracking_address():
+        before = registry.connect(mlflow_database.create(tmp_path / "clone/mlflow.db"))
+        made = log_one(before, tracked.candidate())
+        (tmp_path / "copy").mkdir()
+        for name in ("mlflow.db", "mlruns")[: 1 + files]:
+            source = tmp_path / "clone" / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / "copy" / name)
+        left = contents(tmp_path / "clone")
+        copied = registry.connect(f"sqlite:///{tmp_path}/copy/mlflow.db")
+        assert (copied.note or "").startswith("the registry was copied: ") == files
+        assert registry.download(copied, registry.find_version(copied, made.uri)) == tracked.candidate().model
+        assert len(experiment.read_scores(copied, made.run_id)) == 4 * foreign.HORIZON
+        version = log_one(copied, tracked.candidate("arima"))
+        folder = copied.client.get_model_version_download_uri(version.name, str(version.version))
+        assert folder.startswith((tmp_path / "copy/mlruns").as_uri())
+        assert registry.download(copied, registry.find_version(copied, made.uri)) == tracked.candidate().model
+        assert contents(tmp_path / "clone") == left
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of each file below a folder, by its path."""
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def dump(path: Path) -> list[str]:
     """The tables of a database as SQL."""
     with closing(sqlite3.connect(path)) as connection:

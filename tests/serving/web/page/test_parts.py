@@ -11,6 +11,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 from scipy import stats
 
+from lambda_fn.currency_pairs import price_digits
 from lambda_fn.web.page.charts import Scale, decimals, element, path, whiskers
 from lambda_fn.web.page.formats import (
     backquoted,
@@ -19,7 +20,6 @@ from lambda_fn.web.page.formats import (
     number,
     number_attributes,
     number_text,
-    price_digits,
     price_range,
     sentence,
 )
@@ -149,9 +149,9 @@ def test_prices_have_the_digits_of_their_quotation() -> None:
 
 def test_days_in_words() -> None:
     monday = date(2026, 11, 2)
-    forms = [day_text(monday, form) for form in ("long", "plain", "short", "year", "month")]
-    assert forms == ["Monday, 2 November 2026", "2 November 2026", "Mon 2 Nov", "2 Nov 2026", "2 Nov"]
-    assert html.unescape(day(monday)) == '<time datetime="2026-11-02">Mon 2 Nov</time>'
+    assert [day_text(monday, form) for form in ("weekday", "plain")] == ["Mon 2 Nov 2026", "2 Nov 2026"]
+    assert html.unescape(day(monday)) == '<time datetime="2026-11-02">Mon 2 Nov 2026</time>'
+    assert sentence("from 2026-11-02 and 2026-99-99") == "From 2 Nov 2026 and 2026-99-99."
 
 
 def test_a_sentence_begins_with_a_capital_and_marks_commands() -> None:

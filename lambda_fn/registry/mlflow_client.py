@@ -1,8 +1,7 @@
 """Read versions, aliases and files of an MLflow server over REST, and mark versions there, without the mlflow package.
 
 A version takes three GETs: itself (by alias or number), the address of its files, its model.onnx. The routes are those
-of MLflow's REST API 2.0 and its artifact proxy, the same in 3.7.0 and 3.17.2. Model files are under
-<experiment>/models/m-<id>/artifacts there, an address that only the server knows.
+of MLflow's REST API 2.0 and its artifact proxy, the same in 3.7.0 and 3.17.2.
 """
 
 import json
@@ -11,8 +10,9 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 from urllib.request import Request
 
 from lambda_fn import fields
@@ -30,8 +30,7 @@ SHA256_TAG = "sha256"  # a tag of the versions that this project's training regi
 TIMEOUT_S = 5.0
 FILE_TIMEOUT_S = 20.0  # longer, because the server may first fetch the file from a bucket
 MAX_JSON_BYTES = 2**20
-MAX_LIST_BYTES = 2**23  # of a page of models, which have the descriptions and tags of their latest versions
-PAGE_SIZE, MAX_PAGES = 100, 20
+MAX_LIST_BYTES, PAGE_SIZE, MAX_PAGES = 2**23, 100, 20  # models have the tags of their latest versions
 CURE = (
     "publish a version that `python -m training run` made: python -m training publish models:/NAME/3 "
     "or models:/NAME@challenger"
@@ -48,8 +47,8 @@ _VERSION = schema.object_of(
     {"run_id": _ANY_TEXT, "tags": schema.list_of(_TAG, allow_empty=True)},
 )
 _FILES = schema.object_of({}, {"files": schema.list_of(schema.object_of({"path": schema.TEXT}), allow_empty=True)})
-_ALIAS = schema.object_of({"alias": schema.TEXT, "version": schema.parse_label})
-_MODEL = schema.object_of({"name": schema.TEXT}, {"aliases": schema.list_of(_ALIAS, allow_empty=True)})
+_ALIASES = schema.list_of(schema.object_of({"alias": schema.TEXT, "version": schema.parse_label}), allow_empty=True)
+_MODEL = schema.object_of({"name": schema.TEXT}, {"aliases": _ALIASES})
 _MODELS = schema.object_of(  # MLflow omits what is empty
     {}, {"registered_models": schema.list_of(_MODEL, allow_empty=True), "next_page_token": _ANY_TEXT}
 )
@@ -69,7 +68,6 @@ class Version(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The URI of the version by its number."""
         return f"models:/{self.name}/{self.number}"
 
 
@@ -82,7 +80,6 @@ class Alias(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The URI of the version by its number."""
         return f"models:/{self.name}/{self.number}"
 
 
@@ -94,15 +91,14 @@ class UnusableModel(ContractError):
 
 
 class NoSuchFile(ContractError):
-    """The version has other files than the requested one; the message lists them."""
+    """The version has other files only; the message lists them."""
 
 
 @dataclass(frozen=True)
 class MlflowServer:
     """A client of an MLflow server.
 
-    `address` has no user name and password; `authorization` is the header with them, or None. `tls` has the trusted
-    certificates, or None for those of the system.
+    `address` has no login; `authorization` is the header with it, or None. `tls` has the certificates, None: system's.
 
     Every method raises Unavailable when the server fails or rejects the login, and ContractError with the cure when it
     does not have the requested object.
@@ -192,6 +188,9 @@ class MlflowServer:
             return self._download_from(parts.netloc.rpartition("@")[2], parts.path.strip("/"), path)
         if parts.scheme == "s3" and parts.netloc:
             return _read_bucket(settings, parts.netloc, parts.path.strip("/"), path)
+        is_local = parts.scheme == "file" and split_url(self.address).hostname == "127.0.0.1"
+        if is_local and Path(unquote(parts.path)).is_dir():
+            return _read_folder(Path(unquote(parts.path)), path)  # training wrote them on this machine
         raise ContractError(
             f"{version.uri}: its files are at {uri}, which cannot be read from here; start the MLflow server with "
             f"--artifacts-destination, or publish it with: python -m training publish {version.uri}"
@@ -245,10 +244,10 @@ class MlflowServer:
         request = Request(f"{self.address}{_API}/{route}", json.dumps(body).encode(), method=method)
         request.add_header("Content-Type", "application/json")
         response = self._send(request, TIMEOUT_S, MAX_JSON_BYTES)
-        if response.status != 200 and not self._is_missing(response):
-            raise self._error(response)
-        if response.status != 200:
+        if self._is_missing(response):
             raise ContractError(f"{route}: {self.address} cannot change it{_quote_message(response)}")
+        if response.status != 200:
+            raise self._error(response)
 
     def _get(self, path: str, query: Mapping[str, str], timeout_s: float, max_bytes: int) -> HttpResponse:
         """Send a GET, as `_send` does.
@@ -297,6 +296,14 @@ class _FilePath(NamedTuple):
     version: Version
     file_name: str
     max_bytes: int
+
+
+def _read_folder(folder: Path, path: _FilePath) -> bytes:
+    try:
+        with (folder / path.file_name).open("rb") as file:
+            return file.read(path.max_bytes + 1)
+    except OSError as error:
+        raise NoSuchFile(str(error)) from error
 
 
 def _read_bucket(settings: Settings, bucket: str, folder: str, path: _FilePath) -> bytes:

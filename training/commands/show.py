@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from training.commands.command import command
+from training.commands.command import INSTALL_TRAINING, command
 from training.commands.context import Context, UsageError, print_json
 from training.commands.options import pair_option
 from training.conventions import HEADLINE_HORIZONS
@@ -31,8 +31,11 @@ def show_status(context: Context) -> None:
         pair = context.settings.pair
         if holders := mlflow_access.read_aliases(context.tracking_uri, pair, os.environ):
             return holders
-        from training.publishing import mlflow_registry  # MLflow's client (its import takes seconds) only if necessary
-
+        try:  # MLflow's client (its import takes seconds) only if necessary
+            from training.publishing import mlflow_registry
+        except ModuleNotFoundError as error:
+            reason = f"the registry cannot be read without MLflow; {INSTALL_TRAINING}"
+            raise mlflow_access.RegistryError(reason) from error
         return mlflow_access.AliasHolders(mlflow_registry.alias_holders(context.tracking, pair), context.tracking.note)
 
     current = collect_status(context.store, context.settings, context.now, read_aliases)

@@ -120,6 +120,8 @@ ELSEWHERE = {
     "docs/api.md json: {": f"{_DEMO}::test_the_document_of_the_api_shows_the_real_answer",
     "docs/api.md python: import tritonclient.http": "tests/serving/web/test_protocols.py::"
     "test_the_client_of_the_open_inference_protocol_gets_it_from_a_server",
+    'docs/extend.md toml: [project.entry-points."eurusd_forecast.families"]': "tests/training/test_plugins.py::"
+    "test_a_package_adds_a_model_and_a_format",
     "docs/api.md python: from lambda_fn.client import Client, forecast_frame": f"{_CLIENT}::"
     "test_the_examples_of_the_document_run",
     "docs/api.md python: table = forecast_frame(closes, h=5, level=[80, 95])": f"{_CLIENT}::"

@@ -112,10 +112,7 @@ class Context:
     @cached_property
     def tracking(self) -> "Registry":
         """The MLflow registry. Raises RegistryError when it cannot be used."""
-        from training.publishing import mlflow_access
-
-        if database := mlflow_access.sqlite_file(self.tracking_uri):
-            mlflow_access.check_database(database)  # `connect` checks it too, but only after importing MLflow (seconds)
+        self.check_registry()  # `connect` checks it too, but only after importing MLflow (seconds)
 
         from training.publishing import mlflow_registry
 
@@ -123,6 +120,13 @@ class Context:
         if registry.note:
             self.note(registry.note)
         return registry
+
+    def check_registry(self) -> None:
+        """Raise RegistryError when the registry is a database file that cannot be used. It imports no MLflow."""
+        from training.publishing import mlflow_access
+
+        if database := mlflow_access.sqlite_file(self.tracking_uri):
+            mlflow_access.check_database(database)
 
     @cached_property
     def ecb_rates(self) -> "EcbRates":

@@ -13,22 +13,19 @@ from lambda_fn.champion.runtime import Champion
 from lambda_fn.store.keys import price_key
 from training.commands.context import Context
 from training.commands.job import evaluate_results
+from training.commands.publish_champion import publish_champion
 from training.commands.report_html import render_report
 from training.commands.report_plots import draw_plots, plot_skill
 from training.commands.scores import RunResult, print_evaluation, print_published
-from training.evaluation.selection import selection_sentence
 from training.evaluation.walk_forward import origin_inputs
 from training.export.candidate import Candidate
 from training.prices.windows import complete_origins
-from training.publishing import backtest
 from training.publishing.mlflow_runs import RunInputs, log_run
 from training.publishing.promotion import Published
-from training.publishing.publish import golden_windows, move_aliases, publish
+from training.publishing.publish import move_aliases
 from training.runs import pipeline
 from training.runs.jobs import Job, Result
 from training.runs.pipeline import Evaluation, Members
-
-GARCH = "random_walk"  # this model is GARCH(1,1)-t, the benchmark of official forecasts
 
 
 def finish_run(job: Job, results: Iterable[Result], context: Context, *, with_scores: bool = True) -> RunResult:
@@ -83,28 +80,9 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
             inputs=inputs,
         )
     with context.stages.stage("publish"):
-        champion = candidates[selection.champion]
-        return publish(
-            context.store,
-            context.settings,
-            champion,
-            registered[champion.family],
-            evaluation.scores,
-            golden_windows(context.store, Champion.load(champion.model)),
-            context.now,
-            move_aliases(context.tracking, [registered[name] for name in selection.passed]),
-            {"garch": candidates[GARCH].model} if GARCH in candidates else {},
-            backtest.save(
-                context.store,
-                job.pair,
-                champion.family,
-                evaluation.forecasts[champion.family],
-                evaluation.baselines,
-                job.prices,
-            ),
-            selection_sentence(selection),
-            once=True,
-        )
+        versions = [registered[name] for name in selection.passed]
+        move = move_aliases(context.tracking, versions)
+        return publish_champion(job, candidates, evaluation, context, versions, move)
 
 
 @contextmanager

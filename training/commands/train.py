@@ -71,8 +71,7 @@ def run(context: Context, options: JobOptions) -> int:
     context.check_store()
     is_single = len(pairs) == 1
     if not is_single:
-        with context.stages.stage("registry: connect"):
-            _ = context.tracking  # once for all pairs
+        connect_registry(context)  # once for all pairs
 
     def run_pair(pair_context: Context) -> "RunResult":
         job = prepare(options, pair_context)
@@ -92,6 +91,19 @@ def prepare(options: JobOptions, context: Context) -> "Job":
     This raises errors before the training that would stop publishing after it: a price file that differs from the
     stored one, and a registry that cannot be used. The caller has checked the store.
     """
+    job = prepare_job(options, context)
+    connect_registry(context)
+    return job
+
+
+def connect_registry(context: Context) -> None:
+    """Connect to the registry, whose import and migrations take seconds, as a stage."""
+    with context.stages.stage("registry: connect"):
+        _ = context.tracking
+
+
+def prepare_job(options: JobOptions, context: Context) -> "Job":
+    """Make the job and store its prices, without the registry."""
     from training.commands.job import make_job
     from training.prices.table import store_prices
 
@@ -100,8 +112,6 @@ def prepare(options: JobOptions, context: Context) -> "Job":
         append = not context.settings.use_s3
         store_note = store_prices(context.store, job.pair, job.table, append=append, replace=options.replace)
     context.note(job.table.origin, *job.table.notes, store_note)
-    with context.stages.stage("registry: connect"):
-        _ = context.tracking
     return job
 
 

@@ -12,6 +12,7 @@ from lambda_fn.prices.price_file import parse_tail
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store
+from training.export.candidate import UNREGISTERED
 from training.models.economic_calendar import WARN_DAYS, days_left, load_events
 from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import read_active, read_pointer, read_refusal
@@ -159,7 +160,9 @@ def _describe_differences(active: Active | None, published: Published, tracking:
     pointer = active.pointer
     serving = f"{pointer.model_name} version {pointer.model_version}"
     holder = tracking.aliases.get("champion")
-    if holder is None:
+    if pointer.model_version == str(UNREGISTERED):
+        yield f"generation {active.generation} is not in the registry; run python -m training run, which registers"
+    elif holder is None:
         yield (
             f'the alias "champion" is not set, {serving} is active; restore it with: '
             f"python -m training publish models:/{pointer.model_name}/{pointer.model_version}"

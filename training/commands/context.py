@@ -40,6 +40,7 @@ class Context:
         wide: Print tables with all columns.
         as_json: Print JSON.
         prefix: Text before the names of stages: the pair, when there are several.
+        is_live: Show progress bars on a terminal.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Context:
     wide: bool = False
     as_json: bool = False
     prefix: str = ""
+    is_live: bool = True
 
     def for_pair(self, pair: str, prefix: str = "") -> "Context":
         """Return this context for another pair."""
@@ -55,6 +57,12 @@ class Context:
     def at(self, now: datetime) -> "Context":
         """Return this context at another time."""
         return self._changed(now=now)
+
+    def for_process(self) -> "Context":
+        """Return a context that another process can use: it opens its own store and shows no progress bars."""
+        other = replace(self, is_live=False)
+        vars(other)["ecb_rates"] = self.ecb_rates
+        return other
 
     def _changed(self, **changes: Any) -> "Context":
         """Return a copy with other fields and stages of its own; an open store, registry or console is shared."""
@@ -147,7 +155,7 @@ class Context:
         """Standard error, for progress."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False)
+        return Console(stderr=True, highlight=False, force_terminal=None if self.is_live else False)
 
     @cached_property
     def stages(self) -> "Stages":

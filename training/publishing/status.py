@@ -105,8 +105,19 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
         for kind, remaining in days_left(load_events().known_through(), now.date()).items()
         if remaining < WARN_DAYS
     ]
-    differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated)
+    unserved = [
+        f"{pair} is in the store but not served; add it: PAIRS={','.join((*settings.pairs, pair))} eurusd serve"
+        for pair in find_unserved(store, settings)
+    ]
+    differences = (*_describe_differences(active, published, tracking), *unreadable, *outdated, *unserved)
     return Status(active, published, prices, tracking, differences)
+
+
+def find_unserved(store: Store, settings: Settings) -> tuple[str, ...]:
+    """Return the pairs that have prices and an active champion, but are not among those that are served."""
+    names = dict.fromkeys(key.removeprefix("prices/").partition("-")[0] for key in store.list("prices"))
+    pairs = (name for name in names if len(name) == 6 and name.isupper() and name not in settings.pairs)
+    return tuple(pair for pair in pairs if read_active(store, pair) is not None)
 
 
 def _read_published(store: Store, settings: Settings, active: Active | None) -> Published:

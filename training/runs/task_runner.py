@@ -60,7 +60,7 @@ def _fit_panels(panels: Sequence[Panel], workers: int) -> dict[str, PooledFit]:
     if workers == 1 or len(panels) < 2:
         fits = [_fit_panel(majors) for majors in panels]
     else:
-        fits = list(_run_parallel(_fit_panel, ((majors,) for majors in panels), workers))
+        fits = list(run_parallel(_fit_panel, ((majors,) for majors in panels), workers))
     return {majors.digest: fit for majors, fit in zip(panels, fits, strict=True) if fit is not None}
 
 
@@ -117,7 +117,7 @@ def run_workers(
         try:
             # At least two workers, because joblib runs a single one in this process.
             options = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
-            for result in _run_parallel(work, ((job, task) for task in batch), max(2, workers), **options):
+            for result in run_parallel(work, ((job, task) for task in batch), max(2, workers), **options):
                 results.append(result)
                 finished.add(result.task.index)
                 on_done(result)
@@ -198,7 +198,7 @@ def candidate_at_cutoff(job: Job, family: Family, train: pd.DataFrame) -> Candid
     return candidate(replace(job, table=table), family, train, final=False)
 
 
-def _run_parallel(
+def run_parallel(
     function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], workers: int, **options: Any
 ) -> Iterable[Any]:
     """Call the function with each tuple of arguments in a pool of processes; `options` are those of joblib."""

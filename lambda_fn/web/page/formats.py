@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = tuple("January February March April May June July August September October November December".split())
 EXAMPLE_CHARACTERS = 1_200  # longer examples of the API reference are cut
-COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?)")
+COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?|eurusd [a-z]+(?: --pairs? [A-Z]{6})?)")
 
 
 def price_digits(value: float) -> int:

@@ -105,6 +105,11 @@ def cache_fits(fits: Mapping[str, PooledFit]) -> None:
     _FITS.update(fits)
 
 
+def cached_fits() -> dict[str, PooledFit]:
+    """Return the fits that this process has, by the digest of their panel."""
+    return dict(_FITS)
+
+
 def cached_digests() -> frozenset[str]:
     """Digests of the panels whose fit this process has."""
     return frozenset(_FITS)

@@ -122,6 +122,7 @@ ELSEWHERE = {
     "test_the_client_of_the_open_inference_protocol_gets_it_from_a_server",
     'docs/extend.md toml: [project.entry-points."eurusd_forecast.families"]': "tests/training/test_plugins.py::"
     "test_a_package_adds_a_model_and_a_format",
+    "docs/api.md text: let": "tests/serving/web/test_csv.py::test_the_recipe_for_excel_reads_what_the_api_answers",
     "docs/api.md python: from lambda_fn.client import Client, forecast_frame": f"{_CLIENT}::"
     "test_the_examples_of_the_document_run",
     "docs/api.md python: table = forecast_frame(closes, h=5, level=[80, 95])": f"{_CLIENT}::"

@@ -18,7 +18,7 @@ from lambda_fn.web.forecast import (
     forecast_days,
     freshness_fields,
 )
-from lambda_fn.web.params import FORECAST_PARAMETERS, FORMAT, PROBABILITY_PARAMETERS, parse_query
+from lambda_fn.web.params import DECIMAL, FORECAST_PARAMETERS, FORMAT, PROBABILITY_PARAMETERS, parse_query
 from lambda_fn.web.records import CachedRecord
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import CSV, DateText, PairCode, Text, TimeText
@@ -137,6 +137,7 @@ class Probability(AgedFreshness):
 
 def predict(pair: PairState, request: Request) -> Official:
     """Return the parts of the official forecast that the query selects."""
+    DECIMAL.parse_choice(request.query)
     latest, age = pair.records.official()
     official = latest.value.value
     return {
@@ -184,7 +185,8 @@ def predict_table(pair: PairState, request: Request) -> Text:
         ]
         for day in days
     ]
-    return Text.of_table(f"{content['pair']}-{content['as_of']}.csv", header, rows)
+    name = f"{content['pair']}-{content['as_of']}.csv"
+    return Text.of_table(name, header, rows, DECIMAL.parse_choice(request.query))
 
 
 def probability(pair: PairState, request: Request) -> Probability:
@@ -257,7 +259,7 @@ ROUTES = (
         "body. CSV has one row for each day: date, horizon, mean, one column for each quantile (q0.05), lo-80 and "
         "hi-80 for each interval, and as_of.",
         "forecast",
-        parameters=(*FORECAST_PARAMETERS, FORMAT),
+        parameters=(*FORECAST_PARAMETERS, FORMAT, DECIMAL),
         problems=(BAD_QUERY, NOTHING),
         record="forecast",
         others=(Form(CSV, predict_table, "forecast"),),

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.forecast import CheckedAt, Freshness, Stale, freshness_fields
-from lambda_fn.web.params import FORMAT, PAIR, Parameter
+from lambda_fn.web.params import DECIMAL, FORMAT, PAIR, Parameter
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import CSV, HTML, DateText, PairCode, Text
 from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
@@ -207,6 +207,7 @@ def track_record(pair: PairState, request: Request) -> TrackRecord:
 def history(pair: PairState, request: Request) -> History:
     """Return forecasts and outcomes by day, one business day ahead, for live and late forecasts."""
     days = DAYS.parse_whole(request.query, MAX_DAYS)
+    DECIMAL.parse_choice(request.query)
     latest = pair.records.record()
     record = latest.value.value
     return {"pair": record["pair"], "days": list(record.get("newest") or ())[-days:], **_check_fields(latest)}
@@ -220,7 +221,8 @@ def history_table(pair: PairState, request: Request) -> Text:
     content = history(pair, request)
     cells = [[day.get(name) for name in HISTORY_COLUMNS] for day in content["days"]]
     rows = [[int(cell) if isinstance(cell, bool) else cell for cell in row] for row in cells]
-    return Text.of_table(f"{content['pair']}-history.csv", HISTORY_COLUMNS, rows)
+    name, decimal = f"{content['pair']}-history.csv", DECIMAL.parse_choice(request.query)
+    return Text.of_table(name, HISTORY_COLUMNS, rows, decimal)
 
 
 def pairs(pair: PairState, request: Request) -> Pairs:
@@ -268,7 +270,7 @@ ROUTES = (
         "The latest official forecasts whose next business day is known: the outcome, its probability integral "
         "transform (`pit`), and which intervals covered it.",
         "record",
-        parameters=(DAYS, PAIR, FORMAT),
+        parameters=(DAYS, PAIR, FORMAT, DECIMAL),
         problems=(BAD_QUERY, NOTHING),
         record="record",
         others=(Form(CSV, history_table, "record"),),

@@ -124,7 +124,7 @@ class Client:
         """
         query = {"horizon": horizon, "level": _join(level), "quantiles": _join(quantiles), "pair": pair}
         content: Official = self._request("GET", "/api/predict", query)
-        return Answer(content, list(_forecast_rows(content["forecast"])))
+        return Answer(content, list(forecast_rows(content["forecast"])))
 
     def probability(
         self,
@@ -195,7 +195,7 @@ class Client:
             body["as_of"] = str(as_of)
         query = {"horizon": horizon, "level": _join(level), "pair": pair}
         content: Prediction = self._request("POST", "/api/predict", query, body)
-        return Answer(content, list(_forecast_rows(content["forecast"])))
+        return Answer(content, list(forecast_rows(content["forecast"])))
 
     def _request(self, method: str, path: str, query: Mapping[str, Any], body: object = None) -> Any:
         """Return the JSON of a response. Raises ApiError."""
@@ -272,7 +272,7 @@ def _join(numbers: Iterable[float]) -> str | None:
     return ",".join(f"{number:g}" for number in numbers) or None
 
 
-def _forecast_rows(days: Iterable[Any]) -> Iterator[dict[str, Any]]:
+def forecast_rows(days: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """Yield the columns of the API's CSV for each day of a forecast."""
     for day in days:
         row = {"date": day["date"], "horizon": day["horizon"], "mean": day["mean"]}

@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -148,8 +150,17 @@ def show_history(context: Context) -> None:
 @command("forecast", "print the forecast through the Lambda handler, as API Gateway calls it")
 @pair_option
 @click.option("--horizon", type=int, help="business days to forecast (default: 5)")
-def show_forecast(context: Context, horizon: int | None) -> None:
-    """Send a request through the API of this process and print its response."""
+@click.option("--xlsx", type=Path, metavar="FILE", help="also write the forecast as an Excel workbook")
+@click.option("--plot", type=Path, metavar="FILE", help="also draw the forecast as a fan chart: .png, .svg or .pdf")
+def show_forecast(context: Context, horizon: int | None, xlsx: Path | None, plot: Path | None) -> None:
+    """Send a request through the API of this process and print its response.
+
+    Args:
+        context: Store, settings and output.
+        horizon: Business days to forecast.
+        xlsx: The workbook to write.
+        plot: The chart to draw.
+    """
     from lambda_fn.api import App
     from lambda_fn.web.request import Request
 
@@ -161,6 +172,15 @@ def show_forecast(context: Context, horizon: int | None) -> None:
         error = body["error"]
         raise UsageError(f"GET /api/predict answered {response.status}: {error['message']}; {error['cure']}")
     print_forecast(body, context)
+    if xlsx or plot:
+        from training.commands import forecast_files
+
+        for option, path, write in (
+            ("--xlsx", xlsx, forecast_files.write_workbook),
+            ("--plot", plot, forecast_files.draw_fan),
+        ):
+            if path is not None:
+                forecast_files.write_file(option, path, partial(write, body))
 
 
 def print_forecast(response: Mapping[str, Any], context: Context) -> None:

@@ -238,8 +238,8 @@ def forecast_frame(
     import pandas as pd
 
     if client is None:
-        with Client() as own:
-            return forecast_frame(frame, h, level, client=own)
+        with Client() as default_client:
+            return forecast_frame(frame, h, level, client=default_client)
     for column in SERIES_COLUMNS:
         if column not in frame:
             raise ValueError(f"frame: column {column} is missing; it needs {', '.join(SERIES_COLUMNS)}")

@@ -331,7 +331,7 @@ def test_health_names_the_champion_and_the_age_of_the_data(api: LocalApi) -> Non
 def test_nothing_to_serve_is_503_with_the_reason_and_when_to_ask_again(tmp_path: Path, path: str) -> None:
     answer = local_api(tmp_path).get(path)
     assert (answer.status, answer.error["code"]) == (503, "nothing_to_serve")
-    assert answer.error["cure"].endswith("training run")
+    assert answer.error["cure"].endswith(" --pairs EURUSD")
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
 
 
@@ -426,7 +426,7 @@ def test_an_expired_forecast_is_told_and_where_that_is_wanted_refused(api: Local
     refused = replace(api, app=App(api.store, strict, api.clock)).get("/api/predict")
     assert (refused.status, refused.error["code"]) == (503, "forecast_expired")
     assert refused.error["message"] == answer.json["age"]["sentence"]
-    assert "python -m lambda_fn.ingest" in refused.error["cure"]
+    assert "eurusd ingest --pair" in refused.error["cure"]
     assert int(refused.headers["Retry-After"]) >= 60
 
 

@@ -67,11 +67,11 @@ def meet(folder: Path, context: Context, workers: int = 0) -> NoReturn:
         until(lambda: len(list(folder.glob("here-*"))) == 2, "another pair")
         with (folder / "met").open("a") as file:
             file.write(f"{pair}\n")
-    raise NamedError("there is nothing to train")
+    raise NamedError("no work")
 
 
 def kill(folder: Path, context: Context, workers: int = 0) -> NoReturn:
     """Work of a pair that kills its process, if it is a worker."""
     if workers and context.settings.pair == "EURGBP":
         os.kill(os.getpid(), signal.SIGKILL)
-    raise NamedError("there is nothing to train")
+    raise NamedError("no work")

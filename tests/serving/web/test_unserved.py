@@ -67,7 +67,7 @@ def down(_: Path) -> Mapping[str, str]:
 
 
 REASONS = {
-    "nothing_to_serve": (nothing_yet, "eurusd run --pairs EURUSD"),
+    "nothing_to_serve": (nothing_yet, "--pairs EURUSD"),
     "record_missing": (lost, "eurusd refresh --pair EURUSD"),
     "record_damaged": (damaged, "eurusd refresh --pair EURUSD"),
     "store_unavailable": (down, "in the log"),

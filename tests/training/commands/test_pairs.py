@@ -89,13 +89,13 @@ def test_a_run_ends_with_the_command_that_serves_its_pairs_and_status_names_thos
     assert main(["run", *SMALL, "--pairs", "GBPUSD"]) == 0
     assert capsys.readouterr().err.splitlines()[-1] == "Serve GBPUSD: PAIRS=GBPUSD eurusd serve"
     differences = command(capsys, "status")["differences"]
-    assert "GBPUSD is in the store but not served; add it: PAIRS=EURUSD,GBPUSD eurusd serve" in differences
+    assert any(not lacking(each, "GBPUSD ", " PAIRS=EURUSD,GBPUSD eurusd serve") for each in differences)
     app = App(store_of(place), Settings.from_env({"STORE_DIR": str(place / "store"), "PAIRS": "GBPUSD,USDJPY"}))
     assert json.loads(app.handle(Request("GET", "/api/predict", {})).body)["pair"] == "GBPUSD"
     missing = app.handle(Request("GET", "/api/predict", {"pair": "USDJPY"}))
     error = json.loads(missing.body)
-    assert (missing.status, error["detail"]) == (503, "no forecast of USDJPY yet: no model has been deployed")
-    assert error["cure"].endswith("with eurusd run --pairs USDJPY")
+    assert (missing.status, "USDJPY" in error["detail"]) == (503, True)
+    assert error["cure"].endswith("run --pairs USDJPY")
 
 
 def test_pairs_are_trained_at_the_same_time_after_the_first(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,9 +106,7 @@ def test_pairs_are_trained_at_the_same_time_after_the_first(place: Path, capsys:
     met = (place / "met").read_text().split()
     assert sorted(met) == ["GBPUSD", "USDJPY"]
     assert run_pairs(["EURUSD", "GBPUSD", "EURGBP"], context, partial(workers.kill, place), 2) == 1
-    assert "EURGBP: its process was killed; run it again: eurusd run --pairs EURGBP" in " ".join(
-        capsys.readouterr().err.split()
-    )
+    assert not lacking(" ".join(capsys.readouterr().err.split()), "EURGBP: ", " killed", "--pairs EURGBP")
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,8 @@ deploy: $(VENV)/training $(VENV)/aws/installed ## sam build and sam deploy (STAG
 	PATH="$(CURDIR)/$(AWS_TOOLS):$$PATH" $(BIN)/python -m infra.deploy --config-env $(STAGE) $(ARGS)
 
 lock: $(VENV)/dev ## renew the locks from the groups of pyproject.toml (ARGS=--upgrade: to the newest versions)
-	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt $(ARGS)
-	$(LOCK) pyproject.toml --constraint requirements-dev.txt --output-file requirements-training.txt
+	$(LOCK) pyproject.toml --extra training --group dev --output-file requirements-dev.txt $(ARGS)
+	$(LOCK) pyproject.toml --extra training --constraint requirements-dev.txt --output-file requirements-training.txt
 	$(LOCK) --group serving --constraint requirements-dev.txt --output-file requirements-serving.txt
 	$(LOCK) --group aws --output-file requirements-aws.txt $(ARGS)
 	$(LOCK) --group bench-fastapi --constraint requirements-dev.txt --output-file $(RIVALS)/fastapi.txt
@@ -143,7 +143,7 @@ audit: $(VENV)/aws/installed ## look the locked packages up among the known vuln
 		--requirement requirements-$$lock.txt || exit; done
 
 clean: ## remove the environment and the caches, never models, prices or MLflow's database
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) eurusd_forecast.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find lambda_fn training infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an environment is renewed when its lock is newer. dev holds all of training, training all of serving.
@@ -163,12 +163,18 @@ install = @echo "installing the $$(grep -c '^[a-z0-9].*==' $(2)) packages locked
 	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(1)/bin/python --require-hashes $(3) -r $(2) || \
 	{ echo "uv reads no settings of pip: if pip has an index of its own here, name it in UV_DEFAULT_INDEX" >&2; exit 1; }
 
+# The command eurusd, which runs the code of this folder.
+link = @UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(VENV)/bin/python --no-deps \
+	--no-build-isolation --editable .
+
 $(VENV)/training: requirements-training.txt | $(BIN)/uv
 	$(call install,$(VENV),$<)
+	$(link)
 	@touch $@
 
 $(VENV)/dev: requirements-dev.txt | $(BIN)/uv
 	$(call install,$(VENV),$<)
+	$(link)
 	@touch $@ $(VENV)/training
 
 # Without --no-deps it looks for pins of boto3-stubs with its extras, which the lock leaves out; the lock is complete.

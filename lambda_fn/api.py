@@ -91,7 +91,7 @@ class App:
                 representation = self._cache.get(key, query, pair.records.version(form.record, query), make)
             response = representation.respond(request, self._clock())
         except Exception as error:  # noqa: BLE001
-            problem = to_problem(error)
+            problem = to_problem(error, pair.pair if pair else self._state.settings.pair)
             if isinstance(error, ContractError):
                 _log.warning("%s", error)
             elif problem.status == 500:

@@ -1,4 +1,4 @@
-"""`python -m training`: the command line. Tables go to standard output, progress and notes to standard error."""
+"""The command line, `eurusd` or `python -m training`. Tables go to standard output, progress to standard error."""
 
 import sys
 from collections.abc import Sequence
@@ -7,21 +7,22 @@ import click
 from click.shell_completion import get_completion_class
 
 from lambda_fn import __version__
-from training.commands import demo, frozen_run, publish, show, train
+from training.commands import demo, frozen_run, publish, service, show, train
 from training.commands.command import EXIT_CODES, HELP_OPTIONS, STOPPED, command
 from training.commands.context import Context
 
-PROGRAM = "python -m training"
-INSTALLED_PROGRAM = "eurusd"  # what `pip install .` installs; a shell cannot complete `python -m training`
+PROGRAM = "eurusd"  # what `pip install .` installs
+ALIASES = {"train": "run"}
 COMPLETE = "_EURUSD_COMPLETE"  # the variable in which the completion script asks for words
 EXAMPLES = """\
 examples:
-  python -m training run                          train, select and publish on the embedded ECB rates
-  python -m training run --csv eurusd.csv         the same with your own prices
-  python -m training run --workers 4 --seeds 5    use four processes; average five seeds of each stochastic model
-  python -m training run --pairs EURUSD,GBPUSD    train and publish a champion for each pair
-  python -m training publish models:/EURUSD_ARIMA@challenger
-  python -m training status                       show what is served and any mismatch with the registry
+  eurusd run                          train, select and publish on the embedded ECB rates; `train` is the same
+  eurusd run --csv eurusd.csv         the same with your own prices
+  eurusd run --workers 4 --seeds 5    use four processes; average five seeds of each stochastic model
+  eurusd run --pairs EURUSD,GBPUSD    train and publish a champion for each pair
+  eurusd serve --port 8080            serve the forecasts of the store on 127.0.0.1
+  eurusd publish models:/EURUSD_ARIMA@challenger
+  eurusd status                       show what is served and any mismatch with the registry
 """
 
 
@@ -30,6 +31,9 @@ class CommandLine(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(f"\n{EXAMPLES}\n{EXIT_CODES}")
@@ -41,12 +45,13 @@ def print_completion(context: Context, shell: str) -> None:
     """Print a shell script that completes the command `eurusd`."""
     completion = get_completion_class(shell)
     assert completion is not None
-    sys.stdout.write(completion(command_line, {}, INSTALLED_PROGRAM, COMPLETE).source() + "\n")
+    sys.stdout.write(completion(command_line, {}, PROGRAM, COMPLETE).source() + "\n")
 
 
 command_line = CommandLine(
     commands=[
         train.run,
+        service.serve,
         demo.demo,
         train.evaluate,
         frozen_run.list_tasks,
@@ -62,10 +67,13 @@ command_line = CommandLine(
         show.list_events,
         publish.clean,
         show.show_forecast,
+        service.refresh,
+        service.ingest,
+        service.record,
         train.report,
         print_completion,
     ],
-    help="Train forecasts of EUR/USD, choose the champion and publish it.",
+    help="Forecast EUR/USD and other pairs: train models, publish the best one and serve its forecasts.",
     context_settings=HELP_OPTIONS,
 )
 

@@ -57,10 +57,10 @@ def assess(official: Official, now: datetime) -> Timeliness:
     begun, days = sum(day <= today for day in official.days), len(official.days)
     sentence = f"the latest price is from {official.as_of}"
     ago = f"{business_days} business day{'' if business_days == 1 else 's'} ago"
-    fix = "run python -m lambda_fn.ingest"
+    fix = "run eurusd ingest"
     if official.source != "ecb":
-        save = f"python -m training prices --pair {official.pair} --csv FILE --save"
-        fix = f"run {save}, then python -m lambda_fn.refresh"
+        save = f"eurusd prices --pair {official.pair} --csv FILE --save"
+        fix = f"run {save}, then eurusd refresh --pair {official.pair}"
     state: State = "late"
     if official.as_of > today:
         state = "unknown"

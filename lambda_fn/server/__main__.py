@@ -104,7 +104,7 @@ def _serve(processes: int, listener: socket.socket) -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser("python -m lambda_fn.server", description="Serve the API over HTTP.")
+    parser = argparse.ArgumentParser("eurusd serve", description="Serve the API over HTTP.")
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     port = _whole("port", 0, 65535, "1 to 65535, or 0 for any free one")

@@ -41,9 +41,9 @@ def read_dotenv(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {**in_file, **environ}
 
 
-def make_parser(module: str, description: str) -> argparse.ArgumentParser:
-    """Return a parser of `python -m lambda_fn.<module>` with the options that all commands have."""
-    parser = argparse.ArgumentParser(f"python -m lambda_fn.{module}", description=description)
+def make_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser of `eurusd <command>` with the options that all commands have."""
+    parser = argparse.ArgumentParser(f"eurusd {command}", description=description)
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--pair", help="one of the pairs in PAIRS (default: all)")

@@ -29,18 +29,18 @@ _SEE_LOG = "the operator finds the reason in the log"
 _NOTHING_TO_SERVE: dict[Unavailability, tuple[str, str, str]] = {
     "nothing yet": (
         NOTHING_YET,
-        "no forecast yet: no model has been deployed",
-        "the operator deploys the first one with python -m training run",
+        "no forecast of {pair} yet: no model has been deployed",
+        "the operator deploys the first one with eurusd run --pairs {pair}",
     ),
     "missing": (
         "record_missing",
-        "the stored forecast or record is missing, although a model was deployed",
-        "the operator rebuilds it with python -m lambda_fn.refresh",
+        "the stored forecast or record of {pair} is missing, although a model was deployed",
+        "the operator rebuilds it with eurusd refresh --pair {pair}",
     ),
     "damaged": (
         "record_damaged",
-        "the stored forecast or record is damaged, or its format is unknown to this version",
-        f"{_SEE_LOG}; python -m lambda_fn.refresh rebuilds it",
+        "the stored forecast or record of {pair} is damaged, or its format is unknown to this version",
+        f"{_SEE_LOG}; eurusd refresh --pair {{pair}} rebuilds it",
     ),
     "expired": (
         "forecast_expired",
@@ -100,8 +100,11 @@ class Problem(Exception):
         return json.dumps(members)
 
 
-def to_problem(error: Exception) -> Problem:
-    """Return the HTTP error for an exception of a handler: the problem itself, 503 with Retry-After, or else 500."""
+def to_problem(error: Exception, pair: str) -> Problem:
+    """Return the HTTP error for an exception of a handler: the problem itself, 503 with Retry-After, or else 500.
+
+    A 503 names the pair that was requested.
+    """
     match error:
         case Problem():
             return error
@@ -111,7 +114,8 @@ def to_problem(error: Exception) -> Problem:
             reason, retry_after_s = "damaged", RETRY_AFTER_S
         case _:
             return Problem(500, "internal_error", "unexpected error; it has been logged", "retry, or report it")
-    code, message, cure = _NOTHING_TO_SERVE[reason]
+    code, *sentences = _NOTHING_TO_SERVE[reason]
+    message, cure = (sentence.format(pair=pair) for sentence in sentences)
     headers = {"Retry-After": str(retry_after_s)}
     return Problem(503, code, message or str(error), f"retry after {retry_after_s} s; {cure}", headers=headers)
 

@@ -90,6 +90,13 @@ FORMAT = Parameter(
     "json",
     {"type": "string", "enum": _FORMATS},
 )
+DECIMAL = Parameter(
+    "decimal",
+    "Decimal mark of CSV, for spreadsheets: with a comma, semicolons separate the cells. Other formats ignore it.",
+    ",",
+    {"type": "string", "enum": (".", ","), "default": "."},
+    noun="decimal mark",
+)
 HORIZON = Parameter(
     "horizon",
     "Number of business days to forecast. Default: 5, or all that the champion forecasts if fewer. For a late forecast "

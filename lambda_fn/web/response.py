@@ -48,13 +48,22 @@ class Text(NamedTuple):
     headers: Mapping[str, str] = {}
 
     @classmethod
-    def of_table(cls, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> "Text":
-        """Return a table as CSV for pandas and spreadsheets; `name` is that of the file in which it may be saved."""
+    def of_table(cls, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]], decimal: str = ".") -> "Text":
+        """Return a table as CSV for pandas and spreadsheets.
+
+        Args:
+            name: that of the file in which it may be saved.
+            header: the titles.
+            rows: the cells.
+            decimal: the decimal mark; with a comma, semicolons separate the cells.
+        """
         import csv  # only for CSV
         import io
 
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        if decimal == ",":
+            rows = ([str(cell).replace(".", ",") if isinstance(cell, float) else cell for cell in row] for row in rows)
+        writer = csv.writer(text, lineterminator="\n", delimiter=";" if decimal == "," else ",")
         writer.writerow(header)
         writer.writerows(rows)
         return cls(f"{CSV}; charset=utf-8", text.getvalue(), {"Content-Disposition": f'inline; filename="{name}"'})

@@ -331,7 +331,7 @@ def test_health_names_the_champion_and_the_age_of_the_data(api: LocalApi) -> Non
 def test_nothing_to_serve_is_503_with_the_reason_and_when_to_ask_again(tmp_path: Path, path: str) -> None:
     answer = local_api(tmp_path).get(path)
     assert (answer.status, answer.error["code"]) == (503, "nothing_to_serve")
-    assert answer.error["cure"].endswith("training run")
+    assert answer.error["cure"].endswith(" --pairs EURUSD")
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
 
 

@@ -95,7 +95,7 @@ ENDS_WITH = {
 }
 
 _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test_fanout.py"
-_DEMO = "tests/test_demo.py"
+_DEMO, _CLIENT = "tests/test_demo.py", "tests/serving/test_client.py"
 _WHOLE_DEMO = f"{_DEMO}::test_it_serves_first_and_swaps_the_champion_of_the_whole_run_in"
 _SAM = "tests/e2e/test_sam.py::test_sam_invokes_all_three_functions_and_serves_the_api"
 _LOCAL = "tests/infra/test_local.py::test_up_twice_and_down"
@@ -130,6 +130,13 @@ ELSEWHERE = {
     "docs/api.md json: {": f"{_DEMO}::test_the_document_of_the_api_shows_the_real_answer",
     "docs/api.md python: import tritonclient.http": "tests/serving/web/test_protocols.py::"
     "test_the_client_of_the_open_inference_protocol_gets_it_from_a_server",
+    'docs/extend.md toml: [project.entry-points."eurusd_forecast.families"]': "tests/training/test_plugins.py::"
+    "test_a_package_adds_a_model_and_a_format",
+    "docs/api.md text: let": "tests/serving/web/test_csv.py::test_the_recipe_for_excel_reads_what_the_api_answers",
+    "docs/api.md python: from lambda_fn.client import Client, forecast_frame": f"{_CLIENT}::"
+    "test_the_examples_of_the_document_run",
+    "docs/api.md python: table = forecast_frame(closes, h=5, level=[80, 95])": f"{_CLIENT}::"
+    "test_the_examples_of_the_document_run",
     "python -m training run --families gru,linear_regression --first-year 2026": _EXTENSION,
     "sam build": _SAM,
     "sam local invoke ApiFunction -e tests/events/predict.json": _SAM,

@@ -5,8 +5,11 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
+from tests.support.server_process import until
+from training.commands.context import Context
+from training.errors import NamedError
 from training.runs.jobs import Job, Result, Task
 
 Work: TypeAlias = Callable[[Job, Task], Result]
@@ -54,3 +57,21 @@ class DiesAlways:
         if task.index == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.work(job, task)
+
+
+def meet(folder: Path, context: Context, workers: int = 0) -> NoReturn:
+    """Work of a pair that is done in a worker process only together with another pair's."""
+    pair = context.settings.pair
+    if workers:
+        (folder / f"here-{pair}").touch()
+        until(lambda: len(list(folder.glob("here-*"))) == 2, "another pair")
+        with (folder / "met").open("a") as file:
+            file.write(f"{pair}\n")
+    raise NamedError("no work")
+
+
+def kill(folder: Path, context: Context, workers: int = 0) -> NoReturn:
+    """Work of a pair that kills its process, if it is a worker."""
+    if workers and context.settings.pair == "EURGBP":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise NamedError("no work")

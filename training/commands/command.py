@@ -19,6 +19,8 @@ from training.errors import TemporaryError
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 STOPPED = 130  # 128 and the number of SIGINT, as shells count
+OWN_PACKAGES = ("lambda_fn", "training")
+INSTALL_TRAINING = "install the training packages: pip install '.[training]' in the folder of the project"
 EXIT_CODES = """\
 exit codes:
   0    success
@@ -84,6 +86,8 @@ def describe_error(error: BaseException) -> tuple[int, str]:
     if isinstance(error, NAMED_ERRORS):
         is_temporary = isinstance(error, TemporaryError) or exit_code(error) == TEMPORARY_FAILURE
         return TEMPORARY_FAILURE if is_temporary else 2, f"error: {error}"
+    if isinstance(error, ModuleNotFoundError) and (package := str(error.name).partition(".")[0]) not in OWN_PACKAGES:
+        return 2, f"error: {package} is not installed; {INSTALL_TRAINING}"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}, line {frame.lineno}"
     return 1, f"error: {type(error).__name__}: {error} ({place}); --debug prints the traceback"

@@ -40,6 +40,7 @@ class Context:
         wide: Print tables with all columns.
         as_json: Print JSON.
         prefix: Text before the names of stages: the pair, when there are several.
+        is_live: Show progress bars on a terminal.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Context:
     wide: bool = False
     as_json: bool = False
     prefix: str = ""
+    is_live: bool = True
 
     def for_pair(self, pair: str, prefix: str = "") -> "Context":
         """Return this context for another pair."""
@@ -55,6 +57,12 @@ class Context:
     def at(self, now: datetime) -> "Context":
         """Return this context at another time."""
         return self._changed(now=now)
+
+    def for_process(self) -> "Context":
+        """Return a context that another process can use: it opens its own store and shows no progress bars."""
+        other = replace(self, is_live=False)
+        vars(other)["ecb_rates"] = self.ecb_rates
+        return other
 
     def _changed(self, **changes: Any) -> "Context":
         """Return a copy with other fields and stages of its own; an open store, registry or console is shared."""
@@ -112,10 +120,7 @@ class Context:
     @cached_property
     def tracking(self) -> "Registry":
         """The MLflow registry. Raises RegistryError when it cannot be used."""
-        from training.publishing import mlflow_access
-
-        if database := mlflow_access.sqlite_file(self.tracking_uri):
-            mlflow_access.check_database(database)  # `connect` checks it too, but only after importing MLflow (seconds)
+        self.check_registry()  # `connect` checks it too, but only after importing MLflow (seconds)
 
         from training.publishing import mlflow_registry
 
@@ -123,6 +128,13 @@ class Context:
         if registry.note:
             self.note(registry.note)
         return registry
+
+    def check_registry(self) -> None:
+        """Raise RegistryError when the registry is a database file that cannot be used. It imports no MLflow."""
+        from training.publishing import mlflow_access
+
+        if database := mlflow_access.sqlite_file(self.tracking_uri):
+            mlflow_access.check_database(database)
 
     @cached_property
     def ecb_rates(self) -> "EcbRates":
@@ -143,7 +155,7 @@ class Context:
         """Standard error, for progress."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False)
+        return Console(stderr=True, highlight=False, force_terminal=None if self.is_live else False)
 
     @cached_property
     def stages(self) -> "Stages":

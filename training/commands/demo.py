@@ -1,4 +1,7 @@
-"""`demo`: serve a forecast within seconds, then train all models and deploy their champion while the server runs."""
+"""`demo`: serve a forecast within seconds, then train all models and deploy their champion while the server runs.
+
+The first champion is served before MLflow is imported, which takes longer than its fit; the full run registers.
+"""
 
 import signal
 import sys
@@ -15,7 +18,7 @@ from training.commands.command import command
 from training.commands.context import Context
 from training.commands.options import JobOptions, job_options, replace_option, workers_option
 from training.commands.show import print_forecast
-from training.commands.train import prepare
+from training.commands.train import connect_registry, prepare_job
 
 if TYPE_CHECKING:
     from training.runs.jobs import Job
@@ -38,12 +41,13 @@ def demo(context: Context, options: JobOptions, port: int, stop: bool) -> int:
         stop: Stop after the second forecast.
     """
     context.check_store()
+    context.check_registry()
 
     from training.commands.local_server import run_server
     from training.prices.table import EMBEDDED
 
     started = time.monotonic()
-    job = prepare(options, context)
+    job = prepare_job(options, context)
     if code := _publish_first(job, options.workers, context):
         return code
     with _exit_on_signals(), run_server(port, context.progress) as server:
@@ -65,6 +69,7 @@ def demo(context: Context, options: JobOptions, port: int, stop: bool) -> int:
             context,
         )
         _say(f"Now training all models: {', '.join(job.families)}.", context)
+        connect_registry(context)
         code, generation = _train(job, options.workers, context.at(datetime.now(UTC)))
         is_served = server.wait_for_generation(generation)
         after = server.get("/api/predict")
@@ -80,7 +85,10 @@ def demo(context: Context, options: JobOptions, port: int, stop: bool) -> int:
 
 
 def _publish_first(job: "Job", workers: int | None, context: Context) -> int:
-    """Publish the first model alone, unless a champion is active, which is at least as good; return the exit code."""
+    """Publish the first model alone without registering it, and return the exit code.
+
+    If a champion is active, which is at least as good, nothing is published.
+    """
     from training.publishing.promotion import read_active
 
     if active := read_active(context.store, job.pair):
@@ -88,7 +96,17 @@ def _publish_first(job: "Job", workers: int | None, context: Context) -> int:
         return 0
     first_year = max(job.first_year, job.table.frame.index[-1].year - FIRST_YEARS + 1)
     _say(f"First {FIRST_FAMILY} alone, scored from {first_year} on, so that a forecast can be served:", context)
-    return _train(replace(job, families=(FIRST_FAMILY,), first_year=first_year), workers, context.at(context.now))[0]
+    first = replace(job, families=(FIRST_FAMILY,), first_year=first_year)
+
+    from training.commands.job import evaluate_results, run_tasks
+    from training.commands.publish_champion import publish_champion
+    from training.commands.scores import print_published
+    from training.runs import pipeline
+
+    members, evaluation = evaluate_results(first, run_tasks(first, workers, context), context)
+    with context.stages.stage("publish"):
+        published = publish_champion(first, pipeline.candidates(first, members), evaluation, context)
+    return print_published(published, context)
 
 
 def _train(job: "Job", workers: int | None, context: Context) -> tuple[int, int]:

@@ -14,10 +14,10 @@ from lambda_fn.champion.runtime import Champion
 from lambda_fn.store.keys import price_key
 from training.commands.context import Context
 from training.commands.job import evaluate_results
+from training.commands.publish_champion import benchmarks, publish_champion
 from training.commands.report_html import render_report
 from training.commands.report_plots import draw_plots, plot_skill
 from training.commands.scores import RunResult, print_evaluation, print_published
-from training.evaluation.selection import selection_sentence
 from training.evaluation.walk_forward import origin_inputs
 from training.export.candidate import Candidate, Registered
 from training.prices.windows import complete_origins
@@ -25,13 +25,11 @@ from training.publishing import backtest
 from training.publishing.mlflow_registry import log_candidate
 from training.publishing.mlflow_runs import RunInputs, list_looks, log_run
 from training.publishing.promotion import Published, PublishError
-from training.publishing.publish import golden_windows, make_checked_pointer, move_aliases, publish
+from training.publishing.publish import golden_windows, make_checked_pointer, move_aliases
 from training.publishing.signing import make_signer
 from training.runs import pipeline
 from training.runs.jobs import Job, Result
 from training.runs.pipeline import Evaluation, Members
-
-GARCH = "random_walk"  # this model is GARCH(1,1)-t, the benchmark of official forecasts
 
 
 def finish_run(job: Job, results: Iterable[Result], context: Context, *, with_scores: bool = True) -> RunResult:
@@ -90,35 +88,9 @@ def _log_and_publish(job: Job, members: Members, evaluation: Evaluation, context
         )
         _log_candidates(job, candidates, registered, evaluation, context)
     with context.stages.stage("publish"):
-        champion = candidates[selection.champion]
-        return publish(
-            context.store,
-            context.settings,
-            champion,
-            registered[champion.family],
-            evaluation.scores,
-            golden_windows(context.store, Champion.load(champion.model)),
-            context.now,
-            move_aliases(context.tracking, [registered[name] for name in selection.passed]),
-            _benchmarks(candidates),
-            backtest.save(
-                context.store,
-                job.pair,
-                champion.family,
-                evaluation.forecasts[champion.family],
-                evaluation.baselines,
-                job.prices,
-                evaluation.breakdown,
-                evaluation.scores,
-            ),
-            selection_sentence(selection),
-            look=evaluation.look,
-            once=True,
-        )
-
-
-def _benchmarks(candidates: Mapping[str, Candidate]) -> dict[str, bytes]:
-    return {"garch": candidates[GARCH].model} if GARCH in candidates else {}
+        versions = [registered[name] for name in selection.passed]
+        move = move_aliases(context.tracking, versions)
+        return publish_champion(job, candidates, evaluation, context, versions, move)
 
 
 def _log_candidates(
@@ -149,7 +121,7 @@ def _log_candidates(
                 evaluation.scores,
                 golden_windows(context.store, Champion.load(candidate.model)),
                 context.now,
-                _benchmarks(candidates),
+                benchmarks(candidates),
                 backtest.summarise_family(
                     family, forecasts, evaluation.baselines, job.prices, evaluation.breakdown, evaluation.scores
                 ),

@@ -156,7 +156,9 @@ pairs_option = click.option(
     help="currency pairs, e.g. EURUSD,GBPUSD; or majors, all, or a currency for all its pairs (default: $PAIRS)",
 )
 replace_option = click.option("--replace", is_flag=True, help="overwrite stored prices that differ")
-workers_option = _count_option("--workers", help="worker processes (default: the number of CPU cores, at most 2)")
+workers_option = _count_option(
+    "--workers", help="worker processes (default: the number of CPU cores; of one pair at most 2)"
+)
 run_option = click.option("--run", "run_name", metavar="NAME", required=True, help="name of the frozen run")
 price_options = _record(
     "prices",

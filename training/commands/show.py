@@ -4,12 +4,14 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lambda_fn.store.command_line import TEMPORARY_FAILURE
-from training.commands.command import command
+from training.commands.command import INSTALL_TRAINING, command
 from training.commands.context import Context, UsageError, print_json
 from training.commands.options import pair_option
 from training.conventions import HEADLINE_HORIZONS
@@ -41,8 +43,11 @@ def show_status(context: Context) -> None:
         pair = context.settings.pair
         if holders := mlflow_access.read_aliases(context.tracking_uri, pair, os.environ):
             return holders
-        from training.publishing import mlflow_registry  # MLflow's client (its import takes seconds) only if necessary
-
+        try:  # MLflow's client (its import takes seconds) only if necessary
+            from training.publishing import mlflow_registry
+        except ModuleNotFoundError as error:
+            reason = f"the registry cannot be read without MLflow; {INSTALL_TRAINING}"
+            raise mlflow_access.RegistryError(reason) from error
         return mlflow_access.AliasHolders(mlflow_registry.alias_holders(context.tracking, pair), context.tracking.note)
 
     current = collect_status(context.store, context.settings, context.now, read_aliases)
@@ -208,8 +213,17 @@ def list_events(context: Context) -> None:
 @command("forecast", "print the forecast through the Lambda handler; the exit code of an expired one is 75")
 @pair_option
 @click.option("--horizon", type=int, help="business days to forecast (default: 5, of a late forecast 5 from today)")
-def show_forecast(context: Context, horizon: int | None) -> int:
-    """Send a request through the API of this process and print its response; return 75 for an expired forecast."""
+@click.option("--xlsx", type=Path, metavar="FILE", help="also write the forecast as an Excel workbook")
+@click.option("--plot", type=Path, metavar="FILE", help="also draw the forecast as a fan chart: .png, .svg or .pdf")
+def show_forecast(context: Context, horizon: int | None, xlsx: Path | None, plot: Path | None) -> int:
+    """Send a request through the API of this process and print its response; return 75 for an expired forecast.
+
+    Args:
+        context: Store, settings and output.
+        horizon: Business days to forecast.
+        xlsx: The workbook to write.
+        plot: The chart to draw.
+    """
     _check_store(context)
 
     from lambda_fn.api import App
@@ -224,6 +238,15 @@ def show_forecast(context: Context, horizon: int | None) -> int:
         error = body["error"]
         raise UsageError(f"GET /api/predict answered {response.status}: {error['message']}; {error['cure']}")
     print_forecast(body, context)
+    if xlsx or plot:
+        from training.commands import forecast_files
+
+        for option, path, write in (
+            ("--xlsx", xlsx, forecast_files.write_workbook),
+            ("--plot", plot, forecast_files.draw_fan),
+        ):
+            if path is not None:
+                forecast_files.write_file(option, path, partial(write, body))
     return TEMPORARY_FAILURE if body["age"]["state"] == "expired" else 0
 
 

@@ -1,11 +1,12 @@
 """The commands that train in this process: `prices`, `run`, `evaluate` and `report`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from training.commands.all_pairs import run_pairs, select_pairs
+from training.commands.all_pairs import available_cores, print_serving_command, run_pairs, select_pairs
 from training.commands.command import command
 from training.commands.context import Context, UsageError, print_json
 from training.commands.options import (
@@ -71,19 +72,33 @@ def run(context: Context, options: JobOptions) -> int:
     context.check_store()
     is_single = len(pairs) == 1
     if not is_single:
-        with context.stages.stage("registry: connect"):
-            _ = context.tracking  # once for all pairs
+        connect_registry(context)  # once for all pairs
 
-    def run_pair(pair_context: Context) -> "RunResult":
-        job = prepare(options, pair_context)
+    if is_single:
+        code = train_pair(options, True, context.for_pair(pairs[0])).code
+    else:
+        code = run_pairs(pairs, context, partial(train_pair, options, False), options.workers or available_cores())
+    if options.pairs and not code:
+        print_serving_command(pairs, context)
+    return code
 
-        from training.commands.finish_run import finish_run  # only now: MLflow and matplotlib take seconds
-        from training.commands.job import run_tasks
 
-        results = run_tasks(job, options.workers, pair_context)
-        return finish_run(job, results, pair_context, with_scores=is_single)
+def train_pair(options: JobOptions, with_scores: bool, context: Context, workers: int | None = None) -> "RunResult":
+    """Train, evaluate and publish one pair.
 
-    return run_pair(context.for_pair(pairs[0])).code if is_single else run_pairs(pairs, context, run_pair)
+    Args:
+        options: The job.
+        with_scores: Print the evaluation.
+        context: The context of the pair.
+        workers: The number of processes, instead of that of the options.
+    """
+    job = prepare(options, context)
+
+    from training.commands.finish_run import finish_run  # only now: MLflow and matplotlib take seconds
+    from training.commands.job import run_tasks
+
+    results = run_tasks(job, workers or options.workers, context)
+    return finish_run(job, results, context, with_scores=with_scores)
 
 
 def prepare(options: JobOptions, context: Context) -> "Job":
@@ -92,6 +107,19 @@ def prepare(options: JobOptions, context: Context) -> "Job":
     This raises errors before the training that would stop publishing after it: a price file that differs from the
     stored one, and a registry that cannot be used. The caller has checked the store.
     """
+    job = prepare_job(options, context)
+    connect_registry(context)
+    return job
+
+
+def connect_registry(context: Context) -> None:
+    """Connect to the registry, whose import and migrations take seconds, as a stage."""
+    with context.stages.stage("registry: connect"):
+        _ = context.tracking
+
+
+def prepare_job(options: JobOptions, context: Context) -> "Job":
+    """Make the job and store its prices, without the registry."""
     from training.commands.job import make_job
     from training.prices.table import store_prices
 
@@ -100,8 +128,6 @@ def prepare(options: JobOptions, context: Context) -> "Job":
         append = not context.settings.use_s3
         store_note = store_prices(context.store, job.pair, job.table, append=append, replace=options.replace)
     context.note(job.table.origin, *job.table.notes, store_note)
-    with context.stages.stage("registry: connect"):
-        _ = context.tracking
     return job
 
 

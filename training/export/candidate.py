@@ -28,9 +28,12 @@ class Candidate:
         return hashlib.sha256(self.model).hexdigest()
 
 
+UNREGISTERED = 0  # as a version: registries count from 1
+
+
 @dataclass(frozen=True)
 class Registered:
-    """One version of a registered model, and the digest of its ONNX file."""
+    """One version of a registered model, and the digest of its ONNX file; version UNREGISTERED is in no registry."""
 
     name: str
     version: int
@@ -40,3 +43,8 @@ class Registered:
     @property
     def uri(self) -> str:
         return f"models:/{self.name}/{self.version}"
+
+    @classmethod
+    def nowhere(cls, candidate: Candidate) -> "Registered":
+        """Return the version of a candidate that is in no registry."""
+        return cls(candidate.name, UNREGISTERED, "", candidate.sha256)

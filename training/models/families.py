@@ -1,12 +1,17 @@
 """The model families. To add one, write its file here and its line below; nothing else changes anywhere.
 
+Another package adds its own as an entry point of the group `eurusd_forecast.families`.
+
 The simplest is first: it is the champion where no other is significantly better.
 
 Commands that fit nothing read this list, so a family imports the libraries of its fit in the function that fits: those
 of arima, linear_regression and the heads together take two seconds.
 """
 
+from collections.abc import Iterable
+
 from lambda_fn.contract import DATE, TARGET_DATE
+from training import plugins
 from training.models import arima, linear_regression, lstm, random_walk
 from training.models.family import Family
 
@@ -26,18 +31,32 @@ CALENDAR_CPI = Family(
 CALENDAR_RANGE = Family(
     name="calendar_range", model_type="CalendarRange", features=(), fit=random_walk.fit, head="calendar_range"
 )
-FAMILIES: dict[str, Family] = {
-    family.name: family
-    for family in (
-        random_walk.FAMILY,
-        CALENDAR,
-        CALENDAR_CPI,
-        CALENDAR_RANGE,
-        linear_regression.FAMILY,
-        arima.FAMILY,
-        lstm.FAMILY,
-    )
-}
+BUILT_IN = (
+    random_walk.FAMILY,
+    CALENDAR,
+    CALENDAR_CPI,
+    CALENDAR_RANGE,
+    linear_regression.FAMILY,
+    arima.FAMILY,
+    lstm.FAMILY,
+)
+
+
+def add_plugins(built_in: Iterable[Family], others: Iterable[Family]) -> dict[str, Family]:
+    """Return all families by name. Raises PluginError for a name or a model type that is taken."""
+    families: dict[str, Family] = {}
+    for family in (*built_in, *others):
+        for other in families.values():
+            if family.name == other.name or family.model_type == other.model_type:
+                raise plugins.PluginError(
+                    f"family {family.name} ({family.model_type}): {other.name} ({other.model_type}) exists already; "
+                    "rename it in its package"
+                )
+        families[family.name] = family
+    return families
+
+
+FAMILIES: dict[str, Family] = add_plugins(BUILT_IN, plugins.load(plugins.FAMILIES, Family))
 
 # Families that need only closes; the others are used on files that have their columns.
 DEFAULT_FAMILIES: tuple[str, ...] = tuple(

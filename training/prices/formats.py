@@ -7,11 +7,13 @@ source's own arrangement becomes a grid with one header above one row a day.
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training import plugins
 from training.prices.csv_table import FEW, Grid
 from training.prices.date_parsing import read_stamp
 
@@ -116,7 +118,11 @@ class OtherSeries(ValueError):
 
 @dataclass(frozen=True)
 class Format:
-    """A table that its source arranges in its own way; `formats.toml` describes the fields."""
+    """A table that its source arranges in its own way; `formats.toml` describes the fields.
+
+    Another package adds its own as an entry point of the group `eurusd_forecast.price_formats`; `arrange` may then be
+    a function, which returns None for a table of another format.
+    """
 
     name: str
     columns: Sequence[str] = ()
@@ -126,11 +132,14 @@ class Format:
     title: str = ""
     rows: Mapping[str, str] = field(default_factory=dict)
     names: str = ""
-    arrange: str = ""
+    arrange: str | Callable[[Grid], Grid | None] = ""
     zone: str = "UTC"
 
 
-FORMATS = tuple(Format(**entry) for entry in _DATA["format"])
+@cache
+def known_formats() -> tuple[Format, ...]:
+    """Return all formats: those of other packages first, because the last of ours fit any table of their shape."""
+    return (*plugins.load(plugins.PRICE_FORMATS, Format), *(Format(**entry) for entry in _DATA["format"]))
 
 
 def recognise(grid: Grid, pair: str) -> tuple[Grid, str]:
@@ -139,7 +148,7 @@ def recognise(grid: Grid, pair: str) -> tuple[Grid, str]:
     Raises OtherSeries for a known format without the pair's series.
     """
     names = {plain_name(title) for title in grid.header}
-    for known_format in FORMATS:
+    for known_format in known_formats():
         if names.issuperset(known_format.columns):
             arranged = _arrange(grid, known_format, pair)
             if arranged is not None:
@@ -150,7 +159,8 @@ def recognise(grid: Grid, pair: str) -> tuple[Grid, str]:
 def _arrange(grid: Grid, known_format: Format, pair: str) -> Grid | None:
     """Return the grid in plain form, or None if it is not of the format."""
     if known_format.arrange:
-        return _ARRANGEMENTS[known_format.arrange](grid)
+        arrange = known_format.arrange
+        return _ARRANGEMENTS[arrange](grid) if isinstance(arrange, str) else arrange(grid)
     if known_format.header:
         first = [cell.strip() for cell in grid.rows[0]]
         fits = not grid.header and len(first) == len(known_format.header)

@@ -299,7 +299,7 @@ def _make_pointer(
         model_name=registered.name,
         model_version=str(registered.version),
         model_uri=f"models:/{registered.name}@champion",
-        run_id=registered.run_id,
+        run_id=registered.run_id or None,
         model_alias="champion",
         metrics=_legacy_metrics(rows, candidate.family),
         baseline_metrics=_legacy_metrics(rows, BASELINES[0]),

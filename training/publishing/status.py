@@ -17,6 +17,7 @@ from lambda_fn.record.timeliness import Timeliness, assess
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
+from training.export.candidate import UNREGISTERED
 from training.models.economic_calendar import TITLES, WARN_DAYS, days_left, load_events, read_known_through
 from training.publishing.mlflow_access import AliasHolders, RegistryError
 from training.publishing.promotion import read_active, read_pointer, read_refusal
@@ -118,6 +119,10 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
     ]
     official = _read_official(store, settings.pair)
     forecast = official and assess(official, now)
+    unserved = [
+        f"{pair} is in the store but not served; add it: PAIRS={','.join((*settings.pairs, pair))} eurusd serve"
+        for pair in find_unserved(store, settings)
+    ]
     differences = (
         *_describe_differences(active, published, tracking),
         *(ambiguous if several else []),
@@ -125,6 +130,7 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
         *_describe_record(store, settings.pair),
         *unreadable,
         *outdated,
+        *unserved,
     )
     return Status(active, published, prices, tracking, events, official, forecast, differences)
 
@@ -152,6 +158,13 @@ def _describe_outdated_events(events: dict[str, date], today: date) -> Iterator[
             if not (kind in listed and listed[kind] > events[kind]):  # the champion knows all that the file lists
                 cure = f"add the dates that python -m training events lists to training/models/events.csv, then {cure}"
             yield f"the last known date of {TITLES.get(kind, kind)} is {remaining} days away: {cure}"
+
+
+def find_unserved(store: Store, settings: Settings) -> tuple[str, ...]:
+    """Return the pairs that have prices and an active champion, but are not among those that are served."""
+    names = dict.fromkeys(key.removeprefix("prices/").partition("-")[0] for key in store.list("prices"))
+    pairs = (name for name in names if len(name) == 6 and name.isupper() and name not in settings.pairs)
+    return tuple(pair for pair in pairs if read_active(store, pair) is not None)
 
 
 def _read_published(store: Store, settings: Settings, active: Active | None) -> Published:
@@ -205,7 +218,9 @@ def _describe_differences(active: Active | None, published: Published, tracking:
     pointer = active.pointer
     serving = f"{pointer.model_name} version {pointer.model_version}"
     holder = tracking.aliases.get("champion")
-    if holder is None:
+    if pointer.model_version == str(UNREGISTERED):
+        yield f"generation {active.generation} is not in the registry; run python -m training run, which registers"
+    elif holder is None:
         yield (
             f'the alias "champion" is not set, {serving} is active; restore it with: '
             f"python -m training publish models:/{pointer.model_name}/{pointer.model_version}"

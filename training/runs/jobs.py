@@ -13,6 +13,7 @@ import pandas as pd
 
 from lambda_fn import __version__
 from lambda_fn.contract import DATE, TARGET_DATE
+from training import plugins
 from training.evaluation.walk_forward import FIRST_YEAR, Split, walk_forward
 from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.models.heads.pooled_fit import PooledFit
@@ -28,7 +29,7 @@ SPAN = 6  # refits per task: enough to pay for the start of a process with Tenso
 
 
 def code_version(root: Path = ROOT) -> str:
-    """Return the version and a digest of all code and data that a fit may depend on.
+    """Return the version and a digest of all code and data that a fit may depend on, and of plugins' versions.
 
     The digest also identifies the code where there is no git, as in a container.
     """
@@ -38,6 +39,7 @@ def code_version(root: Path = ROOT) -> str:
             if path.suffix in SUFFIXES:
                 data = path.read_bytes()
                 digest.update(f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode() + data)
+    digest.update("\0".join(plugins.versions()).encode())
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 

@@ -67,7 +67,7 @@ def _fit_panels(panels: Sequence[Panel], all_kinds: Sequence[Kinds], workers: in
     if workers == 1 or len(missing) < 2:
         fits = [_fit_panel(*args) for args in missing]
     else:
-        fits = list(_run_parallel(_fit_panel, missing, workers))
+        fits = list(run_parallel(_fit_panel, missing, workers))
     return {key: fit for by_key in fits for key, fit in by_key.items()}
 
 
@@ -127,7 +127,7 @@ def run_workers(
         try:
             # At least two workers, because joblib runs a single one in this process.
             options = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "all"}
-            for result in _run_parallel(work, ((job, task) for task in batch), max(2, workers), **options):
+            for result in run_parallel(work, ((job, task) for task in batch), max(2, workers), **options):
                 results.append(result)
                 finished.add(result.task.index)
                 on_done(result)
@@ -208,7 +208,7 @@ def candidate_at_cutoff(job: Job, family: Family, train: pd.DataFrame) -> Candid
     return candidate(replace(job, table=table), family, train, final=False)
 
 
-def _run_parallel(
+def run_parallel(
     function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], workers: int, **options: Any
 ) -> Iterable[Any]:
     """Call the function with each tuple of arguments in a pool of processes; `options` are those of joblib."""

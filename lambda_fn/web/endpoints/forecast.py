@@ -25,6 +25,7 @@ from lambda_fn.web.forecast import (
 )
 from lambda_fn.web.params import (
     AS_OF,
+    DECIMAL,
     DEFAULT_HORIZON,
     FORECAST_PARAMETERS,
     FORMAT,
@@ -153,6 +154,7 @@ OfficialOrStored = Official | StoredForecast
 
 def predict(pair: PairState, request: Request) -> OfficialOrStored:
     """Return the parts of the official forecast, or of one in the ledger, that the query selects."""
+    DECIMAL.parse_choice(request.query)
     if AS_OF.name in request.query:
         return _stored(pair, request.query)
     return _official(pair, request.query)
@@ -228,7 +230,8 @@ def predict_table(pair: PairState, request: Request) -> Text:
         ]
         for day, end in zip(days, ends, strict=True)
     ]
-    return Text.of_table(f"{content['pair']}-{content['as_of']}.csv", header, rows)
+    name = f"{content['pair']}-{content['as_of']}.csv"
+    return Text.of_table(name, header, rows, DECIMAL.parse_choice(request.query))
 
 
 def _score_cells(day: StoredDay) -> list[object]:
@@ -308,7 +311,7 @@ ROUTES = (
         "after that day's close, not rounded, with the scores of the days whose outcome is known; their columns then "
         "stand in place of age_state.",
         "forecast",
-        parameters=(*FORECAST_PARAMETERS, AS_OF, FORMAT),
+        parameters=(*FORECAST_PARAMETERS, AS_OF, FORMAT, DECIMAL),
         problems=(BAD_QUERY, (404, "The ledger has no forecast after the close of `as_of`."), NOTHING),
         record="forecast",
         others=(Form(CSV, predict_table, "forecast"),),

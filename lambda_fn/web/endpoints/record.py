@@ -8,7 +8,7 @@ from lambda_fn.record.summary_checks import one_day_summary
 from lambda_fn.store.cache import CachedValue, NothingToServe
 from lambda_fn.web.errors import to_problem
 from lambda_fn.web.forecast import Age, CheckedAt, Freshness, Stale, age_json, freshness_fields
-from lambda_fn.web.params import FORMAT, PAIR, Parameter
+from lambda_fn.web.params import DECIMAL, FORMAT, PAIR, Parameter
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import CSV, HTML, DateText, PairCode, Text
 from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
@@ -261,6 +261,7 @@ def track_record(pair: PairState, request: Request) -> TrackRecord:
 def history(pair: PairState, request: Request) -> History:
     """Return forecasts and outcomes by day, one business day ahead, for live and late forecasts."""
     days = DAYS.parse_whole(request.query, MAX_DAYS)
+    DECIMAL.parse_choice(request.query)
     latest = pair.records.record()
     record = latest.value.value
     return {"pair": record["pair"], "days": list(record.get("newest") or ())[-days:], **_check_fields(latest)}
@@ -274,7 +275,8 @@ def history_table(pair: PairState, request: Request) -> Text:
     content = history(pair, request)
     cells = [[day.get(name) for name in HISTORY_COLUMNS] for day in content["days"]]
     rows = [[int(cell) if isinstance(cell, bool) else cell for cell in row] for row in cells]
-    return Text.of_table(f"{content['pair']}-history.csv", HISTORY_COLUMNS, rows)
+    name, decimal = f"{content['pair']}-history.csv", DECIMAL.parse_choice(request.query)
+    return Text.of_table(name, HISTORY_COLUMNS, rows, decimal)
 
 
 def pairs(pair: PairState, request: Request) -> Pairs:
@@ -316,7 +318,7 @@ def _pair_entry(state: State, name: str) -> tuple[PairKnown, tuple[float, bool] 
     try:
         latest, timeliness = records.official()
     except NothingToServe as error:
-        return {**entry, "problem": to_problem(error).message}, None
+        return {**entry, "problem": to_problem(error, name).message}, None
     official = latest.value.value
     entry["as_of"] = official.as_of.isoformat()
     entry["last_close"] = official.last_close
@@ -366,7 +368,7 @@ ROUTES = (
         "The latest official forecasts whose next business day is known: the outcome, its probability integral "
         "transform (`pit`), and which intervals covered it.",
         "record",
-        parameters=(DAYS, PAIR, FORMAT),
+        parameters=(DAYS, PAIR, FORMAT, DECIMAL),
         problems=(BAD_QUERY, NOTHING),
         record="record",
         others=(Form(CSV, history_table, "record"),),

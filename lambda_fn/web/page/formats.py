@@ -15,7 +15,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 MONTHS = tuple("January February March April May June July August September October November December".split())
 EXAMPLE_CHARACTERS = 1_200  # longer examples of the API reference are cut
 DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
-COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?)")
+COMMAND = re.compile(r"(python -m [a-z_]+(?:\.[a-z_]+)*(?: run)?|eurusd [a-z]+(?: --pairs? [A-Z]{6})?)")
 
 
 def number_text(value: float, digits: int, kind: str = "price") -> str:

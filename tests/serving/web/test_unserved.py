@@ -67,9 +67,9 @@ def down(_: Path) -> Mapping[str, str]:
 
 
 REASONS = {
-    "nothing_to_serve": (nothing_yet, "training run"),
-    "record_missing": (lost, "python -m lambda_fn.refresh"),
-    "record_damaged": (damaged, "python -m lambda_fn.refresh"),
+    "nothing_to_serve": (nothing_yet, "--pairs EURUSD"),
+    "record_missing": (lost, "eurusd refresh --pair EURUSD"),
+    "record_damaged": (damaged, "eurusd refresh --pair EURUSD"),
     "store_unavailable": (down, "in the log"),
 }
 

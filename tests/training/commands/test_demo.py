@@ -1,5 +1,6 @@
 """`python -m training demo` as a process: both generations, an active champion, and how it and its server end."""
 
+import json
 import os
 import re
 import shutil
@@ -56,6 +57,16 @@ def test_a_forecast_then_the_whole_run_whose_champion_the_server_takes_up(folder
     assert " current file " in progress and " which end 2026-10-30: " in progress
     assert "replaced generation 1 by 2 " in progress
     assert not answers(int(SERVING.findall(progress)[0]))
+
+
+def test_the_first_forecast_is_served_before_the_registry_is_opened(folder: Path) -> None:
+    """Its import and its migrations take longer than the fit; the full run registers, and its champion has a run."""
+    progress = (folder / "first-err").read_text()
+    served, opened = progress.index("is served on"), progress.index("done registry: connect")
+    assert progress.index("done publish") < served < opened < progress.index("done registry: runs and models")
+    first, second = (json.loads((folder / f"models/history/{number:08}.json").read_text()) for number in (1, 2))
+    assert (first["model_version"], first.get("run_id")) == ("0", None)
+    assert (second["model_version"], bool(second["run_id"])) == ("1", True)
 
 
 @pytest.mark.long

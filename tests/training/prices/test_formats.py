@@ -84,6 +84,7 @@ def test_a_new_format_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     header = ["date", "ticker", "open", "close", "low", "high", "flag"]
     """
     vendor = formats.Format(**tomllib.loads(entry))
-    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, vendor))
+    every_format = (*formats.known_formats(), vendor)
+    monkeypatch.setattr(formats, "known_formats", lambda: every_format)
     close = read(tmp_path, Format("a new vendor", text)).frame["close"]
     np.testing.assert_allclose(close.to_numpy(), USD.to_numpy())

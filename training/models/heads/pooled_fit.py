@@ -129,6 +129,11 @@ def cache_fits(fits: Mapping[str, PooledFit]) -> None:
     _FITS.update(fits)
 
 
+def cached_fits() -> dict[str, PooledFit]:
+    """Return the fits that this process has, by `fit_key`."""
+    return dict(_FITS)
+
+
 def cached_keys() -> frozenset[str]:
     """Keys of the fits that this process has."""
     return frozenset(_FITS)

@@ -38,7 +38,7 @@ SURVIVORS: dict[str, str] = {
     "lambda_fn/web/page/render.py: Environment(auto_reload=False)": "Without it each page looks for newer templates",
     "lambda_fn/prices/price_file.py: CHECKED_ROWS = 25": "More rows are checked then",
     "lambda_fn/registry/mlflow_access.py: name and not path.exists()": "The library that reads the file raises the same error",
-    "lambda_fn/record/scoring.py: len(cells) != len(HEADER)": "The strict zip on the next line raises the same error",
+    "lambda_fn/record/scoring.py: len(cells) != len(header)": "The strict zip on the next line raises the same error",
     "lambda_fn/web/response.py: json.dumps(allow_nan=False)": "Every number of an answer was checked where it was read",
     "lambda_fn/prices/merge.py: lru_cache(maxsize=1)": "A job parses as many files as it has pairs, and then ends",
     'lambda_fn/registry/secrets_manager.py: Request(method="POST")': "A request with a body is a POST",

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from lambda_fn import fields
 from lambda_fn.fields import CONTRACT_VERSION, MAX_FEATURES, MAX_HORIZON, MAX_WINDOW
-from lambda_fn.prices.plausibility import find_fault, find_move
+from lambda_fn.prices.plausibility import find_fault, find_move, find_sd_fault
+from lambda_fn.prices.volatility import quantile_sd
 from lambda_fn.store import schema
 from lambda_fn.store.keys import ledger_key
 from lambda_fn.store.object_store import Store
@@ -55,7 +56,8 @@ class Official(NamedTuple):
     champion's inputs: on the same day it differs if prices were corrected. `champion` and `card` are what answers say
     about the champion. `failure_reason` says why no newer forecast could be made since, None if that did not happen.
     `blocked_generation` is the generation of the champion that caused this: nothing of it is served until it, or
-    another champion, produces a forecast again.
+    another champion, produces a forecast again. `sd` is the standard deviation of the log return since the last close
+    [horizon], None if the champion does not state it.
     """
 
     pair: Annotated[str, schema.PAIR]
@@ -76,6 +78,7 @@ class Official(NamedTuple):
     notes: Annotated[tuple[str, ...], schema.list_of(schema.TEXT, MAX_NOTES)] = ()
     failure_reason: Annotated[str | None, schema.TEXT, "withheld"] = None
     blocked_generation: Annotated[int | None, schema.GENERATION, "suspended"] = None
+    sd: Annotated[list[float] | None, schema.parse_numbers] = None
 
     @property
     def order(self) -> tuple[int, date]:
@@ -130,6 +133,7 @@ class Entry(NamedTuple):
     quantiles: Annotated[Rows, schema.parse_rows]
     mean: Annotated[list[float], schema.parse_numbers]
     benchmarks: Annotated[dict[str, Rows], ROWS_BY_NAME]
+    sd: Annotated[list[float] | None, schema.parse_numbers] = None
 
     @classmethod
     def of(cls, official: Official) -> "Entry":
@@ -171,9 +175,20 @@ def check_forecast(forecast: Official | Entry) -> None:
             raise Invalid(f".{name}", f"{reason}; make the forecast again")
     if reason := find_fault([forecast.quantiles], [forecast.mean]):
         raise Invalid(".mean", f"{reason}; make the forecast again")
+    if forecast.sd is not None and len(forecast.sd) != days:
+        raise Invalid(".sd", f"{len(forecast.sd)} numbers for {days} days; make the forecast again")
+    if reason := find_sd_fault([forecast.sd] if forecast.sd else None, [forecast.quantiles], forecast.levels):
+        raise Invalid(".sd", f"{reason}; make the forecast again")
     medians = [row[forecast.levels.index(0.5)] for row in forecast.quantiles]
     if reason := find_move("median", medians, forecast.last_close, MAX_MOVE):
         raise Invalid(".quantiles", f"{reason}; make the forecast again")
+
+
+def return_sd(forecast: Official | Entry, horizon: int) -> float:
+    """Return the standard deviation of the log return over `horizon` days: the champion's, or that of the quantiles."""
+    if forecast.sd is not None:
+        return forecast.sd[horizon - 1]
+    return quantile_sd(forecast.levels, forecast.quantiles[horizon - 1])
 
 
 def recent_closes(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:

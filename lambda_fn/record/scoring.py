@@ -3,6 +3,10 @@
 The same ledger and prices give the same bytes. The outcome of a forecast day is its close in the price file. A day that
 the file skips has no row, and the note of the forecast's next row says so. If the close of `as_of` was corrected later,
 the note says so too; the forecast is scored as it was issued.
+
+The rows of TOUCH_HORIZONS also say whether the prices that were touched with the probabilities TOUCH_PERCENTS, by
+`record.touch`, were touched: `touched_below_10` is 1 if a close by then was at or below the price which lies below the
+last close and is touched with 10 %.
 """
 
 import csv
@@ -15,13 +19,18 @@ from typing import NamedTuple
 from lambda_fn import fields
 from lambda_fn.record.interpolation import probability_below
 from lambda_fn.record.official_forecast import BENCHMARKS, Entry
+from lambda_fn.record.touch import Side, touch_price
 
 INTERVALS = (50, 80, 95)
-HEADER = (
+HEADER_WITHOUT_TOUCHES = (
     *("as_of", "target_date", "horizon", "made_at", "generation", "family", "sha256", "kind", "close", "outcome"),
     *("pinball", *(f"pinball_{name}" for name in BENCHMARKS), "pit", *(f"inside_{level}" for level in INTERVALS)),
     "note",
 )
+TOUCH_HORIZONS, TOUCH_PERCENTS = (5, 21), (10, 25)
+TOUCH_SIDES: tuple[Side, Side] = ("below", "above")
+TOUCHES = tuple(f"{side}_{percent}" for percent in TOUCH_PERCENTS for side in TOUCH_SIDES)
+HEADER = (*HEADER_WITHOUT_TOUCHES, *(f"touched_{name}" for name in TOUCHES))
 LOSS_DIGITS, PIT_DIGITS = 9, 6
 
 
@@ -29,7 +38,7 @@ class Score(NamedTuple):
     """A row of the file: a forecast at one horizon, its outcome and its losses.
 
     `pinball` and `benchmarks` are losses in percent of log return, averaged over the levels. None where the forecast
-    has no such benchmark or interval.
+    has no such benchmark or interval. `touched` is by TOUCHES, None at other horizons.
     """
 
     as_of: date
@@ -47,6 +56,7 @@ class Score(NamedTuple):
     pit: float
     inside: tuple[bool | None, ...]
     note: str
+    touched: tuple[bool | None, ...] = (None,) * len(TOUCHES)
 
 
 def score(entry: Entry, closes: Mapping[date, float]) -> Iterator[Score]:
@@ -57,7 +67,8 @@ def score(entry: Entry, closes: Mapping[date, float]) -> Iterator[Score]:
     for position, day in enumerate(entry.days):
         if day in closes:
             gaps = [f"no price on {gap}" for gap in skipped if gap < day]
-            yield _score_day(entry, position, closes[day], "; ".join([*notes, *gaps]))
+            row = _score_day(entry, position, closes[day], "; ".join([*notes, *gaps]))
+            yield row._replace(touched=_touches(entry, row.horizon, closes)) if row.horizon in TOUCH_HORIZONS else row
 
 
 def pinball(levels: Sequence[float], quantiles: Sequence[float], outcome: float) -> float:
@@ -75,20 +86,22 @@ def to_csv(scores: Iterable[Score]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for row in sorted(scores, key=lambda row: (row.as_of, row.horizon)):
-        *first, benchmarks, pit, flags, note = row
-        writer.writerow([*first, *benchmarks, pit, *(flag if flag is None else int(flag) for flag in flags), note])
+        *first, benchmarks, pit, inside_flags, note, touched = row
+        flags = [[flag if flag is None else int(flag) for flag in flags] for flags in (inside_flags, touched)]
+        writer.writerow([*first, *benchmarks, pit, *flags[0], note, *flags[1]])
     return text.getvalue().encode()
 
 
 def from_csv(data: bytes) -> list[Score]:
-    """Parse the file. Raises ContractError naming the row that is invalid."""
+    """Parse the file; one of an earlier version lacks the touches. Raises ContractError naming an invalid row."""
     rows = csv.reader(io.StringIO(data.decode("utf-8", "replace")))
-    if tuple(next(rows, ())) != HEADER:
+    header = tuple(next(rows, ()))
+    if header not in (HEADER, HEADER_WITHOUT_TOUCHES):
         raise fields.ContractError("record: unexpected header; rebuild it with: python -m lambda_fn.record")
     scores = []
     for number, cells in enumerate(rows, 2):
         try:
-            scores.append(_parse_row(cells))
+            scores.append(_parse_row(header, cells))
         except (ValueError, IndexError) as error:
             raise fields.ContractError(
                 f"record: row {number} is invalid ({error}); rebuild it with: python -m lambda_fn.record"
@@ -128,6 +141,22 @@ def _score_day(entry: Entry, position: int, outcome: float, note: str) -> Score:
     )
 
 
+def has_touches(data: bytes) -> bool:
+    """Return whether the file has the columns of touches."""
+    return data.startswith(",".join(HEADER).encode())
+
+
+def _touches(entry: Entry, horizon: int, closes: Mapping[date, float]) -> tuple[bool | None, ...]:
+    """Return by TOUCHES whether the price was touched; None where no price has that probability."""
+    path = [closes[day] for day in entry.days[:horizon] if day in closes]
+    touched: list[bool | None] = []
+    for percent in TOUCH_PERCENTS:
+        for side, extreme in ((TOUCH_SIDES[0], min(path)), (TOUCH_SIDES[1], max(path))):
+            price = touch_price(entry, percent / 100, horizon, side)
+            touched.append(None if price is None else extreme <= price if side == "below" else extreme >= price)
+    return tuple(touched)
+
+
 def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, outcome: float) -> bool | None:
     """Return whether the central interval contains the outcome; None if the forecast has no such interval.
 
@@ -144,21 +173,14 @@ def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, o
     return quantiles[ends[0]] <= outcome <= quantiles[ends[1]]
 
 
-def _format_row(row: Score) -> list[str]:
-    numbers = (row.pinball, *row.benchmarks, row.pit)
-    return [
-        *(row.as_of.isoformat(), row.target_date.isoformat(), str(row.horizon), row.made_at, str(row.generation)),
-        *(row.family, row.sha256, row.kind, repr(row.close), repr(row.outcome)),
-        *("" if value is None else repr(value) for value in numbers),
-        *("" if value is None else str(int(value)) for value in row.inside),
-        row.note,
-    ]
+def _parse_row(header: Sequence[str], cells: Sequence[str]) -> Score:
+    if len(cells) != len(header):
+        raise ValueError(f"{len(cells)} cells, the header has {len(header)}")
+    row = dict(zip(header, cells, strict=True))
 
+    def flag(name: str) -> bool | None:
+        return row[name] == "1" if row.get(name) else None
 
-def _parse_row(cells: Sequence[str]) -> Score:
-    if len(cells) != len(HEADER):
-        raise ValueError(f"{len(cells)} cells, the header has {len(HEADER)}")
-    row = dict(zip(HEADER, cells, strict=True))
     return Score(
         as_of=date.fromisoformat(row["as_of"]),
         target_date=date.fromisoformat(row["target_date"]),
@@ -173,6 +195,7 @@ def _parse_row(cells: Sequence[str]) -> Score:
         pinball=float(row["pinball"]),
         benchmarks=tuple(float(row[f"pinball_{name}"]) if row[f"pinball_{name}"] else None for name in BENCHMARKS),
         pit=float(row["pit"]),
-        inside=tuple(row[f"inside_{level}"] == "1" if row[f"inside_{level}"] else None for level in INTERVALS),
+        inside=tuple(flag(f"inside_{level}") for level in INTERVALS),
         note=row["note"],
+        touched=tuple(flag(f"touched_{name}") for name in TOUCHES),
     )

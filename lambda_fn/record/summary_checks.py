@@ -64,7 +64,12 @@ _COUNT = whole(0, MAX_COUNT)
 _PERIOD = dict.fromkeys(("from", "through"), schema.DAY)
 _HORIZON = {"horizon": whole(1, MAX_HORIZON), "n": whole(1, MAX_COUNT), **_FIGURES}
 _LOSS = {"pinball": number(0, LARGE)}
-_SUMMARY = object_of({"days": _COUNT, "horizons": list_of(object_of(_HORIZON | _LOSS), MAX_ROWS, allow_empty=True)})
+_SUMMARY = object_of(
+    {
+        "days": _COUNT,
+        "horizons": list_of(object_of(_HORIZON | _LOSS, {"touched": _figures(0.0)}), MAX_ROWS, allow_empty=True),
+    }
+)
 _BIN = object_of(dict.fromkeys(("from", "to", "share", "low", "high"), number(0, 1)))
 _SCORED = object_of({**_PERIOD, "reliability": list_of(_BIN, MAX_ROWS, allow_empty=True)})
 _UNSCORED = object_of({}, _PERIOD)

@@ -90,6 +90,7 @@ FORECAST_EXAMPLE: dict[str, Any] = {
             "median": 1.1021,
             "quantiles": {"0.1": 1.097042, "0.5": 1.1021, "0.9": 1.107182},
             "intervals": {"80": {"lower": 1.097042, "upper": 1.107182}},
+            "volatility": 0.067,
             "returns": {
                 "mean": 0.0,
                 "median": 0.0,

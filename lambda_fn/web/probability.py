@@ -1,6 +1,6 @@
-"""The probability of a price level on a day, and the price level with a given probability.
+"""The probability of a price level on a day or by a day, and the price level with a given probability.
 
-Both are interpolated between the levels of the official forecast by `record.interpolation`.
+They are interpolated between the levels of the official forecast by `record.interpolation` and `record.touch`.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from lambda_fn.prices.plausibility import MIN_PROBABILITY
 from lambda_fn.record.interpolation import price_at, probability_below
 from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.touch import Side, side_of, touch_probability
 from lambda_fn.web.errors import bad_query, format_value
 from lambda_fn.web.params import QUESTIONS, parse_horizon
 
@@ -17,31 +18,35 @@ BOUNDS = {"at_most": "less than", "at_least": "more than"}
 
 
 class PriceProbability(NamedTuple):
-    """The probability that the rate of a day is on one side of a price.
+    """The probability that the rate of a day is on one side of a price, or that a close by that day touches it.
 
     Attributes:
         day: the forecast day.
         horizon: its number of business days after the last close.
         side: below or above.
         price: the price level.
-        probability: from MIN_PROBABILITY to 1 - MIN_PROBABILITY.
+        probability: from MIN_PROBABILITY to 1 - MIN_PROBABILITY; of a touch up to 1.
         bound: at_most or at_least if the probability is only a bound, because the forecast does not resolve events
             rarer than MIN_PROBABILITY; None otherwise.
+        is_touch: whether the question is about any daily close by that day.
     """
 
     day: date
     horizon: int
-    side: Literal["below", "above"]
+    side: Side
     price: float
     probability: float
     bound: Literal["at_most", "at_least"] | None
+    is_touch: bool = False
 
     def sentence(self, pair: str) -> str:
         """Return a sentence, for example "EUR/USD is below 1.1 on 2026-11-06 with a probability of 12.3 %"."""
-        return (
-            f"{pair[:3]}/{pair[3:]} is {self.side} {self.price:g} on {self.day.isoformat()} with a probability of "
-            f"{format_probability(self.probability, self.bound)}"
-        )
+        name, day = f"{pair[:3]}/{pair[3:]}", self.day.isoformat()
+        probability = f"with a probability of {format_probability(self.probability, self.bound)}"
+        if self.is_touch:
+            event = f"at least one daily close of {name} by {day} is at or {self.side} {self.price:g}"
+            return f"{event} {probability}; prices within the day do not count"
+        return f"{name} is {self.side} {self.price:g} on {day} {probability}"
 
 
 def format_probability(probability: float, bound: str | None) -> str:
@@ -82,8 +87,20 @@ def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     if question.name == "probability":
         price = price_at(levels, official.quantiles[position], number)
         return PriceProbability(day, position + 1, "below", price, number, None)
+    if question.name == "touch":
+        touch = touch_probability(official, number, position + 1)
+        rare = touch <= MIN_PROBABILITY
+        return PriceProbability(
+            day,
+            position + 1,
+            side_of(official, number),
+            number,
+            max(touch, MIN_PROBABILITY),
+            "at_most" if rare else None,
+            is_touch=True,
+        )
     below = probability_below(levels, official.quantiles[position], number)
-    side: Literal["below", "above"] = "below" if question.name == "below" else "above"
+    side: Side = "below" if question.name == "below" else "above"
     probability = below if side == "below" else 1 - below
     bound: Literal["at_most", "at_least"] | None = None
     if probability <= MIN_PROBABILITY:

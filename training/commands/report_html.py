@@ -10,6 +10,7 @@ import pandas as pd
 from training.commands.report_plots import FANS, shown_family
 from training.commands.scores import html_table, score_table_html
 from training.evaluation.selection import summary_sentences
+from training.evaluation.touches import touch_table
 from training.models.economic_calendar import ECB, FOMC, PAYROLLS
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation
@@ -90,6 +91,8 @@ def render_report(
         _render_list(describe_calendar_effects(params.get("calendar", {}))),
         "<h2>Tests</h2>",
         html_table(test_rows, "one-sided p-values of 'not better than', and p-values of the model confidence set"),
+        "<h2>Touch probability</h2>",
+        touch_table_html(touch_table(evaluation.forecasts[family], job.prices), family),
     ]
     if protocol is not None:
         table = html_table(protocol.round(3).to_dict("records"), "gain over GARCH(1,1)-t in %")
@@ -97,6 +100,20 @@ def render_report(
     head = f'<meta charset="utf-8"><title>{job.pair} forecast report</title><style>{STYLE}</style>'
     body = "\n".join(parts)
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def touch_table_html(touches: pd.DataFrame, family: str) -> str:
+    """Return the shares of prices that daily closes touched, predicted and realised, by horizon and distance."""
+    rows = []
+    for (horizon, distance), sides in touches.groupby(["horizon", "distance"]):
+        shares = {row["side"]: row for row in sides.to_dict("records")}
+        cells = {
+            f"{name} {side}": f"{100 * shares[side][name]:.1f}"
+            for name in ("predicted", "realised")
+            for side in ("below", "above")
+        }
+        rows.append({"business days": horizon, "distance": f"{distance:g} sd", "n": shares["below"]["n"], **cells})
+    return html_table(rows, f"{family}: prices touched by at least one daily close, in percent")
 
 
 def describe_calendar_effects(params: Mapping[str, float | str]) -> list[str]:

@@ -52,6 +52,8 @@ class RecordOfHorizon(TypedDict):
 
     Attributes:
         pinball: mean pinball loss, of the log return in percent.
+        touched: only at 5 and 21 days: fraction of forecasts whose price was touched by a daily close, by side and
+            forecast probability in percent. `below_10` is the price below the last close that is touched with 10 %.
     """
 
     horizon: int
@@ -59,6 +61,7 @@ class RecordOfHorizon(TypedDict):
     pinball: float
     coverage: Coverage
     skill: Skill
+    touched: NotRequired[dict[str, Figure]]
 
 
 _Tenth = TypedDict("_Tenth", {"from": float, "to": float, "share": float, "low": float, "high": float})

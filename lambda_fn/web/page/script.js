@@ -103,7 +103,6 @@
   if (!form) return;
 
   // Probability of a price level: the API calculates it.
-  const LEAST = 0.001;
   const PAUSE = 200; // milliseconds after the last input
   const big = byId("likely-big");
   const problem = byId("likely-problem");
@@ -115,17 +114,16 @@
     problem.textContent = text;
     problem.hidden = false;
   };
-  const show = (probability) => {
-    const text = format(probability, 1, "percent");
-    const bound = probability <= LEAST ? "less than " : probability >= 1 - LEAST ? "more than " : "";
-    big.textContent = bound + text;
+  const BOUNDS = { at_most: "less than ", at_least: "more than " };
+  const show = ({ probability, bound }) => {
+    big.textContent = (BOUNDS[bound] || "") + format(probability, 1, "percent");
     byId("likely-part").setAttribute("width", `${100 * probability}%`);
   };
   const fetchProbability = async (query, signal) => {
     try {
       const response = await fetch(new URL(`api/probability?${query}`, form.action), { signal });
       const answer = await response.json();
-      if (response.ok) show(answer.probability);
+      if (response.ok) show(answer);
       else fail(`${answer.detail}; ${answer.cure}`);
     } catch (error) {
       if (error.name !== "AbortError") fail("The service did not answer. Try again.");
@@ -138,6 +136,9 @@
     const { date, day, low, high } = byId("horizon").selectedOptions[0].dataset;
     const query = new URLSearchParams({ [byId("side").value]: byId("price").value, date });
     if (form.elements.pair) query.set("pair", form.elements.pair.value);
+    const touches = byId("side").value === "touch";
+    byId("likely-when").textContent = touches ? "by" : "on";
+    byId("likely-touch").hidden = !touches;
     problem.hidden = true;
     big.textContent = "\u2026";
     byId("likely-day").textContent = day;

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from lambda_fn.prices.volatility import annualise
 from lambda_fn.record.interpolation import price_at
-from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.official_forecast import Official, return_sd
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.web import probability
 from lambda_fn.web.errors import Problem
@@ -54,13 +55,17 @@ class Pair(NamedTuple):
 
 
 class RateDay(NamedTuple):
-    """A past day with its rate, or a day of the forecast with its median and its ranges by coverage in percent."""
+    """A past day with its rate, or a day of the forecast with its median and its ranges by coverage in percent.
+
+    `volatility` is a fraction per year, of a forecast day.
+    """
 
     day: date
     rate: float
     horizon: int = 0
     distance: str = ""
     ranges: Mapping[int, tuple[float, float]] = {}
+    volatility: float = 0.0
 
 
 class Question(NamedTuple):
@@ -208,6 +213,7 @@ def _forecast_day(official: Official, horizon: int, age: Age) -> RateDay:
         horizon,
         distance if age["state"] == "fresh" else f"day {horizon} of the forecast",
         {coverage: (at(tail), at(1 - tail)) for coverage, tail in tails.items()},
+        annualise(return_sd(official, horizon), horizon),
     )
 
 
@@ -227,7 +233,7 @@ def _question(official: Official, query: Mapping[str, str], next_horizon: int) -
         problem = error
     digits = price_digits(official.last_close)
     return Question(
-        answer.side if answer else "below",
+        ("touch" if answer.is_touch else answer.side) if answer else "below",
         f"{answer.price if answer else official.last_close:.{digits}f}",
         f"{10.0**-digits:.{digits}f}",
         answer.horizon if answer else min(DEFAULT_HORIZON, official.horizon),

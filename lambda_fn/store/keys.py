@@ -6,6 +6,7 @@ from lambda_fn.settings import DEFAULT_PAIR
 
 ACTIVE_KEY = "serving/active.json"
 PAIRS_KEY = "serving/pairs.json"
+BOOK_KEY = "serving/book.json"
 
 
 def history_key(generation: int, pair: str = DEFAULT_PAIR) -> str:

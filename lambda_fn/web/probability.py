@@ -54,6 +54,23 @@ def format_probability(probability: float, bound: str | None) -> str:
     return f"{BOUNDS[bound]} {100 * probability:.1f} %" if bound else f"{100 * probability:.1f} %"
 
 
+def parse_day(official: Official, query: Mapping[str, str]) -> int:
+    """Return the index of the forecast day that the query names by `horizon` or `date`; by default the first.
+
+    Raises Problem: 400 with the parameter and what to give.
+    """
+    if (text := query.get("date")) is None:
+        return parse_horizon(query, official.horizon, 1) - 1
+    if "horizon" in query or "h" in query:
+        raise bad_query("date", "date and horizon are both present", "give one of them")
+    days = [day.isoformat() for day in official.days]
+    if text not in days:
+        message = f"date={format_value(text)} is not a day of the official forecast"
+        cure = f"give a business day from {days[0]} to {days[-1]}, for example date={days[0]}"
+        raise bad_query("date", message, cure)
+    return days.index(text)
+
+
 def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     """Parse a query and answer it from the official forecast.
 
@@ -62,17 +79,7 @@ def parse(official: Official, query: Mapping[str, str]) -> PriceProbability:
     Raises:
         Problem: 400 with the parameter and what to give.
     """
-    if (text := query.get("date")) is None:
-        position = parse_horizon(query, official.horizon, 1) - 1
-    else:
-        if "horizon" in query or "h" in query:
-            raise bad_query("date", "date and horizon are both present", "give one of them")
-        days = [day.isoformat() for day in official.days]
-        if text not in days:
-            message = f"date={format_value(text)} is not a day of the official forecast"
-            cure = f"give a business day from {days[0]} to {days[-1]}, for example date={days[0]}"
-            raise bad_query("date", message, cure)
-        position = days.index(text)
+    position = parse_day(official, query)
     questions = [parameter for parameter in QUESTIONS if parameter.name in query]
     if len(questions) != 1:
         names = [parameter.name for parameter in questions]

@@ -18,6 +18,7 @@ from lambda_fn.web.response import JsonObject
 if TYPE_CHECKING:
     from lambda_fn.champion.cache import ChampionCache, Serving  # only for a POST
     from lambda_fn.champion.sandbox import Pool
+    from lambda_fn.record.book import Correlations
 
 MAX_PAIRS = 64  # in memory at once: a champion takes a few megabytes
 LISTED_PAIRS = 8  # in a message
@@ -84,6 +85,7 @@ class State:
         self.evicted_pairs = 0  # pairs evicted from memory so far
         self._pairs: dict[str, PairState] = {}
         self._all_pairs: LastKnownGood[CachedRecord[JsonObject]] | None = None
+        self._correlations: LastKnownGood[CachedRecord[Correlations]] | None = None
         self._pool: Pool | None = None
         self._lock = threading.Lock()
 
@@ -129,6 +131,17 @@ class State:
             return self._all_pairs.current()
         except NothingToServe:
             return None
+
+    def correlations(self) -> CachedValue[CachedRecord["Correlations"]]:
+        """Return the correlations of currencies. Raises NothingToServe if there are none."""
+        with self._lock:
+            if self._correlations is None:
+                from lambda_fn.record.book import Correlations  # only for a book
+
+                fetch = fetcher(self.store, self.settings.pair, keys.BOOK_KEY, Correlations.parse)
+                max_age_s, wait_budget = self.settings.champion_max_age_s, self.store.wait_budget
+                self._correlations = LastKnownGood(fetch, max_age_s, self.clock, self.background_refresh, wait_budget)
+        return self._correlations.current()
 
     def pool(self) -> "Pool":
         """Return the processes that run the champions of all pairs for POST requests."""

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, NotRequired, TypedDict, cast
 from lambda_fn.fields import utc_text
 from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE, MIN_PROBABILITY
 from lambda_fn.record import official_forecast
-from lambda_fn.record.touch import Side
 from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from lambda_fn.web.forecast import (
@@ -135,7 +134,7 @@ class Probability(AgedFreshness):
     below: NotRequired[float]
     above: NotRequired[float]
     touch: NotRequired[float]
-    side: NotRequired[Side]
+    side: NotRequired[Literal["below", "above"]]
     probability: Annotated[float, ("minimum", MIN_PROBABILITY), ("maximum", 1)]
     bound: Literal["at_most", "at_least", None]
     sentence: str

@@ -87,7 +87,13 @@ class App:
                 representation = Representation.of(make())
             else:
                 key = pair.pair, form.handler
-                representation = self._cache.get(key, query, pair.records.version(form.record), make)
+                if form.record == "book":
+                    from lambda_fn.web.book import find_version  # only for a book
+
+                    version = find_version(self._state, query)
+                else:
+                    version = pair.records.version(form.record)
+                representation = self._cache.get(key, query, version, make)
             response = representation.respond(request, self._clock())
         except Exception as error:  # noqa: BLE001
             problem = to_problem(error)

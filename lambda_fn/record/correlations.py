@@ -22,7 +22,7 @@ from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
 
 DECAY, CUT = 0.985, 3.0
-VARIANCE_DECAY, FIRST_DAYS = 0.94, 60  # of the EWMA that standardises, and the days of its first variance
+VARIANCE_DECAY, FIRST_DAYS = 0.94, 20  # of the EWMA that standardises, and the days of its first variance
 ROWS = 1_500  # the oldest of so many days weighs 1e-10
 LATE_DAYS = 10  # calendar days: a currency whose prices end earlier than the latest by more is left out
 STEPS = 40  # of the search for the degrees of freedom

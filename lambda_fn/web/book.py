@@ -2,22 +2,25 @@
 
 import math
 import re
+from binascii import crc32
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from lambda_fn.record.book import EURO, Risk, assess
+from lambda_fn.record.book import EURO, Correlations, Risk, assess
 from lambda_fn.record.official_forecast import Official, return_sd
-from lambda_fn.store.cache import CachedValue
+from lambda_fn.store.cache import CachedValue, NothingToServe
 from lambda_fn.web.errors import RETRY_AFTER_S, Problem, bad_body, bad_query, format_name, format_value
 from lambda_fn.web.forecast import Age
 from lambda_fn.web.probability import parse_day
 from lambda_fn.web.records import CachedRecord
+from lambda_fn.web.response import Version
 from lambda_fn.web.state import State
 
 MAX_POSITIONS = 60
 MAX_AMOUNT = 1e15
 MAX_CONFIDENCES = 10
+MAX_VERSIONS = 256  # books whose records are remembered
 MIN_CONFIDENCE, MAX_CONFIDENCE = 50.0, 99.9  # percent
 DEFAULT_CONFIDENCES = ("95", "99")
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
@@ -139,7 +142,7 @@ def evaluate(state: State, book: BookQuery) -> Assessment:
             message = f"{day} is not a day of the official forecast of EUR{name}, which is of {official.as_of}"
             raise bad_query("date", message, f"give a day from {official.days[0]} to {official.days[-1]}")
         rates[name], sds[name] = official.last_close, return_sd(official, official.days.index(day) + 1)
-    latest = state.correlations()
+    latest = _correlations(state)
     record = latest.value.value
     if missing := [name for name in names if name not in record.currencies]:
         message = f"the correlations of {', '.join(missing)} are not known yet"
@@ -155,6 +158,47 @@ def evaluate(state: State, book: BookQuery) -> Assessment:
     risk = assess(book.currency, book.amounts, rates, sds, record)
     as_of = oldest.value.value.as_of
     return Assessment(risk, day, position + 1, as_of, record.as_of, age, reasons[0] if reasons else None, checks)
+
+
+def find_version(state: State, query: Mapping[str, str]) -> Version:
+    """Return the version of all records that GET /api/book uses for a query. Raises NothingToServe.
+
+    Looking at twenty records takes longer than a cached response, so it is done once until the next of them is checked.
+    """
+    key, now = (query.get("currency"), query.get("position")), state.clock()
+    known = state.book_versions.get(key)
+    if known is None or known.until is None or not known.checked_at <= now < known.until:
+        known = _find_version(state, query)
+        if len(state.book_versions) >= MAX_VERSIONS:
+            state.book_versions.clear()
+        state.book_versions[key] = known
+    return known._replace(day=datetime.fromtimestamp(now, UTC).toordinal())
+
+
+def _find_version(state: State, query: Mapping[str, str]) -> Version:
+    names = {query.get("currency", EURO), *(part.partition(":")[0] for part in query.get("position", "").split(","))}
+    pairs = [pair for name in sorted(names) if (pair := EURO + name.strip()) in state.settings.pairs]
+    euro_pairs = pairs or [pair for pair in state.settings.pairs if pair.startswith(EURO)][:1]
+    versions = [state.pair({"pair": pair}, {}).records.forecast_version() for pair in euro_pairs]
+    latest = _correlations(state)
+    checks = [latest.checked_at, *(version.checked_at for version in versions)]
+    ends = [version.until for version in versions]
+    max_age_s, is_stale = state.settings.champion_max_age_s, latest.stale or None in ends
+    etags = " ".join([latest.value.etag, *(version.etag for version in versions)])
+    # The checksum of the entity tags, as a tag of twenty records would be longer than a response header should be.
+    return Version(f"{crc32(etags.encode()):08x}", min(checks), 0, None if is_stale else min(checks) + max_age_s)
+
+
+def _correlations(state: State) -> CachedValue[CachedRecord[Correlations]]:
+    """Return the correlations. Raises Problem (503) whose cure is the job that writes them."""
+    try:
+        return state.correlations()
+    except NothingToServe as error:
+        if error.reason not in ("missing", "damaged"):
+            raise
+        message, cure = f"the correlations of currencies are {error.reason}", "run python -m lambda_fn.ingest, or retry"
+        headers = {"Retry-After": str(error.retry_after_s)}
+        raise Problem(503, f"record_{error.reason}", message, cure, headers=headers) from error
 
 
 def _make_object(members: list[tuple[str, object]]) -> dict[str, object]:

@@ -51,7 +51,8 @@ def fetcher(
     return fetch
 
 
-Record = Literal["forecast", "record", "both"]  # the source of a response; the page uses both
+# The source of a response: the page uses both forecast and record, a book the forecasts of its currencies.
+Record = Literal["forecast", "record", "both", "book"]
 EXPIRED_RETRY_S = 600  # prices come once a day
 _log = logging.getLogger(__name__)
 
@@ -125,6 +126,10 @@ class Records:
         ends = forecast.until, track_record.until
         until = None if None in ends else min(end or 0 for end in ends)
         return forecast._replace(etag=f"{forecast.etag} {track_record.etag}", until=until)
+
+    def forecast_version(self) -> Version:
+        """Return the version of the official forecast without a look at its age. Raises NothingToServe."""
+        return self._version(self._official.current())
 
     def _version(self, latest: CachedValue[CachedRecord[Any]]) -> Version:
         until = None if latest.stale else latest.checked_at + self._settings.champion_max_age_s

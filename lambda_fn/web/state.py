@@ -13,7 +13,7 @@ from lambda_fn.store.object_store import Store
 from lambda_fn.web.errors import Problem, bad_query, format_value
 from lambda_fn.web.params import PAIR
 from lambda_fn.web.records import CachedRecord, Records, fetcher
-from lambda_fn.web.response import JsonObject
+from lambda_fn.web.response import JsonObject, Version
 
 if TYPE_CHECKING:
     from lambda_fn.champion.cache import ChampionCache, Serving  # only for a POST
@@ -85,6 +85,7 @@ class State:
         self.evicted_pairs = 0  # pairs evicted from memory so far
         self._pairs: dict[str, PairState] = {}
         self._all_pairs: LastKnownGood[CachedRecord[JsonObject]] | None = None
+        self.book_versions: dict[tuple[str | None, str | None], Version] = {}  # by currency and positions
         self._correlations: LastKnownGood[CachedRecord[Correlations]] | None = None
         self._pool: Pool | None = None
         self._lock = threading.Lock()

@@ -30,6 +30,7 @@ def render_report(
     params: Mapping[str, Mapping[str, float | str]],
     plots: Mapping[str, bytes],
     protocol: pd.DataFrame | None = None,
+    books: pd.DataFrame | None = None,
 ) -> str:
     """Return the report as HTML.
 
@@ -39,6 +40,7 @@ def render_report(
         params: Parameters of each family's final refit.
         plots: The plots of the same evaluation, by `draw_plots`.
         protocol: The table of `runs.benchmark_protocol`.
+        books: The table of `runs.book_backtest`.
     """
     family = shown_family(evaluation)
     shares = evaluation.reliability[evaluation.reliability["family"] == family]
@@ -97,9 +99,30 @@ def render_report(
     if protocol is not None:
         table = html_table(protocol.round(3).to_dict("records"), "gain over GARCH(1,1)-t in %")
         parts += ["<h2>Protocol: eight pairs, two spans</h2>", table]
+    if books is not None:
+        parts += ["<h2>Books of currencies</h2>", book_table_html(books)]
     head = f'<meta charset="utf-8"><title>{job.pair} forecast report</title><style>{STYLE}</style>'
     body = "\n".join(parts)
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def book_table_html(books: pd.DataFrame) -> str:
+    """Return the coverage, shortfall and gain of the random books, by horizon and confidence."""
+    rows = [
+        {
+            "business days": row["horizon"],
+            "confidence": f"{100 * row['confidence']:g} %",
+            "days": row["days"],
+            "covered, %": f"{100 * row['covered']:.2f}",
+            "realised over forecast shortfall": f"{row['shortfall']:.3f}",
+            **{
+                f"loss against {name}, %": f"{-100 * row[f'vs {key}']:+.1f} (t {row[f't {key}']:+.1f})"
+                for key, name in {"normal": "normal, 250 days", "history": "historical simulation, 500 days"}.items()
+            },
+        }
+        for row in books.to_dict("records")
+    ]
+    return html_table(rows, "300 random books: a lower loss is better, and so is a negative t of the test by day")
 
 
 def touch_table_html(touches: pd.DataFrame, family: str) -> str:

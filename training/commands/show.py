@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -144,13 +145,36 @@ def show_history(context: Context) -> None:
 
 @command("forecast", "print the forecast through the Lambda handler, as API Gateway calls it")
 @pair_option
-@click.option("--horizon", type=int, help="business days to forecast (default: 5)")
-def show_forecast(context: Context, horizon: int | None) -> None:
-    """Send a request through the API of this process and print its response."""
+@click.option("--horizon", type=int, help="business days to forecast (default: 5), or until the day of the book")
+@click.option(
+    "--book",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="print the risk of the book in this CSV file (currency, amount) instead",
+)
+@click.option("--currency", default="EUR", help="reporting currency of the book (default: EUR)")
+@click.option("--csv", "as_csv", is_flag=True, help="write the risk of the book as CSV")
+def show_forecast(context: Context, horizon: int | None, book: Path | None, currency: str, as_csv: bool) -> None:
+    """Send a request through the API of this process and print its response.
+
+    Args:
+        context: Store, settings and output.
+        horizon: Business days.
+        book: A CSV file with the positions of a book.
+        currency: The reporting currency of the book.
+        as_csv: Write the risk of the book as CSV.
+    """
     from lambda_fn.api import App
     from lambda_fn.web.request import Request
 
+    if as_csv and book is None:
+        raise UsageError("--csv: only the risk of a book is written as CSV; give --book FILE")
     query = {} if horizon is None else {"horizon": str(horizon)}
+    if book is not None:
+        from training.commands.book import show_book
+
+        show_book(book, {"currency": currency, **query}, as_csv, context)
+        return
     app = App(context.store, context.settings._replace(pairs=(context.settings.pair,)))
     response = app.handle(Request("GET", "/api/predict", query))
     body = json.loads(response.body)

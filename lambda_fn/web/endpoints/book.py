@@ -237,7 +237,8 @@ ROUTES = (
         "book",
         parameters=(CURRENCY, POSITION, CONFIDENCE, DAY, DAY_H, DATE, FORMAT),
         problems=(BAD_QUERY, NOTHING),
-        others=(Form(CSV, book_table),),
+        record="book",
+        others=(Form(CSV, book_table, "book"),),
     ),
     Route(
         "POST",

@@ -156,6 +156,24 @@ def test_a_currency_twice_in_a_body(api: LocalApi) -> None:
     assert (answer.status, answer.error["field"]) == (400, "USD")
 
 
+def test_an_answer_is_cached_until_one_of_its_records_changes(tmp_path: Path) -> None:
+    api = books.book_api(tmp_path)
+    first = api.get(PATH, **QUERY)
+    assert first.headers["ETag"] and first.headers["Cache-Control"] == "max-age=60"
+    api.clock.ahead(61)
+    assert api.get(PATH, **QUERY).headers["ETag"] == first.headers["ETag"]
+    key = keys.forecast_key("EURJPY")
+    wider = books.official("JPY")
+    wider = wider._replace(sd=[1.2 * sd for sd in wider.sd or ()])
+    api.store.update(key, lambda _: (wider.to_json(), None))
+    api.clock.ahead(61)
+    changed = api.get(PATH, **QUERY)
+    assert changed.headers["ETag"] != first.headers["ETag"]
+    assert changed.json["risk"]["95"]["value_at_risk"] != first.json["risk"]["95"]["value_at_risk"]
+    api.clock.ahead(61)
+    assert api.get(PATH, position="USD:5").status == 200
+
+
 def test_without_correlations_it_is_503(tmp_path: Path) -> None:
     api = books.book_api(tmp_path)
     store = api.store

@@ -19,7 +19,7 @@ from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.merge import SOURCE, read_ecb_table, update
 from lambda_fn.prices.price_file import parse_tail
-from lambda_fn.record import all_pairs, correlations
+from lambda_fn.record import all_pairs, correlations, reference_books
 from lambda_fn.record.issue import ForecastResult, after_prices
 from lambda_fn.record.track_record import live_metrics
 from lambda_fn.settings import Settings, redact_url
@@ -231,6 +231,7 @@ def _write_shared_records(store: Store, settings: Settings, now: datetime) -> No
         if len(settings.pairs) > 1:
             all_pairs.write(store, settings.pairs, now)
         correlations.write(store, settings.pairs, now)
+        reference_books.update(store, settings.pairs, now)
     except Unavailable as error:
         _log.warning("the records of all pairs could not be written: %s", error)
 

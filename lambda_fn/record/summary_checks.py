@@ -27,6 +27,11 @@ def parse_pairs(data: bytes) -> dict[str, Any]:
     return schema.parse_as(_PAIRS, schema.keyed_object(data, "pairs"), "pairs")
 
 
+def parse_book_record(data: bytes) -> dict[str, Any]:
+    """Parse the record of the reference books, `serving/book-record.json`. Raises ContractError."""
+    return schema.parse_as(_BOOK_RECORD, schema.keyed_object(data, "book record"), "book record")
+
+
 def check_backtest(backtest: dict[str, Any] | None) -> None:
     """Check the backtest in a pointer, if any. Raises ContractError."""
     if backtest is not None:
@@ -100,6 +105,26 @@ _PAIRS = object_of(
     {
         "pairs": list_of(_PAIR_ROW, MAX_ROWS, allow_empty=True),
         "pooled": object_of({}, dict.fromkeys(POOLED, _POOLED)),
+    },
+    keep=True,
+)
+_BOOK_HORIZON = object_of(
+    {"horizon": whole(1, MAX_HORIZON), "n": whole(1, MAX_COUNT), "covered": _figures(0.0)}
+    | dict.fromkeys(("shortfall", "pinball"), map_of(lambda value: value, allow_empty=True)),
+    keep=True,
+)
+_BOOK_DAY = object_of(
+    {
+        **dict.fromkeys(("as_of", "target_date"), schema.DAY),
+        **dict.fromkeys(("book", "kind"), schema.NAME),
+        **dict.fromkeys(("profit", "value_at_risk_95", "value_at_risk_99"), number(-LARGE, LARGE)),
+    },
+    keep=True,
+)
+_BOOK_RECORD = object_of(
+    {
+        "books": map_of(list_of(_BOOK_HORIZON, MAX_ROWS, allow_empty=True)),
+        "newest": list_of(_BOOK_DAY, MAX_ROWS, allow_empty=True),
     },
     keep=True,
 )

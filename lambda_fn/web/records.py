@@ -115,12 +115,12 @@ class Records:
     def version(self, record: Record) -> Version:
         """Return the version of responses made of this record. Raises as `official` and `record` do."""
         if record == "record":
-            return self._version(self.record())
-        forecast = self._version(self.official()[0])
+            return self.version_of(self.record())
+        forecast = self.version_of(self.official()[0])
         if record == "forecast":
             return forecast
         try:
-            track_record = self._version(self.record())
+            track_record = self.version_of(self.record())
         except NothingToServe:
             return forecast
         ends = forecast.until, track_record.until
@@ -129,9 +129,10 @@ class Records:
 
     def forecast_version(self) -> Version:
         """Return the version of the official forecast without a look at its age. Raises NothingToServe."""
-        return self._version(self._official.current())
+        return self.version_of(self._official.current())
 
-    def _version(self, latest: CachedValue[CachedRecord[Any]]) -> Version:
+    def version_of(self, latest: CachedValue[CachedRecord[Any]]) -> Version:
+        """Return the version of responses made of a record."""
         until = None if latest.stale else latest.checked_at + self._settings.champion_max_age_s
         return Version(latest.value.etag, latest.checked_at, self.now().toordinal(), until)
 

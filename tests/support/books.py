@@ -1,7 +1,7 @@
 """A store with prices and official forecasts of several euro pairs, and the correlations that ingest makes of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,37 +28,46 @@ DAILY = {"USD": 0.005, "JPY": 0.006, "GBP": 0.004, "CHF": 0.003, "SEK": 0.0035}
 LOADINGS = {"USD": 0.8, "JPY": 0.6, "GBP": 0.3, "CHF": 0.2, "SEK": -0.4}  # on a common factor
 
 
+# The 18 of the backtest (`training.runs.book_backtest`); their rates do not matter.
+EIGHTEEN = tuple("USD JPY GBP CNY AUD CAD CHF HKD SGD SEK KRW NOK NZD INR MXN ZAR BRL PLN".split())
+
+
 def official(name: str, freedom: float = FREEDOM) -> Official:
     """An official forecast of the euro in this currency, with the shape of a t of variance one."""
-    sd = [DAILY[name] * math.sqrt(day) for day in range(1, HORIZON + 1)]
+    rate, daily = RATES.get(name, 1.5), DAILY.get(name, 0.004)
+    sd = [daily * math.sqrt(day) for day in range(1, HORIZON + 1)]
     z = np.asarray(stats.t.ppf(LEVELS, freedom)) * math.sqrt((freedom - 2) / freedom)
-    quantiles = (RATES[name] * np.exp(np.array(sd)[:, None] * z)).tolist()
+    quantiles = (rate * np.exp(np.array(sd)[:, None] * z)).tolist()
     plain = records.official(pair=f"EUR{name}", horizon=HORIZON)
     return plain._replace(
-        last_close=RATES[name],
-        closes={plain.as_of.isoformat(): RATES[name]},
+        last_close=rate,
+        closes={plain.as_of.isoformat(): rate},
         levels=LEVELS,
         quantiles=quantiles,
-        mean=[RATES[name]] * HORIZON,
+        mean=[rate] * HORIZON,
         benchmarks={"constant": quantiles},
         days=tuple(next_business_days(plain.as_of, HORIZON, "ecb")),
         sd=sd,
     )
 
 
-def returns(seed: int = 3) -> Mapping[str, "np.typing.NDArray[np.float64]"]:
+def returns(names: Sequence[str] = tuple(RATES), seed: int = 3) -> Mapping[str, "np.typing.NDArray[np.float64]"]:
     """Log returns of each currency with one common factor."""
     rng = np.random.default_rng(seed)
     common = rng.standard_normal(ROWS)
-    own = {name: math.sqrt(1 - loading**2) * rng.standard_normal(ROWS) for name, loading in LOADINGS.items()}
-    return {name: DAILY[name] * (LOADINGS[name] * common + own[name]) for name in RATES}
+    found = {}
+    for name in names:
+        loading = LOADINGS.get(name, 0.5)
+        own = math.sqrt(1 - loading**2) * rng.standard_normal(ROWS)
+        found[name] = DAILY.get(name, 0.004) * (loading * common + own)
+    return found
 
 
 def fill(store: Store, names: tuple[str, ...] = tuple(RATES)) -> None:
     """Write price files and forecasts, and the correlations."""
     days = foreign.price_rows(ROWS)
-    for name in names:
-        close = RATES[name] * np.exp(returns()[name].cumsum() - returns()[name].sum())
+    for name, steps in returns(names).items():
+        close = RATES.get(name, 1.5) * np.exp(steps.cumsum() - steps.sum())
         store.create(keys.price_key(f"EUR{name}", "ecb"), serialise(days, {"close": close.tolist()}))
         store.create(keys.forecast_key(f"EUR{name}"), official(name).to_json())
     correlations.write(store, [f"EUR{name}" for name in names], NOW)

@@ -1,5 +1,6 @@
 """GET and POST /api/book: the same answer in JSON and CSV, and a cure for what cannot be answered."""
 
+import functools
 import io
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from lambda_fn.store import keys
 from tests.support import books
 from tests.support.events import event
 from tests.support.local_api import Answer, LocalApi
+from tests.support.steps import lines
 
 PATH = "/api/book"
 POSITIONS = {"USD": 1_000_000, "JPY": -250_000_000}
@@ -172,6 +174,15 @@ def test_an_answer_is_cached_until_one_of_its_records_changes(tmp_path: Path) ->
     assert changed.json["risk"]["95"]["value_at_risk"] != first.json["risk"]["95"]["value_at_risk"]
     api.clock.ahead(61)
     assert api.get(PATH, position="USD:5").status == 200
+
+
+def test_a_warm_book_of_18_currencies_costs_at_most_twice_a_warm_forecast(tmp_path: Path) -> None:
+    api = books.book_api(tmp_path, books.EIGHTEEN)
+    forecast = event("GET", "/api/predict", {"horizon": "5"})
+    book = event("GET", PATH, {"position": ",".join(f"{name}:1000" for name in books.EIGHTEEN)})
+    assert all(handle_event(api.app, asked)["statusCode"] == 200 for asked in (forecast, book, forecast, book))
+    work = [lines(functools.partial(handle_event, api.app, asked)) for asked in (forecast, book)]
+    assert 0 < work[1] <= 2 * work[0]
 
 
 def test_without_correlations_it_is_503(tmp_path: Path) -> None:

@@ -130,10 +130,8 @@ def without_sd(data: bytes) -> bytes:
 
 
 def test_a_file_without_sd_still_forecasts_and_averages(files: dict[str, bytes], prices: pd.DataFrame) -> None:
-    data, window = (
-        files["random_walk"],
-        windows(prices, ("close", "date", "target_date"), complete_origins(prices)[-3:]),
-    )
+    data = files["random_walk"]
+    window = windows(prices, ("close", "date", "target_date"), complete_origins(prices)[-3:])
     inputs = {name: window[name] for name in Champion.load(data).inputs}
     older = without_sd(data)
     assert Champion.load(older).plausible_forecast(inputs).sd is None

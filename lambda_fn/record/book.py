@@ -125,10 +125,12 @@ def assess(
     sd = math.sqrt(max(math.fsum(exposures[name] * slopes[name] for name in names), 0.0))
 
     def alone(position: Position) -> float:
-        own, base = (sds.get(name, 0.0) for name in (position.currency, reporting))
+        spread, base = (sds.get(name, 0.0) for name in (position.currency, reporting))
         rows = [row_of.get(name) for name in (position.currency, reporting)]
         correlation = 0.0 if None in rows else record.correlations[rows[0] or 0][rows[1] or 0]
-        return abs(position.value) * math.sqrt(max(own * own + base * base - 2 * correlation * own * base, 0.0))
+        return abs(position.value) * math.sqrt(
+            max(spread * spread + base * base - 2 * correlation * spread * base, 0.0)
+        )
 
     return Risk(
         positions,

@@ -83,8 +83,8 @@ def write(store: Store, pairs: Sequence[str], now: datetime) -> Correlations | N
 
     Returns the record, None if no euro pair has a forecast. Raises Unavailable.
     """
-    made = _make(store, pairs, now)
-    if made is None:
+    record = _make(store, pairs, now)
+    if record is None:
         return None
 
     def renew(stored: bytes | None) -> tuple[bytes | None, Correlations]:
@@ -93,9 +93,9 @@ def write(store: Store, pairs: Sequence[str], now: datetime) -> Correlations | N
         except ContractError as error:
             _log.warning("%s; it is written again", error)
             before = None
-        if before is not None and before._replace(made_at=now) == made:
+        if before is not None and before._replace(made_at=now) == record:
             return None, before
-        return made.to_json(), made
+        return record.to_json(), record
 
     return store.update(keys.BOOK_KEY, renew)
 

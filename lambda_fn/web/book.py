@@ -126,9 +126,7 @@ def from_body(data: bytes, currencies: Sequence[str]) -> BookQuery:
 def evaluate(state: State, book: BookQuery) -> Assessment:
     """Assess a book. Raises Problem: 400 for an invalid day, and NothingToServe without forecasts or correlations."""
     names = sorted({book.currency, *(name for name, _ in book.amounts)} - {EURO})
-    euro_pairs = [EURO + name for name in names] or [pair for pair in state.settings.pairs if pair.startswith(EURO)][:1]
-    if not euro_pairs:
-        raise bad_query("currency", "no euro pair is served", "set PAIRS to pairs such as EURUSD")
+    euro_pairs = _euro_pairs(state, names)
     forecasts: dict[str, tuple[CachedValue[CachedRecord[Official]], Age]] = {
         pair[3:]: state.pair({"pair": pair}, {}).records.official() for pair in euro_pairs
     }
@@ -145,7 +143,7 @@ def evaluate(state: State, book: BookQuery) -> Assessment:
     latest = _correlations(state)
     record = latest.value.value
     if missing := [name for name in names if name not in record.currencies]:
-        message = f"the correlations of {', '.join(missing)} are not known yet"
+        message = f"the correlations of {', '.join(missing)} are not available yet"
         cure = "retry after the next ingest, or leave out the currency"
         raise Problem(503, "record_missing", message, cure, headers={"Retry-After": str(RETRY_AFTER_S)})
     oldest, age = min(forecasts.values(), key=lambda entry: entry[0].value.value.as_of)
@@ -166,19 +164,18 @@ def find_version(state: State, query: Mapping[str, str]) -> Version:
     Looking at twenty records takes longer than a cached response, so it is done once until the next of them is checked.
     """
     key, now = (query.get("currency"), query.get("position")), state.clock()
-    known = state.book_versions.get(key)
-    if known is None or known.until is None or not known.checked_at <= now < known.until:
-        known = _find_version(state, query)
+    version = state.book_versions.get(key)
+    if version is None or version.until is None or not version.checked_at <= now < version.until:
+        version = _find_version(state, query)
         if len(state.book_versions) >= MAX_VERSIONS:
             state.book_versions.clear()
-        state.book_versions[key] = known
-    return known._replace(day=datetime.fromtimestamp(now, UTC).toordinal())
+        state.book_versions[key] = version
+    return version._replace(day=datetime.fromtimestamp(now, UTC).toordinal())
 
 
 def _find_version(state: State, query: Mapping[str, str]) -> Version:
     names = {query.get("currency", EURO), *(part.partition(":")[0] for part in query.get("position", "").split(","))}
-    pairs = [pair for name in sorted(names) if (pair := EURO + name.strip()) in state.settings.pairs]
-    euro_pairs = pairs or [pair for pair in state.settings.pairs if pair.startswith(EURO)][:1]
+    euro_pairs = _euro_pairs(state, sorted(name.strip() for name in names))
     versions = [state.pair({"pair": pair}, {}).records.forecast_version() for pair in euro_pairs]
     latest = _correlations(state)
     checks = [latest.checked_at, *(version.checked_at for version in versions)]
@@ -187,6 +184,19 @@ def _find_version(state: State, query: Mapping[str, str]) -> Version:
     etags = " ".join([latest.value.etag, *(version.etag for version in versions)])
     # The checksum of the entity tags, as a tag of twenty records would be longer than a response header should be.
     return Version(f"{crc32(etags.encode()):08x}", min(checks), 0, None if is_stale else min(checks) + max_age_s)
+
+
+def _euro_pairs(state: State, names: Sequence[str]) -> list[str]:
+    """Return the served euro pairs of these currencies, or the first one, whose days a book without any has.
+
+    Raises Problem (400) if no euro pair is served.
+    """
+    served = [pair for pair in state.settings.pairs if pair.startswith(EURO)]
+    if not served:
+        raise bad_query(
+            "currency", "no euro pair is served", "ask a service whose PAIRS have euro pairs such as EURUSD"
+        )
+    return [pair for name in names if (pair := EURO + name) in served] or served[:1]
 
 
 def _correlations(state: State) -> CachedValue[CachedRecord[Correlations]]:

@@ -42,8 +42,8 @@ def show_book(path: Path, query: Mapping[str, str], as_csv: bool, context: Conte
     from lambda_fn.api import App
     from lambda_fn.web.request import Request
 
-    asked = {**query, "position": read_book(path), **({"format": "csv"} if as_csv else {})}
-    response = App(context.store, context.settings).handle(Request("GET", "/api/book", asked))
+    parameters = {**query, "position": read_book(path), **({"format": "csv"} if as_csv else {})}
+    response = App(context.store, context.settings).handle(Request("GET", "/api/book", parameters))
     if response.status != 200:
         error = json.loads(response.body)["error"]
         raise UsageError(f"GET /api/book answered {response.status}: {error['message']}; {error['cure']}")

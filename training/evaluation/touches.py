@@ -49,9 +49,9 @@ def touch_probabilities(quantiles: Floats, limit: Floats) -> Floats:
     sign = np.sign(limit)[:, None]
     days = np.arange(1, quantiles.shape[1] + 1)
     shift = np.where(days > 1, SHIFT * normal_sd(quantiles) / np.sqrt(days), 0.0)
-    own = _beyond(quantiles, np.repeat(limit[:, None], len(days), axis=1), sign)
+    single = _beyond(quantiles, np.repeat(limit[:, None], len(days), axis=1), sign)
     moved = np.where(days > 1, 2 * _beyond(quantiles, limit[:, None] + sign * shift, sign), 0.0)
-    return np.asarray(np.minimum(np.maximum(own, moved).max(axis=1), 1.0))
+    return np.asarray(np.minimum(np.maximum(single, moved).max(axis=1), 1.0))
 
 
 def normal_sd(quantiles: Floats) -> Floats:

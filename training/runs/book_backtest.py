@@ -57,8 +57,8 @@ def random_books(seed: int = SEED) -> Floats:
         if kind >= 2:
             books[number] *= signs[number]
         if kind == 3:
-            kept = rng.permutation(size)[: rng.integers(1, 5)]
-            books[number] *= np.isin(np.arange(size), kept)
+            chosen = rng.permutation(size)[: rng.integers(1, 5)]
+            books[number] *= np.isin(np.arange(size), chosen)
     return np.asarray(books / np.abs(books).sum(axis=1, keepdims=True))
 
 

@@ -125,9 +125,9 @@ def book_sent(pair: PairState, request: Request) -> BookRisk:
     from lambda_fn.web.book import from_body, served_currencies
     from lambda_fn.web.errors import Problem
 
-    asked = from_body(request.body(), served_currencies(pair.state.settings.pairs))
+    query = from_body(request.body(), served_currencies(pair.state.settings.pairs))
     try:
-        return _assess(pair, asked)
+        return _assess(pair, query)
     except Problem as problem:
         if problem.code == "bad_query":  # the day, which is in the body here
             raise bad_body(problem.field or "date", str(problem), problem.cure) from problem
@@ -164,18 +164,18 @@ def book_table(pair: PairState, request: Request) -> Text:
     )
 
 
-def _assess(pair: PairState, asked: "BookQuery") -> BookRisk:
+def _assess(pair: PairState, query: "BookQuery") -> BookRisk:
     from lambda_fn.web.book import evaluate
 
-    found = evaluate(pair.state, asked)
-    risk, currency = found.risk, asked.currency
+    assessment = evaluate(pair.state, query)
+    risk, currency = assessment.risk, query.currency
 
     def money(amount: float) -> float:
         return round(amount, MONEY_DECIMALS) + 0.0  # turns -0.0 into 0.0
 
     factors = {
         name: (risk.loss(round(float(name) / 100, 9)), risk.shortfall(round(float(name) / 100, 9)))
-        for name in asked.confidences
+        for name in query.confidences
     }
 
     def losses(sd: float) -> dict[str, Loss]:
@@ -184,19 +184,19 @@ def _assess(pair: PairState, asked: "BookQuery") -> BookRisk:
             for name, (loss, shortfall) in factors.items()
         }
 
-    day, loss = found.day.isoformat(), risk.loss(0.95) * risk.sd
+    day, loss = assessment.day.isoformat(), risk.loss(0.95) * risk.sd
     sentence = f"With a 1-in-20 chance this book loses more than {loss:,.2f} {currency} by {day}"
     quantiles = {
         f"{level:g}": money((1 if level > 0.5 else -1) * risk.loss(max(level, round(1 - level, 9))) * risk.sd)
         for level in LEVELS
     }
-    freshness = freshness_fields(found.checks, found.age, found.failure_reason)
+    freshness = freshness_fields(assessment.checks, assessment.age, assessment.failure_reason)
     return {
         "currency": currency,
-        "as_of": found.as_of.isoformat(),
-        "correlations_as_of": found.correlations_as_of.isoformat(),
+        "as_of": assessment.as_of.isoformat(),
+        "correlations_as_of": assessment.correlations_as_of.isoformat(),
         "date": day,
-        "horizon": found.horizon,
+        "horizon": assessment.horizon,
         "value": money(sum(position.value for position in risk.positions)),
         "volatility": money(risk.sd),
         "risk": losses(risk.sd),
@@ -214,7 +214,7 @@ def _assess(pair: PairState, asked: "BookQuery") -> BookRisk:
         ],
         "degrees_of_freedom": risk.freedom,
         "sentence": sentence if risk.sd else f"This book has no currency risk in {currency}",
-        "age": found.age,
+        "age": assessment.age,
         "checked_at": freshness["checked_at"],
         "stale": freshness["stale"],
         "stale_reason": freshness["stale_reason"],

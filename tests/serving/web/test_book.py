@@ -2,15 +2,20 @@
 
 import functools
 import io
+import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from lambda_fn.api import handle_event
+from lambda_fn.api import App, handle_event
+from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.settings import Settings
 from lambda_fn.store import keys
+from lambda_fn.store.s3 import open_store
 from tests.support import books
 from tests.support.events import event
 from tests.support.local_api import Answer, LocalApi
@@ -183,6 +188,29 @@ def test_a_warm_book_of_18_currencies_costs_at_most_twice_a_warm_forecast(tmp_pa
     assert all(handle_event(api.app, asked)["statusCode"] == 200 for asked in (forecast, book, forecast, book))
     work = [lines(functools.partial(handle_event, api.app, asked)) for asked in (forecast, book)]
     assert 0 < work[1] <= 2 * work[0]
+
+
+def test_a_service_without_a_euro_pair_has_no_books(tmp_path: Path) -> None:
+    settings = Settings.from_env({"STORE_DIR": str(tmp_path), "PAIRS": "GBPUSD"})
+    answer = handle_event(App(open_store(settings), settings), event("GET", PATH, {}))
+    assert (answer["statusCode"], json.loads(answer["body"])["field"]) == (400, "currency")
+
+
+def test_a_pair_whose_forecast_is_late_counts_its_own_days(tmp_path: Path) -> None:
+    """Its standard deviation is that from its own last close, and a day that it does not reach is refused."""
+    api = books.book_api(tmp_path)
+    usd = books.official("USD")
+    day = date(2026, 11, 2)
+    closes = {**usd.closes, day.isoformat(): usd.last_close}
+    newer = usd._replace(as_of=day, closes=closes, days=tuple(next_business_days(day, books.HORIZON, "ecb")))
+    api.store.update(keys.forecast_key("EURUSD"), lambda _: (newer.to_json(), None))
+    found = api.get(PATH, **QUERY).json
+    assert (found["date"], found["as_of"]) == ("2026-11-03", "2026-10-30")
+    alone = [position["stand_alone"]["95"]["value_at_risk"] / abs(position["value"]) for position in found["positions"]]
+    assert alone[1] / alone[0] == pytest.approx(books.DAILY["JPY"] * 2**0.5 / books.DAILY["USD"], rel=1e-3)
+    answer = api.get(PATH, **QUERY, horizon="21")
+    assert (answer.status, answer.error["field"]) == (400, "date")
+    assert "EURJPY" in answer.error["message"]
 
 
 def test_without_correlations_it_is_503(tmp_path: Path) -> None:

@@ -128,9 +128,8 @@ def assess(
         spread, base = (sds.get(name, 0.0) for name in (position.currency, reporting))
         rows = [row_of.get(name) for name in (position.currency, reporting)]
         correlation = 0.0 if None in rows else record.correlations[rows[0] or 0][rows[1] or 0]
-        return abs(position.value) * math.sqrt(
-            max(spread * spread + base * base - 2 * correlation * spread * base, 0.0)
-        )
+        variance = spread * spread + base * base - 2 * correlation * spread * base
+        return abs(position.value) * math.sqrt(max(variance, 0.0))
 
     return Risk(
         positions,

@@ -109,8 +109,9 @@ def _make(store: Store, pairs: Sequence[str], now: datetime) -> Correlations | N
         try:
             forecast = Official.parse(store.read(keys.forecast_key(pair)).data, pair)
             table = parse(store.read(keys.price_key(pair, forecast.source)).data, ["close"])
-        except (Missing, ContractError) as error:
-            _log.warning("%s is left out of the correlations: %s", pair, error)
+        except (Missing, ContractError) as error:  # without a forecast there may not be a champion yet
+            level = logging.INFO if isinstance(error, Missing) else logging.WARNING
+            _log.log(level, "%s is left out of the correlations: %s", pair, error)
             continue
         forecasts.append(forecast)
         days, close = table.dates[-ROWS:], table.columns["close"][-ROWS:].tolist()

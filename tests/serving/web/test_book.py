@@ -101,7 +101,7 @@ QUERIES: dict[str, tuple[dict[str, str], str, str]] = {
     "words": ({"position": "USD:many"}, "position", "USD:1000000"),
     "not a number": ({"position": "USD:nan"}, "position", "USD:1000000"),
     "infinite": ({"position": "USD:inf"}, "position", "USD:1000000"),
-    "digits of another script": ({"position": "USD:١٢"}, "position", "USD:1000000"),
+    "Arabic digits": ({"position": "USD:١٢"}, "position", "USD:1000000"),
     "an exponent": ({"position": "USD:1e6"}, "position", "USD:1000000"),
     "too much": ({"position": "USD:1000000000000001"}, "position", "USD:1000000"),
     "a currency twice": ({"position": "USD:1,USD:2"}, "position", "once"),

@@ -15,8 +15,9 @@ from lambda_fn.store.s3 import open_store
 from lambda_fn.web.errors import NOTHING_YET, Problem, bad_query, format_name, format_value, to_problem
 from lambda_fn.web.lambda_events import WARM_RESULT, is_ping, read_event, write_result
 from lambda_fn.web.params import FORMAT, PAIR
+from lambda_fn.web.records import Record
 from lambda_fn.web.request import Request
-from lambda_fn.web.response import HTML, Content, Representation, Response, ResponseCache, Text
+from lambda_fn.web.response import HTML, Content, Representation, Response, ResponseCache, Text, Version
 from lambda_fn.web.routes import ROUTES
 from lambda_fn.web.routing import Router
 from lambda_fn.web.state import PairState, State
@@ -88,7 +89,8 @@ class App:
                 representation = Representation.of(make())
             else:
                 key = pair.pair, form.handler
-                representation = self._cache.get(key, query, pair.records.version(form.record, query), make)
+                version = self._find_version(pair, form.record, query)
+                representation = self._cache.get(key, query, version, make)
             response = representation.respond(request, self._clock())
         except Exception as error:  # noqa: BLE001
             problem = to_problem(error, pair.pair if pair else self._state.settings.pair)
@@ -110,6 +112,16 @@ class App:
         if pair is None:
             return response
         return response._replace(pair=pair.pair, generation=pair.records.generation)
+
+    def _find_version(self, pair: PairState, record: Record, query: Mapping[str, str]) -> Version:
+        """Return the version of the source of a response. Raises NothingToServe, and Problem for a past day."""
+        if record == "book":
+            from lambda_fn.web.book import find_version  # only for a book
+
+            return find_version(self._state, query)
+        if record == "record" and query.get("kind") == "book":  # which belongs to no pair
+            return pair.records.version_of(self._state.book_record())
+        return pair.records.version(record, query)
 
     def _with_base_path(self, content: Content) -> Content:
         """Return the content. The links of a page get the base path."""

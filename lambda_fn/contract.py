@@ -15,7 +15,8 @@ The contract, version 1:
 - Inputs MUST include `close` and MAY include other price columns, float64 [batch, window], oldest first; `date` int64
   [batch, window] and `target_date` int64 [batch, horizon], days since 1970-01-01, MAY be declared too.
 - Outputs MUST be `quantiles` float64 [batch, horizon, levels], prices, non-decreasing over levels, and `mean` float64
-  [batch, horizon], a price.
+  [batch, horizon], a price. `sd` float64 [batch, horizon] MAY be declared too: the standard deviation of the log return
+  since the last close, positive, not decreasing with the horizon, 0.11 to 1 times the log width of the 95 % interval.
 - Operators MUST be those of ONNX and ai.onnx.ml, none of them random, and none in champion.onnx_validator.REFUSED.
 - NaN and infinity MUST NOT occur. Unknown keys MUST be kept in a pointer and ignored in metadata: a writer MAY add
   them without a new version. A reader MUST reject a version that it does not know.

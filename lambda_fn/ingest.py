@@ -20,7 +20,7 @@ from lambda_fn.prices.business_days import business_days_since
 from lambda_fn.prices.ecb import EcbError
 from lambda_fn.prices.merge import SOURCE, read_ecb_table, update
 from lambda_fn.prices.price_file import parse_tail
-from lambda_fn.record import all_pairs
+from lambda_fn.record import all_pairs, correlations, reference_books
 from lambda_fn.record.issue import ForecastResult, after_prices
 from lambda_fn.record.track_record import live_metrics
 from lambda_fn.settings import Settings, redact_url
@@ -236,20 +236,25 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         with Sandbox() as sandbox:
             return run_each(settings.pairs, formatter, work)
     finally:
-        _pool_records(store, settings, now)
+        _write_shared_records(store, settings, now)
 
 
 def _ingest_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
     return ingest_and_forecast(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
 
 
-def _pool_records(store: Store, settings: Settings, now: datetime) -> None:
-    """Write the record of all pairs; a failure is only logged, because prices and forecasts do not depend on it."""
-    if len(settings.pairs) > 1:
-        try:
+def _write_shared_records(store: Store, settings: Settings, now: datetime) -> None:
+    """Write the records of all pairs together, of their scores and of their correlations.
+
+    A failure is only logged, because prices and forecasts do not depend on them.
+    """
+    try:
+        if len(settings.pairs) > 1:
             all_pairs.write(store, settings.pairs, now)
-        except Unavailable as error:
-            _log.warning("the records could not be pooled: %s", error)
+        correlations.write(store, settings.pairs, now)
+        reference_books.update(store, settings.pairs, now)
+    except Unavailable as error:
+        _log.warning("the records of all pairs could not be written: %s", error)
 
 
 def _write_metrics(
@@ -327,7 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         with Sandbox() as sandbox:
             code = run_and_print_each(job.pairs, ingest_pair, args.json)
-        _pool_records(store, job.settings, datetime.now(UTC))
+        _write_shared_records(store, job.settings, datetime.now(UTC))
         return code
 
     return run_command(parser, arguments, work, (*EXPECTED, EcbError))

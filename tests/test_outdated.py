@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from lambda_fn.api import App, handle_event
+from lambda_fn.record import correlations
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.timeliness import CONSEQUENCES, STATES, State, assess
 from lambda_fn.settings import Settings
@@ -80,6 +81,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("outdated")
     for pair in ("EURUSD", "GBPUSD"):
         page_store.fill(folder, AS_OF, pair=pair)
+    store = open_store(Settings.from_env({"STORE_DIR": str(folder)}))
+    correlations.write(store, ["EURUSD"], datetime(2026, 10, 30, 17, tzinfo=UTC))
     return folder
 
 
@@ -135,10 +138,24 @@ def check_csv(world: World) -> None:
     assert {row["age_state"] for row in rows} == {world.state}
 
 
+def check_book(world: World) -> None:
+    answer = world.json("/api/book", position="USD:1000")
+    check_age(answer["age"], world.state)
+    assert answer["horizon"] == HORIZONS[world.state]
+    assert answer["sentence"].startswith("No current forecast: ") == (world.state == "expired")
+    first = world.json("/api/book", position="USD:1000", horizon="1")["sentence"]
+    assert first.endswith("day has begun") == (world.state != "unknown")
+
+
+def check_book_csv(world: World) -> None:
+    rows = list(csv.DictReader(io.StringIO(world.body("/api/book", position="USD:1000", format="csv"))))
+    assert {row["age_state"] for row in rows} == {world.state}
+
+
 def check_page(world: World) -> None:
     page = world.body("/", format="html")
     consequence, next_day = CONSEQUENCES[world.state], NEXT[world.state]
-    assert consequence in page and "python -m lambda_fn" not in page
+    assert consequence in page and "eurusd ingest" not in page
     heading = re.sub(r"<[^>]+>", "", page.partition("<h1")[2].partition("</h1>")[0])
     assert ("No current forecast" in heading) == (world.state == "expired")
     risks = page.partition('id="position-table"')[2].partition("</table>")[0]
@@ -177,12 +194,23 @@ def check_forecast_command(world: World) -> None:
     assert world.run("forecast", "--json")[0] == code
 
 
+def check_book_command(world: World) -> None:
+    book = world.folder / "book.csv"
+    book.write_text("currency,amount\nUSD,1000\n")
+    exit_code = 75 if world.state == "expired" else 0
+    code, text = world.run("forecast", "--book", str(book))
+    sentence = SENTENCES[world.state]
+    is_told = re.match(sentence[0].upper() + sentence[1:], text.removeprefix("! ")) is not None
+    assert (code, is_told) == (exit_code, world.state != "fresh")
+    assert world.run("forecast", "--book", str(book), "--csv")[0] == exit_code
+
+
 def check_status(world: World) -> None:
     code, text = world.run("status")
     assert code == 0
     row = world.state + (f", for {NEXT[world.state]} and later days" if NEXT[world.state] else "")
     assert re.search(rf"^forecast +{row} *$", text, re.MULTILINE)
-    ingest = r"run .*\blambda_fn\.ingest"
+    ingest = r"run eurusd ingest"
     fixes = {"fresh": None, "late": ingest, "expired": ingest, "unknown": r"check the clock .*\bprices/EURUSD-ecb\.csv"}
     fix = fixes[world.state]
     assert bool(re.search(rf"^! {SENTENCES[world.state]}[^!]*; {fix}$", text, re.MULTILINE)) == (fix is not None)
@@ -200,14 +228,17 @@ def check_terminal_plot(world: World) -> None:
 SURFACES: dict[str, Callable[[World], None]] = {
     "GET /api/predict": check_predict,
     "GET /api/probability": check_probability,
+    "GET /api/book": check_book,
     "GET /health": check_health,
     "GET /api/champion": check_champion,
     "GET /api/pairs": check_pairs,
     "CSV": check_csv,
+    "CSV of a book": check_book_csv,
     "page": check_page,
     "page of all pairs": check_all_pairs,
     "plot of the page": check_page_plot,
     "forecast": check_forecast_command,
+    "forecast --book": check_book_command,
     "status": check_status,
     "plot of the terminal": check_terminal_plot,
 }
@@ -242,14 +273,14 @@ def test_the_log_has_the_operators_command_once(folder: Path, state: State, capl
     assert len(lines) == (state != "fresh")
     assert all(line.startswith("GBPUSD: ") for line in lines)
     if state in ("late", "expired"):
-        assert re.search(r"; run .*\blambda_fn\.ingest$", lines[0])
+        assert re.search(r"; run eurusd ingest$", lines[0])
 
 
 def test_the_operators_command_is_that_of_the_source() -> None:
     now = datetime(2026, 12, 30, tzinfo=UTC)
     own = assess(records.official(AS_OF, source="csv", pair="GBPUSD"), now)
-    assert re.fullmatch(r"run .* prices --pair GBPUSD --csv FILE .*\blambda_fn\.refresh", own.fix)
-    assert re.fullmatch(r"run .*\blambda_fn\.ingest", assess(records.official(AS_OF), now).fix)
+    assert re.fullmatch(r"run eurusd prices --pair GBPUSD --csv FILE .*\beurusd refresh --pair GBPUSD", own.fix)
+    assert re.fullmatch(r"run eurusd ingest", assess(records.official(AS_OF), now).fix)
 
 
 def test_the_bytes_of_the_stored_forecast_stay(folder: Path) -> None:

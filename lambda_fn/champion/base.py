@@ -5,12 +5,13 @@ from typing import Any
 
 from lambda_fn.contract import DATE, TARGET_DATE, Active, Metadata
 from lambda_fn.fields import utc_text
-from lambda_fn.prices.plausibility import Days, find_fault, find_implausibility
+from lambda_fn.prices.plausibility import Days, find_fault, find_implausibility, find_sd_fault
 
 JsonObject = dict[str, Any]
 _SCORE_COLUMNS = ("horizon", "pinball", "skill_constant", "skill_ewma", "skill_garch")
 _OMITTED = ("golden", "backtest")  # long lists of prices, and what has a route of its own
 Rows = Mapping[str, Sequence[Sequence[float]]]
+OUTPUTS = ("quantiles", "mean", "sd")  # of a champion; the last one is optional
 
 
 class ForecastError(Exception):
@@ -33,21 +34,34 @@ class BaseChampion:
         sha256: of the file.
         columns: its price columns, `close` first.
         inputs: its columns, and `date` and `target_date` where it declares them.
+        outputs: those of OUTPUTS that it declares.
     """
 
-    def __init__(self, metadata: Metadata, sha256: str, inputs: Collection[str]) -> None:
+    def __init__(
+        self, metadata: Metadata, sha256: str, inputs: Collection[str], outputs: Collection[str] = OUTPUTS[:2]
+    ) -> None:
         self.metadata = metadata
         self.sha256 = sha256
         self.columns = ("close", *(name for name in inputs if name not in ("close", DATE, TARGET_DATE)))
         self.inputs = (*self.columns, *(name for name in (DATE, TARGET_DATE) if name in inputs))
+        self.outputs = tuple(name for name in OUTPUTS if name in outputs)
 
-    def check(self, quantiles: Sequence[Days], mean: Sequence[Sequence[float]]) -> None:
+    def check(
+        self,
+        quantiles: Sequence[Days],
+        mean: Sequence[Sequence[float]],
+        sd: Sequence[Sequence[float]] | None = None,
+    ) -> None:
         """Raise ForecastError when the numbers are not a valid forecast (`plausibility.find_fault`)."""
-        if reason := find_fault(quantiles, mean):
+        if reason := find_fault(quantiles, mean) or find_sd_fault(sd, quantiles, self.metadata.levels):
             raise ForecastError(f"the champion's forecast for these prices {reason}; check the prices")
 
     def check_plausible(
-        self, quantiles: Sequence[Days], mean: Sequence[Sequence[float]], close: Sequence[Sequence[float]]
+        self,
+        quantiles: Sequence[Days],
+        mean: Sequence[Sequence[float]],
+        close: Sequence[Sequence[float]],
+        sd: Sequence[Sequence[float]] | None = None,
     ) -> None:
         """Raise ForecastError when the forecast is implausible for these closes (`plausibility.find_implausibility`).
 
@@ -55,8 +69,9 @@ class BaseChampion:
             quantiles: prices [batch][horizon][levels].
             mean: prices [batch][horizon].
             close: the windows, prices [batch][window].
+            sd: standard deviations of the log return [batch][horizon], if the champion has this output.
         """
-        if reason := find_implausibility(quantiles, mean, self.metadata.levels, close):
+        if reason := find_implausibility(quantiles, mean, self.metadata.levels, close, sd):
             raise ForecastError(f"{reason}; check the prices, or publish another champion")
 
 

@@ -78,7 +78,7 @@ def check_benchmark(data: bytes, champion: Metadata, pair: str, store: Store, sa
 
 def read_metadata(data: bytes) -> tuple[Metadata, tuple[str, ...]]:
     """Return the metadata and the price columns of a champion file. The bytes are untrusted. Raises ContractError."""
-    props, inputs = describe(data)
+    props, inputs, _ = describe(data)
     return Metadata.parse(props), ("close", *(name for name in inputs if name not in ("close", DATE, TARGET_DATE)))
 
 

@@ -39,7 +39,7 @@ _TEXTS = ("ImageDecoder", "RegexFullMatch", "StringConcat", "StringNormalizer", 
 _MAPS = ("CastMap", "CategoryMapper", "DictVectorizer", "LabelEncoder", "ZipMap")
 REFUSED = frozenset((*_CONTROL, *_SHAPES, *_SEQUENCES, *_TEXTS, *_MAPS))
 _EXTERNAL_DATA = ("Tensor", 13)
-_GRAPH, _METADATA, _INPUT = 7, 14, 11
+_GRAPH, _METADATA, _INPUT, _OUTPUT = 7, 14, 11, 12
 _OUTSIDE = "champion: a tensor is stored in another file; export the model with all data inside"
 _INT32_END, _UINT64_END = 2**31, 2**64
 _ENUM_END = 15  # one more than the largest of AttributeType
@@ -70,26 +70,28 @@ def check_allowed(data: bytes) -> None:
 
 
 class Description(NamedTuple):
-    """The metadata_props and the names of the inputs of a file, read without a runtime."""
+    """The metadata_props and the names of the inputs and outputs of a file, read without a runtime."""
 
     props: dict[str, str]
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 def describe(data: bytes) -> Description:
     """Check and read untrusted bytes. Raises ContractError as `check_allowed` does."""
     check_allowed(data)
-    props, inputs = {}, []
+    props: dict[str, str] = {}
+    names: dict[int, list[str]] = {_INPUT: [], _OUTPUT: []}
     for number, start, end in _parts(data, 0, len(data)):
         if number == _METADATA:
             entry = {part: data[at:to].decode() for part, at, to in _parts(data, start, end)}
             props[entry.get(1, "")] = entry.get(2, "")
         if number == _GRAPH:
-            for part, input_start, input_end in _parts(data, start, end):
-                if part == _INPUT:
-                    fields = _parts(data, input_start, input_end)
-                    inputs += [data[at:to].decode() for name, at, to in fields if name == 1]
-    return Description(props, tuple(inputs))
+            for part, value_start, value_end in _parts(data, start, end):
+                if part in names:
+                    fields = _parts(data, value_start, value_end)
+                    names[part] += [data[at:to].decode() for name, at, to in fields if name == 1]
+    return Description(props, tuple(names[_INPUT]), tuple(names[_OUTPUT]))
 
 
 def _parts(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -79,11 +79,21 @@ Inputs = Mapping[str, NDArray[Any]]
 class Forecast(NamedTuple):
     """Forecast prices, float64.
 
-    quantiles [batch, horizon, levels] are non-decreasing over levels; mean is [batch, horizon].
+    quantiles [batch, horizon, levels] are non-decreasing over levels; mean is [batch, horizon]. sd [batch, horizon] is
+    the standard deviation of the log return since the last close, None if the champion does not state it.
     """
 
     quantiles: NDArray[np.float64]
     mean: NDArray[np.float64]
+    sd: NDArray[np.float64] | None = None
+
+    def outputs(self) -> dict[str, NDArray[np.float64]]:
+        """Return the outputs of the champion by name."""
+        return {name: values for name, values in self._asdict().items() if values is not None}
+
+    def lists(self) -> dict[str, Any]:
+        """Return the outputs as lists by name."""
+        return {name: values.tolist() for name, values in self.outputs().items()}
 
 
 class Champion(BaseChampion):
@@ -98,7 +108,8 @@ class Champion(BaseChampion):
             sha256: of the file.
             max_run_s: the time limit of each run, in seconds.
         """
-        super().__init__(metadata, sha256, [node.name for node in session.get_inputs()])
+        names = [[node.name for node in nodes] for nodes in (session.get_inputs(), session.get_outputs())]
+        super().__init__(metadata, sha256, *names)
         self._session = session
         self._max_run_s = max_run_s
 
@@ -136,7 +147,7 @@ class Champion(BaseChampion):
         (`plausibility.find_fault`), and TooSlow.
         """
         forecast = self.run(inputs)
-        self.check(forecast.quantiles.tolist(), forecast.mean.tolist())
+        self.check(**forecast.lists())
         return forecast
 
     def plausible_forecast(self, inputs: Inputs) -> Forecast:
@@ -146,7 +157,7 @@ class Champion(BaseChampion):
         (`plausibility.find_implausibility`).
         """
         forecast = self.run(inputs)
-        self.check_plausible(forecast.quantiles.tolist(), forecast.mean.tolist(), inputs["close"].tolist())
+        self.check_plausible(**forecast.lists(), close=inputs["close"].tolist())
         return forecast
 
     def run(self, inputs: Inputs) -> Forecast:
@@ -157,12 +168,12 @@ class Champion(BaseChampion):
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
             with _watchdog.limit(options, self._max_run_s):
-                quantiles, mean = self._session.run(["quantiles", "mean"], dict(inputs), options)
+                outputs = self._session.run(self.outputs, dict(inputs), options)
         except _RUN_ERRORS as error:
             if options.terminate:
                 raise TooSlow(f"the champion took more than {self._max_run_s:g} s and was stopped") from error
             raise ForecastError(f"the champion cannot run on these inputs: {_first_line(error)}") from error
-        return Forecast(np.asarray(quantiles), np.asarray(mean))
+        return Forecast(*map(np.asarray, outputs))
 
     def _check_outputs(self) -> None:
         """Check the shapes for two windows: declared shapes are untrusted, and a batch of one could hide a fixed size.
@@ -179,6 +190,8 @@ class Champion(BaseChampion):
             raise ContractError(f"champion: {error}") from error
         _check_output("quantiles", forecast.quantiles, (batch, horizon, len(self.metadata.levels)))
         _check_output("mean", forecast.mean, (batch, horizon))
+        if forecast.sd is not None:
+            _check_output("sd", forecast.sd, (batch, horizon))
 
 
 def _session_options() -> ort.SessionOptions:

@@ -32,10 +32,14 @@ T = TypeVar("T")
 
 
 class Forecast(NamedTuple):
-    """Forecast prices: quantiles [batch][horizon][levels], non-decreasing over levels, and mean [batch][horizon]."""
+    """Forecast prices: quantiles [batch][horizon][levels], non-decreasing over levels, and mean [batch][horizon].
+
+    sd [batch][horizon] is the standard deviation of the log return since the last close; None without that output.
+    """
 
     quantiles: list[list[list[float]]]
     mean: list[list[float]]
+    sd: list[list[float]] | None = None
 
 
 def random_seed() -> int:
@@ -275,11 +279,11 @@ class Sandbox:
 
 
 def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, int]) -> Forecast:
-    """Parse the prices of a reply. A champion may have forged it, so only the number of prices is checked here.
+    """Parse the numbers of a reply. A champion may have forged it, so only their count is checked here.
 
     Args:
         reply: the head.
-        numbers: the data: quantiles, then mean, as float64.
+        numbers: the data: quantiles, mean and perhaps sd, as float64.
         shape: of the quantiles, [batch, horizon, levels].
 
     Raises ForecastError, also when the reply reports an error, and TooSlow.
@@ -290,14 +294,17 @@ def _forecast(reply: Mapping[str, Any], numbers: bytes, shape: tuple[int, int, i
         if name in reply:
             raise ForecastError(str(reply[name]))
     batch, horizon, levels = shape
-    sizes = batch * horizon * levels, batch * horizon
-    if [reply.get("quantiles"), reply.get("mean")] != [list(shape), [batch, horizon]] or len(numbers) != 8 * sum(sizes):
+    days, size = batch * horizon, batch * horizon * levels
+    expected = {"quantiles": [*shape], "mean": [batch, horizon], **({"sd": [batch, horizon]} if "sd" in reply else {})}
+    if reply != expected or len(numbers) != 8 * (size + days * (len(expected) - 1)):
         raise ForecastError(f"the champion gave {reply} for a batch of {batch}; export it again")
-    prices = array("d", numbers)
-    days = [prices[at : at + levels].tolist() for at in range(0, sizes[0], levels)]
-    means = prices[sizes[0] :].tolist()
-    starts = range(0, batch * horizon, horizon)
-    return Forecast([days[at : at + horizon] for at in starts], [means[at : at + horizon] for at in starts])
+    values = array("d", numbers)
+    prices = [values[at : at + levels].tolist() for at in range(0, size, levels)]
+    others = [
+        [values[at : at + horizon].tolist() for at in range(start, start + days, horizon)]
+        for start in range(size, len(values), days)
+    ]
+    return Forecast([prices[at : at + horizon] for at in range(0, days, horizon)], *others)
 
 
 class SandboxedChampion(BaseChampion):
@@ -305,8 +312,8 @@ class SandboxedChampion(BaseChampion):
 
     def __init__(self, data: bytes, sha256: str, sandbox: Sandbox) -> None:
         """Parse the file, whose digest must be `sha256`. Raises ContractError."""
-        props, inputs = describe(data)
-        super().__init__(Metadata.parse(props), sha256, inputs)
+        props, inputs, outputs = describe(data)
+        super().__init__(Metadata.parse(props), sha256, inputs, outputs)
         self._data = data
         self._sandbox = sandbox
 
@@ -320,7 +327,7 @@ class SandboxedChampion(BaseChampion):
         the champion does, TooSlow, Died, and Unavailable when this machine cannot start a child.
         """
         forecast = self.run(inputs)
-        self.check(forecast.quantiles, forecast.mean)
+        self.check(*forecast)
         return forecast
 
     def plausible_forecast(self, inputs: Rows) -> Forecast:
@@ -330,7 +337,7 @@ class SandboxedChampion(BaseChampion):
         (`plausibility.find_implausibility`).
         """
         forecast = self.run(inputs)
-        self.check_plausible(forecast.quantiles, forecast.mean, inputs["close"])
+        self.check_plausible(forecast.quantiles, forecast.mean, inputs["close"], forecast.sd)
         return forecast
 
     def run(self, inputs: Rows) -> Forecast:

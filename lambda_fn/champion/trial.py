@@ -153,8 +153,8 @@ def _check_batches(champion: Champion, inputs: Inputs, where: str) -> None:
         part = _forecast(champion.forecast, few, where)
         _check_repeats(champion, few, part, where)
         difference = max(
-            float(np.abs(part_prices / whole_prices[-batch:] - 1).max())
-            for part_prices, whole_prices in zip(part, whole, strict=True)
+            float(np.abs(numbers / whole.outputs()[name][-batch:] - 1).max())
+            for name, numbers in part.outputs().items()
         )
         if not difference <= BATCH_TOLERANCE:
             raise ContractError(
@@ -174,7 +174,8 @@ def _check_repeats(champion: Champion, inputs: Inputs, forecast: Forecast, where
     Raises ContractError.
     """
     again = _forecast(champion.run, inputs, where)
-    if not all(np.array_equal(*prices) for prices in zip(forecast, again, strict=True)):
+    outputs = again.outputs()
+    if not all(np.array_equal(numbers, outputs[name]) for name, numbers in forecast.outputs().items()):
         raise ContractError(f"{where}: the same prices gave two forecasts; export a model without random numbers")
 
 

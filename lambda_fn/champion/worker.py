@@ -91,8 +91,9 @@ class Worker:
             inputs[name] = values.reshape(shape)
             at += values.nbytes
         forecast = champion.run(inputs)
-        reply = {"quantiles": list(forecast.quantiles.shape), "mean": list(forecast.mean.shape)}
-        return reply, forecast.quantiles.tobytes() + forecast.mean.tobytes()
+        outputs = forecast.outputs()
+        reply = {name: list(values.shape) for name, values in outputs.items()}
+        return reply, b"".join(values.tobytes() for values in outputs.values())
 
 
 def allow_cpu(seconds: float, start: float | None = None) -> float:

@@ -5,7 +5,7 @@ Plain Python on nested sequences, because the API checks the reply of its sandbo
 
 from collections.abc import Sequence
 from itertools import islice
-from math import exp, isfinite, log, pi, sqrt, tan
+from math import exp, inf, isfinite, log, pi, sqrt, tan
 from operator import le, sub
 
 from lambda_fn.fields import LARGEST
@@ -23,6 +23,10 @@ MAX_WIDTH_VS_SHOCK = 3.0  # of the window's largest return, after a shock; GARCH
 GROWTH = (0.25, 4.0)  # of the 95 % width after h days, in multiples of sqrt(h) times that of one day
 SHRINK = 0.95  # the least width of a day, as a multiple of the width of the day before
 TAIL = 2.0  # largest distance of the outermost levels, in multiples of that of a Cauchy distribution of equal width
+SD_SHARE = (
+    0.11,
+    1.0,
+)  # of the log width of the 95 % interval: 0.255 for a normal distribution; none has less than 0.111
 SLACK = 1e-12  # of the price: rounding may put a mean beyond the level that it equals
 
 
@@ -59,6 +63,7 @@ def find_implausibility(
     mean: Sequence[Sequence[float]],
     levels: Sequence[float],
     close: Sequence[Sequence[float]],
+    sd: Sequence[Sequence[float]] | None = None,
 ) -> str | None:
     """Return what is wrong with the forecasts from these windows, or None: first `find_fault`, then comparisons.
 
@@ -72,8 +77,9 @@ def find_implausibility(
         mean: prices [batch][horizon].
         levels: of the quantiles, ascending.
         close: the windows, prices [batch][window].
+        sd: standard deviations of the log return since the last close [batch][horizon], if the champion states them.
     """
-    if reason := find_fault(quantiles, mean):
+    if reason := find_fault(quantiles, mean) or find_sd_fault(sd, quantiles, levels):
         return f"the forecast {reason}"
     low, middle, high = (levels.index(level) for level in (OUTER_LOW, 0.5, OUTER_HIGH))
     for days, means, window in zip(quantiles, mean, close, strict=True):
@@ -101,6 +107,33 @@ def find_implausibility(
                 if abs(distance) > reach * log(prices[high] / prices[low]):
                     relative = f"{exp(distance) - 1:.1%} from the median on day {day}"
                     return f"the quantile of {levels[position]:g} is {relative}, too far for the 95 % interval"
+    return None
+
+
+def find_sd_fault(
+    sd: Sequence[Sequence[float]] | None, quantiles: Sequence[Days], levels: Sequence[float]
+) -> str | None:
+    """Return what makes the standard deviations of a batch invalid, or None; a champion may have none.
+
+    They must be positive, must not decrease with the days, and must fit the 95 % interval of each day.
+
+    Args:
+        sd: standard deviations of the log return since the last close [batch][horizon].
+        quantiles: prices [batch][horizon][levels], positive.
+        levels: of the quantiles, ascending.
+    """
+    low, high = (levels.index(level) for level in (OUTER_LOW, OUTER_HIGH))
+    for deviations, days in zip(sd or (), quantiles, strict=sd is not None):
+        previous = 0.0
+        for day, (deviation, prices) in enumerate(zip(deviations, days, strict=True), 1):
+            if not 0 < deviation < inf:
+                return f"has the sd {deviation:g} on day {day}, which is not positive and finite"
+            if deviation < previous * (1 - SLACK):
+                return f"has an sd that falls on day {day}, from {previous:.4g} to {deviation:.4g}"
+            width = log(prices[high] / prices[low])
+            if not SD_SHARE[0] * width <= deviation <= SD_SHARE[1] * width:
+                return f"has the sd {deviation:.4g} on day {day}, which does not fit its 95 % interval"
+            previous = deviation
     return None
 
 

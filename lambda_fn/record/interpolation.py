@@ -15,20 +15,28 @@ from lambda_fn.prices.plausibility import MIN_PROBABILITY
 def probability_below(levels: Sequence[float], quantiles: Sequence[float], price: float) -> float:
     """Return the probability that the price is below `price`, clipped to MIN_PROBABILITY .. 1 - MIN_PROBABILITY.
 
+    `levels` and `quantiles` are as in `logit_below`.
+    """
+    return _clipped(logit_below(levels, quantiles, price))
+
+
+def logit_below(levels: Sequence[float], quantiles: Sequence[float], price: float) -> float:
+    """Return the logit of the probability that the price is below `price`; infinite if every level has one price.
+
     `levels` ascend within (0, 1); `quantiles` are their prices, positive and non-decreasing. If several levels have the
     same price, the middle of them counts.
     """
     low, high = bisect_left(quantiles, price), bisect_right(quantiles, price)
     if high > low:
-        return _clipped((_logit(levels[low]) + _logit(levels[high - 1])) / 2)
+        return (_logit(levels[low]) + _logit(levels[high - 1])) / 2
     lower, upper = _segment(low, quantiles)
     if upper < 0:  # every level has the same price
-        return MIN_PROBABILITY if low == 0 else 1 - MIN_PROBABILITY
+        return -math.inf if low == 0 else math.inf
     x0, x1 = math.log(quantiles[lower]), math.log(quantiles[upper])
     slope = (_logit(levels[upper]) - _logit(levels[lower])) / (x1 - x0)
     # Beyond the levels the line starts at the outermost level, whichever levels share its price.
     start = 0 if low == 0 else len(levels) - 1 if low == len(levels) else lower
-    return _clipped(_logit(levels[start]) + slope * (math.log(price) - math.log(quantiles[start])))
+    return _logit(levels[start]) + slope * (math.log(price) - math.log(quantiles[start]))
 
 
 def price_at(levels: Sequence[float], quantiles: Sequence[float], probability: float) -> float:

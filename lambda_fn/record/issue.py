@@ -227,6 +227,7 @@ def make_forecast(store: Store, task: Task, now: datetime) -> Official:
         levels=meta.levels,
         quantiles=result.quantiles[0],
         mean=result.mean[0],
+        sd=result.sd[0] if result.sd else None,
         benchmarks={name: prices.tolist() for name, prices in benchmark_quantiles.items()},
         closes=recent_closes(table.dates, close.tolist()),
         inputs_sha256=task.inputs_sha256,

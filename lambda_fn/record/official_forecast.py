@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from lambda_fn import fields
 from lambda_fn.fields import CONTRACT_VERSION, MAX_FEATURES, MAX_HORIZON, MAX_WINDOW, ContractError, utc_text
-from lambda_fn.prices.plausibility import find_fault, find_move
+from lambda_fn.prices.plausibility import find_fault, find_move, find_sd_fault
+from lambda_fn.prices.volatility import quantile_sd
 from lambda_fn.store import schema
 from lambda_fn.store.keys import ledger_key
 from lambda_fn.store.object_store import Store
@@ -55,7 +56,8 @@ class Official(NamedTuple):
     champion's inputs: on the same day it differs if prices were corrected. `champion` and `card` are what answers say
     about the champion. `failure_reason` says why no newer forecast could be made since, None if that did not happen.
     `blocked_generation` is the generation of the champion that caused this: nothing of it is served until it, or
-    another champion, produces a forecast again.
+    another champion, produces a forecast again. `sd` is the standard deviation of the log return since the last close
+    [horizon], None if the champion does not state it.
 
     `failed_generation` is the active generation if it gave no plausible forecast for these prices, and `reason` says
     why. The forecast is then of an earlier `generation`, and `inputs_sha256` is still that of the active one.
@@ -81,6 +83,7 @@ class Official(NamedTuple):
     blocked_generation: Annotated[int | None, schema.GENERATION, "suspended"] = None
     failed_generation: Annotated[int | None, schema.GENERATION] = None
     reason: Annotated[str | None, schema.TEXT] = None
+    sd: Annotated[list[float] | None, schema.parse_numbers] = None
 
     @property
     def active_generation(self) -> int:
@@ -142,6 +145,7 @@ class Entry(NamedTuple):
     benchmarks: Annotated[dict[str, Rows], ROWS_BY_NAME]
     failed_generation: Annotated[int | None, schema.GENERATION] = None
     reason: Annotated[str | None, schema.TEXT] = None
+    sd: Annotated[list[float] | None, schema.parse_numbers] = None
 
     @classmethod
     def of(cls, official: Official) -> "Entry":
@@ -186,9 +190,20 @@ def check_forecast(forecast: Official | Entry) -> None:
             raise Invalid(f".{name}", f"{fault}; make the forecast again")
     if fault := find_fault([forecast.quantiles], [forecast.mean]):
         raise Invalid(".mean", f"{fault}; make the forecast again")
+    if forecast.sd is not None and len(forecast.sd) != days:
+        raise Invalid(".sd", f"{len(forecast.sd)} numbers for {days} days; make the forecast again")
+    if fault := find_sd_fault([forecast.sd] if forecast.sd else None, [forecast.quantiles], forecast.levels):
+        raise Invalid(".sd", f"{fault}; make the forecast again")
     medians = [row[forecast.levels.index(0.5)] for row in forecast.quantiles]
     if fault := find_move("median", medians, forecast.last_close, MAX_MOVE):
         raise Invalid(".quantiles", f"{fault}; make the forecast again")
+
+
+def return_sd(forecast: Official | Entry, horizon: int) -> float:
+    """Return the standard deviation of the log return over `horizon` days: the champion's, or that of the quantiles."""
+    if forecast.sd is not None:
+        return forecast.sd[horizon - 1]
+    return quantile_sd(forecast.levels, forecast.quantiles[horizon - 1])
 
 
 def recent_closes(dates: Sequence[date], close: Sequence[float]) -> dict[str, float]:

@@ -7,6 +7,10 @@ the note says so too; the forecast is scored as it was issued.
 A forecast that calls itself live is late if it was made, or its object was stored, when its outcome could be known; the
 note says why. A copied or restored object gets a new time. So a row keeps in `stored_at` the earliest time that the
 store ever told: with a copy of this file, a copy of the ledger stays live.
+
+The rows of TOUCH_HORIZONS also say whether the prices that were touched with the probabilities TOUCH_PERCENTS, by
+`record.touch`, were touched: `touched_below_10` is 1 if a close by then was at or below the price which lies below the
+last close and is touched with 10 %.
 """
 
 import csv
@@ -19,14 +23,20 @@ from typing import NamedTuple
 from lambda_fn import fields
 from lambda_fn.record.interpolation import probability_below
 from lambda_fn.record.official_forecast import BENCHMARKS, Entry, check_clock, publication_time
+from lambda_fn.record.touch import Side, touch_price
 
 INTERVALS = (50, 80, 95)
-HEADER = (
+HEADER_WITHOUT_TOUCHES = (
     *("as_of", "target_date", "horizon", "made_at", "generation", "family", "sha256", "kind", "close", "outcome"),
     *("pinball", *(f"pinball_{name}" for name in BENCHMARKS), "pit", *(f"inside_{level}" for level in INTERVALS)),
     "note",
 )
-HEADER_STORED = (*HEADER, "stored_at")  # of rows whose forecasts are objects of a ledger
+TOUCH_HORIZONS, TOUCH_PERCENTS = (5, 21), (10, 25)
+TOUCH_SIDES: tuple[Side, Side] = ("below", "above")
+TOUCHES = tuple(f"{side}_{percent}" for percent in TOUCH_PERCENTS for side in TOUCH_SIDES)
+HEADER = (*HEADER_WITHOUT_TOUCHES, *(f"touched_{name}" for name in TOUCHES))
+STORED_AT = "stored_at"  # last column, of rows whose forecasts are objects of a ledger
+HEADERS = tuple((*header, *end) for header in (HEADER, HEADER_WITHOUT_TOUCHES) for end in ((), (STORED_AT,)))
 LOSS_DIGITS, PIT_DIGITS = 9, 6
 
 
@@ -34,7 +44,8 @@ class Score(NamedTuple):
     """A row of the file: a forecast at one horizon, its outcome and its losses.
 
     `pinball` and `benchmarks` are losses in percent of log return, averaged over the levels. None where the forecast
-    has no such benchmark or interval. `stored_at` is the earliest time that the store told of the forecast's object.
+    has no such benchmark or interval. `touched` is by TOUCHES, None at other horizons. `stored_at` is the earliest time
+    that the store told of the forecast's object.
     """
 
     as_of: date
@@ -52,6 +63,7 @@ class Score(NamedTuple):
     pit: float
     inside: tuple[bool | None, ...]
     note: str
+    touched: tuple[bool | None, ...] = (None,) * len(TOUCHES)
     stored_at: str = ""
 
 
@@ -76,6 +88,8 @@ def score(entry: Entry, closes: Mapping[date, float], stored_at: datetime | None
         if day in closes:
             gaps = [f"no price on {gap}" for gap in skipped if gap < day]
             row = _score_day(entry, position, closes[day], "; ".join([*notes, *gaps]))
+            if row.horizon in TOUCH_HORIZONS:
+                row = row._replace(touched=_touches(entry, row.horizon, closes))
             yield row._replace(stored_at=stored_text)
 
 
@@ -112,25 +126,25 @@ def to_csv(scores: Iterable[Score]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     rows = sorted(scores, key=lambda row: (row.as_of, row.horizon))
-    header = HEADER_STORED if any(row.stored_at for row in rows) else HEADER
+    header = (*HEADER, STORED_AT) if any(row.stored_at for row in rows) else HEADER
     writer.writerow(header)
     for row in rows:
-        *first, benchmarks, pit, flags, note, stored_at = row
-        cells = [*first, *benchmarks, pit, *(flag if flag is None else int(flag) for flag in flags), note, stored_at]
-        writer.writerow(cells[: len(header)])
+        *first, benchmarks, pit, inside_flags, note, touched, stored_at = row
+        flags = [[flag if flag is None else int(flag) for flag in flags] for flags in (inside_flags, touched)]
+        writer.writerow([*first, *benchmarks, pit, *flags[0], note, *flags[1], stored_at][: len(header)])
     return text.getvalue().encode()
 
 
 def from_csv(data: bytes) -> list[Score]:
-    """Parse the file. Raises ContractError naming the row that is invalid."""
+    """Parse the file; one of an earlier version lacks the touches. Raises ContractError naming an invalid row."""
     rows = csv.reader(io.StringIO(data.decode("utf-8", "replace")))
     header = tuple(next(rows, ()))
-    if header not in (HEADER, HEADER_STORED):
+    if header not in HEADERS:
         raise fields.ContractError("record: unexpected header; rebuild it with: python -m lambda_fn.record")
     scores = []
     for number, cells in enumerate(rows, 2):
         try:
-            scores.append(_parse_row(cells, header))
+            scores.append(_parse_row(header, cells))
         except (ValueError, IndexError) as error:
             raise fields.ContractError(
                 f"record: row {number} is invalid ({error}); rebuild it with: python -m lambda_fn.record"
@@ -170,6 +184,22 @@ def _score_day(entry: Entry, position: int, outcome: float, note: str) -> Score:
     )
 
 
+def has_touches(data: bytes) -> bool:
+    """Return whether the file has the columns of touches."""
+    return data.startswith(",".join(HEADER).encode())
+
+
+def _touches(entry: Entry, horizon: int, closes: Mapping[date, float]) -> tuple[bool | None, ...]:
+    """Return by TOUCHES whether the price was touched; None where no price has that probability."""
+    path = [closes[day] for day in entry.days[:horizon] if day in closes]
+    touched: list[bool | None] = []
+    for percent in TOUCH_PERCENTS:
+        for side, extreme in ((TOUCH_SIDES[0], min(path)), (TOUCH_SIDES[1], max(path))):
+            price = touch_price(entry, percent / 100, horizon, side)
+            touched.append(None if price is None else extreme <= price if side == "below" else extreme >= price)
+    return tuple(touched)
+
+
 def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, outcome: float) -> bool | None:
     """Return whether the central interval contains the outcome; None if the forecast has no such interval.
 
@@ -186,21 +216,14 @@ def inside(levels: Sequence[float], quantiles: Sequence[float], coverage: int, o
     return quantiles[ends[0]] <= outcome <= quantiles[ends[1]]
 
 
-def _format_row(row: Score) -> list[str]:
-    numbers = (row.pinball, *row.benchmarks, row.pit)
-    return [
-        *(row.as_of.isoformat(), row.target_date.isoformat(), str(row.horizon), row.made_at, str(row.generation)),
-        *(row.family, row.sha256, row.kind, repr(row.close), repr(row.outcome)),
-        *("" if value is None else repr(value) for value in numbers),
-        *("" if value is None else str(int(value)) for value in row.inside),
-        row.note,
-    ]
-
-
-def _parse_row(cells: Sequence[str], header: Sequence[str]) -> Score:
+def _parse_row(header: Sequence[str], cells: Sequence[str]) -> Score:
     if len(cells) != len(header):
         raise ValueError(f"{len(cells)} cells, the header has {len(header)}")
     row = dict(zip(header, cells, strict=True))
+
+    def flag(name: str) -> bool | None:
+        return row[name] == "1" if row.get(name) else None
+
     return Score(
         as_of=date.fromisoformat(row["as_of"]),
         target_date=date.fromisoformat(row["target_date"]),
@@ -215,9 +238,10 @@ def _parse_row(cells: Sequence[str], header: Sequence[str]) -> Score:
         pinball=float(row["pinball"]),
         benchmarks=tuple(float(row[f"pinball_{name}"]) if row[f"pinball_{name}"] else None for name in BENCHMARKS),
         pit=float(row["pit"]),
-        inside=tuple(row[f"inside_{level}"] == "1" if row[f"inside_{level}"] else None for level in INTERVALS),
+        inside=tuple(flag(f"inside_{level}") for level in INTERVALS),
         note=row["note"],
-        stored_at=_parse_stored_at(row.get("stored_at", "")),
+        touched=tuple(flag(f"touched_{name}") for name in TOUCHES),
+        stored_at=_parse_stored_at(row.get(STORED_AT, "")),
     )
 
 

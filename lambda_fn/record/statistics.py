@@ -11,7 +11,7 @@ from statistics import NormalDist
 from typing import Any
 
 from lambda_fn.record.official_forecast import BENCHMARKS
-from lambda_fn.record.scoring import INTERVALS, Score
+from lambda_fn.record.scoring import INTERVALS, TOUCHES, Score
 
 CONFIDENCE = 0.95
 MIN_SPANS = 10  # spans that do not overlap: with fewer, an interval would not be reliable, and none is given
@@ -86,8 +86,16 @@ def _summarise_horizon(horizon: int, rows: Sequence[Score]) -> dict[str, Any]:
         losses = [(row.pinball, benchmark) for row in rows if (benchmark := row.benchmarks[position]) is not None]
         if losses:
             skill[name] = estimate_skill(losses, horizon)
+    touches = {}
+    for position, name in enumerate(TOUCHES):
+        hits = [touched for row in rows if (touched := row.touched[position]) is not None]
+        if hits:
+            touches[name] = estimate_coverage([float(hit) for hit in hits], horizon, len(hits))
     loss = math.fsum(row.pinball for row in rows) / len(rows)
-    return {"horizon": horizon, "n": len(rows), "pinball": round(loss, DIGITS), "coverage": coverage, "skill": skill}
+    return {
+        **{"horizon": horizon, "n": len(rows), "pinball": round(loss, DIGITS), "coverage": coverage, "skill": skill},
+        **({"touched": touches} if touches else {}),
+    }
 
 
 def estimate_coverage(shares: Sequence[float], horizon: int, forecasts: int) -> Figure:

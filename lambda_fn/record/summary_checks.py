@@ -33,6 +33,11 @@ def one_day_summary(summary: dict[str, Any] | None) -> dict[str, Any] | None:
     return first and {"days": first["n"], "coverage": first["coverage"], "skill": first["skill"]}
 
 
+def parse_book_record(data: bytes) -> dict[str, Any]:
+    """Parse the record of the reference books, `serving/book-record.json`. Raises ContractError."""
+    return schema.parse_as(_BOOK_RECORD, schema.keyed_object(data, "book record"), "book record")
+
+
 def check_backtest(backtest: dict[str, Any] | None) -> None:
     """Check the backtest in a pointer, if any. Raises ContractError."""
     if backtest is not None:
@@ -70,7 +75,12 @@ _COUNT = whole(0, MAX_COUNT)
 _PERIOD = dict.fromkeys(("from", "through"), schema.DAY)
 _HORIZON = {"horizon": whole(1, MAX_HORIZON), "n": whole(1, MAX_COUNT), **_FIGURES}
 _LOSS = {"pinball": number(0, LARGE)}
-_SUMMARY = object_of({"days": _COUNT, "horizons": list_of(object_of(_HORIZON | _LOSS), MAX_ROWS, allow_empty=True)})
+_SUMMARY = object_of(
+    {
+        "days": _COUNT,
+        "horizons": list_of(object_of(_HORIZON | _LOSS, {"touched": _figures(0.0)}), MAX_ROWS, allow_empty=True),
+    }
+)
 _BIN = object_of(dict.fromkeys(("from", "to", "share", "low", "high"), number(0, 1)))
 _EVENT = object_of({"event": schema.NAME, "n": whole(1, MAX_COUNT), "coverage": _FIGURES["coverage"]})
 _SCORED = object_of(
@@ -113,6 +123,26 @@ _PAIRS = object_of(
     {
         "pairs": list_of(_PAIR_ROW, MAX_ROWS, allow_empty=True),
         "pooled": object_of({}, dict.fromkeys(POOLED, _POOLED)),
+    },
+    keep=True,
+)
+_BOOK_HORIZON = object_of(
+    {"horizon": whole(1, MAX_HORIZON), "n": whole(1, MAX_COUNT), "covered": _figures(0.0)}
+    | dict.fromkeys(("shortfall", "pinball"), map_of(lambda value: value, allow_empty=True)),
+    keep=True,
+)
+_BOOK_DAY = object_of(
+    {
+        **dict.fromkeys(("as_of", "target_date"), schema.DAY),
+        **dict.fromkeys(("book", "kind"), schema.NAME),
+        **dict.fromkeys(("profit", "value_at_risk_95", "value_at_risk_99"), number(-LARGE, LARGE)),
+    },
+    keep=True,
+)
+_BOOK_RECORD = object_of(
+    {
+        "books": map_of(list_of(_BOOK_HORIZON, MAX_ROWS, allow_empty=True)),
+        "newest": list_of(_BOOK_DAY, MAX_ROWS, allow_empty=True),
     },
     keep=True,
 )

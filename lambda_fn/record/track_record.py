@@ -51,7 +51,11 @@ def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Tra
         known = [] if stored is None else _parse_scores(stored)
         previous = [] if rebuild else known
         record = store.find(keys.record_key(pair))
-        if stored is None or not closes.matches(previous, stored, _made_from(record and record.data, pair)):
+        if (
+            stored is None
+            or not scoring.has_touches(stored)
+            or not closes.matches(previous, stored, _made_from(record and record.data, pair))
+        ):
             previous = []
         scores, faults = _compute_scores(store, pair, previous, closes, _store_times(known))
         data = scoring.to_csv(scores)

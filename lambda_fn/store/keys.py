@@ -6,6 +6,8 @@ from lambda_fn.settings import DEFAULT_PAIR
 
 ACTIVE_KEY = "serving/active.json"
 PAIRS_KEY = "serving/pairs.json"
+BOOK_KEY = "serving/book.json"
+BOOK_RECORD_KEY = "serving/book-record.json"
 
 
 def history_key(generation: int, pair: str = DEFAULT_PAIR) -> str:
@@ -50,6 +52,10 @@ def record_key(pair: str = DEFAULT_PAIR) -> str:
 
 def ledger_key(pair: str, as_of: date) -> str:
     return f"record/{pair}/{as_of.isoformat()}.json"
+
+
+def book_ledger_key(as_of: date) -> str:
+    return f"record/book/{as_of.isoformat()}.json"
 
 
 def scores_key(pair: str) -> str:

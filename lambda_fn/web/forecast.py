@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from lambda_fn.fields import utc_text
+from lambda_fn.prices.volatility import annualise, quantile_sd
 from lambda_fn.record.official_forecast import Entry, Official
 from lambda_fn.record.timeliness import State, Timeliness
 from lambda_fn.web.params import ForecastQuery
@@ -12,6 +13,7 @@ from lambda_fn.web.response import DateText, PairCode, TimeText
 
 PRICE_DECIMALS = 6
 RETURN_DECIMALS = 8
+RATIO_DECIMALS = 6
 Count = Annotated[int, ("minimum", 0)]
 Horizon = Annotated[int, "business days after the last close", ("minimum", 1)]
 Mean = Annotated[float, "point forecast"]
@@ -43,6 +45,8 @@ class Day(TypedDict):
 
     Attributes:
         date: null if as_of is unknown.
+        volatility: standard deviation of the log return since the last close, per year of 260 business days, as a
+            fraction (0.08 is 8 %), rounded to 6 decimals.
     """
 
     date: DateText | None
@@ -51,6 +55,7 @@ class Day(TypedDict):
     median: float
     quantiles: Quantiles
     intervals: Intervals
+    volatility: Annotated[float, ("minimum", 0)]
     returns: Distribution
 
 
@@ -136,6 +141,7 @@ class StoredDay(TypedDict):
     """A day of a stored forecast: prices as they are in the ledger.
 
     Attributes:
+        volatility: as in the official forecast, rounded to 6 decimals.
         benchmarks: quantiles of each benchmark.
         score: null until the outcome is known.
     """
@@ -146,6 +152,7 @@ class StoredDay(TypedDict):
     median: float
     quantiles: Quantiles
     intervals: Intervals
+    volatility: Annotated[float, ("minimum", 0)]
     benchmarks: dict[str, Quantiles]
     score: Score | None
 
@@ -181,6 +188,7 @@ def forecast_days(
     last_close: float,
     quantiles: Sequence[Sequence[float]],
     mean: Sequence[float],
+    sd: Sequence[float] | None = None,
 ) -> list[Day]:
     """Build the JSON objects of a forecast, one for each business day, with simple returns since the last close.
 
@@ -191,6 +199,7 @@ def forecast_days(
         last_close: the price on which the returns are based.
         quantiles: prices of at least `selection.horizon` days [horizon][levels].
         mean: prices [horizon].
+        sd: standard deviations of the log return [horizon]; None for those of the quantiles.
     """
     names = [(f"{levels[position]:g}", position + 1) for position in selection.positions]
     median = levels.index(0.5) + 1
@@ -213,6 +222,7 @@ def forecast_days(
             "date": days[i].isoformat() if days is not None else None,
             "horizon": i + 1,
             **distribution([round(price, PRICE_DECIMALS) for price in row]),
+            "volatility": round(annualise(sd[i] if sd else quantile_sd(levels, quantiles[i]), i + 1), RATIO_DECIMALS),
             # + 0.0 turns -0.0, which JSON would contain, into 0.0
             "returns": distribution([round(price / last_close - 1, RETURN_DECIMALS) + 0.0 for price in row]),
         }

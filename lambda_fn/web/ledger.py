@@ -8,13 +8,21 @@ from functools import partial
 from typing import NamedTuple
 
 from lambda_fn.fields import ContractError, utc_text
+from lambda_fn.prices.volatility import annualise
 from lambda_fn.record import scoring
-from lambda_fn.record.official_forecast import BENCHMARKS, Entry
+from lambda_fn.record.official_forecast import BENCHMARKS, Entry, return_sd
 from lambda_fn.store import keys
 from lambda_fn.store.cache import CachedValue, LastKnownGood
 from lambda_fn.store.object_store import Missing, Store
 from lambda_fn.web.errors import RETRY_AFTER_S, Problem
-from lambda_fn.web.forecast import Score, StoredDay, StoredForecast, fallback_field, freshness_fields
+from lambda_fn.web.forecast import (
+    RATIO_DECIMALS,
+    Score,
+    StoredDay,
+    StoredForecast,
+    fallback_field,
+    freshness_fields,
+)
 from lambda_fn.web.params import AS_OF, ForecastQuery
 from lambda_fn.web.response import Version
 
@@ -162,6 +170,7 @@ def _to_day(entry: Entry, position: int, selection: ForecastQuery, row: scoring.
             coverage: {"lower": quantiles[lower], "upper": quantiles[upper]}
             for coverage, (lower, upper) in selection.intervals.items()
         },
+        "volatility": round(annualise(return_sd(entry, position + 1), position + 1), RATIO_DECIMALS),
         "benchmarks": {name: by_level(rows[position]) for name, rows in entry.benchmarks.items()},
         "score": row and _to_score(row),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from lambda_fn.champion.base import BaseChampion, Rows
+from lambda_fn.champion.base import OUTPUTS, BaseChampion, Rows
 from lambda_fn.champion.cache import Serving
 from lambda_fn.champion.sandbox import SandboxedChampion
 from lambda_fn.contract import DATE, FIRST_DAY, LAST_DAY, TARGET_DATE
@@ -13,7 +13,6 @@ from lambda_fn.web.price_body import parse_json, parse_prices, run
 from lambda_fn.web.request import Request
 
 NUMBER_BYTES = 24  # of a number in a response, at most
-OUTPUTS = ("quantiles", "mean")
 DATATYPES = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
 _TENSOR_CURE = 'send {"inputs": [{"name": "close", "shape": [1, n], "datatype": "FP64", "data": [...]}]}'
 _DAYS_CURE = "send days since 1970-01-01 as whole numbers"
@@ -59,10 +58,15 @@ class Inferred(TypedDict):
 
 
 class _Predictions(TypedDict):
-    """Prices: quantiles [rows][days][levels] and mean [rows][days]."""
+    """Prices: quantiles [rows][days][levels] and mean [rows][days].
+
+    Attributes:
+        sd: standard deviation of the log return [rows][days], if the champion has this output.
+    """
 
     quantiles: list[list[list[float]]]
     mean: list[list[float]]
+    sd: NotRequired[list[list[float]]]
 
 
 class Invoked(TypedDict):
@@ -74,7 +78,7 @@ class _InputTensor(Tensor):
 
 
 class _OutputName(TypedDict):
-    name: Literal["quantiles", "mean"]
+    name: Literal["quantiles", "mean", "sd"]
 
 
 class Infer(TypedDict):
@@ -173,7 +177,7 @@ def _check_name(name: str, names: Mapping[str, int], prefix: str) -> None:
 
 def _check_batch(batch: int, champion: BaseChampion, place: str) -> None:
     """Raise Problem (400) for more windows than a request may have, or than fit into a response."""
-    numbers = champion.metadata.horizon * (len(champion.metadata.levels) + 1)
+    numbers = champion.metadata.horizon * (len(champion.metadata.levels) + len(champion.outputs) - 1)
     max_batch = min(MAX_SERIES, max(MAX_ANSWER_BYTES // (NUMBER_BYTES * numbers), 1))
     if not 1 <= batch <= max_batch:
         raise bad_body(place, f"{place} has {batch} rows", f"send 1 to {max_batch} rows")
@@ -183,15 +187,20 @@ def model(serving: Serving, path_args: Mapping[str, str]) -> Model:
     """Describe the champion's tensors. Raises Problem (404) for another name or version in the path."""
     _check_model(serving, path_args)
     champion = serving.champion
-    horizon, levels = champion.metadata.horizon, len(champion.metadata.levels)
     pointer = serving.active.pointer
     return {
         "name": pointer.model_name,
         "versions": [pointer.model_version],
         "platform": "onnxruntime_onnx",
         "inputs": [_describe_tensor(tensor, [-1, length]) for tensor, length in input_lengths(champion).items()],
-        "outputs": [_describe_tensor("quantiles", [-1, horizon, levels]), _describe_tensor("mean", [-1, horizon])],
+        "outputs": [_describe_tensor(name, shape) for name, shape in _output_shapes(champion, -1).items()],
     }
+
+
+def _output_shapes(champion: BaseChampion, batch: int) -> dict[str, list[int]]:
+    """Return the champion's outputs with their shapes."""
+    horizon, levels = champion.metadata.horizon, len(champion.metadata.levels)
+    return {name: [batch, horizon, levels] if name == OUTPUTS[0] else [batch, horizon] for name in champion.outputs}
 
 
 def infer(serving: Serving, request: Request) -> Inferred:
@@ -208,22 +217,21 @@ def infer(serving: Serving, request: Request) -> Inferred:
         raise bad_body("inputs", f"inputs has {len(body['inputs'])} tensors", f"send {', '.join(names)}, each once")
     inputs = dict(_parse_tensor(f"inputs[{i}]", tensor) for i, tensor in enumerate(body["inputs"]))
     tensors = parse_tensors(inputs, serving.champion)
+    available = serving.champion.outputs
     match body.get("outputs"):
         case None:
-            requested = list(OUTPUTS)
-        case list() as items if all(isinstance(item, dict) and item.get("name") in OUTPUTS for item in items):
+            requested = list(available)
+        case list() as items if all(isinstance(item, dict) and item.get("name") in available for item in items):
             requested = list(dict.fromkeys(item["name"] for item in items))
         case other:
-            raise bad_body("outputs", f"outputs is {format_value(other)}", "name quantiles and mean, or omit it")
+            cure = f"name {', '.join(available[:-1])} and {available[-1]}, or omit it"
+            raise bad_body("outputs", f"outputs is {format_value(other)}", cure)
     forecast = run(serving.champion, tensors, "inputs")
-    batch, horizon, levels = len(forecast.mean), len(forecast.mean[0]), len(forecast.quantiles[0][0])
-    days = chain.from_iterable(forecast.quantiles)
+    days: Sequence[Sequence[float]] = list(chain.from_iterable(forecast.quantiles))
+    numbers = {"quantiles": days, "mean": forecast.mean, "sd": forecast.sd or []}
     outputs: dict[str, _Output] = {
-        "quantiles": {
-            **_describe_tensor("quantiles", [batch, horizon, levels]),
-            "data": list(chain.from_iterable(days)),
-        },
-        "mean": {**_describe_tensor("mean", [batch, horizon]), "data": list(chain.from_iterable(forecast.mean))},
+        name: {**_describe_tensor(name, shape), "data": list(chain.from_iterable(numbers[name]))}
+        for name, shape in _output_shapes(serving.champion, len(forecast.mean)).items()
     }
     pointer = serving.active.pointer
     result: Inferred = {
@@ -283,7 +291,10 @@ def invoke(champion: SandboxedChampion, data: bytes) -> Invoked:
     [form] = forms
     inputs = parse_tensors(_read_columns(form, body[form], champion), champion, f"{form}.")
     forecast = run(champion, inputs, form)
-    return {"predictions": {"quantiles": forecast.quantiles, "mean": forecast.mean}}
+    predictions: _Predictions = {"quantiles": forecast.quantiles, "mean": forecast.mean}
+    if forecast.sd is not None:
+        predictions["sd"] = forecast.sd
+    return {"predictions": predictions}
 
 
 def _read_columns(form: str, value: object, champion: BaseChampion) -> dict[str, object]:

@@ -14,7 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from lambda_fn.web import model_protocols, price_body
-from lambda_fn.web.endpoints import forecast, service
+from lambda_fn.web.endpoints import book, forecast, service
 from lambda_fn.web.errors import PROBLEM_JSON, bad_body
 from lambda_fn.web.params import Parameter
 from lambda_fn.web.response import HTML, JSON
@@ -91,6 +91,7 @@ FORECAST_EXAMPLE: dict[str, Any] = {
             "median": 1.1021,
             "quantiles": {"0.1": 1.097042, "0.5": 1.1021, "0.9": 1.107182},
             "intervals": {"80": {"lower": 1.097042, "upper": 1.107182}},
+            "volatility": 0.067,
             "returns": {
                 "mean": 0.0,
                 "median": 0.0,
@@ -306,7 +307,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         if route.body in price_body.BODY_SCHEMAS:
             content = {"schema": ref(route.body), "examples": BODY_EXAMPLES}
         else:
-            content = {"schema": schemas.of(getattr(model_protocols, route.body))}
+            content = {"schema": schemas.of(getattr(model_protocols, route.body, None) or getattr(book, route.body))}
         operation["requestBody"] = {"required": True, "content": {JSON: content}}
     return operation
 

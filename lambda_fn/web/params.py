@@ -9,8 +9,9 @@ from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MIN_PROBABILITY
 from lambda_fn.web.errors import bad_query, format_value
 
 DEFAULT_HORIZON = 5  # business days: a week
-# The longest JSON of each part: a price has 15 characters, a return 12, a level 12 and a coverage 9.
-SERIES_BYTES, DAY_BYTES, LEVEL_BYTES, INTERVAL_BYTES = 100, 300, 65, 140
+# The longest JSON of each part: a price has 15 characters, a return 12, a level 12, a
+# coverage 9 and a volatility 15.
+SERIES_BYTES, DAY_BYTES, LEVEL_BYTES, INTERVAL_BYTES = 100, 330, 65, 140
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)
 _FORMATS = ("json", "csv", "html")
 
@@ -123,7 +124,8 @@ _PRICE = {"type": "number", "minimum": LOWEST, "maximum": HIGHEST}
 QUESTIONS = (
     Parameter(
         "below",
-        "Price: returns the probability of a rate below it. Exactly one of below, above and probability is required.",
+        "Price: returns the probability of a rate below it. Exactly one of below, above, probability and touch is "
+        "required.",
         1.1,
         _PRICE,
         noun="price",
@@ -135,6 +137,14 @@ QUESTIONS = (
         0.05,
         {"type": "number", "minimum": MIN_PROBABILITY, "maximum": 1 - MIN_PROBABILITY},
         noun="probability",
+    ),
+    Parameter(
+        "touch",
+        "Price: returns the probability that at least one daily close up to the day is at or beyond it, seen from the "
+        "last close.",
+        1.1,
+        _PRICE,
+        noun="price",
     ),
 )
 DAY = HORIZON._replace(

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -124,12 +124,15 @@ def parse_body(data: bytes, champion: BaseChampion, selection: ForecastQuery) ->
     return PriceBody(tuple(series), is_list=True)
 
 
-def parse_json(data: bytes) -> object:
-    """Parse a body as JSON. Raises Problem: 400 for invalid JSON, 413 over MAX_BODY."""
+def parse_json(data: bytes, make_object: Callable[[list[tuple[str, object]]], object] | None = None) -> object:
+    """Parse a body as JSON. Raises Problem: 400 for invalid JSON, 413 over MAX_BODY.
+
+    `make_object` makes objects of names and values; by default they are objects of columns.
+    """
     if len(data) > MAX_BODY:
         raise too_large()
     try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_make_object)
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=make_object or _make_object)
     except UnicodeDecodeError as error:
         raise bad_body("body", f"the body is not UTF-8: {error.reason}", "send JSON in UTF-8") from error
     except RecursionError as error:

@@ -57,7 +57,8 @@ def fetcher(
     return fetch
 
 
-Record = Literal["forecast", "record", "both"]  # the source of a response; the page uses both
+# The source of a response: the page uses both forecast and record, a book the forecasts of its currencies.
+Record = Literal["forecast", "record", "both", "book"]
 EXPIRED_RETRY_S = 600  # prices come once a day
 NO_QUERY: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)
@@ -142,19 +143,24 @@ class Records:
         if AS_OF.name in query:
             return self.ledger().version(AS_OF.parse_day(query))
         if record == "record":
-            return self._version(self.record())
-        forecast = self._version(self.official()[0])
+            return self.version_of(self.record())
+        forecast = self.version_of(self.official()[0])
         if record == "forecast":
             return forecast
         try:
-            track_record = self._version(self.record())
+            track_record = self.version_of(self.record())
         except NothingToServe:
             return forecast
         ends = forecast.until, track_record.until
         until = None if None in ends else min(end or 0 for end in ends)
         return forecast._replace(etag=f"{forecast.etag} {track_record.etag}", until=until)
 
-    def _version(self, latest: CachedValue[CachedRecord[Any]]) -> Version:
+    def forecast_version(self) -> Version:
+        """Return the version of the official forecast without a look at its age. Raises NothingToServe."""
+        return self.version_of(self._official.current())
+
+    def version_of(self, latest: CachedValue[CachedRecord[Any]]) -> Version:
+        """Return the version of responses made of a record."""
         until = None if latest.stale else latest.checked_at + self._settings.champion_max_age_s
         return Version(latest.value.etag, latest.checked_at, self.now().toordinal(), until)
 

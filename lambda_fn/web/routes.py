@@ -1,11 +1,12 @@
 """All routes of the API, in the order of the OpenAPI document."""
 
-from lambda_fn.web.endpoints import forecast, protocols, record, service
+from lambda_fn.web.endpoints import book, forecast, protocols, record, service
 
 TAGS = {
     "forecast": "Forecasts.",
+    "book": "Risk of a book of currencies.",
     "record": "Track record.",
     "service": "Status, model card and documentation of the service.",
     "protocols": "Model-serving protocols, with the champion's inputs and outputs as tensors.",
 }
-ROUTES = (*service.ROUTES, *forecast.ROUTES, *record.ROUTES, *protocols.ROUTES)
+ROUTES = (*service.ROUTES, *forecast.ROUTES, *book.ROUTES, *record.ROUTES, *protocols.ROUTES)

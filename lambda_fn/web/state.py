@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lambda_fn.record.summary_checks import parse_pairs
 from lambda_fn.settings import Settings
@@ -13,12 +13,14 @@ from lambda_fn.store.object_store import Store
 from lambda_fn.web.errors import Problem, bad_query, format_value
 from lambda_fn.web.params import PAIR
 from lambda_fn.web.records import CachedRecord, Records, fetcher
-from lambda_fn.web.response import JsonObject
+from lambda_fn.web.response import JsonObject, Version
 
 if TYPE_CHECKING:
     from lambda_fn.champion.cache import ChampionCache, Serving  # only for a POST
     from lambda_fn.champion.sandbox import Pool
+    from lambda_fn.record.book import Correlations
 
+T = TypeVar("T")
 MAX_PAIRS = 64  # in memory at once: a champion takes a few megabytes
 LISTED_PAIRS = 8  # in a message
 _log = logging.getLogger(__name__)
@@ -84,6 +86,9 @@ class State:
         self.evicted_pairs = 0  # pairs evicted from memory so far
         self._pairs: dict[str, PairState] = {}
         self._all_pairs: LastKnownGood[CachedRecord[JsonObject]] | None = None
+        self.book_versions: dict[tuple[str | None, str | None], Version] = {}  # by currency and positions
+        self._book_record: LastKnownGood[CachedRecord[JsonObject]] | None = None
+        self._correlations: LastKnownGood[CachedRecord[Correlations]] | None = None
         self._pool: Pool | None = None
         self._lock = threading.Lock()
 
@@ -122,13 +127,35 @@ class State:
             return None
         with self._lock:
             if self._all_pairs is None:
-                fetch = fetcher(self.store, self.settings.pair, keys.PAIRS_KEY, parse_pairs)
-                max_age_s, wait_budget = self.settings.champion_max_age_s, self.store.wait_budget
-                self._all_pairs = LastKnownGood(fetch, max_age_s, self.clock, self.background_refresh, wait_budget)
+                self._all_pairs = self._cache_of(keys.PAIRS_KEY, parse_pairs)
         try:
             return self._all_pairs.current()
         except NothingToServe:
             return None
+
+    def correlations(self) -> CachedValue[CachedRecord["Correlations"]]:
+        """Return the correlations of currencies. Raises NothingToServe if there are none."""
+        from lambda_fn.record.book import Correlations  # only for a book
+
+        with self._lock:
+            if self._correlations is None:
+                self._correlations = self._cache_of(keys.BOOK_KEY, Correlations.parse)
+        return self._correlations.current()
+
+    def book_record(self) -> CachedValue[CachedRecord[JsonObject]]:
+        """Return the record of the reference books. Raises NothingToServe if there is none."""
+        from lambda_fn.record.summary_checks import parse_book_record
+
+        with self._lock:
+            if self._book_record is None:
+                self._book_record = self._cache_of(keys.BOOK_RECORD_KEY, parse_book_record)
+        return self._book_record.current()
+
+    def _cache_of(self, key: str, parse: Callable[[bytes], T]) -> LastKnownGood[CachedRecord[T]]:
+        """Return a cache of the record under a key that belongs to all pairs."""
+        max_age_s, wait_budget = self.settings.champion_max_age_s, self.store.wait_budget
+        fetch = fetcher(self.store, self.settings.pair, key, parse)
+        return LastKnownGood(fetch, max_age_s, self.clock, self.background_refresh, wait_budget)
 
     def pool(self) -> "Pool":
         """Return the processes that run the champions of all pairs for POST requests."""

@@ -105,6 +105,7 @@ def _invoked(place: Place, subject: Subject, warm: int) -> Measured:
 def _own(process: Process, folder: Path, number: int, requests: int) -> Measured:
     return {
         **operations.swap(subjects.serving(process, subjects.SERVER), folder, process.task, 10 * requests),
+        **operations.booking(folder, 10 * requests),
         **operations.refreshing(process, folder, number),
         **operations.ingesting(process, folder, folder / "store"),
     }

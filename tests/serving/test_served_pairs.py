@@ -421,6 +421,9 @@ def test_all_pairs_are_known_after_an_ingest(app: App, on_folder: Path, bank: Ba
     assert {pair: each["champion"] for pair, each in about.items()} == {pair: f"{pair}_Foreign" for pair in PAIRS}
     assert found["pooled"] == {"live": None, "backtest": None}
     assert found["stale"] is False
+    served = App(open_store(Settings.from_env(environ(on_folder))), app_settings(on_folder))
+    assert ask(served, "/api/book")[1]["currency"] == "EUR"  # ingest wrote the correlations
+    assert set(ask(served, "/api/track-record", kind="book")[1]["books"]) == {"long", "long_short"}
 
 
 def app_settings(folder: Path) -> Settings:

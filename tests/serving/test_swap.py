@@ -100,7 +100,7 @@ def check(question: Question, answer: Any) -> None:
 
 def check_days(question: Question, champion: Champion, inputs: dict[str, Any], found: Any) -> None:
     levels = champion.metadata.levels
-    quantiles, mean = champion.forecast(inputs)
+    quantiles, mean, *_ = champion.forecast(inputs)
     assert found["last_close"] == inputs["close"][0, -1]
     assert len(found["forecast"]) == int(question.query.get("horizon", champion.metadata.horizon))
     coverages = question.query.get("level", ",".join(central_intervals(levels))).split(",")

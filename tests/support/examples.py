@@ -180,6 +180,11 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "USE_S3=true S3_BUCKET=eurusd-forecast-dev-123456789012 python -m training run": Untested.AWS,
     "python -m training submit --stack eurusd-training --stored": "tests/training/runs/test_aws_batch.py::"
     "test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does",
+    "python -m training report --books": "tests/training/runs/test_book_backtest.py::"
+    "test_the_report_has_a_row_for_each_horizon_and_confidence",
+    "python -m training report --families calendar,random_walk --first-year 2004": (
+        "tests/training/evaluation/test_touches.py::test_a_perfect_forecast_is_realised"
+    ),
     "python -m training report --protocol --workers 2": f"{_PROTOCOL}::test_every_pair_has_rows_for_both_spans",
     "cp .env.example .env": "tests/serving/test_settings.py::"
     "test_the_example_lists_every_variable_with_its_default_and_meaning",

@@ -10,6 +10,7 @@ import pandas as pd
 from training.commands.report_plots import FANS, shown_family
 from training.commands.scores import gain_sentences, html_table, score_table_html
 from training.evaluation.selection import summary_sentences
+from training.evaluation.touches import touch_table
 from training.models.economic_calendar import CPI, ECB, FOMC, PAYROLLS, TITLES
 from training.runs.jobs import Job
 from training.runs.pipeline import Evaluation
@@ -35,6 +36,7 @@ def render_report(
     params: Mapping[str, Mapping[str, float | str]],
     plots: Mapping[str, bytes],
     protocol: pd.DataFrame | None = None,
+    books: pd.DataFrame | None = None,
 ) -> str:
     """Return the report as HTML.
 
@@ -44,6 +46,7 @@ def render_report(
         params: Parameters of each family's final refit.
         plots: The plots of the same evaluation, by `draw_plots`.
         protocol: The table of `runs.benchmark_protocol`.
+        books: The table of `runs.book_backtest`.
     """
     family = shown_family(evaluation)
     shares = evaluation.reliability[evaluation.reliability["family"] == family]
@@ -102,13 +105,50 @@ def render_report(
         _render_list(describe_calendar_effects(effects)),
         "<h2>Tests</h2>",
         html_table(test_rows, "one-sided p-values of 'not better than', and p-values of the model confidence set"),
+        "<h2>Touch probability</h2>",
+        touch_table_html(touch_table(evaluation.forecasts[family], job.prices), family),
     ]
     if protocol is not None:
         table = html_table(protocol.round(3).to_dict("records"), "gain over GARCH(1,1)-t in %")
         parts += ["<h2>Protocol: eight pairs, two spans</h2>", table]
+    if books is not None:
+        parts += ["<h2>Books of currencies</h2>", book_table_html(books)]
     head = f'<meta charset="utf-8"><title>{job.pair} forecast report</title><style>{STYLE}</style>'
     body = "\n".join(parts)
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def book_table_html(books: pd.DataFrame) -> str:
+    """Return the coverage, shortfall and gain of the random books, by horizon and confidence."""
+    rows = [
+        {
+            "business days": row["horizon"],
+            "confidence": f"{100 * row['confidence']:g} %",
+            "days": row["days"],
+            "covered, %": f"{100 * row['covered']:.2f}",
+            "realised over forecast shortfall": f"{row['shortfall']:.3f}",
+            **{
+                f"loss against {name}, %": f"{-100 * row[f'vs {key}']:+.1f} (t {row[f't {key}']:+.1f})"
+                for key, name in {"normal": "normal, 250 days", "history": "historical simulation, 500 days"}.items()
+            },
+        }
+        for row in books.to_dict("records")
+    ]
+    return html_table(rows, "300 random books: a lower loss is better, and so is a negative t of the test by day")
+
+
+def touch_table_html(touches: pd.DataFrame, family: str) -> str:
+    """Return the shares of prices that daily closes touched, predicted and realised, by horizon and distance."""
+    rows = []
+    for (horizon, distance), sides in touches.groupby(["horizon", "distance"]):
+        shares = {row["side"]: row for row in sides.to_dict("records")}
+        cells = {
+            f"{name} {side}": f"{100 * shares[side][name]:.1f}"
+            for name in ("predicted", "realised")
+            for side in ("below", "above")
+        }
+        rows.append({"business days": horizon, "distance": f"{distance:g} sd", "n": shares["below"]["n"], **cells})
+    return html_table(rows, f"{family}: prices touched by at least one daily close, in percent")
 
 
 def describe_calendar_effects(params: Mapping[str, float | str]) -> list[str]:

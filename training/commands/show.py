@@ -212,24 +212,55 @@ def list_events(context: Context) -> None:
 
 @command("forecast", "print the forecast through the Lambda handler; the exit code of an expired one is 75")
 @pair_option
-@click.option("--horizon", type=int, help="business days to forecast (default: 5, of a late forecast 5 from today)")
+@click.option(
+    "--horizon",
+    type=int,
+    help="business days to forecast (default: 5, of a late forecast 5 from today), or until the day of the book",
+)
 @click.option("--xlsx", type=Path, metavar="FILE", help="also write the forecast as an Excel workbook")
 @click.option("--plot", type=Path, metavar="FILE", help="also draw the forecast as a fan chart: .png, .svg or .pdf")
-def show_forecast(context: Context, horizon: int | None, xlsx: Path | None, plot: Path | None) -> int:
+@click.option(
+    "--book",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="print the risk of the book in this CSV file (currency, amount) instead",
+)
+@click.option("--currency", default="EUR", help="reporting currency of the book (default: EUR)")
+@click.option("--csv", "as_csv", is_flag=True, help="write the risk of the book as CSV")
+def show_forecast(
+    context: Context,
+    horizon: int | None,
+    xlsx: Path | None,
+    plot: Path | None,
+    book: Path | None,
+    currency: str,
+    as_csv: bool,
+) -> int:
     """Send a request through the API of this process and print its response; return 75 for an expired forecast.
 
     Args:
         context: Store, settings and output.
-        horizon: Business days to forecast.
+        horizon: Business days.
         xlsx: The workbook to write.
         plot: The chart to draw.
+        book: A CSV file with the positions of a book.
+        currency: The reporting currency of the book.
+        as_csv: Write the risk of the book as CSV.
     """
     _check_store(context)
 
     from lambda_fn.api import App
     from lambda_fn.web.request import Request
 
+    if as_csv and book is None:
+        raise UsageError("--csv: only the risk of a book is written as CSV; give --book FILE")
     query = {} if horizon is None else {"horizon": str(horizon)}
+    if book is not None:
+        if xlsx or plot:
+            raise UsageError("--book: its risk is not written by --xlsx or --plot; leave them out, or use --csv")
+        from training.commands.book import show_book
+
+        return show_book(book, {"currency": currency, **query}, as_csv, context)
     settings = context.settings._replace(pairs=(context.settings.pair,))
     app = App(context.store, settings, clock=context.now.timestamp)
     response = app.handle(Request("GET", "/api/predict", query))

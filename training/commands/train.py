@@ -151,8 +151,9 @@ def evaluate(context: Context, options: JobOptions) -> None:
 @job_options(workers_option)
 @click.option("--out", type=Path, default="report.html", metavar="FILE", help="output file (default: report.html)")
 @click.option("--protocol", is_flag=True, help="add the benchmark protocol: eight pairs over two spans of years")
+@click.option("--books", is_flag=True, help="add the backtest of 300 random books of 18 currencies")
 @click.option("--no-log", is_flag=True, help="do not log the report to MLflow")
-def report(context: Context, options: JobOptions, out: Path, protocol: bool, no_log: bool) -> None:
+def report(context: Context, options: JobOptions, out: Path, protocol: bool, books: bool, no_log: bool) -> None:
     """Write the report. Errors of the output file and of the registry come before the training.
 
     Args:
@@ -160,6 +161,7 @@ def report(context: Context, options: JobOptions, out: Path, protocol: bool, no_
         options: The job.
         out: The file to write.
         protocol: Add the benchmark protocol.
+        books: Add the backtest of books of currencies.
         no_log: Do not log the report to MLflow.
     """
     from training.commands.job import default_workers, evaluate_results, make_job, run_tasks
@@ -191,7 +193,15 @@ def report(context: Context, options: JobOptions, out: Path, protocol: bool, no_
         table = benchmark_protocol.protocol(
             lambda pair: load("ecb", today=context.now.date(), pair=pair), run_job, context.stages
         )
-    out.write_text(render_report(job, evaluation, params, draw_plots(job, evaluation), table), encoding="utf-8")
+    scores = None
+    if books:
+        from training.runs.book_backtest import book_table, make_scene, random_books
+
+        scene = make_scene(context.stages)
+        with context.stages.stage("books: scores"):
+            scores = book_table(scene, random_books())
+    html = render_report(job, evaluation, params, draw_plots(job, evaluation), table, scores)
+    out.write_text(html, encoding="utf-8")
     facts = {"file": str(out), "pair": job.pair, "champion": next(iter(evaluation.selection.passed), None)}
     if tracking is not None:
         from training.publishing.mlflow_runs import log_report

@@ -18,7 +18,7 @@ import pandas as pd
 import spox
 from numpy.typing import NDArray
 
-from lambda_fn.champion.base import ForecastError
+from lambda_fn.champion.base import OUTPUTS, ForecastError
 from lambda_fn.champion.runtime import Champion
 from lambda_fn.contract import CONTRACT_VERSION, DATE, TARGET_DATE, Metadata
 from lambda_fn.fields import ContractError
@@ -65,8 +65,7 @@ def build(model: Model, metadata: Metadata) -> bytes:
         for name in model.family.inputs
     }
     with reading_constants():
-        quantiles, mean = model.forecast(window)
-        graph = ndonnx.build(window, {"quantiles": quantiles, "mean": mean})
+        graph = ndonnx.build(window, model.forecast(window))
     return seal(graph, metadata, model.head.notes)
 
 
@@ -95,9 +94,9 @@ def check(data: bytes, model: Model, history: HeadData) -> Parity:
         ]
     except (ContractError, ForecastError) as error:
         raise ExportError(f"{model.family.name}: the exported file cannot be served: {error}") from error
-    quantiles, mean = model.forecast(window)
+    outputs = served.outputs()
     parity = Parity(
-        graph=max(relative_difference(served.quantiles, quantiles), relative_difference(served.mean, mean)),
+        graph=max(relative_difference(outputs[name], values) for name, values in model.forecast(window).items()),
         batching=max(relative_difference(single.quantiles[0], served.quantiles[i]) for i, single in enumerate(singles)),
     )
     family = model.family
@@ -136,7 +135,8 @@ def average(files: Sequence[bytes]) -> bytes:
     outputs = [spox.inline(member)(**spox_inputs) for member in members]
     mean = {
         name: reduce(add, [ndonnx.asarray(forecast[name]) for forecast in outputs]) / len(files)
-        for name in ("quantiles", "mean")
+        for name in OUTPUTS
+        if all(name in forecast for forecast in outputs)
     }
     props = {entry.key: entry.value for entry in members[0].metadata_props}
     notes = {key: value for key, value in props.items() if key not in metadata[0].to_props()}
@@ -151,8 +151,8 @@ def check_average(data: bytes, files: Sequence[bytes], inputs: Mapping[str, NDAr
     served = Champion.load(data).forecast(inputs)
     members = [Champion.load(member).forecast(inputs) for member in files]
     error = max(
-        relative_difference(served.quantiles, np.mean([forecast.quantiles for forecast in members], axis=0)),
-        relative_difference(served.mean, np.mean([forecast.mean for forecast in members], axis=0)),
+        relative_difference(values, np.mean([forecast.outputs()[name] for forecast in members], axis=0))
+        for name, values in served.outputs().items()
     )
     if not error <= AVERAGE_PARITY:
         raise ExportError(f"the average of {len(files)} members differs by {error:.1e} of the price from their mean")

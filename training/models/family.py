@@ -118,10 +118,11 @@ class Model:
     fitted: Fitted
     head: Head
 
-    def forecast(self, window: Window) -> tuple[Array, Array]:
-        """Forecast (quantiles [batch, horizon, levels], mean [batch, horizon]) as prices, from each [batch, window].
+    def forecast(self, window: Window) -> dict[str, Array]:
+        """Forecast from each [batch, window]: the outputs of the exported graph by name.
 
-        last * exp(mean + sd * z) with z ascending: the quantiles cannot cross.
+        They are `quantiles` [batch, horizon, levels] and `mean` [batch, horizon], prices, and `sd` [batch, horizon], of
+        the log return. last * exp(mean + sd * z) with z ascending: the quantiles cannot cross.
         """
         close = window["close"]
         xp = close.__array_namespace__()
@@ -129,7 +130,11 @@ class Model:
         mean = self.fitted.mean(window, sd)
         last = close[:, -1]
         log_quantiles = mean[:, :, None] + sd[:, :, None] * xp.asarray(self.head.z)[None, None, :]
-        return last[:, None, None] * xp.exp(log_quantiles), last[:, None] * xp.exp(mean)
+        return {
+            "quantiles": last[:, None, None] * xp.exp(log_quantiles),
+            "mean": last[:, None] * xp.exp(mean),
+            "sd": sd,
+        }
 
 
 def fit(family: Family, prices: pd.DataFrame, pair: str = "EURUSD", seed: int = 0, source: str = "ecb") -> Model:

@@ -237,14 +237,14 @@ def log_model(candidate: Candidate, example: Mapping[str, NDArray[Any]] | None) 
         )
     metadata, price = candidate.metadata, np.dtype(np.float64)
     types = {onnx.TensorProto.DOUBLE: price, onnx.TensorProto.INT64: np.dtype(np.int64)}
-    length = {"target_date": metadata.horizon}
+    length, declared = {"target_date": metadata.horizon}, {value.name for value in proto.graph.output}
     inputs: list[ColSpec | TensorSpec] = [  # -1: any number of windows
         TensorSpec(types[value.type.tensor_type.elem_type], (-1, length.get(value.name, metadata.window)), value.name)
         for value in proto.graph.input
     ]
     outputs: list[ColSpec | TensorSpec] = [
         TensorSpec(price, (-1, metadata.horizon, len(metadata.levels)), "quantiles"),
-        TensorSpec(price, (-1, metadata.horizon), "mean"),
+        *(TensorSpec(price, (-1, metadata.horizon), name) for name in ("mean", "sd") if name in declared),
     ]
     logged = mlflow.onnx.log_model(
         proto,

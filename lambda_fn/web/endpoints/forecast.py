@@ -11,6 +11,7 @@ from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from lambda_fn.web.forecast import (
     PRICE_DECIMALS,
+    RATIO_DECIMALS,
     AgedFreshness,
     Day,
     Freshness,
@@ -125,7 +126,7 @@ PredictionOrSeries = Prediction | PredictionOfSeries
 
 
 class Probability(AgedFreshness):
-    """The probability of a price level on a day.
+    """The probability of a price level on a day, or by that day.
 
     Attributes:
         as_of: date of the last close.
@@ -133,6 +134,8 @@ class Probability(AgedFreshness):
         horizon: its business days after the last close.
         below: the price of the query, or the price for the query's probability.
         above: the price of the query.
+        touch: the price of the query; only daily closes count, not prices within the day.
+        side: only with touch: the side of the last close on which the price lies.
         bound: at_most or at_least if `probability` is only a bound.
         sentence: the answer as a sentence.
     """
@@ -144,7 +147,9 @@ class Probability(AgedFreshness):
     horizon: Horizon
     below: NotRequired[float]
     above: NotRequired[float]
-    probability: Annotated[float, ("minimum", MIN_PROBABILITY), ("maximum", 1 - MIN_PROBABILITY)]
+    touch: NotRequired[float]
+    side: NotRequired[Literal["below", "above"]]
+    probability: Annotated[float, ("minimum", MIN_PROBABILITY), ("maximum", 1)]
     bound: Literal["at_most", "at_least", None]
     sentence: str
 
@@ -193,7 +198,13 @@ def select_days(official: official_forecast.Official, query: Mapping[str, str], 
     begun = timeliness.begun if timeliness.state == "late" else 0
     selection = parse_query(query, official.horizon, official.levels, begun + DEFAULT_HORIZON)
     return forecast_days(
-        selection, official.levels, official.days, official.last_close, official.quantiles, official.mean
+        selection,
+        official.levels,
+        official.days,
+        official.last_close,
+        official.quantiles,
+        official.mean,
+        official.sd,
     )
 
 
@@ -206,8 +217,8 @@ def age_fields(latest: CachedValue[CachedRecord[official_forecast.Official]], ti
 def predict_table(pair: PairState, request: Request) -> Text:
     """Return the prices of the official forecast, or of one in the ledger with its scores, as CSV.
 
-    q0.05 is a quantile; lo-80 and hi-80 bound a central interval, with the names that Nixtla's forecasts use.
-    age_state is the state of the official forecast.
+    q0.05 is a quantile; lo-80 and hi-80 bound a central interval, with the names that Nixtla's forecasts use. The
+    volatility is in percent per year; age_state is the state of the official forecast.
     """
     content: OfficialOrStored
     if AS_OF.name in request.query:
@@ -219,13 +230,14 @@ def predict_table(pair: PairState, request: Request) -> Text:
     days: Sequence[Day | StoredDay] = content["forecast"]
     levels, coverages = list(days[0]["quantiles"]), list(days[0]["intervals"])
     bounds = [name for coverage in coverages for name in (f"lo-{coverage}", f"hi-{coverage}")]
-    header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of", *names]
+    header = ["date", "horizon", "mean", *(f"q{level}" for level in levels), *bounds, "as_of", "volatility", *names]
     rows = [
         [
             *(day["date"], day["horizon"], day["mean"]),
             *(day["quantiles"][level] for level in levels),
             *(bound for coverage in coverages for bound in day["intervals"][coverage].values()),
             content["as_of"],
+            round(100 * day["volatility"], RATIO_DECIMALS - 2),
             *end,
         ]
         for day, end in zip(days, ends, strict=True)
@@ -260,7 +272,10 @@ def probability(pair: PairState, request: Request) -> Probability:
         "stale": freshness["stale"],
         "stale_reason": freshness["stale_reason"],
     }
-    content[result.side] = round(result.price, PRICE_DECIMALS)
+    price = round(result.price, PRICE_DECIMALS)
+    if result.is_touch:
+        return {**content, "touch": price, "side": result.side}
+    content[result.side] = price
     return content
 
 
@@ -276,13 +291,14 @@ def predict_sent(pair: PairState, request: Request) -> PredictionOrSeries:
     body = parse_body(request.body(), champion, selection)
     forecast = forecast_series(champion, body)
     results: list[OfSeries] = []
-    for series, quantiles, mean in zip(body.series, forecast.quantiles, forecast.mean, strict=True):
+    deviations: Sequence[list[float] | None] = forecast.sd or [None] * len(body.series)
+    for series, quantiles, mean, sd in zip(body.series, forecast.quantiles, forecast.mean, deviations, strict=True):
         as_of, last_close = series.as_of, series.columns["close"][-1]
         days = next_business_days(as_of, selection.horizon, meta.prices) if as_of else None
         result: OfSeries = {
             "as_of": as_of.isoformat() if as_of else None,
             "last_close": last_close,
-            "forecast": forecast_days(selection, meta.levels, days, last_close, quantiles, mean),
+            "forecast": forecast_days(selection, meta.levels, days, last_close, quantiles, mean, sd),
         }
         results.append(result)
     source: _OfRequest = {
@@ -307,9 +323,9 @@ ROUTES = (
         "activated (`made_at`), and is the same for every caller. `age` is the age of its prices in business days. "
         "Caches may keep the response for Cache-Control's max-age; a request with If-None-Match and its ETag saves the "
         "body. CSV has one row for each day: date, horizon, mean, one column for each quantile (q0.05), lo-80 and "
-        "hi-80 for each interval, as_of, and age_state. With `as_of` the answer is the forecast that the ledger stored "
-        "after that day's close, not rounded, with the scores of the days whose outcome is known; their columns then "
-        "stand in place of age_state.",
+        "hi-80 for each interval, as_of, volatility in percent per year, and age_state. With `as_of` the answer is "
+        "the forecast that the ledger stored after that day's close, not rounded, with the scores of the days whose "
+        "outcome is known; their columns then stand in place of age_state.",
         "forecast",
         parameters=(*FORECAST_PARAMETERS, AS_OF, FORMAT, DECIMAL),
         problems=(BAD_QUERY, (404, "The ledger has no forecast after the close of `as_of`."), NOTHING),
@@ -344,8 +360,10 @@ ROUTES = (
         "Probability of a price level",
         "The probability that the rate of a day is below or above a price, or the price below which the rate is with a "
         "given probability. Both come from the official forecast, interpolated linearly in (log price, logit of the "
-        "level). `horizon` or `date` selects the day; the default is the first that has not begun. Probabilities below "
-        "0.1 % are not resolved: `bound` is then `at_most` or `at_least`.",
+        "level). `touch` returns the probability that at least one daily close up to that day is at or beyond a price, "
+        "on the side of the last close on which the price lies; prices within the day do not count. `horizon` or "
+        "`date` selects the day; the default is the first that has not begun. Probabilities below 0.1 % are not "
+        "resolved: `bound` is then `at_most` or `at_least`.",
         "forecast",
         parameters=PROBABILITY_PARAMETERS,
         problems=(BAD_QUERY, NOTHING),

@@ -18,9 +18,9 @@ MAX_DAYS = 250  # the record stores no more days one by one
 KIND = Parameter(
     "kind",
     "live: forecasts that were stored before their outcome could be known. backtest: out-of-sample forecasts of the "
-    "champion's model.",
+    "champion's model. book: official forecasts of two reference books of currencies, the same for every pair.",
     "live",
-    {"type": "string", "enum": ("live", "backtest"), "default": "live"},
+    {"type": "string", "enum": ("live", "backtest", "book"), "default": "live"},
     noun="kind of record",
 )
 DAYS = Parameter(
@@ -56,6 +56,8 @@ class RecordOfHorizon(TypedDict):
 
     Attributes:
         pinball: mean pinball loss, of the log return in percent.
+        touched: only at 5 and 21 days: fraction of forecasts whose price was touched by a daily close, by side and
+            forecast probability in percent. `below_10` is the price below the last close that is touched with 10 %.
     """
 
     horizon: int
@@ -63,6 +65,7 @@ class RecordOfHorizon(TypedDict):
     pinball: float
     coverage: Coverage
     skill: Skill
+    touched: NotRequired[dict[str, Figure]]
 
 
 _Tenth = TypedDict("_Tenth", {"from": float, "to": float, "share": float, "low": float, "high": float})
@@ -156,6 +159,55 @@ class TrackRecord(Freshness):
     days: list[RecordDay]
 
 
+class RecordOfBook(TypedDict):
+    """Scores of a reference book at one horizon, by confidence in percent.
+
+    Attributes:
+        covered: fraction of days whose loss was within the value at risk.
+        shortfall: realised over forecast loss on the other days; null without any.
+        pinball: mean pinball loss of the value at risk, in euros.
+    """
+
+    horizon: int
+    n: Forecasts
+    covered: dict[str, Figure]
+    shortfall: dict[str, float | None]
+    pinball: dict[str, float]
+
+
+class BookDay(TypedDict):
+    """The outcome of a reference book, one business day ahead.
+
+    Attributes:
+        profit: in euros, negative for a loss.
+        value_at_risk_95: in euros, as value_at_risk_99.
+    """
+
+    as_of: DateText
+    target_date: DateText
+    book: str
+    kind: Literal["live", "late"]
+    profit: float
+    value_at_risk_95: float
+    value_at_risk_99: float
+
+
+class BookRecord(Freshness):
+    """The live record of two books of 1,000,000 euros: long in all currencies, and long and short by alphabet.
+
+    Attributes:
+        books: by book, long or long_short, a row for each horizon.
+        days: the latest days.
+    """
+
+    kind: Literal["book"]
+    books: dict[str, list[RecordOfBook]]
+    days: list[BookDay]
+
+
+TrackRecordOrBooks = TrackRecord | BookRecord
+
+
 class History(Freshness):
     """Forecasts and outcomes by day."""
 
@@ -237,10 +289,15 @@ class Pairs(TypedDict):
     stale_reason: NotRequired[str | None]
 
 
-def track_record(pair: PairState, request: Request) -> TrackRecord:
-    """Return the summary of the live record with its latest days, or the summary of the backtest."""
-    kind = cast(Kind, KIND.parse_choice(request.query))
+def track_record(pair: PairState, request: Request) -> TrackRecordOrBooks:
+    """Return the summary of the live record with its latest days, of the backtest, or of the reference books."""
+    choice = KIND.parse_choice(request.query)
     days = DAYS.parse_whole(request.query, MAX_DAYS)
+    if choice == "book":
+        books = pair.state.book_record()
+        known = books.value.value
+        return {"kind": "book", "books": known["books"], "days": known["newest"][-days:], **_check_fields(books)}
+    kind = cast(Kind, choice)
     latest = pair.records.record()
     record = latest.value.value
     is_live = kind == "live"
@@ -354,7 +411,8 @@ ROUTES = (
         "Track record",
         "Coverage of the intervals and skill against the benchmarks, by horizon, with 95 % confidence intervals that "
         "account for overlapping forecasts. `kind=live`: official forecasts, stored before the outcome could be known. "
-        "`kind=backtest`: out-of-sample forecasts of the champion's model. The two are never mixed.",
+        "`kind=backtest`: out-of-sample forecasts of the champion's model. The two are never mixed. `kind=book`: "
+        "two reference books of currencies, whose value at risk is forecast daily.",
         "record",
         parameters=(KIND, DAYS, PAIR),
         problems=(BAD_QUERY, NOTHING),

@@ -130,7 +130,6 @@
   if (!form) return;
 
   // Probability of a price level: the API calculates it.
-  const LEAST = 0.001;
   const PAUSE = 200; // milliseconds after the last input
   const big = byId("likely-big");
   const problem = byId("likely-problem");
@@ -148,17 +147,16 @@
     byId("likely-tails").hidden = true;
     report(byId("price"), problem, text);
   };
-  const show = (probability) => {
-    const text = format(probability, 1, "percent");
-    const bound = probability <= LEAST ? "less than " : probability >= 1 - LEAST ? "more than " : "";
-    big.textContent = bound + text;
+  const BOUNDS = { at_most: "less than ", at_least: "more than " };
+  const show = ({ probability, bound }) => {
+    big.textContent = (BOUNDS[bound] || "") + format(probability, 1, "percent");
     byId("likely-part").setAttribute("width", `${100 * probability}%`);
   };
   const fetchProbability = async (query, signal) => {
     try {
       const response = await fetch(new URL(`api/probability?${query}`, form.action), { signal });
       const answer = await response.json();
-      if (response.ok) show(answer.probability);
+      if (response.ok) show(answer);
       else fail(`${answer.detail}; ${answer.cure}`);
     } catch (error) {
       if (error.name !== "AbortError") fail("The service did not answer. Try again.");
@@ -175,6 +173,9 @@
     if (!(validity.valid || validity.stepMismatch)) return fail("Enter a price above 0.");
     report(byId("price"), problem, "");
     byId("likely-tails").hidden = false;
+    const touches = byId("side").value === "touch";
+    byId("likely-when").textContent = touches ? "by" : "on";
+    byId("likely-touch").hidden = !touches;
     big.textContent = "\u2026";
     byId("likely-day").textContent = day;
     write(byId("likely-low").firstElementChild, Number(low));

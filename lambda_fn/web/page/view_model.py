@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from lambda_fn.currency_pairs import currency_names, price_digits
+from lambda_fn.prices.volatility import annualise
 from lambda_fn.record.interpolation import price_at
-from lambda_fn.record.official_forecast import Official
+from lambda_fn.record.official_forecast import Official, return_sd
 from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.web import probability
@@ -62,7 +63,8 @@ class Pair(NamedTuple):
 class RateDay(NamedTuple):
     """A past day with its rate, or a day of the forecast with its median and its ranges by coverage in percent.
 
-    `distance` says how far a day of the forecast is from today; `is_past` whether it has begun.
+    `distance` says how far a day of the forecast is from today; `is_past` whether it has begun. `volatility` is a
+    fraction per year, of a forecast day.
     """
 
     day: date
@@ -71,6 +73,7 @@ class RateDay(NamedTuple):
     distance: str = ""
     is_past: bool = False
     ranges: Mapping[int, tuple[float, float]] = {}
+    volatility: float = 0.0
 
 
 class Question(NamedTuple):
@@ -223,6 +226,7 @@ def _forecast_day(official: Official, horizon: int, timeliness: Timeliness) -> R
         distance,
         ahead < 1,
         {coverage: (at(tail), at(1 - tail)) for coverage, tail in tails.items()},
+        annualise(return_sd(official, horizon), horizon),
     )
 
 
@@ -242,7 +246,7 @@ def _question(official: Official, query: Mapping[str, str], timeliness: Timeline
         problem = error
     digits = price_digits(official.last_close)
     return Question(
-        answer.side if answer else "below",
+        ("touch" if answer.is_touch else answer.side) if answer else "below",
         f"{answer.price:.{digits}f}" if answer else (price or "")[:MAX_ENTRY],
         f"{10.0**-digits:.{digits}f}",
         answer.horizon if answer else timeliness.horizon,

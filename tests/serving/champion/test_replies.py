@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,9 +65,15 @@ def forecast(box: Sandbox) -> Any:
 
 def test_numbers_of_the_right_size_are_a_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
     Scripted(monkeypatch, (SIZES, NUMBERS))
-    quantiles, mean = forecast(Sandbox(API, Pool()))
+    quantiles, mean, sd = forecast(Sandbox(API, Pool()))
     assert quantiles == [[[1, 2, 3], [4, 5, 6]]]
     assert mean == [[7, 8]]
+    assert sd is None
+
+
+def test_a_champion_may_reply_with_standard_deviations(monkeypatch: pytest.MonkeyPatch) -> None:
+    Scripted(monkeypatch, ({**SIZES, "sd": [1, 2]}, NUMBERS + struct.pack("2d", 9, 10)))
+    assert forecast(Sandbox(API, Pool())).sd == [[9, 10]]
 
 
 # A reply or an end, and the kind of error.
@@ -76,6 +83,9 @@ ERRORS: dict[str, tuple[Reply | ChildEnded, type[ForecastError]]] = {
     "refused": (({**SIZES, "refused": "a file"}, NUMBERS), ForecastError),
     "another shape of quantiles": (({**SIZES, "quantiles": [1, 3, 2]}, NUMBERS), ForecastError),
     "another shape of the mean": (({**SIZES, "mean": [2, 1]}, NUMBERS), ForecastError),
+    "another shape of sd": (({**SIZES, "sd": [2, 1]}, NUMBERS + bytes(16)), ForecastError),
+    "an sd without numbers": (({**SIZES, "sd": [1, 2]}, NUMBERS), ForecastError),
+    "an output that no champion has": (({**SIZES, "skew": [1, 2]}, NUMBERS + bytes(16)), ForecastError),
     "a number too many": ((SIZES, NUMBERS + bytes(8)), ForecastError),
     "a number too few": ((SIZES, NUMBERS[:-8]), ForecastError),
     "late": (LATE, TooSlow),

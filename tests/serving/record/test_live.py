@@ -15,7 +15,7 @@ from lambda_fn.prices.price_file import serialise
 from lambda_fn.record import track_record
 from lambda_fn.record.issue import after_prices
 from lambda_fn.record.official_forecast import Entry, Official, check_clock
-from lambda_fn.record.scoring import HEADER, HEADER_STORED, Score, find_late_reason, from_csv, score, to_csv
+from lambda_fn.record.scoring import HEADER, STORED_AT, Score, find_late_reason, from_csv, score, to_csv
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
@@ -97,7 +97,7 @@ def rows_of(stored_at: datetime | None) -> list[Score]:
 
 def test_rows_are_read_back_with_and_without_the_stores_time() -> None:
     """The rows of a backtest are of no object, and their file is as it was."""
-    for stored_at, header in ((NOW, HEADER_STORED), (None, HEADER)):
+    for stored_at, header in ((NOW, (*HEADER, STORED_AT)), (None, HEADER)):
         data = to_csv(rows_of(stored_at))
         assert data.decode().splitlines()[0] == ",".join(header)
         assert from_csv(data) == rows_of(stored_at)

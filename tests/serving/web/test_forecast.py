@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambda_fn.prices.volatility import annualise, quantile_sd
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.forecast import Distribution, forecast_days
 from lambda_fn.web.params import central_intervals, parse_query
@@ -101,6 +102,7 @@ def test_the_days_of_a_known_forecast() -> None:
         "median": 1.1,
         "quantiles": {"0.1": 1.09, "0.5": 1.1, "0.9": 1.12},
         "intervals": {"80": {"lower": 1.09, "upper": 1.12}},
+        "volatility": pytest.approx(annualise(quantile_sd((0.1, 0.5, 0.9), quantiles[0]), 1), abs=1e-6),
         "returns": {
             "mean": 0.0,
             "median": 0.0,
@@ -109,6 +111,12 @@ def test_the_days_of_a_known_forecast() -> None:
         },
     }
     assert (found[1]["date"], found[1]["horizon"], found[1]["mean"]) == ("2026-11-03", 2, 1.1)
+
+
+def test_the_volatility_is_that_of_the_champion_if_it_states_one() -> None:
+    quantiles, levels = [[1.09, 1.10, 1.12], [1.07, 1.10, 1.14]], (0.1, 0.5, 0.9)
+    found = forecast_days(parse_query({}, 2, levels), levels, DAYS, 1.1, quantiles, [1.1, 1.1], [0.005, 0.008])
+    assert [day["volatility"] for day in found] == [0.080623, 0.091214]  # 0.005 * sqrt(260), 0.008 * sqrt(260 / 2)
 
 
 def test_a_return_of_nothing_is_not_minus_zero() -> None:

@@ -65,7 +65,7 @@ def test_far_away_only_less_than_a_thousandth_is_said(api: LocalApi) -> None:
 @pytest.mark.parametrize(
     ("query", "field", "cure"),
     [
-        ({}, "below", "give one of below, above, probability"),
+        ({}, "below", "give one of below, above, probability, touch"),
         ({"below": "1.1", "above": "1.2"}, "above", "give one of"),
         ({"below": "x"}, "below", r"\bprice from 0\.001 to 10,000,000\b"),
         ({"below": "1,1"}, "below", r"\bprice from 0\.001 to 10,000,000\b"),

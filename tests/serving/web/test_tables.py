@@ -46,18 +46,21 @@ def test_the_forecast_is_a_row_a_day(api: LocalApi) -> None:
         assert found[f"lo-{coverage}"].tolist() == [day["intervals"][coverage]["lower"] for day in days]
         assert found[f"hi-{coverage}"].tolist() == [day["intervals"][coverage]["upper"] for day in days]
     assert set(found["as_of"]) == {"2026-10-30"}
+    assert found["volatility"].tolist() == pytest.approx([100 * day["volatility"] for day in days], abs=1e-9)
 
 
 def test_accept_and_format_give_the_same(api: LocalApi) -> None:
     by_accept = table(api, "/api/predict", "text/csv", h="2", level="80")
     assert by_accept.equals(table(api, "/api/predict", format="csv", horizon="2", level="80"))
     bounds = ["lo-80", "hi-80"]
-    assert list(by_accept) == ["date", "horizon", "mean", "q0.1", "q0.5", "q0.9", *bounds, "as_of", "age_state"]
+    ends = ["as_of", "volatility", "age_state"]
+    assert list(by_accept) == ["date", "horizon", "mean", "q0.1", "q0.5", "q0.9", *bounds, *ends]
 
 
 def test_quantiles_choose_the_columns(api: LocalApi) -> None:
     found = table(api, "/api/predict", format="csv", quantiles="0.05,0.95")
-    assert list(found) == ["date", "horizon", "mean", "q0.05", "q0.5", "q0.95", "as_of", "age_state"]
+    ends = ["as_of", "volatility", "age_state"]
+    assert list(found) == ["date", "horizon", "mean", "q0.05", "q0.5", "q0.95", *ends]
 
 
 def test_the_history_is_a_row_a_day(api: LocalApi) -> None:

@@ -31,7 +31,8 @@ RECORDS = (keys.forecast_key(), keys.record_key(), keys.active_key())
 
 
 def ask(app: Callable[[dict[str, Any]], dict[str, Any]], method: str, path: str) -> dict[str, Any]:
-    body = {"close": [1.1 + i / 1000 for i in range(foreign.WINDOW)]} if method == "POST" else None
+    prices = {"close": [1.1 + i / 1000 for i in range(foreign.WINDOW)]}
+    body = None if method == "GET" else {"positions": {"USD": 5}} if path == "/api/book" else prices
     return app(event(method, path, {"format": "html"} if path == "/" else None, body))
 
 

@@ -18,9 +18,10 @@ import pytest
 
 from lambda_fn.champion.onnx_validator import check_allowed
 from lambda_fn.champion.runtime import Champion
+from lambda_fn.prices.volatility import quantile_sd
 from training.export import onnx_export
 from training.export.canonical import read_constant
-from training.export.onnx_export import CHECKED, ExportError, build, check, describe, export
+from training.export.onnx_export import CHECKED, ExportError, average, build, check, check_average, describe, export
 from training.models.families import DEFAULT_FAMILIES, FAMILIES
 from training.models.family import Fitted, Model, fit
 from training.models.heads.base import HeadData, truncation
@@ -107,6 +108,37 @@ def test_constants_are_those_of_onnxruntime(
     monkeypatch.setattr(onnx_export, "reading_constants", nullcontext)
     assert exported(models[name]) == files[name]
     assert len(compared) > 50
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_export_states_its_sd(name: str, files: dict[str, bytes], prices: pd.DataFrame) -> None:
+    champion = Champion.load(files[name])
+    assert champion.outputs == ("quantiles", "mean", "sd")
+    window = windows(prices, FAMILIES[name].inputs, complete_origins(prices)[-3:])
+    forecast = champion.plausible_forecast(window)
+    assert forecast.sd is not None and (np.diff(forecast.sd, axis=1) > 0).all()
+    for day, sd in enumerate(forecast.sd[0]):
+        assert quantile_sd(LEVELS, forecast.quantiles[0, day].tolist()) == pytest.approx(sd, rel=0.02)
+
+
+def without_sd(data: bytes) -> bytes:
+    """The file as an earlier version exported it."""
+    model = onnx.load_model_from_string(data)
+    [output] = [value for value in model.graph.output if value.name == "sd"]
+    model.graph.output.remove(output)
+    return bytes(model.SerializeToString())
+
+
+def test_a_file_without_sd_still_forecasts_and_averages(files: dict[str, bytes], prices: pd.DataFrame) -> None:
+    data = files["random_walk"]
+    window = windows(prices, ("close", "date", "target_date"), complete_origins(prices)[-3:])
+    inputs = {name: window[name] for name in Champion.load(data).inputs}
+    older = without_sd(data)
+    assert Champion.load(older).plausible_forecast(inputs).sd is None
+    for files_of_two, outputs in (((data, data), 3), ((older, older), 2), ((data, older), 2)):
+        merged = average(files_of_two)
+        assert len(Champion.load(merged).outputs) == outputs
+        assert check_average(merged, files_of_two, inputs) < 1e-12
 
 
 @pytest.mark.parametrize("name", NAMES)

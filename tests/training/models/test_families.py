@@ -50,7 +50,7 @@ def test_arima_is_the_forecast_of_statsmodels_on_the_same_closes(
     ma = [params[key] for key in sorted(params) if key.startswith("ma_")]
     window = windows(prices, INPUTS, complete_origins(prices)[-ROWS::step])
     assert len(window["close"]) == ROWS // step
-    _, means = model.forecast(window)
+    means = model.forecast(window)["mean"]
     for close, mean in zip(window["close"], means, strict=True):
         arma = ARIMA(PERCENT * np.diff(np.log(close)), order=(len(ar), 0, len(ma)), trend="n")
         ahead = arma.filter([*ar, *ma, 0.3]).forecast(HORIZON)
@@ -68,7 +68,7 @@ def test_the_arima_predictor_is_statsmodels_forecast_for_any_order(ar: list[floa
 
 def test_the_random_walk_expects_no_change(models: dict[str, Model], prices: pd.DataFrame) -> None:
     window = windows(prices, INPUTS, complete_origins(prices)[-50:])
-    quantiles, mean = models["random_walk"].forecast(window)
+    quantiles, mean = (models["random_walk"].forecast(window)[name] for name in ("quantiles", "mean"))
     np.testing.assert_array_equal(mean, np.repeat(window["close"][:, -1:], HORIZON, axis=1))
     np.testing.assert_array_equal(quantiles[:, :, 5], mean)
 
@@ -91,19 +91,19 @@ def test_the_network_learns_what_is_there_to_learn() -> None:
 def test_a_fit_does_not_depend_on_the_fits_before_it(prices: pd.DataFrame) -> None:
     window = windows(prices, INPUTS, complete_origins(prices)[-5:])
     family, early, late = replace(FAMILIES["lstm"], shrunk=False), prices.iloc[:2500], prices.iloc[:2800]
-    first = fit(family, early).forecast(window)[0]
+    first = fit(family, early).forecast(window)["quantiles"]
     fit(family, late)
-    np.testing.assert_array_equal(fit(family, early).forecast(window)[0], first)
-    assert (fit(family, early, seed=1).forecast(window)[0] != first).any()
+    np.testing.assert_array_equal(fit(family, early).forecast(window)["quantiles"], first)
+    assert (fit(family, early, seed=1).forecast(window)["quantiles"] != first).any()
 
 
 def test_two_models_of_one_network_keep_their_own_weights(prices: pd.DataFrame) -> None:
     window = windows(prices, INPUTS, complete_origins(prices)[-5:])
     lstm = replace(FAMILIES["lstm"], shrunk=False)
     one = fit(lstm, prices.iloc[:2500])
-    before = one.forecast(window)[0]
+    before = one.forecast(window)["quantiles"]
     fit(lstm, prices.iloc[:2600]).forecast(window)
-    np.testing.assert_array_equal(one.forecast(window)[0], before)
+    np.testing.assert_array_equal(one.forecast(window)["quantiles"], before)
 
 
 def test_a_seed_is_of_what_is_fitted() -> None:

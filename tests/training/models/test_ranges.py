@@ -64,7 +64,7 @@ def test_it_is_exported_as_it_forecasts_and_knows_more_than_closes_do() -> None:
     losses = []
     for model in (ranged, closes):
         window = windows(prices, model.family.inputs, later, source="csv")
-        quantiles = np.log(model.forecast(window)[0] / window["close"][:, -1][:, None, None])[:, :1]
+        quantiles = np.log(model.forecast(window)["quantiles"] / window["close"][:, -1][:, None, None])[:, :1]
         losses.append(float(metrics.pinball(actual, quantiles)[0]))
     assert losses[0] < 0.995 * losses[1]
 

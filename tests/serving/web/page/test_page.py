@@ -39,6 +39,14 @@ def readable_text(answer: dict[str, Any]) -> str:
     return text_of(markup)
 
 
+def test_a_touch_is_answered_without_a_script(api: LocalApi) -> None:
+    page = ask(api, {"side": "touch", "price": "1.09", "horizon": "3"})["body"]
+    expected = api.get("/api/probability", touch="1.09", horizon="3").json["probability"]
+    assert '<option value="touch" selected>' in page and f">{expected:.1%}<" in page
+    assert re.search(r'<p id="likely-touch">[^<]*daily close', page)
+    assert re.search(r'<p id="likely-touch" hidden>', ask(api, {"side": "below", "price": "1.09"})["body"])
+
+
 def element(answer: dict[str, Any], start: str, tag: str) -> str:
     """The markup from `start`, an opening tag, to the next `tag` that closes."""
     inner: str = answer["body"].partition(start)[2].partition(f"</{tag}>")[0]

@@ -19,7 +19,8 @@ import httpx
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lambda_fn.web.endpoints.forecast import Official, Prediction, Probability
+    from lambda_fn.web.endpoints.forecast import Official, Prediction
+    from lambda_fn.web.endpoints.probability import Probability
     from lambda_fn.web.endpoints.record import TrackRecord
     from lambda_fn.web.endpoints.service import Champion
 

@@ -42,7 +42,7 @@ GUARDS = (
     Guard(
         "a champion is tried before it becomes active",
         "lambda_fn/jobs/activation.py",
-        "_check_and_copy",
+        "check_and_copy",
         Change("Call", "check_champion", "pointer.golden[0]"),
         INTERLEAVINGS,
     ),

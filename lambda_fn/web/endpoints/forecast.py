@@ -1,21 +1,19 @@
-"""Forecasts: the official one, forecasts from prices in the request, and the probability of a price level."""
+"""Forecasts: the official one, those in the ledger, and forecasts from prices in the request."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, TypedDict, cast
 
 from lambda_fn.fields import utc_text
-from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE, MIN_PROBABILITY
+from lambda_fn.prices.plausibility import HIGHEST, LOWEST, MAX_DAILY_CHANGE
 from lambda_fn.record import official_forecast
 from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.store.cache import CachedValue
 from lambda_fn.web.errors import MAX_BODY, MAX_SERIES
 from lambda_fn.web.forecast import (
-    PRICE_DECIMALS,
     RATIO_DECIMALS,
     AgedFreshness,
     Day,
     Freshness,
-    Horizon,
     MaybeFallback,
     StoredDay,
     StoredForecast,
@@ -30,7 +28,6 @@ from lambda_fn.web.params import (
     DEFAULT_HORIZON,
     FORECAST_PARAMETERS,
     FORMAT,
-    PROBABILITY_PARAMETERS,
     parse_query,
 )
 from lambda_fn.web.records import CachedRecord
@@ -39,7 +36,6 @@ from lambda_fn.web.response import CSV, DateText, PairCode, Text, TimeText
 from lambda_fn.web.routing import BAD_QUERY, COMPRESSED, LARGE, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
-PROBABILITY_DECIMALS = 6
 SCORE_COLUMNS: tuple[str, ...] = ("kind", "outcome", "pinball", "pit", "stored_at", "note")
 Sha256 = Annotated[str, ("pattern", "^[0-9a-f]{64}$")]
 Generation = Annotated[int, "deployment number; each published champion has a higher one"]
@@ -123,35 +119,6 @@ class PredictionOfSeries(_OfRequest):
 
 
 PredictionOrSeries = Prediction | PredictionOfSeries
-
-
-class Probability(AgedFreshness):
-    """The probability of a price level on a day, or by that day.
-
-    Attributes:
-        as_of: date of the last close.
-        date: the forecast day.
-        horizon: its business days after the last close.
-        below: the price of the query, or the price for the query's probability.
-        above: the price of the query.
-        touch: the price of the query; only daily closes count, not prices within the day.
-        side: only with touch: the side of the last close on which the price lies.
-        bound: at_most or at_least if `probability` is only a bound.
-        sentence: the answer as a sentence.
-    """
-
-    pair: PairCode
-    as_of: DateText
-    last_close: float
-    date: DateText
-    horizon: Horizon
-    below: NotRequired[float]
-    above: NotRequired[float]
-    touch: NotRequired[float]
-    side: NotRequired[Literal["below", "above"]]
-    probability: Annotated[float, ("minimum", MIN_PROBABILITY), ("maximum", 1)]
-    bound: Literal["at_most", "at_least", None]
-    sentence: str
 
 
 OfficialOrStored = Official | StoredForecast
@@ -251,34 +218,6 @@ def _score_cells(day: StoredDay) -> list[object]:
     return [score.get(name) for name in SCORE_COLUMNS]
 
 
-def probability(pair: PairState, request: Request) -> Probability:
-    """Return the probability of a price level, or the price level with a given probability."""
-    from lambda_fn.web.probability import parse  # only for this route
-
-    latest, timeliness = pair.records.official()
-    official = latest.value.value
-    result, freshness = parse(official, request.query, timeliness), age_fields(latest, timeliness)
-    content: Probability = {
-        "pair": official.pair,
-        "as_of": official.as_of.isoformat(),
-        "last_close": official.last_close,
-        "date": result.day.isoformat(),
-        "horizon": result.horizon,
-        "probability": round(result.probability, PROBABILITY_DECIMALS),
-        "bound": result.bound,
-        "sentence": result.sentence(official.pair, timeliness),
-        "age": freshness["age"],
-        "checked_at": freshness["checked_at"],
-        "stale": freshness["stale"],
-        "stale_reason": freshness["stale_reason"],
-    }
-    price = round(result.price, PRICE_DECIMALS)
-    if result.is_touch:
-        return {**content, "touch": price, "side": result.side}
-    content[result.side] = price
-    return content
-
-
 def predict_sent(pair: PairState, request: Request) -> PredictionOrSeries:
     """Return the forecasts from the prices in the body; all series run as one batch."""
     serving = pair.champion()
@@ -352,21 +291,5 @@ ROUTES = (
             COMPRESSED,
             (503, "No champion is available, or the forecast took too long; retry after `Retry-After` seconds."),
         ),
-    ),
-    Route(
-        "GET",
-        "/api/probability",
-        probability,
-        "Probability of a price level",
-        "The probability that the rate of a day is below or above a price, or the price below which the rate is with a "
-        "given probability. Both come from the official forecast, interpolated linearly in (log price, logit of the "
-        "level). `touch` returns the probability that at least one daily close up to that day is at or beyond a price, "
-        "on the side of the last close on which the price lies; prices within the day do not count. `horizon` or "
-        "`date` selects the day; the default is the first that has not begun. Probabilities below 0.1 % are not "
-        "resolved: `bound` is then `at_most` or `at_least`.",
-        "forecast",
-        parameters=PROBABILITY_PARAMETERS,
-        problems=(BAD_QUERY, NOTHING),
-        record="forecast",
     ),
 )

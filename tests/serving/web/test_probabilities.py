@@ -7,7 +7,7 @@ import pytest
 
 from lambda_fn.record.timeliness import assess
 from lambda_fn.store.cache import CachedValue
-from lambda_fn.web.endpoints.forecast import probability
+from lambda_fn.web.endpoints.probability import probability
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.probability import parse
 from lambda_fn.web.records import CachedRecord

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +86,9 @@ def database(folder: Path, base: Path) -> Iterator[tuple[Registry, dict[str, Reg
             text = json.dumps({family: asdict(version) for family, version in registered.items()})
             (template / "registered.json").write_text(text)
         shutil.copy(template / "mlflow.db", folder / "mlflow.db")
+        with closing(sqlite3.connect(folder / "mlflow.db")) as copy, copy:  # an experiment elsewhere gets no new runs
+            query = "UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)"
+            copy.execute(query, (str(template), str(folder)))
         found = json.loads((template / "registered.json").read_text())
         registered = {family: Registered(**version) for family, version in found.items()}
         yield connect(f"sqlite:///{folder}/mlflow.db"), registered

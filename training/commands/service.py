@@ -22,7 +22,9 @@ def _service_command(name: str, module: str, summary: str) -> click.Command:
             return int(end.code or 0)
 
     passes_all = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-    return click.command(name, short_help=summary, add_help_option=False, context_settings=passes_all)(run)
+    return click.command(name, help=summary, short_help=summary, add_help_option=False, context_settings=passes_all)(
+        run
+    )
 
 
 serve = _service_command("serve", "lambda_fn.server.__main__", "serve the API and the page over HTTP")

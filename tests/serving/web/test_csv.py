@@ -55,4 +55,6 @@ def test_the_recipe_for_excel_reads_what_the_api_answers(app: App) -> None:
     table = pd.read_csv(io.StringIO(get(app, f"/{path}", **query)["body"]))
     named = set(re.findall(r'\{"(\w+)", type date\}', recipe))
     assert named == {"date", "as_of"} <= set(table)
-    assert table.drop(columns=list(named)).dtypes.map(pd.api.types.is_numeric_dtype).all()
+    texts = set(re.findall(r'\{"(\w+)", type text\}', recipe))
+    assert texts == {"age_state"} <= set(table)
+    assert table.drop(columns=[*named, *texts]).dtypes.map(pd.api.types.is_numeric_dtype).all()

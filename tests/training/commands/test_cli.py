@@ -42,6 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name)
     # An absolute path, as MLflow keeps one engine an address for the whole process.
     address = mlflow_database.create(tmp_path / "mlflow.db")
+    (tmp_path / "store").mkdir()
     (tmp_path / ".env").write_text(f"STORE_DIR=store\nMLFLOW_TRACKING_URI={address}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "_function", None)
@@ -426,6 +427,7 @@ def test_every_command_has_a_help_of_its_own() -> None:
         *("run", "demo", "prices", "evaluate", "publish", "rollback", "keys", "status", "history", "events", "clean"),
         *("forecast", "report", "completion"),
         *("tasks", "task", "select", "submit"),
+        *("serve", "refresh", "ingest", "record"),
     }
     assert all(command.help and command.short_help for command in command_line.commands.values())
 

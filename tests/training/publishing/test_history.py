@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,8 @@ def test_the_command(lived: Store, store_environ: Mapping[str, str], capsys: pyt
 
 
 def test_an_empty_store_says_what_to_do(store_environ: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    if folder := store_environ.get("STORE_DIR"):
+        Path(folder).mkdir()
     with seaweedfs.variables(dict(store_environ)):
         assert main(["history"]) == 0
     shown = capsys.readouterr().out

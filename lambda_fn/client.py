@@ -29,6 +29,7 @@ TIMEOUT_S = 30.0
 CONNECT_RETRIES = 2
 FORECAST = "forecast"  # the column of point forecasts in a frame of forecasts
 SERIES_COLUMNS = ("unique_id", "ds", "y")
+PERCENT_DECIMALS = 4  # as in the CSV
 MAX_ROWS = 10_000  # of one series in a request; no champion uses more
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ class Client:
         """
         query = {"horizon": horizon, "level": _join(level), "quantiles": _join(quantiles), "pair": pair}
         content: Official = self._request("GET", "/api/predict", query)
-        return Answer(content, list(forecast_rows(content["forecast"])))
+        return Answer(content, list(forecast_rows(content)))
 
     def probability(
         self,
@@ -196,7 +197,7 @@ class Client:
             body["as_of"] = str(as_of)
         query = {"horizon": horizon, "level": _join(level), "pair": pair}
         content: Prediction = self._request("POST", "/api/predict", query, body)
-        return Answer(content, list(forecast_rows(content["forecast"])))
+        return Answer(content, list(forecast_rows(content)))
 
     def _request(self, method: str, path: str, query: Mapping[str, Any], body: object = None) -> Any:
         """Return the JSON of a response. Raises ApiError."""
@@ -273,14 +274,16 @@ def _join(numbers: Iterable[float]) -> str | None:
     return ",".join(f"{number:g}" for number in numbers) or None
 
 
-def forecast_rows(days: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the columns of the API's CSV for each day of a forecast."""
-    for day in days:
+def forecast_rows(response: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the columns of the API's CSV for each day of a forecast; one from own prices has no `age_state`."""
+    ends = {"age_state": response["age"]["state"]} if "age" in response else {}
+    for day in response["forecast"]:
         row = {"date": day["date"], "horizon": day["horizon"], "mean": day["mean"]}
         row |= {f"q{level}": price for level, price in day["quantiles"].items()}
         for coverage, bounds in day["intervals"].items():
             row |= {f"lo-{coverage}": bounds["lower"], f"hi-{coverage}": bounds["upper"]}
-        yield row
+        volatility = round(100 * day["volatility"], PERCENT_DECIMALS)
+        yield {**row, "as_of": response["as_of"], "volatility": volatility, **ends}
 
 
 def _score_row(scores: Mapping[str, Any]) -> dict[str, Any]:

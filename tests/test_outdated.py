@@ -14,9 +14,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+import openpyxl
 import pytest
 
 from lambda_fn.api import App, handle_event
+from lambda_fn.client import Client
 from lambda_fn.record import correlations
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.record.timeliness import CONSEQUENCES, STATES, State, assess
@@ -27,7 +30,7 @@ from lambda_fn.web.page.formats import day_text
 from tests.support import page_store, records
 from tests.support.events import event
 from training.__main__ import main
-from training.commands import command
+from training.commands import command, forecast_files
 
 AS_OF = date(2026, 10, 30)
 DAYS: dict[State, int] = {"fresh": 3, "late": 12, "expired": 45, "unknown": -2}  # calendar days after AS_OF
@@ -74,6 +77,16 @@ class World:
             patch.chdir(self.folder)
             code = main([*arguments, "--wide"])
         return code, out.getvalue()
+
+
+class Transport(httpx.BaseTransport):
+    """Answers the requests of a client by a world's application."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text=self._world.body(request.url.path, **dict(request.url.params)))
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +207,30 @@ def check_forecast_command(world: World) -> None:
     assert world.run("forecast", "--json")[0] == code
 
 
+def check_workbook(world: World) -> None:
+    path = world.folder / "forecast.xlsx"
+    assert world.run("forecast", "--xlsx", str(path))[0] == (75 if world.state == "expired" else 0)
+    header, *rows = openpyxl.load_workbook(path).worksheets[0].iter_rows(values_only=True)
+    assert {dict(zip(header, row, strict=True))["age_state"] for row in rows} == {world.state}
+
+
+def check_fan_chart(world: World) -> None:
+    response = world.json("/api/predict")
+    figure = forecast_files.draw_fan(response)
+    title, _, age = figure.axes[0].get_title().partition("\n")
+    sentence = SENTENCES[world.state]
+    is_told = re.match(sentence[0].upper() + sentence[1:], age.replace("\n", " ")) is not None
+    hatched = [patch for patch in figure.axes[0].patches if patch.get_hatch()]
+    assert AS_OF.isoformat() in title and is_told == (world.state != "fresh")
+    widths = {"fresh": [], "late": [12], "expired": [7], "unknown": [0]}  # days from the close to the last one begun
+    assert [patch.get_width() for patch in hatched] == widths[world.state]
+
+
+def check_client(world: World) -> None:
+    with Client(transport=Transport(world)) as client:
+        assert {row["age_state"] for row in client.forecast().rows} == {world.state}
+
+
 def check_book_command(world: World) -> None:
     book = world.folder / "book.csv"
     book.write_text("currency,amount\nUSD,1000\n")
@@ -239,6 +276,9 @@ SURFACES: dict[str, Callable[[World], None]] = {
     "plot of the page": check_page_plot,
     "forecast": check_forecast_command,
     "forecast --book": check_book_command,
+    "workbook": check_workbook,
+    "fan chart": check_fan_chart,
+    "client": check_client,
     "status": check_status,
     "plot of the terminal": check_terminal_plot,
 }

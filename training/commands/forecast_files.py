@@ -1,16 +1,21 @@
 """The forecast as a file: a workbook for spreadsheets, and a fan chart."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lambda_fn.client import forecast_rows
 from training.commands.context import UsageError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BANDS = (("95", "#dbe8f3"), ("80", "#b5d1e8"), ("50", "#84b2d8"))  # coverage and colour, as on the page
 FIGURE_INCHES = (8.0, 4.5)
 DPI = 150
+TITLE_CHARACTERS = 90
 
 
 def write_file(option: str, path: Path, write: Callable[[Path], None]) -> None:
@@ -36,21 +41,29 @@ def write_workbook(response: Mapping[str, Any], path: Path) -> None:
     workbook = Workbook()
     sheet = workbook.active
     sheet.title = response["pair"]
-    rows = [{**row, "as_of": response["as_of"]} for row in forecast_rows(response["forecast"])]
+    rows = list(forecast_rows(response))
     sheet.append(list(rows[0]))
     for row in rows:
         days = {name: date.fromisoformat(row[name]) for name in ("date", "as_of")}
         sheet.append(list({**row, **days}.values()))
     sheet.freeze_panes = "B2"
-    for column in ("A", sheet.cell(1, len(rows[0])).column_letter):
-        sheet.column_dimensions[column].width = 12
+    for column in ("date", "as_of"):
+        sheet.column_dimensions[sheet.cell(1, list(rows[0]).index(column) + 1).column_letter].width = 12
     workbook.save(path)
 
 
-def draw_fan(response: Mapping[str, Any], path: Path) -> None:
-    """Draw a response of /api/predict as a fan chart, in the format of the file's ending.
+def write_fan(response: Mapping[str, Any], path: Path) -> None:
+    """Write a response of /api/predict as a fan chart, in the format of the file's ending.
 
     Raises ValueError for an ending that matplotlib does not know.
+    """
+    draw_fan(response).savefig(path)
+
+
+def draw_fan(response: Mapping[str, Any]) -> "Figure":
+    """Draw a response of /api/predict as a fan chart.
+
+    The title has the age of the forecast unless it is fresh, and days that have begun are hatched.
     """
     import numpy as np
     from matplotlib.figure import Figure
@@ -66,10 +79,16 @@ def draw_fan(response: Mapping[str, Any], path: Path) -> None:
             lower, upper = ([last, *(bound[side] for bound in bounds)] for side in ("lower", "upper"))
             axes.fill_between(dates, lower, upper, color=colour, linewidth=0, label=f"{coverage} %")
     axes.plot(dates, [last, *(day["median"] for day in days)], color="#1c5d99", linestyle="--", label="median")
-    axes.set_title(f"{pair[:3]}/{pair[3:]}: forecast from {response['as_of']}, last rate {last:g}")
+    title, age = f"{pair[:3]}/{pair[3:]}: forecast from {response['as_of']}, last rate {last:g}", response["age"]
+    if age["state"] != "fresh":
+        sentence = f"{age['sentence'][:1].upper()}{age['sentence'][1:]}."
+        title = f"{title}\n{textwrap.fill(sentence, TITLE_CHARACTERS)}"
+        begun = sum(age["next_day"] is None or day["date"] < age["next_day"] for day in days)
+        axes.axvspan(dates[0], dates[begun], fill=False, hatch="//", edgecolor="#999999", linewidth=0)
+    axes.set_title(title)
     axes.set_ylabel(f"{pair[3:]} per {pair[:3]}")
     axes.set_xlabel("day")
     axes.legend(loc="upper left", frameon=False)
     axes.grid(alpha=0.3)
     figure.autofmt_xdate()
-    figure.savefig(path)
+    return figure

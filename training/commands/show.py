@@ -274,7 +274,7 @@ def show_forecast(
 
         for option, path, write in (
             ("--xlsx", xlsx, forecast_files.write_workbook),
-            ("--plot", plot, forecast_files.draw_fan),
+            ("--plot", plot, forecast_files.write_fan),
         ):
             if path is not None:
                 forecast_files.write_file(option, path, partial(write, body))

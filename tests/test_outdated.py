@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import openpyxl
 import pytest
+from matplotlib.patches import Rectangle
 
 from lambda_fn.api import App, handle_event
 from lambda_fn.client import Client
@@ -220,7 +221,7 @@ def check_fan_chart(world: World) -> None:
     title, _, age = figure.axes[0].get_title().partition("\n")
     sentence = SENTENCES[world.state]
     is_told = re.match(sentence[0].upper() + sentence[1:], age.replace("\n", " ")) is not None
-    hatched = [patch for patch in figure.axes[0].patches if patch.get_hatch()]
+    hatched = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle) and patch.get_hatch()]
     assert AS_OF.isoformat() in title and is_told == (world.state != "fresh")
     widths = {"fresh": [], "late": [12], "expired": [7], "unknown": [0]}  # days from the close to the last one begun
     assert [patch.get_width() for patch in hatched] == widths[world.state]

@@ -361,7 +361,7 @@ GUARDS = (
     Guard(
         "a signature is for one stack",
         "lambda_fn/champion/signature.py",
-        "verify",
+        "_verify",
         Change("check", "settings stack"),
         "tests/serving/champion/test_signature.py",
     ),

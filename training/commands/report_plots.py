@@ -53,7 +53,7 @@ def draw_plots(job: Job, evaluation: Evaluation) -> dict[str, bytes]:
     calibration.axhline(0, color=BLACK, linewidth=0.8)
     title = "Calibration: share of returns below a quantile, minus its level"
     _label(calibration, title, "level of the quantile", "share minus level")
-    calibration.legend(frameon=False)
+    calibration.legend(loc="upper right", frameon=False)
 
     latest = forecasts.at(forecasts.origins[-FANS:])
     origins = positions(job.prices, latest.origins)
@@ -90,7 +90,7 @@ def plot_skill(skill: pd.DataFrame, family: str) -> Figure:
     axes.axhline(0, color=BLACK, linewidth=0.8)
     _label(axes, f"{family}: pinball skill by year, one day ahead", "year", "skill vs EWMA, %")
     axes.tick_params(axis="x", rotation=45)
-    axes.legend(frameon=False)
+    axes.legend(loc="upper left", frameon=False)
     return figure
 
 

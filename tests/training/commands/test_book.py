@@ -24,6 +24,7 @@ def forecast(api: LocalApi, monkeypatch: pytest.MonkeyPatch, text: str, *options
     return main(["forecast", "--book", str(path), *options])
 
 
+EXPIRED = 75  # the exit code for forecasts of October
 BOOK = "currency,amount\nUSD,1000000\nJPY,-250000000\n"
 
 
@@ -31,13 +32,13 @@ def test_it_is_the_answer_of_the_api(
     api: LocalApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = api.get("/api/book", position="USD:1000000,JPY:-250000000", horizon="5").json
-    assert forecast(api, monkeypatch, BOOK, "--horizon", "5", "--json") == 0
+    assert forecast(api, monkeypatch, BOOK, "--horizon", "5", "--json") == EXPIRED
     found = json.loads(capsys.readouterr().out)
     assert (found["risk"], found["positions"]) == (expected["risk"], expected["positions"])
-    assert forecast(api, monkeypatch, BOOK, "--horizon", "5") == 0
+    assert forecast(api, monkeypatch, BOOK, "--horizon", "5") == EXPIRED
     text = capsys.readouterr().out
     assert f"{expected['risk']['95']['value_at_risk']:,.2f}" in text and expected["sentence"] in " ".join(text.split())
-    assert forecast(api, monkeypatch, BOOK, "--horizon", "5", "--csv", "--currency", "USD") == 0
+    assert forecast(api, monkeypatch, BOOK, "--horizon", "5", "--csv", "--currency", "USD") == EXPIRED
     table = pd.read_csv(io.StringIO(capsys.readouterr().out))
     assert table["currency"].tolist() == ["USD", "JPY", "total"] and table["value_at_risk_95"][0] == 0.0
 

@@ -86,7 +86,7 @@ QUERIES = {
             *("as_of", "currency", "position", "confidence"),
         )
     },
-    **{f"long_value of {name}": long_value(name) for name in ("days", "format", "side", "price", "as_of")},
+    **{f"long_value of {name}": long_value(name) for name in ("days", "format", "decimal", "side", "price", "as_of")},
 }
 
 

@@ -226,7 +226,7 @@ def test_without_a_forecast_it_is_503_and_says_what_to_do(tmp_path: Path) -> Non
     assert (page["statusCode"], page["headers"]["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert int(page["headers"]["Retry-After"]) >= 1
     assert "No forecast" in readable_text(page)
-    assert re.search(r"<code>[\w -]+ training run</code>", page["body"])
+    assert re.search(r"<code>eurusd run --pairs [A-Z]{6}</code>", page["body"])
     assert "Content-Security-Policy" in page["headers"]
 
 

@@ -214,7 +214,7 @@ def test_no_table_is_cut_and_no_menu_entry_disappears(fresh: Server, visit: Open
     assert fits(page)
     assert page.evaluate(CUT) == []
     links = page.locator("header nav a")
-    assert [link.is_visible() for link in links.all()] == [True] * (6 if path == "/" else 5)
+    assert [link.is_visible() for link in links.all()] == [True] * 6
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -246,7 +246,7 @@ def test_an_expired_forecast_says_so_first(expired: Server, visit: Open) -> None
 def test_without_a_forecast_it_says_what_to_do(empty: Server, visit: Open) -> None:
     page = visit(empty, **PHONE)
     expect(page.locator("h1")).to_contain_text("No forecast")
-    expect(page.locator(".lead code")).to_have_text(re.compile("^python .* training run$"))
+    expect(page.locator(".lead code")).to_have_text(re.compile("^eurusd run .*EURUSD$"))
     assert fits(page)
 
 

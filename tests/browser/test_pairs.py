@@ -41,7 +41,7 @@ def test_all_pairs_are_shown_together_and_lead_to_each(several: Server, visit: O
     expect(page).to_have_title("All pairs")
     rows = page.locator("#each tbody tr")
     expect(rows).to_have_count(4)
-    expect(rows.nth(3)).to_contain_text("No forecast yet")
+    expect(rows.nth(3)).to_contain_text("No forecast of EURCHF yet")
     pooled = several.ask("GET", "/api/pairs").json["pooled"]["live"]
     expect(page.locator(".card").first).to_contain_text(f"{pooled['horizons'][0]['coverage']['80']['value']:.1%}")
     expect(page.locator(".card").first).to_contain_text(f"{pooled['horizons'][0]['n']:,} forecasts")

@@ -38,7 +38,7 @@ def test_a_version_can_be_named_and_must_exist(stack: Account) -> None:
             releases.activate("api", 7, stack.session())
         releases.activate("api", 1, stack.session())
     done = stack.run("infra.releases", STACK, "--back", **SHELL)
-    assert done.returncode == 1 and done.stderr.startswith("1: no older version exists; ")
+    assert done.returncode == 1 and done.stderr.startswith("1: no older ")
 
 
 def test_versions_are_numbers_and_come_by_pages(account: Account) -> None:

@@ -74,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m infra.releases", description="Versions of the API, oldest first.")
     parser.add_argument("stack", help="name of the stack, e.g. eurusd-forecast")
     change = parser.add_mutually_exclusive_group()
-    change.add_argument("--back", action="store_true", help="make the version before the live one live")
-    change.add_argument("--to", metavar="VERSION", type=int, help="make this version live")
+    change.add_argument("--back", action="store_true", help="activate the previous version")
+    change.add_argument("--to", metavar="VERSION", type=int, help="activate this version")
     args = parser.parse_args(arguments)
     try:
         session = open_session(os.environ)

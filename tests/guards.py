@@ -49,9 +49,9 @@ GUARDS = (
     Guard(
         "an older forecast never replaces a newer one",
         "lambda_fn/record/issue.py",
-        "_replaces",
-        Change("Return", "order", "return True"),
-        INTERLEAVINGS,
+        "Task.is_satisfied_by",
+        Change("condition", "order"),
+        "tests/serving/record/test_issue.py::test_a_new_generation_and_a_new_day_replace_it_and_the_ledger_stays",
     ),
     Guard(
         "the ledger is written once",

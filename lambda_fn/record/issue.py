@@ -280,14 +280,12 @@ def forecast_or_fall_back(store: Store, settings: Settings, task: Task, now: dat
 
 
 def _replaces(new: Official, old: Official) -> bool:
-    """Return whether a forecast replaces another.
+    """Return whether a forecast replaces another, whose order is not higher (see `Task.is_satisfied_by`).
 
-    A lower order never replaces a higher one. An equal one does so only with other inputs, because prices were
-    corrected, with benchmarks that were missing, or if it is of the active champion and the other is a fallback.
+    One of the same order does so only with other inputs, because prices were corrected, with benchmarks that were
+    missing, or if it is of the active champion and the other is a fallback.
     """
-    if new.order != old.order:
-        return new.order > old.order
-    if new.inputs_sha256 != old.inputs_sha256:
+    if new.order != old.order or new.inputs_sha256 != old.inputs_sha256:
         return True
     if new.generation != old.generation:
         return new.failed_generation is None

@@ -61,9 +61,9 @@ def test_without_credentials_the_machine_is_checked_all_the_same(account: Accoun
 @pytest.mark.parametrize(
     ("parameter", "sentence"),
     [
-        ("Pair=GBPUSD", "did you mean Pairs?"),
+        ("Pair=GBPUSD", "mean Pairs?"),
         ("AlarmMail=me@example.com", "did you mean AlarmEmail?"),
-        ("Colour=red", "docs/operate.md"),
+        ("Colour=red", "Colour: "),
         ("Architecture=arm", "Architecture: 'arm' is not allowed; give one of x86_64, arm64"),
         ("Pairs=eurusd", "Pairs: 'eurusd' does not match "),
         ("AlarmEmail=me", "AlarmEmail: 'me' does not match "),
@@ -130,7 +130,7 @@ def test_the_bucket_of_a_stack_stays_the_same(account: Account) -> None:
     deployed(account)
     code, (line,) = check(account, "BucketName=another-bucket")
     assert code == 1
-    assert f"BucketName={BUCKET}" in line and "another-bucket" in line
+    assert "another-bucket" in line and f"BucketName={BUCKET}" in line
     account.client("s3").delete_bucket(Bucket=BUCKET)
     assert check(account, "BucketName=another-bucket") == (0, []), "a lost bucket is replaced"
 

@@ -66,8 +66,8 @@ def test_listing_returns_the_messages_at_once(stack: Account) -> None:
     for number in range(12):  # more than SQS gives at a time
         fail(stack, "Refresh", {"number": number})
     done = stack.run("infra.redrive", STACK, "--keep", **SHELL)
-    *errors, count = done.stdout.splitlines()
-    assert errors == ["refresh: RetriesExhausted"] * 12 and count.startswith("12 failed")
+    *lines, total = done.stdout.splitlines()
+    assert lines == ["refresh: RetriesExhausted"] * 12 and total.startswith("12 ")
     assert waiting(stack, "Refresh") == 12
     assert stack.invoked() == []
 
@@ -97,7 +97,7 @@ def test_messages_that_another_receiver_holds_are_counted(stack: Account) -> Non
     stack.client("sqs").receive_message(QueueUrl=queue(stack, "Refresh"), VisibilityTimeout=600)
     done = stack.run("infra.redrive", STACK, "--keep", **SHELL)
     first, second = done.stdout.splitlines()
-    assert first.startswith("0 failed") and second.startswith("1 more are held")
+    assert first.startswith("0 ") and second.startswith("1 more ")
 
 
 def test_it_waits_for_messages(stack: Account) -> None:

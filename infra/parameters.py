@@ -1,4 +1,4 @@
-"""The parameters of template.yaml, as a deployment is given them."""
+"""The parameters of template.yaml, as a deployment sets them."""
 
 import difflib
 import re
@@ -28,25 +28,25 @@ def parse_parameters(texts: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
-def find_faults(given: Mapping[str, str], known: Mapping[str, Parameter]) -> list[str]:
+def find_faults(values: Mapping[str, str], parameters: Mapping[str, Parameter]) -> list[str]:
     """Return a sentence for each parameter that the template does not have, or whose value it does not take."""
     faults = []
-    for name, value in given.items():
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, 1)
+    for name, value in values.items():
+        if name not in parameters:
+            nearest = difflib.get_close_matches(name, parameters, 1)
             fix = f"did you mean {nearest[0]}?" if nearest else "docs/operate.md lists all parameters"
             faults.append(f"{name}: not a parameter of template.yaml; {fix}")
-        elif value != REQUIRED and known[name].allowed and value not in known[name].allowed:
-            faults.append(f"{name}: {value!r} is not allowed; give one of {', '.join(known[name].allowed)}")
-        elif value != REQUIRED and known[name].pattern and not re.search(known[name].pattern, value):
-            faults.append(f"{name}: {value!r} does not match {known[name].pattern}; correct the value")
+        elif value != REQUIRED and parameters[name].allowed and value not in parameters[name].allowed:
+            faults.append(f"{name}: {value!r} is not allowed; give one of {', '.join(parameters[name].allowed)}")
+        elif value != REQUIRED and parameters[name].pattern and not re.search(parameters[name].pattern, value):
+            faults.append(f"{name}: {value!r} does not match {parameters[name].pattern}; correct the value")
     return faults
 
 
 def _facts(block: str) -> tuple[str, tuple[str, ...], str]:
     def value(key: str) -> str:
-        found = re.search(rf"^    {key}: (.*)$", block, re.MULTILINE)
-        return found[1].strip('"') if found else ""
+        match = re.search(rf"^    {key}: (.*)$", block, re.MULTILINE)
+        return match[1].strip('"') if match else ""
 
-    allowed = tuple(each.strip().strip('"') for each in value("AllowedValues").strip("[]").split(",") if each)
+    allowed = tuple(text.strip().strip('"') for text in value("AllowedValues").strip("[]").split(",") if text)
     return value("Default"), allowed, value("AllowedPattern")

@@ -67,14 +67,14 @@ class Plan(NamedTuple):
 def describe_stack(name: str, session: boto3.Session) -> Stack:
     """Return the stack. Raises BotoCoreError and ClientError."""
     try:
-        [found] = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        [stack] = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" in str(error):
             return Stack("", {}, {})
         raise
-    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-    return Stack(found["StackStatus"], parameters, outputs)
+    parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
+    outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", [])}
+    return Stack(stack["StackStatus"], parameters, outputs)
 
 
 def check_machine(stage: str, architecture: str) -> Iterator[Finding]:
@@ -100,9 +100,9 @@ def check_machine(stage: str, architecture: str) -> Iterator[Finding]:
             yield Finding(f"Architecture: the container engine is {engine} and does not build for {platform}; {fix}")
 
 
-def check_required(given: Mapping[str, str], plan: Plan) -> Iterator[Finding]:
+def check_required(overrides: Mapping[str, str], plan: Plan) -> Iterator[Finding]:
     """Check that parameters that samconfig.toml marks as required are given, now or earlier."""
-    for name in [name for name, value in given.items() if value == REQUIRED and not plan.parameters[name]]:
+    for name in [name for name, value in overrides.items() if value == REQUIRED and not plan.parameters[name]]:
         fix = "give it (infra/README.md#signed-champions describes the keys)"
         yield Finding(f"{name}: required in {plan.stage}, and {plan.name} was never given it; {fix}")
 
@@ -193,8 +193,8 @@ def _check_repositories(plan: Plan) -> Iterator[Finding]:
 
 def _check_concurrency(plan: Plan) -> Iterator[Finding]:
     limit = plan.session.client("lambda").get_account_settings()["AccountLimit"]
-    total, kept = limit["ConcurrentExecutions"], int(plan.stack.parameters.get("ReservedConcurrency") or 0)
-    free = limit["UnreservedConcurrentExecutions"] + kept - UNRESERVED
+    total, reservation = limit["ConcurrentExecutions"], int(plan.stack.parameters.get("ReservedConcurrency") or 0)
+    free = limit["UnreservedConcurrentExecutions"] + reservation - UNRESERVED
     reserved = int(plan.parameters["ReservedConcurrency"] or 0)
     provisioned = int(plan.parameters["ProvisionedConcurrency"] or 0)
     raise_it = "request more with aws service-quotas request-service-quota-increase (infra/README.md#throttling)"
@@ -222,10 +222,10 @@ def _check_alarms(plan: Plan) -> Iterator[Finding]:
             client.get_topic_attributes(TopicArn=topic)
         except client.exceptions.NotFoundException:
             yield Finding(f"AlarmTopicArn: there is no topic {topic}; correct the ARN")
-    if email and (own := plan.stack.outputs.get("AlarmTopic")):
-        pages: Any = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=own)
+    if email and (stack_topic := plan.stack.outputs.get("AlarmTopic")):
+        pages: Any = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=stack_topic)
         arns = [
-            each["SubscriptionArn"] for page in pages for each in page["Subscriptions"] if each["Endpoint"] == email
+            entry["SubscriptionArn"] for page in pages for entry in page["Subscriptions"] if entry["Endpoint"] == email
         ]
         if "PendingConfirmation" in arns:
             yield Finding(
@@ -237,7 +237,7 @@ def _emulates(platform: str) -> bool:
     """Return whether the builder of the engine has the platform, its own or by emulation."""
     done = subprocess.run(["docker", "buildx", "inspect"], capture_output=True, text=True)
     platforms = re.findall(r"^Platforms: +(.*)$", done.stdout, re.MULTILINE)
-    return platform in {each.strip(" *") for line in platforms for each in line.split(",")}
+    return platform in {name.strip(" *") for line in platforms for name in line.split(",")}
 
 
 def _md5(text: str) -> str:

@@ -44,18 +44,18 @@ class Failure(NamedTuple):
             return cls(message["ReceiptHandle"], None, reason)
 
 
-class Redriven(NamedTuple):
-    """The result for one queue: a line for each message, how many events were sent, and how many messages there were.
+class RedriveResult(NamedTuple):
+    """The result for one queue: a line for each message, the number of retried events, and the number of messages.
 
-    `counted` is SQS's approximate number of messages before the first was received.
+    `messages` is SQS's approximate number before the first was received.
     """
 
     lines: list[str]
-    sent: int
-    counted: int
+    retries: int
+    messages: int
 
 
-def redrive(queue: str, function: str, session: boto3.Session, keep: bool = False) -> Redriven:
+def redrive(queue: str, function: str, session: boto3.Session, keep: bool = False) -> RedriveResult:
     """Invoke a function with the events of its queue, and delete each message when its event is accepted.
 
     A message that is damaged or whose event is not accepted does not stop the others; it stays in the queue. Messages
@@ -69,32 +69,32 @@ def redrive(queue: str, function: str, session: boto3.Session, keep: bool = Fals
     """
     sqs, functions = session.client("sqs"), session.client("lambda")
     numbers = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=list(COUNTS))["Attributes"]
-    failures, lines, kept = _receive(queue, sqs), [], []
+    failures, lines, remaining = _receive(queue, sqs), [], []
     for failure in failures:
         lines.append(failure.reason)
         if failure.event is None or keep:
-            kept.append(failure.receipt)
+            remaining.append(failure.receipt)
             continue
         try:
             functions.invoke(FunctionName=function, InvocationType="Event", Payload=failure.event)
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=failure.receipt)
         except ClientError as error:
             lines[-1] += f"; not retried: {error}"
-            kept.append(failure.receipt)
-    for receipt in kept:
+            remaining.append(failure.receipt)
+    for receipt in remaining:
         sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
-    return Redriven(lines, len(failures) - len(kept), sum(int(numbers[name]) for name in COUNTS))
+    return RedriveResult(lines, len(failures) - len(remaining), sum(int(numbers[name]) for name in COUNTS))
 
 
 def _receive(queue: str, sqs: Any) -> list[Failure]:
-    """Receive all messages of a queue. None is returned to it meanwhile, so a second time only after the timeout."""
+    """Receive all messages of a queue. Each is hidden until the timeout, so none is received twice."""
     failures: dict[str, Failure] = {}
     while messages := sqs.receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY_TIMEOUT_S, WaitTimeSeconds=WAIT_S
     ).get("Messages"):
-        known = len(failures)
+        count = len(failures)
         failures |= {message["MessageId"]: Failure.from_message(message) for message in messages}
-        if len(failures) == known:
+        if len(failures) == count:
             break
     return list(failures.values())
 
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("stack", help="name of the stack, e.g. eurusd-forecast")
     parser.add_argument("--keep", action="store_true", help="only list the failed events and their errors")
     args = parser.parse_args(arguments)
-    listed, sent, counted = 0, 0, 0
+    errors, retries, messages = 0, 0, 0
     try:
         session = open_session(os.environ)
         outputs = read_outputs(args.stack, session)
@@ -113,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             queue, function = outputs[f"{name}FailuresUrl"], outputs[f"{name}FunctionName"]
             result = redrive(queue, function, session, args.keep)
             sys.stdout.writelines(f"{name.lower()}: {line}\n" for line in result.lines)
-            listed, sent, counted = listed + len(result.lines), sent + result.sent, counted + result.counted
+            errors, retries = errors + len(result.lines), retries + result.retries
+            messages += result.messages
     except KeyError as error:
         sys.stderr.write(f"{args.stack}: no output {error}; give the name of the service's stack\n")
         return 1
@@ -121,12 +122,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     if args.keep:
-        sys.stdout.write(f"{listed} failed events are waiting\n")
+        sys.stdout.write(f"{errors} failed events are waiting\n")
     else:
-        sys.stdout.write(f"{sent} events are retried; see the logs of the functions\n")
-    if counted > listed:
-        sys.stdout.write(f"{counted - listed} more are held by another receiver; repeat in {VISIBILITY_TIMEOUT_S} s\n")
-    return 0 if args.keep or sent == listed else 1
+        sys.stdout.write(f"{retries} events are retried; see the logs of the functions\n")
+    if messages > errors:
+        sys.stdout.write(f"{messages - errors} more are held by another receiver; repeat in {VISIBILITY_TIMEOUT_S} s\n")
+    return 0 if args.keep or retries == errors else 1
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Tra
 
     def score(stored: bytes | None) -> tuple[bytes | None, tuple[Track, dict[str, str]]]:
         closes = _Closes(store, pair)
-        known = [] if stored is None else _parse_scores(stored)
-        previous = [] if rebuild else known
+        rows = [] if stored is None else _parse_scores(stored)
+        previous = [] if rebuild else rows
         record = store.find(keys.record_key(pair))
         if (
             stored is None
@@ -57,7 +57,7 @@ def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Tra
             or not closes.matches(previous, stored, _made_from(record and record.data, pair))
         ):
             previous = []
-        scores, faults = _compute_scores(store, pair, previous, closes, _store_times(known))
+        scores, faults = _compute_scores(store, pair, previous, closes, _store_times(rows))
         data = scoring.to_csv(scores)
         is_written = data != stored and not (stored is None and not scores)
         return (data if is_written else None), (Track(scores, faults), closes.digests(scores, data))
@@ -191,8 +191,8 @@ def entries(store: Store, pair: str) -> tuple[list[date], list[str]]:
 
 def _store_times(rows: Iterable[Score]) -> dict[Identity, datetime]:
     """Return the earliest time that the store told of each forecast."""
-    known = [row for row in rows if row.stored_at]
-    return {(row.as_of, row.made_at, row.sha256): datetime.fromisoformat(row.stored_at) for row in known}
+    timed = [row for row in rows if row.stored_at]
+    return {(row.as_of, row.made_at, row.sha256): datetime.fromisoformat(row.stored_at) for row in timed}
 
 
 def earliest_store_time(entry: Entry, blob: Blob, times: Mapping[Identity, datetime]) -> datetime | None:
@@ -203,8 +203,8 @@ def earliest_store_time(entry: Entry, blob: Blob, times: Mapping[Identity, datet
         blob: its object. A copy, or a version that was restored, has a later time than the first object.
         times: those of earlier rows, as `_store_times` returns them.
     """
-    known = times.get((entry.as_of, fields.utc_text(entry.made_at), entry.sha256))
-    return min((time for time in (known, blob.stored_at) if time is not None), default=None)
+    earlier = times.get((entry.as_of, fields.utc_text(entry.made_at), entry.sha256))
+    return min((time for time in (earlier, blob.stored_at) if time is not None), default=None)
 
 
 def _compute_scores(

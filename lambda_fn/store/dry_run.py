@@ -25,12 +25,16 @@ class DryRunStore(Store):
         return None if blob.etag == unless_etag else blob
 
     def head(self, key: str, size: int) -> Blob:
-        blob = self._written.get(key)
-        return blob._replace(data=blob.data[:size]) if blob else self._store.head(key, size)
+        if key not in self._written:
+            return self._store.head(key, size)
+        blob = self.read(key)
+        return blob._replace(data=blob.data[:size])
 
     def tail(self, key: str, size: int) -> Blob:
-        blob = self._written.get(key)
-        return blob._replace(data=blob.data[-size:]) if blob else self._store.tail(key, size)
+        if key not in self._written:
+            return self._store.tail(key, size)
+        blob = self.read(key)
+        return blob._replace(data=blob.data[-size:])
 
     def create(self, key: str, data: bytes) -> bool:
         return self.replace(key, data, None)

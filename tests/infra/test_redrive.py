@@ -118,7 +118,7 @@ def test_messages_that_come_twice_are_one_and_end_the_loop(stack: Account, monke
         fail(stack, "Refresh", {"number": number})
     with stack.variables():
         result = redrive.redrive(queue(stack, "Refresh"), f"{STACK}-Refresh", stack.session())
-    assert (result.sent, waiting(stack, "Refresh")) == (3, 0)
+    assert (result.retries, waiting(stack, "Refresh")) == (3, 0)
     assert sorted(event["number"] for _, _, event in stack.invoked()) == [0, 1, 2]
 
 

@@ -13,7 +13,7 @@ from infra.release_check import handler as release_check
 from lambda_fn import api, ingest, refresh
 from lambda_fn.store.dry_run import DryRunStore
 from lambda_fn.store.local import FolderStore
-from lambda_fn.store.object_store import Misconfigured, Unavailable
+from lambda_fn.store.object_store import Misconfigured, Missing, Unavailable
 from tests.support import ecb_server, foreign
 from tests.support.api_gateway import LambdaContext
 from tests.support.ecb_server import history
@@ -112,6 +112,12 @@ def test_a_dry_run_reads_what_it_wrote(tmp_path: Path) -> None:
     etag = dry.read("a/1").etag
     assert dry.replace("a/1", b"ONE", etag) and not dry.replace("a/1", b"late", etag)
     dry.delete("a/2")
+    with pytest.raises(Missing):
+        dry.read("a/2")
+    with pytest.raises(Missing):
+        dry.head("a/2", 2)
+    with pytest.raises(Missing):
+        dry.tail("a/2", 2)
     assert dry.list("a") == dry.list("") == ["a/1", "a/3"] and dry.list("b") == []
     assert (dry.read("a/1").data, dry.head("a/3", 2).data, dry.tail("a/3", 2).data) == (b"ONE", b"th", b"ee")
     assert dry.read("a/1", dry.read("a/1").etag) is None and dry.find("a/2") is None

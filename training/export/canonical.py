@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import onnx
-from onnx import numpy_helper
-from spox import _value_prop
-from spox._type_system import Type
-from spox._value_prop import PropValue
+from spox._node import Node
+from spox._standard import StandardNode
+from spox._type_system import Tensor, Type
+from spox._value_prop import PropDict, PropValue
 
 
 def canonicalise(model: onnx.ModelProto) -> None:
@@ -128,32 +128,32 @@ def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 @contextmanager
 def reading_constants() -> Iterator[None]:
-    """Let spox read constants while the block runs; every other node is evaluated as before.
+    """Let spox read constants while the block runs; every other node is inferred and evaluated as before.
 
-    spox has no setting for this, so its `infer` is replaced for the whole process: one thread at a time may trace.
+    spox has no setting for this, so two methods are replaced for the whole process: one thread at a time may trace.
     """
-    evaluate = _value_prop.infer
+    infer_types, evaluate = StandardNode.infer_output_types, StandardNode.propagate_values
 
-    def infer(model: onnx.ModelProto, input_feed: dict[str, PropValue]) -> dict[str, PropValue]:
-        values = read_constant(model)
-        return evaluate(model, input_feed) if values is None else values
+    def infer_output_types(node: StandardNode, input_prop_values: PropDict) -> dict[str, Type]:
+        constant = read_constant(node)
+        return infer_types(node, input_prop_values) if constant is None else {"output": constant.type}
 
-    _value_prop.infer = infer
+    def propagate_values(node: StandardNode, input_prop_values: PropDict) -> PropDict:
+        constant = read_constant(node)
+        return evaluate(node, input_prop_values) if constant is None else {"output": constant}
+
+    setattr(StandardNode, "infer_output_types", infer_output_types)  # noqa: B010  # mypy refuses the assignment
+    setattr(StandardNode, "propagate_values", propagate_values)  # noqa: B010
     try:
         yield
     finally:
-        _value_prop.infer = evaluate
+        setattr(StandardNode, "infer_output_types", infer_types)  # noqa: B010
+        setattr(StandardNode, "propagate_values", evaluate)  # noqa: B010
 
 
-def read_constant(model: onnx.ModelProto) -> dict[str, PropValue] | None:
-    """Return the value of a model that is a single `Constant` node with a tensor of numbers, by its output's name.
-
-    None for any other model.
-    """
-    if len(model.graph.node) != 1 or model.graph.node[0].op_type != "Constant":
+def read_constant(node: Node) -> PropValue | None:
+    """Return the value of a `Constant` node with a tensor of numbers; None for any other node."""
+    attribute = getattr(node.attrs, "value", None)
+    if node.op_type.identifier != "Constant" or attribute is None or attribute.value.dtype.kind not in "biuf":
         return None
-    [attribute] = model.graph.node[0].attribute
-    if attribute.name != "value" or attribute.t.data_type == onnx.TensorProto.STRING:
-        return None
-    [output] = model.graph.output
-    return {output.name: PropValue.from_ort_value(Type._from_onnx(output.type), numpy_helper.to_array(attribute.t))}
+    return PropValue(Tensor(attribute.value.dtype, attribute.value.shape), attribute.value)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from training.conventions import HEADLINE_HORIZONS
-from training.models.features import Array, Window
+from training.models.features import Array, Window, by_blocks
 from training.models.heads.base import Head, HeadData
 from training.models.heads.registry import find_head
 from training.prices.windows import HORIZON, WINDOW, complete_origins, targets, windows
@@ -153,7 +153,7 @@ def fit(family: Family, prices: pd.DataFrame, pair: str = "EURUSD", seed: int = 
 
     def make_examples() -> Examples:
         window = windows(prices, family.inputs, origins, source=source)
-        return Examples(window, targets(prices, origins), head.sd(window))
+        return Examples(window, targets(prices, origins), by_blocks(head.sd, window))
 
     # Sums on two threads round differently, and an optimiser amplifies the difference.
     with threadpool_limits(1):

@@ -11,10 +11,13 @@ To add a feature, write its function here and put its name into a family's list.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 Array: TypeAlias = Any  # numpy's array in training, ndonnx's tracer at export: both follow the Array API
 Window: TypeAlias = Mapping[str, Array]
 Feature: TypeAlias = Callable[[Window], Array]
 
+BLOCK = 256  # rows of the arrays of one calculation
 FEATURES: dict[str, Feature] = {}
 
 
@@ -90,5 +93,20 @@ def stack(names: Sequence[str], window: Window, steps: int) -> Array:
     unknown = [name for name in names if name not in FEATURES]
     if unknown:
         raise KeyError(f"no feature {unknown[0]!r} in training/models/features.py; choose from {', '.join(FEATURES)}")
-    xp = window["close"].__array_namespace__()
-    return xp.stack([FEATURES[name](window)[:, -steps:] for name in names], axis=-1)
+
+    def stack_block(block: Window) -> Array:
+        xp = block["close"].__array_namespace__()
+        return xp.stack([FEATURES[name](block)[:, -steps:] for name in names], axis=-1)
+
+    return by_blocks(stack_block, window)
+
+
+def by_blocks(function: Feature, window: Window) -> Array:
+    """Call a function that treats each row of the window alone with BLOCK rows at a time, or with a tracer.
+
+    All windows of a history are arrays of 30 MB; blocks fit in the processor's cache and are several times as fast.
+    """
+    if not isinstance(window["close"], np.ndarray):
+        return function(window)
+    starts = range(0, len(window["close"]) or 1, BLOCK)
+    return np.concatenate([function({name: values[i : i + BLOCK] for name, values in window.items()}) for i in starts])

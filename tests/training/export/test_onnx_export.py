@@ -90,21 +90,21 @@ def test_constants_are_those_of_onnxruntime(
     name: str, models: dict[str, Model], files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every constant of a trace, compared to the bit; a trace that computes them gives the same file."""
-    from spox import _value_prop
-    from spox._value_prop import PropValue
+    from spox._standard import StandardNode
+    from spox._value_prop import PropDict
 
-    evaluate, compared = _value_prop.infer, []
+    evaluate, compared = StandardNode.propagate_values, []
 
-    def compare(node: onnx.ModelProto, inputs: dict[str, PropValue]) -> dict[str, PropValue]:
-        computed = evaluate(node, inputs)
-        for output, value in (read_constant(node) or {}).items():
-            read, expected = np.asarray(value.value), np.asarray(computed[output].value)
-            assert value.type == computed[output].type
+    def compare(node: StandardNode, input_prop_values: PropDict) -> PropDict:
+        computed = evaluate(node, input_prop_values)
+        if value := read_constant(node):
+            read, expected = np.asarray(value.value), np.asarray(computed["output"].value)
+            assert value.type == computed["output"].type
             assert (read.dtype, read.shape, read.tobytes()) == (expected.dtype, expected.shape, expected.tobytes())
-            compared.append(output)
+            compared.append(node)
         return computed
 
-    monkeypatch.setattr(_value_prop, "infer", compare)
+    monkeypatch.setattr(StandardNode, "propagate_values", compare)
     monkeypatch.setattr(onnx_export, "reading_constants", nullcontext)
     assert exported(models[name]) == files[name]
     assert len(compared) > 50

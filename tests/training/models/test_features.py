@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.models.features import FEATURES, feature, stack
+from training.models.features import BLOCK, FEATURES, by_blocks, feature, stack
 from training.prices.windows import WINDOW, complete_origins, windows
 
 REFERENCE = {
@@ -64,6 +64,12 @@ def test_stack_aligns_series_of_different_lengths_at_the_last_day(prices: pd.Dat
     stacked = stack(["Return", "Lag_1"], window, steps=4)
     assert stacked.shape == (2, 4, 2)
     np.testing.assert_array_equal(stacked[:, 1:, 1], stacked[:, :-1, 0])
+
+
+@pytest.mark.parametrize("rows", [0, 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])
+def test_blocks_give_the_numbers_of_one_piece(rows: int) -> None:
+    close = np.random.default_rng(0).uniform(0.9, 1.1, (rows, 8))
+    assert np.array_equal(by_blocks(FEATURES["MA_5"], {"close": close}), FEATURES["MA_5"]({"close": close}))
 
 
 def test_an_unknown_feature_is_named_with_the_known_ones(prices: pd.DataFrame) -> None:

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from urllib.request import Request
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.outputs import OutputsError, read_outputs
+from infra.session import SessionError, open_session
 from lambda_fn.registry import webhook
 from lambda_fn.registry.mlflow_access import Access, access, find_uri_fault
 from lambda_fn.settings import Settings, SettingsError
@@ -43,21 +43,23 @@ class Webhook(NamedTuple):
     secret: str
 
 
-def wanted_webhook(stack: str | None, url: str | None, settings: Settings, session: boto3.Session) -> Webhook:
+def wanted_webhook(stack: str | None, url: str | None, settings: Settings, environ: Mapping[str, str]) -> Webhook:
     """Return the webhook of a stack, or that of a URL.
 
     Args:
         stack: Name of the service's stack.
         url: Address of another server, instead of a stack.
         settings: With MLFLOW_HOOK_SECRET, for a URL.
-        session: The AWS credentials, for a stack.
+        environ: The AWS variables, for a stack.
 
     Raises:
         HookError: The stack has no webhook, or the secret is weak.
         OutputsError: The stack cannot be read.
+        SessionError: There is no region, or the profile cannot be used.
     """
     text = settings.mlflow_hook_secret or ""
     if url is None:
+        session = open_session(environ)
         outputs = read_outputs(stack or "", session)
         if "HookSecretArn" not in outputs:
             raise HookError(f"{stack}: has no webhook; deploy it with MlflowHookSecretArn=<HookSecretArn of MLflow's>")
@@ -163,10 +165,10 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         settings = Settings.from_env(environ)
         if fault := find_uri_fault(settings.mlflow_tracking_uri):
             raise HookError(f"MLFLOW_TRACKING_URI: {fault}")
-        wanted = wanted_webhook(args.stack, args.url, settings, boto3.Session())
+        wanted = wanted_webhook(args.stack, args.url, settings, environ)
         webhooks = MlflowWebhooks(access(settings, environ, datetime.now(UTC)))
         message = run(wanted, webhooks, args.check)
-    except (HookError, OutputsError, SettingsError, Unavailable, BotoCoreError, ClientError) as error:
+    except (HookError, OutputsError, SessionError, SettingsError, Unavailable, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(f"{message}\n")

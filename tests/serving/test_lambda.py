@@ -40,7 +40,7 @@ def test_the_handler_measures_each_invocation_in_lambda(in_lambda: Lambda, capsy
     assert (first["ColdStart"], second["ColdStart"]) == ([1.0], [0.0])
     assert (first["ChampionGeneration"], first["ServerErrors"], first["pair"]) == ([1.0], [0.0], "EURUSD")
     assert first["Latency"][0] > 0
-    logged = [line for line in lines if "message" in line]
+    logged = [line for line in lines if line.get("level") == "INFO"]
     assert [line["message"] for line in logged] == ["serving generation 1, EURUSD_Foreign"]
     assert logged[0]["request_id"] == "r-1"
 

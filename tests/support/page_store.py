@@ -7,7 +7,7 @@ from typing import Any
 
 from lambda_fn.prices.business_days import is_business_day
 from lambda_fn.prices.price_file import parse, serialise
-from lambda_fn.record import issue, track_record
+from lambda_fn.record import correlations, issue, reference_books, track_record
 from lambda_fn.refresh import refresh
 from lambda_fn.settings import DEFAULT_PAIR, Settings
 from lambda_fn.store.keys import forecast_key, ledger_key, price_key
@@ -116,3 +116,5 @@ def fill(
         stored = at(whole.dates[rows - 1]).timestamp()
         os.utime(folder / ledger_key(settings.pair, whole.dates[rows - 1]), (stored, stored))
     track_record.update(store, settings.pair, now)
+    correlations.write(store, settings.pairs, now)
+    reference_books.update(store, settings.pairs, now)

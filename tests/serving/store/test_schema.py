@@ -8,7 +8,7 @@ import pytest
 
 from lambda_fn.contract import Pointer
 from lambda_fn.fields import ContractError
-from lambda_fn.record.official_forecast import Entry, Official
+from lambda_fn.record.official_forecast import Entry, Official, return_sd
 from lambda_fn.store import schema
 from lambda_fn.store.schema import Invalid
 from tests.support import records
@@ -95,6 +95,7 @@ def test_an_entry_of_the_ledger_is_declared_like_the_forecast_that_it_repeats() 
 def test_every_field_of_the_declared_records_is_written_and_read() -> None:
     official = records.official()._replace(notes=("a",), failure_reason="b", blocked_generation=2)
     official = official._replace(failed_generation=2, reason="c")
+    official = official._replace(sd=[return_sd(official, day) for day in range(1, len(official.days) + 1)])
     assert Official.parse(official.to_json(), official.pair) == official
     assert len(schema.dump(official)) == len(Official._fields)
     assert {"withheld", "suspended"} <= schema.dump(official).keys()

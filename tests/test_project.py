@@ -104,8 +104,8 @@ def test_make_reads_env_and_the_real_environment_wins(tmp_path: Path) -> None:
     assert done.stdout.split() == ["of-the-file", "of-the-environment"], done.stderr
 
 
-def test_sam_is_installed_before_it_is_needed() -> None:
-    done = subprocess.run(["make", "-n", "sam"], cwd=ROOT, capture_output=True, text=True)
+def test_sam_is_installed_before_it_is_needed(tmp_path: Path) -> None:
+    done = subprocess.run(["make", "-n", "sam", f"VENV={tmp_path}"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "requirements-aws.txt" in done.stdout
     deploy = (ROOT / "docs/operate.md").read_text().partition("\n## Deploy\n")[2]
     assert deploy.index("$ make sam\n") < deploy.index("$ sam build\n")

@@ -520,6 +520,17 @@ GUARDS = (
         "tests/infra/test_release_check.py::test_a_store_that_refuses_for_good_stops_the_release",
     ),
     Guard(
+        "every route but the sign-in page asks for a token",
+        "template.yaml",
+        "",
+        Change(
+            "text",
+            "security: !If [IsReadOnly, [{IAM: []}], !If [AuthIam, [{IAM: []}], !If [AuthJwt, [{JWT: []}], []]]]",
+            "security: []",
+        ),
+        "tests/infra/test_people.py::test_who_may_sign_in_reaches_one_page_without_a_token",
+    ),
+    Guard(
         "a provider's address holds nothing that ends a rule of a policy",
         "lambda_fn/sign_in.py",
         "parse_sign_in",

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from infra.parameters import find_faults, template_parameters
 from lambda_fn import api, refresh
-from lambda_fn.settings import Settings
+from lambda_fn.settings import Settings, SettingsError
 from lambda_fn.store.local import FolderStore
 from tests.support import foreign
 from tests.support.api_gateway import HttpRequest, LambdaContext, to_answer, to_event
 from tests.support.infra.aws_tools import ROOT, stack
+from tests.support.infra.deployments import DEPLOYMENTS
 
 SECTION = (ROOT / "docs/operate.md").read_text().partition("### Access for people\n")[2].partition("\n**Refresh")[0]
 RUNBOOK = (ROOT / "infra/README.md").read_text()
@@ -100,6 +102,43 @@ def test_who_may_sign_in_reaches_one_page_without_a_token() -> None:
     assert client and client.issuer == given["JwtIssuer"] and client.client_id in given["JwtAudience"].split(",")
     assert client.token_endpoint.startswith("https://") and client.authorization_endpoint.startswith("https://")
     assert Settings.from_env(stack()["ApiFunction"]["Properties"]["Environment"]["Variables"]).sign_in is None
+
+
+@pytest.mark.parametrize(
+    ("parameter", "variable"),
+    [
+        ("SignInClientId", "SIGN_IN_CLIENT_ID"),
+        ("SignInAuthorizationEndpoint", "SIGN_IN_AUTHORIZATION_ENDPOINT"),
+        ("SignInTokenEndpoint", "SIGN_IN_TOKEN_ENDPOINT"),
+        ("SignOutUrl", "SIGN_OUT_URL"),
+    ],
+)
+def test_the_template_takes_what_the_function_takes(parameter: str, variable: str) -> None:
+    """Otherwise a deployment would begin whose function cannot start."""
+    parameters = template_parameters((ROOT / "template.yaml").read_text())
+    variables = stack(**DEPLOYMENTS["sign-in"])["ApiFunction"]["Properties"]["Environment"]["Variables"]
+    texts = [
+        "https://a.example:8443/b?c=d&e=%2F",
+        "https://a.example",
+        "a b",
+        "https://a.example/;",
+        "https://a.example/'",
+    ]
+    for text in (
+        *texts,
+        "https://",
+        "https://a.example?x=<",
+        "x" * 300,
+        "https://a.example/,b",
+        "https://a.example/#c",
+    ):
+        takes = not find_faults({parameter: text}, parameters)
+        try:
+            Settings.from_env({**variables, variable: text})
+        except SettingsError:
+            assert not takes, text
+        else:
+            assert takes, text
 
 
 def test_only_a_get_is_public_where_that_is_said() -> None:

@@ -110,6 +110,7 @@
     const home = new URL("./", here);
     let address = new URL(view, here);
     if (address.origin !== location.origin || address.pathname === location.pathname) address = home;
+    say("Loading\u2026");
     let response;
     try {
       response = await sendWithToken(address, { headers: { accept: "text/html, */*;q=0.5" } });

@@ -67,9 +67,9 @@ class App:
                 return self._respond_without_route(request, path)
             route, path_args = match
             form = route.form_for(request)
-            query = request.query
+            query: Mapping[str, str] = {} if form.query_names is None else request.query
             if query:
-                names = (*route.query_names, *form.query_names)
+                names = (*route.query_names, *(form.query_names or ()))
                 if unknown := next((name for name in query if name not in names), None):
                     field = format_name(unknown)
                     cure = f"valid names are {', '.join(names)}" if names else "omit the query"

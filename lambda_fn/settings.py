@@ -3,7 +3,10 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lambda_fn.sign_in import SignIn
 
 
 class SettingsError(ValueError):
@@ -66,17 +69,23 @@ VARIABLES = (
         "origin whose pages may call the server from a browser, * for any; in AWS set the template's CorsOrigin",
     ),
     Variable("BASE_PATH", "", "path prefix that a custom domain adds to the API, such as /fx; set by the template"),
+    Variable("SIGN_IN_CLIENT_ID", "", "client id of the sign-in page at the OpenID provider; empty: no sign-in page"),
+    Variable("SIGN_IN_ISSUER", "", "issuer of the provider's ID tokens; in AWS the template's JwtIssuer"),
+    Variable("SIGN_IN_AUTHORIZATION_ENDPOINT", "", "provider's address where people sign in"),
+    Variable("SIGN_IN_TOKEN_ENDPOINT", "", "provider's address where the page gets its token"),
+    Variable(
+        "SIGN_OUT_URL", "", "provider's address that ends its own session; empty: signing out ends the page's only"
+    ),
     Variable("STACK", "local", "name of the deployment, in its metrics and in signatures for it; set by the template"),
+)
+SIGN_IN = (
+    *("SIGN_IN_CLIENT_ID", "SIGN_IN_ISSUER", "SIGN_IN_AUTHORIZATION_ENDPOINT", "SIGN_IN_TOKEN_ENDPOINT"),
+    "SIGN_OUT_URL",
 )
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 DEFAULT_PAIR = "EURUSD"
-PUBLIC_KEY_BYTES = 32  # of Ed25519
 # At most 200 characters, because a folder store's lock file is named after the whole key.
 KEY = re.compile(r"(?!.{201})(?!(.*/)?\.{1,2}(/|$))[\w.=@+-]+(/[\w.=@+-]+)*", re.ASCII)
-_Y_OF_ORDER_8 = (  # y**2 of these solves -x**2 + y**2 = 1 + d * x**2 * y**2 with x**2 = -y**2
-    int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
-    int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
-)
 STACK = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 STACK_RULE = "up to 128 letters, digits, '-', '_' and '.'"
 # Also matches names of old buckets in us-east-1 and of buckets of other servers, which AWS no longer allows.
@@ -114,6 +123,7 @@ class Settings(NamedTuple):
     refuse_expired: bool
     cors_origin: str | None
     base_path: str
+    sign_in: "SignIn | None"
     stack: str
 
     @classmethod
@@ -154,6 +164,7 @@ class Settings(NamedTuple):
             cors_origin=origin or None,
             base_path=base_path
             and f"/{_check_pattern('BASE_PATH', base_path, _BASE_PATH, 'set it to a path such as /fx')}",
+            sign_in=_parse_sign_in(value),
             stack=_check_pattern("STACK", value["STACK"], STACK, f"set it to {STACK_RULE}"),
         )
 
@@ -283,35 +294,23 @@ def _check_bucket(text: str) -> None:
 def _parse_public_keys(name: str, text: str) -> tuple[bytes, ...]:
     if not text:
         return ()
-    import base64  # not needed for a cold start without keys
+    from lambda_fn.public_keys import parse_public_keys  # not needed for a cold start without keys
 
-    keys = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        try:
-            key = base64.b64decode(part, validate=True)
-        except ValueError:
-            key = b""
-        if len(key) != PUBLIC_KEY_BYTES:
-            raise SettingsError(
-                f"{name}: {part[:60]!r} is not a public key; set it to base64 of the key's {PUBLIC_KEY_BYTES} bytes"
-            )
-        if _is_weak(key):
-            raise SettingsError(f"{name}: anybody can sign for {part!r}; set it to the public key of your private key")
-        keys.append(key)
-    if not keys:  # otherwise no signature would be required, which only an empty value means
-        raise SettingsError(f"{name}: {text[:60]!r} names no key; set it to base64 of a public key, or leave it empty")
-    return tuple(keys)
+    try:
+        return parse_public_keys(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from error
 
 
-def _is_weak(key: bytes) -> bool:
-    """Return whether an Ed25519 key is a point of small order, for which some signatures are valid for any message.
+def _parse_sign_in(value: Mapping[str, str]) -> "SignIn | None":
+    if not any(value[name] for name in SIGN_IN):
+        return None
+    from lambda_fn.sign_in import parse_sign_in  # not needed for a cold start without a sign-in
 
-    These are the y coordinates of the eight points whose order divides 8, encoded canonically or not; the sign bit
-    does not matter (RFC 8032, section 5.1.2; Chalkias, Garillot and Nikolaenko 2020, "Taming the many EdDSAs").
-    """
-    y = int.from_bytes(key, "little") & (2**255 - 1)
-    prime = 2**255 - 19
-    return y % prime in (0, 1, prime - 1, *_Y_OF_ORDER_8)
+    try:
+        return parse_sign_in(*(value[name] for name in SIGN_IN))
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _check_key(name: str, text: str) -> str:

@@ -505,6 +505,52 @@ GUARDS = (
         Change("text", "--require-hashes $(3)", "$(3)"),
         "tests/test_project.py::test_make_installs_every_environment_by_the_locked_uv",
     ),
+    Guard(
+        "a release is checked before it gets requests",
+        "infra/release_check/handler.py",
+        "find_failures",
+        Change("condition", "status"),
+        "tests/infra/test_release_check.py::test_only_what_the_live_version_does_better_counts",
+    ),
+    Guard(
+        "a release waits for a dry run of its jobs",
+        "infra/release_check/handler.py",
+        "find_failures",
+        Change("condition", "error"),
+        "tests/infra/test_release_check.py::test_a_store_that_refuses_for_good_stops_the_release",
+    ),
+    Guard(
+        "every route but the sign-in page asks for a token",
+        "template.yaml",
+        "",
+        Change(
+            "text",
+            "security: !If [IsReadOnly, [{IAM: []}], !If [AuthIam, [{IAM: []}], !If [AuthJwt, [{JWT: []}], []]]]",
+            "security: []",
+        ),
+        "tests/infra/test_people.py::test_who_may_sign_in_reaches_one_page_without_a_token",
+    ),
+    Guard(
+        "a provider's address holds nothing that ends a rule of a policy",
+        "lambda_fn/sign_in.py",
+        "parse_sign_in",
+        Change("check", "pattern"),
+        "tests/serving/test_sign_in.py::test_each_setting_is_checked",
+    ),
+    Guard(
+        "a token is of the attempt that the tab began",
+        "lambda_fn/web/page/sign_in.js",
+        "",
+        Change("text", " || nonce !== attempt.nonce", ""),
+        "tests/browser/test_sign_in.py::test_a_token_of_another_sign_in_is_refused",
+    ),
+    Guard(
+        "a code is of the sign-in that the tab began",
+        "lambda_fn/web/page/sign_in.js",
+        "",
+        Change("text", 'attempt?.state !== answer.get("state") || ', ""),
+        "tests/browser/test_sign_in.py::test_a_code_that_somebody_else_sent_is_not_redeemed",
+    ),
 )
 
 

@@ -64,7 +64,8 @@ def sentences() -> list[str]:
     texts = {text for folder in folders for path in folder.rglob("*.py") for _, text in strings(path)}
     for folder in folders:
         texts.update(text for path in folder.rglob("*.html") for text in template_strings(path.read_text()))
-    texts.update("".join(groups) for groups in _STRING.findall((ROOT / "lambda_fn/web/page/script.js").read_text()))
+    for script in (ROOT / "lambda_fn/web/page").glob("*.js"):
+        texts.update("".join(groups) for groups in _STRING.findall(script.read_text()))
     return sorted({" ".join(text.split()) for text in texts if len(_WORD.findall(text)) >= WORDS})
 
 

@@ -26,13 +26,13 @@ class Form(NamedTuple):
         media_type: the media type.
         handler: makes the content.
         record: the record that the content is made of; None if it is not made of one alone.
-        query_names: query parameters of this form, in addition to those of the route.
+        query_names: query parameters of this form, in addition to those of the route; None if it ignores the query.
     """
 
     media_type: str
     handler: Handler
     record: Record | None = None
-    query_names: tuple[str, ...] = ()
+    query_names: tuple[str, ...] | None = ()
 
 
 class Route(NamedTuple):

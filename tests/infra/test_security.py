@@ -1,7 +1,9 @@
 """The promises name tests that exist, and the threats alarms that ring."""
 
 import re
+from datetime import date
 
+from lambda_fn import __version__
 from tests.support.project import ROOT
 
 SECURITY = (ROOT / "infra/SECURITY.md").read_text()
@@ -26,10 +28,25 @@ def test_it_says_how_to_report_a_vulnerability() -> None:
     assert "privately" in section and "__version__" in section
 
 
+def test_the_readme_leads_to_it() -> None:
+    assert "(infra/SECURITY.md#report-a-vulnerability)" in (ROOT / "README.md").read_text()
+
+
+def test_the_changelog_has_a_dated_release_of_this_version() -> None:
+    """Above it is what the next one will change."""
+    titles = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    releases = [re.fullmatch(r"(\d+\.\d+\.\d+) \((.+)\)", title) for title in titles[titles[0] == "Unreleased" :]]
+    assert all(releases), titles
+    versions = [found[1] for found in releases if found]
+    days = [date.fromisoformat(found[2]) for found in releases if found]
+    assert versions[0] == __version__ and len(set(versions)) == len(versions)
+    assert days == sorted(days, reverse=True)
+
+
 def test_alarms_are_those_of_the_template() -> None:
     alarms = set(
         re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", (ROOT / "template.yaml").read_text(), re.M)
     )
     named = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", THREATS)) - {"ThrottleRate", "ApiAuth", "ChampionPublicKeys"}
-    named -= {"MlflowTrackingUri"}
+    named -= {"MlflowTrackingUri", "BasePath"}
     assert {"ChampionRefused", "PricesOld"} <= named <= alarms

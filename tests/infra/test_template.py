@@ -12,8 +12,8 @@ from lambda_fn.champion.messages import API, JOB
 from lambda_fn.settings import DEFAULTS, Settings
 from lambda_fn.store import keys
 from tests.support.infra.access import KEYS
-from tests.support.infra.aws_tools import ROOT, stack
-from tests.support.infra.deployments import CERTIFICATE, DEPLOYMENTS
+from tests.support.infra.aws_tools import ROOT, broken_rules, stack
+from tests.support.infra.deployments import CERTIFICATE, DEPLOYMENTS, JWT, SIGN_IN
 
 API_GATEWAY_S = 29  # after which API Gateway answers 504 itself
 DEFAULT_MEMORY_MB = 512
@@ -40,6 +40,27 @@ def test_a_champion_that_hangs_is_ended_before_the_function_that_runs_it() -> No
 def test_every_reference_resolves(name: str) -> None:
     """Also those to resources that a deployment does not make."""
     assert set(FUNCTIONS) <= stack(**DEPLOYMENTS[name]).keys()
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_no_deployment_breaks_a_rule(name: str) -> None:
+    assert broken_rules(**DEPLOYMENTS[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "rules"),
+    [
+        ({"ApiAuth": "JWT"}, ["JwtNeedsItsIssuer"]),
+        ({"ApiAuth": "JWT", "JwtIssuer": "https://issuer.example"}, ["JwtNeedsItsIssuer"]),
+        (SIGN_IN, ["ASignInNeedsItsProvider"]),
+        ({**JWT, **SIGN_IN, "SignInClientId": "three"}, ["ASignInNeedsItsProvider"]),
+        ({**JWT, **SIGN_IN, "SignInTokenEndpoint": ""}, ["ASignInNeedsItsProvider"]),
+        ({**JWT, **SIGN_IN, "SignInAuthorizationEndpoint": ""}, ["ASignInNeedsItsProvider"]),
+        ({**JWT, **SIGN_IN, "ApiAuth": "NONE"}, ["ASignInNeedsItsProvider"]),
+    ],
+)
+def test_parameters_that_need_others_are_refused_without_them(given: dict[str, str], rules: list[str]) -> None:
+    assert broken_rules(**given) == rules
 
 
 @pytest.mark.parametrize(("name", "security"), [("as it is", [{"IAM": []}]), ("JWT", [{"JWT": []}]), ("public", [])])

@@ -134,7 +134,7 @@ def requests() -> dict[str, Generator]:
 
 
 def _form_names(route: Route) -> list[str]:
-    return [name for form in route.others for name in form.query_names]
+    return [name for form in route.others for name in form.query_names or ()]
 
 
 def _asking(method: str, path: str, query: Callable[[int], dict[str, str]], body: object, size: int) -> dict[str, Any]:

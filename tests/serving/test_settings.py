@@ -39,6 +39,7 @@ def test_defaults() -> None:
         refuse_expired=False,
         cors_origin=None,
         base_path="",
+        sign_in=None,
         stack="local",
     )
     assert settings.pair == "EURUSD"
@@ -69,6 +70,11 @@ def test_every_variable_is_read() -> None:
         "REFRESH_FUNCTION": "eurusd-forecast-RefreshFunction-1",
         "CORS_ORIGIN": "https://example.com",
         "BASE_PATH": "fx",
+        "SIGN_IN_CLIENT_ID": "page",
+        "SIGN_IN_ISSUER": "https://issuer.example/",
+        "SIGN_IN_AUTHORIZATION_ENDPOINT": "https://issuer.example/authorize",
+        "SIGN_IN_TOKEN_ENDPOINT": "https://issuer.example/token",
+        "SIGN_OUT_URL": "https://issuer.example/logout?client_id=page",
         "STACK": "eurusd-forecast",
     }
     assert set(given) == {variable.name for variable in VARIABLES}

@@ -167,12 +167,11 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "python -m lambda_fn.refresh --pair GBPUSD": "tests/serving/test_served_pairs.py::"
     "test_the_command_tells_each_pair_and_takes_one",
     "export PAIRS=EURUSD,GBPUSD": Untested.VARIABLE,
-    "sam deploy": "tests/infra/test_deploy.py::test_sam_needs_no_flag",
     "make deploy": _DEPLOY,
     "make sam": "tests/test_project.py::test_sam_is_installed_before_it_is_needed",
     'make deploy STAGE=staging ARGS="AlarmEmail=me@example.com"': _DEPLOY,
     'make deploy STAGE=production ARGS="ChampionPublicKeys=<public key> AlarmEmail=me@example.com"': _DEPLOY,
-    'make deploy ARGS="ApiAuth=NONE ThrottleRate=5 ThrottleBurst=10"': (
+    'make deploy ARGS="ApiAuth=NONE ReadOnly=true ThrottleRate=5 ThrottleBurst=10"': (
         f"{_PEOPLE}::test_what_everybody_may_do_costs_no_more_than_the_throttle_lets_through"
     ),
     "export AWS_REGION=eu-central-1": Untested.VARIABLE,
@@ -196,7 +195,13 @@ _STARTS: dict[str, str | Untested] = {
     "docker compose ": _COMPOSE,
     "docker run --detach --name eurusd-forecast ": "tests/e2e/test_conformance.py::test_all_fronts_answer_alike",
     "curl -s --aws-sigv4 ": Untested.AWS,
-    'make deploy ARGS="ApiAuth=JWT ': f"{_PEOPLE}::test_a_token_is_verified_before_the_function_is_invoked",
+    'make deploy ARGS="ApiAuth=JWT JwtIssuer=https': (
+        f"{_PEOPLE}::test_a_token_is_verified_before_the_function_is_invoked"
+    ),
+    'make deploy ARGS="ApiAuth=JWT JwtIssuer=$POOL ': (
+        f"{_PEOPLE}::test_who_may_sign_in_reaches_one_page_without_a_token"
+    ),
+    "export POOL=": Untested.VARIABLE,
     "curl -s --user ": Untested.AWS,
     "USE_S3=true S3_BUCKET=eurusd-forecast-123456789012 AWS_REGION=": (
         f"{_PEOPLE}::test_the_page_is_served_by_a_server_of_their_own"

@@ -2,16 +2,20 @@
 
 import json
 from datetime import date, datetime
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, cast
 
 from lambda_fn import __version__
 from lambda_fn.web.endpoints.forecast import Generation, ModelName, Sha256, age_fields
+from lambda_fn.web.errors import Problem
 from lambda_fn.web.forecast import AgedFreshness, MaybeFallback, fallback_field
 from lambda_fn.web.params import FORMAT, PAIR, central_intervals
 from lambda_fn.web.request import Request
 from lambda_fn.web.response import HTML, DateText, JsonObject, PairCode, Text, TimeText
 from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
+
+if TYPE_CHECKING:
+    from lambda_fn.sign_in import SignIn
 
 Document = Annotated[JsonObject, "OpenAPI 3.1"]
 
@@ -39,6 +43,21 @@ class _ActiveChampion(TypedDict):
     sha256: Sha256
     activated_at: TimeText
     age_s: float
+
+
+class SignInClient(TypedDict):
+    """The OpenID client of the sign-in page: a public client with the authorization code flow and PKCE (S256).
+
+    Attributes:
+        issuer: of the ID tokens, which the gateway accepts as bearer tokens.
+        scope: to request.
+    """
+
+    issuer: str
+    client_id: str
+    authorization_endpoint: str
+    token_endpoint: str
+    scope: Literal["openid"]
 
 
 class Health(AgedFreshness, MaybeFallback):
@@ -190,6 +209,32 @@ def reference(pair: PairState, request: Request) -> Text:
     return render.api_reference(document(pair, request))
 
 
+def sign_in(pair: PairState, request: Request) -> SignInClient:
+    """Return what a program needs to sign a person in. Raises Problem (404) without a sign-in."""
+    client = _sign_in(pair)
+    return {
+        "issuer": client.issuer,
+        "client_id": client.client_id,
+        "authorization_endpoint": client.authorization_endpoint,
+        "token_endpoint": client.token_endpoint,
+        "scope": "openid",
+    }
+
+
+def sign_in_page(pair: PairState, request: Request) -> Text:
+    """Return the sign-in page, which contains no data. Raises Problem (404) without a sign-in."""
+    client = _sign_in(pair)
+    from lambda_fn.web.page import render  # only for a browser
+
+    return render.sign_in(client)
+
+
+def _sign_in(pair: PairState) -> "SignIn":
+    if pair.state.settings.sign_in is None:
+        raise Problem(404, "no_sign_in", "this deployment has no sign-in page", "the operator sets SIGN_IN_CLIENT_ID")
+    return pair.state.settings.sign_in
+
+
 ROUTES = (
     Route(
         "GET",
@@ -248,6 +293,19 @@ ROUTES = (
         parameters=(FORMAT,),
         problems=(BAD_QUERY,),
         others=(Form(HTML, reference),),
+        is_static=True,
+    ),
+    Route(
+        "GET",
+        "/sign-in",
+        sign_in,
+        "Sign-in",
+        "The OpenID client with which people sign in, where the gateway requires tokens. A browser gets the sign-in "
+        "page. The answer contains no data, so no token is required.",
+        "service",
+        problems=(BAD_QUERY, (404, "This deployment has no sign-in page.")),
+        # the provider adds query parameters of its own, which a client ignores (RFC 6749, section 4.1.2)
+        others=(Form(HTML, sign_in_page, query_names=None),),
         is_static=True,
     ),
 )

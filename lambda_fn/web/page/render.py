@@ -22,6 +22,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from lambda_fn import __version__
+from lambda_fn.sign_in import SignIn
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.page import charts, formats
 from lambda_fn.web.page.reference import Document
@@ -61,6 +62,12 @@ def api_reference(document: JsonObject) -> Text:
     return render("reference.html", document=document, reference=Document(document))
 
 
+def sign_in(client: SignIn) -> Text:
+    """Return the page on which people sign in; its script then shows the other pages in its place."""
+    page = render("sign_in.html", client=client)
+    return page._replace(headers=headers(client.token_source))
+
+
 def error(problem: Problem) -> Text:
     """Return the page that shows a problem, with its headers."""
     page = render("error.html", problem=problem)
@@ -79,15 +86,17 @@ def render(template: str, **context: Any) -> Text:
 
 
 @cache
-def headers() -> dict[str, str]:
-    """Return the headers of every page. Style and script are allowed by their hashes, so injected text cannot run."""
-    digests = [hashlib.sha256(_part(name).encode()).digest() for name in ("style.css", "script.js")]
-    style, script = (f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+def headers(token_source: str | None = None) -> dict[str, str]:
+    """Return the headers of a page. Style and scripts are allowed by their hashes, so injected text cannot run.
+
+    The sign-in page may also connect to `token_source`, the provider's token endpoint.
+    """
+    scripts = ("script.js",) if token_source is None else ("script.js", "sign_in.js")
     rules = {
         "default-src": "'none'",
-        "style-src": style,
-        "script-src": script,
-        "connect-src": "'self'",
+        "style-src": _hash("style.css"),
+        "script-src": " ".join(map(_hash, scripts)),
+        "connect-src": "'self'" if token_source is None else f"'self' {token_source}",
         "img-src": "data:",
         "form-action": "'self'",
         "base-uri": "'none'",
@@ -98,6 +107,10 @@ def headers() -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
+
+
+def _hash(name: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(_part(name).encode()).digest()).decode()}'"
 
 
 class CompiledTemplates(BytecodeCache):
@@ -157,6 +170,7 @@ def _environment() -> Environment:
     environment.globals |= {function.__name__: function for function in CHARTS}
     environment.globals["version"] = __version__
     environment.globals |= {"style": Markup(_part("style.css")), "script": Markup(_part("script.js"))}
+    environment.globals["sign_in_script"] = Markup(_part("sign_in.js"))
     return environment
 
 

@@ -25,7 +25,7 @@ from tests.support.server_process import running
 
 BUCKET = "eurusd-forecast-123456789012"
 DOWN = {**seaweedfs.S3Server("http://127.0.0.1:9", 0).environ(BUCKET), "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEKEY"}
-STATIC = ("/openapi.json", "/docs", "/v2", "/v2/health/live", "/api/pairs")
+STATIC = ("/openapi.json", "/docs", "/sign-in", "/v2", "/v2/health/live", "/api/pairs")
 ASKED = [(route.method, route.path) for route in ROUTES if route.path not in STATIC]
 RECORDS = (keys.forecast_key(), keys.record_key(), keys.active_key())
 

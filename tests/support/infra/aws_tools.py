@@ -39,6 +39,11 @@ def stack(**parameters: str) -> dict[str, Any]:
     return cloudformation.resources(template, {**DEFAULTS, **parameters})
 
 
+def broken_rules(**parameters: str) -> list[str]:
+    """The rules of the template that a deployment with these parameters breaks."""
+    return cloudformation.broken_rules(json.loads(translated()), {**DEFAULTS, **parameters})
+
+
 @functools.cache
 def template(name: str) -> str:
     """A template of infra/ as JSON, with the long form of its functions."""

@@ -25,6 +25,17 @@ def outputs(template: Mapping[str, Json], given: Mapping[str, str]) -> dict[str,
     return {name: str(evaluation.value(output["Value"])) for name, output in template["Outputs"].items()}
 
 
+def broken_rules(template: Mapping[str, Json], given: Mapping[str, str]) -> list[str]:
+    """The names of the rules of which an assertion does not hold: CloudFormation refuses such parameters."""
+    evaluation = _Evaluation(template, given)
+    return [
+        name
+        for name, rule in template["Rules"].items()
+        if evaluation.value(rule["RuleCondition"])
+        and not all(evaluation.value(each["Assert"]) for each in rule["Assertions"])
+    ]
+
+
 class _Evaluation:
     def __init__(self, template: Mapping[str, Json], given: Mapping[str, str]) -> None:
         self._conditions = template.get("Conditions", {})
@@ -72,6 +83,9 @@ class _Evaluation:
             case "Fn::Equals":
                 left, right = self.value(argument)
                 return left == right
+            case "Fn::Contains":
+                values, text = self.value(argument)
+                return text in values
             case "Fn::Not":
                 return not self.value(argument[0])
             case "Fn::And":

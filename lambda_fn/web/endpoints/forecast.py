@@ -285,7 +285,7 @@ ROUTES = (
         "/api/forecast.svg",
         forecast_chart,
         "Chart",
-        "The chart of the page as one SVG file for documents and other pages: the last rates and the 50, 80 and 95 % "
+        "The page's chart as one SVG file for documents and other pages: the last rates and the 50, 80 and 95 % "
         "ranges of the official forecast, with its age. It loads nothing and contains no script.",
         "forecast",
         parameters=(PAIR,),

@@ -130,6 +130,13 @@ def test_the_head_and_the_glossary_explain_what_is_shown(api: LocalApi) -> None:
     assert iso_dates == [], "the page writes every date in one form"
 
 
+def test_every_family_of_the_run_is_compared(api: LocalApi) -> None:
+    """The champion, its challengers without a badge, and the benchmarks, by loss."""
+    rows = re.findall(r'<th scope="row">([a-z_]+)(?:<small>(\w+)</small>)?</th>', section(ask(api), "champion"))
+    badges = {"page": "champion", **dict.fromkeys(("garch", "ewma", "constant"), "benchmark")}
+    assert rows == [(family, badges.get(family, "")) for family in page_store.FAMILIES]
+
+
 def test_the_yen_has_two_decimals(tmp_path: Path) -> None:
     api = local_api(tmp_path)
     prices = serialise(foreign.price_rows(60), {"close": foreign.closes(60, 157.25).tolist()})

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lambda_fn import __version__
 from lambda_fn.api import App, handle_event
 from lambda_fn.prices.price_file import serialise
 from lambda_fn.record.official_forecast import Official
@@ -126,6 +127,7 @@ def test_the_head_and_the_glossary_explain_what_is_shown(api: LocalApi) -> None:
     assert {"Quantile", "Calibrated", "Generation", "Value at risk (95 %)"} <= set(terms) and len(terms) == len(
         {*terms}
     )
+    assert f"Version {__version__}." in text_of(element(page, "<footer>", "footer"))
     iso_dates = re.findall(r"\b\d{4}-\d\d-\d\d\b", readable_text(page))
     assert iso_dates == [], "the page writes every date in one form"
 

@@ -90,7 +90,7 @@ check: $(VENV)/dev ## ruff, the arrows between the rooms, and mypy, strict
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
-train: $(VENV)/training ## run the pipeline: prices, evaluation, selection, publishing (ARGS: see `python -m training run --help`)
+train: $(VENV)/training ## run the pipeline: prices, evaluation, selection, publishing (ARGS: see `eurusd run --help`)
 	$(RUN) -m training run $(ARGS)
 
 serve: $(VENV)/training ## serve what is active in the store on http://127.0.0.1:PORT

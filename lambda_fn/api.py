@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lambda_fn import __version__
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
 from lambda_fn.settings import Settings
@@ -164,7 +163,6 @@ class LambdaFunction:
         if self._in_lambda:
             # the logger of the package, through which all its modules write
             self._logger = log_as_json("lambda_fn", SERVICE, environ)
-            self._logger.keys["version"] = __version__
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:
         """Return the result of an event, in the form of its sender. Pings are neither logged nor measured."""

@@ -252,7 +252,7 @@ class Active:
         members = fields.json_object(data, "active", MAX_ACTIVE_BYTES)
         pointer = Pointer.from_object(members)
         if pointer.champion is None or pointer.generation is None:
-            raise ContractError("active: champion and generation are missing; run python -m lambda_fn.refresh")
+            raise ContractError("active: champion and generation are missing; run eurusd refresh")
         parser = schema.object_of({"activated_at": schema.MOMENT, "serving_key": schema.KEY})
         return cls(pointer, pointer.champion, pointer.generation, **schema.parse_as(parser, members, "active"))
 

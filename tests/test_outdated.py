@@ -197,6 +197,14 @@ def check_page_plot(world: World) -> None:
     assert chart.count("has begun") == {"fresh": 1, "late": 8, "expired": 21, "unknown": 0}[world.state]
 
 
+def check_image(world: World) -> None:
+    image = world.body("/api/forecast.svg")
+    assert ("url(#hatch)" in image) == (world.state in ("late", "expired"))
+    age = re.search(rf'class="{world.state}">([^<]*)<', image)
+    assert age and ("30 Oct 2026" in age[1]) and age[1].startswith("No current forecast") == (world.state == "expired")
+    assert ("<title>No current forecast" in image) == (world.state == "expired")
+
+
 def check_forecast_command(world: World) -> None:
     code, text = world.run("forecast")
     assert code == (75 if world.state == "expired" else 0)
@@ -275,6 +283,7 @@ SURFACES: dict[str, Callable[[World], None]] = {
     "page": check_page,
     "page of all pairs": check_all_pairs,
     "plot of the page": check_page_plot,
+    "image": check_image,
     "forecast": check_forecast_command,
     "forecast --book": check_book_command,
     "workbook": check_workbook,

@@ -155,7 +155,5 @@ def _parse(data: bytes, pair: str) -> Active:
     active = Active.parse(data)
     expected = keys.serving_key(active.champion.sha256, pair)
     if active.serving_key != expected:
-        raise ContractError(
-            f"active.serving_key: {active.serving_key} is not {expected}; run python -m lambda_fn.refresh"
-        )
+        raise ContractError(f"active.serving_key: {active.serving_key} is not {expected}; run eurusd refresh")
     return active

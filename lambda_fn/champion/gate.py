@@ -84,7 +84,7 @@ def read_metadata(data: bytes) -> tuple[Metadata, tuple[str, ...]]:
 
 def check_generation(generation: int, sha256: str, last: Active | None) -> None:
     """Raise ContractError unless the generation may follow the last one, or is the last one itself."""
-    cure = "publish the champion as a new generation: python -m training rollback, or python -m training run"
+    cure = "publish the champion as a new generation: eurusd rollback, or eurusd run"
     if generation > contract.highest_after(last.generation if last else None):
         limit = (
             f"more than {contract.MAX_GENERATION_STEP:,} above the active generation {last.generation}"
@@ -95,7 +95,7 @@ def check_generation(generation: int, sha256: str, last: Active | None) -> None:
     if last and generation < last.generation:
         raise ContractError(
             f"pointer.generation: {generation} is lower than the active generation {last.generation}; "
-            "to roll back, publish the old champion as a new generation: python -m training rollback"
+            "to roll back, publish the old champion as a new generation: eurusd rollback"
         )
     if last and generation == last.generation and sha256 != last.champion.sha256:
         raise ContractError(

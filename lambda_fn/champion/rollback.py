@@ -108,9 +108,7 @@ def roll_back(store: Store, settings: Settings, to: int | None, now: datetime, s
         state = parse_active_state(store, pair, stored)
         last = state.last
         if last is None:
-            raise RollbackError(
-                "rollback: no champion is active, so there is nothing to roll back; run python -m training run"
-            )
+            raise RollbackError("rollback: no champion is active, so there is nothing to roll back; run eurusd run")
         if to is None and is_rollback(last.pointer) and timedelta(0) <= now - last.activated_at < RECENT:
             reason = f"generation {last.generation} was just rolled back to; to go further back, name a generation"
             return None, (Activation("unchanged", last.generation, reason), last)

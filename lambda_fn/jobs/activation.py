@@ -121,7 +121,7 @@ def activate(
         try:
             # Read after active.json: generations grow, so this pointer is not older than the active one.
             if (blob := store.find(settings.model_info_key)) is None:
-                decision = Decision(None, "nothing is published yet; run python -m training run")
+                decision = Decision(None, "nothing is published yet; run eurusd run")
             else:
                 published = blob.data
                 pointer = Pointer.parse(published)

@@ -231,7 +231,7 @@ def _read_candidate(job: Job, server: MlflowServer, version: Version) -> tuple[P
     A version without one is read as a pointer of the old form is, if no signature is required.
     """
     store, settings = job.store, job.settings
-    cure = f"publish it with: python -m training publish {version.uri}"
+    cure = f"publish it with: eurusd publish {version.uri}"
     try:
         logged = server.file(version, settings, FILE, contract.MAX_POINTER_BYTES)
     except NoSuchFile:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from lambda_fn import __version__
+
 TRACE = "_X_AMZN_TRACE_ID"  # Lambda sets it anew for each invocation
 NAMESPACE = "EurUsdForecast"
 LEVELS = ("POWERTOOLS_LOG_LEVEL", "LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL")
@@ -64,8 +66,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json(name: str, service: str, environ: Mapping[str, str]) -> JsonFormatter:
-    """Let the logger `name` of a package write JSON to standard output; return its formatter, which has the keys."""
+    """Let the logger `name` of a package write JSON to standard output, with the version of the project in each line.
+
+    Returns the formatter, which has the keys.
+    """
     formatter = JsonFormatter(service)
+    formatter.keys["version"] = __version__
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logger = logging.getLogger(name)

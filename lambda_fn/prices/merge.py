@@ -23,8 +23,8 @@ MIN_MOVE_LIMIT = 0.01  # always allowed, for pairs that hardly moved before, suc
 MIN_HISTORY_ROWS = 500  # rows after which a pair's moves are compared with its own history
 FIRST_DAY = date(1999, 1, 4)  # of the euro's rates: a file that begins later is another file, or incomplete
 DISCONTINUED_ROWS = 5  # newest rows without a price that mean a discontinued currency instead of a missing day
-REPLACE = "python -m lambda_fn.ingest --replace"
-ACCEPT = "python -m lambda_fn.ingest --accept"
+REPLACE = "eurusd ingest --replace"
+ACCEPT = "eurusd ingest --accept"
 
 
 class Update(NamedTuple):

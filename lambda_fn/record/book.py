@@ -45,14 +45,14 @@ class Correlations(NamedTuple):
         """Check that the rows are a matrix of correlations. Raises Invalid."""
         rows, size = self.correlations, len(self.currencies)
         if len({*self.currencies}) < size:
-            raise Invalid(".currencies", "names a currency twice; run python -m lambda_fn.ingest")
+            raise Invalid(".currencies", "names a currency twice; run eurusd ingest")
         if (len(rows), len(rows[0])) != (size, size):
-            raise Invalid(".correlations", f"must be {size} rows of {size}; run python -m lambda_fn.ingest")
+            raise Invalid(".correlations", f"must be {size} rows of {size}; run eurusd ingest")
         for i, row in enumerate(rows):
             if row[i] != 1 or any(row[j] != rows[j][i] or abs(row[j]) > 1 for j in range(i)):
                 raise Invalid(f".correlations[{i}]", "is not of a symmetric matrix with ones on its diagonal")
         if not _is_semidefinite(rows):
-            raise Invalid(".correlations", "would give a negative variance; run python -m lambda_fn.ingest")
+            raise Invalid(".correlations", "would give a negative variance; run eurusd ingest")
 
     def to_json(self) -> bytes:
         """Return JSON in UTF-8, in the order of the fields; `parse` returns an equal object."""

@@ -90,7 +90,7 @@ def issue_forecast(store: Store, settings: Settings, now: datetime, sandbox: San
             raise
         except Exception as error:  # noqa: BLE001 an error of a champion or its prices concerns only this pair
             if isinstance(error, Missing) and error.key == keys.active_key(pair):
-                return None, ForecastResult("nothing", None, "nothing is active yet; run python -m training run")
+                return None, ForecastResult("nothing", None, "nothing is active yet; run eurusd run")
             reason = describe_error(error, (ContractError, ForecastError, Missing), "its making")
             if isinstance(error, LiveForecastError):
                 blocked_generation = error.generation

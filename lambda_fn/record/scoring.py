@@ -140,14 +140,14 @@ def from_csv(data: bytes) -> list[Score]:
     rows = csv.reader(io.StringIO(data.decode("utf-8", "replace")))
     header = tuple(next(rows, ()))
     if header not in HEADERS:
-        raise fields.ContractError("record: unexpected header; rebuild it with: python -m lambda_fn.record")
+        raise fields.ContractError("record: unexpected header; rebuild it with: eurusd record")
     scores = []
     for number, cells in enumerate(rows, 2):
         try:
             scores.append(_parse_row(header, cells))
         except (ValueError, IndexError) as error:
             raise fields.ContractError(
-                f"record: row {number} is invalid ({error}); rebuild it with: python -m lambda_fn.record"
+                f"record: row {number} is invalid ({error}); rebuild it with: eurusd record"
             ) from error
     return scores
 

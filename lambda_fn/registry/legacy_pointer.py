@@ -45,7 +45,7 @@ def resolve(
     if reason := find_uri_fault(settings.mlflow_tracking_uri):
         raise ContractError(
             f"pointer.champion: missing, {pointer.model_uri} names no champion file, and MLFLOW_TRACKING_URI {reason}. "
-            f"Or publish it with: python -m training publish {pointer.model_uri}"
+            f"Or publish it with: eurusd publish {pointer.model_uri}"
         )
     server = MlflowServer(*access(settings, environ, now))
     if not pointer.model_uri.startswith((f"models:/{pointer.model_name}@", f"models:/{pointer.model_name}/")):

@@ -31,10 +31,7 @@ TIMEOUT_S = 5.0
 FILE_TIMEOUT_S = 20.0  # longer, because the server may first fetch the file from a bucket
 MAX_JSON_BYTES = 2**20
 MAX_LIST_BYTES, PAGE_SIZE, MAX_PAGES = 2**23, 100, 20  # models have the tags of their latest versions
-CURE = (
-    "publish a version that `python -m training run` made: python -m training publish models:/NAME/3 "
-    "or models:/NAME@challenger"
-)
+CURE = "publish a version that `eurusd run` made: eurusd publish models:/NAME/3 or models:/NAME@challenger"
 _NOT_MLFLOW = (
     "correct the address: this is not an MLflow server, or not its path, or a login page in front of it. GET /version "
     "below the address returns MLflow's version"
@@ -193,7 +190,7 @@ class MlflowServer:
             return _read_folder(Path(unquote(parts.path)), path)  # training wrote them on this machine
         raise ContractError(
             f"{version.uri}: its files are at {uri}, which cannot be read from here; start the MLflow server with "
-            f"--artifacts-destination, or publish it with: python -m training publish {version.uri}"
+            f"--artifacts-destination, or publish it with: eurusd publish {version.uri}"
         )
 
     def _download_from(self, netloc: str, folder: str, path: "_FilePath") -> bytes:
@@ -330,7 +327,7 @@ def _read_bucket(settings: Settings, bucket: str, folder: str, path: _FilePath) 
     except Unavailable as error:
         raise Unavailable(
             f"{version.uri}: {error}; allow this role s3:GetObject there, or publish it with: "
-            f"python -m training publish {version.uri}"
+            f"eurusd publish {version.uri}"
         ) from error
 
 

@@ -220,7 +220,7 @@ def _correlations(state: State) -> CachedValue[CachedRecord[Correlations]]:
     except NothingToServe as error:
         if error.reason not in ("missing", "damaged"):
             raise
-        message, cure = f"the correlations of currencies are {error.reason}", "run python -m lambda_fn.ingest, or retry"
+        message, cure = f"the correlations of currencies are {error.reason}", "run eurusd ingest, or retry"
         headers = {"Retry-After": str(error.retry_after_s)}
         raise Problem(503, f"record_{error.reason}", message, cure, headers=headers) from error
 

@@ -112,7 +112,7 @@ class Ledger:
         try:
             if blob:
                 old = old._replace(etag=blob.etag, entry=Entry.parse(blob.data, self._pair, as_of), fault="")
-            place, cure = scores_key, "the operator rebuilds the scores with python -m lambda_fn.record"
+            place, cure = scores_key, "the operator rebuilds the scores with eurusd record"
             if table:
                 old = old._replace(scores_etag=table.etag, scores=_scores_of(table.data, as_of), fault="")
         except ContractError as error:

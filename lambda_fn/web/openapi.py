@@ -17,7 +17,7 @@ from lambda_fn.web import model_protocols, price_body
 from lambda_fn.web.endpoints import book, forecast, service
 from lambda_fn.web.errors import PROBLEM_JSON, bad_body
 from lambda_fn.web.params import Parameter
-from lambda_fn.web.response import HTML, JSON
+from lambda_fn.web.response import HTML, JSON, Text
 from lambda_fn.web.routes import ROUTES, TAGS
 from lambda_fn.web.routing import Route
 
@@ -278,7 +278,7 @@ def _describe(parameter: Parameter, place: str) -> JsonSchema:
 
 def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     hints = get_type_hints(route.handler, localns=vars(model_protocols), include_extras=True)
-    content: dict[str, Any] = {"schema": schemas.of(hints["return"])}
+    content: dict[str, Any] = {"schema": _TEXT if hints["return"] is Text else schemas.of(hints["return"])}
     if hints["return"] == forecast.OfficialOrStored:
         content["example"] = FORECAST_EXAMPLE
     if hints["return"] == forecast.PredictionOrSeries:
@@ -289,7 +289,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         "summary": route.summary,
         "description": route.description,
         "tags": [route.tag],
-        "responses": {"200": {"description": route.summary, "content": {JSON: content, **others}}},
+        "responses": {"200": {"description": route.summary, "content": {route.media_type: content, **others}}},
     }
     pages = {name: content for name, content in others.items() if name == HTML}
     for status, description in route.problems:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from lambda_fn.web.errors import MAX_ANSWER_BYTES, PROBLEM_JSON, Problem, answer_too_large
 from lambda_fn.web.request import Request, accepts_gzip
 
-JSON, CSV, HTML = "application/json", "text/csv", "text/html"
+JSON, CSV, HTML, SVG = "application/json", "text/csv", "text/html", "image/svg+xml"
 NO_STORE = "no-store"
 VARY = "Accept, Accept-Encoding"  # a path can have several media types, each compressed or not
 COMPRESSED_FROM = 1000  # bytes: below that compression saves nothing

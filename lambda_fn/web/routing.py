@@ -44,8 +44,8 @@ class Route(NamedTuple):
     Attributes:
         method: the HTTP method.
         path: the path, with {names} for its variable parts.
-        handler: makes the JSON content from the state of the pair and the request; its return type is the schema of
-            the content in the OpenAPI document.
+        handler: makes the content from the state of the pair and the request; its return type is the schema of the
+            content in the OpenAPI document.
         summary: for the OpenAPI document, as `description` and `tag`.
         description: the long text; text between backquotes is code.
         tag: a key of `routes.TAGS`.
@@ -53,7 +53,8 @@ class Route(NamedTuple):
         path_parameters: those of the path.
         body: name of the request body's schema.
         problems: statuses other than 200 with their descriptions.
-        record: the record that the JSON content is made of.
+        record: the record that the content of `handler` is made of.
+        media_type: that of the content of `handler`.
         others: further media types, for callers that prefer them by Accept or select them by `format`.
         is_static: the response changes only with a release, whatever its media type.
     """
@@ -69,6 +70,7 @@ class Route(NamedTuple):
     body: str | None = None
     problems: tuple[tuple[int, str], ...] = ()
     record: Record | None = None
+    media_type: str = JSON
     others: tuple[Form, ...] = ()
     is_static: bool = False
 
@@ -83,15 +85,15 @@ class Route(NamedTuple):
         return tuple(parameter.name for parameter in self.parameters)
 
     def form_for(self, request: Request) -> Form:
-        """Return the form of the response, selected by `format` or else by Accept; JSON without a preference.
+        """Return the form of the response, selected by `format` or else by Accept; that of `handler` by default.
 
         Raises Problem: 400 for a format that the route does not have.
         """
-        json_form, accept = Form(JSON, self.handler, self.record), request.headers.get("accept")
+        own_form, accept = Form(self.media_type, self.handler, self.record), request.headers.get("accept")
         name = request.query.get(FORMAT.name)
         if not self.others or (name is None and accept in (None, "*/*")):
-            return json_form
-        forms = {form.media_type: form for form in (json_form, *self.others)}
+            return own_form
+        forms = {form.media_type: form for form in (own_form, *self.others)}
         if name is None:
             return forms[choose_media_type(accept, list(forms))]
         formats = {name: forms[media_type] for name, media_type in FORMATS.items() if media_type in forms}

@@ -27,7 +27,7 @@ from tests.support.seaweedfs import S3Server
 from training.export.candidate import Registered
 from training.publishing.mlflow_registry import Registry, connect
 
-CURE = "training publish models:/"
+CURE = "eurusd publish models:/"
 
 
 @pytest.fixture(scope="module", params=["mlflow", "old_mlflow"])
@@ -189,6 +189,6 @@ def test_a_registered_model_that_is_no_champion_is_refused_with_the_cure(
         uris = [f"models:/{name}@champion" for name in strangers]
         for process in pool.map(lambda uri: training(tmp_path, environ, "publish", uri), uris):
             assert process.returncode == 2
-            assert "-m training run" in process.stderr
+            assert "eurusd run" in process.stderr
     assert deployment.refresh.counted("ChampionRefused") == len(strangers)
     assert served(deployment) == before

@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from lambda_fn.prices.price_file import parse
 from lambda_fn.settings import pointer_key
 from lambda_fn.store.keys import price_key
@@ -18,7 +20,7 @@ from tests.support.e2e import sam
 from tests.support.e2e.front import PREDICT, HttpFront, generation, get, reply
 from tests.support.e2e.lambda_container import Invocation
 from tests.support.e2e.sam import EVENTS
-from tests.support.e2e.steps import Steps
+from tests.support.e2e.steps import PATIENCE_S, Steps
 
 LEVELS = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)  # those that the events ask for are among them
 PAIRS = ("EURUSD", "GBPUSD")
@@ -36,6 +38,19 @@ def put_event(pair: str) -> dict[str, Any]:
     event: dict[str, Any] = json.loads((EVENTS / "s3_put.json").read_text())
     event["Records"][0]["s3"]["object"]["key"] = pointer_key("models/best_model_info.json", pair)
     return event
+
+
+def check_browser(port: int) -> None:
+    """SAM passes header names as they were sent, and browsers send `Accept`: a page, CSV, 304 and gzip."""
+    address = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=address, timeout=PATIENCE_S) as browser:
+        page = browser.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert page.headers["Content-Type"].startswith("text/html") and "</html>" in page.text
+        assert page.headers["Content-Encoding"] == "gzip"
+        table = browser.get("/api/predict", headers={"Accept": "text/csv"})
+        assert table.text.startswith("date,horizon,")
+        again = browser.get("/api/predict", headers={"Accept": "text/csv", "If-None-Match": table.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
 
 
 def test_sam_invokes_all_three_functions_and_serves_the_api(
@@ -74,3 +89,4 @@ def test_sam_invokes_all_three_functions_and_serves_the_api(
             assert generation(ask(get("/api/predict", "pair=GBPUSD"))) == 2
             assert [row["pair"] for row in ask(get("/api/pairs")).json["pairs"]] == list(PAIRS)
             assert ask(get("/api/predict", "pair=USDJPY")).json["error"]["field"] == "pair"
+            check_browser(port)

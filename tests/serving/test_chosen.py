@@ -288,7 +288,7 @@ def test_mlflow_that_is_down_is_tried_again_and_never_a_refusal(service: Service
 def test_without_a_candidate_a_version_is_read_the_old_way_unless_a_key_is_configured(service: Service) -> None:
     service.register("B", "2", candidate=None)
     if service.signed:
-        with pytest.raises(Refused, match=r"pointer\.json.*training publish models:/EURUSD_B/2"):
+        with pytest.raises(Refused, match=r"pointer\.json.*eurusd publish models:/EURUSD_B/2"):
             service.click("EURUSD_B", "2")
         assert service.active.generation == 1
     else:

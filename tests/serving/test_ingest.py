@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lambda_fn import ingest
+from lambda_fn import __version__, ingest
 from lambda_fn.ingest import PriceUpdate, Refused, declared_columns
 from lambda_fn.jobs.activation import activate
 from lambda_fn.jobs.telemetry import BY_PAIR
@@ -42,7 +42,7 @@ NOW = datetime(2026, 11, 2, 15, 30, tzinfo=UTC)
 FRANKFURT = timezone(timedelta(hours=1))  # in winter
 KEY, ACTIVE = "prices/EURUSD-ecb.csv", keys.active_key("EURUSD")
 WRITERS = {"folder": 8, "bucket": 2}  # this S3 server lets the others wait a second each, our time-out is two
-REPLACE = r"lambda_fn\.ingest --replace"
+REPLACE = "eurusd ingest --replace"
 
 
 @pytest.fixture
@@ -470,7 +470,9 @@ def test_age_counts_the_banks_days(last: date, today: date, days: int) -> None:
 
 def measured(out: str) -> dict[str, float | str]:
     """The one record for CloudWatch among the lines: its metrics and dimensions."""
-    [record] = [line for line in map(json.loads, out.splitlines()) if "_aws" in line]
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert {line["version"] for line in lines if "message" in line} <= {__version__}
+    [record] = [line for line in lines if "_aws" in line]
     found: dict[str, float | str] = {"pair": record["pair"]}
     for about in record["_aws"]["CloudWatchMetrics"]:
         assert about["Namespace"] == "EurUsdForecast"
@@ -503,7 +505,7 @@ def call(
 
 def is_nothing_yet(forecast: dict[str, str]) -> bool:
     """Return whether the outcome is that of a store that never had a champion, with what to run first."""
-    return forecast["outcome"] == "nothing" and forecast["reason"].endswith("training run")
+    return forecast["outcome"] == "nothing" and forecast["reason"].endswith("eurusd run")
 
 
 def test_the_lambda_handler(store: Store, bank: Bank, call: Call) -> None:
@@ -582,7 +584,7 @@ def test_the_command_reads_env_files_and_says_what_it_did(tmp_path: Path, bank: 
     assert (done.returncode, done.stderr) == (0, "")
     table, forecast = done.stdout.splitlines()
     assert table == f"created: {KEY}: 4 rows, through 1999-01-07"
-    assert re.fullmatch("forecast nothing: .*; .*training run", forecast)
+    assert re.fullmatch("forecast nothing: .*; .*eurusd run", forecast)
     done = command(tmp_path, "--json")
     answer = json.loads(done.stdout)
     assert is_nothing_yet(answer.pop("forecast"))

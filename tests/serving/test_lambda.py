@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lambda_fn import __version__
 from lambda_fn import api as api_module
 from lambda_fn.api import App
 from lambda_fn.web.records import Records
@@ -40,9 +41,9 @@ def test_the_handler_measures_each_invocation_in_lambda(in_lambda: Lambda, capsy
     assert (first["ColdStart"], second["ColdStart"]) == ([1.0], [0.0])
     assert (first["ChampionGeneration"], first["ServerErrors"], first["pair"]) == ([1.0], [0.0], "EURUSD")
     assert first["Latency"][0] > 0
-    logged = [line for line in lines if line.get("level") == "INFO"]
+    logged = [line for line in lines if line.get("level") == "INFO"]  # today the forecast has expired
     assert [line["message"] for line in logged] == ["serving generation 1, EURUSD_Foreign"]
-    assert logged[0]["request_id"] == "r-1"
+    assert (logged[0]["request_id"], logged[0]["version"]) == ("r-1", __version__)
 
 
 def test_logs_name_request_and_trace_and_hold_no_payload(

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from lambda_fn import __version__
 from lambda_fn.jobs.telemetry import log_as_json
 
 PACKAGE = "lambda_fn.made_up"
@@ -30,5 +31,5 @@ def test_a_record_is_one_line(parent_lines: list[str], capsys: pytest.CaptureFix
     assert "Übersicht 3" in line
     record = json.loads(line)
     assert (record["level"], record["message"], record["pair"]) == ("WARNING", "Übersicht 3", "EURUSD")
-    assert (record["service"], record["request_id"]) == ("api", "r-1")
+    assert (record["service"], record["request_id"], record["version"]) == ("api", "r-1", __version__)
     assert parent_lines == []

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lambda_fn import refresh
+from lambda_fn import __version__, refresh
 from lambda_fn.champion.trial import run_trial
 from lambda_fn.contract import Active, Pointer
 from lambda_fn.fields import ContractError
@@ -85,7 +85,7 @@ def test_activating_again_changes_nothing(store: Store, settings: Settings) -> N
 
 def test_nothing_published_is_no_error(store: Store, settings: Settings) -> None:
     result = activate(store, settings, NOW)
-    assert result[:2] == ("unchanged", None) and result.reason.endswith("training run")
+    assert result[:2] == ("unchanged", None) and result.reason.endswith("eurusd run")
 
 
 def test_a_lower_generation_is_refused_naming_both(store: Store, settings: Settings) -> None:
@@ -122,7 +122,7 @@ def test_another_pair_has_its_own_champion(tmp_path: Path) -> None:
 
 def test_the_old_form_is_refused_with_the_cure(store: Store, settings: Settings) -> None:
     foreign.put(store, POINTER, OLD)
-    refusal(store, settings, r"^pointer\.champion: missing\b.* training publish models:/EURUSD_LSTM@champion")
+    refusal(store, settings, r"^pointer\.champion: missing\b.* eurusd publish models:/EURUSD_LSTM@champion")
 
 
 def nudged(pointer: Pointer, by: float) -> Pointer:
@@ -418,7 +418,9 @@ def test_the_lambda_handler_activates_on_any_event(
     foreign.publish_to(store, generation=1)
     capsys.readouterr()
     assert refresh.handler(event, invocation())["outcome"] == "activated"
-    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["version"] for line in lines if "message" in line} == {__version__}
+    metrics = [line for line in lines if "_aws" in line]
     activated, made = metrics
     assert activated["ChampionActivated"] == made["ForecastMade"] == [1.0]
     for metric in metrics:

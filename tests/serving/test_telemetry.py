@@ -12,8 +12,9 @@ from tests.support.server_process import ROOT
 WITH_POWERTOOLS = """
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
+from lambda_fn import __version__
 logger = Logger(service="lambda_fn", use_rfc3339=True)  # the logger's name, too
-logger.append_keys(service="api", request_id="r-1")
+logger.append_keys(service="api", version=__version__, request_id="r-1")
 metrics = EphemeralMetrics(namespace="EurUsdForecast", service="")
 metrics.add_dimension("pair", "EURUSD")
 metrics.add_dimension("stack", "eurusd-forecast")

@@ -18,7 +18,7 @@ LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 HORIZON = 21
 ROWS = 200
 AFTER_CLOSE = time(17, 0)
-FAMILIES = ("page", "garch", "ewma", "constant")
+FAMILIES = ("page", "linear_regression", "calendar_cpi", "garch", "ewma", "constant")
 
 
 def score(family: str, position: int) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _describe_swap(before: Mapping[str, Any], after: Mapping[str, Any], pid: int
     """
     old, new = before["champion"], after["champion"]
     if missing is not None:
-        return f"Generation {missing} is published, but not active; python -m training status says why."
+        return f"Generation {missing} is published, but not active; eurusd status says why."
     if new["generation"] == old["generation"]:
         return f"The server, process {pid}, still serves generation {old['generation']}: nothing newer was published."
     swap = (

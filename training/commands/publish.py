@@ -114,7 +114,7 @@ def clean(context: Context, yes: bool, store: bool, experiment: bool, unserved: 
             context.store.delete(key)
     else:
         cleanup.execute(tracking, plan, cleaned_store)
-        context.progress.print("deleted; to start again run `python -m training run`")
+        context.progress.print("deleted; to start again run `eurusd run`")
     return 0
 
 

@@ -71,8 +71,8 @@ def _print_status(current: "Status", context: Context) -> None:
     from lambda_fn.web.forecast import age_json
     from training.commands.scores import print_fan, print_skill
     from training.console import format_time, print_table
-    from training.conventions import BASELINE_NAMES
     from training.models.economic_calendar import TITLES
+    from training.publishing.promotion import champion_scores
 
     facts = Table(show_header=False, box=None, pad_edge=False)
     facts.add_column(no_wrap=True)
@@ -95,10 +95,10 @@ def _print_status(current: "Status", context: Context) -> None:
     for alias, (name, version) in current.tracking.aliases.items():
         facts.add_row(f"@{alias}", f"{name} version {version}")
     context.out.print(facts)
-    if current.scores:
-        horizons = sorted({row["horizon"] for row in current.scores})
+    if scored := [row for row in current.scores if {"family", "horizon", "pinball"} <= row.keys()]:
+        horizons = sorted({row["horizon"] for row in scored})
         losses: dict[str, dict[int, str]] = {}
-        for row in current.scores:
+        for row in scored:
             losses.setdefault(row["family"], {})[row["horizon"]] = f"{row['pinball']:.5f}"
         rows = [
             {"family": family, **{f"{days} d": by_horizon.get(days, "") for days in horizons}}
@@ -109,7 +109,7 @@ def _print_status(current: "Status", context: Context) -> None:
     if current.official and (timeliness := current.forecast):
         days = [dict(day) for day in select_days(current.official, {}, timeliness)]
         print_fan(days, context, age_json(timeliness)["next_day"])
-    if scores := [row for row in current.scores if row["family"] not in BASELINE_NAMES]:
+    if scores := current.active and champion_scores(current.active.pointer):
         print_skill(scores[0]["family"], scores, context)
     context.print(*(f"- {note}" for note in (current.published.reason, current.tracking.note) if note))
     outdated = (
@@ -157,7 +157,7 @@ def show_history(context: Context) -> None:
     if context.as_json:
         print_json({"pair": context.settings.pair, "generations": json_rows})
     elif not rows:
-        context.print("nothing was ever published; run python -m training run")
+        context.print("nothing was ever published; run eurusd run")
     else:
         title, least_needed = f"Champions of {context.settings.pair}", [f"{days} d" for days in HEADLINE_HORIZONS[::-1]]
         left_aligned = ("champion", "since", "until")

@@ -181,7 +181,7 @@ def load_stored(store: Store, pair: str, source: Source, *, today: date, columns
     try:
         data = store.read(key).data
     except Missing as error:
-        raise PriceError([f"{error}; write it with `python -m training prices --save`"]) from error
+        raise PriceError([f"{error}; write it with `eurusd prices --save`"]) from error
     rows = replace(read_rows(data, key), is_ecb=source == "ecb")
     check(rows, columns, today, WINDOW, "one window of the models")
     return _build_table(rows, source, f"{key} of the {store.describe()}", rows.notes)

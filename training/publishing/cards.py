@@ -79,7 +79,7 @@ def render_model_card(candidate: Candidate, scores: pd.DataFrame) -> str:
         *([_make_table(["days", *columns], rows)] if rows else []),
         "## Use",
         f'`mlflow.pyfunc.load_model("models:/{candidate.name}/<version>").predict(example)`; the input example '
-        f"shows the format. To serve it, run `python -m training publish models:/{candidate.name}/<version>`.",
+        f"shows the format. To serve it, run `eurusd publish models:/{candidate.name}/<version>`.",
         "## Limits",
         "It forecasts the size of moves, not their direction, as all families here. Past coverage does not guarantee "
         "future coverage.",

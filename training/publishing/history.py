@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from lambda_fn.champion import rollback
 from lambda_fn.champion.rollback import ACTIVATED, History, RollbackError
 from lambda_fn.contract import REASON, Active, Pointer
-from lambda_fn.record.official_forecast import BENCHMARKS
 from lambda_fn.store.object_store import Store
-from training.publishing.promotion import published_by, read_refusal
+from training.publishing.promotion import champion_scores, published_by, read_refusal
 
 
 class Generation(NamedTuple):
@@ -34,7 +33,7 @@ class Generation(NamedTuple):
 
     def losses(self) -> dict[int, float]:
         """Return the pinball loss of its family by horizon in days, from the run that trained it."""
-        rows = [row for row in self.pointer.scores if row.get("family") not in BENCHMARKS]
+        rows = champion_scores(self.pointer)
         return {row["horizon"]: row["pinball"] for row in rows if {"horizon", "pinball"} <= row.keys()}
 
 

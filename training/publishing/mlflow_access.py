@@ -222,7 +222,7 @@ def read_aliases(tracking_uri: str, pair: str, environ: Mapping[str, str]) -> Al
         except OSError as error:  # its folder cannot be entered
             raise database_error(path, error.strerror or "") from error
         if not exists:
-            return AliasHolders({}, f"{path}: the database does not exist yet; python -m training run creates it")
+            return AliasHolders({}, f"{path}: the database does not exist yet; eurusd run creates it")
         with open_database(path, "ro") as connection:
             rows = connection.execute("SELECT name, alias, version FROM registered_model_aliases").fetchall()
         return AliasHolders(group_by_alias(rows, pair), None, list_champions(rows, pair))

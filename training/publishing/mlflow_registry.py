@@ -170,8 +170,7 @@ def find_version(registry: Registry, uri: str) -> Registered:
         )
     except MlflowException as error:
         raise RegistryError(
-            f"{uri}: {redact_url(registry.tracking_uri)} has no such version; "
-            "`python -m training status` lists the aliases"
+            f"{uri}: {redact_url(registry.tracking_uri)} has no such version; `eurusd status` lists the aliases"
         ) from error
     sha256 = found_version.tags.get(SHA256_TAG, "")
     return Registered(name, int(found_version.version), found_version.run_id or "", sha256)
@@ -198,7 +197,7 @@ def download(registry: Registry, version: Registered) -> bytes:
     except (MlflowException, OSError) as error:
         raise RegistryError(
             f"{version.uri} holds no {MODEL_FILE}: it is not a champion of this project, or its files were deleted; "
-            "train it again with `python -m training run`"
+            "train it again with `eurusd run`"
         ) from error
     sha256 = hashlib.sha256(data).hexdigest()
     if version.sha256 and sha256 != version.sha256:

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from lambda_fn.settings import redact_url
-from training.conventions import BASELINE_NAMES, HEADLINE_HORIZONS
+from training.conventions import HEADLINE_HORIZONS
 from training.evaluation.selection import Look, Selection
 from training.export.candidate import Candidate, Registered
 from training.publishing import mlflow_registry
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOTE = "mlflow.note.content"  # MLflow's page shows this tag as the description
-SCORES = "scores.json"  # all rows and columns of the family and the baselines, without rounding
+SCORES = "scores.json"  # the score table, without rounding
 # Metric -> column of the score table. They are few, because MLflow's page shows all of them.
 _AT_HEADLINE_HORIZONS = {"pinball": "pinball", "skill_vs_garch": "skill_garch", "skill_vs_ewma": "skill_ewma"}
 _AT_ONE_DAY = {"coverage_80": "coverage_80", "coverage_95": "coverage_95", "theil_u": "theil_u"}
@@ -213,7 +213,7 @@ def _log_candidate(
     client.log_dict(run_id, {"features": list(candidate.metadata.features)}, "features.json")
     rows = [
         {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
-        for row in scores[scores["family"].isin([family, *BASELINE_NAMES])].to_dict("records")
+        for row in scores.to_dict("records")
     ]
     client.log_dict(run_id, {"scores": rows}, SCORES)
     if inputs.dataset is not None:
@@ -295,7 +295,7 @@ def make_yearly_metrics(breakdown: pd.DataFrame, family: str) -> list[Metric]:
 
 
 def read_scores(registry: Registry, run_id: str) -> pd.DataFrame:
-    """Read the rows of a family and of the baselines in the score table from a run.
+    """Read the score table from the run of a family; an old run has the rows of the family and of the baselines.
 
     Raises RegistryError if the run does not exist or has no scores.
     """
@@ -317,5 +317,5 @@ def read_scores(registry: Registry, run_id: str) -> pd.DataFrame:
         rows = [row for _, row in sorted(old.items())]
     table = pd.DataFrame(rows)
     if table.empty:
-        raise RegistryError(f"run {run_id}: it has no scores; train again with `python -m training run`")
+        raise RegistryError(f"run {run_id}: it has no scores; train again with `eurusd run`")
     return table.astype({"n": int}, errors="ignore")  # all metrics of MLflow are floats

@@ -9,7 +9,7 @@ unused history file.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lambda_fn import contract
 from lambda_fn.champion.active_state import read_active_state
@@ -25,6 +25,7 @@ from lambda_fn.refresh import refresh
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
+from training.conventions import BASELINE_NAMES
 from training.errors import NamedError
 from training.publishing.signing import make_signer
 
@@ -138,9 +139,23 @@ def find_published(store: Store, settings: Settings, pointer: Pointer) -> Pointe
     return published
 
 
+def champion_scores(pointer: Pointer) -> list[dict[str, Any]]:
+    """Return the rows of the champion in the score table of its run: its family is the first that is no baseline."""
+    rows = [row for row in pointer.scores if row.get("family") not in BASELINE_NAMES]
+    return [row for row in rows if row.get("family") == rows[0].get("family")]
+
+
 def _compared_fields(pointer: Pointer) -> tuple[object, ...]:
+    """Return the fields that a new deployment changes.
+
+    Of the challengers these are only the names: another processor changes the last digits of a random model's scores.
+    """
     model = (pointer.model_name, pointer.model_version, pointer.run_id, pointer.trained_through)
-    return (*model, pointer.scores, pointer.benchmarks, pointer.backtest, pointer.events_known_through)
+    champion = champion_scores(pointer)
+    challengers = [row for row in pointer.scores if row.get("family") not in BASELINE_NAMES and row not in champion]
+    scores = [row for row in pointer.scores if row not in challengers]
+    names = {row.get("family") for row in challengers}
+    return (*model, scores, names, pointer.benchmarks, pointer.backtest, pointer.events_known_through)
 
 
 def read_refusal(store: Store, pair: str, pointer: Pointer) -> PointerStatus | None:

@@ -29,6 +29,7 @@ from lambda_fn.prices.price_file import read_table
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Missing, Store
+from training.conventions import BASELINE_NAMES
 from training.evaluation.selection import Look
 from training.export.candidate import Candidate, Registered
 from training.models.economic_calendar import read_known_through
@@ -51,7 +52,6 @@ LOOK = "look"  # an optional key of a pointer outside the contract: the comparis
 GOLDEN_COUNT = 3
 GOLDEN_STEP = 63  # rows between golden windows: a quarter, so that their volatility differs
 SIGNIFICANT_DIGITS = 6  # of a score in the pointer
-BASELINES = ("constant", "ewma", "garch")  # the pointer has their scores, too
 # Metric of the pointer -> column of the score table at horizon 1.
 METRICS = {"rmse": "rmse", "mae": "mae", "directional_accuracy": "direction", "pinball": "pinball"}
 
@@ -84,7 +84,7 @@ def publish(
         settings: Settings of the pair.
         candidate: The champion to publish.
         registered: Its version in the registry.
-        scores: The score table; the rows of the family and of the baselines become part of the pointer.
+        scores: The score table; its rows become part of the pointer, those of the champion first.
         windows: Inputs of the golden forecasts, a batch of two or three windows.
         now: The time of publishing.
         move: Moves the aliases; see `move_aliases`.
@@ -189,7 +189,7 @@ def publish_version(tracking: "Registry", store: Store, settings: Settings, uri:
     except (ContractError, Missing) as error:
         raise PublishError(
             f"{uri} cannot be published under contract {contract.CONTRACT_VERSION}: {error}; train a champion with "
-            "`python -m training run`, or choose a version of such a run"
+            "`eurusd run`, or choose a version of such a run"
         ) from error
     model_type = version.name.removeprefix(f"{champion.metadata.pair}_")
     candidate = Candidate(champion.metadata.family, model_type, data, champion.metadata, {})
@@ -293,7 +293,7 @@ def _make_pointer(
         now: The time of publishing.
     """
     metadata = candidate.metadata
-    rows = _score_rows(scores[scores["family"].isin([candidate.family, *BASELINES])])
+    rows = _score_rows(scores.sort_values("family", key=lambda names: names != candidate.family, kind="stable"))
     return Pointer(
         model_type=candidate.model_type,
         model_name=registered.name,
@@ -302,7 +302,7 @@ def _make_pointer(
         run_id=registered.run_id or None,
         model_alias="champion",
         metrics=_legacy_metrics(rows, candidate.family),
-        baseline_metrics=_legacy_metrics(rows, BASELINES[0]),
+        baseline_metrics=_legacy_metrics(rows, BASELINE_NAMES[0]),
         contract_version=contract.CONTRACT_VERSION,
         pair=metadata.pair,
         champion=_champion_file(candidate.model, metadata.pair),

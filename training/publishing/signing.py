@@ -81,7 +81,7 @@ def _load_local_key(value: str) -> tuple[bytes, Sign]:
     except (OSError, ValueError) as error:
         raise SigningError(
             "CHAMPION_SIGNING_KEY: neither a key (base64 of 32 bytes), a file with one, nor awskms:<key id>; "
-            "create one with python -m training keys"
+            "create one with eurusd keys"
         ) from error
     return key.public_key().public_bytes_raw(), key.sign
 

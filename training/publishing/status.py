@@ -86,7 +86,7 @@ class Status:
 
     @property
     def scores(self) -> tuple[dict[str, Any], ...]:
-        """The rows of the score table of the active champion and the baselines."""
+        """The score table of the run that selected the active champion, the rows of the champion first."""
         return self.active.pointer.scores if self.active else ()
 
 
@@ -154,9 +154,9 @@ def _describe_outdated_events(events: dict[str, date], today: date) -> Iterator[
     listed = load_events().known_through()
     for kind, remaining in days_left(events, today).items():
         if remaining < WARN_DAYS:
-            cure = "run python -m training run"
+            cure = "run eurusd run"
             if not (kind in listed and listed[kind] > events[kind]):  # the champion knows all that the file lists
-                cure = f"add the dates that python -m training events lists to training/models/events.csv, then {cure}"
+                cure = f"add the dates that eurusd events lists to training/models/events.csv, then {cure}"
             yield f"the last known date of {TITLES.get(kind, kind)} is {remaining} days away: {cure}"
 
 
@@ -196,20 +196,20 @@ def _read_price_ages(store: Store, pair: str, today: date) -> tuple[tuple[PriceA
             if dates:
                 ages.append(PriceAge(key, source, dates[0], business_days_since(dates[0], today, source)))
             else:
-                unreadable.append(f"{key} cannot be read: it is empty; delete it and run python -m training run")
+                unreadable.append(f"{key} cannot be read: it is empty; delete it and run eurusd run")
     return tuple(ages), tuple(unreadable)
 
 
 def _describe_differences(active: Active | None, published: Published, tracking: Tracking) -> Iterator[str]:
     if published.state == "missing":
-        yield "nothing is published yet; run python -m training run"
+        yield "nothing is published yet; run eurusd run"
     elif published.state == "unreadable":
-        yield "the pointer cannot be read; publish again: python -m training rollback, or python -m training run"
+        yield "the pointer cannot be read; publish again: eurusd rollback, or eurusd run"
     elif published.state == "refused":
         served = f"generation {active.generation} is still served" if active else "nothing is served"
         yield f"{_name_generation(published)} was refused, {served}: {published.reason}"
     elif published.state == "pending":
-        yield f"{_name_generation(published)} is published but not active yet; run python -m lambda_fn.refresh"
+        yield f"{_name_generation(published)} is published but not active yet; run eurusd refresh"
     elif published.state == "rolled back":
         yield f"{_name_generation(published)} was rolled back, {published.reason}; publish a newer one to replace it"
         return  # the alias has not moved; it moves with the next publication
@@ -219,17 +219,17 @@ def _describe_differences(active: Active | None, published: Published, tracking:
     serving = f"{pointer.model_name} version {pointer.model_version}"
     holder = tracking.aliases.get("champion")
     if pointer.model_version == str(UNREGISTERED):
-        yield f"generation {active.generation} is not in the registry; run python -m training run, which registers"
+        yield f"generation {active.generation} is not in the registry; run eurusd run, which registers"
     elif holder is None:
         yield (
             f'the alias "champion" is not set, {serving} is active; restore it with: '
-            f"python -m training publish models:/{pointer.model_name}/{pointer.model_version}"
+            f"eurusd publish models:/{pointer.model_name}/{pointer.model_version}"
         )
     elif (holder[0], str(holder[1])) != (pointer.model_name, pointer.model_version):
         yield (
             f'the alias "champion" is at {holder[0]} version {holder[1]}, {serving} is active: the alias was moved by '
             "hand, or publishing was interrupted. To serve the version of the alias: "
-            f"python -m training publish models:/{holder[0]}@champion"
+            f"eurusd publish models:/{holder[0]}@champion"
         )
 
 
@@ -240,7 +240,7 @@ def _describe_forecast(official: Official | None) -> Iterator[str]:
     if official.reason:
         yield (
             f"generation {official.generation} made the official forecast of {official.as_of}, because "
-            f"{official.reason}; publish another champion: python -m training rollback, or python -m training run"
+            f"{official.reason}; publish another champion: eurusd rollback, or eurusd run"
         )
     if official.failure_reason:
         yield f"there is no official forecast after {official.as_of}: {official.failure_reason}"
@@ -252,7 +252,7 @@ def _describe_record(store: Store, pair: str) -> list[str]:
         record = parse_record(store.read(keys.record_key(pair)).data, pair)
     except (Missing, ContractError):
         return []  # missing before the first ingest, which also replaces a damaged one
-    cure = "compare the models: python -m training run, or roll back: python -m training rollback"
+    cure = "compare the models: eurusd run, or roll back: eurusd rollback"
     return [
         f"the live record has degraded: {sentence}; {cure}" for sentence in find_degradation(record.get("checks", ()))
     ]

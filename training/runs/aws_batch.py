@@ -130,7 +130,7 @@ def follow(
         reason = select.get("statusReason", "Batch gives no reason")
         return Outcome(False, (f"error: the selection of run {jobs.run} failed: {reason}{_log_stream(select)}",))
     cure = (
-        f"run a task again with `python -m training task --run {jobs.run} --index N`, then `python -m training select "
+        f"run a task again with `eurusd task --run {jobs.run} --index N`, then `eurusd select "
         f"--run {jobs.run}`, which leaves out families without results"
     )
     return Outcome(False, (*_describe_failures(client, jobs, tasks), cure))

@@ -88,7 +88,7 @@ class Run:
     @cached_property
     def plan(self) -> dict[str, Any]:
         """The plan as it was frozen; raises RunError when it was frozen by other code."""
-        plan = self._read("plan.json", "freeze one with `python -m training tasks --freeze`")
+        plan = self._read("plan.json", "freeze one with `eurusd tasks --freeze`")
         if plan["code"] != code_version():
             raise RunError(
                 f"run {self.name}: frozen by training {plan['code']}, this is {code_version()}; use the code or image "

@@ -28,11 +28,12 @@ from lambda_fn.web.params import (
     DEFAULT_HORIZON,
     FORECAST_PARAMETERS,
     FORMAT,
+    PAIR,
     parse_query,
 )
 from lambda_fn.web.records import CachedRecord
 from lambda_fn.web.request import Request
-from lambda_fn.web.response import CSV, DateText, PairCode, Text, TimeText
+from lambda_fn.web.response import CSV, SVG, DateText, PairCode, Text, TimeText
 from lambda_fn.web.routing import BAD_QUERY, COMPRESSED, LARGE, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
@@ -213,6 +214,14 @@ def predict_table(pair: PairState, request: Request) -> Text:
     return Text.of_table(name, header, rows, DECIMAL.parse_choice(request.query))
 
 
+def forecast_chart(pair: PairState, request: Request) -> Text:
+    """Return the page's chart of the official forecast as an SVG file."""
+    from lambda_fn.web.page.image import forecast_image  # only for this route
+    from lambda_fn.web.page.view_model import forecast_page
+
+    return forecast_image(forecast_page(pair.records, {}, (), with_record=False))
+
+
 def _score_cells(day: StoredDay) -> list[object]:
     score: Mapping[str, object] = day["score"] or {}
     return [score.get(name) for name in SCORE_COLUMNS]
@@ -270,6 +279,19 @@ ROUTES = (
         problems=(BAD_QUERY, (404, "The ledger has no forecast after the close of `as_of`."), NOTHING),
         record="forecast",
         others=(Form(CSV, predict_table, "forecast"),),
+    ),
+    Route(
+        "GET",
+        "/api/forecast.svg",
+        forecast_chart,
+        "Chart",
+        "The page's chart as one SVG file for documents and other pages: the last rates and the 50, 80 and 95 % "
+        "ranges of the official forecast, with its age. It loads nothing and contains no script.",
+        "forecast",
+        parameters=(PAIR,),
+        problems=(BAD_QUERY, NOTHING),
+        record="forecast",
+        media_type=SVG,
     ),
     Route(
         "POST",

@@ -93,10 +93,22 @@ class Tick(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A chart, and the rows of the table of its values: x and y in percent, and what is shown there."""
+    """A chart, and the rows of the table of its values.
 
-    svg: Markup
+    Attributes:
+        parts: the left axis, the plot, the right axis and the axis below, each an svg element.
+        table: id of the table whose rows, by data-x and data-y, are the values under the pointer.
+        rows: x and y in percent, and what is shown there.
+    """
+
+    parts: tuple[Markup, Markup, Markup, Markup]
+    table: str
     rows: Sequence[tuple[float, float, Any]]
+
+    @property
+    def svg(self) -> Markup:
+        """The chart in the page, whose style sheet places the parts."""
+        return element("div", *self.parts, class_="chart", data_table=self.table)
 
 
 class RangeBars(NamedTuple):
@@ -137,8 +149,8 @@ def fan_chart(page: ForecastPage) -> Chart:
     firsts = [later for earlier, later in pairwise(x) if later.month != earlier.month]  # of the months
     names = [MONTHS[day.month - 1][:3] + (f" {day.year}" if day.month == 1 else "") for day in firsts]
     month_ticks = [Tick(x[day], name, {}) for day, name in zip(firsts, names, strict=True)]
-    drawing = _chart("fan-values", label, left_ticks, right_ticks, month_ticks, shapes, marks)
-    return Chart(drawing, [(x[day.day], y.at(day.rate), day) for day in days])
+    parts = _draw(label, left_ticks, right_ticks, month_ticks, shapes, marks)
+    return Chart(parts, "fan-values", [(x[day.day], y.at(day.rate), day) for day in days])
 
 
 def _outdated_part(left: float, right: float, state: State) -> list[Markup]:
@@ -184,7 +196,7 @@ def outcome_chart(outcomes: Sequence[Outcome]) -> Chart:
     )
     y_ticks = [_tick(y.at(value), value, 0, "percent") for value in PERCENTILES]
     x_ticks = [Tick(x[i], day_text(outcomes[i].day, "plain"), {}) for i in (0, -1)]
-    return Chart(_chart("strip-values", label, y_ticks, [], x_ticks, bands, dots), rows)
+    return Chart(_draw(label, y_ticks, [], x_ticks, bands, dots), "strip-values", rows)
 
 
 def range_bars(days: Sequence[RateDay]) -> RangeBars:
@@ -261,19 +273,17 @@ def whiskers(figures: Sequence[Figure | None], reference: float) -> list[Markup]
     return drawings
 
 
-def _chart(
-    table: str,
+def _draw(
     label: str,
     y_ticks: Sequence[Tick],
     right_ticks: Sequence[Tick],
     x_ticks: Sequence[Tick],
     shapes: Iterable[Markup],
     marks: Iterable[Markup],
-) -> Markup:
-    """Draw the frame of a chart.
+) -> tuple[Markup, Markup, Markup, Markup]:
+    """Draw the parts of a chart: the left axis, the plot, the right axis and the axis below.
 
     Args:
-        table: id of the table whose rows, by data-x and data-y, are the values under the pointer.
         label: describes the chart to a screen reader.
         y_ticks: of the left axis, each with a grid line.
         right_ticks: of the right axis.
@@ -284,14 +294,11 @@ def _chart(
     grid = [element("line", x1="0", x2="100%", y1=f"{at:g}%", y2=f"{at:g}%", class_="grid") for at, _, _ in y_ticks]
     stretched = element("svg", *shapes, viewBox="0 0 100 100", preserveAspectRatio="none", width="100%", height="100%")
     labels = [element("text", text, x=f"{at:g}%", y="1.1em", **more) for at, text, more in x_ticks]
-    return element(
-        "div",
+    return (
         _side_axis("left", "100%", y_ticks),
         element("svg", *grid, stretched, *marks, class_="plot", role="img", aria_label=label),
         _side_axis("right", "0", right_ticks),
         element("svg", *labels, class_="axis below", aria_hidden="true"),
-        class_="chart",
-        data_table=table,
     )
 
 

@@ -93,9 +93,10 @@ def backquoted(text: str) -> Markup:
     return _alternate(text.split("`"))
 
 
-def breakable(text: str) -> Markup:
-    """Return a path, or the name of a member, which a narrow screen may break behind its slashes and dots."""
-    return Markup("").join(escape(part) + Markup("<wbr>" if part in "/." else "") for part in re.split("([/.])", text))
+def breakable(text: str, after: str = "/.") -> Markup:
+    """Return a path or a name, which a narrow screen may break behind the characters of `after`."""
+    parts = re.split(f"([{re.escape(after)}])", text)
+    return Markup("").join(escape(part) + Markup("<wbr>" if part in after else "") for part in parts)
 
 
 def example(value: object) -> str:

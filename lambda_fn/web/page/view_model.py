@@ -171,12 +171,21 @@ class ForecastPage(NamedTuple):
         return f"{path}{'&' if '?' in path else '?'}pair={self.pair.code}"
 
 
-def forecast_page(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> ForecastPage:
-    """Return the page of the official forecast, with a choice of `pairs`; raises NothingToServe without a forecast."""
+def forecast_page(
+    records: Records, query: Mapping[str, str], pairs: Sequence[str], with_record: bool = True
+) -> ForecastPage:
+    """Return the page of the official forecast. Raises NothingToServe without a forecast.
+
+    Args:
+        records: the records of the pair.
+        query: the fields of the form.
+        pairs: the pairs to choose from.
+        with_record: read the track record too.
+    """
     forecast, timeliness = records.official()
     official, today = forecast.value.value, records.now().date()
     try:
-        record = records.record()
+        record = records.record() if with_record else None
     except NothingToServe:
         record = None
     summaries: Json = record.value.value if record else {}

@@ -212,7 +212,7 @@ def test_a_lost_active_file_is_no_way_back_to_a_lower_generation(store: Store, s
     before = activated(store, settings)
     store.delete(keys.ACTIVE_KEY)
     foreign.publish_to(store, OTHER, 2)
-    with pytest.raises(Refused, match=r"^pointer\.generation: 2 .*\blower\b.*\bgeneration 3; .*training rollback"):
+    with pytest.raises(Refused, match=r"^pointer\.generation: 2 .*\blower\b.*\bgeneration 3; .*eurusd rollback"):
         activate(store, settings, NOW)
     assert standing(store) == before
 

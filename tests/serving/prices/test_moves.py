@@ -44,7 +44,7 @@ def with_move(change: float) -> tuple[bytes, Table, date]:
 def test_a_day_that_moves_far_beyond_the_history_is_refused_until_it_is_accepted(change: float) -> None:
     stored, longer, day = with_move(change)
     today = day + timedelta(days=1)
-    with pytest.raises(ContractError, match=rf"close moves on {day} .*; .*lambda_fn\.ingest --accept {day}"):
+    with pytest.raises(ContractError, match=rf"close moves on {day} .*; .*eurusd ingest --accept {day}"):
         update(stored, longer, [], today)
     with pytest.raises(ContractError, match="close moves"):
         update(stored, longer, [], today, accept_day=day - timedelta(days=1))

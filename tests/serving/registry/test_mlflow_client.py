@@ -198,13 +198,13 @@ def test_a_model_that_is_no_onnx_is_refused_with_the_cure(server: Mlflow, tmp_pa
         )
     uri = f"models:/EURUSD_LSTM/{logged.registered_model_version}"
     what = "it has .*model.pkl|has no .*/artifacts/model.onnx"
-    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*({what}).*training publish models:/NAME"
+    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*({what}).*eurusd publish models:/NAME"
     published(server, *folder(tmp_path, server.environ), uri, message)
 
 
 def test_an_onnx_of_another_shape_is_refused_with_the_cure(server: Mlflow, tmp_path: Path) -> None:
     uri = log_onnx(server, foreign.champion_bytes(props={"horizon": "4"}))
-    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*; .*float64 \[2, 4, 5\].*; .*training publish"
+    message = rf"{uri}: .*\bmodel\.onnx\b.*\b1: .*; .*float64 \[2, 4, 5\].*; .*eurusd publish"
     published(server, *folder(tmp_path, server.environ), uri, message)
 
 
@@ -332,7 +332,7 @@ FAILURES: dict[str, tuple[dict[str, Reply], type[Exception], str]] = {
     "no alias": (
         {"alias": error(400, "INVALID_PARAMETER_VALUE", "Registered model alias champion not found.")},
         ContractError,
-        r"no such version \(Registered model alias champion not found\.\); .*training publish models:/",
+        r"no such version \(Registered model alias champion not found\.\); .*eurusd publish models:/",
     ),
     "no model": (
         {"alias": error(404, "RESOURCE_DOES_NOT_EXIST", "gone")},
@@ -405,7 +405,7 @@ def test_every_failure_is_told_with_its_cure(case: str) -> None:
     "models:/EURUSD_LSTM@ models:/EURUSD_LSTM/3/x models:/EURUSD_LSTM@a@b models:/EURUSD_LSTM/3?x".split(),
 )
 def test_a_model_uri_that_names_no_version_is_refused(uri: str) -> None:
-    message = rf"^(pointer\.model_uri: )?{re.escape(uri)}\W.*; .*training publish models:/"
+    message = rf"^(pointer\.model_uri: )?{re.escape(uri)}\W.*; .*eurusd publish models:/"
     with recording(Fake({})) as server, pytest.raises(ContractError, match=message):
         resolved(server.address, uri)
     assert server.asked == []
@@ -435,7 +435,7 @@ def test_a_model_uri_that_names_no_version_is_refused(uri: str) -> None:
     ],
 )
 def test_without_a_server_the_old_form_is_refused_with_why_and_the_cure(address: str, why: str) -> None:
-    message = rf"^pointer\.champion: missing, .*{why}.*training publish models:/EURUSD_LSTM@champion"
+    message = rf"^pointer\.champion: missing, .*{why}.*eurusd publish models:/EURUSD_LSTM@champion"
     with pytest.raises(ContractError, match=message) as error:
         resolved(address)
     assert "hunter2" not in str(error.value)
@@ -529,8 +529,6 @@ def test_a_tag_tells_whether_the_file_was_changed(sha256: str) -> None:
 
 @pytest.mark.parametrize("files", ["/var/mlruns/1/models", "ftp://host/x", "s3:///x", "dbfs:/x", "http://[::1"])
 def test_files_where_serving_cannot_reach_are_refused_with_the_cure(files: str) -> None:
-    message = (
-        rf"^models:/EURUSD_LSTM/3: .*{re.escape(files)}\b.*; .*--artifacts-destination\b.*training publish models:"
-    )
+    message = rf"^models:/EURUSD_LSTM/3: .*{re.escape(files)}\b.*; .*--artifacts-destination\b.*eurusd publish models:"
     with recording(Fake({}, files)) as server, pytest.raises(ContractError, match=message):
         resolved(server.address)

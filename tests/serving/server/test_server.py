@@ -93,7 +93,7 @@ def test_it_activates_what_is_published_while_it_runs(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     environ = {"STORE_DIR": str(tmp_path / "store"), "CHAMPION_MAX_AGE_S": "0.1"}
     with running(tmp_path, environ, "--refresh-every", "0.1") as server:
-        unpublished = re.compile("refresh: unchanged, .*training run")
+        unpublished = re.compile("refresh: unchanged, .*eurusd run")
         until(lambda: unpublished.search(server.log.read_text()) is not None, "the first refresh")
         _folder_with_champion(tmp_path, activated=False)
         activated = "refresh: activated, EURUSD_Foreign version 1"

@@ -220,8 +220,8 @@ def drop_header(store: Store) -> None:
     [
         (damage_entry, "older version"),
         (swap_entry, "older version"),
-        (damage_scores, "lambda_fn.record"),
-        (drop_header, "lambda_fn.record"),
+        (damage_scores, "eurusd record"),
+        (drop_header, "eurusd record"),
     ],
 )
 def test_what_is_damaged_is_a_503_until_it_is_restored(

@@ -16,7 +16,9 @@ import pytest
 
 import training.prices
 from lambda_fn.prices.ecb import TIMEOUT_S
+from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.command_line import TEMPORARY_FAILURE
+from lambda_fn.web.page import record_view
 from tests.support import mlflow_database, tracked
 from tests.support.commands import command, parsed
 from tests.support.facts import lacking
@@ -72,6 +74,10 @@ def test_from_prices_to_rollback(place: Path, prices: pd.DataFrame, capsys: pyte
     assert {row["family"] for row in rows} == {"random_walk", "calendar"} | BASELINES
     assert {row["horizon"] for row in rows} == {1, 2, 3, 4, 5, 21}
     assert all(row["pinball"] > 0 for row in rows)
+    official = Official.parse((place / "store/serving/forecast.json").read_bytes(), "EURUSD")
+    shown = {score.family: score.badge for score in record_view.scores(official)}
+    challenger = ({"random_walk", "calendar"} - {result["champion"]}).pop()
+    assert shown == {result["champion"]: "champion", challenger: None} | dict.fromkeys(BASELINES, "benchmark")
     backtest = json.loads((place / "store/models/best_model_info.json").read_text())["backtest"]
     covered = {row["event"]: row["coverage"]["80"] for row in backtest["events"]}
     assert list(covered) == ["payrolls", "FOMC", "ECB", "CPI", "none"]

@@ -120,7 +120,10 @@ def test_a_command_of_training_says_what_to_install(place: Path, environ: dict[s
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("command", "module"), [("serve", "server"), ("refresh", "refresh"), ("ingest", "ingest")])
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [("serve", "server"), ("refresh", "refresh"), ("ingest", "ingest"), ("record", "record")],
+)
 def test_both_ways_to_start_a_command_are_the_same(
     tmp_path: Path, environ: dict[str, str], command: str, module: str
 ) -> None:

@@ -54,7 +54,8 @@ def test_who_was_champion_when(lived: Store) -> None:
     )
     assert third.since is None and third.end_reason.startswith("refused: ")
     assert (fourth.reason, fourth.end_reason) == ("rollback to generation 1", "")
-    assert set(first.losses()) and first.losses() == fourth.losses()
+    assert first.losses() == fourth.losses() == {1: 0.09, 2: 0.1, 3: 0.11}
+    assert second.losses() == {1: 0.091, 2: 0.101, 3: 0.111}, "those of the champion, not of a challenger"
 
 
 def test_a_generation_that_waits_and_one_that_came_too_late(store: Store, settings: Settings) -> None:
@@ -96,4 +97,4 @@ def test_an_empty_store_says_what_to_do(store_environ: Mapping[str, str], capsys
     with seaweedfs.variables(dict(store_environ)):
         assert main(["history"]) == 0
     shown = capsys.readouterr().out
-    assert has_cure(shown) and shown.endswith(" training run\n")
+    assert has_cure(shown) and shown.endswith(" eurusd run\n")

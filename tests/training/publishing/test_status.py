@@ -90,7 +90,7 @@ def test_nothing_is_published_yet(store: Store, settings: Settings) -> None:
     found = collect_status(store, settings, NOW, unreachable)
     assert found.active is None and found.published.state == "missing" and found.scores == ()
     (difference,) = found.differences
-    assert has_cure(difference) and difference.endswith(" training run")
+    assert has_cure(difference) and difference.endswith(" eurusd run")
     assert not found.tracking.reachable and found.tracking.note == "the registry is down"
 
 
@@ -171,7 +171,7 @@ def test_a_pointer_that_is_not_activated_is_pending(store: Store, settings: Sett
     assert found.active is not None and found.active.generation == 1
     assert found.published.state == "pending"
     (difference,) = found.differences
-    assert difference.startswith("generation 2 ") and difference.endswith(" -m lambda_fn.refresh")
+    assert difference.startswith("generation 2 ") and difference.endswith(" eurusd refresh")
 
 
 def test_a_refused_pointer_comes_with_its_reason(store: Store, settings: Settings) -> None:
@@ -259,7 +259,7 @@ def test_an_unreadable_pointer_is_said_to_be_so(store: Store, settings: Settings
     found = collect_status(store, settings, NOW, unreachable)
     assert found.active is not None and found.published.state == "unreadable"
     (difference, *_) = found.differences
-    assert has_cure(difference) and " training rollback, " in difference and difference.endswith(" training run")
+    assert has_cure(difference) and " eurusd rollback, " in difference and difference.endswith(" eurusd run")
 
 
 def test_a_broken_active_file_counts_as_none(store: Store, settings: Settings) -> None:
@@ -353,7 +353,7 @@ def test_the_calendar_is_asked_for_by_the_kinds_that_the_champion_uses(store: St
     assert differences(None) == []
     assert differences(f'{{"FOMC": "{listed["FOMC"]}"}}') == []
     [sentence] = differences(f'{{"CPI": "{listed["CPI"]}", "FOMC": "{listed["FOMC"]}"}}')
-    assert "US consumer prices" in sentence and " training events " in sentence
+    assert "US consumer prices" in sentence and "eurusd events " in sentence
     [sentence] = differences('{"FOMC": "2026-11-10"}')
     assert "FOMC decisions" in sentence and "add" not in sentence, "the file has more dates: training is enough"
 

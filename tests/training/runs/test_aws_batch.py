@@ -137,7 +137,7 @@ def test_failed_children_are_named_with_the_cure(client: "BatchClient", submitte
     assert outcome.notes[0].startswith("error: task 2 failed: ")
     assert len(outcome.notes) == 2
     assert f" training task --run {RUN} --index N`" in outcome.notes[-1]
-    assert f" training select --run {RUN}`" in outcome.notes[-1]
+    assert f"eurusd select --run {RUN}`" in outcome.notes[-1]
 
 
 def test_a_selection_that_fails_alone_is_told_apart(client: "BatchClient", submitted: Jobs) -> None:

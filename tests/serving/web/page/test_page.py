@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from lambda_fn import __version__
 from lambda_fn.api import App, handle_event
+from lambda_fn.prices.price_file import serialise
 from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.keys import forecast_key, price_key, record_key
 from lambda_fn.web.page.render import render
@@ -110,6 +112,41 @@ def test_its_values_are_the_apis(api: LocalApi) -> None:
     assert re.search(rf"\b80% [\w ]+ {covered} of {row['n']} days\.", text)
     assert re.search(r"\b80% [\w ]+ 3,440 of 4,310 days\. [\w ]+ 3,396 to 3,499 ", text)
     assert re.search(r"\b1\.22% lower [\w ]+ GARCH\(1,1\)-t", text)
+
+
+def test_the_head_and_the_glossary_explain_what_is_shown(api: LocalApi) -> None:
+    """Unit, latest rate, times of fixing and update; technical details are folded; each term is explained once."""
+    page = ask(api)
+    head = text_of(element(page, '<section class="hero"', "section"))
+    for text in ("in US dollars per euro", "Latest rate", "14:15 in Frankfurt", "rate of Mon 2 Nov 2026"):
+        assert text in head
+    details = element({"body": section(page, "champion")}, "<details>", "details")
+    assert "Model file (SHA-256)" in details and "Features" in details
+    assert "Value at risk (95 %)" in text_of(section(page, "position"))
+    terms = re.findall(r"<dt>([^<]*)</dt>", section(page, "glossary"))
+    assert {"Quantile", "Calibrated", "Generation", "Value at risk (95 %)"} <= set(terms) and len(terms) == len(
+        {*terms}
+    )
+    assert f"Version {__version__}." in text_of(element(page, "<footer>", "footer"))
+    iso_dates = re.findall(r"\b\d{4}-\d\d-\d\d\b", readable_text(page))
+    assert iso_dates == [], "the page writes every date in one form"
+
+
+def test_every_family_of_the_run_is_compared(api: LocalApi) -> None:
+    """The champion, its challengers without a badge, and the benchmarks, by loss."""
+    markup = section(ask(api), "champion").replace("<wbr>", "")
+    rows = re.findall(r'<th scope="row">([a-z_]+)(?:<small>(\w+)</small>)?</th>', markup)
+    badges = {"page": "champion", **dict.fromkeys(("garch", "ewma", "constant"), "benchmark")}
+    assert rows == [(family, badges.get(family, "")) for family in page_store.FAMILIES]
+
+
+def test_the_yen_has_two_decimals(tmp_path: Path) -> None:
+    api = local_api(tmp_path)
+    prices = serialise(foreign.price_rows(60), {"close": foreign.closes(60, 157.25).tolist()})
+    api.promote(foreign.champion_bytes(), 1, prices=prices)
+    head = text_of(element(ask(api), '<section class="hero"', "section"))
+    rates = re.findall(r"\b1[56]\d\.\d+", head)
+    assert len(rates) > 4 and all(re.fullmatch(r"\d+\.\d\d", rate) for rate in rates)
 
 
 def test_the_backtest_shows_the_coverage_by_kind_of_scheduled_news(api: LocalApi) -> None:

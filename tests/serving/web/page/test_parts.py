@@ -63,7 +63,7 @@ def test_markup_stays_and_attributes_of_none_are_left_out() -> None:
 
 @given(TEXTS)
 def test_text_is_escaped_beside_code(text: str) -> None:
-    for markup, tags in ((sentence(f"first: python -m lambda_fn.ingest; {text}"), 1), (backquoted(text), None)):
+    for markup, tags in ((sentence(f"first: eurusd ingest; {text}"), 1), (backquoted(text), None)):
         parsed = Parsed(markup)
         assert {tag for tag, _ in parsed.tags} <= {"code"}
         assert tags is None or len(parsed.tags) >= tags
@@ -155,5 +155,5 @@ def test_days_in_words() -> None:
 
 
 def test_a_sentence_begins_with_a_capital_and_marks_commands() -> None:
-    assert sentence("first: python -m lambda_fn.ingest") == "First: <code>python -m lambda_fn.ingest</code>."
+    assert sentence("first: eurusd ingest") == "First: <code>eurusd ingest</code>."
     assert backquoted("a `b<` c") == "a <code>b&lt;</code> c"

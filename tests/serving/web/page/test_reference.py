@@ -17,6 +17,7 @@ ANSWERS = {
     f"{method.upper()} {path}": operation["responses"]["200"]["content"]["application/json"]
     for path, methods in document()["paths"].items()
     for method, operation in methods.items()
+    if "application/json" in operation["responses"]["200"]["content"]
 }
 
 
@@ -31,6 +32,11 @@ def test_every_answer_has_its_schema_and_an_example(name: str) -> None:
     shown = re.findall(r"<pre tabindex=.0.><code>(.*?)</code></pre>", article, re.DOTALL)[-1]
     example = json.loads(html.unescape(shown))
     assert set(example) >= set(schema.get("required", ())), "each required member is in the example"
+
+
+def test_a_file_has_its_media_type() -> None:
+    [article] = [part for part in PAGE.split("<article>")[1:] if "forecast.<wbr>svg" in part]
+    assert '<p class="note">Answer: image/svg+xml</p>' in article and "application/json" not in article
 
 
 def test_a_common_error_is_listed_once() -> None:

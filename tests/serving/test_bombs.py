@@ -117,7 +117,7 @@ def test_a_death_in_a_job_is_recorded_and_does_not_affect_the_other_pairs(
         monkeypatch.setenv(name, value)
     newest = ecb_history(days + 1, TRIGGER)
     monkeypatch.setattr(ecb, "download", lambda url: newest)
-    assert ingest.main(["--json"]) == 1
+    assert ingest.main(["--json"]) == 1  # the forecast of a pair was refused
     results = json.loads(capsys.readouterr().out)["pairs"]
     assert [results[pair]["forecast"]["outcome"] for pair in settings.pairs] == ["refused", "made"]
     official = Official.parse(store.read(keys.forecast_key("EURUSD")).data, "EURUSD")

@@ -454,7 +454,7 @@ def test_a_bucket_that_refuses_is_told_with_the_cure(s3_server: seaweedfs.S3Serv
     files = f"s3://{seaweedfs.BUCKET}/mlflow/{FOLDER}"
     endpoint = {name: wrong[name] for name in ("AWS_ENDPOINT_URL_S3", "AWS_REGION")}
     with recording(Fake({}, files)) as server, seaweedfs.variables(wrong):
-        with pytest.raises(Unavailable, match=r"^models:/EURUSD_LSTM/3: .*; .*\bs3:GetObject\b.*training publ"):
+        with pytest.raises(Unavailable, match=r"^models:/EURUSD_LSTM/3: .*; .*\bs3:GetObject\b.*eurusd publ"):
             resolved(server.address, **endpoint)
 
 

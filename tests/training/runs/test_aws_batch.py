@@ -136,7 +136,7 @@ def test_failed_children_are_named_with_the_cure(client: "BatchClient", submitte
     assert not outcome.succeeded
     assert outcome.notes[0].startswith("error: task 2 failed: ")
     assert len(outcome.notes) == 2
-    assert f" training task --run {RUN} --index N`" in outcome.notes[-1]
+    assert f"eurusd task --run {RUN} --index N`" in outcome.notes[-1]
     assert f"eurusd select --run {RUN}`" in outcome.notes[-1]
 
 

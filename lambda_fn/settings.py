@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from lambda_fn.sign_in import SignIn
+    from lambda_fn.variables import SignIn
 
 
 class SettingsError(ValueError):
@@ -294,7 +294,7 @@ def _check_bucket(text: str) -> None:
 def _parse_public_keys(name: str, text: str) -> tuple[bytes, ...]:
     if not text:
         return ()
-    from lambda_fn.public_keys import parse_public_keys  # not needed for a cold start without keys
+    from lambda_fn.variables import parse_public_keys  # not needed for a cold start without keys
 
     try:
         return parse_public_keys(text)
@@ -305,7 +305,7 @@ def _parse_public_keys(name: str, text: str) -> tuple[bytes, ...]:
 def _parse_sign_in(value: Mapping[str, str]) -> "SignIn | None":
     if not any(value[name] for name in SIGN_IN):
         return None
-    from lambda_fn.sign_in import parse_sign_in  # not needed for a cold start without a sign-in
+    from lambda_fn.variables import parse_sign_in  # not needed for a cold start without a sign-in
 
     try:
         return parse_sign_in(*(value[name] for name in SIGN_IN))

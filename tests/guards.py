@@ -532,7 +532,7 @@ GUARDS = (
     ),
     Guard(
         "a provider's address holds nothing that ends a rule of a policy",
-        "lambda_fn/sign_in.py",
+        "lambda_fn/variables.py",
         "parse_sign_in",
         Change("check", "pattern"),
         "tests/serving/test_sign_in.py::test_each_setting_is_checked",

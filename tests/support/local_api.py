@@ -15,6 +15,13 @@ from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 from tests.support.events import event
 
+SIGN_IN = {
+    "SIGN_IN_CLIENT_ID": "123-abc.apps.example.com",
+    "SIGN_IN_ISSUER": "https://issuer.example/v2/",
+    "SIGN_IN_AUTHORIZATION_ENDPOINT": "https://login.example/authorize?p=policy_1",
+    "SIGN_IN_TOKEN_ENDPOINT": "https://login.example:8443/token?p=policy_1",
+    "SIGN_OUT_URL": "https://login.example/logout?client_id=1&logout_uri=https%3A%2F%2Fx.example%2Fsign-in",
+}
 START = datetime(2026, 10, 30, 17, 0, tzinfo=UTC)
 
 
@@ -77,6 +84,6 @@ class LocalApi:
 
 def local_api(folder: Path) -> LocalApi:
     """The API on an empty folder."""
-    settings = Settings.from_env({"STORE_DIR": str(folder)})
+    settings = Settings.from_env({"STORE_DIR": str(folder), **SIGN_IN})
     store, clock = open_store(settings), Clock()
     return LocalApi(store, settings, clock, App(store, settings, clock), folder)

@@ -15,7 +15,7 @@ from lambda_fn.web.routing import BAD_QUERY, NOTHING, Form, Route
 from lambda_fn.web.state import PairState
 
 if TYPE_CHECKING:
-    from lambda_fn.sign_in import SignIn
+    from lambda_fn.variables import SignIn
 
 Document = Annotated[JsonObject, "OpenAPI 3.1"]
 

@@ -22,7 +22,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from lambda_fn import __version__
-from lambda_fn.sign_in import SignIn
+from lambda_fn.variables import SignIn
 from lambda_fn.web.errors import Problem
 from lambda_fn.web.page import charts, formats
 from lambda_fn.web.page.reference import Document

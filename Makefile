@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # .env is read here too, and the real environment wins over it.
 RUN = $(if $(wildcard .env),$(BIN)/dotenv --file .env run --no-override -- )$(BIN)/python
 
-.PHONY: help setup demo test test-long browser simulate e2e bench fuzz soak mutate unguarded sentences structure compare check train serve promote-ui picture image sam local local-stop deploy lock digests sbom audit clean
+.PHONY: help setup demo test test-long browser simulate e2e bench fuzz soak mutate unguarded sentences structure docs compare check train serve promote-ui picture image sam local local-stop deploy lock digests sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | sort | awk -F'	' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -78,6 +78,10 @@ sentences: $(VENV)/dev ## renew tests/sentences.txt, the snapshot of the product
 
 structure: $(VENV)/dev ## print the size and the shape of the code
 	$(BIN)/python -m tests.structure
+
+docs: $(VENV)/dev ## build the documentation site in site/; a warning or a broken link is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --conf-dir docs --builder html . site $(ARGS)
+	@echo "open site/docs/index.html"
 
 BEFORE ?= HEAD~1
 

@@ -136,11 +136,11 @@ def test_the_readme_opens_with_the_real_answer(demo: Demo) -> None:
 def test_the_client_of_the_readme_gets_the_forecast(demo: Demo) -> None:
     [code] = blocks("python", README)
     client: dict[str, Any] = {}
-    exec(code, client)
     with running(demo.folder, {}) as server:
-        found = client["forecast"](horizon=3, address=f"http://127.0.0.1:{server.port}")
-        real = server.ask("GET", "/api/predict?horizon=3&level=80").json["forecast"]
-    assert found == {day["date"]: (day["intervals"]["80"]["lower"], day["intervals"]["80"]["upper"]) for day in real}
+        exec(code.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{server.port}"), client)
+        real = server.ask("GET", "/api/predict?horizon=5&level=80").json["forecast"]
+    assert client["table"]["lo-80"].tolist() == [day["intervals"]["80"]["lower"] for day in real]
+    assert 0 < client["chance"] < 1
 
 
 def test_the_document_of_the_api_shows_the_real_answer(demo: Demo) -> None:

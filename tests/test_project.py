@@ -24,7 +24,7 @@ PACKAGES = {"lambda_fn", "training"}
 TARGETS = {"setup", "demo", "test", "test-long", "check", "train", "serve", "lock", "clean"}
 TARGETS |= {"image", "sam", "local", "local-stop", "deploy", "browser", "e2e", "bench", "picture", "simulate"}
 TARGETS |= {"digests", "sbom", "audit", "mutate", "unguarded", "fuzz", "soak", "compare", "sentences", "structure"}
-TARGETS |= {"promote-ui"}
+TARGETS |= {"promote-ui", "docs"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -222,7 +222,15 @@ def test_what_a_run_leaves_is_ignored_by_git() -> None:
         ".venv/x",
         ".locks/x",
     ]
-    left += ["sbom/x", "report.html", "eurusd_forecast.egg-info/x", ".local/x", "run-make-local.json", ".aws-sam/x"]
+    left += [
+        "sbom/x",
+        "site/x",
+        "report.html",
+        "eurusd_forecast.egg-info/x",
+        ".local/x",
+        "run-make-local.json",
+        ".aws-sam/x",
+    ]
     done = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == left
     kept = subprocess.run(

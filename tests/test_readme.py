@@ -15,13 +15,13 @@ import pytest
 from lambda_fn.settings import VARIABLES
 from lambda_fn.web.routes import ROUTES
 from tests.support.commands import parsed
-from tests.support.readme import ALL, DOCUMENTS, README, ROOT, commands
+from tests.support.readme import ALL, DOCUMENTS, README, ROOT, blocks, commands
 from training.prices.table import load
 
 
-@pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("python -m training")}))
+@pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith(("python -m training ", "eurusd "))}))
 def test_a_training_command_parses(command: str) -> None:
-    parsed(shlex.split(command)[3:])
+    parsed(shlex.split(command.replace("python -m training", "eurusd"))[1:])
 
 
 @pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("make")}))
@@ -37,10 +37,22 @@ def test_a_serving_command_exists(module: str) -> None:
     assert all(option in done.stdout for option in used)
 
 
-def test_the_readme_opens_with_a_sentence_a_request_and_its_answer() -> None:
-    before_commands = README.partition("make demo")[0].rpartition("```")[0]
-    assert before_commands.count("```") == 2
-    assert "/api/predict" in before_commands
+def test_the_readme_opens_with_a_sentence_how_to_start_and_a_request_with_its_answer() -> None:
+    first, second, *_ = blocks("console", README)
+    assert README.index(".") < README.index("```")
+    assert first == "$ make demo\n"
+    assert "/api/predict" in second.splitlines()[0] and len(second.splitlines()) > 1
+
+
+def test_a_command_of_the_readme_stands_after_what_it_needs() -> None:
+    lines = [line for block in blocks("console", README) for line in block.splitlines() if line.startswith("$ ")]
+    names = [" ".join(line.split()[1:3]) for line in lines]
+    first = {name: names.index(name) for name in reversed(names)}
+    assert first["make demo"] == 0, "it installs the environment and publishes what the others use"
+    assert first["make demo"] < first["curl -s"] < first[". .venv/bin/activate"]
+    of_environment = [place for name, place in first.items() if name.startswith(("eurusd ", "python "))]
+    assert of_environment and min(of_environment) > first[". .venv/bin/activate"]
+    assert first["eurusd run"] < first["eurusd forecast"] < first["eurusd rollback"]
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:

@@ -11,7 +11,8 @@ from tests.support.infra.aws_tools import ROOT
 @pytest.mark.parametrize("name", dockerfiles.FILES)
 def test_the_base_image_is_awss_and_needs_no_argument(name: str) -> None:
     instructions = dockerfiles.instructions(name)
-    assert re.findall(r"^FROM (.*)", instructions, re.MULTILINE) == ["public.ecr.aws/lambda/python:3.12"]
+    bases = re.findall(r"^FROM (\S+)(?: AS \w+)?$", instructions, re.MULTILINE)
+    assert bases == ["public.ecr.aws/lambda/python:3.12"] * instructions.count("FROM ")
     assert not re.findall(r"^ARG", instructions, re.MULTILINE)
 
 

@@ -12,6 +12,7 @@ PAGES = {
     **{name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "infra/README.md", "training/PROTOCOL.md")},
 }
 RUNBOOK = "infra/README.md"
+TUTORIAL = "docs/tutorial.md"
 
 
 class Example(NamedTuple):
@@ -23,9 +24,9 @@ class Example(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A command itself; of a block its page, its language and its first line."""
+        """A command itself, of which `eurusd` is one form; of a block its page, its language and its first line."""
         if self.language == "console":
-            return self.text
+            return re.sub(r"^eurusd (?!serve)", "python -m training ", self.text)
         return f"{self.page} {self.language}: {self.text.partition(chr(10))[0].strip()}"
 
 
@@ -103,6 +104,7 @@ _PAIRS = (
     "tests/training/commands/test_pairs.py::test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other"
 )
 _EXTENSION = "tests/test_readme.py::test_the_examples_of_extension_run"
+_TUTORIAL = "tests/test_tutorial.py::test_the_commands_work_in_the_order_in_which_they_stand"
 _RUNBOOK = "tests/infra/test_runbook.py::test_every_section_can_be_followed_in_a_new_shell"
 # The test that runs the same command with less work behind it, or with Docker or another project's client.
 _PROTOCOL = "tests/training/runs/test_benchmark_protocol.py"
@@ -114,6 +116,7 @@ ELSEWHERE = {
         "tests/infra/test_hook.py::test_it_is_registered_once_and_renewed"
     ),
     "make demo": _WHOLE_DEMO,
+    "eurusd serve --port 8080": "tests/training/commands/test_service.py::test_serve_answers_and_ends_with_its_signal",
     "make demo SERVE=no": "tests/test_project.py::test_make_demo_serves_on_port_or_stops",
     "python -m training run --csv my-prices.csv": f"{_CLI}::test_prices_of_ones_own",
     "python -m training run --fresh": f"{_CLI}::test_current_rates_may_be_required",
@@ -126,7 +129,9 @@ ELSEWHERE = {
     "python -m training report --protocol": f"{_PROTOCOL}::"
     "test_the_report_has_a_row_for_each_span_family_and_horizon_of_a_pair",
     "python -m training demo": _WHOLE_DEMO,
-    "README.md python: import json, urllib.request": f"{_DEMO}::test_the_client_of_the_readme_gets_the_forecast",
+    "README.md python: from lambda_fn.client import Client": (
+        f"{_DEMO}::test_the_client_of_the_readme_gets_the_forecast"
+    ),
     "docs/api.md json: {": f"{_DEMO}::test_the_document_of_the_api_shows_the_real_answer",
     "docs/api.md python: import tritonclient.http": "tests/serving/web/test_protocols.py::"
     "test_the_client_of_the_open_inference_protocol_gets_it_from_a_server",
@@ -163,6 +168,7 @@ _DEPLOY = "tests/infra/test_deploy.py::test_sam_gets_region_architecture_and_all
 NOT_EXECUTED: dict[str, str | Untested] = {
     "make test": Untested.WHOLE_SUITE,
     "make check": Untested.WHOLE_SUITE,
+    ". .venv/bin/activate": Untested.VARIABLE,
     'export PATH="$PWD/.venv/aws/bin:$PATH"': Untested.VARIABLE,
     "python -m lambda_fn.refresh --pair GBPUSD": "tests/serving/test_served_pairs.py::"
     "test_the_command_tells_each_pair_and_takes_one",
@@ -193,6 +199,7 @@ NOT_EXECUTED: dict[str, str | Untested] = {
 # The same by how a command starts.
 _STARTS: dict[str, str | Untested] = {
     "docker compose ": _COMPOSE,
+    "docker build --file infra/demo.Dockerfile ": "tests/e2e/test_demo_container.py::test_it_serves_its_first_champion",
     "docker run --detach --name eurusd-forecast ": "tests/e2e/test_conformance.py::test_all_fronts_answer_alike",
     "curl -s --aws-sigv4 ": Untested.AWS,
     'make deploy ARGS="ApiAuth=JWT JwtIssuer=https': (
@@ -216,6 +223,8 @@ def who(example: Example) -> list[str | Untested]:
     name, page = example.name, example.page
     if page == RUNBOOK and example.language == "console":
         return [_RUNBOOK]
+    if page == TUTORIAL:
+        return [_TUTORIAL]
     answers: list[str | Untested] = []
     if name in EXECUTED:
         answers.append(HERE)

@@ -16,5 +16,5 @@ def blocks(language: str, text: str = ALL) -> list[str]:
 def commands() -> list[str]:
     """Every command of the console blocks and of the text, without its comment."""
     shown = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
-    inline = re.findall(r"`((?:make|python -m) [^`]+)`", ALL)
+    inline = re.findall(r"`((?:make|eurusd(?= [a-z])|python -m) [^`]+)`", ALL)
     return [command.partition("  #")[0].strip() for command in (*shown, *inline)]

@@ -4,7 +4,8 @@ import re
 
 from tests.support.infra.aws_tools import ROOT
 
-FILES = ("Dockerfile.lambda", "infra/training.Dockerfile", "infra/s3.Dockerfile")
+DEMO = "infra/demo.Dockerfile"
+FILES = ("Dockerfile.lambda", "infra/training.Dockerfile", "infra/s3.Dockerfile", DEMO)
 LAMBDA_GLIBC = 34  # minor version, of the base image
 
 
@@ -15,6 +16,11 @@ def text(name: str) -> str:
 def instructions(name: str) -> str:
     """One a line, continued ones joined."""
     return re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text(name), flags=re.MULTILINE))
+
+
+def installations(name: str) -> list[str]:
+    """The RUN lines that install packages."""
+    return re.findall(r"^RUN .*pip install .*", instructions(name), re.MULTILINE)
 
 
 def copied(name: str) -> list[str]:

@@ -196,6 +196,7 @@ def test_no_table_is_cut_and_no_menu_entry_disappears(fresh: Server, visit: Open
 def test_nothing_sticks_out_on_a_phone(fresh: Server, visit: Open, scheme: str) -> None:
     page = visit(fresh, color_scheme=scheme, **PHONE)
     assert fits(page)
+    expect(page.locator("#days tbody th").first).to_contain_text("%", use_inner_text=True)  # the volatility
     page.locator("#forecast summary").click()
     assert fits(page)
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -90,6 +90,9 @@ def test_amounts_as_browsers_write_them(api: LocalApi, amount: str, sent: str) -
     shown = f"{loss:,.0f} EUR" if loss >= 100 else f"{loss:.2f} EUR"
     assert shown in readable_text(page)
     assert rows(page)[0] == ("USD", amount)
+    if loss:
+        part = text_of(element(page, '<table id="book-parts"', "table"))
+        assert f"{float(sent):,.2f} USD".replace(".00", "") in part
 
 
 def test_a_book_without_risk_says_so(api: LocalApi) -> None:

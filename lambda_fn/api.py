@@ -118,6 +118,10 @@ class App:
             from lambda_fn.web.book import find_version  # only for a book
 
             return find_version(self._state, query)
+        if record == "page":
+            from lambda_fn.web.page.book_view import page_version  # only for a browser
+
+            return page_version(pair, query)
         if record == "record" and query.get("kind") == "book":  # which belongs to no pair
             return pair.records.version_of(self._state.book_record())
         return pair.records.version(record, query)

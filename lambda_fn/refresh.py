@@ -16,12 +16,15 @@ from lambda_fn.jobs.activation import Refused, activate
 from lambda_fn.jobs.event_source import read_alias_event, recognise
 from lambda_fn.jobs.per_pair import run_each
 from lambda_fn.jobs.telemetry import Metric, log_as_json, write_metrics
+from lambda_fn.record import correlations
+from lambda_fn.record.book import EURO
 from lambda_fn.record.issue import ForecastResult, issue_forecast
 from lambda_fn.registry.webhook import AliasEvent
 from lambda_fn.settings import Settings, SettingsError
+from lambda_fn.store import keys
 from lambda_fn.store.command_line import Job, make_parser, run_and_print_each, run_command
 from lambda_fn.store.command_line import parse_generation as parse_generation_option
-from lambda_fn.store.object_store import JobStore, Store
+from lambda_fn.store.object_store import JobStore, Store, Unavailable
 from lambda_fn.store.s3 import open_store
 
 SERVICE = "refresh"  # in logs and metrics
@@ -67,9 +70,9 @@ def refresh(
             activation = activate(store, settings, now, environ, request_id, sandbox)
             activation = (chosen.activate_new(job) if registry else None) or activation
     except Refused:
-        issue_forecast(store, settings, now, sandbox)
+        _issue(store, settings, now, sandbox)
         raise
-    return RefreshResult(activation, issue_forecast(store, settings, now, sandbox))
+    return RefreshResult(activation, _issue(store, settings, now, sandbox))
 
 
 def rollback(store: Store, settings: Settings, target: object, now: datetime) -> dict[str, Any]:
@@ -92,7 +95,22 @@ def rollback(store: Store, settings: Settings, target: object, now: datetime) ->
         except RollbackError as error:
             last = read_active_state(store, settings.pair).last
             return Activation("refused", last.generation if last else None, str(error))._asdict()
-        return RefreshResult(activation, issue_forecast(store, settings, now, sandbox)).to_object()
+        return RefreshResult(activation, _issue(store, settings, now, sandbox)).to_object()
+
+
+def _issue(store: Store, settings: Settings, now: datetime, sandbox: Sandbox) -> ForecastResult:
+    """Issue the official forecast; a new one, or a missing record, renews the correlations of currencies.
+
+    A failure of the latter is only logged, because forecasts do not depend on it and the next ingest repeats it.
+    """
+    result = issue_forecast(store, settings, now, sandbox)
+    if settings.pair.startswith(EURO):
+        try:
+            if result.outcome == "made" or store.find(keys.BOOK_KEY) is None:
+                correlations.write(store, settings.pairs, now)
+        except Unavailable as error:
+            _log.warning("the correlations of currencies could not be written: %s", error)
+    return result
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

@@ -172,12 +172,12 @@ def check_page(world: World) -> None:
     assert consequence in page and "eurusd ingest" not in page
     heading = re.sub(r"<[^>]+>", "", page.partition("<h1")[2].partition("</h1>")[0])
     assert ("No current forecast" in heading) == (world.state == "expired")
-    risks = page.partition('id="position-table"')[2].partition("</table>")[0]
-    assert bool(risks) == (world.state != "expired")
+    assert ('id="book-parts"' in page) == (world.state != "expired")
     if next_day:
         day = date.fromisoformat(next_day)
         assert day_text(day) in heading, "the head"
-        assert day_text(day) in risks.partition("</th>")[2].partition("<tbody>")[2].partition("</tr>")[0], "at risk"
+        offered = re.search(r'<select name="days">\s*<option value="(\d+)"[^>]*>([^<]*)<', page)
+        assert offered and offered.groups() == (str(HORIZONS[world.state]), day_text(day)), "the book"
         chosen = re.findall(r'<option value="(\d+)"( selected)? data-date="([^"]+)"', page)
         assert chosen[0] == (str(HORIZONS[world.state]), " selected", next_day), "the form"
         days = page.partition('<table class="days">')[2].partition("<tbody>")[2].partition("</tr>")[0]

@@ -5,25 +5,26 @@ import re
 from binascii import crc32
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lambda_fn.record.book import EURO, Correlations, Risk, assess
 from lambda_fn.record.official_forecast import Official, return_sd
 from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.store.cache import CachedValue, NothingToServe
-from lambda_fn.web.errors import RETRY_AFTER_S, Problem, bad_body, bad_query, format_name, format_value
+from lambda_fn.web.errors import RETRY_AFTER_S, Problem, bad_body, bad_query, format_name, format_value, to_problem
 from lambda_fn.web.probability import parse_day
-from lambda_fn.web.records import CachedRecord
+from lambda_fn.web.records import CachedRecord, Records
 from lambda_fn.web.response import Version
 from lambda_fn.web.state import State
 
+T = TypeVar("T")
 MAX_POSITIONS = 60
 MAX_AMOUNT = 1e15
 MAX_CONFIDENCES = 10
 MAX_VERSIONS = 256  # books whose records are remembered
 MIN_CONFIDENCE, MAX_CONFIDENCE = 50.0, 99.9  # percent
 DEFAULT_CONFIDENCES = ("95", "99")
-_AMOUNT = re.compile(r"[+-]?[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
+AMOUNT = re.compile(r"[+-]?[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
 _CONFIDENCE = re.compile(r"[0-9]{2}(\.[0-9]{1,6})?", re.ASCII)
 _BODY_CURE = 'send {"currency": "EUR", "positions": {"USD": 1000000}, "date": "2026-11-06"}'
 MakeProblem = Callable[[str, str, str], Problem]  # from field, message and cure
@@ -49,10 +50,12 @@ class BookQuery(NamedTuple):
 class Assessment(NamedTuple):
     """The risk of a book until a day, and the records that it was computed from.
 
-    `as_of` and `timeliness` are those of the oldest forecast; `has_begun` says whether the day has begun.
+    `as_of` and `timeliness` are those of the oldest forecast; `has_begun` says whether the day has begun. `days` are
+    those of the newest forecast, from which the day was chosen.
     """
 
     risk: Risk
+    days: Sequence[date]
     day: date
     horizon: int
     as_of: date
@@ -80,7 +83,7 @@ def from_query(query: Mapping[str, str], currencies: Sequence[str]) -> BookQuery
         _check_currency("position", name, currencies, bad_query)
         if name in amounts:
             raise bad_query("position", f"position has {name} twice", "give each currency once, with its total")
-        if not _AMOUNT.fullmatch(text) or abs(float(text)) > MAX_AMOUNT:
+        if not AMOUNT.fullmatch(text) or abs(float(text)) > MAX_AMOUNT:
             message = f"position={format_value(part)} has no amount of at most {MAX_AMOUNT:,.0f}"
             raise bad_query("position", message, "give a currency and an amount, for example position=USD:1000000")
         amounts[name] = float(text)
@@ -128,11 +131,11 @@ def from_body(data: bytes, currencies: Sequence[str]) -> BookQuery:
 
 
 def evaluate(state: State, book: BookQuery) -> Assessment:
-    """Assess a book. Raises Problem: 400 for an invalid day, and NothingToServe without forecasts or correlations."""
+    """Assess a book. Raises Problem: 400 for an invalid day, 503 without forecasts or correlations."""
     names = sorted({book.currency, *(name for name, _ in book.amounts)} - {EURO})
     euro_pairs = _euro_pairs(state, names)
     forecasts: dict[str, tuple[CachedValue[CachedRecord[Official]], Timeliness]] = {
-        pair[3:]: state.pair({"pair": pair}, {}).records.official() for pair in euro_pairs
+        pair[3:]: _read(state, pair, Records.official) for pair in euro_pairs
     }
     officials = {name: latest.value.value for name, (latest, _) in forecasts.items()}
     newest, current = max(forecasts.values(), key=lambda entry: entry[0].value.value.as_of)
@@ -161,6 +164,7 @@ def evaluate(state: State, book: BookQuery) -> Assessment:
     as_of = oldest.value.value.as_of
     return Assessment(
         risk=risk,
+        days=days,
         day=day,
         horizon=position + 1,
         as_of=as_of,
@@ -190,7 +194,7 @@ def find_version(state: State, query: Mapping[str, str]) -> Version:
 def _find_version(state: State, query: Mapping[str, str]) -> Version:
     names = {query.get("currency", EURO), *(part.partition(":")[0] for part in query.get("position", "").split(","))}
     euro_pairs = _euro_pairs(state, sorted(name.strip() for name in names))
-    versions = [state.pair({"pair": pair}, {}).records.forecast_version() for pair in euro_pairs]
+    versions = [_read(state, pair, Records.forecast_version) for pair in euro_pairs]
     latest = _correlations(state)
     checks = [latest.checked_at, *(version.checked_at for version in versions)]
     ends = [version.until for version in versions]
@@ -211,6 +215,14 @@ def _euro_pairs(state: State, names: Sequence[str]) -> list[str]:
             "currency", "no euro pair is served", "ask a service whose PAIRS have euro pairs such as EURUSD"
         )
     return [pair for name in names if (pair := EURO + name) in served] or served[:1]
+
+
+def _read(state: State, pair: str, read: Callable[[Records], T]) -> T:
+    """Return what `read` returns for the records of a pair. Raises Problem (503) that names this pair."""
+    try:
+        return read(state.pair({"pair": pair}, {}).records)
+    except NothingToServe as error:
+        raise to_problem(error, pair) from error
 
 
 def _correlations(state: State) -> CachedValue[CachedRecord[Correlations]]:

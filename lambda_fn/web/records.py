@@ -57,8 +57,8 @@ def fetcher(
     return fetch
 
 
-# The source of a response: the page uses both forecast and record, a book the forecasts of its currencies.
-Record = Literal["forecast", "record", "both", "book"]
+# The source of a response: the page uses forecast, record and book, a book the forecasts of its currencies.
+Record = Literal["forecast", "record", "page", "book"]
 EXPIRED_RETRY_S = 600  # prices come once a day
 NO_QUERY: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)
@@ -137,6 +137,8 @@ class Records:
 
     def version(self, record: Record, query: Mapping[str, str] = NO_QUERY) -> Version:
         """Return the version of responses made of this record, or of the ledger's entry that the query names.
+
+        That of a page is of forecast and record.
 
         Raises as `official`, `record` and `Ledger.find` do.
         """

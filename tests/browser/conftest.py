@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from lambda_fn.record import all_pairs
+from lambda_fn.record import all_pairs, correlations
 from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from tests.browser import chromium as chromium_here
@@ -71,6 +71,24 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = Settings.from_env({"STORE_DIR": str(folder / "store"), "PAIRS": pairs})
     all_pairs.write(open_store(settings), settings.pairs, datetime.now(UTC))
     with serving(folder, PAIRS=pairs) as server:
+        yield server
+
+
+def fill_books(folder: Path) -> str:
+    """Fill `folder/store` with today's forecasts of three euro pairs; return the pairs."""
+    pairs = ("EURUSD", "EURGBP", "EURCHF")
+    for pair, spread in zip(pairs, (0.02, 0.015, 0.01), strict=True):
+        page_store.fill(folder / "store", page_store.business_day_ago(0, today()), spread=spread, pair=pair)
+    settings = Settings.from_env({"STORE_DIR": str(folder / "store"), "PAIRS": ",".join(pairs)})
+    correlations.write(open_store(settings), pairs, datetime.now(UTC))
+    return ",".join(pairs)
+
+
+@pytest.fixture(scope="session")
+def booked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Three euro pairs, whose currencies a book may have."""
+    folder = tmp_path_factory.mktemp("booked")
+    with serving(folder, PAIRS=fill_books(folder)) as server:
         yield server
 
 

@@ -72,24 +72,6 @@ def test_how_likely_it_is_as_the_api_says(fresh: Server, visit: Open) -> None:
         expect(page.locator("#likely-touch")).to_be_visible(visible=side == "touch")
 
 
-def test_what_a_position_loses_and_that_it_stays_in_the_page(fresh: Server, visit: Open) -> None:
-    page = visit(fresh)
-    sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url))
-    last = fresh.ask("GET", "/api/predict").json["last_close"]
-    week = days(fresh)[4]["quantiles"]
-    row = page.locator("#position-table tr[data-horizon='5'] td")
-    page.locator("#amount").fill("250000")
-    expect(row.first).to_have_text(f"{250_000 * (last - week['0.05']):,.0f}")
-    expect(row.last).to_have_text(f"{1 - week['0.05'] / last:.2%}")
-    page.locator("#currency").select_option("USD")
-    expect(page.locator("#position-table thead")).to_contain_text("Loss in EUR")
-    expect(row.first).to_have_text(f"{250_000 * (1 / last - 1 / week['0.95']):,.0f}")
-    page.locator("#amount").press("Enter")
-    assert sent == []
-    assert page.url.endswith("/")
-
-
 def test_values_are_shown_under_the_pointer(fresh: Server, visit: Open) -> None:
     page = visit(fresh)
     plot = page.locator("#forecast .plot")
@@ -156,7 +138,6 @@ def test_without_a_script_it_says_the_same(fresh: Server, visit: Open) -> None:
     page.get_by_role("button", name="Calculate").click()
     expect(page.locator("#likely-big")).to_have_text(in_english(probability_of(fresh, "above", "1.105", 3)))
     expect(page.locator("#price")).to_have_value("1.1050")
-    expect(page.locator("#amount")).to_be_hidden()
     page.locator("#forecast summary").click()
     expect(page.locator("#fan-values")).to_be_visible()
 
@@ -191,12 +172,6 @@ def test_an_invalid_entry_is_reported_beside_its_field_and_clears_the_answer(fre
         page.locator("#price").fill("1.1")
         expect(page.locator("#likely-problem")).to_be_hidden()
         expect(page.locator("#likely-big")).to_contain_text("%")
-    page.locator("#amount").fill("-5")
-    expect(page.locator("#amount-problem")).to_be_visible()
-    expect(page.locator("#position-table")).to_be_hidden()
-    page.locator("#amount").fill("5")
-    expect(page.locator("#amount-problem")).to_be_hidden()
-    expect(page.locator("#position-table")).to_be_visible()
 
 
 CUT = """[...document.querySelectorAll('table, nav a')].filter(one => {
@@ -221,6 +196,7 @@ def test_no_table_is_cut_and_no_menu_entry_disappears(fresh: Server, visit: Open
 def test_nothing_sticks_out_on_a_phone(fresh: Server, visit: Open, scheme: str) -> None:
     page = visit(fresh, color_scheme=scheme, **PHONE)
     assert fits(page)
+    expect(page.locator("#days tbody th").first).to_contain_text("%", use_inner_text=True)  # the volatility
     page.locator("#forecast summary").click()
     assert fits(page)
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -240,7 +216,7 @@ def test_an_expired_forecast_says_so_first(expired: Server, visit: Open) -> None
     page = visit(expired)
     expect(page.locator(".notice.expired")).to_contain_text("has begun")
     expect(page.locator("h1")).to_contain_text("No current forecast")
-    expect(page.locator("#position-table")).to_have_count(0)
+    expect(page.locator("#book-parts")).to_have_count(0)
 
 
 def test_without_a_forecast_it_says_what_to_do(empty: Server, visit: Open) -> None:

@@ -113,7 +113,8 @@ def test_another_pair_is_a_parameter_and_its_keys_may_be_written() -> None:
     assert settings.for_pair("USDJPY").model_info_key == "models/USDJPY/best_model_info.json"
     assert "EURUSD" not in json.dumps(stack(Pairs="GBPUSD"))
     made = [keys.forecast_key("GBPUSD"), keys.record_key("GBPUSD"), keys.price_key("GBPUSD", "ecb")]
-    for key in [*made, keys.scores_key("GBPUSD"), keys.ledger_key("GBPUSD", date(2026, 10, 30))]:
+    shared = [keys.PAIRS_KEY, keys.BOOK_KEY, keys.BOOK_RECORD_KEY, keys.book_ledger_key(date(2026, 10, 30))]
+    for key in [*made, *shared, keys.scores_key("GBPUSD"), keys.ledger_key("GBPUSD", date(2026, 10, 30))]:
         assert allowed(policy("IngestRole"), "s3:PutObject", f"{BUCKET}/{key}"), key
     active = f"{BUCKET}/{keys.active_key('GBPUSD')}"
     assert [allowed(policy(role), "s3:PutObject", active) for role in WRITES] == [False, True, False]

@@ -48,6 +48,7 @@ FILES = (
     "serving/forecast.json",
     "serving/record.json",
     "serving/pairs.json",
+    "serving/book.json",
     "serving/refused/0.json",
     "record/EURUSD/1999-02-23.json",
 )

@@ -87,6 +87,8 @@ QUERIES = {
         )
     },
     **{f"long_value of {name}": long_value(name) for name in ("days", "format", "decimal", "side", "price", "as_of")},
+    **{f"{kind.__name__} of {name}": kind(name) for kind in (long_value, many_values) for name in ("amount", "days")},
+    "positions and amount": lambda size: {"amount": "5," * size, "position": "USD," * size},
 }
 
 
@@ -139,7 +141,7 @@ def _form_names(route: Route) -> list[str]:
 
 def _asking(method: str, path: str, query: Callable[[int], dict[str, str]], body: object, size: int) -> dict[str, Any]:
     names = query(size)
-    return event(method, path, {"format": "html", **names} if {"side", "price"} & names.keys() else names, body)
+    return event(method, path, {"format": "html", **names} if path == "/" else names, body)
 
 
 def _sending(path: str, body: Callable[[int], object], size: int) -> dict[str, Any]:

@@ -97,6 +97,7 @@ ENDS_WITH = {
 
 _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test_fanout.py"
 _DEMO, _CLIENT = "tests/test_demo.py", "tests/serving/test_client.py"
+_BOOK_RECIPES = "tests/serving/web/test_csv.py::test_the_recipes_for_a_book_read_what_the_api_answers"
 _WHOLE_DEMO = f"{_DEMO}::test_it_serves_first_and_swaps_the_champion_of_the_whole_run_in"
 _SAM = "tests/e2e/test_sam.py::test_sam_invokes_all_three_functions_and_serves_the_api"
 _LOCAL = "tests/infra/test_local.py::test_up_twice_and_down"
@@ -138,6 +139,14 @@ ELSEWHERE = {
     'docs/extend.md toml: [project.entry-points."eurusd_forecast.families"]': "tests/training/test_plugins.py::"
     "test_a_package_adds_a_model_and_a_format",
     "docs/api.md text: let": "tests/serving/web/test_csv.py::test_the_recipe_for_excel_reads_what_the_api_answers",
+    "docs/api.md text: // the table Book: currency, amount": _BOOK_RECIPES,
+    'docs/api.md text: =IMPORTDATA("https://HOST/api/book?format=csv&currency=EUR&horizon=5&position=" & '
+    'TEXTJOIN(",", TRUE, ARRAYFORMULA(IF(A2:A20="", "", A2:A20 & ":" & TEXT(B2:B20, "0")))), ",", "en_US")': (
+        _BOOK_RECIPES
+    ),
+    "python -m training forecast --book book.csv --currency EUR --horizon 5 --csv": (
+        "tests/training/commands/test_book.py::test_it_is_the_answer_of_the_api"
+    ),
     "docs/api.md python: from lambda_fn.client import Client, forecast_frame": f"{_CLIENT}::"
     "test_the_examples_of_the_document_run",
     "docs/api.md python: table = forecast_frame(closes, h=5, level=[80, 95])": f"{_CLIENT}::"

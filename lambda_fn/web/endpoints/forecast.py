@@ -219,7 +219,7 @@ def forecast_chart(pair: PairState, request: Request) -> Text:
     from lambda_fn.web.page.image import forecast_image  # only for this route
     from lambda_fn.web.page.view_model import forecast_page
 
-    return forecast_image(forecast_page(pair.records, {}, (), with_record=False))
+    return forecast_image(forecast_page(pair, {}, chart_only=True))
 
 
 def _score_cells(day: StoredDay) -> list[object]:

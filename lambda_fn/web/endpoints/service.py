@@ -148,7 +148,7 @@ def page(pair: PairState, request: Request) -> Text:
     """Return the page for a browser."""
     from lambda_fn.web.page import render  # only for a browser
 
-    return render.forecast(pair.records, request.query, pair.state.settings.pairs)
+    return render.forecast(pair, request.query)
 
 
 def health(pair: PairState, request: Request) -> Health:
@@ -246,7 +246,7 @@ ROUTES = (
         "service",
         parameters=(PAIR, FORMAT),
         problems=(BAD_QUERY, (503, "HTML only: no forecast is available; the page says what to do.")),
-        others=(Form(HTML, page, "both", ("side", "price", "horizon")),),
+        others=(Form(HTML, page, "page", ("side", "price", "horizon", "amount", "position", "currency", "days")),),
     ),
     Route(
         "GET",

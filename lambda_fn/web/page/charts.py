@@ -222,6 +222,20 @@ def range_bars(days: Sequence[RateDay]) -> RangeBars:
     return RangeBars(element("svg", *labels, class_="axis", aria_hidden="true"), bars)
 
 
+def signed_bars(values: Sequence[float]) -> list[Markup]:
+    """Draw a bar for each value on one scale: to the right from zero, or to the left for a negative one."""
+    scale = Scale.of([0.0, *values])
+    zero = scale.across(0.0)
+    line = element("line", x1=zero, x2=zero, y1="0", y2="100%", class_="zero")
+    drawings = []
+    for value in values:
+        width = f"{abs(scale.at(0.0) - scale.at(value)):.2f}%"
+        place = {"x": scale.across(min(value, 0.0)), "width": width, "y": "20%", "height": "60%"}
+        bar = element("rect", **place, class_="hedge" if value < 0 else "share")
+        drawings.append(element("svg", bar, line, aria_hidden="true"))
+    return drawings
+
+
 def reliability_diagram(tenths: Sequence[dict[str, float]]) -> Markup:
     """Draw the share of the outcomes in each tenth of the forecast, before the band of sampling error."""
     scale = Scale(0.0, max(2 * TENTH, *(max(tenth["share"], tenth["high"]) for tenth in tenths)))

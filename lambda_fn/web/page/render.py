@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -27,8 +27,8 @@ from lambda_fn.web.errors import Problem
 from lambda_fn.web.page import charts, formats
 from lambda_fn.web.page.reference import Document
 from lambda_fn.web.page.view_model import forecast_page, pairs_page
-from lambda_fn.web.records import Records
 from lambda_fn.web.response import JsonObject, Text
+from lambda_fn.web.state import PairState
 
 HTML = "text/html; charset=utf-8"
 FILTERS = (
@@ -43,13 +43,16 @@ FILTERS = (
         formats.example,
     ),
 )
-CHARTS = (charts.fan_chart, charts.outcome_chart, charts.range_bars, charts.reliability_diagram, charts.whiskers)
+CHARTS = (
+    *(charts.fan_chart, charts.outcome_chart, charts.range_bars, charts.signed_bars),
+    *(charts.reliability_diagram, charts.whiskers),
+)
 _FOLDER = Path(__file__).parent
 
 
-def forecast(records: Records, query: Mapping[str, str], pairs: Sequence[str]) -> Text:
+def forecast(pair: PairState, query: Mapping[str, str]) -> Text:
     """Return the page of the official forecast and its record; raises NothingToServe when there is no forecast."""
-    return render("forecast.html", page=forecast_page(records, query, pairs))
+    return render("forecast.html", page=forecast_page(pair, query))
 
 
 def all_pairs(answer: Mapping[str, Any]) -> Text:

@@ -189,26 +189,50 @@
     ask(0);
   });
 
-  // Value at risk: calculated here, so that nothing is sent.
-  const table = byId("position-table");
-  if (!table) return;
-  const { base, quote, last } = table.dataset;
-  const lose = () => {
-    const amount = byId("amount").valueAsNumber;
-    const isValid = amount >= 0;
-    report(byId("amount"), byId("amount-problem"), isValid ? "" : "Enter an amount of 0 or more.");
-    table.hidden = !isValid;
-    if (!isValid) return;
-    const isBase = byId("currency").value === base;
-    table.tHead.rows[0].cells[1].textContent = `Loss in ${isBase ? quote : base}`;
-    [...table.tBodies[0].rows].forEach((row) => {
-      const part = Math.max(isBase ? 1 - row.dataset.low / last : 1 - last / row.dataset.high, 0);
-      const [loss, percent] = row.querySelectorAll("[data-n]");
-      write(loss, part * amount * (isBase ? last : 1 / last));
-      write(percent, part);
-    });
+  // Risk of a book: the service renders the page of the entries, which are kept in its address alone.
+  const book = byId("book-form");
+  if (!book) return;
+  const output = byId("book-output");
+  const rows = byId("book-rows");
+  const complain = (text) => output.replaceChildren(Object.assign(create("p", text), { className: "problem" }));
+  const load = async (query, signal) => {
+    try {
+      const response = await fetch(new URL(`?${query}`, book.action), { headers: { accept: "text/html" }, signal });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const answer = page.getElementById("book-output");
+      if (!answer) return complain("The service did not answer. Try again.");
+      writeAll(answer);
+      output.replaceChildren(...answer.childNodes);
+      ["amount", "currency", "days"].forEach((name) => {
+        const isWrong = page.querySelector(`#book-form [name="${name}"][aria-invalid]`);
+        book.querySelectorAll(`[name="${name}"]`).forEach((field) => {
+          if (isWrong) field.setAttribute("aria-invalid", "true");
+          else field.removeAttribute("aria-invalid");
+        });
+      });
+      const amount = (row) => row.querySelector("input").value;
+      const next = page.getElementById("book-rows").lastElementChild;
+      if (amount(rows.lastElementChild) && !amount(next)) rows.append(next);
+    } catch (error) {
+      if (error.name !== "AbortError") complain("The service did not answer. Try again.");
+    }
+    return undefined;
   };
-  byId("amount").addEventListener("input", lose);
-  byId("currency").addEventListener("input", lose);
-  lose();
+  let bookTimer;
+  let bookRequest = new AbortController();
+  const calculate = (pause) => {
+    clearTimeout(bookTimer);
+    bookRequest.abort();
+    bookRequest = new AbortController();
+    if (!book.checkValidity()) return complain("Enter each amount as a number.");
+    const query = new URLSearchParams(new FormData(book));
+    history.replaceState(null, "", `?${query}#book`);
+    bookTimer = setTimeout(load, pause, query, bookRequest.signal);
+    return undefined;
+  };
+  book.addEventListener("input", () => calculate(PAUSE));
+  book.addEventListener("submit", (event) => {
+    event.preventDefault();
+    calculate(0);
+  });
 })();

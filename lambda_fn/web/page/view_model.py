@@ -12,6 +12,7 @@ from lambda_fn.record.timeliness import Timeliness
 from lambda_fn.store.cache import NothingToServe
 from lambda_fn.web import probability
 from lambda_fn.web.errors import Problem
+from lambda_fn.web.page.book_view import BookCard, book_card
 from lambda_fn.web.page.record_view import (
     HORIZONS,
     Figure,
@@ -25,7 +26,7 @@ from lambda_fn.web.page.record_view import (
     summary,
 )
 from lambda_fn.web.params import DEFAULT_HORIZON
-from lambda_fn.web.records import Records
+from lambda_fn.web.state import PairState
 
 COVERAGES = (50, 80, 95)  # percent, of the ranges in charts and tables
 TAILS = 90  # percent: 5% of the outcomes are expected below this range, and 5% above
@@ -105,8 +106,9 @@ class ForecastPage(NamedTuple):
     """The page of one pair.
 
     `next_day` is the first forecast day that has not begun, or the last one; `median_change` is its median against the
-    last rate, None where that is no change. `risks` is empty for an expired forecast. `record_read` is false without a
-    track record. `unread` names the records that the store has not been able to return since `checked_at`.
+    last rate, None where that is no change. `risks` is empty for an expired forecast. `book` is None if no euro pair is
+    served. `record_read` is false without a track record. `unread` names the records that the store has not been able
+    to return since `checked_at`.
     """
 
     pair: Pair
@@ -122,6 +124,8 @@ class ForecastPage(NamedTuple):
     median_change: float | None
     question: Question
     risks: Sequence[Risk]
+    book: BookCard | None
+    query: Mapping[str, str]
     record_read: bool
     live: Summary | None
     backtest: Summary | None
@@ -164,6 +168,10 @@ class ForecastPage(NamedTuple):
         begun = self.timeliness.begun
         return self.days[begun - 1] if begun and self.timeliness.state != "fresh" else None
 
+    def kept(self, *names: str) -> list[tuple[str, str]]:
+        """Return these parameters of the query: what another form asked, which this one's address keeps."""
+        return [(name, value) for name, value in self.query.items() if name in names]
+
     def address(self, path: str) -> str:
         """Return a path of the service, with the pair where there are several."""
         if len(self.pairs) < 2:
@@ -171,21 +179,16 @@ class ForecastPage(NamedTuple):
         return f"{path}{'&' if '?' in path else '?'}pair={self.pair.code}"
 
 
-def forecast_page(
-    records: Records, query: Mapping[str, str], pairs: Sequence[str], with_record: bool = True
-) -> ForecastPage:
-    """Return the page of the official forecast. Raises NothingToServe without a forecast.
+def forecast_page(pair: PairState, query: Mapping[str, str], chart_only: bool = False) -> ForecastPage:
+    """Return the page of a pair's official forecast. Raises NothingToServe without a forecast.
 
-    Args:
-        records: the records of the pair.
-        query: the fields of the form.
-        pairs: the pairs to choose from.
-        with_record: read the track record too.
+    With `chart_only` it reads neither the track record nor the records of a book.
     """
+    records, pairs = pair.records, pair.state.settings.pairs
     forecast, timeliness = records.official()
     official, today = forecast.value.value, records.now().date()
     try:
-        record = records.record() if with_record else None
+        record = None if chart_only else records.record()
     except NothingToServe:
         record = None
     summaries: Json = record.value.value if record else {}
@@ -213,6 +216,8 @@ def forecast_page(
             if not day.is_past and (day.horizon - timeliness.begun in HORIZONS or day is days[-1])
             for low, _ in [day.ranges[TAILS]]
         ],
+        book=None if chart_only else book_card(pair, query, {day.horizon: day.day for day in days if not day.is_past}),
+        query=query,
         record_read=record is not None,
         live=summary(summaries.get("live")),
         backtest=summary(summaries.get("backtest")),

@@ -18,8 +18,10 @@ from lambda_fn.record import correlations, student_t
 from lambda_fn.record.book import Correlations, Risk, assess
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
+from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import open_store
-from tests.support import books
+from tests.support import books, foreign
+from tests.support.local_api import local_api
 
 NAMES = ("CHF", "GBP", "JPY", "USD")
 RATES = {"EUR": 1.0, **{name: books.RATES[name] for name in NAMES}}
@@ -136,15 +138,18 @@ def test_one_position_is_the_pairs_own_forecast_but_for_the_linearity(tmp_path: 
     store = open_store(Settings.from_env({"STORE_DIR": str(tmp_path)}))
     books.fill(store)
     record = Correlations.parse(store.read(keys.BOOK_KEY).data)
+    cases = [(1, 0.95, 0.02), (5, 0.95, 0.02), (21, 0.95, 0.03), (1, 0.99, 0.02), (5, 0.99, 0.02), (21, 0.99, 0.04)]
     for name in books.RATES:
         forecast = books.official(name)
-        for horizon, level, most in ((1, 0.95, 0.01), (5, 0.95, 0.02), (1, 0.99, 0.02), (5, 0.99, 0.02)):
+        for horizon, level, most in cases:  # at 21 days it may be more than 2 %, which docs/numbers.md says
             sds = {name: (forecast.sd or [])[horizon - 1]}
             found = assess("EUR", [(name, 1000.0)], {"EUR": 1.0, name: forecast.last_close}, sds, record)
             loss = found.loss(level) * found.sd
             high = forecast.quantiles[horizon - 1][books.LEVELS.index(level)]
             own = 1000.0 / forecast.last_close - 1000.0 / high
             assert loss == pytest.approx(own, rel=most)
+            x = math.log(high / forecast.last_close)
+            assert loss / own == pytest.approx(x / -math.expm1(-x), rel=0.002)
 
 
 def test_ingest_writes_it_once_and_heals_it(tmp_path: Path) -> None:
@@ -158,6 +163,29 @@ def test_ingest_writes_it_once_and_heals_it(tmp_path: Path) -> None:
         store.update(keys.BOOK_KEY, lambda _, data=damaged: (data, None))  # type: ignore[misc]
         correlations.write(store, pairs, books.NOW)
         assert store.read(keys.BOOK_KEY).data == first
+
+
+def test_a_refresh_that_makes_a_forecast_writes_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A book of a newly served currency does not wait for the next ingest."""
+    api = local_api(tmp_path)
+    api.promote(foreign.champion_bytes(), 1)
+    first = api.store.read(keys.BOOK_KEY).data
+    assert api.get("/api/book", position="USD:1000").status == 200
+    assert api.refresh().forecast.outcome == "unchanged"
+    assert api.store.read(keys.BOOK_KEY).data == first
+    api.store.delete(keys.BOOK_KEY)
+    api.refresh()
+    assert Correlations.parse(api.store.read(keys.BOOK_KEY).data).currencies == ("USD",)
+    written: list[object] = []
+
+    def fail(*arguments: object) -> None:
+        written.append(arguments)
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(correlations, "write", fail)
+    foreign.publish_to(api.store, foreign.champion_bytes(spread=0.03), 2)
+    done = api.refresh()
+    assert (done.activation.outcome, done.forecast.outcome, len(written)) == ("activated", "made", 1)
 
 
 def test_a_pair_without_forecast_or_with_old_prices_is_left_out(tmp_path: Path) -> None:

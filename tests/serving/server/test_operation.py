@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,12 +95,16 @@ def test_a_store_that_is_not_there_is_named(tmp_path: Path, name: str, problem: 
 def test_the_access_log_has_path_status_and_time_and_no_query(tmp_path: Path) -> None:
     with running(tmp_path, filled(tmp_path), "--refresh-every", "0") as server:
         server.ask("GET", "/api/probability?below=1.2345")
+        server.ask("GET", "/api/book?position=USD:987654")
+        with suppress(ValueError):  # a page is not JSON
+            server.ask("GET", "/?format=html&position=USD&amount=987654")
         server.ask("GET", "/no%0Awhere%22?token=abc")
         assert server.stop(signal.SIGTERM) == 0
     log = server.log.read_text()
     assert re.search(r'^\S+ \S+ 127\.0\.0\.1:\d+ "GET /api/probability HTTP/1\.1" 200 \d+ ms$', log, re.MULTILINE)
     assert re.search(r'"GET /no%0Awhere%22 HTTP/1\.1" 404 \d+ ms$', log, re.MULTILINE)
-    assert "1.2345" not in log and "token" not in log
+    assert re.search(r'"GET / HTTP/1\.1" 200 \d+ ms$', log, re.MULTILINE)
+    assert "1.2345" not in log and "token" not in log and "987654" not in log
     assert f"(version {__version__}, stop with Ctrl-C)" in log
 
 

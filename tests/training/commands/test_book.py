@@ -2,11 +2,14 @@
 
 import io
 import json
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
+from lambda_fn.api import handle_event
 from tests.support import books
+from tests.support.events import event
 from tests.support.local_api import LocalApi
 from training.__main__ import main
 
@@ -61,3 +64,62 @@ def test_an_invalid_file_names_the_line_or_the_currency(
 ) -> None:
     assert forecast(api, monkeypatch, text) == 2
     assert fault in capsys.readouterr().err
+
+
+SERVED = "CHF, EUR, GBP, JPY, SEK, USD"
+# Positions, reporting currency, day, and what the cure names.
+INVALID: dict[str, tuple[list[tuple[str, str]], str, str, str]] = {
+    "words": ([("USD", '"many"')], "EUR", "5", ""),
+    "not a number": ([("USD", "NaN")], "EUR", "5", ""),
+    "an overflow": ([("USD", "1e400")], "EUR", "5", ""),
+    "too large an amount": ([("USD", "9999999999999999")], "EUR", "5", ""),
+    "61 positions": ([(f"A{chr(65 + i // 26)}{chr(65 + i % 26)}", "1") for i in range(61)], "EUR", "5", "at most 60"),
+    "an unserved currency": ([("PLN", "5")], "EUR", "5", SERVED),
+    "an unserved reporting currency": ([("USD", "5")], "PLN", "5", SERVED),
+    "a repeated currency": ([("USD", "5"), ("USD", "6")], "EUR", "5", "once"),
+    "a day beyond the forecast": ([("USD", "5")], "EUR", "22", "1 to 21"),
+}
+
+
+def by_get(api: LocalApi, positions: list[tuple[str, str]], currency: str, horizon: str) -> str:
+    position = ",".join(f"{name}:{amount}" for name, amount in positions)
+    answer = api.get("/api/book", position=position, currency=currency, horizon=horizon)
+    assert answer.status == 400 and answer.error["field"]
+    return answer.error["cure"]
+
+
+def by_post(api: LocalApi, positions: list[tuple[str, str]], currency: str, horizon: str) -> str:
+    asked = event("POST", "/api/book", {}, {})
+    members = ", ".join(f'"{name}": {amount}' for name, amount in positions)
+    asked["body"] = f'{{"currency": "{currency}", "positions": {{{members}}}, "horizon": {horizon}}}'
+    answer = api.call(asked)
+    assert answer.status == 400 and answer.error["field"]
+    return answer.error["cure"]
+
+
+def by_page(api: LocalApi, positions: list[tuple[str, str]], currency: str, horizon: str) -> str:
+    names, amounts = (",".join(values) for values in zip(*positions, strict=True))
+    query = {"format": "html", "position": names, "amount": amounts, "currency": currency, "days": horizon}
+    page = handle_event(api.app, event("GET", "/", query))
+    assert page["statusCode"] == 200 and 'id="book-parts"' not in page["body"]
+    return str(page["body"]).partition('id="book-problem"')[2].partition("</p>")[0]
+
+
+@pytest.mark.parametrize("ask", [by_get, by_post, by_page], ids=["get", "post", "page"])
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_book_is_refused_with_a_cure_wherever_it_is_given(
+    api: LocalApi, name: str, ask: Callable[[LocalApi, list[tuple[str, str]], str, str], str]
+) -> None:
+    positions, currency, horizon, cure = INVALID[name]
+    found = ask(api, positions, currency, horizon)
+    assert found and cure in found
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_book_is_refused_on_the_command_line(
+    api: LocalApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    positions, currency, horizon, cure = INVALID[name]
+    text = "\n".join(["currency,amount", *(f"{name},{amount}" for name, amount in positions)])
+    assert forecast(api, monkeypatch, text, "--currency", currency, "--horizon", horizon) == 2
+    assert cure in capsys.readouterr().err

@@ -19,7 +19,7 @@ from lambda_fn.record.official_forecast import Official
 from lambda_fn.store.keys import forecast_key, price_key, record_key
 from lambda_fn.web.page.render import render
 from lambda_fn.web.page.view_model import ForecastPage, Pair, forecast_page
-from lambda_fn.web.records import Records
+from lambda_fn.web.state import State
 from tests.serving.web.page.test_parts import Parsed
 from tests.support import foreign, page_store
 from tests.support.events import event
@@ -66,7 +66,7 @@ def text_of(markup: str) -> str:
 
 def view(api: LocalApi) -> ForecastPage:
     """The data of the page."""
-    return forecast_page(Records(api.store, api.settings, api.clock), {}, [api.settings.pair])
+    return forecast_page(State(api.store, api.settings, api.clock, False, {}).pair({}, {}), {})
 
 
 def notices(answer: dict[str, Any]) -> list[tuple[str, str]]:

@@ -121,7 +121,10 @@ def serve(folder: Path, settings: Settings, hosts: Sequence[str], port: int, env
     runs, users = (folder / name for name in mlflow_backup.DATABASES)
     with mlflow_backup.lock_databases(folder) as lock:
         _check_schema(runs)
-        _check_webhooks(runs, encryption_key(environ))
+        key = encryption_key(environ)
+        check_webhooks(runs, key)
+        digest = hashlib.sha256(key.encode()).hexdigest() if key else ""
+        (folder / mlflow_backup.KEY_DIGEST).write_text(digest)
         _set_password(users, environ[ADMIN[0]], environ[ADMIN[1]])
         os.set_inheritable(lock.fileno(), True)
         os.chdir(folder)  # MLflow has the users' database in its working directory
@@ -164,8 +167,8 @@ def _check_schema(database: Path) -> None:
         raise ServerError(f"{database}: its schema is not that of MLflow {installed_version()}; {fix}")
 
 
-def _check_webhooks(database: Path, key: str | None) -> None:
-    """Raise ServerError unless the key decrypts the secrets of all webhooks, and note its digest for backups.
+def check_webhooks(database: Path, key: str | None) -> None:
+    """Raise ServerError unless the key decrypts the secrets of all webhooks in the database.
 
     Otherwise MLflow would deliver nothing, and answer 500 to whoever lists or deletes a webhook.
     """
@@ -188,8 +191,6 @@ def _check_webhooks(database: Path, key: str | None) -> None:
     except InvalidToken:
         cure = f"set the one of before, or delete them: sqlite3 {database} 'DELETE FROM webhooks'"
         raise ServerError(f"{KEY_SECRET}: not the secret with which the webhooks were made; {cure}") from None
-    digest = hashlib.sha256(key.encode()).hexdigest() if key else ""
-    (database.parent / mlflow_backup.KEY_DIGEST).write_text(digest)
 
 
 def _supported_schemas() -> frozenset[str]:

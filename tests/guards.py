@@ -11,6 +11,7 @@ from tests.support.changes import Change, apply_change
 
 FAULTS, ATTACKS = "tests/serving/test_faults.py", "tests/serving/server/test_attacks.py"
 SANDBOX = "tests/serving/champion/test_sandbox.py"
+CHOSEN, WEBHOOK = "tests/serving/test_chosen.py", "tests/serving/registry/test_webhook.py"
 INTERLEAVINGS, LAST_GOOD = "tests/serving/test_interleavings.py", "tests/serving/store/test_cache.py"
 
 
@@ -550,6 +551,83 @@ GUARDS = (
         "",
         Change("text", 'attempt?.state !== answer.get("state") || ', ""),
         "tests/browser/test_sign_in.py::test_a_code_that_somebody_else_sent_is_not_redeemed",
+    ),
+    Guard(
+        "MLflow's delivery is signed",
+        "lambda_fn/registry/webhook.py",
+        "read_delivery",
+        Change("check", "compare_digest"),
+        f"{WEBHOOK}::test_a_forged_delivery_is_refused",
+    ),
+    Guard(
+        "MLflow's delivery is five minutes old at most",
+        "lambda_fn/registry/webhook.py",
+        "read_delivery",
+        Change("check", "MAX_AGE"),
+        f"{WEBHOOK}::test_a_replayed_delivery_is_refused_after_five_minutes",
+    ),
+    Guard(
+        "MLflow's delivery is limited in size",
+        "lambda_fn/registry/webhook.py",
+        "read_delivery",
+        Change("check", "MAX_BODY"),
+        f"{WEBHOOK}::test_an_oversized_delivery_is_refused_before_its_signature_is_computed",
+    ),
+    Guard(
+        "deliveries of MLflow that wait are limited",
+        "lambda_fn/server/hooks.py",
+        "Hooks.respond",
+        Change("condition", "acquire"),
+        "tests/serving/server/test_hooks.py::test_deliveries_beyond_the_limit_are_repeated_by_mlflow",
+    ),
+    Guard(
+        "where a key is configured, what is chosen in MLflow has a candidate",
+        "lambda_fn/jobs/chosen.py",
+        "_read_candidate",
+        Change("check", "champion_public_keys"),
+        f"{CHOSEN}::test_without_a_candidate_a_version_is_read_the_old_way_unless_a_key_is_configured",
+    ),
+    Guard(
+        "the signature of a candidate in MLflow is verified",
+        "lambda_fn/jobs/chosen.py",
+        "_read_candidate",
+        Change("Expr", "verify_candidate"),
+        f"{CHOSEN}::test_a_forged_candidate_is_refused",
+    ),
+    Guard(
+        "generations chosen in MLflow are above reserved ones",
+        "lambda_fn/jobs/chosen.py",
+        "_next_generation",
+        Change("Return", without="return (last.generation if last else 0) + 1"),
+        f"{CHOSEN}::test_a_publisher_at_work_is_not_refused_after_a_choice",
+    ),
+    Guard(
+        "what training is publishing is not chosen in MLflow a second time",
+        "lambda_fn/jobs/chosen.py",
+        "_activate.attempt",
+        Change("Call", "_find_reserved"),
+        f"{CHOSEN}::test_what_training_is_publishing_is_activated_as_exactly_that_pointer",
+    ),
+    Guard(
+        "what MLflow replaces is not refused",
+        "lambda_fn/jobs/chosen.py",
+        "_activate.attempt",
+        Change("Expr", "_supersede"),
+        f"{CHOSEN}::test_the_replaced_pointer_is_superseded_and_not_refused",
+    ),
+    Guard(
+        "an old choice in MLflow does not undo a rollback",
+        "lambda_fn/champion/choices.py",
+        "Choices.is_new",
+        Change("Return", without="return uri not in self.holders"),
+        f"{CHOSEN}::test_a_publication_that_was_rolled_back_within_the_hour_stays_so",
+    ),
+    Guard(
+        "MLflow does not start with another key than that of its webhooks",
+        "infra/mlflow_server.py",
+        "serve",
+        Change("Expr", "check_webhooks"),
+        "tests/infra/test_webhook_key.py::test_it_does_not_start_when_its_webhooks_cannot_be_decrypted",
     ),
 )
 

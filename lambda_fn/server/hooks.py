@@ -1,6 +1,7 @@
 """The route of MLflow's webhook in the server: a delivery activates the chosen version, in a thread of this process."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +51,7 @@ class Hooks:
         self._store, self._settings, self._environ = store, settings, environ
         self._pauses_s, self._now = pauses_s, now
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="hook")
-        self._waiting = 0
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
 
     def respond(self, request: Request) -> Response:
         """Return the response to a delivery: 202, 204, 401 for what MLflow did not sign, 503 for too many."""
@@ -63,9 +64,8 @@ class Hooks:
             return Response(401, {}, "")
         if event is None:
             return Response(204, {}, "")
-        if self._waiting >= MAX_WAITING:
+        if not self._places.acquire(blocking=False):
             return Response(503, {"Retry-After": str(webhook.RETRY_AFTER_S)}, "")
-        self._waiting += 1
         self._executor.submit(self._activate, event)
         return Response(202, {}, "")
 
@@ -90,7 +90,7 @@ class Hooks:
         except Exception as error:  # noqa: BLE001  # the next delivery may succeed
             _log.error("choice of %s failed", event.model, exc_info=error)
         finally:
-            self._waiting -= 1
+            self._places.release()
 
     def close(self) -> None:
         """Wait for the delivery in progress; those that wait are left to the next look."""

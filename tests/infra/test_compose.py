@@ -9,6 +9,7 @@ import pytest
 from dotenv import dotenv_values
 
 from infra import mlflow_server
+from lambda_fn.registry import webhook
 from lambda_fn.settings import VARIABLES, Settings
 from tests.support.e2e import compose
 from tests.support.infra.aws_tools import ROOT, yaml_as_json
@@ -123,6 +124,17 @@ def test_the_mlflow_server_starts_with_them_and_its_clients_may_call_it(services
     (allowed,) = (word for word in words if word.startswith("--allowed-hosts="))
     assert address.netloc in allowed.removeprefix("--allowed-hosts=").split(",")
     assert f"127.0.0.1:{mlflow_server.PORT}/health" in service["healthcheck"]["test"][3]
+
+
+def test_its_mlflow_may_deliver_to_its_server(services: dict[str, Any]) -> None:
+    """The server has a secret that it accepts, MLflow a key that it derives, and http within the network is allowed."""
+    environ = {**LOCAL, **services["mlflow"]["environment"]}
+    served = mlflow_server.server_environ(Settings.from_env(environ), environ)
+    assert served[mlflow_server.ENCRYPTION_KEY] == mlflow_server.encryption_key(LOCAL)
+    assert served["MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS"] == "true"
+    assert "http" in served["MLFLOW_WEBHOOK_ALLOWED_SCHEMES"].split(",")
+    assert webhook.parse_secrets(Settings.from_env(LOCAL).mlflow_hook_secret or "")
+    assert services["api"]["env_file"].startswith("${ENV_FILE:-")
 
 
 def test_the_readme_uses_it_as_it_is(services: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ SHA256_TAG = "sha256"
 EXPERIMENTS = "_Experiments"  # follows the pair in the name of its experiment
 REQUIREMENTS = ["onnx", "onnxruntime", "numpy"]  # stock MLflow needs these to load one; inferring them takes a minute
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+_LOGGED_MODEL = re.compile(r"models:/(m-[^/@]+)/?")
 _NOISY_LOGGERS = ("alembic", "mlflow.store.db.utils")  # they log each of some sixty migrations of a new database
 _MISSING_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")  # unknown, or an experiment that is deleted already
 
@@ -264,13 +265,14 @@ def log_candidate(registry: Registry, version: Registered, data: bytes) -> None:
     A version of the same file keeps its number when it is trained again; its candidate then gets the newer scores.
     """
     try:
-        model_id = registry.client.get_model_version(version.name, str(version.version)).model_id
-        if model_id is None:
+        source = registry.client.get_model_version(version.name, str(version.version)).source or ""
+        logged = _LOGGED_MODEL.fullmatch(source)  # MLflow's own registry does not keep model_id
+        if logged is None:
             return  # registered by another tool from files that are not a logged model
         with TemporaryDirectory() as temporary:
             path = Path(temporary, CANDIDATE_FILE)
             path.write_bytes(data)
-            registry.client.log_model_artifact(model_id, str(path))
+            registry.client.log_model_artifact(logged[1], str(path))
     except MlflowException as error:
         raise RegistryError(f"{version.uri}: its {CANDIDATE_FILE} cannot be logged: {error}") from error
 

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         uri, secret, key = check_start(variables, (args.port, args.mlflow_port))
         own = {"MLFLOW_TRACKING_URI": page, "MLFLOW_HOOK_SECRET": secret}
         settings = Settings.from_env({**variables, **own})
-    except (HookError, ServerError, SettingsError) as error:
+    except (HookError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     wanted = Webhook(f"promotion-{settings.stack}", f"http://127.0.0.1:{args.port}{PATH}", secret)
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
 def check_start(variables: Mapping[str, str], ports: Sequence[int]) -> tuple[str, str, str]:
     """Return the address of the database, the secret of the webhook and the key that encrypts it.
 
-    Raises HookError and ServerError if the servers could not start, or could not work together.
+    Raises HookError if the servers could not start, or could not work together.
     """
     uri = variables.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     if not uri.startswith("sqlite:///"):
@@ -106,6 +106,9 @@ def check_start(variables: Mapping[str, str], ports: Sequence[int]) -> tuple[str
     key = encryption_key({KEY_SECRET: secret}) or ""
     try:
         check_webhooks(database, key)
+    except ServerError as error:
+        cure = f"restore it, or delete them: sqlite3 {database} 'DELETE FROM webhooks'"
+        raise HookError(f"{SECRET_FILE}: not the secret with which the webhooks were made; {cure}") from error
     except sqlite3.Error as error:
         cure = "move the file away, and run make train"
         raise HookError(f"MLFLOW_TRACKING_URI: {database} is not of this MLflow ({error}); {cure}") from error

@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 
 from infra import promote_ui
 from infra.hook import HookError
@@ -30,7 +29,7 @@ def test_it_needs_the_registry_of_make_train(uri: str, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("option", ["--port", "--mlflow-port"])
 def test_a_port_in_use_is_named(option: str, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    put_webhook(folder, Fernet.generate_key().decode())
+    (folder / "mlflow.db").touch()
     other = {"--port": "--mlflow-port", "--mlflow-port": "--port"}[option]
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -46,9 +45,10 @@ def test_the_secret_is_kept_and_another_one_is_noticed(capsys: pytest.CaptureFix
     ports = free_ports(2)
     assert promote_ui.check_start({}, ports)[1] == secret
     (folder / promote_ui.SECRET_FILE).unlink()
+    capsys.readouterr()  # MLflow logs that it makes a database
     assert promote_ui.main(["--port", str(ports[0]), "--mlflow-port", str(ports[1])], {}) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"{KEY_SECRET}: ") and "DELETE FROM webhooks" in error and secret not in error
+    assert error.startswith(f"{promote_ui.SECRET_FILE}: ") and "DELETE FROM webhooks" in error and secret not in error
 
 
 def test_a_database_of_something_else_is_named(folder: Path) -> None:

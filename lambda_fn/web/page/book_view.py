@@ -146,7 +146,8 @@ def _entries(pair: PairState, query: Mapping[str, str]) -> list[Entry]:
     parts = [part.strip() for part in query["position"].split(",")]
     if "amount" not in query:
         return [Entry(name, amount) for name, _, amount in (part.partition(":") for part in parts if part)]
-    rows = zip_longest(parts, query["amount"].split(","), fillvalue="")
+    # A missing value is refused: which of the others it belongs to is unknown.
+    rows = zip_longest(parts, query["amount"].split(","), fillvalue="-")
     return [Entry(name, amount.strip()) for name, amount in rows if amount.strip()]
 
 

@@ -111,6 +111,7 @@ def test_a_book_without_risk_says_so(api: LocalApi) -> None:
         ({"position": "USD", "amount": "1e16"}, "amount", "USD:1000000"),
         ({"position": "USD,USD", "amount": "1,2"}, "amount", "once"),
         ({"position": "PLN", "amount": "1"}, "amount", "CHF, EUR, GBP, JPY, SEK, USD"),
+        ({"position": "USD,JPY", "amount": "5"}, "amount", "USD:1000000"),
         ({"position": "USD", "amount": "1,5"}, "amount", "CHF, EUR, GBP, JPY, SEK, USD"),
         ({"position": ",".join(["USD"] * 61), "amount": ",".join(["1"] * 61)}, "amount", "at most 60"),
         ({"position": "USD", "amount": "1", "currency": "PLN"}, "currency", "CHF, EUR, GBP, JPY, SEK, USD"),

@@ -147,7 +147,7 @@ audit: $(VENV)/aws/installed ## look the locked packages up among the known vuln
 		--requirement requirements-$$lock.txt || exit; done
 
 clean: ## remove the environment and the caches, never models, prices or MLflow's database
-	rm -rf $(VENV) eurusd_forecast.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) site eurusd_forecast.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find lambda_fn training infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: an environment is renewed when its lock is newer. dev holds all of training, training all of serving.

@@ -16,7 +16,6 @@ from lambda_fn.web.page.reference import Document
 from training.__main__ import PROGRAM, command_line
 
 project = "EUR/USD forecast service"
-author = "the contributors"
 version = release = __version__
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/*.md", "infra/*.md", "training/*.md"]
@@ -27,7 +26,7 @@ myst_heading_anchors = 4  # links name headings as on GitHub
 suppress_warnings = ["misc.highlighting_failure"]  # a block without colours, for example in Mermaid or Power Query
 html_theme = "furo"
 html_title = f"{project} {version}"
-html_show_sphinx = False
+html_show_copyright = html_show_sphinx = False
 html_copy_source = False
 
 ROOT = Path(__file__).parents[1]

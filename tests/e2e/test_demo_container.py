@@ -26,7 +26,7 @@ def ask(port: int, path: str, accept: str = "application/json") -> tuple[int, by
 
 
 def models(image: str) -> list[str]:
-    found = docker("run", "--rm", "--entrypoint", MODELS[0], image, *MODELS[1:])
+    found = docker("run", "--rm", "--user=0", "--entrypoint", MODELS[0], image, *MODELS[1:])
     return [path for path in found.splitlines() if PACKAGE not in path]
 
 

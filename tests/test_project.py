@@ -195,7 +195,7 @@ def test_the_package_has_every_file_and_the_command(tmp_path: Path) -> None:
 def test_the_top_level_is_the_one_that_was_agreed() -> None:
     allowed = {"lambda_fn", "training", "infra", "tests", "template.yaml", "Dockerfile.lambda", "samconfig.toml"}
     allowed |= {"README.md", "pyproject.toml", "Makefile", ".ci", "LICENSE", ".gitignore", ".dockerignore"}
-    allowed |= {"docs", "CHANGELOG.md", "CONTRIBUTING.md"}
+    allowed |= {"docs", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile"}
     allowed |= {".env.example", *(f"requirements-{group}.txt" for group in (*LOCKS, "aws"))}
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= allowed
 

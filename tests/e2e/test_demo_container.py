@@ -32,7 +32,7 @@ def models(image: str) -> list[str]:
 
 def test_it_serves_its_first_champion(step: Steps) -> None:
     with step("docker build: the demo"):
-        image = docker("build", "--quiet", "--file=infra/demo.Dockerfile", "--target=demo", f"--tag={TAG}", ".").strip()
+        image = docker("build", "--quiet", "--target=demo", f"--tag={TAG}", ".").strip()
     [port] = containers.free_ports(1)
     with containers.started(f"--publish=127.0.0.1:{port}:8080", image) as container:
         with step("the demo's container starts"):

@@ -35,4 +35,4 @@ def test_nothing_is_deployed_from_it() -> None:
     files = [ROOT / "template.yaml", ROOT / "samconfig.toml"]
     files += [path for path in (ROOT / "infra").iterdir() if path.suffix in (".yaml", ".yml", ".py")]
     assert len(files) > 10
-    assert [file.name for file in files if re.search(r"demo\.Dockerfile|eurusd-demo", file.read_text())] == []
+    assert [file.name for file in files if re.search(r"--target[= ]demo|eurusd-demo", file.read_text())] == []

@@ -208,7 +208,7 @@ NOT_EXECUTED: dict[str, str | Untested] = {
 # The same by how a command starts.
 _STARTS: dict[str, str | Untested] = {
     "docker compose ": _COMPOSE,
-    "docker build --file infra/demo.Dockerfile ": "tests/e2e/test_demo_container.py::test_it_serves_its_first_champion",
+    "docker build --target demo ": "tests/e2e/test_demo_container.py::test_it_serves_its_first_champion",
     "docker run --detach --name eurusd-forecast ": "tests/e2e/test_conformance.py::test_all_fronts_answer_alike",
     "curl -s --aws-sigv4 ": Untested.AWS,
     'make deploy ARGS="ApiAuth=JWT JwtIssuer=https': (

@@ -4,7 +4,7 @@ import re
 
 from tests.support.infra.aws_tools import ROOT
 
-DEMO = "infra/demo.Dockerfile"
+DEMO = "Dockerfile"
 FILES = ("Dockerfile.lambda", "infra/training.Dockerfile", "infra/s3.Dockerfile", DEMO)
 LAMBDA_GLIBC = 34  # minor version, of the base image
 

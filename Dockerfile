@@ -1,5 +1,5 @@
 # A demo on one machine: the server with a first champion, which is trained while the image is built.
-#   docker build --file infra/demo.Dockerfile --target demo --tag eurusd-demo . && docker run -p 8080:8080 eurusd-demo
+#   docker build --target demo -t eurusd-demo . && docker run -p 8080:8080 eurusd-demo
 # A file of its own, so that the image of Lambda and of the fallback never holds a model. Lines that the classic builder
 # and BuildKit both take; the installations are those of the other two images, so the builders' caches serve both.
 FROM public.ecr.aws/lambda/python:3.12 AS training

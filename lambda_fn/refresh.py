@@ -21,7 +21,6 @@ from lambda_fn.record.book import EURO
 from lambda_fn.record.issue import ForecastResult, issue_forecast
 from lambda_fn.registry.webhook import AliasEvent
 from lambda_fn.settings import Settings, SettingsError
-from lambda_fn.store import keys
 from lambda_fn.store.command_line import Job, make_parser, run_and_print_each, run_command
 from lambda_fn.store.command_line import parse_generation as parse_generation_option
 from lambda_fn.store.object_store import JobStore, Store, Unavailable
@@ -99,14 +98,14 @@ def rollback(store: Store, settings: Settings, target: object, now: datetime) ->
 
 
 def _issue(store: Store, settings: Settings, now: datetime, sandbox: Sandbox) -> ForecastResult:
-    """Issue the official forecast; a new one, or a missing record, renews the correlations of currencies.
+    """Issue the official forecast; a new one renews the correlations of currencies.
 
     A failure of the latter is only logged, because forecasts do not depend on it and the next ingest repeats it.
     """
     result = issue_forecast(store, settings, now, sandbox)
     if settings.pair.startswith(EURO):
         try:
-            if result.outcome == "made" or store.find(keys.BOOK_KEY) is None:
+            if result.outcome == "made":
                 correlations.write(store, settings.pairs, now)
         except Unavailable as error:
             _log.warning("the correlations of currencies could not be written: %s", error)

@@ -30,7 +30,7 @@ def test_it_exists_only_with_the_parameter(name: str) -> None:
     expected = OWN if "MlflowHookSecretArn" in parameters else set()
     assert OWN & stack(**parameters).keys() == expected
     assert (PATH in api(**parameters)["paths"]) == bool(expected)
-    assert ("RouteSettings" in stage(**parameters)) == bool(expected)
+    assert (f"POST {PATH}" in stage(**parameters).get("RouteSettings", {})) == bool(expected)
 
 
 @pytest.mark.parametrize("parameters", [WEBHOOK, WEBHOOK | JWT])

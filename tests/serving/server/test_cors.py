@@ -67,11 +67,12 @@ def test_every_origin_may_be_let_in() -> None:
 def test_the_gateway_has_the_same_values() -> None:
     template = (ROOT / "template.yaml").read_text()
     for name, values in {
-        "allowMethods": asgi.ALLOWED_METHODS,
         "allowHeaders": asgi.ALLOWED_HEADERS,
         "exposeHeaders": asgi.EXPOSED_HEADERS,
     }.items():
         assert re.findall(rf"{name}: \[(.*)\]", template) == [", ".join(values)]
+    [methods] = re.findall(r"allowMethods: (.*)", template)
+    assert methods == f"!If [IsReadOnly, [GET], [{', '.join(asgi.ALLOWED_METHODS)}]]"
     assert re.findall(r"maxAge: (\d+)", template) == [str(asgi.MAX_AGE_S)]
 
 

@@ -71,7 +71,7 @@ def test_a_version_that_training_did_not_select_is_served_with_its_own_scores(
     assert is_chosen(pointer) and active.champion.sha256 != published.champion.sha256
 
     printed = {(row["family"], row["horizon"]): row["pinball"] for row in trained["scores"]}
-    assert {row["family"] for row in pointer.scores} == {family, "constant", "ewma", "garch"}
+    assert {family, "constant", "ewma", "garch"} <= {row["family"] for row in pointer.scores}
     for row in pointer.scores:
         assert row["pinball"] == pytest.approx(printed[row["family"], row["horizon"]], rel=1e-3)
     assert pointer.metrics and pointer.metrics != before.metrics and pointer.baseline_metrics == before.baseline_metrics

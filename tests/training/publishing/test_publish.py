@@ -95,6 +95,7 @@ def test_publish_writes_every_key_and_activates(store: Store, settings: Settings
         "prices/EURUSD-ecb.csv",
         "record/EURUSD/2026-10-30.json",
         "serving/active.json",
+        "serving/book.json",
         f"serving/champions/{sha256}.onnx",
         "serving/forecast.json",
         "serving/history/00000001.json",

@@ -122,7 +122,7 @@ def test_the_head_and_the_glossary_explain_what_is_shown(api: LocalApi) -> None:
         assert text in head
     details = element({"body": section(page, "champion")}, "<details>", "details")
     assert "Model file (SHA-256)" in details and "Features" in details
-    assert "Value at risk (95 %)" in text_of(section(page, "position"))
+    assert "Value at risk (95 %)" in text_of(section(page, "book"))
     terms = re.findall(r"<dt>([^<]*)</dt>", section(page, "glossary"))
     assert {"Quantile", "Calibrated", "Generation", "Value at risk (95 %)"} <= set(terms) and len(terms) == len(
         {*terms}

@@ -69,7 +69,7 @@ class App:
             query: Mapping[str, str] = {} if form.query_names is None else request.query
             if query:
                 names = (*route.query_names, *(form.query_names or ()))
-                if unknown := next((name for name in query if name not in names), None):
+                if (unknown := next((name for name in query if name not in names), None)) is not None:
                     field = format_name(unknown)
                     cure = f"valid names are {', '.join(names)}" if names else "omit the query"
                     raise bad_query(field, f"unknown query parameter {field}", cure)

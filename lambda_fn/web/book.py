@@ -99,7 +99,7 @@ def from_body(data: bytes, currencies: Sequence[str]) -> BookQuery:
     body = parse_json(data, _make_object)
     if not isinstance(body, dict):
         raise bad_body("body", f"the body is {format_value(body)}, not an object", _BODY_CURE)
-    if unknown := next((name for name in body if name not in _MEMBERS), None):
+    if (unknown := next((name for name in body if name not in _MEMBERS), None)) is not None:
         field = format_name(unknown)
         raise bad_body(field, f"{field} is not a member of a book", f"valid names are {', '.join(_MEMBERS)}")
     currency = _check_currency("currency", body.get("currency", EURO), currencies, bad_body)

@@ -169,6 +169,6 @@ def format_value(value: object, width: int = 40) -> str:
 
 
 def format_name(name: str) -> str:
-    """Format a name from the request as the `field` of a Problem: escaped, without quotes, at most 40 characters."""
-    text = json.dumps(name)[1:-1]
+    """Format a name from the request as the `field` of a Problem: escaped and cut; quotes only if empty."""
+    text = json.dumps(name)[1:-1] or '""'
     return text if len(text) <= 40 else text[:37] + "..."

@@ -126,6 +126,7 @@ def test_an_invalid_query_gets_its_field_and_a_cure(api: LocalApi, name: str) ->
 BODIES: dict[str, tuple[object, str]] = {
     "a list": ([], "body"),
     "an unknown member": (body(book=1), "book"),
+    "a member without a name": (body(**{"": None}), '""'),
     "positions in a list": (body(positions=[1]), "positions"),
     "an amount as text": (body(positions={"USD": "5"}), "positions.USD"),
     "a flag": (body(positions={"USD": True}), "positions.USD"),

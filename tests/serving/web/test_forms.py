@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from lambda_fn.api import handle_event
+from lambda_fn.web.errors import format_name
 from lambda_fn.web.response import COMPRESSED_FROM
+from lambda_fn.web.routes import ROUTES
+from lambda_fn.web.routing import Route
 from tests.support import foreign
 from tests.support.api_gateway import to_answer
 from tests.support.events import event
@@ -109,3 +112,12 @@ def test_a_level_that_is_not_forecast_is_refused_with_those_that_are(api: LocalA
     answer = api.get("/api/predict", quantiles=text)
     assert (answer.status, answer.error["field"]) == (400, "quantiles")
     assert "levels are 0.025, 0.25, 0.5, 0.75, 0.975" in answer.error["cure"]
+
+
+@pytest.mark.parametrize("name", ["horizons", "", " ", "\x00"])
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_refuses_a_parameter_that_it_does_not_know(route: Route, name: str, api: LocalApi) -> None:
+    path = route.path.replace("{name}", "EURUSD_Foreign").replace("{version}", "1")
+    result = handle_event(api.app, event(route.method, path, {name: "1"}, {"close": [1.1]}))
+    error = json.loads(result["body"])
+    assert (result["statusCode"], error["code"], error["field"]) == (400, "bad_query", format_name(name))

@@ -1,14 +1,18 @@
-"""`eurusd forecast --xlsx` and `--plot`: what is in the files, and files that cannot be written."""
+"""`eurusd forecast`: rates on the terminal, what is in the files of `--xlsx` and `--plot`, and unwritable files."""
 
 import json
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 
 import openpyxl
 import pytest
 
+from lambda_fn.prices.price_file import serialise
 from lambda_fn.settings import DEFAULTS
+from tests.support import foreign
+from tests.support.local_api import local_api
 from training.__main__ import main
 
 EXPIRED = 75  # the exit code of the forecast that the tests publish; its files are written all the same
@@ -56,3 +60,16 @@ def test_a_file_that_cannot_be_written_is_named(
 def test_an_ending_that_no_chart_has_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forecast", "--plot", str(tmp_path / "fan.docx")]) == 2
     assert "--plot: " in (error := capsys.readouterr().err) and "docx" in error
+
+
+def test_the_terminal_shows_the_usual_decimals_of_a_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """157.25 yen, and not 157.250269: in the table, its title and the chart."""
+    api = local_api(tmp_path)
+    prices = serialise(foreign.price_rows(60), {"close": foreign.closes(60, 157.25).tolist()})
+    api.promote(foreign.champion_bytes(), 1, prices=prices)
+    monkeypatch.setenv("STORE_DIR", str(tmp_path))
+    assert main(["forecast"]) == EXPIRED
+    rates = re.findall(r"\b1[56]\d\.\d+", capsys.readouterr().out)
+    assert len(rates) > 10 and {len(rate) for rate in rates} == {len("157.25")}

@@ -28,6 +28,7 @@ JOB = (*FITS, "--pairs", "EURUSD,GBPUSD")
 POINTER = "models/GBPUSD/best_model_info.json"
 ORDER = (3, 0, 2, 1)  # of the tasks; the first is also killed once before
 FIRST_OF_TWO = "1/2"  # refits, in the bar that a terminal shows
+SLOW = "--cpus=0.4"  # so that there is time for the kill
 WIDE = {"COLUMNS": "200"}  # a terminal where nothing of the bar is cut off
 
 
@@ -68,7 +69,7 @@ def test_an_array_of_containers_gives_what_one_machine_gives(
         child = {**job_environ, **WIDE, "AWS_BATCH_JOB_ARRAY_INDEX": str(ORDER[0])}
         for _ in range(KILLS):
             with training_container.started(
-                training_image, child, "task", "--run", RUN, options=["--tty"]
+                training_image, child, "task", "--run", RUN, options=["--tty", SLOW]
             ) as container:
                 until(lambda: FIRST_OF_TWO in container.followed() or not container.is_running(), "the first refit")
                 with suppress(RuntimeError):  # it has ended

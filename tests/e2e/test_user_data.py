@@ -40,8 +40,9 @@ def mlflow_machine() -> Iterator[Machine]:
 
 def test_the_server_starts_with_its_name_and_its_secret(mlflow_machine: Machine) -> None:
     calls = mlflow_machine.run("/etc/mlflow/run")
-    secret = mlflow_machine.shell("cat /run/mlflow/administrator").splitlines()
+    *secret, webhook_key = mlflow_machine.shell("cat /run/mlflow/administrator").splitlines()
     assert secret == ["MLFLOW_AUTH_ADMIN_USERNAME=admin", "MLFLOW_AUTH_ADMIN_PASSWORD=from=the secret"]
+    assert webhook_key.startswith("MLFLOW_WEBHOOK_KEY_SECRET=") and "from=the secret" in webhook_key
     assert mlflow_machine.shell("stat -c %a /run/mlflow").strip() == "700"
     assert calls[-1].startswith("docker run --name mlflow ")
     assert calls[-1].endswith("serve --hosts eurusd-mlflow.internal,10.0.1.10")

@@ -16,7 +16,7 @@ from infra.outputs import OutputsError, read_outputs
 from infra.session import SessionError, open_session
 
 ALIAS = "live"
-KEPT = 10  # versions below the live one, to which a release can be taken back
+RETENTION = 10  # versions below the live one, to which a release can be taken back
 
 
 class ReleaseError(RuntimeError):
@@ -42,28 +42,28 @@ def read_releases(function: str, session: boto3.Session) -> Releases:
     """Return the versions of a function. Raises BotoCoreError and ClientError."""
     client = session.client("lambda")
     pages: Any = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
-    found = {each["Version"]: each["LastModified"] for page in pages for each in page["Versions"]}
+    times = {entry["Version"]: entry["LastModified"] for page in pages for entry in page["Versions"]}
     live = client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
-    return Releases({int(name): found[name] for name in sorted(found.keys() - {"$LATEST"}, key=int)}, int(live))
+    return Releases({int(name): times[name] for name in sorted(times.keys() - {"$LATEST"}, key=int)}, int(live))
 
 
 def activate(function: str, version: int, session: boto3.Session) -> None:
     """Send all requests to a version. Raises ReleaseError, BotoCoreError and ClientError."""
-    known = read_releases(function, session).times
-    if version not in known:
-        raise ReleaseError(f"--to: no version {version}; the versions are {', '.join(map(str, known))}")
+    times = read_releases(function, session).times
+    if version not in times:
+        raise ReleaseError(f"--to: no version {version}; the versions are {', '.join(map(str, times))}")
     session.client("lambda").update_alias(
         FunctionName=function, Name=ALIAS, FunctionVersion=str(version), RoutingConfig={"AdditionalVersionWeights": {}}
     )
 
 
-def remove_old(function: str, session: boto3.Session, kept: int = KEPT) -> list[int]:
-    """Delete the versions older than the live one, except the newest `kept`; return them.
+def remove_old(function: str, session: boto3.Session, retention: int = RETENTION) -> list[int]:
+    """Delete the versions older than the live one, except the newest `retention`; return them.
 
     A version that an alias uses cannot be deleted. Raises BotoCoreError and ClientError.
     """
     releases = read_releases(function, session)
-    old = [version for version in releases.times if version < releases.live][:-kept]
+    old = [version for version in releases.times if version < releases.live][:-retention]
     for version in old:
         session.client("lambda").delete_function(FunctionName=function, Qualifier=str(version))
     return old

@@ -103,10 +103,9 @@ def _issue(store: Store, settings: Settings, now: datetime, sandbox: Sandbox) ->
     A failure of the latter is only logged, because forecasts do not depend on it and the next ingest repeats it.
     """
     result = issue_forecast(store, settings, now, sandbox)
-    if settings.pair.startswith(EURO):
+    if result.outcome == "made" and settings.pair.startswith(EURO):
         try:
-            if result.outcome == "made":
-                correlations.write(store, settings.pairs, now)
+            correlations.write(store, settings.pairs, now)
         except Unavailable as error:
             _log.warning("the correlations of currencies could not be written: %s", error)
     return result

@@ -275,8 +275,8 @@ def forecast_or_fall_back(store: Store, settings: Settings, task: Task, now: dat
         return official._replace(
             inputs_sha256=task.inputs_sha256, failed_generation=failed, blocked_generation=failed, reason=reason
         )
-    tried = f"; earlier generations failed too: {', '.join(others)}" if others else ""
-    raise LiveForecastError(f"{failure}{tried}", failed) from failure
+    fallbacks = f"; earlier generations failed too: {', '.join(others)}" if others else ""
+    raise LiveForecastError(f"{failure}{fallbacks}", failed) from failure
 
 
 def _replaces(new: Official, old: Official) -> bool:

@@ -96,15 +96,15 @@ def book_card(pair: PairState, query: Mapping[str, str], days: Mapping[int, date
     currencies = served_currencies(pair.state.settings.pairs)
     if len(currencies) < 2:
         return None
-    entries, asked = _entries(pair, query), _api_query(pair, query)
+    entries, api_query = _entries(pair, query), _api_query(pair, query)
     if "days" in query:
-        asked["horizon"] = query["days"]
+        api_query["horizon"] = query["days"]
     elif days:
-        asked["horizon"] = str([*days][:DEFAULT_HORIZON][-1])
+        api_query["horizon"] = str([*days][:DEFAULT_HORIZON][-1])
     answer, problem = None, None
-    chosen = next((number for number in days if str(number) == asked.get("horizon")), 0)
+    chosen = next((number for number in days if str(number) == api_query.get("horizon")), 0)
     try:
-        book = from_query(asked, currencies)
+        book = from_query(api_query, currencies)
         assessment = evaluate(pair.state, book)
         chosen, begun = assessment.horizon, assessment.timeliness.begun
         days = {n: day for n, day in enumerate(assessment.days, 1) if n > begun or n == chosen}
@@ -112,17 +112,17 @@ def book_card(pair: PairState, query: Mapping[str, str], days: Mapping[int, date
     except (Problem, NothingToServe) as error:
         problem = to_problem(error, pair.pair)
     unused = [name for name in currencies if name not in {entry.currency for entry in entries}]
-    unused.sort(key=lambda name: name == asked["currency"])  # which has no risk
+    unused.sort(key=lambda name: name == api_query["currency"])  # which has no risk
     added = [Entry(name, "") for name in unused[:1] if len(entries) < MAX_POSITIONS]
     return BookCard(
         currencies,
         [Entry(entry.currency[:MAX_TEXT], entry.amount[:MAX_TEXT]) for entry in entries[:MAX_POSITIONS]] + added,
-        asked["currency"],
+        api_query["currency"],
         days,
         chosen,
         answer,
         problem,
-        f"/api/book?{urlencode({**asked, 'format': 'csv'}, safe=':,')}",
+        f"/api/book?{urlencode({**api_query, 'format': 'csv'}, safe=':,')}",
     )
 
 

@@ -153,9 +153,9 @@ def fan_chart(page: ForecastPage) -> Chart:
     return Chart(parts, "fan-values", [(x[day.day], y.at(day.rate), day) for day in days])
 
 
-def _outdated_part(left: float, right: float, state: State) -> list[Markup]:
+def _outdated_part(start: float, end: float, state: State) -> list[Markup]:
     """Draw the days since the last rate hatched, up to today."""
-    end = f"{right:g}%"
+    edge = f"{end:g}%"
     lines = element("line", x1="0", x2="0", y1="0", y2="7", class_="hatch")
     pattern = element(
         "pattern",
@@ -169,10 +169,10 @@ def _outdated_part(left: float, right: float, state: State) -> list[Markup]:
     return [
         element("defs", pattern),
         element(
-            "rect", x=f"{left:g}%", width=f"{right - left:g}%", height="100%", fill="url(#hatch)", class_="outdated"
+            "rect", x=f"{start:g}%", width=f"{end - start:g}%", height="100%", fill="url(#hatch)", class_="outdated"
         ),
-        element("line", x1=end, x2=end, y1="0", y2="100%", class_="today"),
-        element("text", "expired" if state == "expired" else "today", x=end, y="0.9em", dx="-6", class_="today"),
+        element("line", x1=edge, x2=edge, y1="0", y2="100%", class_="today"),
+        element("text", "expired" if state == "expired" else "today", x=edge, y="0.9em", dx="-6", class_="today"),
     ]
 
 

@@ -80,12 +80,12 @@ def sentence(text: str) -> Markup:
     return _alternate(COMMAND.split(DATE.sub(_replace_date, whole)))
 
 
-def _replace_date(found: re.Match[str]) -> str:
+def _replace_date(match: re.Match[str]) -> str:
     """Return a date as the page writes it; what is no date stays as it is."""
     try:
-        return day_text(date.fromisoformat(found[0]), "plain")
+        return day_text(date.fromisoformat(match[0]), "plain")
     except ValueError:
-        return found[0]
+        return match[0]
 
 
 def backquoted(text: str) -> Markup:

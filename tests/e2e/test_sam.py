@@ -1,4 +1,4 @@
-"""The template as the SAM CLI runs it: built, its three functions invoked, its API served, for two pairs."""
+"""The template as the SAM CLI runs it: built, its four functions invoked, its API served, for two pairs."""
 
 import json
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from lambda_fn.prices.price_file import parse
+from lambda_fn.registry.webhook import PATH
 from lambda_fn.settings import pointer_key
 from lambda_fn.store.keys import price_key
 from lambda_fn.store.object_store import Store
@@ -21,6 +22,7 @@ from tests.support.e2e.front import PREDICT, HttpFront, generation, get, reply
 from tests.support.e2e.lambda_container import Invocation
 from tests.support.e2e.sam import EVENTS
 from tests.support.e2e.steps import PATIENCE_S, Steps
+from tests.support.events import event
 
 LEVELS = (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)  # those that the events ask for are among them
 PAIRS = ("EURUSD", "GBPUSD")
@@ -53,7 +55,7 @@ def check_browser(port: int) -> None:
         assert (again.status_code, again.content) == (304, b"")
 
 
-def test_sam_invokes_all_three_functions_and_serves_the_api(
+def test_sam_invokes_all_four_functions_and_serves_the_api(
     sam_build: None, store: Store, store_environ: Mapping[str, str], tmp_path: Path, step: Steps
 ) -> None:
     with ecb_server.running() as bank, ExitStack() as stack:
@@ -83,6 +85,10 @@ def test_sam_invokes_all_three_functions_and_serves_the_api(
             answer = reply(to_answer(succeeded(local.invoke("ApiFunction", EVENTS / "predict.json"))))
             assert generation(answer) == 1
             assert answer.json["as_of"] == LAST_DAY.isoformat()
+        with step("sam local invoke HookFunction: a delivery that cannot be read, so that no secret is asked for"):
+            damaged = event("POST", PATH, raw="%%%") | {"isBase64Encoded": True}
+            refusal = succeeded(local.invoke("HookFunction", damaged))
+            assert (refusal["statusCode"], refusal["body"]) == (401, "")
         with step("sam local start-api: each pair"), local.api() as port:
             ask = HttpFront(port).ask
             assert generation(ask(PREDICT)) == 1

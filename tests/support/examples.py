@@ -99,7 +99,7 @@ _CLI, _FANOUT = "tests/training/commands/test_cli.py", "tests/training/runs/test
 _DEMO, _CLIENT = "tests/test_demo.py", "tests/serving/test_client.py"
 _BOOK_RECIPES = "tests/serving/web/test_csv.py::test_the_recipes_for_a_book_read_what_the_api_answers"
 _WHOLE_DEMO = f"{_DEMO}::test_it_serves_first_and_swaps_the_champion_of_the_whole_run_in"
-_SAM = "tests/e2e/test_sam.py::test_sam_invokes_all_three_functions_and_serves_the_api"
+_SAM = "tests/e2e/test_sam.py::test_sam_invokes_all_four_functions_and_serves_the_api"
 _LOCAL = "tests/infra/test_local.py::test_up_twice_and_down"
 _PAIRS = (
     "tests/training/commands/test_pairs.py::test_each_pair_has_a_champion_of_its_own_and_one_that_fails_stops_no_other"

@@ -1,21 +1,24 @@
 """The probability that at least one daily close of a span lies at or beyond a price.
 
-By the reflection principle it is twice the probability that the last day's close lies beyond the price. Because closes
-are daily, the price is first moved away from the last close by SHIFT standard deviations of a day (Broadie, Glasserman
-& Kou, 1997, doi:10.1111/1467-9965.00035). A day's standard deviation is that of a normal distribution with the 80 %
-interval of the span's last day, divided by the root of its days. Of one day the probability is that of the day itself.
+By the reflection principle it is twice the probability that the last day's close lies beyond the price, if prices are
+watched all the time. Closes are daily, so the first close beyond the price overshoots it. The overshoot of a Gaussian
+walk has a mean of 0.5826 and a variance of 1/4, in units of a day (Siegmund, 1985, Sequential Analysis, chapter 10).
+The mean moves the price away from the last close, as in Broadie, Glasserman & Kou (1997,
+doi:10.1111/1467-9965.00035). The variance is added to that of the days. A day's standard deviation is that of a normal
+distribution with the 80 % interval of the span's last day, divided by the root of its days. Of one day the probability
+is that of the day itself.
 
 The result is the largest of all days of the span, so it never falls as the span grows, and it is never below the
 probability that a single day's close lies beyond the price. Pure Python, because a GET must not import numpy.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from lambda_fn.record.interpolation import logit_below, price_at
 
-SHIFT = 0.5826  # -zeta(1/2) / sqrt(2 pi)
+OVERSHOOT, OVERSHOOT_VARIANCE = 0.5826, 0.25  # in units of a day; the mean is -zeta(1/2) / sqrt(2 pi)
 NORMAL_WIDTH_80 = 2.563103131089201  # of the 80 % interval, in standard deviations
 SAME = 1e-6  # relative: prices closer to the last close equal it, because answers have six decimals
 Side = Literal["below", "above"]
@@ -50,10 +53,12 @@ def touch_probability(forecast: Forecast, price: float, horizon: int) -> float:
         return 1 / (1 + math.exp(-min(max(logit, -700.0), 700.0)))
 
     highest = 0.0
-    for quantiles, shift in _days(forecast, horizon):
+    distance = abs(math.log(price / forecast.last_close))
+    for day, quantiles in enumerate(forecast.quantiles[:horizon], 1):
         highest = max(highest, beyond(quantiles, price))
-        if shift:
-            highest = max(highest, 2 * beyond(quantiles, price * math.exp(sign * shift)))
+        if shift := _shift(forecast, day):
+            moved = (distance + shift) * _contraction(day)
+            highest = max(highest, 2 * beyond(quantiles, forecast.last_close * math.exp(sign * moved)))
     return min(highest, 1.0)
 
 
@@ -63,18 +68,24 @@ def touch_price(forecast: Forecast, probability: float, horizon: int, side: Side
     It is the inverse of `touch_probability`, for probabilities from 2 * MIN_PROBABILITY to a half.
     """
     sign = -1 if side == "below" else 1
-    prices = []
-    for quantiles, shift in _days(forecast, horizon):
-        candidates = [(probability, 0.0), *([(probability / 2, shift)] if shift else ())]
-        for share, moved in candidates:
-            limit = price_at(forecast.levels, quantiles, share if sign < 0 else 1 - share)
-            prices.append(limit * math.exp(-sign * moved))
-    farthest = max(prices) if sign > 0 else min(prices)
-    return farthest if sign * (farthest - forecast.last_close) > 0 else None
-
-
-def _days(forecast: Forecast, horizon: int) -> Iterator[tuple[Sequence[float], float]]:
-    """Yield the quantiles of each day with the shift of the price in log terms, 0 for the first day."""
+    distances = []
     for day, quantiles in enumerate(forecast.quantiles[:horizon], 1):
-        low, high = (price_at(forecast.levels, quantiles, level) for level in (0.1, 0.9))
-        yield quantiles, SHIFT * math.log(high / low) / NORMAL_WIDTH_80 / math.sqrt(day) if day > 1 else 0.0
+        candidates = [(probability, 1.0, 0.0)]
+        if shift := _shift(forecast, day):
+            candidates.append((probability / 2, _contraction(day), shift))
+        for share, contraction, moved in candidates:
+            limit = price_at(forecast.levels, quantiles, share if sign < 0 else 1 - share)
+            distances.append(sign * math.log(limit / forecast.last_close) / contraction - moved)
+    farthest = max(distances)
+    return forecast.last_close * math.exp(sign * farthest) if farthest > 0 else None
+
+
+def _shift(forecast: Forecast, day: int) -> float:
+    """Return the mean overshoot of the days 1 to `day` in log terms, 0 for the first day."""
+    low, high = (price_at(forecast.levels, forecast.quantiles[day - 1], level) for level in (0.1, 0.9))
+    return OVERSHOOT * math.log(high / low) / NORMAL_WIDTH_80 / math.sqrt(day) if day > 1 else 0.0
+
+
+def _contraction(days: int) -> float:
+    """Return the factor of a log price that has the same effect as the variance of the overshoot added to the days'."""
+    return math.sqrt(days / (days + OVERSHOOT_VARIANCE))

@@ -196,7 +196,7 @@ NOT_EXECUTED: dict[str, str | Untested] = {
     "test_the_command_freezes_prints_the_ids_and_ends_as_the_run_does",
     "python -m training report --books": "tests/training/runs/test_book_backtest.py::"
     "test_the_report_has_a_row_for_each_horizon_and_confidence",
-    "python -m training report --families calendar,random_walk --first-year 2004": (
+    "python -m training report --families calendar_cpi,random_walk --first-year 2002": (
         "tests/training/evaluation/test_touches.py::test_a_perfect_forecast_is_realised"
     ),
     "python -m training report --protocol --workers 2": f"{_PROTOCOL}::test_every_pair_has_rows_for_both_spans",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lambda_fn.record.touch import NORMAL_WIDTH_80, SHIFT
+from lambda_fn.record.touch import NORMAL_WIDTH_80, OVERSHOOT, OVERSHOOT_VARIANCE
 from training.evaluation.walk_forward import Forecasts
 from training.prices.windows import LEVELS, targets
 
@@ -48,10 +48,11 @@ def touch_probabilities(quantiles: Floats, limit: Floats) -> Floats:
     """
     sign = np.sign(limit)[:, None]
     days = np.arange(1, quantiles.shape[1] + 1)
-    shift = np.where(days > 1, SHIFT * normal_sd(quantiles) / np.sqrt(days), 0.0)
+    shift = OVERSHOOT * normal_sd(quantiles) / np.sqrt(days)
+    moved = (limit[:, None] + sign * shift) * np.sqrt(days / (days + OVERSHOOT_VARIANCE))
     single = _beyond(quantiles, np.repeat(limit[:, None], len(days), axis=1), sign)
-    moved = np.where(days > 1, 2 * _beyond(quantiles, limit[:, None] + sign * shift, sign), 0.0)
-    return np.asarray(np.minimum(np.maximum(single, moved).max(axis=1), 1.0))
+    double = np.where(days > 1, 2 * _beyond(quantiles, moved, sign), 0.0)
+    return np.asarray(np.minimum(np.maximum(single, double).max(axis=1), 1.0))
 
 
 def normal_sd(quantiles: Floats) -> Floats:

@@ -29,7 +29,8 @@ from training.models.heads.base import HeadData
 from training.prices.windows import HORIZON, LEVELS, WINDOW, complete_origins, windows
 
 IR_VERSION = 10  # the newest that the contract allows; newer writers default to their own newest
-CHECKED = 250  # windows on which every export is compared with its model
+CHECKED = 250  # windows on which the export of a final refit is compared with its model
+CHECKED_REFIT = 50  # the same for a refit of the backtest, whose file is scored on a year and never served
 SINGLES = 8  # of these, also forecast one by one: a session costs the same for one as for many
 AVERAGE_PARITY = 1e-12  # of the price; only the rounding of a sum and a division may differ
 
@@ -46,13 +47,13 @@ class Parity:
     batching: float  # windows one by one against all at once
 
 
-def export(model: Model, prices: pd.DataFrame, metadata: Metadata) -> tuple[bytes, Parity]:
-    """Build and check the champion file of a model fitted on `prices`.
+def export(model: Model, prices: pd.DataFrame, metadata: Metadata, checked: int = CHECKED) -> tuple[bytes, Parity]:
+    """Build the champion file of a model fitted on `prices`, and check it on the last `checked` windows.
 
     Raises ExportError where the file does not match the model.
     """
     data = build(model, metadata)
-    return data, check(data, model, HeadData(prices, metadata.pair, metadata.prices))
+    return data, check(data, model, HeadData(prices, metadata.pair, metadata.prices), checked)
 
 
 def build(model: Model, metadata: Metadata) -> bytes:
@@ -81,10 +82,10 @@ def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -
     return data
 
 
-def check(data: bytes, model: Model, history: HeadData) -> Parity:
-    """Compare the file with its model on the last CHECKED windows of its history; raises ExportError if they differ."""
+def check(data: bytes, model: Model, history: HeadData, checked: int = CHECKED) -> Parity:
+    """Compare the file with its model on the last windows of its history; raises ExportError if they differ."""
     prices = history.prices
-    window = windows(prices, model.family.inputs, complete_origins(prices)[-CHECKED:], source=history.source)
+    window = windows(prices, model.family.inputs, complete_origins(prices)[-checked:], source=history.source)
     try:
         champion = Champion.load(data)
         served = champion.plausible_forecast(window)

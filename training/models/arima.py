@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.models.family import Family, Fitted, Sample
-from training.models.features import Array, Window, log_return
+from training.models.features import Array, Window, log_return, matmul
 from training.prices.windows import HORIZON, WINDOW
 
 # Daily returns are close to white noise: more lags fit noise, and (0, 1, 0) is the random walk, a family of its own.
@@ -28,9 +28,7 @@ def fit(sample: Sample) -> Fitted:
     weights = predictor_weights(ar, ma)
 
     def mean(window: Window, sd: Array) -> Array:
-        returns = log_return(window["close"])
-        xp = returns.__array_namespace__()
-        return xp.matmul(returns, xp.asarray(weights))
+        return matmul(log_return(window["close"]), weights)
 
     params: dict[str, float | str] = {"order": f"({order[0]}, 1, {order[1]})"}
     params |= {f"ar_{i}": float(value) for i, value in enumerate(ar, 1)}
@@ -43,7 +41,9 @@ def fit_order(returns: NDArray[np.float64], order: tuple[int, int]) -> Any:
     from statsmodels.tsa.arima.model import ARIMA
 
     p, q = order
-    return ARIMA(returns, order=(p, 0, q), trend="n").fit(method="innovations_mle")
+    # Only parameters and BIC are read, so nothing is smoothed and no covariance is computed.
+    model = ARIMA(returns, order=(p, 0, q), trend="n")
+    return model.fit(method="innovations_mle", low_memory=True, cov_type="none")
 
 
 def predictor_weights(ar: NDArray[np.float64], ma: NDArray[np.float64]) -> NDArray[np.float64]:

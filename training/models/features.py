@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 Array: TypeAlias = Any  # numpy's array in training, ndonnx's tracer at export: both follow the Array API
 Window: TypeAlias = Mapping[str, Array]
@@ -83,6 +84,19 @@ def rolling_mean(series: Array, length: int) -> Array:
     for start in range(1, length):
         total = total + series[:, start : start + n]
     return total / length
+
+
+def matmul(rows: Array, weights: NDArray[np.float64]) -> Array:
+    """Multiply rows [batch, n] by constant weights [n] or [n, m].
+
+    ndonnx's own matmul adds a branch for empty arrays, which takes most of the time of an export.
+    """
+    if isinstance(rows, np.ndarray):
+        return rows @ weights
+    import ndonnx
+    import spox.opset.ai.onnx.v17 as op
+
+    return ndonnx.asarray(op.matmul(rows.unwrap_spox(), ndonnx.asarray(weights).unwrap_spox()))
 
 
 def stack(names: Sequence[str], window: Window, steps: int) -> Array:

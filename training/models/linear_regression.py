@@ -1,7 +1,7 @@
 """Ordinary least squares of the cumulative log return of each horizon on the last value of the features."""
 
 from training.models.family import Family, Fitted, Sample
-from training.models.features import Array, Window, stack
+from training.models.features import Array, Window, matmul, stack
 
 FEATURES = ("Return", "MA_5", "Lag_1", "Lag_2", "Lag_3", "Lag_5")
 
@@ -20,7 +20,7 @@ def fit(sample: Sample) -> Fitted:
     def mean(window: Window, sd: Array) -> Array:
         rows = stack(FEATURES, window, 1)[:, 0, :]
         xp = rows.__array_namespace__()
-        return xp.matmul(rows, xp.asarray(weights)) + xp.asarray(intercept)
+        return matmul(rows, weights) + xp.asarray(intercept)
 
     first_day = dict(zip(FEATURES, regression.coef_[0], strict=True))
     return Fitted(mean, {f"coefficient_{name}": float(value) for name, value in first_day.items()})

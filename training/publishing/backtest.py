@@ -110,13 +110,15 @@ def make_scores(
     baseline_losses = {name: metrics.pinball_losses(actual, other.quantiles) for name, other in aligned.items()}
     at, dates = positions(prices, forecasts.origins), [day.date() for day in prices.index]
     close = prices["close"].to_numpy(np.float64)
-    for i, row in enumerate(at):
-        for horizon in (h for h in HEADLINE_HORIZONS if h <= actual.shape[1]):
-            h = horizon - 1
+    days = np.array(HEADLINE_HORIZONS) - 1
+    quantiles = (close[at, None, None] * np.exp(forecasts.quantiles[:, days])).tolist()
+    closes = close.tolist()
+    for i, row in enumerate(at.tolist()):
+        for h, prices_by_level in zip(days.tolist(), quantiles[i], strict=True):
             if np.isnan(actual[i, h]):
                 continue
-            quantiles = (close[row] * np.exp(forecasts.quantiles[i, h])).tolist()
-            outcome = float(close[row + horizon])
+            horizon = h + 1
+            outcome = closes[row + horizon]
             yield Score(
                 as_of=dates[row],
                 target_date=dates[row + horizon],
@@ -126,14 +128,14 @@ def make_scores(
                 family=family,
                 sha256="",
                 kind=KIND,
-                close=float(close[row]),
+                close=closes[row],
                 outcome=outcome,
                 pinball=round(float(losses[i, h]), scoring.LOSS_DIGITS),
                 benchmarks=tuple(
                     round(float(baseline_losses[name][i, h]), scoring.LOSS_DIGITS) if name in baseline_losses else None
                     for name in BENCHMARKS
                 ),
-                pit=round(probability_below(LEVELS, quantiles, outcome), scoring.PIT_DIGITS),
-                inside=tuple(scoring.inside(LEVELS, quantiles, level, outcome) for level in INTERVALS),
+                pit=round(probability_below(LEVELS, prices_by_level, outcome), scoring.PIT_DIGITS),
+                inside=tuple(scoring.inside(LEVELS, prices_by_level, level, outcome) for level in INTERVALS),
                 note="",
             )

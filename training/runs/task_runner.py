@@ -21,7 +21,7 @@ from lambda_fn.fields import MAX_NAME
 from training.evaluation import metrics
 from training.evaluation.walk_forward import Split, forecast_origins
 from training.export.candidate import Candidate
-from training.export.onnx_export import CHECKED, describe, export
+from training.export.onnx_export import CHECKED, CHECKED_REFIT, describe, export
 from training.models.families import FAMILIES
 from training.models.family import Family, fit
 from training.models.heads.base import HeadData, truncation
@@ -172,7 +172,8 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame, *, final: bool = T
         job: The job, whose table is named in the metadata.
         family: The family.
         prices: The rows up to the cutoff.
-        final: Whether the parameters include the truncation error of the window; MLflow gets only the final refit.
+        final: Whether it may be published: it is checked on more windows then, and its parameters, which MLflow gets,
+            include the truncation error of the window.
     """
     model = fit(family, prices, job.pair, job.seed, job.table.source)
     metadata = describe(
@@ -184,7 +185,7 @@ def candidate(job: Job, family: Family, prices: pd.DataFrame, *, final: bool = T
         code=job.code,
     )
     metadata = replace(metadata, prices_trusted=job.table.trusted[:MAX_NAME] or None)
-    data, parity = export(model, prices, metadata)
+    data, parity = export(model, prices, metadata, CHECKED if final else CHECKED_REFIT)
     params = {f"head_{key}": value for key, value in model.head.params.items()} | dict(model.fitted.params)
     differences = asdict(parity)
     if final:

@@ -76,6 +76,7 @@ def test_a_champion_file_keeps_the_contract(name: str, files: dict[str, bytes]) 
     assert stored.ir_version <= 10
     assert {entry.domain for entry in stored.opset_import} <= {"", "ai.onnx.ml"}
     assert len(files[name]) < 300_000  # a month ahead, and the calendar of half a century
+    assert not {"If", "Loop", "Scan"} & {node.op_type for node in stored.graph.node}
 
 
 def test_the_same_prices_and_seed_give_the_same_bytes_in_any_order_of_fitting(
@@ -107,7 +108,7 @@ def test_constants_are_those_of_onnxruntime(
     monkeypatch.setattr(StandardNode, "propagate_values", compare)
     monkeypatch.setattr(onnx_export, "reading_constants", nullcontext)
     assert exported(models[name]) == files[name]
-    assert len(compared) > 50
+    assert len(compared) > 30
 
 
 @pytest.mark.parametrize("name", NAMES)

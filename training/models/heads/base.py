@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.models.features import Array, Window, log_return
+from training.models.features import Array, Window, log_return, matmul
 from training.prices.windows import WINDOW, windows
 
 STEP = 5  # rows from one window to the next where windows are compared with the whole history
@@ -92,7 +92,7 @@ class Filter:
         close = window["close"]
         xp = close.__array_namespace__()
         returns = log_return(close)
-        sigma2 = xp.matmul(returns * returns, xp.asarray(self.kernel)) + xp.asarray(self.constant)
+        sigma2 = matmul(returns * returns, self.kernel) + xp.asarray(self.constant)
         return xp.sqrt(sigma2[:, None] * xp.asarray(self.slope)[None, :] + xp.asarray(self.intercept)[None, :])
 
     def for_window(self, rows: int) -> "Filter":

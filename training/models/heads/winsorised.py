@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.models.features import Array, Window, log_return
+from training.models.features import Array, Window, log_return, matmul
 from training.models.heads.base import Head, HeadData, HeadSpec
 from training.prices.ecb import panel
 from training.prices.windows import HORIZON, LEVELS, WINDOW
@@ -169,7 +169,7 @@ class Recursion:
         constant = (1 - alpha - beta) * long_run_variance * (1 - backcast_weight) / (1 - beta)
         constant = constant + backcast_weight * long_run_variance
         persistence = (alpha + beta) ** np.arange(HORIZON)
-        first = xp.matmul(news, xp.asarray(kernel)) + xp.asarray(constant)
+        first = matmul(news, kernel) + xp.asarray(constant)
         mean_reversion = long_run_variance * (1 - persistence)
         return first[:, None] * xp.asarray(persistence)[None, :] + xp.asarray(mean_reversion)[None, :]
 

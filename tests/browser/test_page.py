@@ -41,8 +41,19 @@ def in_english(answer: dict[str, Any]) -> str:
     return f"{bound}{answer['probability']:.1%}"
 
 
+CUT_CELLS = """() => [...document.querySelectorAll("th, td")].filter(cell => {
+    if (cell.parentElement.parentElement.clientWidth <= 1) return false
+    const text = document.createRange(), box = cell.getBoundingClientRect()
+    text.selectNodeContents(cell)
+    const inner = text.getBoundingClientRect()
+    const isText = inner.width > 0 && box.width > 1 && !cell.querySelector("svg")
+    return isText && (inner.left < box.left - 1 || inner.right > box.right + 1)
+}).map(cell => cell.innerText)"""
+
+
 def fits(page: Page) -> bool:
-    """Whether nothing sticks out at the side."""
+    """Whether nothing sticks out at the side, of the page or of a cell of a table."""
+    assert page.evaluate(CUT_CELLS) == []
     result: bool = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     return result
 

@@ -106,8 +106,6 @@ def from_body(data: bytes, currencies: Sequence[str]) -> BookQuery:
     positions = body.get("positions", {})
     if not isinstance(positions, dict):
         raise bad_body("positions", f"positions is {format_value(positions)}, not an object", _BODY_CURE)
-    if len(positions) > MAX_POSITIONS:
-        raise _too_many("positions", len(positions), bad_body)
     for name, amount in positions.items():
         place = f"positions.{format_name(_check_currency('positions', name, currencies, bad_body))}"
         if type(amount) not in (int, float) or not abs(amount) <= MAX_AMOUNT:  # false for NaN too

@@ -32,6 +32,11 @@ ODD: dict[str, tuple[Change, str]] = {
         lambda record: record["closes"].update({AS_OF: record["closes"].pop(AS_OF), "2026-10-31": 1.1}),
         "forecast.closes:",
     ),
+    "days of closes in another form": (
+        lambda record: record.update(closes={BEFORE.replace("-", ""): 1.1, AS_OF: 1.1}),
+        "forecast.closes:",
+    ),
+    "another last close": (lambda record: record.update(last_close=1.1001), "forecast.last_close:"),
     "a first day that is known": (lambda record: record["days"].__setitem__(0, AS_OF), "forecast.days:"),
     "a mean just above its quantiles": (
         lambda record: record["mean"].__setitem__(2, 1.2 * (1 + 1e-11)),

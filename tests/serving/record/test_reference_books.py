@@ -1,12 +1,14 @@
 """The two reference books: stored before their outcome, scored by the exact change of value, and shown."""
 
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lambda_fn.fields import ContractError
+from lambda_fn.fields import ContractError, summed_bytes
 from lambda_fn.prices.price_file import parse, serialise
 from lambda_fn.record import reference_books
 from lambda_fn.record.book import Correlations
@@ -110,10 +112,24 @@ def test_a_damaged_entry_costs_only_its_own_scores(api: LocalApi) -> None:
     api.store.create(other, data)  # of another day than its key
     api.store.create("record/book/notes.txt", b"")
     assert len(score_all(api.store)) == 2
-    members = json.loads(data)
-    members["rates"].pop("USD")
-    with pytest.raises(ContractError):
-        BookEntry.parse(json.dumps(members).encode(), AS_OF)
+
+
+ODD: dict[str, Callable[[dict[str, Any]], object]] = {
+    "rates": lambda entry: entry["rates"].pop("USD"),
+    "sources": lambda entry: entry["sources"].update(PLN="ecb"),
+    "losses": lambda entry: next(iter(entry["losses"].values())).popitem(),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_member_is_refused(api: LocalApi, name: str) -> None:
+    add_days(api.store, {})
+    entry = json.loads(api.store.read(keys.book_ledger_key(AS_OF)).data)
+    del entry["crc32"], entry["writer"]
+    assert BookEntry.parse(summed_bytes(entry), AS_OF)
+    ODD[name](entry)
+    with pytest.raises(ContractError, match=rf"^book\.{name}"):
+        BookEntry.parse(summed_bytes(entry), AS_OF)
 
 
 def test_the_summary_of_many_days() -> None:

@@ -26,7 +26,7 @@ from lambda_fn.contract import Active, Golden, Pointer
 from lambda_fn.fields import ContractError
 from lambda_fn.jobs.activation import Activation, Refused, activate
 from lambda_fn.registry.legacy_pointer import resolve
-from lambda_fn.registry.mlflow_client import MlflowServer
+from lambda_fn.registry.mlflow_client import Alias, MlflowServer
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
 from lambda_fn.store.object_store import Store, Unavailable
@@ -397,6 +397,34 @@ def test_every_failure_is_told_with_its_cure(case: str) -> None:
     with recording(Fake(change)) as server, pytest.raises(kind, match=message) as told:
         resolved(server.address.replace("//", "//reader:hunter2@"))
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "reply", [error(503, "TEMPORARILY_UNAVAILABLE", "later"), Reply(200, b"<html>log in</html>"), Reply(404, b"")]
+)
+def test_aliases_of_a_server_that_fails_are_not_an_empty_list(reply: Reply) -> None:
+    with recording(Fake({"registered-models/search": reply})) as server, pytest.raises(Unavailable):
+        MlflowServer(server.address, None).aliases("EURUSD")
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (error(404, "RESOURCE_DOES_NOT_EXIST", "gone"), ContractError),
+        (error(500, "INTERNAL_ERROR", "later"), Unavailable),
+        (Reply(404, b"<html>nothing</html>"), Unavailable),
+    ],
+)
+def test_a_change_that_fails_is_told_apart_from_a_server_that_fails(reply: Reply, kind: type[Exception]) -> None:
+    with recording(Fake({"alias": reply, "set-tag": reply})) as server:
+        changes, alias = MlflowServer(server.address, None), Alias("champion", "EURUSD_LSTM", "3")
+        for change in (
+            changes.set_alias,
+            changes.delete_alias,
+            lambda _: changes.set_tag("EURUSD_LSTM", "3", "k", "v"),
+        ):
+            with pytest.raises(kind):
+                change(alias)
 
 
 @pytest.mark.parametrize(

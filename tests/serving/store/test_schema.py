@@ -86,6 +86,24 @@ def test_an_error_names_the_whole_path(members: dict[str, Any], place: str) -> N
     assert str(error.value).startswith(f"{place}: ")
 
 
+PARSERS: dict[str, tuple[schema.Parser, list[Any]]] = {
+    "numbers": (schema.numbers(0, 9, "a digit"), [{}, [], [10], [1.0, float("nan")], ["1"], [True]]),
+    "rows": (schema.parse_rows, [{}, [], [1], [[1.0], [1.0, 2.0]], [[]], [["1"]]]),
+    "list": (schema.list_of(schema.NAME), [{}, [], {"a": "a"}, "a", ["<"]]),
+    "list that may be empty": (schema.list_of(schema.NAME, allow_empty=True), [{}, "a", ["<"]]),
+    "map": (schema.map_of(schema.NAME), [[], {}, ["a"], {"a": "<"}]),
+    "object": (schema.object_of({}), [[], {}]),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_value_of_another_type_is_invalid(name: str) -> None:
+    parser, odd = PARSERS[name]
+    for value in (None, 5, 0.5, True, "text", *odd):
+        with pytest.raises(Invalid):
+            parser(value)
+
+
 def test_an_entry_of_the_ledger_is_declared_like_the_forecast_that_it_repeats() -> None:
     shared = set(Entry._fields) & set(Official._fields)
     assert set(Entry._fields) - shared == {"kind", "family", "sha256"}

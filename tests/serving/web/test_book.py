@@ -13,8 +13,10 @@ import pytest
 
 from lambda_fn.api import App, handle_event
 from lambda_fn.prices.business_days import next_business_days
+from lambda_fn.record.book import Correlations
 from lambda_fn.settings import Settings
 from lambda_fn.store import keys
+from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import open_store
 from tests.support import books
 from tests.support.events import event
@@ -143,6 +145,7 @@ BODIES: dict[str, tuple[object, str]] = {
     "a date that is a number": (body(date=5), "date"),
     "a Saturday": (body(date="2026-10-31"), "date"),
     "half a day": (body(horizon=0.5), "horizon"),
+    "a horizon as text": (body(horizon="5"), "horizon"),
     "a flag as horizon": (body(horizon=True), "horizon"),
     "a day too far": (body(horizon=22), "horizon"),
     "date and horizon": (body(horizon=1, date="2026-11-02"), "date"),
@@ -227,3 +230,33 @@ def test_without_correlations_it_is_503(tmp_path: Path) -> None:
     store.create(keys.BOOK_KEY, data)
     api.clock.ahead(3600)
     assert api.get(PATH, **QUERY).status == 200
+
+
+def test_a_currency_without_correlations_is_named(tmp_path: Path) -> None:
+    """A pair that was added to PAIRS has a forecast before it has correlations."""
+    api = books.book_api(tmp_path)
+    record = Correlations.parse(api.store.read(keys.BOOK_KEY).data)
+    rest = [index for index, name in enumerate(record.currencies) if name != "JPY"]
+    rows = [[record.correlations[i][j] for j in rest] for i in rest]
+    fewer = record._replace(currencies=tuple(record.currencies[i] for i in rest), correlations=rows)
+    api.store.update(keys.BOOK_KEY, lambda _: (fewer.to_json(), None))
+    api.clock.ahead(3600)
+    answer = api.get(PATH, **QUERY)
+    assert (answer.status, answer.error["code"]) == (503, "record_missing")
+    assert "JPY" in answer.error["message"] and int(answer.headers["Retry-After"]) > 0
+    assert api.get(PATH, position="USD:1000000").status == 200
+
+
+def test_a_store_that_is_down_is_not_called_a_missing_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = books.book_api(tmp_path)
+    read = type(api.store).read
+
+    def fail(store: Any, key: str, *args: Any) -> Any:
+        if key == keys.BOOK_KEY:
+            raise Unavailable("down")
+        return read(store, key, *args)
+
+    monkeypatch.setattr(type(api.store), "read", fail)
+    assert api.get("/api/predict").status == 200
+    answer = api.get(PATH, **QUERY)
+    assert (answer.status, answer.error["code"]) == (503, "store_unavailable")

@@ -150,7 +150,9 @@ def test_the_yen_has_two_decimals(tmp_path: Path) -> None:
 
 
 def test_the_backtest_shows_the_coverage_by_kind_of_scheduled_news(api: LocalApi) -> None:
-    [events] = re.findall(r"<table>(?:(?!<table>).)*Scheduled news.*?</table>", ask(api)["body"], flags=re.DOTALL)
+    [events] = re.findall(
+        r"<table class=\"events\">(?:(?!<table>).)*Scheduled news.*?</table>", ask(api)["body"], flags=re.DOTALL
+    )
     rows = [text_of(row) for row in re.findall(r"<tr>.*?</tr>", events, flags=re.DOTALL)[1:]]
     record = text_of(section(ask(api), "record"))
     assert "; t 5.8). Examined with hindsight: a made-up reason." in record

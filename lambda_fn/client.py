@@ -166,8 +166,14 @@ class Client:
         content: TrackRecord = self._request("GET", "/api/track-record", {"kind": kind, "days": days, "pair": pair})
         if kind == "live":
             return Answer(content, cast(list[Mapping[str, Any]], content["days"]))
-        horizons = content["summary"]["horizons"] if content["summary"] else []
-        return Answer(content, [_score_row(cast(Mapping[str, Any], scores)) for scores in horizons])
+        rows = []
+        for horizon in content["summary"]["horizons"] if content["summary"] else []:
+            scores = cast(Mapping[str, Any], horizon)
+            row = {name: scores[name] for name in ("horizon", "n", "pinball")}
+            row |= {f"coverage_{level}": figure["value"] for level, figure in scores["coverage"].items()}
+            row |= {f"skill_{benchmark}": figure["value"] for benchmark, figure in scores["skill"].items()}
+            rows.append(row)
+        return Answer(content, rows)
 
     def champion(self, *, pair: str | None = None) -> "Champion":
         """Return the model card of the active champion."""
@@ -201,7 +207,8 @@ class Client:
 
     def _request(self, method: str, path: str, query: Mapping[str, Any], body: object = None) -> Any:
         """Return the JSON of a response. Raises ApiError."""
-        params = {name: value for name, value in {"pair": self._pair, **_present(query)}.items() if value is not None}
+        stated = {name: value for name, value in query.items() if value is not None}
+        params = {"pair": self._pair, **stated} if self._pair else stated
         try:
             response = self._http.request(method, f"{self._address}{path}", params=params, json=body)
         except httpx.HTTPError as error:
@@ -265,10 +272,6 @@ def forecast_frame(
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _present(query: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in query.items() if value is not None}
-
-
 def _join(numbers: Iterable[float]) -> str | None:
     """Return a list of the query; None, which leaves it out, for an empty one."""
     return ",".join(f"{number:g}" for number in numbers) or None
@@ -284,10 +287,3 @@ def forecast_rows(response: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             row |= {f"lo-{coverage}": bounds["lower"], f"hi-{coverage}": bounds["upper"]}
         volatility = round(100 * day["volatility"], PERCENT_DECIMALS)
         yield {**row, "as_of": response["as_of"], "volatility": volatility, **ends}
-
-
-def _score_row(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scores of a horizon with a column for each coverage and each benchmark."""
-    row = {name: scores[name] for name in ("horizon", "n", "pinball")}
-    row |= {f"coverage_{level}": figure["value"] for level, figure in scores["coverage"].items()}
-    return row | {f"skill_{benchmark}": figure["value"] for benchmark, figure in scores["skill"].items()}

@@ -43,7 +43,10 @@ def json_object(data: bytes, where: str, max_bytes: int | None = None) -> dict[s
     """
     if max_bytes is not None and len(data) > max_bytes:
         raise ContractError(f"{where}: {len(data):,} bytes, at most {max_bytes:,} are allowed; publish a smaller one")
-    has_sum = _check_sum(data, where)
+    match = _SUMMED.search(data, max(len(data) - _SUM_BYTES, 0))
+    if match and int(match[1], 16) != binascii.crc32(data[: match.start()]):
+        raise ContractError(f"{where}: its bytes differ from those that were written ({_SUM_KEY}); write it again")
+    has_sum = match is not None
     try:
         value = parse_json(data)
         if b"\\u" in data:  # only an escape can encode an unpaired surrogate
@@ -84,14 +87,6 @@ def summed_bytes(value: Mapping[str, Any]) -> bytes:
     """
     before = json_bytes({**value, _WRITER_KEY: _WRITER})[: -len(_END)]
     return before + _SUM % binascii.crc32(before) + _END
-
-
-def _check_sum(data: bytes, where: str) -> bool:
-    """Return whether the data has a checksum. Raises ContractError when it does not match."""
-    match = _SUMMED.search(data, max(len(data) - _SUM_BYTES, 0))
-    if match and int(match[1], 16) != binascii.crc32(data[: match.start()]):
-        raise ContractError(f"{where}: its bytes differ from those that were written ({_SUM_KEY}); write it again")
-    return match is not None
 
 
 def utc_text(moment: datetime) -> str:

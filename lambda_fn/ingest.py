@@ -168,12 +168,6 @@ def last_date(store: Store, pair: str) -> date | None:
         return None
 
 
-def _was_never_active(store: Store, pair: str) -> bool:
-    """Return whether no champion of the pair was ever activated: the state before the first training."""
-    history = keys.activated_key(1, pair).rpartition("/")[0]
-    return store.find(keys.active_key(pair)) is None and not store.list(history)
-
-
 def _refuse(store: Store, settings: Settings, data: bytes, reason: str, now: datetime, request_id: str) -> PriceUpdate:
     """Store the refused file and the reason. Raises Refused unless this file was refused before.
 
@@ -206,7 +200,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request_id = formatter.keys["request_id"] = context.aws_request_id
     store, now = open_store(settings), datetime.now(UTC)
     if event == dry_run.EVENT:
-        return dry_run.run_dry(store, settings, _ingest_dry, EcbError, Refused)
+
+        def ingest_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
+            return ingest_and_forecast(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
+
+        return dry_run.run_dry(store, settings, ingest_dry, EcbError, Refused)
     try:
         data = ecb.download(settings.ecb_url)
     except EcbError:
@@ -237,10 +235,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             return run_each(settings.pairs, formatter, work)
     finally:
         _write_shared_records(store, settings, now)
-
-
-def _ingest_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
-    return ingest_and_forecast(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
 
 
 def _write_shared_records(store: Store, settings: Settings, now: datetime) -> None:
@@ -288,7 +282,9 @@ def _write_metrics(
         metrics.append(Metric("ForecastFallback", "Count", forecast.is_fallback))
     pair = settings.pair
     last, active = last_date(store, pair), read_active(store, pair)
-    is_known = active is not None or _was_never_active(store, pair)
+    # Before the first training there is no record of an activation, and a missing champion is no fault.
+    history = keys.activated_key(1, pair).rpartition("/")[0]
+    is_known = active is not None or (store.find(keys.active_key(pair)) is None and not store.list(history))
     metrics.append(Metric("AgesKnown", "Count", last is not None and is_known))
     if last is not None:
         age_days = business_days_since(last, now.astimezone(UTC).date(), SOURCE)

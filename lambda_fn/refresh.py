@@ -125,7 +125,11 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     settings = Settings.from_env(os.environ)
     formatter = log_as_json("lambda_fn", SERVICE, os.environ)
     if event == dry_run.EVENT:
-        return dry_run.run_dry(open_store(settings), settings, _refresh_dry, Refused)
+
+        def refresh_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
+            return refresh(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
+
+        return dry_run.run_dry(open_store(settings), settings, refresh_dry, Refused)
     trigger = recognise(event, {settings.for_pair(pair).model_info_key: pair for pair in settings.pairs})
     request_id = context.aws_request_id
     formatter.keys.update(trigger=trigger.name, request_id=request_id)
@@ -168,10 +172,6 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
     with Sandbox() as sandbox:
         return run_each(trigger.pairs, formatter, work)
-
-
-def _refresh_dry(store: Store, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
-    return refresh(store, settings, datetime.now(UTC), sandbox=sandbox).to_object()
 
 
 def _count(name: str, settings: Settings) -> None:

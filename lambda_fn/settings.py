@@ -142,6 +142,14 @@ class Settings(NamedTuple):
             "CORS_ORIGIN", value["CORS_ORIGIN"], _ORIGIN, "give one such as https://a.example, or *"
         )
         base_path = value["BASE_PATH"].strip("/")  # empty also for "/"
+        sign_in = None
+        if any(value[name] for name in SIGN_IN):
+            from lambda_fn.variables import parse_sign_in  # not needed for a cold start without a sign-in
+
+            try:
+                sign_in = parse_sign_in(*(value[name] for name in SIGN_IN))
+            except ValueError as error:
+                raise SettingsError(str(error)) from error
         return cls(
             use_s3=use_s3,
             s3_bucket=value["S3_BUCKET"] or None,
@@ -164,7 +172,7 @@ class Settings(NamedTuple):
             cors_origin=origin or None,
             base_path=base_path
             and f"/{_check_pattern('BASE_PATH', base_path, _BASE_PATH, 'set it to a path such as /fx')}",
-            sign_in=_parse_sign_in(value),
+            sign_in=sign_in,
             stack=_check_pattern("STACK", value["STACK"], STACK, f"set it to {STACK_RULE}"),
         )
 
@@ -300,17 +308,6 @@ def _parse_public_keys(name: str, text: str) -> tuple[bytes, ...]:
         return parse_public_keys(text)
     except ValueError as error:
         raise SettingsError(f"{name}: {error}") from error
-
-
-def _parse_sign_in(value: Mapping[str, str]) -> "SignIn | None":
-    if not any(value[name] for name in SIGN_IN):
-        return None
-    from lambda_fn.variables import parse_sign_in  # not needed for a cold start without a sign-in
-
-    try:
-        return parse_sign_in(*(value[name] for name in SIGN_IN))
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
 
 
 def _check_key(name: str, text: str) -> str:

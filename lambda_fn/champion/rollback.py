@@ -187,18 +187,13 @@ def _check_and_copy(
 
 def check_signature(store: Store, settings: Settings, old: Active) -> None:
     """Check the signature of an earlier activation. Raises ContractError, RollbackError and Unavailable."""
-    published = _find_published(store, settings.pair, old).pointer
-    (verify_candidate if is_chosen(published) else verify)(published, settings)
-
-
-def _find_published(store: Store, pair: str, old: Active) -> Active:
-    """Return the activation whose pointer was published and may be signed, because that of a rollback never was."""
+    # The pointer of a rollback was never signed: look for the activation whose pointer was published.
     while old.pointer.signature is None and (match := _ROLLBACK.fullmatch(str(old.pointer.extra.get(REASON, "")))):
-        generation = int(match[1])
-        if generation >= old.generation:
+        if int(match[1]) >= old.generation:
             break
-        old = read_generation(store, pair, generation)
-    return old
+        old = read_generation(store, settings.pair, int(match[1]))
+    published = old.pointer
+    (verify_candidate if is_chosen(published) else verify)(published, settings)
 
 
 def _record_rollback(store: Store, settings: Settings, last: Active, newer: Active, now: datetime) -> None:

@@ -17,7 +17,9 @@ def probability_below(levels: Sequence[float], quantiles: Sequence[float], price
 
     `levels` and `quantiles` are as in `logit_below`.
     """
-    return _clipped(logit_below(levels, quantiles, price))
+    # Beyond +-30 the probability is 0 or 1 to thirteen digits, and exp could overflow.
+    logit = min(max(logit_below(levels, quantiles, price), -30.0), 30.0)
+    return min(max(1 / (1 + math.exp(-logit)), MIN_PROBABILITY), 1 - MIN_PROBABILITY)
 
 
 def logit_below(levels: Sequence[float], quantiles: Sequence[float], price: float) -> float:
@@ -65,12 +67,6 @@ def _segment(position: int, quantiles: Sequence[float]) -> tuple[int, int]:
         return (upper - 1, upper) if upper > 0 else (0, -1)
     lower = next((i for i in range(last - 1, -1, -1) if quantiles[i] < quantiles[last]), -1)
     return (lower, lower + 1) if lower >= 0 else (0, -1)
-
-
-def _clipped(logit: float) -> float:
-    # Beyond +-30 the probability is 0 or 1 to thirteen digits, and exp could overflow.
-    probability = 1 / (1 + math.exp(-min(max(logit, -30.0), 30.0)))
-    return min(max(probability, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
 
 
 def _logit(level: float) -> float:

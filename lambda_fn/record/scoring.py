@@ -220,6 +220,9 @@ def _parse_row(header: Sequence[str], cells: Sequence[str]) -> Score:
     if len(cells) != len(header):
         raise ValueError(f"{len(cells)} cells, the header has {len(header)}")
     row = dict(zip(header, cells, strict=True))
+    stored_at = row.get(STORED_AT, "")
+    if stored_at and fields.utc_text(datetime.fromisoformat(stored_at)) != stored_at:
+        raise ValueError(f"stored_at is {stored_at[:40]!r}, not a time in UTC")
 
     def flag(name: str) -> bool | None:
         return row[name] == "1" if row.get(name) else None
@@ -241,11 +244,5 @@ def _parse_row(header: Sequence[str], cells: Sequence[str]) -> Score:
         inside=tuple(flag(f"inside_{level}") for level in INTERVALS),
         note=row["note"],
         touched=tuple(flag(f"touched_{name}") for name in TOUCHES),
-        stored_at=_parse_stored_at(row.get(STORED_AT, "")),
+        stored_at=stored_at,
     )
-
-
-def _parse_stored_at(text: str) -> str:
-    if text and fields.utc_text(datetime.fromisoformat(text)) != text:
-        raise ValueError(f"stored_at is {text[:40]!r}, not a time in UTC")
-    return text

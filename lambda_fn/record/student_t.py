@@ -17,7 +17,8 @@ def quantile(probability: float, freedom: float) -> float:
         return 0.0
     value = NormalDist().inv_cdf(probability)
     for _ in range(_STEPS):
-        step = (_tail(value, freedom) - (1 - probability)) / _density(value, freedom)
+        tail = 0.5 * _beta(freedom / 2, 0.5, freedom / (freedom + value * value))
+        step = (tail - (1 - probability)) / _density(value, freedom)
         value += step
         if abs(step) < 1e-12 * value:
             break
@@ -39,11 +40,6 @@ def _scale(freedom: float) -> float:
 def _density(value: float, freedom: float) -> float:
     log_constant = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(freedom * math.pi)
     return math.exp(log_constant - (freedom + 1) / 2 * math.log1p(value * value / freedom))
-
-
-def _tail(value: float, freedom: float) -> float:
-    """Return the probability of a larger value, for one that is not negative."""
-    return 0.5 * _beta(freedom / 2, 0.5, freedom / (freedom + value * value))
 
 
 def _beta(a: float, b: float, x: float) -> float:

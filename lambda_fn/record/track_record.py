@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -57,7 +57,10 @@ def update(store: Store, pair: str, now: datetime, rebuild: bool = False) -> Tra
             or not closes.matches(previous, stored, _made_from(record and record.data, pair))
         ):
             previous = []
-        scores, faults = _compute_scores(store, pair, previous, closes, _store_times(rows))
+        times = {
+            (row.as_of, row.made_at, row.sha256): datetime.fromisoformat(row.stored_at) for row in rows if row.stored_at
+        }
+        scores, faults = _compute_scores(store, pair, previous, closes, times)
         data = scoring.to_csv(scores)
         is_written = data != stored and not (stored is None and not scores)
         return (data if is_written else None), (Track(scores, faults), closes.digests(scores, data))
@@ -189,19 +192,13 @@ def entries(store: Store, pair: str) -> tuple[list[date], list[str]]:
     return sorted(days), others
 
 
-def _store_times(rows: Iterable[Score]) -> dict[Identity, datetime]:
-    """Return the earliest time that the store told of each forecast."""
-    timed = [row for row in rows if row.stored_at]
-    return {(row.as_of, row.made_at, row.sha256): datetime.fromisoformat(row.stored_at) for row in timed}
-
-
 def earliest_store_time(entry: Entry, blob: Blob, times: Mapping[Identity, datetime]) -> datetime | None:
     """Return the earliest time that the store ever told of an entry; None if it told none.
 
     Args:
         entry: the entry.
         blob: its object. A copy, or a version that was restored, has a later time than the first object.
-        times: those of earlier rows, as `_store_times` returns them.
+        times: the earliest known time of each forecast.
     """
     earlier = times.get((entry.as_of, fields.utc_text(entry.made_at), entry.sha256))
     return min((time for time in (earlier, blob.stored_at) if time is not None), default=None)

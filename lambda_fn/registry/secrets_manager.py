@@ -47,8 +47,12 @@ _cache: dict[tuple[str, str], tuple[datetime, Any]] = {}  # by URL and ARN: the 
 
 def login(arn: str, region: str, environ: Mapping[str, str], now: datetime) -> Login:
     """Return the login in the secret; see `read_secret`."""
+
+    def parse(text: str) -> Login:
+        return Login(**schema.read_object(text.encode(), "secret", dict.fromkeys(Login._fields, schema.TEXT)))
+
     form = '{"username": "...", "password": "..."}'
-    return read_secret("MLFLOW_SECRET_ARN", arn, region, environ, now, _parse_login, form)
+    return read_secret("MLFLOW_SECRET_ARN", arn, region, environ, now, parse, form)
 
 
 def read_secret(
@@ -164,10 +168,6 @@ def aws_keys(variable: str, environ: Mapping[str, str]) -> Keys:
     except NoCredentials as error:
         raise Unavailable(f"{variable}: the secret cannot be read: {error}") from None
     return Keys(credentials["access_key_id"], credentials["secret_access_key"], credentials.get("token"))
-
-
-def _parse_login(text: str) -> Login:
-    return Login(**schema.read_object(text.encode(), "secret", dict.fromkeys(Login._fields, schema.TEXT)))
 
 
 def _error_type(body: bytes) -> str:

@@ -73,12 +73,15 @@ class ContainerCredentials:
             members = fields.json_object(answer.body, "answer")
             names = ["AccessKeyId", "SecretAccessKey", *(["Token"] if members.get("Token") else [])]
             keys = schema.parse_as(schema.object_of(dict.fromkeys(names, schema.TEXT)), members, "answer")
-            expiration = members.get("Expiration")
+            expires_at = datetime.now(UTC) + LIFETIME
+            if expiration := members.get("Expiration"):
+                stated = datetime.fromisoformat(str(expiration))
+                expires_at = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
             return {
                 "access_key_id": keys["AccessKeyId"],
                 "secret_access_key": keys["SecretAccessKey"],
                 "token": keys.get("Token"),
-                "expires_at": _parse_time(str(expiration)) if expiration else datetime.now(UTC) + LIFETIME,
+                "expires_at": expires_at,
             }
         except (ContractError, ValueError):
             raise NoCredentials(f"{self._variable}: the response holds no credentials; {self._cure()}") from None
@@ -95,12 +98,6 @@ class ContainerCredentials:
     def _cure(self) -> str:
         token = TOKEN_FILE if self._environ.get(TOKEN_FILE) else TOKEN
         return f"check it and {token}, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-
-
-def _parse_time(text: str) -> datetime:
-    """Parse an ISO 8601 time, in UTC if it names no time zone. Raises ValueError."""
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 # obstore asks again five minutes before this has passed; botocore renews credentials with less than ten minutes left.

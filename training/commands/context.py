@@ -177,9 +177,8 @@ class Context:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_to_text) + "\n")
 
+    def to_text(value: Any) -> str:  # a time as in every record, for example 2026-11-27T14:05:00Z
+        return utc_text(value) if isinstance(value, datetime) else str(value)
 
-def _to_text(value: Any) -> str:
-    """Return a time as in every record, for example 2026-11-27T14:05:00Z, and other values as text."""
-    return utc_text(value) if isinstance(value, datetime) else str(value)
+    sys.stdout.write(json.dumps(value, indent=2, default=to_text) + "\n")

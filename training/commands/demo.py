@@ -69,8 +69,13 @@ def demo(context: Context, options: JobOptions, port: int, stop: bool) -> int:
             context,
         )
         _say(f"Now training all models: {', '.join(job.families)}.", context)
+        from training.commands.finish_run import finish_run
+        from training.commands.job import run_tasks
+
         connect_registry(context)
-        code, generation = _train(job, options.workers, context.at(datetime.now(UTC)))
+        later = context.at(datetime.now(UTC))
+        code, _, published = finish_run(job, run_tasks(job, options.workers, later), later)
+        generation = published.superseded_by or published.generation
         is_served = server.wait_for_generation(generation)
         after = server.get("/api/predict")
         print_forecast(after, context)
@@ -107,15 +112,6 @@ def _publish_first(job: "Job", workers: int | None, context: Context) -> int:
     with context.stages.stage("publish"):
         published = publish_champion(first, pipeline.candidates(first, members), evaluation, context)
     return print_published(published, context)
-
-
-def _train(job: "Job", workers: int | None, context: Context) -> tuple[int, int]:
-    """Train, print and publish; return the exit code and the generation that is published afterwards."""
-    from training.commands.finish_run import finish_run
-    from training.commands.job import run_tasks
-
-    code, _, published = finish_run(job, run_tasks(job, workers, context), context)
-    return code, published.superseded_by or published.generation
 
 
 def _say(sentence: str, context: Context) -> None:

@@ -137,7 +137,15 @@ def html_table(rows: Sequence[Mapping[Any, Any]], caption: str) -> str:
 def print_results(results: Mapping[str, RunResult | str], context: Context) -> None:
     """Print the champion of each pair, with its skill, or `failed` where there is an error message instead."""
     if context.as_json:
-        print_json({pair: _result_as_json(result) for pair, result in results.items()})
+        as_json: dict[str, Any] = {}
+        for pair, result in results.items():
+            if isinstance(result, str):
+                as_json[pair] = {"error": result}
+            else:
+                published = published_as_json(result.published)
+                names = ("generation", "model", "already", "activation")
+                as_json[pair] = {**evaluation_as_json(result.evaluation), **{name: published[name] for name in names}}
+        print_json(as_json)
         return
     days_names = dict(zip(("1 day", "5 days", "21 days"), HEADLINE_HORIZONS, strict=True))
     rows = []
@@ -153,14 +161,6 @@ def print_results(results: Mapping[str, RunResult | str], context: Context) -> N
         rows.append(row)
     caption = "skill against GARCH(1,1)-t"
     print_table(context.out, rows, "Champions", left_aligned=("pair", "champion"), caption=caption, has_edges=False)
-
-
-def _result_as_json(result: RunResult | str) -> dict[str, Any]:
-    if isinstance(result, str):
-        return {"error": result}
-    published = published_as_json(result.published)
-    names = ("generation", "model", "already", "activation")
-    return {**evaluation_as_json(result.evaluation), **{name: published[name] for name in names}}
 
 
 def print_published(published: "Published", context: Context, *, with_json: bool = False) -> int:

@@ -111,13 +111,19 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
     except (RegistryError, ContractError) as error:
         tracking, several = Tracking(False, str(error), {}), ()
     prices, unreadable = _read_price_ages(store, settings.pair, now.date())
-    events = _read_known_events(store, active)
+    try:  # the last day of each kind of event that the champion knows
+        events = read_known_through(store.read(active.serving_key).data) if active else {}
+    except (Missing, ContractError):
+        events = load_events().known_through()  # refresh repairs the file
     outdated = _describe_outdated_events(events, now.date())
     ambiguous = [
         f'{" and ".join(several)} have the alias "champion": a choice in MLflow may have been lost; remove it from all '
         "models but one, or set it again on that one"
     ]
-    official = _read_official(store, settings.pair)
+    try:
+        official = Official.parse(store.read(keys.forecast_key(settings.pair)).data, settings.pair)
+    except (Missing, ContractError):
+        official = None  # missing before the first activation; refresh replaces a damaged one
     forecast = official and assess(official, now)
     unserved = [
         f"{pair} is in the store but not served; add it: PAIRS={','.join((*settings.pairs, pair))} eurusd serve"
@@ -133,21 +139,6 @@ def collect_status(store: Store, settings: Settings, now: datetime, read_aliases
         *unserved,
     )
     return Status(active, published, prices, tracking, events, official, forecast, differences)
-
-
-def _read_official(store: Store, pair: str) -> Official | None:
-    try:
-        return Official.parse(store.read(keys.forecast_key(pair)).data, pair)
-    except (Missing, ContractError):
-        return None  # missing before the first activation; refresh replaces a damaged one
-
-
-def _read_known_events(store: Store, active: Active | None) -> dict[str, date]:
-    """Return the last day of each kind of event that the active champion knows, of all kinds if its file is damaged."""
-    try:
-        return read_known_through(store.read(active.serving_key).data) if active else {}
-    except (Missing, ContractError):
-        return load_events().known_through()  # refresh repairs the file
 
 
 def _describe_outdated_events(events: dict[str, date], today: date) -> Iterator[str]:

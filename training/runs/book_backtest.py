@@ -123,10 +123,11 @@ def book_table(scene: Scene, books: Floats) -> pd.DataFrame:
                 normal = NormalDist().inv_cdf(confidence) * root * sample_sd
                 hit = loss > risk
                 shortfall = student_t.tail_mean(confidence, nu) * sd
+                errors = loss - np.stack([risk, normal, history])  # the pinball loss follows
                 results[horizon, confidence].append(
                     (
                         np.array([(~hit).mean(), loss[hit].sum(), shortfall[hit].sum()]),
-                        np.array([_pinball(loss, value, confidence) for value in (risk, normal, history)]),
+                        np.maximum(confidence * errors, (confidence - 1) * errors).mean(axis=1),
                     )
                 )
     for (horizon, confidence), days in results.items():
@@ -147,9 +148,3 @@ def book_table(scene: Scene, books: Floats) -> pd.DataFrame:
 def _deviations(exposures: Floats, covariance: Floats) -> Floats:
     """Return the standard deviation of each book [books] from exposures [books, currencies]."""
     return np.asarray(np.sqrt(np.maximum(((exposures @ covariance) * exposures).sum(axis=1), 0.0)))
-
-
-def _pinball(loss: Floats, risk: Floats, confidence: float) -> float:
-    """Return the mean pinball loss of a value at risk over the books of a day."""
-    error = loss - risk
-    return float(np.maximum(confidence * error, (confidence - 1) * error).mean())

@@ -191,7 +191,8 @@ def predict_table(pair: PairState, request: Request) -> Text:
     content: OfficialOrStored
     if AS_OF.name in request.query:
         content = stored = _stored(pair, request.query)
-        names, ends = SCORE_COLUMNS, [_score_cells(day) for day in stored["forecast"]]
+        scores: list[Mapping[str, object]] = [day["score"] or {} for day in stored["forecast"]]
+        names, ends = SCORE_COLUMNS, [[score.get(name) for name in SCORE_COLUMNS] for score in scores]
     else:
         content = current = _official(pair, request.query)
         names, ends = ("age_state",), [[current["age"]["state"]] for _ in current["forecast"]]
@@ -220,11 +221,6 @@ def forecast_chart(pair: PairState, request: Request) -> Text:
     from lambda_fn.web.page.view_model import forecast_page
 
     return forecast_image(forecast_page(pair, {}, chart_only=True))
-
-
-def _score_cells(day: StoredDay) -> list[object]:
-    score: Mapping[str, object] = day["score"] or {}
-    return [score.get(name) for name in SCORE_COLUMNS]
 
 
 def predict_sent(pair: PairState, request: Request) -> PredictionOrSeries:

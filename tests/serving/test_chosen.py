@@ -300,6 +300,8 @@ def test_without_a_candidate_a_version_is_read_the_old_way_unless_a_key_is_confi
 FORGED: dict[str, Callable[[], bytes]] = {
     "of another version": lambda: write_candidate(sign(pointer_to("B", "1"))),
     "of another model": lambda: write_candidate(sign(pointer_to("A", "2"))),
+    "of the old form": lambda: write_candidate(sign(Pointer("B", "EURUSD_B", "2", "models:/EURUSD_B@champion"))),
+    "with an odd backtest": lambda: write_candidate(sign(replace(pointer_to("B", "2"), backtest={"horizons": 5}))),
     "damaged": lambda: b"{",
     "no candidate": lambda: b"[]",
 }
@@ -317,6 +319,24 @@ def test_a_forged_candidate_is_refused(case: str, tmp_path: Path, registry: Regi
     service.register("B", "2", candidate=(FORGED | UNSIGNED)[case]())
     with pytest.raises(Refused, match=r"models:/EURUSD_B/2: its pointer\.json cannot be used: .*; publish it with"):
         service.click("EURUSD_B", "2")
+    assert service.active.generation == 1
+
+
+@pytest.mark.parametrize("case", ["unsigned", "of another stack", "of a candidate", "with an odd backtest"])
+def test_a_reserved_pointer_is_verified_like_a_published_one(case: str, tmp_path: Path, registry: RegistryFake) -> None:
+    service = Service(tmp_path, registry, signed=True)
+    pointer = pointer_to("B", generation=2)
+    reserved = {
+        "unsigned": pointer,
+        "of another stack": sign(pointer, None, stack="staging"),
+        "of a candidate": sign(pointer),
+        "with an odd backtest": sign(replace(pointer, backtest={"horizons": 5}), None),
+    }[case]
+    assert pointer.champion is not None
+    service.store.create(pointer.champion.key, CHAMPIONS["B"])
+    service.store.create(keys.history_key(2), reserved.to_json())
+    with pytest.raises(Refused):
+        service.click("EURUSD_B")
     assert service.active.generation == 1
 
 

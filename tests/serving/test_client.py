@@ -17,6 +17,7 @@ from lambda_fn.settings import Settings
 from lambda_fn.store.s3 import open_store
 from tests.support import foreign, page_store
 from tests.support.readme import DOCUMENTS, blocks
+from tests.support.recorder import Reply, recording
 from tests.support.server_process import Server, running
 
 TODAY = datetime.now(UTC).date()
@@ -57,6 +58,13 @@ def test_the_forecast_is_the_api_s_and_its_frame_the_csv(server: Server, client:
     assert {"date", "mean", "q0.5", "lo-80", "hi-95", "as_of", "volatility", "age_state"} <= set(table)
     pd.testing.assert_frame_equal(answer.frame(), table, check_dtype=False, check_exact=True)
     assert list(client.forecast(1, quantiles=[0.05]).frame().filter(like="q")) == ["q0.05", "q0.5"]
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"5", b'{"message": "Forbidden"}', b"<html>"])
+def test_an_error_of_something_before_the_service_is_reported(body: bytes) -> None:
+    with recording(lambda _: Reply(502, body)) as gateway, Client(gateway.address) as client:
+        with pytest.raises(ApiError, match="502"):
+            client.forecast()
 
 
 def test_the_probability_of_a_price_and_the_price_of_a_probability(client: Client) -> None:

@@ -340,6 +340,26 @@ def test_a_reserved_pointer_is_verified_like_a_published_one(case: str, tmp_path
     assert service.active.generation == 1
 
 
+@pytest.mark.parametrize("case", ["of the old form", "without a generation", "damaged"])
+def test_an_odd_file_of_the_history_is_no_reservation(case: str, service: Service) -> None:
+    odd = {
+        "of the old form": Pointer("B", "EURUSD_B", "1", "models:/EURUSD_B@champion", generation=5).to_json(),
+        "without a generation": pointer_to("B").to_json(),
+        "damaged": b"{",
+    }
+    service.store.create(keys.history_key(5), odd[case])
+    service.click("EURUSD_B")
+    assert (service.active.pointer.model_name, service.active.generation) == ("EURUSD_B", 6)
+
+
+def test_the_signature_of_a_candidate_does_not_cover_what_its_activation_adds() -> None:
+    pointer = pointer_to("B")
+    assert pointer.champion is not None
+    file = replace(pointer.champion, key=keys.serving_key(pointer.champion.sha256))
+    added: dict[str, Any] = {"generation": 9, "created_at": NOW, "champion": file, "extra": {REASON: "chosen"}}
+    assert strip(replace(sign(pointer), **added)) == strip(pointer)
+
+
 def test_a_candidate_is_not_a_published_pointer(tmp_path: Path, registry: RegistryFake) -> None:
     service = Service(tmp_path, registry, signed=True)
     foreign.put(service.store, POINTER, sign(pointer_to("B", generation=2)).to_json())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -96,7 +97,16 @@ def test_requests_beyond_those_at_work_are_refused_and_bodies_on_their_way_do_no
             return refused, answers, await (await service.send(GET)).readuntil(b"done")
 
     refused, answers, later = asyncio.run(scene())
-    assert refused.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 1" in refused and b'"overloaded"' in refused
+    head, _, body = refused.partition(b"\r\n\r\n")
+    status, *lines = head.decode().lower().split("\r\n")
+    assert status.startswith("http/1.1 503 ") and json.loads(body)["code"] == "overloaded"
+    assert sorted(lines) == [
+        "cache-control: no-store",
+        "connection: close",
+        f"content-length: {len(body)}",
+        "content-type: application/problem+json",
+        "retry-after: 1",
+    ]
     assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in [*answers, later])
 
 

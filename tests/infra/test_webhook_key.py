@@ -49,8 +49,13 @@ def test_the_key_is_derived_from_the_secret_and_the_secret_stays_here() -> None:
     ],
 )
 def test_it_does_not_start_when_its_webhooks_cannot_be_decrypted(
-    environ: dict[str, str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    environ: dict[str, str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("os.execve", lambda *_: pytest.fail("it started"))
     put_webhook(tmp_path, str(mlflow_server.encryption_key(OWN)))
     assert mlflow_server.main(["serve", "--data", str(tmp_path)], environ) == 1
     assert message in capsys.readouterr().err

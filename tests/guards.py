@@ -497,7 +497,7 @@ GUARDS = (
         "lambda_fn/champion/child.py",
         "Child._transfer",
         Change("check", "monotonic", "not events and @"),
-        "tests/serving/champion/test_sandbox.py::test_an_answer_that_does_not_end_ends_the_child",
+        "tests/serving/champion/test_sandbox.py::test_a_whole_answer_after_the_deadline_is_late",
     ),
     Guard(
         "packages are installed by their digests",

@@ -5,7 +5,10 @@ import hashlib
 import signal
 import sys
 import textwrap
+import time
 from collections.abc import Callable
+from itertools import chain, repeat
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,6 +254,26 @@ def test_an_answer_that_does_not_end_ends_the_child(answer: str, child: Callable
     with pytest.raises(ChildEnded) as ended:
         Child(JOB._replace(wall_s=3 if late else 60)).exchange({"operation": "load"})
     assert ended.value.late == late
+
+
+def test_a_whole_answer_after_the_deadline_is_late(
+    child: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that always has something to read would otherwise be read for as long as it likes."""
+    child("""
+        reply({"number": 0})
+        messages.read_frame(sys.stdin.buffer)
+        reply({"number": 1})
+        time.sleep(60)
+    """)
+    patient = Child(JOB._replace(wall_s=60))
+    assert patient.exchange({"operation": "load"})[0] == {"number": 0}
+    now = time.monotonic()
+    clock = chain([now, now], repeat(now + 61))  # the deadline, the first wait, and after it
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with pytest.raises(ChildEnded) as ended:
+        patient.exchange({"operation": "load"})
+    assert ended.value.late
 
 
 STALL = pytest.param("stall", marks=pytest.mark.long)  # its end takes seconds; test_bombs.py has it in a POST

@@ -137,6 +137,7 @@ GOLDENS: dict[str, tuple[Golden, bool]] = {
     "another mean": (replace(GOLDEN, mean=higher(GOLDEN.mean, SLIGHT)), False),
     "other quantiles": (replace(GOLDEN, quantiles=[higher(row, SLIGHT) for row in GOLDEN.quantiles]), False),
     "a day less": (replace(GOLDEN, quantiles=GOLDEN.quantiles[1:], mean=GOLDEN.mean[1:]), False),
+    "no close": (replace(GOLDEN, inputs={"low": CLOSES.tolist()}), False),
     "means of NaN": (replace(GOLDEN, mean=[float("nan")] * foreign.HORIZON), False),
 }
 

@@ -88,7 +88,7 @@ class Tests:
 
     @functools.cache  # noqa: B019
     def of(self, removal: Removal) -> list[str]:
-        """Return the tests that run its lines, the most likely to fail first; without any, those of its room.
+        """Return the tests that run its lines and those of its room, the most likely to fail first.
 
         Children of the sandbox record nothing, but what they refuse their parents raise.
         """
@@ -98,11 +98,10 @@ class Tests:
         documented = {test for test in self._seconds if removal.kind == "limit" and limit in test}
         raising = {test for file, line in removal.raises for test in self._of_line(file, line)}
         refused = self._of_raises(SANDBOX) if module.parent.name == "champion" else set()
-        of_room = {test for test in self._seconds if test.startswith(place)}
+        of_room = {test for test in self._seconds if test.startswith(place) or f"/test_{module.name}::" in test}
         recorded = self.recorded(removal)
-        # The line of a limit runs when its module is imported, which is in the first test of a process only.
-        recorded = recorded | of_room if removal.kind == "limit" else recorded
-        tests = documented | raising | refused | (recorded or of_room)
+        # What runs at the import of a module, or is cached, runs in the first test of a process only.
+        tests = documented | raising | refused | recorded | of_room
         if module.parent.name != "store":  # the twins on a folder run the same lines without a server
             tests = {test for test in tests if "[bucket" not in test}
         of_module = {test for test in tests if f"/test_{module.name}::" in test}

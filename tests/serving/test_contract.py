@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambda_fn import contract
-from lambda_fn.contract import Active, ChampionFile, Golden, Metadata, Pointer
+from lambda_fn.contract import FIRST_DAY, LAST_DAY, Active, ChampionFile, Golden, Metadata, Pointer
 from lambda_fn.fields import MAX_DEPTH, ContractError
 from lambda_fn.store import keys, schema
 from tests.support import foreign
@@ -381,3 +381,8 @@ def test_another_pair_has_its_own_keys() -> None:
     assert keys.refused_key(SHA, "GBPUSD") == f"serving/GBPUSD/refused/{SHA}.json"
     assert keys.activated_key(7, "GBPUSD") == "serving/GBPUSD/history/00000007.json"
     assert keys.price_key("GBPUSD", "csv") == "prices/GBPUSD-csv.csv"
+
+
+def test_days_are_those_that_python_knows() -> None:
+    epoch = date(1970, 1, 1)
+    assert (FIRST_DAY, LAST_DAY) == ((date.min - epoch).days, (date.max - epoch).days)

@@ -61,6 +61,12 @@ def test_the_loss_is_the_mean_pinball_in_percent_of_log_return() -> None:
     assert next(score(entry(), CLOSES)).pinball == pytest.approx(total / len(LEVELS), abs=1e-9)
 
 
+def test_numbers_are_rounded_as_the_file_keeps_them() -> None:
+    for row in score(entry(), CLOSES):
+        assert (row.pinball, row.pit) == (round(row.pinball, 9), round(row.pit, 6))
+        assert row.benchmarks[:2] == (row.pinball, row.pinball)
+
+
 def test_a_day_without_a_price_is_passed_over_and_said() -> None:
     closes = {date(2026, 10, 30): 1.1, DAYS[1]: 1.101, DAYS[2]: 1.102}
     second, third = score(entry(), closes)

@@ -1,5 +1,7 @@
 """What a record says and how sure that is."""
 
+import json
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -50,6 +52,13 @@ def test_the_dashboards_figures_are_those_of_one_day() -> None:
     skill = pytest.approx(1 - 1 / 1.1, abs=1e-6)
     assert record_metrics(summary) == {"RecordDays": 30, "RecordCoverage80": 0.8, "RecordSkill": skill}
     assert record_metrics(summarise([row(0, horizon=5)])) == {}
+
+
+def test_figures_have_six_digits() -> None:
+    rows = [row(day, held=day % 7 > 0, loss=1 / 3, other=1 / 7, pit=day % 11 / 11) for day in range(30)]
+    text = json.dumps(summarise(rows))
+    numbers = re.findall(r"-?[0-9]+\.[0-9]+", text)
+    assert numbers and max(len(number.partition(".")[2]) for number in numbers) == 6
 
 
 def test_a_benchmark_that_was_not_there_is_not_compared() -> None:

@@ -1,5 +1,7 @@
 """What a champion file may hold: files made with the onnx package, judged without it."""
 
+from typing import Any
+
 import onnx
 import pytest
 from hypothesis import given, settings
@@ -42,7 +44,7 @@ def test_a_foreign_champion_is_allowed() -> None:
 @pytest.mark.parametrize("domain", ["", "ai.onnx", "ai.onnx.ml"])
 def test_onnx_and_its_machine_learning_operators_are_allowed(domain: str) -> None:
     changed = model()
-    floats = {"offset": [1.5], "scale": [0.5], "alpha": 0.1}  # a list, and a single number
+    floats: dict[str, Any] = {"offset": [1.5], "scale": [0.5], "alpha": 0.1}  # a list, and a single number
     changed.graph.node.append(helper.make_node("Scaler", ["close"], ["scaled"], domain=domain, **floats))
     changed.opset_import.append(helper.make_opsetid("ai.onnx.ml", 5))
     check_allowed(changed.SerializeToString())

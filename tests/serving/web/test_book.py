@@ -160,6 +160,11 @@ def test_an_invalid_body_gets_its_field_and_a_cure(api: LocalApi, name: str) -> 
     assert answer.error["cure"]
 
 
+def test_a_body_with_too_many_positions_is_refused_by_their_number(api: LocalApi) -> None:
+    answer = post(api, body(positions={f"A{i}": 1 for i in range(61)}))
+    assert answer.status == 400 and "at most 60" in answer.error["cure"]
+
+
 def test_a_currency_twice_in_a_body(api: LocalApi) -> None:
     asked = event("POST", PATH, {}, {})
     asked["body"] = '{"positions": {"USD": 1, "USD": 2}}'

@@ -106,6 +106,21 @@ def test_metadata_that_does_not_fit_the_graph_is_refused(props: dict[str, str | 
         Champion.load(foreign.champion_bytes(props=props))
 
 
+@pytest.mark.parametrize(
+    ("node", "kind", "message"),
+    [
+        (helper.make_node("ReduceMean", ["mean", "axis"], ["sd"], keepdims=1), TensorProto.DOUBLE, r"float64 \[2, 1\]"),
+        (helper.make_node("Cast", ["mean"], ["sd"], to=TensorProto.FLOAT), TensorProto.FLOAT, r"float32 \[2, 3\]"),
+    ],
+)
+def test_an_sd_of_another_shape_or_type_is_refused(node: onnx.NodeProto, kind: int, message: str) -> None:
+    model = onnx.load_from_string(foreign.champion_bytes())
+    model.graph.node.append(node)
+    model.graph.output.append(helper.make_tensor_value_info("sd", kind, ["batch", "days"]))
+    with pytest.raises(ContractError, match=rf"^champion: output sd is {message}"):
+        Champion.load(model.SerializeToString())
+
+
 def identity_champion(
     inputs: list[tuple[str, int, list[Any]]], outputs: tuple[str, str] = ("quantiles", "mean"), rows: str = "close"
 ) -> bytes:

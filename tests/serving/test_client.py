@@ -95,7 +95,7 @@ def test_a_client_of_a_pair_asks_for_that_pair(server: Server) -> None:
 def test_a_long_frame_is_forecast_by_the_champion_of_each_pair(client: Client) -> None:
     frame = pd.concat([closes("EUR/USD"), closes("GBPUSD")]).sample(frac=1, random_state=0)
     table = forecast_frame(frame, 3, [50, 95], client=client)
-    assert list(table)[:3] == ["unique_id", "ds", "forecast"]
+    assert list(table)[:3] == ["unique_id", "ds", "forecast"] and list(table.index) == [*range(6)]
     assert {"forecast-lo-95", "forecast-hi-95"} <= set(table)
     assert table.groupby("unique_id").size().to_dict() == {"EUR/USD": 3, "GBPUSD": 3}
     assert table["ds"].min() > pd.Timestamp("2026-10-30")

@@ -190,8 +190,9 @@ def test_a_forecast_of_another_size_than_its_shape_is_an_error(surplus: int, chi
         SandboxedChampion(GOOD, SHA256, box).forecast(INPUTS)
 
 
+@pytest.mark.parametrize("run", ["forecast", "plausible_forecast"])
 @pytest.mark.parametrize("number", ["float('nan')", "-1.0", "0.0", "1e308"])
-def test_a_forged_forecast_is_checked_by_the_parent(number: str, child: Callable[[str], None]) -> None:
+def test_a_forged_forecast_is_checked_by_the_parent(number: str, run: str, child: Callable[[str], None]) -> None:
     child(f"""
         import numpy as np
         rows, levels = {foreign.HORIZON}, {len(Champion.load(GOOD).metadata.levels)}
@@ -199,7 +200,7 @@ def test_a_forged_forecast_is_checked_by_the_parent(number: str, child: Callable
         reply({{"quantiles": [1, rows, levels], "mean": [1, rows]}}, numbers)
     """)
     with Sandbox() as box, pytest.raises(ForecastError):
-        SandboxedChampion(GOOD, SHA256, box).plausible_forecast(INPUTS)
+        getattr(SandboxedChampion(GOOD, SHA256, box), run)(INPUTS)
 
 
 def test_the_child_has_its_own_session_no_secret_and_an_empty_folder(

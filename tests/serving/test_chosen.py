@@ -300,7 +300,7 @@ def test_without_a_candidate_a_version_is_read_the_old_way_unless_a_key_is_confi
 FORGED: dict[str, Callable[[], bytes]] = {
     "of another version": lambda: write_candidate(sign(pointer_to("B", "1"))),
     "of another model": lambda: write_candidate(sign(pointer_to("A", "2"))),
-    "of the old form": lambda: write_candidate(sign(Pointer("B", "EURUSD_B", "2", "models:/EURUSD_B@champion"))),
+    "old": lambda: write_candidate(sign(Pointer("B", "EURUSD_B", "2", "models:/EURUSD_B@champion"))),
     "with an odd backtest": lambda: write_candidate(sign(replace(pointer_to("B", "2"), backtest={"horizons": 5}))),
     "damaged": lambda: b"{",
     "no candidate": lambda: b"[]",
@@ -342,10 +342,10 @@ def test_a_reserved_pointer_is_verified_like_a_published_one(case: str, tmp_path
     assert service.active.generation == 1
 
 
-@pytest.mark.parametrize("case", ["of the old form", "without a generation", "damaged"])
+@pytest.mark.parametrize("case", ["old", "without a generation", "damaged"])
 def test_an_odd_file_of_the_history_is_no_reservation(case: str, service: Service) -> None:
     odd = {
-        "of the old form": Pointer("B", "EURUSD_B", "1", "models:/EURUSD_B@champion", generation=5).to_json(),
+        "old": Pointer("B", "EURUSD_B", "1", "models:/EURUSD_B@champion", generation=5).to_json(),
         "without a generation": pointer_to("B").to_json(),
         "damaged": b"{",
     }

@@ -1,13 +1,17 @@
 """The exit codes of refresh and ingest: 75 where a later attempt may succeed, 1 where something was refused."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from lambda_fn import ingest, refresh
 from lambda_fn.settings import Settings
+from lambda_fn.store.command_line import TEMPORARY_FAILURE, run_and_print_each
 from lambda_fn.store.keys import price_key
+from lambda_fn.store.object_store import Unavailable
 from lambda_fn.store.s3 import open_store
 from tests.support import foreign
 
@@ -41,3 +45,15 @@ def test_refresh_ends_with_1_when_the_forecast_is_refused(folder: Path, capsys: 
     assert output.out == "" and "forecast refused: " in output.err
     assert refresh.main(["--json"]) == 1
     assert '"outcome": "refused"' in capsys.readouterr().out
+
+
+def test_the_error_of_the_only_pair_is_raised_and_those_of_several_are_results(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(pair: str) -> NoReturn:
+        raise Unavailable(f"down for {pair}")
+
+    with pytest.raises(Unavailable):
+        run_and_print_each(["EURUSD"], fail, as_json=True)
+    assert run_and_print_each(["EURUSD", "GBPUSD"], fail, as_json=True) == TEMPORARY_FAILURE
+    assert json.loads(capsys.readouterr().out)["pairs"]["GBPUSD"]["outcome"] == "failed"

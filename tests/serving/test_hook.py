@@ -78,6 +78,7 @@ def test_a_delivery_starts_refresh(aws: tuple[Aws, Recorder], is_base64: bool) -
     _, invocation = aws[1].asked
     assert (invocation.method, invocation.path) == ("POST", f"/2015-03-31/functions/{FUNCTION}/invocations")
     assert invocation.headers["x-amz-invocation-type"] == "Event"
+    assert invocation.headers["content-type"] == "application/json"
     assert "/eu-central-1/lambda/aws4_request" in invocation.headers["authorization"]
     started = read_alias_event(json.loads(invocation.body))
     assert started is not None and (started.model, started.sent_at) == ("EURUSD_CALENDAR", FIRST.sent_at)

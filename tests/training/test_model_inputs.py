@@ -71,7 +71,7 @@ def cases(draw: st.DrawFn) -> Case:
     source, window = draw(st.sampled_from(["ecb", "csv"])), draw(st.integers(2, 40))
     names = ["close", *draw(st.lists(st.sampled_from(["eurjpy", DATE, TARGET_DATE]), unique=True))]
     first = draw(st.dates(date(1999, 1, 4), date(2060, 1, 1)))
-    days = [first + NEXT_DAY * i for i in range(3 * window + draw(st.integers(0, 60)))]
+    days = [first + NEXT_DAY * i for i in range(3 * window + 20 + draw(st.integers(0, 60)))]
     odd = draw(st.sets(st.integers(0, len(days) - 1), max_size=8))  # a gap, or a row on a day without a price
     dates = [day for i, day in enumerate(days) if is_business_day(day, source) != (i in odd)]
     steps = np.random.default_rng(draw(st.integers(0, 2**32))).normal(0, 0.005, (2, len(dates)))

@@ -227,7 +227,8 @@ def test_without_correlations_it_is_503(tmp_path: Path) -> None:
     store = api.store
     data = store.read(keys.BOOK_KEY).data
     store.delete(keys.BOOK_KEY)
-    assert (api.get(PATH, **QUERY).status, api.get(PATH, **QUERY).json["code"]) == (503, "record_missing")
+    answer = api.get(PATH, **QUERY)
+    assert (answer.status, answer.json["code"], int(answer.headers["Retry-After"]) > 0) == (503, "record_missing", True)
     store.create(keys.BOOK_KEY, data[:-9])
     api.clock.ahead(3600)
     assert api.get(PATH, **QUERY).json["code"] == "record_damaged"

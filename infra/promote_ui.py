@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     page = f"http://127.0.0.1:{args.mlflow_port}"
     try:
         uri, secret, key = check_start(variables, (args.port, args.mlflow_port))
-        addresses = {"MLFLOW_TRACKING_URI": page, "MLFLOW_HOOK_SECRET": secret}
-        settings = Settings.from_env({**variables, **addresses})
+        server_variables = {"MLFLOW_TRACKING_URI": page, "MLFLOW_HOOK_SECRET": secret}
+        settings = Settings.from_env({**variables, **server_variables})
     except (HookError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         processes.append(subprocess.Popen(mlflow, env={**variables, **LOOPBACK, ENCRYPTION_KEY: key}))
         repeat(lambda: webhooks.find(wanted.name), processes)
         # the server looks for a choice that was not delivered when it starts, so MLflow must answer before
-        processes.append(subprocess.Popen(server, env={**variables, **addresses}))
+        processes.append(subprocess.Popen(server, env={**variables, **server_variables}))
         repeat(lambda: hook.run(wanted, webhooks, check=False), processes)
         sys.stderr.write(f"Give a version the alias champion on {page}/#/models\n")
         while all(process.poll() is None for process in processes):

@@ -31,7 +31,7 @@ SURVIVORS: dict[str, str] = {
     "lambda_fn/champion/child.py: subprocess.Popen(stderr=subprocess.DEVNULL)": "It keeps the report of a crash out of the log",
     "lambda_fn/champion/rollback.py: LISTED_GENERATIONS = 20": "It shortens a message",
     "lambda_fn/champion/rollback.py: pointer.generation is None": _AGAIN,
-    "lambda_fn/champion/runtime.py: CHECK_INTERVAL_S = 0.25": "A run of a job that is too long ends with its child then",
+    "lambda_fn/champion/runtime.py: CHECK_INTERVAL_S = 0.25": "A run that takes too long then ends with its child",
     "lambda_fn/champion/sandbox.py: name in reply": _AGAIN,
     "lambda_fn/champion/trial.py: _check_repeats(champion, inputs, whole, where)": _REPEATS,
     "lambda_fn/champion/trial.py: _check_repeats(champion, few, part, where)": _REPEATS,

@@ -56,9 +56,9 @@ def touch_probability(forecast: Forecast, price: float, horizon: int) -> float:
     distance = abs(math.log(price / forecast.last_close))
     for day, quantiles in enumerate(forecast.quantiles[:horizon], 1):
         highest = max(highest, beyond(quantiles, price))
-        if shift := _shift(forecast, day):
-            moved = (distance + shift) * _contraction(day)
-            highest = max(highest, 2 * beyond(quantiles, forecast.last_close * math.exp(sign * moved)))
+        if overshoot := _mean_overshoot(forecast, day):
+            barrier = forecast.last_close * math.exp(sign * (distance + overshoot) * _contraction(day))
+            highest = max(highest, 2 * beyond(quantiles, barrier))
     return min(highest, 1.0)
 
 
@@ -71,21 +71,23 @@ def touch_price(forecast: Forecast, probability: float, horizon: int, side: Side
     distances = []
     for day, quantiles in enumerate(forecast.quantiles[:horizon], 1):
         candidates = [(probability, 1.0, 0.0)]
-        if shift := _shift(forecast, day):
-            candidates.append((probability / 2, _contraction(day), shift))
-        for share, contraction, moved in candidates:
+        if overshoot := _mean_overshoot(forecast, day):
+            candidates.append((probability / 2, _contraction(day), overshoot))
+        for share, contraction, offset in candidates:
             limit = price_at(forecast.levels, quantiles, share if sign < 0 else 1 - share)
-            distances.append(sign * math.log(limit / forecast.last_close) / contraction - moved)
+            distances.append(sign * math.log(limit / forecast.last_close) / contraction - offset)
     farthest = max(distances)
     return forecast.last_close * math.exp(sign * farthest) if farthest > 0 else None
 
 
-def _shift(forecast: Forecast, day: int) -> float:
+def _mean_overshoot(forecast: Forecast, day: int) -> float:
     """Return the mean overshoot of the days 1 to `day` in log terms, 0 for the first day."""
+    if day == 1:
+        return 0.0
     low, high = (price_at(forecast.levels, forecast.quantiles[day - 1], level) for level in (0.1, 0.9))
-    return OVERSHOOT * math.log(high / low) / NORMAL_WIDTH_80 / math.sqrt(day) if day > 1 else 0.0
+    return OVERSHOOT * math.log(high / low) / NORMAL_WIDTH_80 / math.sqrt(day)
 
 
 def _contraction(days: int) -> float:
-    """Return the factor of a log price that has the same effect as the variance of the overshoot added to the days'."""
+    """Return the factor of a log distance with the effect of adding the overshoot's variance to that of the days."""
     return math.sqrt(days / (days + OVERSHOOT_VARIANCE))

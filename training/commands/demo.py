@@ -69,12 +69,12 @@ def demo(context: Context, options: JobOptions, port: int, stop: bool) -> int:
             context,
         )
         _say(f"Now training all models: {', '.join(job.families)}.", context)
-        from training.commands.finish_run import finish_run
+        from training.commands.finish_run import finish_run  # with MLflow, so not before the first forecast
         from training.commands.job import run_tasks
 
         connect_registry(context)
-        later = context.at(datetime.now(UTC))
-        code, _, published = finish_run(job, run_tasks(job, options.workers, later), later)
+        run_context = context.at(datetime.now(UTC))
+        code, _, published = finish_run(job, run_tasks(job, options.workers, run_context), run_context)
         generation = published.superseded_by or published.generation
         is_served = server.wait_for_generation(generation)
         after = server.get("/api/predict")

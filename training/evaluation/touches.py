@@ -49,9 +49,9 @@ def touch_probabilities(quantiles: Floats, limit: Floats) -> Floats:
     sign = np.sign(limit)[:, None]
     days = np.arange(1, quantiles.shape[1] + 1)
     shift = OVERSHOOT * normal_sd(quantiles) / np.sqrt(days)
-    moved = (limit[:, None] + sign * shift) * np.sqrt(days / (days + OVERSHOOT_VARIANCE))
+    barrier = (limit[:, None] + sign * shift) * np.sqrt(days / (days + OVERSHOOT_VARIANCE))
     single = _beyond(quantiles, np.repeat(limit[:, None], len(days), axis=1), sign)
-    double = np.where(days > 1, 2 * _beyond(quantiles, moved, sign), 0.0)
+    double = np.where(days > 1, 2 * _beyond(quantiles, barrier, sign), 0.0)
     return np.asarray(np.minimum(np.maximum(single, double).max(axis=1), 1.0))
 
 

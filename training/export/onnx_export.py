@@ -48,7 +48,13 @@ class Parity:
 
 
 def export(model: Model, prices: pd.DataFrame, metadata: Metadata, checked: int = CHECKED) -> tuple[bytes, Parity]:
-    """Build the champion file of a model fitted on `prices`, and check it on the last `checked` windows.
+    """Build the champion file of a model fitted on `prices`, and check it.
+
+    Args:
+        model: The fitted model.
+        prices: Every row up to the cutoff.
+        metadata: Of the file.
+        checked: The number of newest windows on which the file is compared with the model.
 
     Raises ExportError where the file does not match the model.
     """
@@ -83,7 +89,14 @@ def seal(graph: onnx.ModelProto, metadata: Metadata, notes: Mapping[str, str]) -
 
 
 def check(data: bytes, model: Model, history: HeadData, checked: int = CHECKED) -> Parity:
-    """Compare the file with its model on the last windows of its history; raises ExportError if they differ."""
+    """Compare a champion file with its model. Raises ExportError if they differ.
+
+    Args:
+        data: The bytes of the file.
+        model: The model.
+        history: The rows that it was fitted on.
+        checked: The number of newest windows to compare.
+    """
     prices = history.prices
     window = windows(prices, model.family.inputs, complete_origins(prices)[-checked:], source=history.source)
     try:

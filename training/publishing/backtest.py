@@ -110,14 +110,14 @@ def make_scores(
     baseline_losses = {name: metrics.pinball_losses(actual, other.quantiles) for name, other in aligned.items()}
     at, dates = positions(prices, forecasts.origins), [day.date() for day in prices.index]
     close = prices["close"].to_numpy(np.float64)
-    days = np.array(HEADLINE_HORIZONS) - 1
-    quantiles = (close[at, None, None] * np.exp(forecasts.quantiles[:, days])).tolist()
+    columns = [horizon - 1 for horizon in HEADLINE_HORIZONS]
+    quantiles = (close[at, None, None] * np.exp(forecasts.quantiles[:, columns])).tolist()
     closes = close.tolist()
     for i, row in enumerate(at.tolist()):
-        for h, prices_by_level in zip(days.tolist(), quantiles[i], strict=True):
+        for horizon, prices_by_level in zip(HEADLINE_HORIZONS, quantiles[i], strict=True):
+            h = horizon - 1
             if np.isnan(actual[i, h]):
                 continue
-            horizon = h + 1
             outcome = closes[row + horizon]
             yield Score(
                 as_of=dates[row],
